@@ -1,0 +1,45 @@
+# Set-up and the commands of README.md. `make demo` and `make test` each work on a fresh machine.
+PYTHON ?= python3
+VENV ?= .venv
+BIN := $(VENV)/bin
+EXTRAS ?= dev,hf,ray
+# One PyTorch for everybody, named on the same line as the rest, so that nothing replaces it by another build.
+TORCH ?= torch==2.13.0
+
+.PHONY: install demo test lint types wheel bench docs clean
+
+install: $(VENV)/.installed
+
+$(VENV)/.installed: pyproject.toml requirements.lock
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c requirements.lock "$(TORCH)" -e ".[$(EXTRAS)]"
+	touch $@
+
+demo: install
+	$(BIN)/python -m windrow.flows.demo
+
+test: install
+	$(BIN)/python -m pytest
+
+lint: install
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+
+types: install
+	$(BIN)/mypy
+
+# The wheel, installed where this checkout is not: the command line starts, and algorithms need no Prefect.
+wheel: install
+	rm -rf build dist
+	$(BIN)/python -m build --quiet --wheel
+	$(BIN)/python .ci/check_wheel.py dist/*.whl
+
+bench: install
+	$(BIN)/python -m pytest tests/benchmarks --override-ini testpaths=tests/benchmarks -s
+
+# Writes the table reference and the queries' output into README.md.
+docs: install
+	$(BIN)/python .ci/update_readme.py
+
+clean:
+	rm -rf $(VENV) build dist *.egg-info data/demo .pytest_cache .mypy_cache .ruff_cache .hypothesis

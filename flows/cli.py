@@ -1,0 +1,222 @@
+"""The command line over the flows."""
+
+from __future__ import annotations
+
+import logging
+import os
+import sys
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+import typer
+from rich.console import Console
+from rich.table import Table
+
+# Prefect reads these when it is imported, which the commands do: a slow laptop needs longer than its default of 20 s to
+# start the temporary server, and a user's runs are nobody else's business.
+SETTINGS = {
+    "PREFECT_SERVER_EPHEMERAL_STARTUP_TIMEOUT_SECONDS": "180",
+    "PREFECT_SERVER_ANALYTICS_ENABLED": "false",
+    "DO_NOT_TRACK": "1",
+    "PREFECT_LOGGING_HANDLERS_CONSOLE_LEVEL": "CRITICAL",
+}
+
+app = typer.Typer(
+    help="Turns a pool of raw images into curated, pseudo-labelled training sets.\n\n"
+    "Start with `windrow run windrow.yaml`; ask `windrow query` about the result, and `windrow explain` why a sample was "
+    "kept or dropped.",
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    rich_markup_mode="markdown",
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+out = Console()
+err = Console(stderr=True)
+
+ConfigFile = Annotated[Path, typer.Argument(help="YAML file that says what to curate, and how.")]
+Store = Annotated[Path, typer.Option(envvar="WINDROW_STORE", help="Folder of the store.")]
+Overrides = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--set", "-s", metavar="FIELD=VALUE", help="Override a field of the config, as in `selection.target_size=500`."
+    ),
+]
+Verbose = Annotated[bool, typer.Option("--verbose", "-v", help="Show Prefect's own log too.")]
+DEFAULT_CONFIG = Path("windrow.yaml")
+DEFAULT_STORE = Path("data/store")
+
+
+class UserError(Exception):
+    """A mistake of the user's: the message says what to do, and no traceback follows."""
+
+
+def _prepare(verbose: bool) -> None:
+    for name, value in SETTINGS.items():
+        if not (verbose and name.startswith("PREFECT_LOGGING")):
+            os.environ.setdefault(name, value)
+    handler = logging.StreamHandler(sys.stdout)
+    handler.setFormatter(logging.Formatter("%(message)s"))
+    log = logging.getLogger("windrow")
+    log.handlers[:] = [handler]
+    log.setLevel(logging.INFO)
+    log.propagate = False
+
+
+def _config(path: Path, overrides: list[str] | None, verbose: bool) -> Any:
+    _prepare(verbose)
+    from windrow.flows.config import load_config
+
+    return load_config(path, overrides or [])
+
+
+@app.command()
+def run(config: ConfigFile = DEFAULT_CONFIG, overrides: Overrides = None, verbose: Verbose = False) -> None:
+    """Run the whole pipeline once: ingest, embed, cluster, label, rank, export, report.
+
+    What an earlier run finished is found and not done again, so the same command goes on after an interruption.
+    """
+    settings = _config(config, overrides, verbose)
+    from windrow.flows.curation import curate
+    from windrow.flows.summary import print_run
+
+    print_run(out, Path(settings.store), curate(settings))
+
+
+@app.command()
+def nightly(
+    config: ConfigFile = DEFAULT_CONFIG,
+    cron: Annotated[
+        str | None,
+        typer.Option(help="Serve the flow and run it on this schedule, as in `0 2 * * *`; without it, run once."),
+    ] = None,
+    timezone: Annotated[str, typer.Option(help="Time zone of the schedule.")] = "UTC",
+    overrides: Overrides = None,
+    verbose: Verbose = False,
+) -> None:
+    """Run the nightly flow: curate what is new and publish a version when it differs from the last one."""
+    settings = _config(config, overrides, verbose)
+    from windrow.flows.nightly import nightly as flow
+    from windrow.flows.nightly import serve
+
+    if cron:
+        serve(settings, cron, timezone)
+        return
+    out.print(f"{settings.name} {flow(settings)}")
+
+
+@app.command()
+def ingest(config: ConfigFile = DEFAULT_CONFIG, overrides: Overrides = None, verbose: Verbose = False) -> None:
+    """Only read the sources: find, verify and record every sample. Nothing is copied."""
+    settings = _config(config, overrides, verbose)
+    from windrow.flows.ingest import ingest as flow
+
+    _end_alone(settings, flow(settings))
+
+
+@app.command()
+def export(config: ConfigFile = DEFAULT_CONFIG, overrides: Overrides = None, verbose: Verbose = False) -> None:
+    """Export the curated set as a new version, running what it needs and has not been done."""
+    settings = _config(config, overrides, verbose)
+    from windrow.flows.export import export as flow
+
+    _end_alone(settings, flow(settings))
+
+
+def _end_alone(settings: Any, run_id: str) -> None:
+    from windrow.tasks.storage.runs import open_run
+
+    ended = open_run(Path(settings.store), run_id).finish("partial")
+    out.print(f"run {ended.run_id}, without the stages after {ended.stages()[-1].stage}")
+
+
+@app.command()
+def query(
+    sql: Annotated[str, typer.Argument(help="One SELECT over the tables, `pool` (every sample) or `curated`.")],
+    store: Store = DEFAULT_STORE,
+    run_id: Annotated[str | None, typer.Option("--run", help="A run's id; the last finished run by default.")] = None,
+    form: Annotated[Literal["table", "csv", "json"], typer.Option("--format", help="How to print the rows.")] = "table",
+    files: Annotated[bool, typer.Option("--allow-files", help="Let the SQL read other files too.")] = False,
+) -> None:
+    """Ask DuckDB about a store, as in `windrow query "SELECT label, count(*) FROM curated GROUP BY label"`."""
+    from windrow.flows.answers import print_rows
+    from windrow.tasks.storage.catalog import open_catalog
+    from windrow.tasks.storage.catalog import query as ask
+
+    connection = open_catalog(store, run_id, external_access=files)
+    print_rows(out, ask(connection, sql), form)
+
+
+@app.command()
+def explain(
+    sample_id: Annotated[
+        str, typer.Argument(help="A sample's id, or the first digits of it; or the key of an occurrence.")
+    ],
+    store: Store = DEFAULT_STORE,
+    run_id: Annotated[str | None, typer.Option("--run", help="A run's id; the last finished run by default.")] = None,
+) -> None:
+    """Tell a sample's story: where it was seen, its clusters and labels, and why it was kept or dropped."""
+    from windrow.flows.answers import print_story
+    from windrow.tasks.storage.catalog import open_catalog
+
+    print_story(out, open_catalog(store, run_id), sample_id)
+
+
+@app.command()
+def diff(
+    name: Annotated[str, typer.Argument(help="Name of the curated set.")],
+    old: Annotated[
+        str | None, typer.Argument(help="A version, as in v0001; by default the one before the last.")
+    ] = None,
+    new: Annotated[str | None, typer.Argument(help="Another version; by default the last.")] = None,
+    store: Store = DEFAULT_STORE,
+) -> None:
+    """Say what changed between two versions: samples added, removed, relabelled."""
+    from windrow.flows.answers import print_diff
+
+    print_diff(out, store, name, old, new)
+
+
+@app.command()
+def report(
+    store: Store = DEFAULT_STORE,
+    run_id: Annotated[str | None, typer.Option("--run", help="A run's id; the last finished run by default.")] = None,
+    to: Annotated[Path | None, typer.Option(help="Where to write the page; in the run's folder by default.")] = None,
+) -> None:
+    """Draw the HTML report of a run (again) and print its path."""
+    from windrow.flows.answers import draw_report
+
+    out.print(str(draw_report(store, run_id, to)), soft_wrap=True)
+
+
+@app.command()
+def doctor(store: Store = DEFAULT_STORE) -> None:
+    """Check the installation, the store, the GPU and Prefect's API, and say what to do about what is wrong."""
+    _prepare(verbose=False)
+    from windrow.flows.doctor import examine
+
+    table = Table(show_header=False, box=None)
+    findings = examine(store)
+    for finding in findings:
+        mark = {"good": "[green]ok[/]", "note": "[yellow]note[/]", "bad": "[red]bad[/]"}[finding.state]
+        table.add_row(mark, finding.subject, finding.text)
+    out.print(table)
+    if any(finding.state == "bad" for finding in findings):
+        raise typer.Exit(1)
+
+
+def main() -> None:
+    """Run the command line; a user's mistake ends in one line on stderr and exit code 2, a failed run in code 1."""
+    try:
+        app()
+    except KeyboardInterrupt:
+        err.print("[red]interrupted[/]; what was finished is kept: run it again to go on", highlight=False)
+        sys.exit(130)
+    except Exception as error:
+        from windrow.flows.mistakes import explain_error
+
+        if os.environ.get("WINDROW_DEBUG"):
+            raise
+        code, text = explain_error(error)
+        err.print("[red]error:[/]", end=" ")
+        err.print(text, markup=False, highlight=False, soft_wrap=True)
+        sys.exit(code)

@@ -1,0 +1,64 @@
+"""The whole pipeline, in the order in which it runs."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from prefect import flow, get_run_logger
+from prefect.artifacts import create_link_artifact, create_markdown_artifact
+
+from windrow.flows.cluster import cluster
+from windrow.flows.config import CurationConfig
+from windrow.flows.export import export
+from windrow.flows.extract_features import extract_features
+from windrow.flows.ingest import ingest
+from windrow.flows.pseudo_label import pseudo_label
+from windrow.flows.rank import rank
+from windrow.flows.stage import earlier, find_run, recording
+from windrow.flows.summary import summarise
+from windrow.tasks import reporting
+from windrow.tasks.exporting import gone_in
+from windrow.tasks.stages.ranking import check_filters
+from windrow.tasks.storage.runs import Run
+
+ACCOUNTED = ("ingest", "features", "rank")
+
+
+def note_failure(flow: Any, flow_run: Any, state: Any) -> None:  # noqa: ARG001  (Prefect's signature)
+    """Say in the log which stage to look at; the store keeps what was finished, so the same command goes on from there."""
+    get_run_logger().error(
+        "%s failed: %s. What was finished is kept: run it again to go on.", flow_run.name, state.message
+    )
+
+
+@flow(name="curate", flow_run_name="curate {config.name}", on_failure=[note_failure], on_crashed=[note_failure])
+def curate(config: CurationConfig) -> str:
+    """Turn the sources into a version of a curated set, and account for every occurrence; returns the run's id."""
+    check_filters(config.selection.filters)
+    run = find_run(config, None)
+    try:
+        ingest(config, run.run_id)
+        extract_features(config, run.run_id)
+        cluster(config, run.run_id)
+        pseudo_label(config, run.run_id)
+        rank(config, run.run_id)
+        export(config, run.run_id)
+        conclude(config, run)
+    except BaseException as error:
+        run.finish("failed", f"{type(error).__name__}: {error}")
+        raise
+    return run.run_id
+
+
+def conclude(config: CurationConfig, run: Run) -> None:
+    """Give every occurrence its outcome, make the run the one that readers see, and draw its report."""
+    stages = {stage: earlier(run, config, stage, export) for stage in ACCOUNTED}
+    with recording(run, "account") as log:
+        gone = {row["sample_id"]: row["reason"] for row in gone_in(run).to_pylist()}
+        log.done = [reporting.account_for(run.store, stages, gone)]
+        log.n_samples = log.done[0].counts["n_occurrences"]
+    finished = run.finish("finished")
+    page = reporting.report(finished)
+    create_link_artifact(key="windrow-report", link=page.resolve().as_uri(), link_text=f"Report of {run.run_id}")
+    create_markdown_artifact(key="windrow-summary", markdown=summarise(finished), description=config.name)

@@ -1,0 +1,19 @@
+"""Which errors are a user's mistakes, and what to say about the others."""
+
+from __future__ import annotations
+
+import duckdb
+
+from windrow.tasks.backbones import BackboneUnavailable
+
+USER_ERRORS = (ValueError, BackboneUnavailable, FileNotFoundError, PermissionError, ModuleNotFoundError, ImportError)
+
+
+def explain_error(error: Exception) -> tuple[int, str]:
+    """Return the exit code (2 for a mistake of the user's, 1 for a failure) and what to print."""
+    if isinstance(error, duckdb.Error):
+        return 2, str(error)
+    if isinstance(error, USER_ERRORS):
+        return 2, str(error)
+    again = "What was finished is kept: run it again to go on. WINDROW_DEBUG=1 shows where it happened."
+    return 1, f"{type(error).__name__}: {error}\n{again}"

@@ -1,0 +1,96 @@
+"""What the flows of all stages share: the run they belong to, the record they leave, the artifact they draw."""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any, TypeVar
+
+from prefect import get_run_logger
+from prefect.artifacts import create_table_artifact
+from prefect.task_runners import ThreadPoolTaskRunner
+
+from windrow.flows.config import CurationConfig
+from windrow.tasks.executors import open_executor
+from windrow.tasks.storage.outputs import Done
+from windrow.tasks.storage.runs import Run, StageRecord, open_run, start_run
+
+GROUPS_PER_WORKER = 4
+Shard = TypeVar("Shard")
+
+# Threads only wait for workers; a few more than there are workers keep every one of these busy.
+THREADS = ThreadPoolTaskRunner(max_workers=32)
+
+
+@dataclass
+class StageLog:
+    """Collects what a stage did."""
+
+    done: list[Done] = field(default_factory=list)
+    n_samples: int = 0
+
+
+def find_run(config: CurationConfig, run_id: str | None) -> Run:
+    """Open the run `run_id`, or start one."""
+    store = Path(config.store)
+    return open_run(store, run_id) if run_id else start_run(store, config.name, asdict(config))
+
+
+def earlier(run: Run, config: CurationConfig, stage: str, flow: Callable[..., Any]) -> list[str]:
+    """Return the outputs of an earlier stage of this run, which runs now when it has not yet."""
+    if run.stage(stage) is None:
+        flow(config, run.run_id)
+    record = run.stage(stage)
+    return list(record.outputs) if record else []
+
+
+@contextmanager
+def recording(run: Run, stage: str) -> Iterator[StageLog]:
+    """Time a stage; when it ends well, keep its record and show its counts in the log and in the UI."""
+    started = time.monotonic()
+    log = StageLog()
+    yield log
+    counts: dict[str, int] = {}
+    for done in log.done:
+        for name, count in done.counts.items():
+            counts[name] = counts.get(name, 0) + count
+    n_found = sum(done.found for done in log.done)
+    record = StageRecord(
+        stage, tuple(done.path for done in log.done), n_found, log.n_samples, time.monotonic() - started, counts
+    )
+    run.record(record)
+    say(describe(record))
+    create_table_artifact(
+        key=f"windrow-{stage.replace('_', '-')}",
+        table=[{"count": _words(name), "number": number} for name, number in counts.items()],
+        description=f"{run.name}: {describe(record)}",
+    )
+
+
+def say(text: str) -> None:
+    """Put a line into the flow run's log, and into the log of the command that runs it."""
+    get_run_logger().info(text)
+    logging.getLogger("windrow").info(text)
+
+
+def describe(record: StageRecord) -> str:
+    """Return one line about what a stage did."""
+    made = len(record.outputs) - record.n_found
+    counts = ", ".join(f"{number:,} {_words(name)}" for name, number in record.counts.items())
+    return f"{record.stage}: {counts} ({made} made, {record.n_found} found done, {record.seconds:.1f} s)"
+
+
+def _words(name: str) -> str:
+    return name.removeprefix("n_").replace("_", " ")
+
+
+def groups(config: CurationConfig, shards: Sequence[Shard]) -> list[tuple[str, list[Shard]]]:
+    """Cut shards into groups, one for each Prefect task, labelled by the numbers of their shards."""
+    n_workers = open_executor(config.executor).n_workers
+    size = max(1, -(-len(shards) // (n_workers * GROUPS_PER_WORKER)))
+    starts = range(0, len(shards), size)
+    return [(f"{at}-{min(at + size, len(shards)) - 1}", list(shards[at : at + size])) for at in starts]

@@ -1,0 +1,93 @@
+"""What a run did, in a dozen lines: for the terminal and for Prefect's UI."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from rich.table import Table
+
+from windrow.tasks.algorithms.balance import normalised_entropy
+from windrow.tasks.storage.catalog import open_catalog
+from windrow.tasks.storage.runs import Run
+
+MEANINGS = {
+    "exported": "in the version",
+    "not_selected": "ranked beyond the target size",
+    "duplicate": "same bytes as another occurrence",
+    "near_duplicate": "cosine similarity reaches the threshold",
+    "filtered": "broke a filter of the config",
+    "unreadable": "could not be used",
+}
+
+OUTCOMES_SQL = "SELECT outcome, count(*) FROM outcomes GROUP BY outcome"
+REASONS_SQL = """
+SELECT outcome, reason, count(*) AS n FROM outcomes WHERE outcome IN ('filtered', 'unreadable')
+GROUP BY ALL ORDER BY n DESC, reason LIMIT 8
+"""
+# Balance is over what the labels say where there are given ones, and over the coarsest clusters otherwise.
+BALANCE_SQL = (
+    "SELECT classes[1] AS class, count(*), count(*) FILTER (selected) FROM pool WHERE classes IS NOT NULL GROUP BY 1"
+)
+
+
+@dataclass(frozen=True)
+class Summary:
+    """Counts of a run: `outcomes` by kind, `reasons` as (outcome, reason, n), `balance` as (class, pool, selected)."""
+
+    name: str
+    run_id: str
+    outcomes: dict[str, int]
+    reasons: tuple[tuple[str, str, int], ...]
+    balance: tuple[tuple[str, int, int], ...]
+
+    @property
+    def entropy(self) -> tuple[float, float]:
+        """Normalised entropy of the classes' shares, in the pool and in the curated set."""
+        if not self.balance:
+            return 1.0, 1.0
+        return (
+            normalised_entropy([pool for _, pool, _ in self.balance]),
+            normalised_entropy([selected for _, _, selected in self.balance]),
+        )
+
+
+def read_summary(run: Run) -> Summary:
+    """Read the summary of a finished run from its tables."""
+    connection = open_catalog(run.store, run.run_id)
+    outcomes = dict(connection.sql(OUTCOMES_SQL).fetchall())
+    reasons = tuple(connection.sql(REASONS_SQL).fetchall())
+    balance = tuple(sorted(connection.sql(BALANCE_SQL).fetchall(), key=lambda row: (-row[1], row[0])))
+    return Summary(run.name, run.run_id, {kind: outcomes.get(kind, 0) for kind in MEANINGS}, reasons, balance)
+
+
+def summarise(run: Run) -> str:
+    """Return the summary of a finished run as Markdown."""
+    summary = read_summary(run)
+    lines = ["| outcome | occurrences | meaning |", "|---|---:|---|"]
+    lines += [f"| {kind} | {n:,} | {MEANINGS[kind]} |" for kind, n in summary.outcomes.items()]
+    lines += [f"| **all** | {sum(summary.outcomes.values()):,} | each counted once |", ""]
+    before, after = summary.entropy
+    lines += [f"Balance of classes (normalised entropy): pool {before:.3f}, curated set {after:.3f}.", ""]
+    lines += ["| class | pool | curated |", "|---|---:|---:|"]
+    lines += [f"| {_escaped(name)} | {pool:,} | {selected:,} |" for name, pool, selected in summary.balance[:30]]
+    if len(summary.balance) > 30:
+        lines.append(f"| and {len(summary.balance) - 30} more | | |")
+    return "\n".join(lines)
+
+
+def _escaped(text: str) -> str:
+    return text.replace("\\", "\\\\").replace("|", "\\|").replace("<", "&lt;").replace("\n", " ")
+
+
+def summary_table(run: Run) -> Table:
+    """Return the summary of a finished run for the terminal."""
+    summary = read_summary(run)
+    table = Table(title=f"{summary.name}: what became of {sum(summary.outcomes.values()):,} occurrences")
+    table.add_column("outcome")
+    table.add_column("n", justify="right")
+    table.add_column("meaning")
+    for kind, n in summary.outcomes.items():
+        table.add_row(kind.replace("_", " "), f"{n:,}", MEANINGS[kind], style="green" if kind == "exported" else None)
+        for _, reason, count in (row for row in summary.reasons if row[0] == kind):
+            table.add_row("", f"{count:,}", f"  {reason}", style="dim")
+    return table

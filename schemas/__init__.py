@@ -1,0 +1,54 @@
+"""The tables of a store: each is declared once, here."""
+
+from windrow.schemas.clusters import ASSIGNMENTS, CLUSTERS
+from windrow.schemas.embeddings import BACKBONES, EMBEDDINGS, NEIGHBORS
+from windrow.schemas.labels import LABELS
+from windrow.schemas.occurrences import OCCURRENCES
+from windrow.schemas.runs import EXPORTS, RUNS, STAGES
+from windrow.schemas.samples import REGISTRY, SAMPLES
+from windrow.schemas.scores import SCORES
+from windrow.schemas.selection import OUTCOME_KINDS, OUTCOMES, SELECTION
+from windrow.schemas.shards import SHARDS
+from windrow.schemas.table import Column, Table
+
+TABLES: tuple[Table, ...] = (
+    OCCURRENCES,
+    SAMPLES,
+    REGISTRY,
+    SHARDS,
+    BACKBONES,
+    EMBEDDINGS,
+    NEIGHBORS,
+    CLUSTERS,
+    ASSIGNMENTS,
+    SCORES,
+    LABELS,
+    SELECTION,
+    OUTCOMES,
+    EXPORTS,
+    RUNS,
+    STAGES,
+)
+
+__all__ = [
+    "ASSIGNMENTS",
+    "BACKBONES",
+    "CLUSTERS",
+    "EMBEDDINGS",
+    "EXPORTS",
+    "LABELS",
+    "NEIGHBORS",
+    "OCCURRENCES",
+    "OUTCOMES",
+    "OUTCOME_KINDS",
+    "REGISTRY",
+    "RUNS",
+    "SAMPLES",
+    "SCORES",
+    "SELECTION",
+    "SHARDS",
+    "STAGES",
+    "TABLES",
+    "Column",
+    "Table",
+]

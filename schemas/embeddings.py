@@ -1,0 +1,44 @@
+"""Backbones, and the embedding of each sample by one of them."""
+
+import pyarrow as pa
+
+from windrow.schemas.table import Column, Table
+
+BACKBONES = Table(
+    "backbones",
+    "The feature extractors that made the embeddings.",
+    (
+        Column("backbone_id", pa.string(), "first 16 hex digits of SHA-256 of the other columns"),
+        Column("name", pa.string(), "as the config names it"),
+        Column("version", pa.string(), "hash of the weights"),
+        Column("layer", pa.string(), "layer that is read"),
+        Column("pooling", pa.string(), "how positions become one vector"),
+        Column("preprocessing", pa.string(), "size, filter, crop, normalisation and decoder"),
+        Column("dim", pa.int32(), "length of an embedding", minimum=1),
+    ),
+    ("backbone_id",),
+)
+
+EMBEDDINGS = Table(
+    "embeddings",
+    "One vector for each readable sample.",
+    (
+        Column("sample_id", pa.string(), "the sample"),
+        Column("backbone_id", pa.string(), "the backbone"),
+        Column("embedding", pa.list_(pa.float16()), "the vector; null when there is an error", True, vector=True),
+        Column("error", pa.string(), "why there is no embedding; null when there is one", nullable=True),
+    ),
+    ("sample_id",),
+)
+
+NEIGHBORS = Table(
+    "neighbors",
+    "The k nearest samples of each sample by cosine similarity (the k-NN graph of the pool).",
+    (
+        Column("sample_id", pa.string(), "the sample"),
+        Column("position", pa.int64(), "its place in the order of sample_id, from 0", minimum=0),
+        Column("neighbors", pa.list_(pa.int64()), "positions of the nearest samples, nearest first", vector=True),
+        Column("similarity", pa.list_(pa.float32()), "their cosine similarities", vector=True),
+    ),
+    ("sample_id",),
+)

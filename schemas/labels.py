@@ -1,0 +1,23 @@
+"""Labels and pseudo-labels: who says what about a sample, and how surely."""
+
+import pyarrow as pa
+
+from windrow.schemas.table import Column, Table
+
+LABELS = Table(
+    "labels",
+    "One row for each sample and label set. No row means 'not labelled', which is never 'negative'.",
+    (
+        Column("sample_id", pa.string(), "the sample"),
+        Column("label_set", pa.string(), "given, cluster_1, knn, propagation, probe, pseudo, ..."),
+        Column("label", pa.string(), "the hard label; null when abstained", nullable=True),
+        Column("classes", pa.list_(pa.string()), "the most probable classes, most probable first"),
+        Column("probabilities", pa.list_(pa.float32()), "their probabilities"),
+        Column("confidence", pa.float32(), "calibrated probability of the first class", minimum=0, maximum=1),
+        Column("abstained", pa.bool_(), "true when the confidence does not reach the policy's threshold"),
+        Column("annotator", pa.string(), "who says so: source, user or windrow"),
+        Column("method", pa.string(), "how, with its parameters"),
+        Column("round", pa.int32(), "round of an iterative method, from 0", minimum=0),
+    ),
+    ("sample_id", "label_set"),
+)

@@ -1,0 +1,30 @@
+"""Where each sample was seen."""
+
+import pyarrow as pa
+
+from windrow.schemas.table import Column, Table
+
+OCCURRENCES = Table(
+    "occurrences",
+    "One row for each place where a sample was seen; nothing that a source holds is missing here.",
+    (
+        Column("occurrence_id", pa.string(), "first 32 hex digits of SHA-256 of source_uri, shard and position"),
+        Column(
+            "sample_id", pa.string(), "first 32 hex digits of SHA-256 of the bytes; null when unread", nullable=True
+        ),
+        Column("source_uri", pa.string(), "the source as the config names it"),
+        Column("kind", pa.string(), "how the bytes are stored", one_of=("file", "tar", "parquet")),
+        Column("shard", pa.string(), "tar or Parquet file, or folder of loose files, relative to the source"),
+        Column("position", pa.int64(), "row, tar member or file number in the shard, from 0", minimum=0),
+        Column("key", pa.string(), "name of the sample in its shard, without extension"),
+        Column("extension", pa.string(), "extension, lower case, without the dot", nullable=True),
+        Column("byte_offset", pa.int64(), "first byte in the tar; null elsewhere", nullable=True, minimum=0),
+        Column("byte_length", pa.int64(), "number of bytes", nullable=True, minimum=0),
+        Column("found_label", pa.string(), "label that came with the sample", nullable=True),
+        Column("caption", pa.string(), "text that came with the sample", nullable=True),
+        Column("group", pa.string(), "samples of a group are never split", nullable=True),
+        Column("metadata", pa.string(), "other fields that came with the sample, as JSON", nullable=True),
+        Column("unreadable", pa.string(), "why the sample cannot be used; null when it can", nullable=True),
+    ),
+    ("occurrence_id",),
+)

@@ -1,0 +1,18 @@
+"""Scores of each sample: a filter is a SQL predicate over them."""
+
+import pyarrow as pa
+
+from windrow.schemas.table import Column, Table
+
+SCORES = Table(
+    "scores",
+    "One row for each embedded sample. Scores never delete: a filter of the config does, and says so.",
+    (
+        Column("sample_id", pa.string(), "the sample"),
+        Column("nearest_similarity", pa.float32(), "cosine similarity to the nearest other sample", nullable=True),
+        Column(
+            "outlier_score", pa.float32(), "1 - mean cosine similarity to its k nearest; high = alone", nullable=True
+        ),
+    ),
+    ("sample_id",),
+)

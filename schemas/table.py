@@ -1,0 +1,137 @@
+"""A table, declared once: its Parquet schema, validation, SQL view, README reference and random test rows derive."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.compute as pc
+
+SCHEMA_VERSION = 1
+
+
+@dataclass(frozen=True)
+class Column:
+    """One column of a `Table`.
+
+    A `vector` column is a list whose length is one number for a whole file (the dimension of a backbone), so its
+    Parquet type is a fixed-size list: see `Table.schema`. `one_of`, `minimum` and `maximum` bound non-null values.
+    """
+
+    name: str
+    type: pa.DataType
+    meaning: str
+    nullable: bool = False
+    vector: bool = False
+    one_of: tuple[str, ...] = ()
+    minimum: float | None = None
+    maximum: float | None = None
+
+    def field(self, dim: int | None) -> pa.Field:
+        fixed = pa.list_(self.type.value_type, dim) if self.vector and dim is not None else self.type
+        return pa.field(self.name, fixed, nullable=self.nullable, metadata={"meaning": self.meaning})
+
+
+@dataclass(frozen=True)
+class Table:
+    """A declared table. `primary_key` columns together are unique and never null."""
+
+    name: str
+    meaning: str
+    columns: tuple[Column, ...]
+    primary_key: tuple[str, ...]
+
+    def __post_init__(self) -> None:
+        names = [column.name for column in self.columns]
+        unknown = set(self.primary_key) - set(names)
+        if len(set(names)) != len(names) or unknown:
+            raise ValueError(f"table {self.name}: repeated column, or primary key not among the columns: {unknown}")
+
+    def schema(self, dim: int | None = None) -> pa.Schema:
+        """Return the Arrow schema; `dim` is the length of the vector columns (lists of any length without it)."""
+        metadata = {"windrow.table": self.name, "windrow.schema_version": str(SCHEMA_VERSION)}
+        return pa.schema([column.field(dim) for column in self.columns], metadata=metadata)
+
+    def build(self, columns: Mapping[str, Iterable[Any] | pa.Array], dim: int | None = None) -> pa.Table:
+        """Make a validated table from columns by name; a nullable column may be left out.
+
+        Raises ValueError naming the table, the column and what came.
+        """
+        unknown = sorted(set(columns) - {column.name for column in self.columns})
+        if unknown:
+            raise ValueError(f"table {self.name} has no column {unknown[0]!r}")
+        n_rows = len(next(iter(columns.values()))) if columns else 0  # type: ignore[arg-type]
+        schema = self.schema(dim)
+        arrays = [self._array(field, columns, n_rows) for field in schema]
+        return self.validate(pa.Table.from_arrays(arrays, schema=schema))
+
+    def _array(self, field: pa.Field, columns: Mapping[str, Any], n_rows: int) -> pa.Array:
+        if field.name not in columns:
+            if not field.nullable:
+                raise ValueError(f"table {self.name}: column {field.name!r} is missing")
+            return pa.nulls(n_rows, field.type)
+        values = columns[field.name]
+        try:
+            if isinstance(values, pa.ChunkedArray):
+                values = values.combine_chunks()
+            return values.cast(field.type) if isinstance(values, pa.Array) else pa.array(values, field.type)
+        except (pa.ArrowInvalid, pa.ArrowTypeError, pa.ArrowNotImplementedError) as error:
+            raise ValueError(f"table {self.name}, column {field.name!r}: wants {field.type}, got {error}") from None
+
+    def validate(self, table: pa.Table) -> pa.Table:
+        """Return `table` unchanged when it fits the declaration; raise ValueError naming what does not."""
+        for column in self.columns:
+            if column.name not in table.column_names:
+                raise ValueError(f"table {self.name}: column {column.name!r} is missing")
+            self._validate_column(column, table)
+        if table.num_rows and self.primary_key:
+            keys = table.select(list(self.primary_key))
+            n_distinct = keys.group_by(list(self.primary_key)).aggregate([]).num_rows
+            if n_distinct != table.num_rows:
+                repeated = table.num_rows - n_distinct
+                raise ValueError(f"table {self.name}: primary key {self.primary_key} repeats {repeated} times")
+        return table
+
+    def _validate_column(self, column: Column, table: pa.Table) -> None:
+        values = table.column(column.name)
+        where = f"table {self.name}, column {column.name!r}"
+        if not _same_type(values.type, column):
+            raise ValueError(f"{where}: wants {column.type}, got {values.type}")
+        if not column.nullable and values.null_count:
+            raise ValueError(f"{where}: {values.null_count} nulls in a column that has none")
+        present = values.drop_null()
+        if column.one_of:
+            strange = pc.filter(present, pc.invert(pc.is_in(present, pa.array(column.one_of))))
+            if len(strange):
+                raise ValueError(f"{where}: {strange[0].as_py()!r} is not one of {', '.join(column.one_of)}")
+        for bound, beyond in ((column.minimum, pc.less), (column.maximum, pc.greater)):
+            if bound is not None and len(present):
+                outside = pc.filter(present, beyond(present, bound))
+                if len(outside):
+                    raise ValueError(f"{where}: {outside[0].as_py()!r} is outside the bound {bound:g}")
+
+    def markdown(self) -> str:
+        """Return the table's section of the README's reference."""
+        lines = [f"**`{self.name}`**: {self.meaning} Key: {', '.join(f'`{key}`' for key in self.primary_key)}.", ""]
+        lines += ["| column | type | meaning |", "|---|---|---|"]
+        for column in self.columns:
+            null = ", may be null" if column.nullable else ""
+            lines.append(f"| `{column.name}` | {_type_name(column)}{null} | {column.meaning} |")
+        return "\n".join(lines)
+
+
+def _same_type(found: pa.DataType, column: Column) -> bool:
+    if column.vector:
+        is_list = pa.types.is_list(found) or pa.types.is_fixed_size_list(found)
+        return bool(is_list and found.value_type == column.type.value_type)
+    return bool(found == column.type)
+
+
+def _type_name(column: Column) -> str:
+    if column.vector:
+        return f"{column.type.value_type}[dim]"
+    if pa.types.is_list(column.type):
+        return f"{column.type.value_type}[]"
+    return str(column.type)

@@ -1,0 +1,83 @@
+"""Temperature scaling: confidence that means what it says."""
+
+import numpy as np
+from scipy.optimize import minimize_scalar
+
+from windrow.tasks.algorithms.label_makers import SMALLEST_PROBABILITY
+from windrow.tasks.algorithms.neighbors import Float32Array, Float64Array, Int64Array
+
+SMALLEST_TEMPERATURE = 0.05
+LARGEST_TEMPERATURE = 20.0
+
+
+def apply_temperature(probabilities: Float32Array, temperature: float) -> Float32Array:
+    """softmax(log(probabilities) / temperature), rows (n, n_classes) summing to 1; 1 changes nothing.
+
+    Guo et al. 2017, On calibration of modern neural networks, equation 9, with log-probabilities for logits. Towards 0
+    the largest probability takes all, towards infinity all become equal. A probability of 0 counts as 1e-7, so that a
+    maker that was sure and wrong can be made less sure. The order of a row's classes stays.
+    """
+    if not temperature > 0:
+        raise ValueError(f"temperature must be positive, got {temperature}")
+    return np.exp(_log_softmax(_log(probabilities) / temperature)).astype(np.float32)
+
+
+def fit_temperature(probabilities: Float32Array, labels: Int64Array, prior_deviation: float = 1.0) -> float:
+    """The temperature, from 0.05 to 20, that makes out-of-sample probabilities (n, n_classes) fit labels (n,) best.
+
+    Minimises the sum of -log softmax(log p / T)[label] (Guo et al. 2017, section 4.2) plus a normal prior on log T,
+    mean 0 and this deviation, which weighs about as much as one or two labels: with few it holds T near 1, with
+    hundreds it is not felt. Rows labelled -1 are left out; with none left, 1.
+    """
+    _check(probabilities, labels)
+    if not prior_deviation > 0:
+        raise ValueError(f"prior_deviation must be positive, got {prior_deviation}")
+    rows = np.flatnonzero(labels >= 0)
+    logs = _log(probabilities[rows])
+    targets = labels[rows]
+
+    def cost(log_temperature: float) -> float:
+        likelihoods = _log_softmax(logs / np.exp(log_temperature))[np.arange(len(rows)), targets]
+        return float(0.5 * (log_temperature / prior_deviation) ** 2 - likelihoods.sum())
+
+    bounds = (np.log(SMALLEST_TEMPERATURE), np.log(LARGEST_TEMPERATURE))
+    return float(np.exp(minimize_scalar(cost, bounds=bounds, method="bounded", options={"xatol": 1e-6}).x))
+
+
+def expected_calibration_error(probabilities: Float32Array, labels: Int64Array, n_bins: int = 15) -> float:
+    """Mean gap between confidence and accuracy over equal-width bins of confidence, each weighted by its samples.
+
+    Guo et al. 2017, equation 3; bin m holds ((m - 1) / n_bins, m / n_bins]. Rows labelled -1 are left out; with none
+    left, nan.
+    """
+    _check(probabilities, labels)
+    if n_bins < 1:
+        raise ValueError(f"n_bins must be positive, got {n_bins}")
+    rows = np.flatnonzero(labels >= 0)
+    if not len(rows):
+        return float("nan")
+    confidence = probabilities[rows].max(axis=1).astype(np.float64)
+    correct = probabilities[rows].argmax(axis=1) == labels[rows]
+    bins = np.clip(np.ceil(confidence * n_bins).astype(np.int64) - 1, 0, n_bins - 1)
+    # The gap of a bin times its share of the samples is |sum of (correct - confidence)| / n.
+    return float(np.abs(np.bincount(bins, weights=correct - confidence)).sum() / len(rows))
+
+
+def _check(probabilities: Float32Array, labels: Int64Array) -> None:
+    if probabilities.ndim != 2 or labels.shape != probabilities.shape[:1]:
+        raise ValueError(
+            f"probabilities must be (n, n_classes) and labels (n,), got {probabilities.shape} and {labels.shape}"
+        )
+    if len(labels) and not -1 <= labels.min() <= labels.max() < probabilities.shape[1]:
+        raise ValueError(
+            f"labels must be from -1 to {probabilities.shape[1] - 1}, got {labels.min()} to {labels.max()}"
+        )
+
+
+def _log(probabilities: Float32Array) -> Float64Array:
+    return np.log(np.maximum(probabilities.astype(np.float64), SMALLEST_PROBABILITY))
+
+
+def _log_softmax(scores: Float64Array) -> Float64Array:
+    shifted = scores - scores.max(axis=1, keepdims=True)
+    return np.asarray(shifted - np.log(np.exp(shifted).sum(axis=1, keepdims=True)))

@@ -1,0 +1,123 @@
+"""Multinomial logistic regression on frozen embeddings, the linear probe."""
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+from scipy.optimize import minimize
+from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]
+
+from windrow.tasks.algorithms.label_makers import check_pool, labelled_rows
+from windrow.tasks.algorithms.neighbors import Float32Array, Float64Array, Int64Array, check_embeddings, unit_rows
+
+BLOCK = 8192
+GRADIENT_TOLERANCE = 1e-6
+MAX_ITERATIONS = 500
+
+
+@dataclass(frozen=True)
+class LogisticProbe:
+    """A fitted probe: softmax(((x / |x| - mean) / scale) weights + bias) over the classes that had labels.
+
+    classes: int64 (c,) ascending; weights: float64 (d, c); bias: (c,); mean and scale: (d,), of the pool.
+    """
+
+    classes: Int64Array
+    n_classes: int
+    weights: Float64Array
+    bias: Float64Array
+    mean: Float64Array
+    scale: Float64Array
+
+    def predict_proba(self, embeddings: npt.NDArray[Any]) -> Float32Array:
+        """Probabilities (m, n_classes) of embeddings (m, d), 0 for classes without labels, the same for any m."""
+        units, norms = unit_rows((unit_rows(embeddings)[0] - self.mean) / self.scale)
+        columns, lengths = unit_rows(self.weights.T)
+        logits = (units @ columns.T) * norms[:, None] * lengths + self.bias
+        probabilities = np.zeros((len(embeddings), self.n_classes), dtype=np.float32)
+        probabilities[:, self.classes] = _softmax(logits)
+        return probabilities
+
+
+def logistic_probe(
+    embeddings: npt.NDArray[Any],
+    labels: Int64Array,
+    n_classes: int,
+    l2: float = 0.01,
+    class_balanced: bool = True,
+    rows: Int64Array | None = None,
+) -> Float32Array:
+    """Probabilities (n, n_classes) of the pool, or of these rows of it, by fit_logistic_probe's probe."""
+    probe = fit_logistic_probe(embeddings, labels, n_classes, l2, class_balanced)
+    wanted = np.arange(len(labels), dtype=np.int64) if rows is None else rows
+    probabilities = np.empty((len(wanted), n_classes), dtype=np.float32)
+    for start in range(0, len(wanted), BLOCK):
+        probabilities[start : start + BLOCK] = probe.predict_proba(embeddings[wanted[start : start + BLOCK]])
+    return probabilities
+
+
+def fit_logistic_probe(
+    embeddings: npt.NDArray[Any], labels: Int64Array, n_classes: int, l2: float = 0.01, class_balanced: bool = True
+) -> LogisticProbe:
+    """The weights that minimise mean cross-entropy + l2 / 2 ||weights||^2 over the labelled rows; the bias is free.
+
+    Embeddings are L2-normalised, standardised with the whole pool's mean and standard deviation, which need no labels,
+    and divided by sqrt(d), so that l2 means the same for every dim. class_balanced gives every class with labels the
+    same total weight. The objective is convex and starts from 0: no seed. With one class only, it has probability 1.
+    """
+    check_embeddings("embeddings", embeddings)
+    check_pool(embeddings, labels)
+    labelled = labelled_rows(labels, n_classes)
+    if not l2 > 0:
+        raise ValueError(f"l2 must be positive, got {l2}")
+    mean, scale = standardisation(embeddings)
+    classes, targets, counts = np.unique(labels[labelled], return_inverse=True, return_counts=True)
+    sample_weights = (
+        1.0 / (len(classes) * counts[targets]) if class_balanced else np.full(len(labelled), 1 / len(labelled))
+    )
+    features = (unit_rows(embeddings[labelled])[0] - mean) / scale
+    weights, bias = _minimise(features, targets, sample_weights, len(classes), l2)
+    return LogisticProbe(classes, n_classes, weights, bias, mean, scale)
+
+
+def standardisation(embeddings: npt.NDArray[Any]) -> tuple[Float64Array, Float64Array]:
+    """Mean (d,) and sqrt(d) times standard deviation (d,) of the L2-normalised rows (n, d).
+
+    A constant column's deviation counts as 1.
+    """
+    n, d = embeddings.shape
+    blocks = [slice(start, start + BLOCK) for start in range(0, n, BLOCK)]
+    mean = sum((unit_rows(embeddings[b])[0].sum(axis=0) for b in blocks), np.zeros(d)) / n
+    squares = sum((np.square(unit_rows(embeddings[b])[0] - mean).sum(axis=0) for b in blocks), np.zeros(d)) / n
+    deviation = np.sqrt(squares)
+    return mean, np.where(deviation > 1e-12, deviation, 1.0) * np.sqrt(d)
+
+
+def _minimise(
+    features: Float64Array, targets: Int64Array, sample_weights: Float64Array, n_targets: int, l2: float
+) -> tuple[Float64Array, Float64Array]:
+    d = features.shape[1]
+    one_hot = (targets[:, None] == np.arange(n_targets)).astype(np.float64)
+
+    def objective(flat: Float64Array) -> tuple[float, Float64Array]:
+        table = flat.reshape(d + 1, n_targets)
+        shares = _softmax(features @ table[:d] + table[d])
+        likelihood = np.maximum((shares * one_hot).sum(axis=1), np.finfo(np.float64).tiny)
+        residual = (shares - one_hot) * sample_weights[:, None]
+        gradient = np.vstack([features.T @ residual + l2 * table[:d], residual.sum(axis=0)])
+        loss = -(sample_weights * np.log(likelihood)).sum() + 0.5 * l2 * np.square(table[:d]).sum()
+        return float(loss), gradient.ravel()
+
+    # A matrix product shared among threads adds up in another order: one thread, so that every machine size agrees.
+    with threadpool_limits(limits=1):
+        options = {"maxiter": MAX_ITERATIONS, "gtol": GRADIENT_TOLERANCE, "ftol": 1e-12}
+        start = np.zeros((d + 1) * n_targets)
+        found = minimize(objective, start, jac=True, method="L-BFGS-B", options=options)
+    table = np.asarray(found.x, dtype=np.float64).reshape(d + 1, n_targets)
+    return table[:d], table[d]
+
+
+def _softmax(logits: Float64Array) -> Float64Array:
+    powers = np.exp(logits - logits.max(axis=1, keepdims=True))
+    return np.asarray(powers / powers.sum(axis=1, keepdims=True))

@@ -1,0 +1,22 @@
+"""Prefect tasks of clustering: the k-NN graph of the pool, and its hierarchy of clusters."""
+
+from pathlib import Path
+
+from prefect import task
+
+from windrow.tasks.retries import COMPUTE_TASK
+from windrow.tasks.stages.clustering import ClusteringConfig, cluster_pool
+from windrow.tasks.stages.neighbors import NeighborsConfig, find_neighbors
+from windrow.tasks.storage.outputs import Done
+
+
+@task(name="find-neighbors", **COMPUTE_TASK)
+def neighbors(store: Path, features: list[str], config: NeighborsConfig) -> Done:
+    """Find the nearest samples of each sample."""
+    return find_neighbors(store, features, config)
+
+
+@task(name="cluster", **COMPUTE_TASK)
+def cluster(store: Path, features: list[str], config: ClusteringConfig, target_size: int | None, seed: int) -> Done:
+    """Cluster the pool hierarchically."""
+    return cluster_pool(store, features, config, target_size, seed)

@@ -1,0 +1,61 @@
+"""Where the work of a stage runs: one protocol, a local pool of processes or Ray actors behind it."""
+
+from __future__ import annotations
+
+import atexit
+import threading
+
+from windrow.tasks.executors.local import LocalExecutor
+from windrow.tasks.executors.pool import PooledExecutor
+from windrow.tasks.executors.protocol import (
+    Broadcast,
+    Executor,
+    ExecutorConfig,
+    WorkerDiedError,
+    reduce_in_order,
+)
+from windrow.tasks.executors.ray import RayExecutor
+from windrow.tasks.executors.state import worker_state
+
+__all__ = [
+    "Broadcast",
+    "Executor",
+    "ExecutorConfig",
+    "LocalExecutor",
+    "RayExecutor",
+    "WorkerDiedError",
+    "close_executors",
+    "open_executor",
+    "reduce_in_order",
+    "worker_state",
+]
+
+_running: dict[ExecutorConfig, PooledExecutor] = {}
+_lock = threading.Lock()
+
+
+def open_executor(config: ExecutorConfig) -> Executor:
+    """The running executor of a config: the same one each time in this process, until it is closed.
+
+    It is closed at exit, so callers leave it open. Raises ImportError when it needs Ray and Ray is not installed.
+    """
+    with _lock:
+        running = _running.get(config)
+        if running is None or running.closed:
+            running = _running[config] = _start(config)
+        return running
+
+
+@atexit.register
+def close_executors() -> None:
+    """End all executors that `open_executor` started, the calls under way included."""
+    with _lock:
+        while _running:
+            # the newest first: the oldest Ray executor holds the cluster that the others use
+            _running.popitem()[1].close()
+
+
+def _start(config: ExecutorConfig) -> PooledExecutor:
+    if config.kind == "ray":
+        return RayExecutor(config.n_workers, config.address)
+    return LocalExecutor(config.n_workers)

@@ -1,0 +1,31 @@
+"""What a worker process must find in its environment before it starts."""
+
+from __future__ import annotations
+
+import os
+
+# glibc otherwise gives every freed activation back to the system and faults it in again at the next image: with these,
+# PyTorch inference on a CPU is about 2.5 times faster. The price: a worker keeps the memory of its largest moment.
+_ALLOCATOR = {
+    "MALLOC_MMAP_MAX_": "0",
+    "MALLOC_TRIM_THRESHOLD_": str(8 << 30),
+    "MALLOC_TOP_PAD_": str(256 << 20),
+}
+
+
+def core_count() -> int:
+    """Cores this process may use (its affinity mask, where the system has one)."""
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
+
+
+def worker_environment(n_cores: int, n_workers: int) -> dict[str, str]:
+    """Allocator settings and an equal share of the cores, at least one, for each of `n_workers` on `n_cores`.
+
+    NumPy's matrix products (OpenBLAS) get one thread whatever the share: their bytes depend on the number of threads,
+    so they would depend on the number of workers. PyTorch's were the same with 1 and 2 threads (2.13, CPU). Those of
+    faiss were not, and it heeds OMP_NUM_THREADS only: code that needs its bytes calls `faiss.omp_set_num_threads(1)`.
+    """
+    threads = str(max(1, n_cores // n_workers))
+    return {**_ALLOCATOR, "OMP_NUM_THREADS": threads, "MKL_NUM_THREADS": threads, "OPENBLAS_NUM_THREADS": "1"}

@@ -1,0 +1,15 @@
+"""Prefect task of ranking."""
+
+from pathlib import Path
+
+from prefect import task
+
+from windrow.tasks.retries import COMPUTE_TASK
+from windrow.tasks.stages.ranking import SelectionConfig, rank_pool
+from windrow.tasks.storage.outputs import Done
+
+
+@task(name="rank", **COMPUTE_TASK)
+def rank(store: Path, stages: dict[str, list[str]], config: SelectionConfig, seed: int) -> Done:
+    """Filter the pool, drop near-duplicates and rank what is left."""
+    return rank_pool(store, stages, config, seed)

@@ -1,0 +1,134 @@
+"""The catalog: a DuckDB connection with a view over every table of a run, and over their joins.
+
+`pool` has one row for each readable sample with all that is known of it; `curated` is its selected part. Views read the
+store's Parquet files, so opening a catalog costs milliseconds and copies nothing.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import Any
+
+import duckdb
+import pyarrow as pa
+
+from windrow.schemas import EXPORTS, REGISTRY, RUNS, SHARDS, STAGES, TABLES, Table
+from windrow.tasks.storage.outputs import Output
+from windrow.tasks.storage.records import export_rows, run_rows, shard_rows, stage_rows
+from windrow.tasks.storage.registry import registry_files
+from windrow.tasks.storage.runs import Run, latest_run, open_run
+
+# A sample that lies in two shards is described, and embedded, once in each: the rows are equal.
+_ONE_ROW_PER_SAMPLE = frozenset({"samples", "embeddings", "backbones"})
+
+POOL_VIEW = """
+CREATE VIEW pool AS
+SELECT s.*, r.sample_index, a.cluster_path, a.distance, c.nearest_similarity, c.outlier_score,
+       p.label, p.confidence, p.abstained, p.classes, p.probabilities, g.label AS given_label,
+       e.rank, coalesce(e.selected, false) AS selected, e.weight, e.dropped_by, e.duplicate_of, e.similarity,
+       e.group_id, e.split
+FROM samples s
+LEFT JOIN registry r USING (sample_id)
+LEFT JOIN assignments a USING (sample_id)
+LEFT JOIN scores c USING (sample_id)
+LEFT JOIN (SELECT * FROM labels WHERE label_set = 'pseudo') p USING (sample_id)
+LEFT JOIN (SELECT * FROM labels WHERE label_set = 'given') g USING (sample_id)
+LEFT JOIN selection e USING (sample_id)
+"""
+
+
+def open_catalog(store: str | Path, run_id: str | None = None, *, external_access: bool = False) -> Any:
+    """Return a DuckDB connection over the last finished run of a store, or over run `run_id`.
+
+    SQL on it reads the store and nothing else: other files and the network are closed unless `external_access`. Raises
+    ValueError when the store has no such run.
+    """
+    store = Path(store)
+    run = open_run(store, run_id) if run_id else latest_run(store)
+    if run is None:
+        raise ValueError(f"store {store} has no finished run yet: `windrow run` makes one")
+    connection = connect(run_tables(run))
+    _add_rows(connection, RUNS, run_rows(store))
+    _add_rows(connection, STAGES, stage_rows(store))
+    _add_rows(connection, EXPORTS, export_rows(store))
+    _add_rows(connection, SHARDS, shard_rows(run))
+    if not external_access:
+        confine(connection, store)
+    return connection
+
+
+def query(connection: Any, sql: str) -> Any:
+    """Run one SELECT (or EXPLAIN, DESCRIBE, SHOW, SUMMARIZE) and return its relation.
+
+    Raises ValueError for anything else: a store's tables change by running the pipeline, never by SQL.
+    """
+    statements = connection.extract_statements(sql)
+    if len(statements) != 1:
+        raise ValueError(f"one SQL statement at a time; got {len(statements)}")
+    if statements[0].type not in (duckdb.StatementType.SELECT, duckdb.StatementType.EXPLAIN):
+        raise ValueError(
+            f"only SELECT, EXPLAIN, DESCRIBE, SHOW and SUMMARIZE are answered; got {sql.split()[0].upper()}"
+        )
+    return connection.sql(sql)
+
+
+def connect(tables: Mapping[str, Iterable[Path]]) -> Any:
+    """Return a DuckDB connection with a view for every declared table, over the given Parquet files."""
+    connection = duckdb.connect()
+    for declared in TABLES:
+        files = [str(path) for path in tables.get(declared.name, ())]
+        if declared in (RUNS, STAGES, EXPORTS, SHARDS):
+            continue  # these come from manifests: see `records`
+        if not files:
+            _add_rows(connection, declared, [])
+            continue
+        listed = ", ".join(f"'{_quoted(file)}'" for file in files)
+        distinct = "DISTINCT ON (sample_id)" if declared.name in _ONE_ROW_PER_SAMPLE and len(files) > 1 else ""
+        if declared.name == "backbones":
+            distinct = "DISTINCT"
+        connection.execute(f"CREATE VIEW {declared.name} AS SELECT {distinct} * FROM read_parquet([{listed}])")
+    connection.execute(POOL_VIEW)
+    connection.execute("CREATE VIEW curated AS SELECT * FROM pool WHERE selected ORDER BY rank")
+    return connection
+
+
+def confine(connection: Any, store: Path) -> None:
+    """Close every file but the store's, and the network, to SQL on this connection; this cannot be undone on it."""
+    connection.execute(f"SET allowed_directories = ['{_quoted(str(store.resolve()))}', '{_quoted(str(store))}']")
+    connection.execute("SET enable_external_access = false")
+    connection.execute("SET lock_configuration = true")
+
+
+def run_tables(run: Run) -> dict[str, list[Path]]:
+    """Return the Parquet files of each table of a run; those of a version's shards are the version's own."""
+    outputs = {record.stage: run.outputs(record.stage) for record in run.stages() if record.stage != "export"}
+    return {REGISTRY.name: registry_files(run.store), **tables_of(outputs)}
+
+
+def tables_of(outputs: Mapping[str, Iterable[Output]]) -> dict[str, list[Path]]:
+    """Return the Parquet files of each table of the outputs of stages."""
+    tables: dict[str, list[Path]] = {}
+    for output in (output for found in outputs.values() for output in found):
+        for name in output.files:
+            if name.endswith(".parquet"):
+                tables.setdefault(name.removesuffix(".parquet"), []).append(output.path / name)
+    return tables
+
+
+def _add_rows(connection: Any, declared: Table, rows: list[dict[str, Any]]) -> None:
+    columns = {column.name: [row.get(column.name) for row in rows] for column in declared.columns}
+    table = declared.build(columns)
+    schema = pa.schema([field.with_type(_scannable(field.type)) for field in table.schema])
+    connection.register("_rows", table.cast(schema))
+    connection.execute(f"CREATE TABLE {declared.name} AS SELECT * FROM _rows")
+    connection.unregister("_rows")
+
+
+def _scannable(kind: pa.DataType) -> pa.DataType:
+    """DuckDB cannot scan half floats in memory, only in Parquet."""
+    return pa.list_(pa.float32()) if pa.types.is_list(kind) and kind.value_type == pa.float16() else kind
+
+
+def _quoted(text: str) -> str:
+    return text.replace("'", "''")

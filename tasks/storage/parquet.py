@@ -1,0 +1,52 @@
+"""Write and read declared tables as Parquet."""
+
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from windrow.schemas import Table
+
+ROWS_PER_GROUP = 8192
+
+
+def write_table(declared: Table, table: pa.Table, path: Path) -> None:
+    """Validate `table` and write it; a vector is stored plain (dictionaries cost time and save nothing there).
+
+    Raises ValueError naming the table, the column and what came when `table` is not as declared.
+    """
+    declared.validate(table)
+    vectors = {column.name for column in declared.columns if column.vector}
+    pq.write_table(
+        table.select([column.name for column in declared.columns]),
+        path,
+        compression="zstd",
+        row_group_size=ROWS_PER_GROUP,
+        use_dictionary=[column.name for column in declared.columns if column.name not in vectors],
+        write_page_checksum=True,
+    )
+
+
+def read_table(declared: Table, paths: Iterable[Path], columns: Sequence[str] | None = None) -> pa.Table:
+    """Read files of a declared table, one after the other; an empty table when there is none."""
+    names = list(columns) if columns is not None else [column.name for column in declared.columns]
+    tables = [pq.read_table(path, columns=names, page_checksum_verification=True) for path in paths]
+    tables = [table for table in tables if table.num_rows]
+    return pa.concat_tables(tables) if tables else declared.schema().empty_table().select(names)
+
+
+def vectors_to_array(column: pa.ChunkedArray) -> np.ndarray:
+    """Return a column of fixed-size lists without nulls as an array (n, dim), without a copy where it has one chunk."""
+    lists = column.combine_chunks()
+    if isinstance(lists, pa.ChunkedArray):
+        lists = lists.chunk(0) if lists.num_chunks else pa.array([], column.type)
+    if len(lists) == 0:
+        return np.empty((0, getattr(column.type, "list_size", 0)), column.type.value_type.to_pandas_dtype())
+    return np.asarray(lists.flatten().to_numpy(zero_copy_only=False)).reshape(len(lists), -1)
+
+
+def array_to_vectors(array: np.ndarray) -> pa.Array:
+    """Return an array (n, dim) as a column of fixed-size lists."""
+    return pa.FixedSizeListArray.from_arrays(pa.array(np.ascontiguousarray(array).reshape(-1)), array.shape[1])

@@ -1,0 +1,205 @@
+"""Parquet files: a row is an occurrence, read a few rows at a time."""
+
+from __future__ import annotations
+
+import bisect
+import json
+import math
+from collections.abc import Iterator, Mapping, Sequence
+from itertools import accumulate, pairwise
+from typing import Any, BinaryIO
+
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.parquet as pq
+
+from windrow.tasks.storage.source_fields import Fields, make_fields, split_name
+from windrow.tasks.storage.source_shard import Found, IngestConfig, sample_id_of, too_large
+
+ROWS_AT_ONCE = 64
+IMAGE_NAMES = ("image", "img", "jpg", "jpeg", "png", "webp", "bytes", "image_bytes")
+
+
+def iterate_parquet(file: BinaryIO, name: str, config: IngestConfig) -> Iterator[Found]:
+    """Yield an occurrence for every row, in order of `position`, the number of the row.
+
+    The images are in `image_column`, else in the first column that is a struct with `bytes` (the Image feature of
+    Hugging Face datasets), else in the first binary column of a usual name. Numbers of a ClassLabel become its names.
+    Other columns of plain values become metadata; nested and binary ones are left out.
+
+    Raises ValueError naming the file and its columns when there is no such column.
+    """
+    parquet = open_parquet(file)
+    if isinstance(parquet, str):
+        yield Found(0, name, None, error=parquet)
+        return
+    column = _image_column(parquet.schema_arrow, name, config)
+    first = 0
+    for group in range(parquet.num_row_groups):
+        n_rows = parquet.metadata.row_group(group).num_rows
+        yield from _group_found(parquet, group, range(first, first + n_rows), column, config)
+        first += n_rows
+
+
+def open_parquet(file: BinaryIO) -> pq.ParquetFile | str:
+    """Return the file as Parquet, or the reason when it is none."""
+    try:
+        return pq.ParquetFile(file, buffer_size=2**20, page_checksum_verification=True)
+    except (pa.ArrowException, OSError) as error:
+        _raise_if_disk_failed(error)
+    file.seek(0)
+    start = file.read(4)
+    return ("damaged" if start == b"PAR1" else "not a") + " Parquet file" if start else "empty file"
+
+
+def read_rows(parquet: pq.ParquetFile, wanted: Mapping[int, str]) -> dict[int, bytes]:
+    """Return the images of some rows; `wanted` maps the number of a row to its sample_id.
+
+    A row whose image does not have this sample_id (any more) is left out. The hash says which column was ingested: the
+    others are only read for rows that the likeliest does not have. Only row groups with wanted rows are read.
+    """
+    found: dict[int, bytes] = {}
+    for column in image_columns(parquet.schema_arrow):
+        missing = sorted(set(wanted) - set(found))
+        for position, data in _column_rows(parquet, column, missing):
+            if data is not None and sample_id_of(data) == wanted[position]:
+                found[position] = data
+    return found
+
+
+def image_columns(schema: pa.Schema) -> list[str]:
+    """Return the columns that may hold images, likeliest first."""
+    structs = [field.name for field in schema if _is_image_struct(field.type)]
+    binary = [field.name for field in schema if _is_binary(field.type)]
+    return structs + sorted(binary, key=lambda name: name.lower() not in IMAGE_NAMES)
+
+
+def _image_column(schema: pa.Schema, name: str, config: IngestConfig) -> str:
+    able = image_columns(schema)
+    if config.image_column is not None:
+        likely = [column for column in able if column == config.image_column]
+    else:
+        likely = [c for c in able if c.lower() in IMAGE_NAMES or _is_image_struct(schema.field(c).type)]
+    if not likely:
+        wanted = "an image column" if config.image_column is None else f"image_column {config.image_column!r}"
+        columns = ", ".join(f"{field.name} ({field.type})" for field in schema)
+        raise ValueError(f"{name}: {wanted} of bytes was not found; the file has {columns or 'no columns'}")
+    return likely[0]
+
+
+def _group_found(
+    parquet: pq.ParquetFile, group: int, rows: range, column: str, config: IngestConfig
+) -> Iterator[Found]:
+    schema = parquet.schema_arrow
+    plain = [field.name for field in schema if _is_plain(field.type) and field.name != column]
+    names = _class_names(schema, config.label_key)
+    done = rows.start
+    for batch in _batches(parquet, group, [column, *plain]):
+        images = _images(batch, column)
+        values = pa.RecordBatch.from_arrays([_jsonable(batch.column(key)) for key in plain], plain).to_pylist()
+        for (data, path), given in zip(images, values or [{}] * len(images), strict=True):
+            yield _found(done, data, path, _row_fields(given, names, config), config)
+            done += 1
+    for position in range(done, rows.stop):
+        yield Found(position, str(position), None, error="damaged row group")
+
+
+def _found(position: int, data: bytes | None, path: str | None, fields: Fields, config: IngestConfig) -> Found:
+    key, extension = split_name(path) if path else (str(position), None)
+    size = None if data is None else len(data)
+    missing = "null image: only its path is in the file" if path else "null image"
+    error = missing if size is None else too_large(size, config)
+    return Found(position, key, extension, None, size, None if error else data, error, **vars(fields))
+
+
+def _row_fields(given: Mapping[str, Any], names: Sequence[str] | None, config: IngestConfig) -> Fields:
+    values = {k: v for k, v in given.items() if v is not None and not (isinstance(v, float) and not math.isfinite(v))}
+    number = values.get(config.label_key)
+    errors = []
+    if names is not None and isinstance(number, int):
+        del values[config.label_key]
+        if 0 <= number < len(names):
+            values[config.label_key] = names[number]
+        elif number != -1:  # -1 is how datasets spells 'no label'
+            errors.append(f"{config.label_key}: {number} is not one of {len(names)} classes")
+    return make_fields(values, config, errors=errors)
+
+
+def _batches(parquet: pq.ParquetFile, group: int, columns: list[str]) -> Iterator[pa.RecordBatch]:
+    """Yield the rows of a row group; they end early where the file is damaged."""
+    batches = parquet.iter_batches(ROWS_AT_ONCE, [group], columns)
+    while True:
+        try:
+            batch = next(batches, None)
+        except (pa.ArrowException, OSError) as error:
+            _raise_if_disk_failed(error)
+            return
+        if batch is None:
+            return
+        yield batch
+
+
+def _column_rows(parquet: pq.ParquetFile, column: str, rows: list[int]) -> Iterator[tuple[int, bytes | None]]:
+    counts = (parquet.metadata.row_group(group).num_rows for group in range(parquet.num_row_groups))
+    bounds = list(accumulate(counts, initial=0))
+    for group, (first, end) in enumerate(pairwise(bounds)):
+        inside = rows[bisect.bisect_left(rows, first) : bisect.bisect_left(rows, end)]
+        for batch in _batches(parquet, group, [column]) if inside else ():
+            here = inside[: bisect.bisect_left(inside, first + batch.num_rows)]
+            images = _images(batch.take(pa.array([row - first for row in here], pa.int64())), column)
+            yield from zip(here, (data for data, _ in images), strict=True)
+            inside, first = inside[len(here) :], first + batch.num_rows
+            if not inside:
+                break
+
+
+def _images(batch: pa.RecordBatch, column: str) -> list[tuple[bytes | None, str | None]]:
+    values = batch.column(column)
+    if not _is_image_struct(values.type):
+        return [(data, None) for data in values.to_pylist()]
+    data = pc.struct_field(values, "bytes").to_pylist()
+    has_path = values.type.get_field_index("path") >= 0 and pa.types.is_string(values.type.field("path").type)
+    return list(zip(data, pc.struct_field(values, "path").to_pylist() if has_path else [None] * len(data), strict=True))
+
+
+def _class_names(schema: pa.Schema, column: str) -> list[str] | None:
+    """Return the class names that Hugging Face datasets keeps in the schema's metadata."""
+    try:
+        features = json.loads((schema.metadata or {})[b"huggingface"])["info"]["features"]
+        names = features[column]["names"]
+    except (KeyError, TypeError, ValueError):
+        return None
+    return names if isinstance(names, list) and all(isinstance(name, str) for name in names) else None
+
+
+def _jsonable(values: pa.Array) -> pa.Array:
+    if pa.types.is_timestamp(values.type) and values.type.tz is not None:
+        values = values.cast(pa.timestamp(values.type.unit, "UTC"))  # other zones need a database to be spelt out
+    if pa.types.is_temporal(values.type) or pa.types.is_decimal(values.type):
+        return pc.cast(values, pa.string())
+    return values
+
+
+def _is_plain(type_: pa.DataType) -> bool:
+    if pa.types.is_dictionary(type_):
+        return _is_plain(type_.value_type)
+    kinds = (pa.types.is_integer, pa.types.is_floating, pa.types.is_boolean, pa.types.is_string)
+    others = (pa.types.is_large_string, pa.types.is_timestamp, pa.types.is_date, pa.types.is_time, pa.types.is_decimal)
+    return any(test(type_) for test in (*kinds, *others))
+
+
+def _is_binary(type_: pa.DataType) -> bool:
+    return bool(pa.types.is_binary(type_) or pa.types.is_large_binary(type_))
+
+
+def _is_image_struct(type_: pa.DataType) -> bool:
+    if not pa.types.is_struct(type_):
+        return False
+    index = type_.get_field_index("bytes")
+    return index >= 0 and _is_binary(type_.field(index).type)
+
+
+def _raise_if_disk_failed(error: BaseException) -> None:
+    """Arrow reports damaged files as OSError too, but without a number."""
+    if isinstance(error, OSError) and error.errno is not None:
+        raise error

@@ -1,0 +1,121 @@
+"""Runs: which outputs make up a run of the pipeline, in `runs/<run_id>/`.
+
+`run.json` is the run's own state; `stages/<stage>.json` names the outputs that the stage made or found. A run's tables
+are the tables of its outputs. Readers take the last run whose status is 'finished', so a run in progress is not seen.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, replace
+from datetime import UTC, datetime
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any, Literal
+
+from windrow.tasks.storage.outputs import Output, fingerprint, open_output, write_atomically
+
+Status = Literal["running", "finished", "partial", "failed"]
+
+
+@dataclass(frozen=True)
+class StageRecord:
+    """What a stage of a run did: its outputs (paths relative to the store), and how long it took."""
+
+    stage: str
+    outputs: tuple[str, ...]
+    n_found: int
+    n_samples: int
+    seconds: float
+    counts: Mapping[str, int]
+
+
+@dataclass(frozen=True)
+class Run:
+    """A run of the pipeline. `error` says why it failed; times are UTC, ISO 8601."""
+
+    store: Path
+    run_id: str
+    name: str
+    status: Status
+    started_at: str
+    finished_at: str | None
+    code_version: str
+    config: Mapping[str, Any]
+    error: str | None = None
+
+    @property
+    def path(self) -> Path:
+        """The run's folder."""
+        return self.store / "runs" / self.run_id
+
+    def record(self, record: StageRecord) -> None:
+        """Keep what a stage did."""
+        folder = self.path / "stages"
+        folder.mkdir(exist_ok=True)
+        write_atomically(folder / f"{record.stage}.json", json.dumps(asdict(record), indent=1))
+
+    def stage(self, stage: str) -> StageRecord | None:
+        """Return what a stage of this run did, None when it has not run."""
+        path = self.path / "stages" / f"{stage}.json"
+        if not path.exists():
+            return None
+        values = json.loads(path.read_text())
+        return StageRecord(**{**values, "outputs": tuple(values["outputs"])})
+
+    def stages(self) -> list[StageRecord]:
+        """Return what the stages of this run did, in the order in which they did it."""
+        paths = sorted((self.path / "stages").glob("[a-z]*.json"), key=lambda path: path.stat().st_mtime_ns)
+        return [record for path in paths if (record := self.stage(path.stem))]
+
+    def outputs(self, stage: str) -> list[Output]:
+        """Return the outputs of a stage of this run, in order; none when it has not run."""
+        record = self.stage(stage)
+        return [open_output(self.store / path) for path in record.outputs] if record else []
+
+    def finish(self, status: Status, error: str | None = None) -> Run:
+        """Keep how the run ended, and return it as it now is."""
+        ended = replace(self, status=status, finished_at=_now(), error=error)
+        ended.save()
+        return ended
+
+    def save(self) -> None:
+        """Write `run.json`."""
+        values = {key: value for key, value in asdict(self).items() if key != "store"}
+        self.path.mkdir(parents=True, exist_ok=True)
+        write_atomically(self.path / "run.json", json.dumps(values, indent=1, sort_keys=True))
+
+
+def _now() -> str:
+    return datetime.now(UTC).isoformat(timespec="microseconds")
+
+
+def start_run(store: Path, name: str, config: Mapping[str, Any]) -> Run:
+    """Start a run: its id is the time and a fingerprint of the config, so ids sort by time."""
+    started = _now()
+    stamp = started[:26].replace("-", "").replace(":", "").replace(".", "").replace("T", "-")
+    run_id = f"{stamp}-{fingerprint(config)[:8]}"
+    run = Run(store, run_id, name, "running", started, None, version("windrow"), config)
+    run.save()
+    return run
+
+
+def open_run(store: Path, run_id: str) -> Run:
+    """Open a run by its id. Raises ValueError when the store has no such run."""
+    path = store / "runs" / run_id / "run.json"
+    if not path.exists():
+        raise ValueError(f"store {store} has no run {run_id!r}")
+    return Run(store=store, **json.loads(path.read_text()))
+
+
+def list_runs(store: Path) -> list[Run]:
+    """Return the runs of a store, oldest first."""
+    folder = store / "runs"
+    return [open_run(store, path.parent.name) for path in sorted(folder.glob("*/run.json"))]
+
+
+def latest_run(store: Path, name: str | None = None) -> Run | None:
+    """Return the last finished run (of the curated set `name`, if given), or None."""
+    finished: Sequence[Run] = [run for run in list_runs(store) if run.status == "finished"]
+    return next((run for run in reversed(finished) if name in (None, run.name)), None)

@@ -1,0 +1,112 @@
+"""What ingest works on: a shard of a source, and what is found in it."""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import dataclass
+from typing import Literal
+
+from windrow.tasks.decoding import MAX_PIXELS
+
+Kind = Literal["file", "tar", "parquet"]
+
+
+@dataclass(frozen=True)
+class IngestConfig:
+    """How the sources are read.
+
+    `label_key`, `group_key`, `caption_key`: names of the fields (of a `.json` sidecar, or columns of a Parquet file)
+    that hold the label, the group and the caption. `image_column`: the Parquet column that holds the images; None takes
+    the first that looks so. `folder_labels`: the name of a loose file's folder is its label when no sidecar gives one;
+    off by default, because folders are often named after dates or batches. A sample of more than `max_pixels` pixels or
+    `max_bytes` bytes is unreadable.
+    """
+
+    label_key: str = "label"
+    group_key: str = "group"
+    caption_key: str = "caption"
+    image_column: str | None = None
+    folder_labels: bool = False
+    max_pixels: int = MAX_PIXELS
+    max_bytes: int = 256 * 2**20
+
+    def __post_init__(self) -> None:
+        keys = (self.label_key, self.group_key, self.caption_key)
+        if "" in keys or len(set(keys)) < len(keys):
+            raise ValueError(f"ingest.label_key, group_key, caption_key: want three different names, got {keys}")
+        if self.image_column == "":
+            raise ValueError("ingest.image_column: wants a name, or None to look for it, got ''")
+        if not 1 <= self.max_pixels <= MAX_PIXELS:
+            raise ValueError(f"ingest.max_pixels: wants 1 to {MAX_PIXELS}, got {self.max_pixels}")
+        if self.max_bytes < 1:
+            raise ValueError(f"ingest.max_bytes: wants 1 or more, got {self.max_bytes}")
+
+
+@dataclass(frozen=True)
+class SourceFile:
+    """A file of a source. `identity` changes when its content may have; `error` says why it cannot be read."""
+
+    path: str
+    identity: str
+    error: str | None = None
+
+
+@dataclass(frozen=True)
+class LooseFile:
+    """A loose file: its path relative to the source, the names of its sidecars' extensions, why it cannot be read."""
+
+    path: str
+    sidecars: tuple[str, ...] = ()
+    error: str | None = None
+
+
+@dataclass(frozen=True)
+class SourceShard:
+    """A piece of a source that is ingested as one: a tar, a Parquet file, or some loose files.
+
+    `shard` is the tar's, the Parquet file's or the first loose file's path relative to the source (its name, where the
+    source is that file itself). `identity` changes when the content may have: size and time of change (or the ETag) of
+    the file, or a fingerprint of these for all `files`, the loose files and their sidecars. `error` says why a tar or a
+    Parquet file cannot be opened.
+    """
+
+    source_uri: str
+    kind: Kind
+    shard: str
+    identity: str
+    files: tuple[LooseFile, ...] = ()
+    error: str | None = None
+
+
+@dataclass(frozen=True)
+class Found:
+    """One occurrence, as it lies in its shard. Either `data` holds its bytes or `error` says why they were not read."""
+
+    position: int
+    key: str
+    extension: str | None
+    byte_offset: int | None = None
+    byte_length: int | None = None
+    data: bytes | None = None
+    error: str | None = None
+    label: str | None = None
+    caption: str | None = None
+    group: str | None = None
+    metadata: str | None = None
+
+
+def sample_id_of(data: bytes) -> str:
+    """Return the sample_id: the first 32 hex digits of SHA-256 of the bytes."""
+    return hashlib.sha256(data).hexdigest()[:32]
+
+
+def too_large(n_bytes: int, config: IngestConfig) -> str | None:
+    """Return why a sample of `n_bytes` is not read, None when it is."""
+    return f"too large: {n_bytes} > {config.max_bytes} bytes" if n_bytes > config.max_bytes else None
+
+
+def access_error(error: OSError) -> str | None:
+    """Return the reason when `error` is about the file; None when it is about the disk or the network."""
+    if isinstance(error, (FileNotFoundError, NotADirectoryError, IsADirectoryError)):
+        return "file is gone"
+    return "permission denied" if isinstance(error, PermissionError) else None

@@ -1,0 +1,176 @@
+"""Tars: the members with one key are a sample and what comes with it (the WebDataset convention).
+
+The key is a member's path up to the first dot of its name, the extension the rest. Members with one key follow each
+other. The members with an image's extension are the occurrences of the key; where there is none, those whose extension
+is no sidecar's. Nothing is extracted: `byte_offset` and `byte_length` say where the bytes lie in the tar.
+"""
+
+from __future__ import annotations
+
+import tarfile
+from collections.abc import Iterator
+from dataclasses import dataclass
+from itertools import groupby
+from typing import BinaryIO
+
+from windrow.tasks.storage.source_fields import (
+    MAX_SIDECAR_BYTES,
+    READ_SIDECARS,
+    Fields,
+    is_image,
+    is_sidecar,
+    read_sidecars,
+)
+from windrow.tasks.storage.source_files import is_hidden
+from windrow.tasks.storage.source_shard import Found, IngestConfig, too_large
+
+_COMPRESSED_STARTS = (b"\x1f\x8b", b"BZh", b"\xfd7zXZ", b"\x28\xb5\x2f\xfd", b"\x04\x22\x4d\x18")
+
+
+@dataclass(frozen=True)
+class _Member:
+    """A file or link of the tar; `error` says why its data cannot be used. `ends_tar`: nothing after it can be read."""
+
+    position: int
+    key: str
+    extension: str | None
+    offset: int = 0
+    size: int = 0
+    error: str | None = None
+    ends_tar: bool = False
+
+
+def iterate_tar(file: BinaryIO, name: str, config: IngestConfig) -> Iterator[Found]:
+    """Yield every occurrence of a tar, in order of `position`, the number of the member in the tar.
+
+    Folders and hidden members are left out. Of a tar that is cut short or damaged, what comes before is kept and one
+    occurrence says so for all the rest. `name` is the key of an occurrence that no member names.
+    """
+    for key, members in groupby(_members(file, name), key=lambda member: member.key):
+        yield from _occurrences(file, key, list(members), config)
+
+
+def read_range(file: BinaryIO, offset: int, length: int) -> bytes:
+    """Return bytes of a tar; fewer than `length` when it ends before."""
+    file.seek(offset)
+    return file.read(length)
+
+
+def split_member(path: str) -> tuple[str, str | None]:
+    """Split a member's path at the first dot of its name: 'a/b.seg.PNG' gives ('a/b', 'seg.png')."""
+    folder, slash, name = path.removeprefix("./").rpartition("/")
+    stem, _, extension = name.partition(".")
+    return folder + slash + stem, extension.lower() or None
+
+
+def _occurrences(file: BinaryIO, key: str, members: list[_Member], config: IngestConfig) -> Iterator[Found]:
+    ends = [member for member in members if member.ends_tar]
+    members = [member for member in members if not member.ends_tar]
+    images = [member for member in members if is_image(member.extension)]
+    images = images or [member for member in members if not is_sidecar(member.extension)]
+    if images:
+        sidecars = {m.extension: _sidecar(file, m) for m in members if m.extension in READ_SIDECARS}
+        fields = read_sidecars(sidecars, config)
+        for member in images:
+            name = key if len(images) == 1 else f"{key}.{member.extension or ''}"
+            yield _found(file, name, member, fields, config)
+    elif not ends:
+        extensions = sorted({member.extension or "" for member in members})
+        error = f"no image among the members: {', '.join(extensions)}"
+        yield Found(members[0].position, key, None, error=error)
+    for member in ends:
+        yield Found(member.position, key, member.extension, error=member.error)
+
+
+def _found(file: BinaryIO, key: str, member: _Member, fields: Fields, config: IngestConfig) -> Found:
+    error = member.error or too_large(member.size, config)
+    return Found(
+        position=member.position,
+        key=key,
+        extension=member.extension,
+        byte_offset=None if member.error else member.offset,
+        byte_length=None if member.error else member.size,
+        data=None if error else read_range(file, member.offset, member.size),
+        error=error,
+        **vars(fields),
+    )
+
+
+def _sidecar(file: BinaryIO, member: _Member) -> bytes | str:
+    if member.size > MAX_SIDECAR_BYTES:
+        return f"larger than {MAX_SIDECAR_BYTES} bytes"
+    return member.error or read_range(file, member.offset, member.size)
+
+
+def _members(file: BinaryIO, name: str) -> Iterator[_Member]:
+    size = file.seek(0, 2)
+    key = name
+    for position, info in enumerate(_headers(file, size)):
+        if isinstance(info, str):
+            yield _Member(position, key, None, error=info, ends_tar=True)
+        elif info.isdir() or is_hidden(info.name):
+            continue
+        elif not info.isreg() or info.issparse():
+            key, extension = split_member(info.name)
+            yield _Member(position, key, extension, error="not a regular file")
+        else:
+            key, extension = split_member(info.name)
+            is_cut = info.offset_data + info.size > size
+            error = "truncated tar" if is_cut else None
+            yield _Member(position, key, extension, info.offset_data, info.size, error, is_cut)
+            if is_cut:
+                return
+
+
+def _headers(file: BinaryIO, size: int) -> Iterator[tarfile.TarInfo | str]:
+    """Yield the headers of a tar, then the reason (a str) when something is wrong with it.
+
+    `tarfile` takes a broken header for the end of the tar, so what lies at the end is looked at here.
+    """
+    file.seek(0)
+    reason: str | None
+    try:
+        tar = tarfile.TarFile(fileobj=file, errors="backslashreplace")
+    except OSError:
+        raise
+    except Exception:
+        yield _not_a_tar(file, size)
+        return
+    offset = 0
+    while True:
+        try:
+            info = tar.next()
+        except OSError:
+            raise
+        except Exception:  # tarfile raises many kinds on damaged headers
+            yield "truncated tar" if file.tell() >= size else f"damaged tar: no header at byte {tar.offset}"
+            return
+        if info is None:
+            break
+        if tar.offset <= offset or info.size < 0:
+            yield f"damaged tar: no header at byte {offset}"
+            return
+        offset = tar.offset
+        tar.members.clear()  # type: ignore[attr-defined]  # it keeps every header it has read
+        yield info
+    reason = _wrong_end(file, tar.offset)
+    if reason:
+        yield reason
+
+
+def _not_a_tar(file: BinaryIO, size: int) -> str:
+    if size == 0:
+        return "empty file"
+    return "compressed tar: decompress it" if read_range(file, 0, 8).startswith(_COMPRESSED_STARTS) else "not a tar"
+
+
+def _wrong_end(file: BinaryIO, offset: int) -> str | None:
+    block = read_range(file, offset, tarfile.BLOCKSIZE)
+    if len(block) < tarfile.BLOCKSIZE:
+        return "truncated tar"
+    if any(block):
+        return f"damaged tar: no header at byte {offset}"
+    while block := file.read(2**20):
+        if block.count(0) < len(block):
+            return f"damaged tar: more data after its end at byte {offset}"
+    return None

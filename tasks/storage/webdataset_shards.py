@@ -1,0 +1,82 @@
+"""A WebDataset shard: a tar with `<sample_id>.<extension>`, `.json` and, where there is a label, `.cls` of each sample."""
+
+from __future__ import annotations
+
+import io
+import json
+import tarfile
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Self
+
+EXTENSIONS = {"JPEG": "jpg", "MPO": "jpg", "TIFF": "tiff", "JPEG2000": "jp2"}
+
+_FIELDS = (
+    "sample_id sample_index label confidence abstained classes probabilities given_label caption metadata cluster_path"
+    " rank weight split group_id width height format n_bytes"
+).split()
+_PROVENANCE = ("source_uri", "shard", "key")
+
+
+def image_extension(image_format: str) -> str:
+    """Return the extension of an image format as Pillow names it ('JPEG' gives 'jpg', 'WEBP' gives 'webp')."""
+    return EXTENSIONS.get(image_format, image_format.lower())
+
+
+def sort_classes(names: Sequence[str]) -> list[str]:
+    """Return the distinct class names in order: of their numbers when all are non-negative integers, else of text."""
+    return sorted(set(names), key=int if _all_integers(names) else None)
+
+
+def class_indices(names: Sequence[str]) -> dict[str, int]:
+    """Return the index of each class, as `.cls` holds it.
+
+    When every name is a non-negative decimal integer without leading zeros, the index is that integer, so that labels
+    of a set that has its own numbering keep it; otherwise it is the position in `sort_classes`.
+    """
+    if _all_integers(names):
+        return {name: int(name) for name in sort_classes(names)}
+    return {name: index for index, name in enumerate(sort_classes(names))}
+
+
+def _all_integers(names: Sequence[str]) -> bool:
+    return all(name.isascii() and name.isdecimal() and str(int(name)) == name for name in names)
+
+
+def describe_sample(row: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the JSON of a sample from its row of the plan; every sample has the same fields, null where unknown."""
+    provenance = {name: row[name] for name in _PROVENANCE}
+    return {**{name: row[name] for name in _FIELDS}, "provenance": provenance}
+
+
+class WebDatasetShard:
+    """Writes one shard; the same samples give the same bytes, as no time, user or right of a file is kept.
+
+    `indices` is the index of each class (`class_indices`); `add` raises KeyError on a label that is not in it.
+    """
+
+    def __init__(self, path: Path, indices: Mapping[str, int]) -> None:
+        self._tar = tarfile.open(path, "w", format=tarfile.USTAR_FORMAT)  # noqa: SIM115  (closed by __exit__)
+        self._indices = indices
+
+    def add(self, row: Mapping[str, Any], data: bytes) -> None:
+        """Add the original bytes of a sample and what the plan says about it."""
+        description = json.dumps(describe_sample(row), sort_keys=True, ensure_ascii=False)
+        self._add(f"{row['sample_id']}.{image_extension(row['format'])}", data)
+        self._add(f"{row['sample_id']}.json", description.encode())
+        if row["label"] is not None:
+            self._add(f"{row['sample_id']}.cls", str(self._indices[row["label"]]).encode())
+
+    def _add(self, name: str, data: bytes) -> None:
+        member = tarfile.TarInfo(name)  # mtime, uid and gid are 0
+        member.size, member.mode = len(data), 0o444
+        self._tar.addfile(member, io.BytesIO(data))
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._tar.close()
