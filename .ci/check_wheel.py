@@ -24,8 +24,8 @@ def main(wheel: Path) -> None:
     with tempfile.TemporaryDirectory() as folder:
         venv.create(folder, with_pip=True)
         python = Path(folder, "bin", "python")
-        install = [python, "-m", "pip", "install", "--quiet", "--disable-pip-version-check", "--no-deps", wheel.resolve()]
-        subprocess.run(install, check=True, cwd=folder)
+        pip = [python, "-m", "pip", "install", "--quiet", "--disable-pip-version-check", "--no-deps"]
+        subprocess.run([*pip, wheel.resolve()], check=True, cwd=folder)
         # The dependencies are those of this environment: the wheel is what is on trial. Path files are not read from
         # PYTHONPATH, so this environment's editable windrow stays out of sight.
         environment = {**os.environ, "PYTHONPATH": sysconfig.get_path("purelib")}

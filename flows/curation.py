@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Any
 
 from prefect import flow, get_run_logger
@@ -26,7 +25,7 @@ ACCOUNTED = ("ingest", "features", "rank")
 
 
 def note_failure(flow: Any, flow_run: Any, state: Any) -> None:  # noqa: ARG001  (Prefect's signature)
-    """Say in the log which stage to look at; the store keeps what was finished, so the same command goes on from there."""
+    """Say in the log what failed, and that the same command goes on from there."""
     get_run_logger().error(
         "%s failed: %s. What was finished is kept: run it again to go on.", flow_run.name, state.message
     )

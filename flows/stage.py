@@ -23,7 +23,7 @@ GROUPS_PER_WORKER = 4
 Shard = TypeVar("Shard")
 
 # Threads only wait for workers; a few more than there are workers keep every one of these busy.
-THREADS = ThreadPoolTaskRunner(max_workers=32)
+THREADS: Any = ThreadPoolTaskRunner(max_workers=32)
 
 
 @dataclass

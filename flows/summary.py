@@ -3,12 +3,17 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from pathlib import Path
 
+from rich.console import Console
 from rich.table import Table
 
 from windrow.tasks.algorithms.balance import normalised_entropy
 from windrow.tasks.storage.catalog import open_catalog
-from windrow.tasks.storage.runs import Run
+from windrow.tasks.storage.runs import Run, open_run
+from windrow.tasks.storage.versions import latest_version
+
+NEXT_QUERY = "SELECT label, count(*), avg(confidence) FROM curated GROUP BY label ORDER BY label"
 
 MEANINGS = {
     "exported": "in the version",
@@ -91,3 +96,16 @@ def summary_table(run: Run) -> Table:
         for _, reason, count in (row for row in summary.reasons if row[0] == kind):
             table.add_row("", f"{count:,}", f"  {reason}", style="dim")
     return table
+
+
+def print_run(console: Console, store: Path, run_id: str) -> None:
+    """Print what a run did, where its version and its report are, and what to ask next."""
+    run = open_run(store, run_id)
+    console.print(summary_table(run))
+    before, after = read_summary(run).entropy
+    console.print(f"balance of classes (normalised entropy): pool {before:.3f}, curated set {after:.3f}")
+    version = latest_version(store, run.name)
+    if version is not None:
+        console.print(f"version: {version.path} ({version.n_samples:,} samples)", soft_wrap=True)
+    console.print(f"report:  {run.path / 'report.html'}", soft_wrap=True)
+    console.print(f'next:    windrow query --store {store} "{NEXT_QUERY}"', soft_wrap=True, markup=False)

@@ -190,8 +190,10 @@ def kmeans_plus_plus(points: Points, n_clusters: int, seed: int, *, max_pool: in
 
 @dataclass(frozen=True)
 class _Pool:
-    """Candidates drawn together, not tried yet: rows of the points, int64 (p,); threshold: float64 (p,), a uniform share
-    of each one's weight when drawn, for its weight now to exceed; distances: squared, float32 (p, n), to all points.
+    """Candidates drawn together, not tried yet.
+
+    rows: int64 (p,), of the points; threshold: float64 (p,), a uniform share of each one's weight when drawn, for its
+    weight now to exceed; distances: float32 (p, n), squared, to all points.
     """
 
     rows: npt.NDArray[np.int64]

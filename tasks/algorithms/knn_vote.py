@@ -36,26 +36,32 @@ def knn_vote(
     wanted = np.arange(len(labels), dtype=np.int64) if rows is None else rows
     position = np.full(len(labels), -1, dtype=np.int64)
     position[labelled] = np.arange(len(labelled))
-    vote = (
-        1.0 / np.maximum(np.bincount(labels[labelled], minlength=n_classes), 1)
-        if class_balanced
-        else np.ones(n_classes)
-    )
+    counts = np.bincount(labels[labelled], minlength=n_classes) if class_balanced else None
     probabilities = np.empty((len(wanted), n_classes), dtype=np.float32)
     for start in range(0, len(wanted), BLOCK):
         block = wanted[start : start + BLOCK]
         found = search(embeddings[block], embeddings[labelled], min(k, len(labelled)), exclude=position[block])
-        probabilities[start : start + BLOCK] = _count_votes(found, labels[labelled], vote, temperature)
+        votes = labels[labelled[found.indices]]
+        weights = _vote_weights(found, votes, labels[block], counts, temperature)
+        probabilities[start : start + BLOCK] = _count_votes(votes, weights, n_classes)
     return probabilities
 
 
-def _count_votes(found: NeighborGraph, labels: Int64Array, vote: Float64Array, temperature: float) -> Float32Array:
+def _vote_weights(
+    found: NeighborGraph, votes: Int64Array, own: Int64Array, counts: Int64Array | None, temperature: float
+) -> Float64Array:
     similarity = found.similarity.astype(np.float64)
     # Relative to the nearest: only ratios count, and exp(1 / temperature) may not fit in a float.
     nearest = np.where(np.isfinite(similarity[:, :1]), similarity[:, :1], 0.0)
-    neighbour_labels = labels[found.indices]
-    weights = np.exp((similarity - nearest) / temperature) * vote[neighbour_labels]
-    cells = np.arange(len(similarity))[:, None] * len(vote) + neighbour_labels
-    size = len(similarity) * len(vote)
-    scores = np.bincount(cells.ravel(), weights=weights.ravel(), minlength=size).astype(np.float64, copy=False)
-    return normalise_rows(scores.reshape(len(similarity), len(vote)))
+    weights: Float64Array = np.exp((similarity - nearest) / temperature)
+    if counts is not None:
+        # A labelled sample is left out of the counts too, or they would give its label away.
+        weights /= np.maximum(counts[votes] - (votes == own[:, None]), 1)
+    return weights
+
+
+def _count_votes(votes: Int64Array, weights: Float64Array, n_classes: int) -> Float32Array:
+    n = len(votes)
+    cells = (np.arange(n)[:, None] * n_classes + votes).ravel()
+    scores = np.bincount(cells, weights=weights.ravel(), minlength=n * n_classes).astype(np.float64, copy=False)
+    return normalise_rows(scores.reshape(n, n_classes))

@@ -19,8 +19,8 @@ class LabelPolicyConfig:
     with few confident predictions. threshold: least confidence. floor: the lowest that a class's threshold can get.
     """
 
-    policy: Policy = "class-wise"
-    threshold: float = 0.95
+    policy: Policy = "fixed"
+    threshold: float = 0.8
     floor: float = 0.5
 
     def __post_init__(self) -> None:
@@ -46,9 +46,9 @@ class Decision:
 
 @dataclass(frozen=True)
 class CoverageCurve:
-    """What labelling where confidence >= threshold gives, for each distinct confidence, highest first. All float64 (m,).
+    """What labelling where confidence >= threshold gives, for each distinct confidence, highest first.
 
-    coverage: the share of samples labelled; accuracy: the share of those that is right.
+    coverage: the share of samples labelled; accuracy: the share of those that is right. All float64 (m,).
     """
 
     threshold: Float64Array

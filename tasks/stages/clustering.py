@@ -57,7 +57,7 @@ def cluster_pool(
     store: Path,
     features: Sequence[str],
     config: ClusteringConfig,
-    target_size: int,
+    target_size: int | None,
     seed: int,
     progress: Callable[[str], None] | None = None,
 ) -> Done:

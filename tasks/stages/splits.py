@@ -41,7 +41,7 @@ def group_samples(sample_ids: pa.Array, pairs: npt.NDArray[np.int64], names: Seq
 
 
 def assign_splits(group_ids: pa.Array, splits: Sequence[Split], seed: int) -> pa.Array:
-    """Return the split of each sample, by a hash of its group and the seed: a group stays where it was as pools grow."""
+    """Return the split of each sample by a hash of its group and the seed: a group stays put as the pool grows."""
     unique, inverse = np.unique(np.asarray(group_ids.to_pylist(), dtype=str), return_inverse=True)
     position = np.array([int(group[:15], 16) for group in unique], np.uint64)
     uniform = _mixed(position ^ np.uint64(seed * 0x9E3779B97F4A7C15 % 2**64)) / 2.0**64

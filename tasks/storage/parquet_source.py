@@ -16,7 +16,7 @@ import pyarrow.parquet as pq
 from windrow.tasks.storage.source_fields import Fields, make_fields, split_name
 from windrow.tasks.storage.source_shard import Found, IngestConfig, sample_id_of, too_large
 
-ROWS_AT_ONCE = 64
+BATCH_BYTES = 8 * 2**20
 IMAGE_NAMES = ("image", "img", "jpg", "jpeg", "png", "webp", "bytes", "image_bytes")
 
 
@@ -44,7 +44,7 @@ def iterate_parquet(file: BinaryIO, name: str, config: IngestConfig) -> Iterator
 def open_parquet(file: BinaryIO) -> pq.ParquetFile | str:
     """Return the file as Parquet, or the reason when it is none."""
     try:
-        return pq.ParquetFile(file, buffer_size=2**20, page_checksum_verification=True)
+        return pq.ParquetFile(file, buffer_size=2**20, pre_buffer=False, page_checksum_verification=True)
     except (pa.ArrowException, OSError) as error:
         _raise_if_disk_failed(error)
     file.seek(0)
@@ -127,7 +127,9 @@ def _row_fields(given: Mapping[str, Any], names: Sequence[str] | None, config: I
 
 def _batches(parquet: pq.ParquetFile, group: int, columns: list[str]) -> Iterator[pa.RecordBatch]:
     """Yield the rows of a row group; they end early where the file is damaged."""
-    batches = parquet.iter_batches(ROWS_AT_ONCE, [group], columns)
+    about = parquet.metadata.row_group(group)
+    n_rows = max(1, min(1024, about.num_rows * BATCH_BYTES // max(1, about.total_byte_size)))
+    batches = parquet.iter_batches(n_rows, [group], columns)
     while True:
         try:
             batch = next(batches, None)

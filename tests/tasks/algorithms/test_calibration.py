@@ -66,13 +66,11 @@ def test_one_hopeless_label_does_not_flatten_the_rest():
 
 
 def test_calibration_error_on_four_samples_by_hand():
-    probabilities = np.array([[0.9, 0.1], [0.9, 0.1], [0.6, 0.4], [0.3, 0.7]], dtype=np.float32)
-    # Two at 0.9, one of them right: gap 0.4. One at 0.6, right: 0.4. One at 0.7, wrong: 0.7.
+    probabilities = np.array([[0.95, 0.05], [0.95, 0.05], [0.65, 0.35], [0.25, 0.75]], dtype=np.float32)
+    # Two at 0.95, one of them right: gap 0.45. One at 0.65, right: 0.35. One at 0.75, wrong: 0.75.
     error = expected_calibration_error(probabilities, np.array([0, 1, 0, 0]), n_bins=10)
-    assert error == pytest.approx((2 * 0.4 + 0.4 + 0.7) / 4, abs=1e-6)
-    assert expected_calibration_error(probabilities, np.array([0, -1, 0, -1]), n_bins=1) == pytest.approx(
-        0.25, abs=1e-6
-    )
+    assert error == pytest.approx((2 * 0.45 + 0.35 + 0.75) / 4, abs=1e-6)
+    assert expected_calibration_error(probabilities, np.array([0, -1, 0, -1]), n_bins=1) == pytest.approx(0.2, abs=1e-6)
     assert np.isnan(expected_calibration_error(probabilities, np.full(4, -1)))
 
 

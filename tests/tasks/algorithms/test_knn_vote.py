@@ -43,7 +43,7 @@ def test_two_neighbours_vote_in_the_ratio_of_their_exponentials():
 def test_the_vote_is_that_of_plain_loops(seed, k, temperature):
     pool, labels = random_pool(seed)
     np.testing.assert_allclose(
-        knn_vote(pool, labels, 3, k, temperature), vote_by_hand(pool, labels, 3, k, temperature), atol=1e-5
+        knn_vote(pool, labels, 3, k, temperature, False), vote_by_hand(pool, labels, 3, k, temperature), atol=1e-5
     )
 
 
@@ -69,13 +69,14 @@ def test_towards_temperature_zero_the_nearest_takes_all(seed):
 
 
 @FEW
-@given(st.integers(0, 10_000), st.integers(0, 2))
-def test_a_labelled_sample_does_not_vote_for_itself(seed, other):
+@given(st.integers(0, 10_000), st.integers(0, 2), st.booleans())
+def test_a_labelled_sample_does_not_vote_for_itself(seed, other, balanced):
     pool, labels = random_pool(seed)
     row = int(np.flatnonzero(labels >= 0)[0])
     changed = labels.copy()
     changed[row] = other
-    np.testing.assert_array_equal(knn_vote(pool, labels, 3)[row], knn_vote(pool, changed, 3)[row])
+    before, after = (knn_vote(pool, each, 3, class_balanced=balanced)[row] for each in (labels, changed))
+    np.testing.assert_array_equal(before, after)
 
 
 def test_duplicates_of_a_labelled_sample_do_hear_its_vote():
@@ -87,8 +88,8 @@ def test_duplicates_of_a_labelled_sample_do_hear_its_vote():
 def test_balanced_votes_do_not_let_the_class_labelled_more_often_win():
     pool = angles(0, 30, 30, 30, -29)
     labels = np.array([-1, 0, 0, 0, 1])
-    assert knn_vote(pool, labels, 2, k=4, temperature=1).argmax(axis=1)[0] == 0
-    assert knn_vote(pool, labels, 2, k=4, temperature=1, class_balanced=True).argmax(axis=1)[0] == 1
+    assert knn_vote(pool, labels, 2, k=4, temperature=1, class_balanced=False).argmax(axis=1)[0] == 0
+    assert knn_vote(pool, labels, 2, k=4, temperature=1).argmax(axis=1)[0] == 1
 
 
 def test_the_only_labelled_sample_of_the_pool_hears_nobody():

@@ -103,7 +103,10 @@ def test_the_coverage_curve_takes_equal_confidences_together():
     [
         (lambda: LabelPolicyConfig("maybe"), "policy must be 'none', 'fixed' or 'class-wise', got 'maybe'"),
         (lambda: LabelPolicyConfig(threshold=1.5), "threshold must be from 0 to 1, got 1.5"),
-        (lambda: LabelPolicyConfig(threshold=0.3, floor=0.4), "floor must be from 0 to the threshold 0.3, got 0.4"),
+        (
+            lambda: LabelPolicyConfig("class-wise", threshold=0.3, floor=0.4),
+            "floor must be from 0 to the threshold 0.3, got 0.4",
+        ),
         (lambda: decide(np.zeros(3, np.float32), LabelPolicyConfig()), "probabilities must have shape"),
         (lambda: sparse_top_k(np.zeros((1, 2), np.float32), 3), "k must be from 1"),
         (lambda: coverage_accuracy_curve(np.zeros(2), np.zeros(1, bool)), "one shape"),

@@ -16,6 +16,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
+from windrow.tasks.storage import parquet_source
 from windrow.tasks.storage.parquet_source import iterate_parquet, open_parquet, read_rows
 from windrow.tasks.storage.source_shard import Found, IngestConfig, sample_id_of
 
@@ -164,16 +165,20 @@ def test_a_damaged_row_group_costs_its_own_rows_only() -> None:
 IMAGES = st.lists(st.none() | st.binary(max_size=6), min_size=1, max_size=300)
 
 
-@given(IMAGES, st.integers(1, 150), st.data())
-@settings(max_examples=40, deadline=None)
-def test_any_rows_can_be_read_again(images: list[bytes | None], group_size: int, data: st.DataObject) -> None:
+@given(IMAGES, st.integers(1, 150), st.sampled_from([1, 100, 1000, 2**20]), st.data())
+@settings(max_examples=50, deadline=None)
+def test_any_rows_can_be_read_again(
+    images: list[bytes | None], group_size: int, batch_bytes: int, data: st.DataObject
+) -> None:
     file = parquet_bytes({"image": pa.array(images, pa.binary())}, row_group_size=group_size)
-    assert [one.data for one in read(file)] == images
     rows = data.draw(st.sets(st.integers(0, len(images) - 1), max_size=20))
     wanted = {row: sample_id_of(image) for row in rows if (image := images[row]) is not None}
     parquet = open_parquet(io.BytesIO(file))
     assert not isinstance(parquet, str)
-    assert read_rows(parquet, wanted) == {row: images[row] for row in wanted}
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(parquet_source, "BATCH_BYTES", batch_bytes)
+        assert [one.data for one in read(file)] == images
+        assert read_rows(parquet, wanted) == {row: images[row] for row in wanted}
 
 
 def test_the_hash_finds_the_column_that_was_ingested_and_leaves_out_what_has_changed() -> None:

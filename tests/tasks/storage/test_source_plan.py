@@ -3,9 +3,11 @@
 import os
 import pickle
 from pathlib import Path
+from typing import Any
 
 import fsspec
 import pytest
+from fsspec.implementations.memory import MemoryFileSystem
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -143,6 +145,33 @@ def test_remote_sources_give_the_same_shards_as_local_ones(tmp_path: Path) -> No
     before = plan_shards(["memory://plan/pool/b/1.tar"])
     memory.pipe("/plan/pool/b/1.tar", b"xx")
     assert plan_shards(["memory://plan/pool/b/1.tar"])[0].identity != before[0].identity
+
+
+class ListedOnce(MemoryFileSystem):  # type: ignore[misc]
+    """Keeps what it has listed, as the clients of object stores do."""
+
+    protocol = "listed"
+
+    @classmethod
+    def _strip_protocol(cls, path: str) -> str:
+        return str(super()._strip_protocol(path.replace("listed://", "memory://")))
+
+    def find(self, path: str, **options: Any) -> Any:
+        if path not in self.dircache:
+            self.dircache[path] = super().find(path, **options)
+        return self.dircache[path]
+
+    def invalidate_cache(self, path: str | None = None) -> None:  # noqa: ARG002  (fsspec names it)
+        self.dircache.clear()
+
+
+def test_a_process_that_plans_every_night_sees_what_is_new() -> None:
+    fsspec.register_implementation("listed", ListedOnce, clobber=True)
+    files = fsspec.filesystem("listed")
+    files.pipe("/nightly/a.jpg", b"x")
+    assert loose(plan_shards(["listed://nightly"])) == ["a.jpg"]
+    files.pipe("/nightly/b.jpg", b"x")
+    assert loose(plan_shards(["listed://nightly"])) == ["a.jpg", "b.jpg"]
 
 
 @given(NAMES, st.integers(1, 20), st.integers(1, 40))

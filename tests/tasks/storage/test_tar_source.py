@@ -28,6 +28,14 @@ def tar_bytes(members: Members, format: int = tarfile.PAX_FORMAT) -> bytes:
     return out.getvalue()
 
 
+def with_checksum(data: bytearray, start: int, patch: bytes) -> None:
+    """Change bytes of a header and make its checksum right again."""
+    data[start : start + len(patch)] = patch
+    header = start // 512 * 512
+    data[header + 148 : header + 156] = b" " * 8
+    data[header + 148 : header + 156] = b"%06o\0 " % sum(data[header : header + 512])
+
+
 def read(data: bytes, **config: Any) -> list[Found]:
     found = list(iterate_tar(io.BytesIO(data), "shard.tar", IngestConfig(**config)))
     positions = [one.position for one in found]
@@ -131,11 +139,9 @@ def test_long_and_foreign_names_are_read_in_every_tar_format(format: int) -> Non
 
 
 def test_a_name_that_is_not_utf8_is_spelt_out() -> None:
-    data = tar_bytes([("caf?.jpg", b"x")], tarfile.USTAR_FORMAT)
-    header = bytearray(data[:512].replace(b"caf?", b"caf\xe9"))
-    header[148:156] = b" " * 8
-    header[148:156] = b"%06o\0 " % sum(header)
-    assert [one.key for one in read(bytes(header) + data[512:])] == ["caf\\xe9"]
+    data = bytearray(tar_bytes([("caf?.jpg", b"x")], tarfile.USTAR_FORMAT))
+    with_checksum(data, 0, b"caf\xe9")
+    assert [one.key for one in read(bytes(data))] == ["caf\\xe9"]
 
 
 @pytest.mark.parametrize(
@@ -208,6 +214,14 @@ def test_a_damaged_header_in_the_middle_is_told_and_not_taken_for_the_end() -> N
     assert [(one.key, one.error) for one in found] == [("a", None), ("a", "damaged tar: no header at byte 1024")]
 
 
+def test_a_member_of_negative_size_does_not_send_the_reader_round_in_circles() -> None:
+    data = bytearray(tar_bytes([("a.jpg", b"x"), ("b.jpg", b"y"), ("c.jpg", b"z")]))
+    with_checksum(data, 1024 + 124, (2**96 - 1024).to_bytes(12, "big"))
+    first, second = read(bytes(data))
+    assert first.data == b"x"
+    assert second.error is not None and second.error.startswith("damaged tar: no header at byte ")
+
+
 def test_data_after_the_end_of_a_tar_is_told() -> None:
     one = tar_bytes([("a.jpg", b"x")])
     assert [found.error for found in read(one + one)] == [None, "damaged tar: more data after its end at byte 1024"]
@@ -244,9 +258,8 @@ def test_no_damage_makes_it_raise(data: st.DataObject) -> None:
     for _ in range(data.draw(st.integers(1, 4))):
         start = data.draw(st.integers(0, len(whole) - 1))
         patch = data.draw(st.binary(min_size=1, max_size=12) | st.just(b"\xff" * 12) | st.just(b"\x80" + b"\xff" * 11))
-        whole[start : start + len(patch)] = patch
-        header = start // 512 * 512
         if data.draw(st.booleans()):  # a checksum that is right lets the damage through
-            whole[header + 148 : header + 156] = b" " * 8
-            whole[header + 148 : header + 156] = b"%06o\0 " % sum(whole[header : header + 512])
+            with_checksum(whole, start, patch)
+        else:
+            whole[start : start + len(patch)] = patch
     read(bytes(whole))
