@@ -44,13 +44,15 @@ class LabelsConfig:
     """Where labels come from and when a pseudo-label is sure enough.
 
     `given`: 'found' (labels that came with samples), 'none', or a Parquet or CSV file with columns `label` and
-    `sample_id` (or `key`). `makers`: methods that spread them over the pool; 'pseudo' is their mean. `policy`: when to
-    abstain. `top_k`: classes kept for each sample. `n_folds`: of the cross-fit that calibrates the confidences.
+    `sample_id` (or `key`). `makers`: methods that spread them over the pool, each into a label set of its name.
+    `combine`: those whose mean is the label set 'pseudo'. `policy`: when to abstain. `top_k`: classes kept for each
+    sample. `n_folds`: of the cross-fit that calibrates the confidences.
     With labels of fewer than two classes, 'pseudo' holds the coarsest clusters.
     """
 
     given: str = "found"
     makers: tuple[MakerName, ...] = ("knn", "propagation", "probe")
+    combine: tuple[MakerName, ...] = ("propagation", "probe")
     policy: LabelPolicyConfig = field(default_factory=LabelPolicyConfig)
     top_k: int = 5
     n_folds: int = 5
@@ -58,6 +60,8 @@ class LabelsConfig:
     def __post_init__(self) -> None:
         if not self.makers or not set(self.makers) <= {"knn", "propagation", "probe"}:
             raise ValueError(f"labels.makers: wants some of knn, propagation and probe, got {self.makers}")
+        if not self.combine or not set(self.combine) <= set(self.makers):
+            raise ValueError(f"labels.combine: wants some of the makers {self.makers}, got {self.combine}")
         if self.top_k < 1 or self.n_folds < 2:
             raise ValueError(f"labels: top_k {self.top_k} wants 1 or more, n_folds {self.n_folds} 2 or more")
 
@@ -153,20 +157,20 @@ def _spread(
     """The tables of each maker and of their ensemble, whose confidences are calibrated on left-out labels."""
     labels = pool_labels(pool, given, classes)
     everyone = np.arange(len(labels))
-    held_out, predicted = [], []
+    held_out, predicted = {}, {}
     tables = []
     for name, maker in label_makers(pool, graph, len(classes), config.makers).items():
         out_of_sample = cross_fit(maker, labels, len(classes), config.n_folds, seed)
         temperature = fit_temperature(out_of_sample, labels[labels >= 0])
-        held_out.append(apply_temperature(out_of_sample, temperature))
-        predicted.append(apply_temperature(maker(labels, everyone), temperature))
+        held_out[name] = apply_temperature(out_of_sample, temperature)
+        predicted[name] = apply_temperature(maker(labels, everyone), temperature)
         tables.append(
-            _predictions(pool, predicted[-1], classes, name, f"{name}, temperature {temperature:.3f}", config)
+            _predictions(pool, predicted[name], classes, name, f"{name}, temperature {temperature:.3f}", config)
         )
-    temperature = fit_temperature(ensemble(held_out), labels[labels >= 0])
-    mean = apply_temperature(ensemble(predicted), temperature)
+    temperature = fit_temperature(ensemble([held_out[name] for name in config.combine]), labels[labels >= 0])
+    mean = apply_temperature(ensemble([predicted[name] for name in config.combine]), temperature)
     mean[labels >= 0] = np.eye(len(classes), dtype=np.float32)[labels[labels >= 0]]
-    method = f"mean of {', '.join(config.makers)}, temperature {temperature:.3f}; given labels stand"
+    method = f"mean of {', '.join(config.combine)}, temperature {temperature:.3f}; given labels stand"
     return [*tables, _predictions(pool, mean, classes, "pseudo", method, config)]
 
 

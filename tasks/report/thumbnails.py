@@ -1,0 +1,72 @@
+"""Thumbnails: original bytes as small images inside the page."""
+
+from __future__ import annotations
+
+import base64
+import io
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from PIL import Image
+
+from windrow.tasks.decoding import UnreadableImage, decode_rgb
+from windrow.tasks.storage.sources import SampleGone, read_samples
+
+Reader = Callable[[Sequence[str]], Iterable[tuple[str, bytes | SampleGone]]]
+
+SIDE = 96
+TINY = 64
+JPEG_QUALITY = 80
+
+PLACES_SQL = """
+SELECT * FROM occurrences
+WHERE unreadable IS NULL AND sample_id IN (SELECT unnest($1::VARCHAR[]))
+QUALIFY row_number() OVER (PARTITION BY sample_id ORDER BY source_uri, shard, position) = 1
+ORDER BY source_uri, shard, position
+"""
+
+
+@dataclass(frozen=True)
+class Thumbnail:
+    """An image as a data URI of at most SIDE pixels; `tiny` ones are shown larger, with crisp pixels."""
+
+    uri: str
+    tiny: bool
+
+
+def sample_reader(connection: Any) -> Reader:
+    """Return a function that gives the bytes of samples, each read where the catalog saw it first.
+
+    Samples come in the order in which they lie in their sources, so a shard is read once; those without a readable
+    occurrence do not come.
+    """
+
+    def read(sample_ids: Sequence[str]) -> Iterable[tuple[str, bytes | SampleGone]]:
+        yield from read_samples(connection.execute(PLACES_SQL, [list(sample_ids)]).to_arrow_table())
+
+    return read
+
+
+def read_thumbnails(read: Reader, sample_ids: Iterable[str]) -> dict[str, Thumbnail | SampleGone]:
+    """Return a thumbnail for each sample, or why there is none. One sample's bytes are in memory at a time."""
+    wanted = sorted(set(sample_ids))
+    found: dict[str, Thumbnail | SampleGone] = {name: SampleGone("no readable occurrence") for name in wanted}
+    if wanted:
+        found.update({name: data if isinstance(data, SampleGone) else thumbnail(data) for name, data in read(wanted)})
+    return found
+
+
+def thumbnail(data: bytes) -> Thumbnail | SampleGone:
+    """Return a thumbnail of encoded image bytes. A tiny image keeps its pixels (PNG), others become small JPEGs."""
+    try:
+        image = decode_rgb(data, SIDE)
+    except UnreadableImage as error:
+        return SampleGone(error.reason)
+    tiny = max(image.size) <= TINY
+    if not tiny:
+        image.thumbnail((SIDE, SIDE), Image.Resampling.LANCZOS)
+    file = io.BytesIO()
+    image.save(file, "PNG" if tiny else "JPEG", optimize=True, quality=JPEG_QUALITY)
+    kind = "png" if tiny else "jpeg"
+    return Thumbnail(f"data:image/{kind};base64,{base64.b64encode(file.getvalue()).decode()}", tiny)

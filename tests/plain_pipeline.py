@@ -1,0 +1,54 @@
+"""The pipeline without Prefect and without workers: the stages' plain functions, one after the other."""
+
+from collections.abc import Sequence
+from dataclasses import asdict
+from pathlib import Path
+
+import pyarrow as pa
+from windrow.flows.config import CurationConfig
+from windrow.schemas import SAMPLES
+from windrow.tasks.stages.clustering import cluster_pool
+from windrow.tasks.stages.export import gone_samples, plan_export, write_export_shard
+from windrow.tasks.stages.features import FITTED, extract_shards, fit_backbone, identify_backbone
+from windrow.tasks.stages.ingest import ingest_shards
+from windrow.tasks.stages.labeling import label_pool
+from windrow.tasks.stages.neighbors import find_neighbors
+from windrow.tasks.stages.outcomes import account
+from windrow.tasks.stages.ranking import rank_pool
+from windrow.tasks.stages.selected_rows import selected_rows
+from windrow.tasks.storage.outputs import Done, open_output
+from windrow.tasks.storage.registry import register_samples
+from windrow.tasks.storage.runs import Run, StageRecord, start_run
+from windrow.tasks.storage.sources import plan_shards
+
+
+def curate_plainly(config: CurationConfig) -> Run:
+    """Run every stage up to the outcomes in this process; the run is finished, without a version or a report."""
+    store = Path(config.store)
+    run = start_run(store, config.name, asdict(config))
+    stages: dict[str, list[str]] = {}
+
+    def record(stage: str, done: Sequence[Done]) -> None:
+        stages[stage] = [each.path for each in done]
+        run.record(StageRecord(stage, tuple(stages[stage]), sum(each.found for each in done), 0, 0.0, {}))
+
+    record("ingest", ingest_shards(store, plan_shards(config.sources), config.ingest))
+    tables = [open_output(store / path).read(SAMPLES, ["sample_id"]) for path in stages["ingest"]]
+    register_samples(store, pa.concat_tables(tables)["sample_id"].combine_chunks())
+    fitted = fit_backbone(store, stages["ingest"], config.features, config.seed)
+    weights = store / fitted.path / FITTED if fitted else None
+    backbone = identify_backbone(config.features, weights)
+    record("features", extract_shards(store, stages["ingest"], config.features, weights, backbone))
+    record("neighbors", [find_neighbors(store, stages["features"], config.neighbors)])
+    target = config.selection.target_size
+    record("cluster", [cluster_pool(store, stages["features"], config.clustering, target, config.seed)])
+    record("pseudo_label", [label_pool(store, dict(stages), config.labels, config.seed)])
+    record("rank", [rank_pool(store, dict(stages), config.selection, config.seed)])
+    rows, classes = selected_rows(store, {k: stages[k] for k in stages if k != "neighbors"}, config.export.label_set)
+    shards = [
+        write_export_shard(store, shard, config.export) for shard in plan_export(store, rows, config.export, classes)
+    ]
+    record("export", shards)
+    gone = {row["sample_id"]: row["reason"] for row in gone_samples(store, shards).to_pylist()}
+    record("account", [account(store, {k: stages[k] for k in ("ingest", "features", "rank")}, gone)])
+    return run.finish("finished")
