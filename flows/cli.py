@@ -5,6 +5,8 @@ from __future__ import annotations
 import logging
 import os
 import sys
+from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -26,6 +28,7 @@ app = typer.Typer(
     "Start with `windrow run windrow.yaml`; ask `windrow query` about the result, and `windrow explain` why a sample "
     "was kept or dropped.",
     no_args_is_help=True,
+    add_completion=False,
     pretty_exceptions_enable=False,
     rich_markup_mode="markdown",
     context_settings={"help_option_names": ["-h", "--help"]},
@@ -46,11 +49,8 @@ DEFAULT_CONFIG = Path("windrow.yaml")
 DEFAULT_STORE = Path("data/store")
 
 
-class UserError(Exception):
-    """A mistake of the user's: the message says what to do, and no traceback follows."""
-
-
-def _prepare(verbose: bool) -> None:
+def prepare(verbose: bool) -> None:
+    """Set what Prefect reads when it is imported, and send windrow's own log to the terminal."""
     for name, value in SETTINGS.items():
         if not (verbose and name.startswith("PREFECT_LOGGING")):
             os.environ.setdefault(name, value)
@@ -63,7 +63,7 @@ def _prepare(verbose: bool) -> None:
 
 
 def _config(path: Path, overrides: list[str] | None, verbose: bool) -> Any:
-    _prepare(verbose)
+    prepare(verbose)
     from windrow.flows.config import load_config
 
     return load_config(path, overrides or [])
@@ -191,7 +191,7 @@ def report(
 @app.command()
 def doctor(store: Store = DEFAULT_STORE) -> None:
     """Check the installation, the store, the GPU and Prefect's API, and say what to do about what is wrong."""
-    _prepare(verbose=False)
+    prepare(verbose=False)
     from windrow.flows.doctor import examine
 
     table = Table(show_header=False, box=None)
@@ -204,19 +204,34 @@ def doctor(store: Store = DEFAULT_STORE) -> None:
         raise typer.Exit(1)
 
 
-def main() -> None:
-    """Run the command line; a user's mistake ends in one line on stderr and exit code 2, a failed run in code 1."""
+def run_command(command: Callable[[], object]) -> int:
+    """Run a command and return its exit code: 2 for a user's mistake and 1 for a failure, both told in a line."""
     try:
-        app()
+        command()
     except KeyboardInterrupt:
         err.print("[red]interrupted[/]; what was finished is kept: run it again to go on", highlight=False)
-        sys.exit(130)
+        return 130
     except Exception as error:
-        from windrow.flows.mistakes import explain_error
-
         if os.environ.get("WINDROW_DEBUG"):
             raise
+        from windrow.flows.mistakes import explain_error
+
         code, text = explain_error(error)
         err.print("[red]error:[/]", end=" ")
         err.print(text, markup=False, highlight=False, soft_wrap=True)
-        sys.exit(code)
+        return code
+    finally:
+        # Threads that wait for a worker would keep an interrupted process alive.
+        executors = sys.modules.get("windrow.tasks.executors")
+        if executors is not None:
+            executors.close_executors()
+    return 0
+
+
+def main() -> None:
+    """Run the command line."""
+    sys.exit(run_command(partial(app, prog_name="windrow")))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,10 +1,10 @@
 """The demo's pool: scikit-learn's handwritten digits as a pool looks in real life. No download, and the truth is known.
 
-Ten classes from 154 samples to 3, their order shuffled by the seed; 35 exact duplicates (5 %), 35 near-duplicates (5 %:
+Ten classes from 154 samples to 3, their order shuffled by the seed; 35 exact duplicates (5 %), 35 near-duplicates (5 %,
 shifted by a pixel), 40 off-topic patches of two photographs, 10 broken files, and 3 PNGs that are named .jpg: 816
-occurrences, 771 readable samples. 10 samples of each class come with their label, but 4 of the 7 and 2 of the 3 of the two
-rarest, where the others are to measure pseudo-labels by. (The classes cannot be 50 to 1 with 10 labels in the rarest: after
-the test set, 154 of a digit are left.)
+occurrences, 771 readable samples. 10 samples of each class come with their label, but only 4 and 2 of the two classes
+that have 7 and 3: the others measure the pseudo-labels. (Classes cannot be 50 to 1 with 10 labels in the rarest, as 154
+of a digit are left beside the test set.)
 """
 
 from __future__ import annotations

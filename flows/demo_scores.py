@@ -12,7 +12,8 @@ from PIL import Image
 from rich.table import Table
 
 from windrow.flows.demo_pool import SIDE, DemoPool
-from windrow.flows.scoreboard import Features, LabelScores, Probe, Scoreboard, SetScores, judge_pool, score_pool
+from windrow.flows.judged_pool import judge_pool
+from windrow.flows.scoreboard import Features, LabelScores, Probe, Scoreboard, SetScores, score_pool
 from windrow.tasks.decoding import decode_rgb
 from windrow.tasks.storage.catalog import open_catalog
 from windrow.tasks.storage.sources import SampleGone, read_samples
@@ -32,7 +33,7 @@ _ROWS = (
 )
 
 
-def demo_scores(store: Path, demo: DemoPool, run_id: str | None = None, n_random: int = 5) -> Scoreboard:
+def score_store(store: Path, demo: DemoPool, run_id: str | None = None, n_random: int = 5) -> Scoreboard:
     """Score the last finished run of a store, or run `run_id`, over the demo's pool.
 
     The classifier is multinomial logistic regression on 8 x 8 grey levels. Raises ValueError when the store has no such
@@ -84,7 +85,7 @@ def _value(scores: SetScores, field: str, form: str) -> str:
 def _label_line(labels: LabelScores) -> str:
     return (
         f"Pseudo-labels of {labels.n_samples} samples that came without: {labels.coverage:.1%} are labelled, "
-        f"{labels.accuracy:.1%} of them rightly (macro recall {labels.macro_recall:.1%}); the most probable class is right "
-        f"for {labels.top_accuracy:.1%} of all (macro recall {labels.top_macro_recall:.1%}); "
+        f"{labels.accuracy:.1%} of them rightly (macro recall {labels.macro_recall:.1%}); the most probable class is "
+        f"right for {labels.top_accuracy:.1%} of all (macro recall {labels.top_macro_recall:.1%}); "
         f"{labels.off_topic_labelled:.1%} of the off-topic got a label."
     )

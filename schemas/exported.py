@@ -60,7 +60,7 @@ EXPORTED = Table(
 )
 
 EXPORTED_SAMPLES = Table(
-    "samples",
+    "exported_samples",
     "One row for each sample of a version, without its bytes: `samples.parquet` of every version.",
     _SAMPLE,
     ("sample_id",),

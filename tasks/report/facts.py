@@ -8,33 +8,9 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from windrow.tasks.algorithms.balance import normalised_entropy
+
 Counts = npt.NDArray[np.int64]
-
-# In the order in which an occurrence meets them: (what takes it away, what is left after that).
-STEPS = (
-    ("unreadable", "readable"),
-    ("duplicate", "distinct"),
-    ("not_embedded", "embedded"),
-    ("filtered", "after filters"),
-    ("near_duplicate", "after near-duplicates"),
-    ("not_selected", "selected"),
-    ("gone", "exported"),
-)
-REASONS_SHOWN = 4
-_UNSAID = {"not_selected": "ranked beyond the target size"}
-
-OUTCOMES_SQL = """
-SELECT CASE WHEN u.outcome <> 'unreadable' OR o.unreadable IS NOT NULL THEN u.outcome
-            WHEN e.error IS NOT NULL THEN 'not_embedded' ELSE 'gone' END AS step,
-       CASE WHEN u.outcome <> 'near_duplicate' OR s.similarity IS NULL THEN u.reason
-            ELSE format('cosine similarity {:.2f} or more', floor(s.similarity * 100 + 1e-4) / 100) END AS why,
-       count(*) AS n
-FROM outcomes u
-LEFT JOIN occurrences o USING (occurrence_id)
-LEFT JOIN (SELECT sample_id, error FROM embeddings WHERE error IS NOT NULL) e ON e.sample_id = u.sample_id
-LEFT JOIN selection s ON s.sample_id = u.sample_id
-GROUP BY ALL ORDER BY n DESC, why
-"""
 
 # The class of a sample is its most probable one, whether it abstained or not, as in the run's summary.
 CLASSES_SQL = """
@@ -54,15 +30,38 @@ WHERE c.level = $1 ORDER BY c.cluster_id
 """
 
 
-@dataclass(frozen=True)
-class Step:
-    """A step of the funnel: `taken` occurrences go, for these `reasons` (reason, number), and `left` remain."""
+TOP_CLASS_SQL = """
+SELECT cluster_id, class FROM (
+    SELECT cluster_path[$1] AS cluster_id, classes[1] AS class, count(*) AS n
+    FROM pool WHERE cluster_path IS NOT NULL AND classes IS NOT NULL GROUP BY ALL
+) QUALIFY row_number() OVER (PARTITION BY cluster_id ORDER BY n DESC, class) = 1
+"""
+TOTALS_SQL = """
+SELECT (SELECT count(*) FROM occurrences), (SELECT count(*) FROM samples),
+       (SELECT count(*) FROM shards), (SELECT count(DISTINCT source_uri) FROM occurrences),
+       (SELECT count(*) FROM outcomes WHERE outcome = 'unreadable'),
+       (SELECT count(*) FROM selection WHERE dropped_by = 'near_duplicate'),
+       count(*), count(p.label) FILTER (NOT p.abstained), count(g.label)
+FROM selection e
+LEFT JOIN (SELECT * FROM labels WHERE label_set = 'pseudo') p USING (sample_id)
+LEFT JOIN (SELECT * FROM labels WHERE label_set = 'given') g USING (sample_id)
+WHERE e.selected
+"""
 
-    taken_as: str
-    left_as: str
-    taken: int
-    left: int
-    reasons: tuple[tuple[str, int], ...]
+
+@dataclass(frozen=True)
+class Totals:
+    """The numbers of the first line. `n_labelled` and `n_given` are of the `n_selected`."""
+
+    n_occurrences: int
+    n_samples: int
+    n_shards: int
+    n_sources: int
+    n_unreadable: int
+    n_near_duplicates: int
+    n_selected: int
+    n_labelled: int
+    n_given: int
 
 
 @dataclass(frozen=True)
@@ -80,6 +79,12 @@ class Balance:
 
     kind: str
     shares: tuple[Share, ...]
+
+    @property
+    def entropy(self) -> tuple[float, float]:
+        """Normalised entropy of the shares, in the pool and in the curated set (nan where that is empty)."""
+        pool, curated = ([getattr(share, name) for share in self.shares] for name in ("pool", "curated"))
+        return normalised_entropy(pool), normalised_entropy(curated)
 
 
 @dataclass(frozen=True)
@@ -103,23 +108,9 @@ class Stage:
     n_samples: int
 
 
-def read_funnel(connection: Any) -> tuple[Step, ...]:
-    """Return the steps from all occurrences to the exported ones; none when the run has no outcomes yet.
-
-    Every occurrence is taken once or is left at the end. Raises RuntimeError when they do not add up.
-    """
-    rows = connection.execute(OUTCOMES_SQL).fetchall()
-    left = sum(n for _, _, n in rows)
-    steps = []
-    for taken_as, left_as in STEPS:
-        reasons = [(why or _UNSAID.get(taken_as, "no reason given"), n) for step, why, n in rows if step == taken_as]
-        taken = sum(n for _, n in reasons)
-        left -= taken
-        steps.append(Step(taken_as, left_as, taken, left, tuple(reasons)))
-    exported = sum(n for step, _, n in rows if step == "exported")
-    if left != exported:
-        raise RuntimeError(f"table outcomes: {left} occurrences are left and {exported} exported")
-    return tuple(steps) if rows else ()
+def read_totals(connection: Any) -> Totals:
+    """Return the numbers of the first line."""
+    return Totals(*connection.execute(TOTALS_SQL).fetchone())
 
 
 def read_balance(connection: Any) -> Balance | None:
@@ -144,6 +135,11 @@ def read_levels(connection: Any) -> tuple[Level, ...]:
         parents, pool, curated = (np.asarray(found[name]) for name in ("parent_id", "n_samples", "n_selected"))
         levels.append(Level(number, parents.astype(np.int64), pool.astype(np.int64), curated.astype(np.int64)))
     return tuple(levels)
+
+
+def read_top_classes(connection: Any, level: int) -> dict[int, str]:
+    """Return the most common class of each cluster of a level, by the cluster's number."""
+    return dict(connection.execute(TOP_CLASS_SQL, [level]).fetchall())
 
 
 def read_stages(connection: Any, run_id: str) -> tuple[Stage, ...]:

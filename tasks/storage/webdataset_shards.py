@@ -10,13 +10,11 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
+from windrow.schemas.exported import EXPORTED_SAMPLES
+
 EXTENSIONS = {"JPEG": "jpg", "MPO": "jpg", "TIFF": "tiff", "JPEG2000": "jp2"}
 
-_FIELDS = (
-    "sample_id sample_index label confidence abstained classes probabilities given_label caption metadata cluster_path"
-    " rank weight split group_id width height format n_bytes"
-).split()
-_PROVENANCE = ("source_uri", "shard", "key")
+PROVENANCE = ("source_uri", "shard", "key")
 
 
 def image_extension(image_format: str) -> str:
@@ -45,9 +43,12 @@ def _all_integers(names: Sequence[str]) -> bool:
 
 
 def describe_sample(row: Mapping[str, Any]) -> dict[str, Any]:
-    """Return the JSON of a sample from its row of the plan; every sample has the same fields, null where unknown."""
-    provenance = {name: row[name] for name in _PROVENANCE}
-    return {**{name: row[name] for name in _FIELDS}, "provenance": provenance}
+    """Return the JSON of a sample from its row of the plan: the columns of EXPORTED_SAMPLES, and where it was seen.
+
+    Every sample has every field, null where unknown, or readers that infer types from the first samples miss some.
+    """
+    known = {column.name: row[column.name] for column in EXPORTED_SAMPLES.columns}
+    return {**known, "provenance": {name: row[name] for name in PROVENANCE}}
 
 
 class WebDatasetShard:

@@ -209,3 +209,14 @@ def test_greedy_seeding_starts_lloyd_lower_than_points_drawn_uniformly():
     seeded = np.mean([assign(points, kmeans_plus_plus(points, 40, seed))[1].sum() for seed in range(3)])
     uniform = np.mean([assign(points, points[rng.permutation(2000)[:40]])[1].sum() for _ in range(3)])
     assert seeded < uniform / 3
+
+
+@pytest.mark.gpu
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="no CUDA device")
+def test_a_gpu_assigns_as_the_cpu_does_and_clusters_as_well():
+    points = np.random.default_rng(0).normal(size=(3001, 24)).astype(np.float32)
+    fit = kmeans(points, 97, seed=3)
+    assignment, squared = assign(points, fit.centroids, device="cuda")
+    assert np.mean(assignment == fit.assignment) > 0.999
+    np.testing.assert_allclose(np.sqrt(squared), fit.distance, rtol=1e-4)
+    assert kmeans(points, 97, seed=3, device="cuda").inertia == pytest.approx(fit.inertia, rel=0.02)

@@ -1,0 +1,126 @@
+"""What the Prefect server does by itself, so that nights keep coming: `python -m windrow.flows.automations`."""
+
+from __future__ import annotations
+
+import json
+from datetime import timedelta
+from typing import Annotated
+from uuid import UUID
+
+import typer
+from prefect.automations import Automation
+from prefect.blocks.webhook import Webhook
+from prefect.client.schemas.objects import StateType
+from prefect.events import emit_event
+from prefect.events.actions import CallWebhook, ChangeFlowRunState, DoNothing
+from prefect.events.schemas.automations import EventTrigger, Posture
+
+from windrow.flows.nightly import FINISHED, resource_of
+
+# Starts the clock of a set of which no night has finished yet.
+EXPECTED = "windrow.nightly.expected"
+WEBHOOK = "windrow-alerts"
+LEAST_SILENCE = timedelta(seconds=90)
+
+# A run holds its deployment's only slot in these states. Pending and Cancelling have no heartbeat, and a machine can
+# die there too.
+SIGNS_OF_LIFE = {
+    f"prefect.flow-run.{event}" for event in ("Pending", "Running", "Retrying", "Cancelling", "heartbeat")
+}
+BAD_ENDS = {f"prefect.flow-run.{state}" for state in ("Failed", "Crashed", "TimedOut")}
+
+
+def crash_silent_runs(silence: timedelta) -> Automation:
+    """Mark a flow run Crashed, which frees its slot, when nothing has been heard of it for `silence`.
+
+    Every event of a run starts the wait again. Raises ValueError for less than three of the heartbeats that
+    deploy/prefect.yaml asks for (30 s); runs that were started elsewhere beat every 180 s.
+    """
+    if silence < LEAST_SILENCE:
+        raise ValueError(f"silence: wants {LEAST_SILENCE} or more, got {silence}")
+    return Automation(
+        name="windrow: crash silent runs",
+        description="The run of a machine that died would stay Running for ever, and block its deployment.",
+        trigger=EventTrigger(
+            match={"prefect.resource.id": "prefect.flow-run.*"},
+            for_each={"prefect.resource.id"},
+            after=SIGNS_OF_LIFE,
+            expect={"prefect.flow-run.*"},
+            posture=Posture.Proactive,
+            threshold=1,
+            within=silence,
+        ),
+        actions=[ChangeFlowRunState(state=StateType.CRASHED, name="Crashed", message=f"not heard of for {silence}")],
+    )
+
+
+def alert_when_stale(name: str, age: timedelta, webhook: UUID | None) -> Automation:
+    """Alert once when no night of the curated set `name` has finished for `age`, whether or not it changed anything."""
+    return Automation(
+        name=f"windrow: {name} is stale",
+        description=f"No nightly run of {name} has finished for {age}.",
+        trigger=EventTrigger(
+            match=resource_of(name),
+            after={FINISHED, EXPECTED},
+            expect={FINISHED},
+            posture=Posture.Proactive,
+            threshold=1,
+            within=age,
+        ),
+        actions=[_call(webhook, f"windrow: no nightly run of {name} has finished for {age}")],
+    )
+
+
+def alert_on_failure(webhook: UUID) -> Automation:
+    """Alert when a nightly run fails or crashes."""
+    return Automation(
+        name="windrow: nightly run failed",
+        description="A nightly run ended badly. What it finished is kept: the next one goes on from there.",
+        trigger=EventTrigger(
+            match={"prefect.resource.id": "prefect.flow-run.*"},
+            match_related={"prefect.resource.role": "flow", "prefect.resource.name": "nightly"},
+            expect=BAD_ENDS,
+            posture=Posture.Reactive,
+            threshold=1,
+        ),
+        actions=[_call(webhook, "windrow: {{ flow_run.name }} is {{ flow_run.state.name }}: {{ flow_run|ui_url }}")],
+    )
+
+
+def _call(webhook: UUID | None, text: str) -> CallWebhook | DoNothing:
+    """Slack, Mattermost and most others read a JSON object with `text`. The server records a firing in any case."""
+    return CallWebhook(block_document_id=webhook, payload=json.dumps({"text": text})) if webhook else DoNothing()
+
+
+def install(automations: list[Automation]) -> None:
+    """Make automations, in place of those of the same names."""
+    for automation in automations:
+        try:
+            Automation.read(name=automation.name).delete()
+        except ValueError:
+            pass  # there is none yet
+        automation.create()
+
+
+def main(
+    name: Annotated[str, typer.Option(help="Name of the curated set, as in the config.")] = "curated",
+    webhook: Annotated[str | None, typer.Option(help="URL to POST alerts to, as JSON with `text`.")] = None,
+    stale_after: Annotated[float, typer.Option(help="Hours without a finished nightly run.")] = 26,
+    silent_after: Annotated[float, typer.Option(help="Seconds without a sign of life of a flow run.")] = 900,
+) -> None:
+    """Make or update the automations of the nightly deployment on the server at PREFECT_API_URL."""
+    block = Webhook(method="POST", url=webhook).save(WEBHOOK, overwrite=True) if webhook else None
+    automations = [
+        crash_silent_runs(timedelta(seconds=silent_after)),
+        alert_when_stale(name, timedelta(hours=stale_after), block),
+    ]
+    if block:
+        automations.append(alert_on_failure(block))
+    install(automations)
+    emit_event(event=EXPECTED, resource=resource_of(name))
+    for automation in automations:
+        print(automation.name)
+
+
+if __name__ == "__main__":
+    typer.run(main)

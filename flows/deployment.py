@@ -1,0 +1,24 @@
+"""What deploy/prefect.yaml needs to know when it deploys: the config to run with, and the folder to run in."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from windrow.flows.config import load_config
+
+DEFAULT_CONFIG = "windrow.yaml"
+
+
+def read_deployment(config: str = "", root: str = "") -> dict[str, Any]:
+    """Return `config`, the values of a config file, and `directory`, the folder that its relative paths start from.
+
+    A build step of `prefect deploy`: empty arguments stand for `windrow.yaml` and for the current folder. The config
+    holds what the file says and no defaults, so those of the code that runs it apply. Raises ConfigError naming the
+    file, the field and what came, so a bad config stops the deployment and not the first night.
+    """
+    path = Path(config or DEFAULT_CONFIG)
+    load_config(path)
+    return {"config": yaml.safe_load(path.read_text()), "directory": str(Path(root or ".").absolute())}

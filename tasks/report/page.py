@@ -1,0 +1,107 @@
+"""The page: everything that is read of a run, and its words, put into the template."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+import jinja2
+
+from windrow.tasks.report import formats
+from windrow.tasks.report.facts import (
+    Balance,
+    Level,
+    Totals,
+    read_balance,
+    read_levels,
+    read_stages,
+    read_top_classes,
+    read_totals,
+)
+from windrow.tasks.report.figures import bar, embedding_map, size_curve
+from windrow.tasks.report.funnel import read_funnel, read_unreadable
+from windrow.tasks.report.gallery import Gallery, pick_galleries
+from windrow.tasks.report.hierarchy import Spread, measure_spread
+from windrow.tasks.report.icicle import SHADES, blocks, full_shade, icicle
+from windrow.tasks.report.map_sample import read_map
+from windrow.tasks.report.questions import QUESTIONS
+from windrow.tasks.report.thumbnails import Reader, read_thumbnails, sample_reader
+from windrow.tasks.storage.outputs import write_atomically
+from windrow.tasks.storage.runs import Run
+
+CLASSES_SHOWN = 30
+UNREADABLE_SHOWN = 20
+
+PLACES_SQL = """
+SELECT o.sample_id, any_value(s.selected), min(o.source_uri || ' / ' || o.shard || ' / ' || o.key)
+FROM occurrences o LEFT JOIN selection s USING (sample_id)
+WHERE o.sample_id IN (SELECT unnest($1::VARCHAR[])) GROUP BY 1
+"""
+VERSION_SQL = "SELECT version, n_samples, n_bytes FROM exports WHERE name = ? ORDER BY version DESC LIMIT 1"
+BACKBONE_SQL = "SELECT DISTINCT name, dim, version FROM backbones ORDER BY ALL"
+
+
+def write_report(connection: Any, path: Path, run: Run, read: Reader | None = None, seed: int = 0) -> None:
+    """Write the report of a run to `path`: one HTML page that needs no other file and no network.
+
+    `connection` is the catalog of the run. `read` gives the bytes of samples, by default from where the catalog saw
+    them; a sample that is gone is shown as such. The same run and seed give the same page.
+    """
+    write_atomically(path, render(connection, run, read or sample_reader(connection), seed))
+
+
+def render(connection: Any, run: Run, read: Reader, seed: int = 0) -> str:
+    """Return the page as text. Whatever comes from data is escaped, in the template and in every drawing."""
+    levels = read_levels(connection)
+    balance = read_balance(connection)
+    context = {
+        **_figures(connection, levels, balance, seed),
+        **_pictures(connection, levels, read, seed),
+        "run": run,
+        "totals": read_totals(connection),
+        "funnel": read_funnel(connection),
+        "unreadable": read_unreadable(connection, UNREADABLE_SHOWN),
+        "stages": read_stages(connection, run.run_id),
+        "version": connection.execute(VERSION_SQL, [run.name]).fetchone(),
+        "backbones": connection.execute(BACKBONE_SQL).fetchall(),
+        "started": datetime.fromisoformat(run.started_at),
+        "took": _took(run),
+        "config": json.dumps(run.config, indent=2, sort_keys=True, ensure_ascii=False, default=str),
+        "questions": QUESTIONS,
+    }
+    return str(_environment().get_template("report.html").render(context))
+
+
+def _environment() -> jinja2.Environment:
+    folder = Path(__file__).parent
+    environment = jinja2.Environment(
+        loader=jinja2.FileSystemLoader(folder),
+        autoescape=True,
+        undefined=jinja2.StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    environment.globals.update(bar=bar)
+    environment.filters.update({name: getattr(formats, name) for name in formats.FILTERS})
+    return environment
+
+
+def _figures(connection: Any, levels: tuple[Level, ...], balance: Balance | None, seed: int) -> dict[str, Any]:
+    by_class = balance is not None and balance.kind == "class"
+    names = [read_top_classes(connection, level.number) if by_class else {} for level in levels]
+    order = [share.name for share in balance.shares] if balance else []
+    found = read_map(connection, seed, "" if by_class else "cluster ")
+    drawn = blocks(levels) if levels else []
+    return {
+        "balance": _shown_balance(balance) if balance else None,
+        "spreads": [measure_spread(level) for level in levels],
+        "size_curve": size_curve(levels[0].pool, levels[0].curated) if drawn else None,
+        "icicle": icicle(levels, names) if drawn else None,
+        "shades": [(f"s{n}", full_shade(drawn) * n / SHADES) for n in range(SHADES + 1)],
+        "map": found,
+        "map_figure": embedding_map(found, order) if found else None,
+        "colours": found.colours(order) if found else {},
+    }

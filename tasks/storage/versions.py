@@ -1,0 +1,171 @@
+"""Versions of curated sets: `curated/<name>/v0001/`, v0002, ..., each complete and never changed.
+
+A version is a folder that holds `manifest.json`; whatever is being written has another name and is not seen.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import duckdb
+import pyarrow as pa
+
+from windrow.tasks.storage.outputs import MANIFEST, file_digest, fingerprint
+
+SAMPLES = "samples.parquet"
+CLASSES = "classes.txt"
+_NUMBERED = re.compile(r"v(\d{4,})")
+
+
+@dataclass(frozen=True)
+class Version:
+    """A published version. `n_bytes` is its size on disk, `n_shards` the shards of one format.
+
+    `created` is false where publishing found that the latest version holds the same.
+    """
+
+    name: str
+    version: str
+    path: Path
+    fingerprint: str
+    n_samples: int
+    n_shards: int
+    n_bytes: int
+    created: bool = False
+
+    @property
+    def number(self) -> int:
+        """1 for v0001."""
+        return version_number(self.version)
+
+
+@dataclass(frozen=True)
+class Damage:
+    """A file of a version that is not as it was published."""
+
+    path: str
+    reason: str
+
+
+@dataclass(frozen=True)
+class VersionChange:
+    """What one version has and another has not.
+
+    `added` and `removed` have columns sample_id, split and label; `relabelled` has sample_id, old and new; `moved`
+    (to another split) likewise. All are in order of sample_id; a label is null where there is none.
+    """
+
+    added: pa.Table
+    removed: pa.Table
+    relabelled: pa.Table
+    moved: pa.Table
+
+
+def version_number(version: str) -> int:
+    """Return 1 for 'v0001'. Raises ValueError when it is no version."""
+    match = _NUMBERED.fullmatch(version)
+    if match is None:
+        raise ValueError(f"version: wants v and four digits or more, as in v0001, got {version!r}")
+    return int(match[1])
+
+
+def version_fingerprint(config: Any, classes: Sequence[str], shards: Mapping[str, str]) -> str:
+    """Return the fingerprint of a version: of its config, classes and the SHA-256 of each shard by path."""
+    return fingerprint({"config": config, "classes": list(classes), "shards": dict(shards)})
+
+
+def read_manifest(path: str | Path) -> dict[str, Any]:
+    """Return the manifest of a version. Raises ValueError when `path` is none."""
+    file = Path(path) / MANIFEST
+    if not file.is_file():
+        raise ValueError(f"{path} is no version of a curated set: it has no {MANIFEST}")
+    manifest: dict[str, Any] = json.loads(file.read_text())
+    return manifest
+
+
+def open_version(path: Path, created: bool = False) -> Version:
+    """Open a version by its folder. Raises ValueError when it is none."""
+    manifest = read_manifest(path)
+    return Version(
+        name=manifest["name"],
+        version=manifest["version"],
+        path=path,
+        fingerprint=manifest["fingerprint"],
+        n_samples=manifest["n_samples"],
+        n_shards=manifest["n_shards"],
+        n_bytes=sum(file["n_bytes"] for file in manifest["files"]) + (path / MANIFEST).stat().st_size,
+        created=created,
+    )
+
+
+def list_versions(store: Path, name: str | None = None) -> list[Version]:
+    """Return the versions of a store (of the curated set `name`, if given), by name and then oldest first."""
+    manifests = (store / "curated").glob(f"{name or '*'}/v*/{MANIFEST}")
+    paths = [file.parent for file in manifests if _NUMBERED.fullmatch(file.parent.name)]
+    return [open_version(path) for path in sorted(paths, key=lambda p: (p.parent.name, version_number(p.name)))]
+
+
+def latest_version(store: Path, name: str) -> Version | None:
+    """Return the last version of a curated set, or None."""
+    versions = list_versions(store, name)
+    return versions[-1] if versions else None
+
+
+def verify_version(path: str | Path) -> list[Damage]:
+    """Hash every file of a version again; return what is not as the manifest says, nothing when all is.
+
+    Raises ValueError when `path` is no version.
+    """
+    path = Path(path)
+    manifest = read_manifest(path)
+    known = {file["path"]: file["sha256"] for file in manifest["files"]}
+    damage = [Damage(name, reason) for name, sha256 in known.items() if (reason := _differs(path / name, sha256))]
+    found = {str(file.relative_to(path)) for file in path.rglob("*") if not file.is_dir()}
+    damage += [Damage(name, "is not in the manifest") for name in found - set(known) - {MANIFEST}]
+    if manifest["fingerprint"] != version_fingerprint(
+        manifest["config"], manifest["classes"], shard_digests(manifest["files"])
+    ):
+        damage.append(Damage(MANIFEST, "its fingerprint is not that of its shards"))
+    return sorted(damage, key=lambda each: each.path)
+
+
+def _differs(path: Path, sha256: str) -> str | None:
+    try:
+        found = file_digest(path)
+    except FileNotFoundError:
+        return "is missing"
+    except OSError as error:
+        return f"cannot be read: {error.strerror}"
+    return None if found == sha256 else f"SHA-256 is {found}, in the manifest {sha256}"
+
+
+def shard_digests(files: Iterable[Mapping[str, Any]]) -> dict[str, str]:
+    """Return path and SHA-256 of the shards among the files of a manifest."""
+    return {file["path"]: file["sha256"] for file in files if "n_samples" in file}
+
+
+def diff_versions(old: str | Path, new: str | Path) -> VersionChange:
+    """Compare two versions by their folders; images are not read. Raises ValueError when one is no version."""
+    connection = duckdb.connect()
+    for view, path in (("old", Path(old)), ("new", Path(new))):
+        read_manifest(path)
+        file = str(path / SAMPLES).replace("'", "''")
+        connection.execute(f"CREATE VIEW {view} AS SELECT sample_id, split, label FROM read_parquet('{file}')")
+
+    def only_in(one: str, other: str) -> str:
+        return f"SELECT * FROM {one} ANTI JOIN {other} USING (sample_id) ORDER BY sample_id"
+
+    def changed(column: str) -> str:
+        return (
+            f"SELECT sample_id, old.{column} AS old, new.{column} AS new FROM old JOIN new USING (sample_id)"
+            f" WHERE old.{column} IS DISTINCT FROM new.{column} ORDER BY sample_id"
+        )
+
+    queries = (only_in("new", "old"), only_in("old", "new"), changed("label"), changed("split"))
+    with connection:
+        return VersionChange(*(connection.sql(query).to_arrow_table() for query in queries))
