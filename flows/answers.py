@@ -67,8 +67,7 @@ def print_story(console: Console, connection: Any, wanted: str) -> None:
         )
         console.print(f"  {escape(source)}  {escape(shard)}  {escape(key)}  [cyan]{escape(story)}[/]", soft_wrap=True)
     row = connection.sql("SELECT * FROM pool WHERE sample_id = ?", params=[sample_id])
-    values = row.fetchone() if sample_id else None
-    if values is not None:
+    for values in row.fetchall() if sample_id else []:
         _print_facts(console, dict(zip(row.columns, values, strict=True)))
         _print_labels(console, connection, sample_id or "")
 

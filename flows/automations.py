@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 from datetime import timedelta
+from pathlib import Path
 from typing import Annotated
 from uuid import UUID
 
@@ -15,18 +17,18 @@ from prefect.events import emit_event
 from prefect.events.actions import CallWebhook, ChangeFlowRunState, DoNothing
 from prefect.events.schemas.automations import EventTrigger, Posture
 
+from windrow.flows.config import load_config
 from windrow.flows.nightly import FINISHED, resource_of
 
 # Starts the clock of a set of which no night has finished yet.
 EXPECTED = "windrow.nightly.expected"
 WEBHOOK = "windrow-alerts"
+DEFAULT_CONFIG = Path("windrow.yaml")
 LEAST_SILENCE = timedelta(seconds=90)
 
 # A run holds its deployment's only slot in these states. Pending and Cancelling have no heartbeat, and a machine can
 # die there too.
-SIGNS_OF_LIFE = {
-    f"prefect.flow-run.{event}" for event in ("Pending", "Running", "Retrying", "Cancelling", "heartbeat")
-}
+SIGNS_OF_LIFE = {f"prefect.flow-run.{event}" for event in ("Pending", "Running", "Retrying", "Cancelling", "heartbeat")}
 BAD_ENDS = {f"prefect.flow-run.{state}" for state in ("Failed", "Crashed", "TimedOut")}
 
 
@@ -95,20 +97,19 @@ def _call(webhook: UUID | None, text: str) -> CallWebhook | DoNothing:
 def install(automations: list[Automation]) -> None:
     """Make automations, in place of those of the same names."""
     for automation in automations:
-        try:
+        with contextlib.suppress(ValueError):  # there is none yet
             Automation.read(name=automation.name).delete()
-        except ValueError:
-            pass  # there is none yet
         automation.create()
 
 
 def main(
-    name: Annotated[str, typer.Option(help="Name of the curated set, as in the config.")] = "curated",
+    config: Annotated[Path, typer.Option(envvar="WINDROW_CONFIG", help="Config of the curated set.")] = DEFAULT_CONFIG,
     webhook: Annotated[str | None, typer.Option(help="URL to POST alerts to, as JSON with `text`.")] = None,
     stale_after: Annotated[float, typer.Option(help="Hours without a finished nightly run.")] = 26,
     silent_after: Annotated[float, typer.Option(help="Seconds without a sign of life of a flow run.")] = 900,
 ) -> None:
     """Make or update the automations of the nightly deployment on the server at PREFECT_API_URL."""
+    name = load_config(config).name
     block = Webhook(method="POST", url=webhook).save(WEBHOOK, overwrite=True) if webhook else None
     automations = [
         crash_silent_runs(timedelta(seconds=silent_after)),

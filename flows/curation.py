@@ -54,8 +54,7 @@ def conclude(config: CurationConfig, run: Run) -> None:
     """Give every occurrence its outcome, make the run the one that readers see, and draw its report."""
     stages = {stage: earlier(run, config, stage, export) for stage in ACCOUNTED}
     with recording(run, "account") as log:
-        gone = {row["sample_id"]: row["reason"] for row in gone_in(run).to_pylist()}
-        log.done = [reporting.account_for(run.store, stages, gone)]
+        log.done = [reporting.account_for(run.store, stages, gone_in(run))]
         log.n_samples = log.done[0].counts["n_occurrences"]
     finished = run.finish("finished")
     page = reporting.report(finished)

@@ -2,12 +2,12 @@
 
 from pathlib import Path
 
-from prefect import flow, get_run_logger
+from prefect import flow
 
 from windrow.flows.config import CurationConfig
 from windrow.flows.progress import collect
 from windrow.flows.rank import rank
-from windrow.flows.stage import THREADS, earlier, find_run, recording
+from windrow.flows.stage import THREADS, earlier, find_run, recording, say
 from windrow.tasks import exporting
 
 STAGES = ("ingest", "features", "cluster", "pseudo_label", "rank")
@@ -24,6 +24,6 @@ def export(config: CurationConfig, run_id: str | None = None) -> str:
         futures = [exporting.write_shard.submit(store, shard, config.export, config.executor) for shard in shards]
         log.done = collect("export", futures, len(shards))
         log.n_samples = sum(done.counts["n_samples"] for done in log.done)
-        version = exporting.publish(run, shards, log.done, config.export)
-        get_run_logger().info("%s %s: %s", version.name, version.version, "new" if version.created else "as it was")
+        version = exporting.publish(store, config.name, shards, log.done, config.export, stages)
+        say(f"{version.name} {version.version}: {'new' if version.created else 'unchanged'}")
     return run.run_id

@@ -1,9 +1,13 @@
-"""The scheduled flow: the same pipeline, which finds most of its work done, and an event when a version is new."""
+"""The scheduled flow: the same pipeline, which finds most of its work done, and events that say how the night ended."""
 
+from dataclasses import asdict
 from pathlib import Path
 
 from prefect import flow, get_run_logger
+from prefect.client.schemas.objects import ConcurrencyLimitConfig, ConcurrencyLimitStrategy
+from prefect.deployments.runner import EntrypointType
 from prefect.events import emit_event
+from prefect.schedules import Cron
 
 from windrow.flows.config import CurationConfig
 from windrow.flows.curation import curate, note_failure
@@ -11,13 +15,15 @@ from windrow.tasks.storage.runs import latest_run
 from windrow.tasks.storage.versions import latest_version
 
 PUBLISHED = "windrow.version.published"
+FINISHED = "windrow.nightly.finished"
 
 
 @flow(name="nightly", flow_run_name="nightly {config.name}", on_failure=[note_failure])
 def nightly(config: CurationConfig) -> str:
     """Curate what the sources hold tonight. Returns the version that holds it, new or as it was.
 
-    Emits the event `windrow.version.published`, for automations and training jobs, when the version is new.
+    Emits the event `windrow.nightly.finished`, and before it `windrow.version.published` when the version is new, for
+    automations and training jobs.
     """
     store = Path(config.store)
     before = latest_version(store, config.name)
@@ -26,12 +32,30 @@ def nightly(config: CurationConfig) -> str:
     run = latest_run(store, config.name)
     if after is None or run is None:
         raise RuntimeError(f"the run of {config.name} ended well but published nothing")
-    if before is not None and before.version == after.version:
+    is_new = before is None or before.version != after.version
+    what = {"run_id": run.run_id, "version": after.version, "n_samples": after.n_samples, "path": str(after.path)}
+    if is_new:
+        emit_event(event=PUBLISHED, resource=resource_of(config.name), payload=what)
+    else:
         get_run_logger().info("nothing changed: %s %s stays", config.name, after.version)
-        return after.version
-    emit_event(
-        event=PUBLISHED,
-        resource={"prefect.resource.id": f"windrow.curated-set.{config.name}", "windrow.version": after.version},
-        payload={"run_id": run.run_id, "n_samples": after.n_samples, "path": str(after.path)},
-    )
+    emit_event(event=FINISHED, resource=resource_of(config.name), payload={**what, "is_new": is_new})
     return after.version
+
+
+def resource_of(name: str) -> dict[str, str]:
+    """Return the Prefect resource of a curated set: what its events are about, and what automations match."""
+    return {"prefect.resource.id": f"windrow.curated-set.{name}"}
+
+
+def serve(config: CurationConfig, cron: str, timezone: str = "UTC") -> None:
+    """Run the flow on a schedule, in processes of this machine, until interrupted; the next run waits for the last.
+
+    For one machine without a work pool; deploy/ has the rest. Raises ValueError for a schedule that is none.
+    """
+    nightly.serve(
+        name=config.name,
+        parameters={"config": asdict(config)},
+        schedule=Cron(cron, timezone=timezone),
+        global_limit=ConcurrencyLimitConfig(limit=1, collision_strategy=ConcurrencyLimitStrategy.ENQUEUE),
+        entrypoint_type=EntrypointType.MODULE_PATH,
+    )

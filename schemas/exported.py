@@ -1,4 +1,4 @@
-"""What goes into a version of a curated set: the plan, the samples of a shard with and without their bytes, and the gone."""
+"""What goes into a version of a curated set: its plan, its samples with and without their bytes, and the gone."""
 
 import pyarrow as pa
 

@@ -6,9 +6,12 @@ from prefect import task
 
 from windrow.tasks.executors import ExecutorConfig, open_executor
 from windrow.tasks.retries import COMPUTE_TASK, IO_TASK
-from windrow.tasks.stages.export import ExportConfig, ExportShard, plan_export, write_export_shard
+from windrow.tasks.stages.export import ExportConfig, ExportShard, gone_samples, plan_export, write_export_shard
+from windrow.tasks.stages.publish import publish_version
 from windrow.tasks.stages.selected_rows import selected_rows
-from windrow.tasks.storage.outputs import Done
+from windrow.tasks.storage.outputs import Done, content_fingerprint, open_output
+from windrow.tasks.storage.runs import Run
+from windrow.tasks.storage.versions import Version
 
 
 @task(name="plan-export", **COMPUTE_TASK)
@@ -22,3 +25,26 @@ def plan(store: Path, stages: dict[str, list[str]], config: ExportConfig) -> lis
 def write_shard(store: Path, shard: ExportShard, config: ExportConfig, executor: ExecutorConfig) -> list[Done]:
     """Write one shard in a worker, in every format."""
     return [open_executor(executor).run(write_export_shard, store, shard, config)]
+
+
+@task(name="publish", **IO_TASK)
+def publish(
+    store: Path,
+    name: str,
+    shards: list[ExportShard],
+    written: list[Done],
+    config: ExportConfig,
+    stages: dict[str, list[str]],
+) -> Version:
+    """Make the shards visible as a version, or find the version that already holds them."""
+    provenance = {
+        stage: content_fingerprint([open_output(store / path) for path in paths]) for stage, paths in stages.items()
+    }
+    return publish_version(store, name, shards, written, config, provenance)
+
+
+def gone_in(run: Run) -> dict[str, str]:
+    """Return the samples that could not be read when a run exported them, and why."""
+    record = run.stage("export")
+    done = [Done(path, True, {}) for path in record.outputs] if record else []
+    return {row["sample_id"]: row["reason"] for row in gone_samples(run.store, done).to_pylist()}

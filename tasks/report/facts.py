@@ -8,9 +8,11 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from windrow.tasks.algorithms.balance import normalised_entropy
+from windrow.tasks.algorithms.balance import effective_number, normalised_entropy
 
 Counts = npt.NDArray[np.int64]
+
+CLASSES_SHOWN = 30
 
 # The class of a sample is its most probable one, whether it abstained or not, as in the run's summary.
 CLASSES_SQL = """
@@ -86,6 +88,18 @@ class Balance:
         pool, curated = ([getattr(share, name) for share in self.shares] for name in ("pool", "curated"))
         return normalised_entropy(pool), normalised_entropy(curated)
 
+    @property
+    def folded(self) -> tuple[Share, ...]:
+        """The largest CLASSES_SHOWN, and one for all others together where there are more."""
+        head, tail = self.shares[:CLASSES_SHOWN], self.shares[CLASSES_SHOWN:]
+        rest = Share(f"{len(tail):,} smaller", sum(each.pool for each in tail), sum(each.curated for each in tail))
+        return (*head, rest) if tail else head
+
+    @property
+    def n_samples(self) -> tuple[int, int]:
+        """Samples that have a class, in the pool and in the curated set."""
+        return sum(share.pool for share in self.shares), sum(share.curated for share in self.shares)
+
 
 @dataclass(frozen=True)
 class Level:
@@ -95,6 +109,26 @@ class Level:
     parents: Counts
     pool: Counts
     curated: Counts
+
+    @property
+    def n_empty(self) -> tuple[int, int]:
+        """Clusters without a sample, in the pool and in the curated set."""
+        return int((self.pool == 0).sum()), int((self.curated == 0).sum())
+
+    @property
+    def n_single(self) -> tuple[int, int]:
+        """Clusters of one sample, in the pool and in the curated set."""
+        return int((self.pool == 1).sum()), int((self.curated == 1).sum())
+
+    @property
+    def largest(self) -> tuple[int, int]:
+        """Samples of the largest cluster, in the pool and in the curated set."""
+        return int(self.pool.max()), int(self.curated.max())
+
+    @property
+    def effective(self) -> tuple[float, float]:
+        """How many equally large clusters would be as diverse, in the pool and in the curated set (nan when empty)."""
+        return effective_number(self.pool), effective_number(self.curated)
 
 
 @dataclass(frozen=True)

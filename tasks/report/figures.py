@@ -17,7 +17,7 @@ from windrow.tasks.report.svg import dots, element, number, picture, text
 Coordinates = npt.NDArray[np.float64]
 Scale = Callable[[float], float]
 
-WIDTH, HEIGHT = 680, 340
+WIDTH, HEIGHT = 760, 320
 LEFT, RIGHT, TOP, BOTTOM = 56, 16, 14, 44
 CURVE_POINTS = 240
 COLOURS = 10
@@ -45,7 +45,7 @@ def size_curve(pool: Counts, curated: Counts) -> Markup:
         if len(curve)
     ]
     label = f"Sizes of {plural(n_clusters, 'cluster')}, largest first, in the pool and in the curated set"
-    return picture(WIDTH, HEIGHT, label, *grid, *titles, *lines)
+    return picture(WIDTH, HEIGHT, label, *grid, *titles, *lines, style="plot")
 
 
 def _line(curve: Counts, x: Scale, y: Scale, class_: str) -> Markup:
@@ -102,9 +102,10 @@ class EmbeddingMap:
     n_curated: int
 
     def colours(self, order: Sequence[str]) -> dict[str, str]:
-        """Return the style of each class: the first COLOURS of `order` have their own, the rest share one."""
+        """Return the style of each class: the first COLOURS of `order` have their own, the others share one."""
         there = set(self.labels)
         names = [name for name in order if name in there]
+        names += sorted(there.difference(names))
         return {name: f"c{n}" if n < COLOURS else "other" for n, name in enumerate(names)}
 
 
@@ -124,7 +125,8 @@ def project(vectors: npt.NDArray[np.float32], n_fitted: int) -> tuple[Coordinate
     return plane, (shares[0], shares[1])
 
 
-MAP_WIDTH, MAP_HEIGHT = 900, 560
+MAP_WIDTH, MAP_HEIGHT = 1056, 580
+LABEL_HEIGHT, LETTER_WIDTH = 16.0, 8.0
 
 
 def embedding_map(found: EmbeddingMap, order: Sequence[str]) -> Markup:
@@ -139,16 +141,32 @@ def embedding_map(found: EmbeddingMap, order: Sequence[str]) -> Markup:
     for style in dict.fromkeys(colours.values()):
         inside = [place(row) for row, name in zip(found.curated, found.labels, strict=True) if colours[name] == style]
         layers.append(dots(inside, f"dots {style}"))
-    for name, style in colours.items():
-        if style != "other":
-            x, y = place(np.median(found.curated[labels == name], axis=0))
-            layers.append(text(x, y, shortened(name, 18), class_="place middle"))
+    middles = {
+        name: place(np.median(found.curated[labels == name], axis=0))
+        for name, style in colours.items()
+        if style != "other"
+    }
+    for name, (x, y) in apart(middles).items():
+        dot = element("tspan", "\u25cf ", class_=f"ink-{colours[name]}")
+        layers.append(element("text", dot, shortened(name, 18), x=x, y=y, class_="place middle"))
     first, second = (f"component {n}: {percent(share)} of the variance" for n, share in enumerate(found.explained, 1))
     edge = element("rect", x=LEFT, y=TOP, width=MAP_WIDTH - LEFT - RIGHT, height=MAP_HEIGHT - TOP - BOTTOM, class_="edge")
     label = f"{count(len(found.pool))} samples of the pool and {count(len(found.curated))} of the curated set in a plane"
     return picture(
         MAP_WIDTH, MAP_HEIGHT, label, edge, *layers, *_axis_titles(first, second, MAP_WIDTH, MAP_HEIGHT)
     )
+
+
+def apart(places: dict[str, tuple[float, float]]) -> dict[str, tuple[float, float]]:
+    """Move labels down, from the top on, until none covers another."""
+    moved: dict[str, tuple[float, float]] = {}
+    for name, (x, y) in sorted(places.items(), key=lambda item: (item[1][1], item[0])):
+        for other, (other_x, other_y) in sorted(moved.items(), key=lambda item: item[1][1]):
+            wide = (min(len(name), 18) + min(len(other), 18) + 4) / 2 * LETTER_WIDTH
+            if abs(other_x - x) < wide and abs(other_y - y) < LABEL_HEIGHT:
+                y = other_y + LABEL_HEIGHT
+        moved[name] = (x, y)
+    return moved
 
 
 def _frame(points: Coordinates) -> Callable[[Coordinates], tuple[float, float]]:

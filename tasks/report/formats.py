@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 
 NOTHING = "–"
+FILTERS = ("count", "percent", "decimal", "duration", "plural", "shortened", "size")
 
 
 def count(number: int) -> str:
@@ -16,6 +17,8 @@ def percent(share: float, digits: int = 1) -> str:
     """A share as '12.3%'. What is not quite nothing, or not quite all, does not read as if it were."""
     if math.isnan(share):
         return NOTHING
+    if share in (0, 1):
+        return f"{share:.0%}"
     least = 10.0**-digits
     if 0 < share * 100 < least / 2:
         return f"<{least:g}%"
@@ -39,6 +42,15 @@ def duration(seconds: float) -> str:
     if whole < 3600:
         return f"{whole // 60} min {whole % 60:02d} s"
     return f"{whole // 3600} h {whole % 3600 // 60:02d} min"
+
+
+def size(n_bytes: float) -> str:
+    """Bytes as '512 B', '1.4 MB' (decimal units)."""
+    for unit in ("B", "kB", "MB", "GB"):
+        if n_bytes < 1000:
+            return f"{n_bytes:.0f} {unit}" if unit == "B" or n_bytes >= 100 else f"{n_bytes:.1f} {unit}"
+        n_bytes /= 1000
+    return f"{n_bytes:,.1f} TB"
 
 
 def plural(number: int, word: str) -> str:

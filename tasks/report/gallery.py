@@ -10,8 +10,9 @@ from windrow.tasks.report.facts import Level
 from windrow.tasks.report.formats import count, decimal, percent, plural
 
 SHOTS = 24
-PER_CLUSTER = 9
-PER_GROUP = 8
+PER_CLUSTER = 12
+LEAST_MEMBERS = 4
+PER_GROUP = 11
 GROUPS = 3
 TOP_CLASSES = 3
 
@@ -22,7 +23,6 @@ class Shot:
 
     sample_id: str
     caption: str = ""
-    mark: str = ""
 
 
 @dataclass(frozen=True)
@@ -133,8 +133,10 @@ def _glance(connection: Any, seed: int) -> tuple[Strip, ...]:
 
 
 def _clusters(connection: Any, levels: Sequence[Level]) -> Iterator[Strip]:
+    """The largest, the median and the smallest cluster of those that have enough samples to look at."""
     sizes = levels[0].pool if levels else []
-    order = sorted((cluster for cluster in range(len(sizes)) if sizes[cluster]), key=lambda c: (-sizes[c], c))
+    least = LEAST_MEMBERS if len(sizes) and max(sizes) >= LEAST_MEMBERS else 1
+    order = sorted((n for n in range(len(sizes)) if sizes[n] >= least), key=lambda n: (-sizes[n], n))
     chosen = {"Largest": 0, "Median": len(order) // 2, "Smallest": len(order) - 1}
     seen: set[int] = set()
     for word, place in chosen.items() if order else ():
@@ -161,14 +163,14 @@ def _cluster(connection: Any, cluster: int, title: str, kept: str) -> Iterator[S
 def _groups(connection: Any) -> Iterator[Strip]:
     for kept, n, kind in connection.execute(GROUPS_SQL, [GROUPS]).fetchall():
         dropped = connection.execute(DROPPED_SQL, [kept, PER_GROUP]).fetchall()
-        shots = [Shot(name, decimal(similarity, 3), "dropped") for name, similarity in dropped]
+        shots = [Shot(name, decimal(similarity, 3)) for name, similarity in dropped]
         what = "Doubtful" if kind else "Large"
         title = f"{what} group: 1 kept, {count(n)} dropped"
-        yield Strip(title, (Shot(kept, "kept", "kept"), *shots), n - len(shots))
+        yield Strip(title, (Shot(kept, "kept"), *shots), n - len(shots))
 
 
 def _doubtful(sample_id: str, classes: list[str], probabilities: list[float], abstained: bool) -> Shot:
     guesses = "\n".join(
-        f"{name} {percent(float(share), 0)}" for name, share in zip(classes, probabilities, strict=False)
+        f"{percent(float(share), 0)} {name}" for name, share in zip(classes, probabilities, strict=False)
     )
-    return Shot(sample_id, guesses, "abstained" if abstained else "")
+    return Shot(sample_id, guesses + ("\nabstained" if abstained else ""))

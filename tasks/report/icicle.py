@@ -13,7 +13,7 @@ from windrow.tasks.report.facts import Counts, Level
 from windrow.tasks.report.formats import count, percent, plural, shortened
 from windrow.tasks.report.svg import element, picture, text
 
-WIDTH, HEIGHT, HEAD = 900.0, 560.0, 24.0
+WIDTH, HEIGHT, HEAD = 1056.0, 560.0, 24.0
 LEVELS_DRAWN = 4
 LEAST_HEIGHT = 3.0
 TEXT_HEIGHT = 13.0
@@ -96,10 +96,13 @@ def _drawn(block: Block, width: float, full: float, names: Mapping[int, str]) ->
     x, y = block.column * width, block.top + HEAD
     gap = 1.0 if block.height > 2 * LEAST_HEIGHT else 0.5
     where = {"x": x, "y": y, "width": width - 2, "height": max(block.height - gap, 0.5)}
-    rect = element("rect", **where, class_=f"{style}{' folded' if len(block.clusters) > 1 else ''}")
+    rect = element("rect", **where, class_=style)
     parts = [element("title", _title(block, names)), rect]
     if block.height >= TEXT_HEIGHT:
-        parts.append(text(x + 6, y + block.height / 2 + 3.5, _label(block, width, names), class_=f"on-{style}"))
+        middle, numbers = y + block.height / 2 + 3.5, f"{count(block.n_pool)} · {percent(block.share, 0)}"
+        name = shortened(_name(block, names), max(int(width / 6.6) - len(numbers) - 3, 6))
+        parts.append(text(x + 6, middle, name, class_=f"on-{style}"))
+        parts.append(text(x + width - 8, middle, numbers, class_=f"on-{style} end"))
     return element("g", *parts)
 
 
@@ -108,11 +111,6 @@ def _name(block: Block, names: Mapping[int, str]) -> str:
         return f"{count(len(block.clusters))} small ones"
     cluster = int(block.clusters[0])
     return f"{cluster} · {names[cluster]}" if cluster in names else f"{cluster}"
-
-
-def _label(block: Block, width: float, names: Mapping[int, str]) -> str:
-    numbers = f"  {count(block.n_pool)} · {percent(block.share, 0)}"
-    return shortened(_name(block, names), max(int(width / 6.4) - len(numbers), 6)) + numbers
 
 
 def _title(block: Block, names: Mapping[int, str]) -> str:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -14,7 +13,6 @@ from windrow.tasks.report import formats
 from windrow.tasks.report.facts import (
     Balance,
     Level,
-    Totals,
     read_balance,
     read_levels,
     read_stages,
@@ -23,8 +21,7 @@ from windrow.tasks.report.facts import (
 )
 from windrow.tasks.report.figures import bar, embedding_map, size_curve
 from windrow.tasks.report.funnel import read_funnel, read_unreadable
-from windrow.tasks.report.gallery import Gallery, pick_galleries
-from windrow.tasks.report.hierarchy import Spread, measure_spread
+from windrow.tasks.report.gallery import pick_galleries
 from windrow.tasks.report.icicle import SHADES, blocks, full_shade, icicle
 from windrow.tasks.report.map_sample import read_map
 from windrow.tasks.report.questions import QUESTIONS
@@ -32,7 +29,6 @@ from windrow.tasks.report.thumbnails import Reader, read_thumbnails, sample_read
 from windrow.tasks.storage.outputs import write_atomically
 from windrow.tasks.storage.runs import Run
 
-CLASSES_SHOWN = 30
 UNREADABLE_SHOWN = 20
 
 PLACES_SQL = """
@@ -40,7 +36,12 @@ SELECT o.sample_id, any_value(s.selected), min(o.source_uri || ' / ' || o.shard 
 FROM occurrences o LEFT JOIN selection s USING (sample_id)
 WHERE o.sample_id IN (SELECT unnest($1::VARCHAR[])) GROUP BY 1
 """
-VERSION_SQL = "SELECT version, n_samples, n_bytes FROM exports WHERE name = ? ORDER BY version DESC LIMIT 1"
+# A run does not say which version it published or found, but the last one's is the last: an older run's is not told.
+VERSION_SQL = """
+SELECT version, n_samples, n_bytes FROM exports
+WHERE name = $1 AND $2 = (SELECT max(run_id) FROM runs WHERE name = $1 AND status = 'finished')
+ORDER BY len(version) DESC, version DESC LIMIT 1
+"""
 BACKBONE_SQL = "SELECT DISTINCT name, dim, version FROM backbones ORDER BY ALL"
 
 
@@ -65,7 +66,7 @@ def render(connection: Any, run: Run, read: Reader, seed: int = 0) -> str:
         "funnel": read_funnel(connection),
         "unreadable": read_unreadable(connection, UNREADABLE_SHOWN),
         "stages": read_stages(connection, run.run_id),
-        "version": connection.execute(VERSION_SQL, [run.name]).fetchone(),
+        "version": connection.execute(VERSION_SQL, [run.name, run.run_id]).fetchone(),
         "backbones": connection.execute(BACKBONE_SQL).fetchall(),
         "started": datetime.fromisoformat(run.started_at),
         "took": _took(run),
@@ -96,8 +97,8 @@ def _figures(connection: Any, levels: tuple[Level, ...], balance: Balance | None
     found = read_map(connection, seed, "" if by_class else "cluster ")
     drawn = blocks(levels) if levels else []
     return {
-        "balance": _shown_balance(balance) if balance else None,
-        "spreads": [measure_spread(level) for level in levels],
+        "balance": balance,
+        "levels": levels,
         "size_curve": size_curve(levels[0].pool, levels[0].curated) if drawn else None,
         "icicle": icicle(levels, names) if drawn else None,
         "shades": [(f"s{n}", full_shade(drawn) * n / SHADES) for n in range(SHADES + 1)],
@@ -105,3 +106,22 @@ def _figures(connection: Any, levels: tuple[Level, ...], balance: Balance | None
         "map_figure": embedding_map(found, order) if found else None,
         "colours": found.colours(order) if found else {},
     }
+
+
+def _pictures(connection: Any, levels: tuple[Level, ...], read: Reader, seed: int) -> dict[str, Any]:
+    galleries = pick_galleries(connection, levels, seed)
+    shown = sorted({shot.sample_id for gallery in galleries for strip in gallery.strips for shot in strip.shots})
+    places = connection.execute(PLACES_SQL, [shown]).fetchall()
+    return {
+        "galleries": galleries,
+        "thumbnails": read_thumbnails(read, shown),
+        "places": {sample_id: place for sample_id, _, place in places},
+        "selected": {sample_id for sample_id, selected, _ in places if selected},
+    }
+
+
+def _took(run: Run) -> str:
+    if run.finished_at is None:
+        return "not finished"
+    started, finished = datetime.fromisoformat(run.started_at), datetime.fromisoformat(run.finished_at)
+    return f"took {formats.duration((finished - started).total_seconds())}"

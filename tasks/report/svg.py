@@ -24,10 +24,10 @@ def number(value: float) -> str:
     return f"{value:.1f}".removesuffix(".0")
 
 
-def picture(width: float, height: float, label: str, *children: Markup) -> Markup:
+def picture(width: float, height: float, label: str, *children: Markup, style: str = "") -> Markup:
     """Return an SVG drawing that scales with the page; `label` says in words what is to be seen."""
     box = f"0 0 {number(width)} {number(height)}"
-    return element("svg", *children, viewBox=box, role="img", aria_label=label, class_="figure")
+    return element("svg", *children, viewBox=box, role="img", aria_label=label, class_=f"figure {style}".rstrip())
 
 
 def text(x: float, y: float, words: str, **attributes: str | float) -> Markup:

@@ -43,7 +43,7 @@ def sample_reader(connection: Any) -> Reader:
     """
 
     def read(sample_ids: Sequence[str]) -> Iterable[tuple[str, bytes | SampleGone]]:
-        yield from read_samples(connection.execute(PLACES_SQL, [list(sample_ids)]).to_arrow_table())
+        yield from read_samples(connection.sql(PLACES_SQL, params=[list(sample_ids)]).to_arrow_table())
 
     return read
 

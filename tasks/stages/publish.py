@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import json
-import os
 import re
 import shutil
+from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass
 from importlib.metadata import version as package_version
 from pathlib import Path
 from typing import Any
@@ -33,10 +33,12 @@ from windrow.tasks.storage.versions import (
     CLASSES,
     SAMPLES,
     Version,
+    is_version_name,
     latest_version,
     open_version,
     shard_digests,
     version_fingerprint,
+    version_number,
 )
 
 CARD = "README.md"
@@ -80,34 +82,121 @@ def publish_version(
 
     Raises ValueError when the name is no folder's name, when `dones` do not fit `shards`, and when no sample is left.
     """
-    if not re.fullmatch(r"[A-Za-z0-9_][A-Za-z0-9_.-]*", name):
+    if not re.fullmatch(r"[A-Za-z0-9_-][A-Za-z0-9_.-]*", name):
         raise ValueError(f"name: wants letters, digits, _, - and ., got {name!r}")
-    filled = _filled(store, shards, dones)
+    filled = _filled(store, name, shards, dones)
+    samples = read_table(EXPORTED_SAMPLES, [output.table_path(EXPORTED_SAMPLES) for _, output in filled])
     classes = read_classes(store, shards[0].plan)
     files = _shard_files(filled, config)
-    entries = [file.entry() for file in files]
-    print_of_content = version_fingerprint(asdict(config), classes, shard_digests(entries))
+    shard_entries = [file.entry() for file in files]
+    manifest = {
+        "name": name,
+        "fingerprint": version_fingerprint(asdict(config), classes, shard_digests(shard_entries)),
+        "windrow_version": package_version("windrow"),
+        "n_samples": samples.num_rows,
+        "n_shards": len(filled),
+        "counts": _counts(samples, classes),
+        "config": asdict(config),
+        "classes": classes,
+        "provenance": dict(provenance),
+        "files": shard_entries,
+    }
     parent = store / "curated" / name
     parent.mkdir(parents=True, exist_ok=True)
+    if same := _latest_if_same(store, manifest):
+        return same
     with temporary_directory(parent) as folder:
-        samples = _lay_out(folder, files, [output for _, output in filled], classes)
-        manifest = {
-            "name": name,
-            "fingerprint": print_of_content,
-            "windrow_version": package_version("windrow"),
-            "n_samples": samples.num_rows,
-            "n_shards": len(filled),
-            "counts": _counts(samples, classes),
-            "config": asdict(config),
-            "classes": classes,
-            "provenance": provenance,
-        }
+        _lay_out(folder, files, samples, classes)
         formats = pc.unique(samples["format"]).to_pylist()
-        while True:
-            latest = latest_version(store, name)
-            if latest is not None and latest.fingerprint == print_of_content:
-                return latest
-            number = f"v{latest.number + 1 if latest else 1:04d}"
-            _describe(folder, {"version": number, **manifest}, entries, formats)
-            if publish_directory(folder, parent / number):
-                return open_version(parent / number, created=True)
+        while not (same := _latest_if_same(store, manifest)):
+            version = _next_version(parent)
+            _describe(folder, {"name": name, "version": version, **manifest}, formats)
+            if publish_directory(folder, parent / version):
+                return open_version(parent / version, created=True)
+    return same
+
+
+def _latest_if_same(store: Path, manifest: Mapping[str, Any]) -> Version | None:
+    latest = latest_version(store, manifest["name"])
+    return latest if latest is not None and latest.fingerprint == manifest["fingerprint"] else None
+
+
+def _next_version(parent: Path) -> str:
+    """Return a number that no folder has, be it a version or what is left of one."""
+    numbers = [version_number(path.name) for path in parent.iterdir() if is_version_name(path.name)]
+    return f"v{max(numbers, default=0) + 1:04d}"
+
+
+def _filled(
+    store: Path, name: str, shards: Sequence[ExportShard], dones: Sequence[Done]
+) -> list[tuple[ExportShard, Output]]:
+    if len(shards) != len(dones):
+        raise ValueError(f"dones: wants one for each of {len(shards)} shards, got {len(dones)}")
+    for shard, done in zip(shards, dones, strict=True):
+        if done.counts["n_samples"] + done.counts["n_gone"] != shard.n_rows:
+            raise ValueError(f"dones: {shard.split} {shard.number} has {shard.n_rows} samples, got {dict(done.counts)}")
+    filled = [(shard, done) for shard, done in zip(shards, dones, strict=True) if done.counts["n_samples"]]
+    if not filled:
+        raise ValueError(f"curated set {name!r}: no sample was selected, or all are gone; there is nothing to publish")
+    return [(shard, open_output(store / done.path)) for shard, done in filled]
+
+
+def _shard_files(filled: Sequence[tuple[ExportShard, Output]], config: ExportConfig) -> list[_ShardFile]:
+    n_shards = Counter(shard.split for shard, _ in filled)
+    numbers: Counter[str] = Counter()
+    files = []
+    for shard, output in filled:
+        number = numbers[shard.split]
+        numbers[shard.split] += 1
+        paths = {
+            "webdataset": f"webdataset/{shard.split}-{number:06d}.tar",
+            "parquet": f"parquet/{shard.split}-{number:05d}-of-{n_shards[shard.split]:05d}.parquet",
+        }
+        for layout in config.formats:
+            file = SHARD_FILES[layout]
+            n_samples = output.counts["n_samples"]
+            files.append(_ShardFile(output.path / file, paths[layout], output.files[file], shard.split, n_samples))
+    return files
+
+
+def _counts(samples: pa.Table, classes: Sequence[str]) -> dict[str, Any]:
+    splits = Counter(samples["split"].to_pylist())
+    labels = Counter(samples["label"].to_pylist())
+    clusters = Counter(path[-1] for path in samples["cluster_path"].to_pylist() if path)
+    return {
+        "split": dict(sorted(splits.items(), key=lambda item: (item[0] != "train", item[0]))),
+        "class": {name: labels[name] for name in classes},
+        "unlabelled": labels[None],
+        "cluster": {str(cluster): n for cluster, n in sorted(clusters.items())},
+    }
+
+
+def _lay_out(folder: Path, files: Sequence[_ShardFile], samples: pa.Table, classes: Sequence[str]) -> None:
+    for file in files:
+        target = folder / file.path
+        target.parent.mkdir(exist_ok=True)
+        try:
+            target.hardlink_to(file.source)
+        except OSError:  # another disk, or one without hard links
+            shutil.copyfile(file.source, target)
+    (folder / CLASSES).write_text("".join(f"{name}\n" for name in classes))
+    write_table(EXPORTED_SAMPLES, samples, folder / SAMPLES)
+
+
+def _describe(folder: Path, manifest: Mapping[str, Any], formats: Sequence[str]) -> None:
+    """Write what names the version: the cards and the manifest, again when another publisher took the number."""
+    texts = {f"{layout}/{CARD}": dataset_card(layout, manifest, formats) for layout in manifest["config"]["formats"]}
+    for path, text in texts.items():
+        _write_anew(folder / path, text)
+    written = [{"path": path, **_size(folder / path)} for path in (*texts, CLASSES, SAMPLES)]
+    entries = sorted([*manifest["files"], *written], key=lambda entry: entry["path"])
+    _write_anew(folder / MANIFEST, json.dumps({**manifest, "files": entries}, indent=1, ensure_ascii=False) + "\n")
+
+
+def _size(path: Path) -> dict[str, Any]:
+    return {"sha256": file_digest(path), "n_bytes": path.stat().st_size}
+
+
+def _write_anew(path: Path, text: str) -> None:
+    path.unlink(missing_ok=True)  # it may not be writable any more
+    path.write_text(text)

@@ -5,7 +5,7 @@ A folder may hold files of one format only, or `datasets` cannot tell how to rea
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 import pyarrow as pa
@@ -16,6 +16,29 @@ from windrow.tasks.storage.webdataset_shards import PROVENANCE, image_extension
 
 _TABLE_ROWS = 50
 _PREFIXES = ((10**3, "K"), (10**6, "M"), (10**9, "B"), (10**12, "T"))
+
+_ABOUT = """\
+# {name} {version}
+
+{n_samples:,} images, chosen by windrow {windrow_version} so that the clusters of the pool are balanced: each image was
+embedded, the embeddings were clustered hierarchically, and the pool was ranked by hierarchical balanced sampling
+(Vo et al. 2024, https://arxiv.org/abs/2405.15613). `rank` is the place in that ranking, `weight` the inverse inclusion
+probability, `cluster_path` the clusters, finest first. The bytes of the images are the originals.
+
+Labels are those of the label set `{label_set}`; {unlabelled:,} images have none. An image without a label is not a
+negative: nobody knows, or the labels abstained.
+{cls}
+Fingerprint `{fingerprint}`. `../manifest.json` has the SHA-256 of every file, the config and the digests of what the
+version was made from; `../samples.parquet` has a row for each image, without its bytes.
+
+## How to load it
+
+{loading}"""
+
+_CLS = """
+`.cls` is the class's number where every class is named by a number, and else its place, from 0, in `../classes.txt`
+({n_classes:,} classes); an image without a label has no `.cls`.
+"""
 
 _LOADING = {
     "webdataset": """\
@@ -124,43 +147,20 @@ def _type_name(kind: pa.DataType) -> str:
 
 
 def _body(layout: str, manifest: Mapping[str, Any]) -> str:
-    counts, config = manifest["counts"], manifest["config"]
-    split = next(iter(counts["split"]))
-    return "\n".join(
-        [
-            f"# {manifest['name']} {manifest['version']}",
-            "",
-            f"{manifest['n_samples']:,} images, chosen by [windrow](https://pypi.org/project/windrow/)"
-            f" {manifest['windrow_version']} so that the clusters of the pool are balanced: each image was embedded,",
-            "the embeddings were clustered hierarchically, and the pool was ranked by hierarchical balanced sampling",
-            "(Vo et al. 2024, https://arxiv.org/abs/2405.15613). `rank` is the place in that ranking, `weight` the inverse",
-            "inclusion probability, `cluster_path` the clusters, finest first. The bytes of the images are the originals.",
-            "",
-            f"Labels are those of the label set `{config['label_set']}`; {counts['unlabelled']:,} images have none.",
-            "An image without a label is not a negative: nobody knows, or the labels abstained.",
-            *(_cls_lines(manifest["classes"]) if layout == "webdataset" else []),
-            "",
-            "## How to load it",
-            "",
-            _LOADING[layout].format(split=split),
-            *_count_table("Splits", "split", counts["split"]),
-            *_count_table("Classes", "class", counts["class"]),
-            *_count_table("Top-level clusters", "cluster", counts["cluster"]),
-            "## Provenance",
-            "",
-            f"Fingerprint `{manifest['fingerprint']}`. `../manifest.json` has the SHA-256 of every file, the config and the",
-            "digests of what it was made from; `../samples.parquet` has a row for each image, without its bytes.",
-            "",
-        ]
+    counts = manifest["counts"]
+    about = _ABOUT.format(
+        **{name: manifest[name] for name in ("name", "version", "n_samples", "windrow_version", "fingerprint")},
+        label_set=manifest["config"]["label_set"],
+        unlabelled=counts["unlabelled"],
+        cls=_CLS.format(n_classes=len(manifest["classes"])) if layout == "webdataset" else "",
+        loading=_LOADING[layout].format(split=next(iter(counts["split"]))),
     )
-
-
-def _cls_lines(classes: Sequence[str]) -> list[str]:
-    return [
-        "",
-        "`.cls` is the class's number where every class is named by a number, and else its place, from 0, in",
-        f"`../classes.txt` ({len(classes):,} classes); an image without a label has no `.cls`.",
+    tables = [
+        *_count_table("Splits", "split", counts["split"]),
+        *_count_table("Classes", "class", counts["class"]),
+        *_count_table("Top-level clusters", "cluster", counts["cluster"]),
     ]
+    return "\n".join([about, *tables])
 
 
 def _count_table(title: str, word: str, counts: Mapping[str, int]) -> list[str]:

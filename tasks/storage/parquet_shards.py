@@ -62,4 +62,3 @@ class ParquetShard:
         if kind is None and self._group:
             self._write_group()
         self._writer.close()
-

@@ -74,6 +74,11 @@ def version_number(version: str) -> int:
     return int(match[1])
 
 
+def is_version_name(name: str) -> bool:
+    """Say whether a folder is named as a version."""
+    return _NUMBERED.fullmatch(name) is not None
+
+
 def version_fingerprint(config: Any, classes: Sequence[str], shards: Mapping[str, str]) -> str:
     """Return the fingerprint of a version: of its config, classes and the SHA-256 of each shard by path."""
     return fingerprint({"config": config, "classes": list(classes), "shards": dict(shards)})
@@ -105,9 +110,9 @@ def open_version(path: Path, created: bool = False) -> Version:
 
 def list_versions(store: Path, name: str | None = None) -> list[Version]:
     """Return the versions of a store (of the curated set `name`, if given), by name and then oldest first."""
-    manifests = (store / "curated").glob(f"{name or '*'}/v*/{MANIFEST}")
-    paths = [file.parent for file in manifests if _NUMBERED.fullmatch(file.parent.name)]
-    return [open_version(path) for path in sorted(paths, key=lambda p: (p.parent.name, version_number(p.name)))]
+    paths = [file.parent for file in (store / "curated").glob(f"*/v*/{MANIFEST}") if is_version_name(file.parent.name)]
+    wanted = [path for path in paths if name in (None, path.parent.name)]
+    return [open_version(path) for path in sorted(wanted, key=lambda p: (p.parent.name, version_number(p.name)))]
 
 
 def latest_version(store: Path, name: str) -> Version | None:

@@ -1,4 +1,4 @@
-"""A WebDataset shard: a tar with `<sample_id>.<extension>`, `.json` and, where there is a label, `.cls` of each sample."""
+"""A WebDataset shard: a tar with the image, the `.json` and, where there is a label, the `.cls` of each sample."""
 
 from __future__ import annotations
 
