@@ -12,6 +12,7 @@ from typing import Annotated, Any, Literal
 
 import typer
 from rich.console import Console
+from rich.markup import escape
 from rich.table import Table
 
 # Prefect reads these when it is imported, which the commands do: a slow laptop needs longer than its default of 20 s to
@@ -198,7 +199,7 @@ def doctor(store: Store = DEFAULT_STORE) -> None:
     findings = examine(store)
     for finding in findings:
         mark = {"good": "[green]ok[/]", "note": "[yellow]note[/]", "bad": "[red]bad[/]"}[finding.state]
-        table.add_row(mark, finding.subject, finding.text)
+        table.add_row(mark, escape(finding.subject), escape(finding.text))
     out.print(table)
     if any(finding.state == "bad" for finding in findings):
         raise typer.Exit(1)

@@ -1,13 +1,16 @@
 """A small selection of real images, in loose files, a tar and a Parquet file, and what an export makes of it."""
 
+import gc
 import io
 import tarfile
+import warnings
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
+import webdataset as wds
 from PIL import Image
 
 from windrow.schemas.exported import EXPORT_PLAN
@@ -101,6 +104,15 @@ def _place(
 
 def plan_table(rows: list[dict[str, Any]]) -> pa.Table:
     return EXPORT_PLAN.build({column.name: [row[column.name] for row in rows] for column in EXPORT_PLAN.columns})
+
+
+def read_with_webdataset(tars: list[str]) -> list[dict[str, Any]]:
+    """Read as `webdataset` alone does; it leaves its files open, and says so in a ResourceWarning."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", ResourceWarning)
+        samples = list(wds.WebDataset(tars, shardshuffle=False))
+        gc.collect()
+    return samples
 
 
 def export(

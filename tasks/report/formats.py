@@ -17,7 +17,7 @@ def percent(share: float, digits: int = 1) -> str:
     """A share as '12.3%'. What is not quite nothing, or not quite all, does not read as if it were."""
     if math.isnan(share):
         return NOTHING
-    if share in (0, 1):
+    if share == 0 or abs(share - 1) < 1e-9:
         return f"{share:.0%}"
     least = 10.0**-digits
     if 0 < share * 100 < least / 2:

@@ -15,20 +15,21 @@ STEPS = (
     ("not_selected", "selected"),
     ("gone", "exported"),
 )
-REASONS_SHOWN = 4
 _UNSAID = {"not_selected": "ranked beyond the target size"}
 
 OUTCOMES_SQL = """
 SELECT CASE WHEN u.outcome <> 'unreadable' OR o.unreadable IS NOT NULL THEN u.outcome
             WHEN e.error IS NOT NULL THEN 'not_embedded' ELSE 'gone' END AS step,
        CASE WHEN u.outcome <> 'near_duplicate' OR s.similarity IS NULL THEN u.reason
-            ELSE format('cosine similarity {:.2f} to {:.2f}', s.band, s.band + 0.01) END AS why,
+            ELSE format('cosine similarity {:.2f} to {:.2f}', s.band, s.band + s.width) END AS why,
        count(*) AS n
 FROM outcomes u
 LEFT JOIN occurrences o USING (occurrence_id)
 LEFT JOIN (SELECT sample_id, error FROM embeddings WHERE error IS NOT NULL) e ON e.sample_id = u.sample_id
 LEFT JOIN (
-    SELECT sample_id, similarity, least(floor(similarity * 100 + 1e-4) / 100, 0.99) AS band FROM selection
+    SELECT sample_id, similarity, CASE WHEN similarity < 0.95 THEN 0.05 ELSE 0.01 END AS width,
+           least(floor(similarity / width + 1e-4) * width, 0.99) AS band
+    FROM selection
 ) s ON s.sample_id = u.sample_id
 GROUP BY ALL ORDER BY n DESC, why
 """

@@ -58,9 +58,9 @@ def _write_shard(writer: OutputWriter, rows: pa.Table, formats: Sequence[Format]
     exported: list[Mapping[str, Any]] = []
     gone: dict[str, str] = {}
     with ExitStack() as opened:
-        shards: list[WebDatasetShard | ParquetShard] = [
-            opened.enter_context(_open_shard(name, writer.path, indices)) for name in formats
-        ]
+        shards = [_open_shard(name, writer.path, indices) for name in formats]
+        for shard in shards:
+            opened.enter_context(shard)
         for row, (sample_id, data) in zip(rows.to_pylist(), read_samples(rows), strict=True):
             if isinstance(data, SampleGone):
                 gone[sample_id] = data.reason

@@ -9,7 +9,7 @@ Readers elsewhere need nothing of this: the tars and Parquet files are plain Web
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from functools import partial
 from pathlib import Path
 from typing import Any, Literal
@@ -18,6 +18,7 @@ import numpy as np
 import torch
 import webdataset as wds
 from PIL import Image
+from webdataset.tariterators import group_by_keys, tar_file_expander
 
 from windrow.tasks.decoding import decode_rgb
 from windrow.tasks.storage.versions import read_manifest
@@ -33,13 +34,14 @@ NO_LABEL = -100
 def open_webdataset(
     version: str | Path, split: str = "train", *, shuffle: int = 0, seed: int = 0, unlabelled: Unlabelled = "keep"
 ) -> Any:
-    """Return a `webdataset.WebDataset` over a split of a version, yielding (image, label, info).
+    """Return a `webdataset` pipeline over a split of a version, yielding (image, label, info).
 
     `image` is a PIL image in RGB, upright; `label` the class index of `.cls`, None where there is no label (those are
     left out with unlabelled='skip'); `info` the `.json`. `shuffle` is the size of the shuffle buffer; more than 0 also
     shuffles the shards, and each pass over the pipeline has its own order, which `seed` decides. With 0 samples come by
-    rank. Shards are dealt out to the nodes of torch.distributed and to a DataLoader's workers, so a node or a worker
-    beyond the number of shards gets nothing.
+    rank. Shards are dealt out to the nodes of torch.distributed and to a DataLoader's workers, in an order that is the
+    same for all of them, so a node or a worker beyond the number of shards gets nothing. The pipeline has webdataset's
+    fluid methods (`map`, `select`, `batched`, `with_epoch`, ...).
 
     Raises ValueError when `version` is no version, has no WebDataset shards, or not that split.
     """
@@ -48,14 +50,10 @@ def open_webdataset(
     if shuffle < 0:
         raise ValueError(f"shuffle: wants 0 or more, got {shuffle}")
     shards = webdataset_shards(version, split)
-    pipeline = wds.WebDataset(
-        shards,
-        shardshuffle=len(shards) if shuffle else False,
-        detshuffle=bool(shuffle),
-        seed=seed,
-        nodesplitter=wds.split_by_node,
-        empty_check=False,  # a worker without a shard is no error
-    )
+    pipeline = wds.FluidWrapper(wds.SimpleShardList(shards))
+    if shuffle:
+        pipeline = pipeline.compose(wds.detshuffle(bufsize=len(shards), initial=len(shards), seed=seed))
+    pipeline = pipeline.compose(wds.split_by_node, wds.split_by_worker, _read_shards)
     if shuffle:
         pipeline = pipeline.compose(wds.detshuffle(bufsize=shuffle, initial=shuffle, seed=seed))
     if unlabelled == "skip":
@@ -105,6 +103,13 @@ def webdataset_shards(version: str | Path, split: str) -> list[str]:
 def image_to_tensor(image: Image.Image) -> torch.Tensor:
     """Return a PIL image as a tensor (3, height, width), float32 from 0 to 1."""
     return torch.from_numpy(np.array(image.convert("RGB"))).permute(2, 0, 1).float() / 255
+
+
+def _read_shards(shards: Iterable[dict[str, str]]) -> Iterator[dict[str, Any]]:
+    # webdataset's own opener leaves files open, and cuts paths at # and ? as if they were URLs.
+    for shard in shards:
+        with Path(shard["url"]).open("rb") as stream:
+            yield from group_by_keys(tar_file_expander([{"url": shard["url"], "stream": stream}]))
 
 
 def _has_label(sample: dict[str, Any]) -> bool:
