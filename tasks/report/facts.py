@@ -89,11 +89,16 @@ class Balance:
         return normalised_entropy(pool), normalised_entropy(curated)
 
     @property
-    def folded(self) -> tuple[Share, ...]:
-        """The largest CLASSES_SHOWN, and one for all others together where there are more."""
-        head, tail = self.shares[:CLASSES_SHOWN], self.shares[CLASSES_SHOWN:]
-        rest = Share(f"{len(tail):,} smaller", sum(each.pool for each in tail), sum(each.curated for each in tail))
-        return (*head, rest) if tail else head
+    def shown(self) -> tuple[Share, ...]:
+        """The largest CLASSES_SHOWN; where there is one more, that too."""
+        return self.shares if len(self.shares) == CLASSES_SHOWN + 1 else self.shares[:CLASSES_SHOWN]
+
+    @property
+    def rest(self) -> tuple[Share, ...]:
+        """One share for all others together, none where there are no others."""
+        tail = self.shares[len(self.shown) :]
+        pool, curated = sum(each.pool for each in tail), sum(each.curated for each in tail)
+        return (Share(f"{len(tail):,} smaller", pool, curated),) if tail else ()
 
     @property
     def n_samples(self) -> tuple[int, int]:

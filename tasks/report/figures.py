@@ -150,11 +150,13 @@ def embedding_map(found: EmbeddingMap, order: Sequence[str]) -> Markup:
         dot = element("tspan", "\u25cf ", class_=f"ink-{colours[name]}")
         layers.append(element("text", dot, shortened(name, 18), x=x, y=y, class_="place middle"))
     first, second = (f"component {n}: {percent(share)} of the variance" for n, share in enumerate(found.explained, 1))
-    edge = element("rect", x=LEFT, y=TOP, width=MAP_WIDTH - LEFT - RIGHT, height=MAP_HEIGHT - TOP - BOTTOM, class_="edge")
-    label = f"{count(len(found.pool))} samples of the pool and {count(len(found.curated))} of the curated set in a plane"
-    return picture(
-        MAP_WIDTH, MAP_HEIGHT, label, edge, *layers, *_axis_titles(first, second, MAP_WIDTH, MAP_HEIGHT)
+    edge = element(
+        "rect", x=LEFT, y=TOP, width=MAP_WIDTH - LEFT - RIGHT, height=MAP_HEIGHT - TOP - BOTTOM, class_="edge"
     )
+    label = (
+        f"{count(len(found.pool))} samples of the pool and {count(len(found.curated))} of the curated set in a plane"
+    )
+    return picture(MAP_WIDTH, MAP_HEIGHT, label, edge, *layers, *_axis_titles(first, second, MAP_WIDTH, MAP_HEIGHT))
 
 
 def apart(places: dict[str, tuple[float, float]]) -> dict[str, tuple[float, float]]:

@@ -29,7 +29,7 @@ def percent(share: float, digits: int = 1) -> str:
 
 def decimal(number: float | None, digits: int = 2) -> str:
     """A number with so many decimals; a dash when there is none."""
-    return NOTHING if number is None or math.isnan(number) else f"{number:.{digits}f}"
+    return NOTHING if number is None or math.isnan(number) else f"{number:,.{digits}f}"
 
 
 def duration(seconds: float) -> str:

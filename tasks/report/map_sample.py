@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 
 from windrow.tasks.report.figures import EmbeddingMap, project
+from windrow.tasks.storage.parquet import vectors_to_array
 
 POOL_DOTS = 3000
 CURATED_DOTS = 2000
@@ -14,13 +15,17 @@ NO_CLASS = "no label"
 
 # Two draws: of a small curated set, a draw of the whole pool would show next to nothing.
 DRAWN_SQL = """
-SELECT a.sample_id FROM assignments a JOIN selection e USING (sample_id)
-WHERE e.selected OR NOT $3 ORDER BY md5(a.sample_id || $1), a.sample_id LIMIT $2
+SELECT sample_id FROM assignments a JOIN selection e USING (sample_id)
+WHERE e.selected OR NOT $3 ORDER BY md5(sample_id || $1), sample_id LIMIT $2
 """
+# list_contains, and not IN: this filter reaches the Parquet files, so vectors of the others are never in memory.
 VECTORS_SQL = """
-SELECT e.sample_id, e.embedding::FLOAT[] AS embedding, coalesce(l.classes[1], $2) AS label
-FROM embeddings e LEFT JOIN (SELECT sample_id, classes FROM labels WHERE label_set = 'pseudo') l USING (sample_id)
-WHERE e.embedding IS NOT NULL AND e.sample_id IN (SELECT unnest($1::VARCHAR[]))
+SELECT sample_id, embedding FROM embeddings
+WHERE embedding IS NOT NULL AND list_contains($1::VARCHAR[], sample_id)
+"""
+CLASSES_SQL = """
+SELECT sample_id, classes[1] FROM labels
+WHERE label_set = 'pseudo' AND len(classes) > 0 AND list_contains($1::VARCHAR[], sample_id)
 """
 SIZES_SQL = "SELECT count(*), count(*) FILTER (selected) FROM selection JOIN assignments USING (sample_id)"
 
@@ -32,14 +37,15 @@ def read_map(connection: Any, seed: int, prefix: str = "") -> EmbeddingMap | Non
     """
     pool = _drawn(connection, seed, POOL_DOTS, curated=False)
     curated = _drawn(connection, seed, CURATED_DOTS, curated=True)
-    rows = connection.execute(VECTORS_SQL, [list({*pool, *curated}), NO_CLASS]).fetchall()
-    known = {sample_id: (vector, label) for sample_id, vector, label in rows}
-    pool, curated = [name for name in pool if name in known], [name for name in curated if name in known]
+    found = connection.sql(VECTORS_SQL, params=[sorted({*pool, *curated})]).to_arrow_table()
+    row = {sample_id: n for n, sample_id in enumerate(found["sample_id"].to_pylist())}
+    pool, curated = [name for name in pool if name in row], [name for name in curated if name in row]
     if len(pool) < 3:
         return None
-    plane, explained = project(np.array([known[name][0] for name in [*pool, *curated]], np.float32), len(pool))
-    labels = tuple(known[name][1] for name in curated)
-    labels = tuple(label if label == NO_CLASS else prefix + label for label in labels)
+    vectors = vectors_to_array(found["embedding"])[[row[name] for name in (*pool, *curated)]]
+    plane, explained = project(vectors.astype(np.float32), len(pool))
+    classes = dict(connection.execute(CLASSES_SQL, [curated]).fetchall())
+    labels = tuple(prefix + classes[name] if name in classes else NO_CLASS for name in curated)
     sizes = connection.execute(SIZES_SQL).fetchone()
     return EmbeddingMap(plane[: len(pool)], plane[len(pool) :], labels, explained, *sizes)
 

@@ -85,7 +85,7 @@ def plan_export(store: Path, rows: pa.Table, config: ExportConfig, classes: Sequ
 
 def rows_fingerprint(rows: pa.Table | pa.RecordBatch) -> str:
     """Return the fingerprint of the values of some rows, however they lie in memory."""
-    return fingerprint(rows.to_pylist())
+    return fingerprint(rows.to_pydict())
 
 
 def _batches(plan: pa.Table) -> Iterator[pa.Table]:

@@ -42,12 +42,13 @@ _CLS = """
 
 _LOADING = {
     "webdataset": """\
-Run these in this folder. With `datasets`:
+Run these in the version's folder, the one above this. With `datasets`, which takes the types of the fields from this
+card (from the tars alone it would guess them by five samples, and fail where these have no caption and others do):
 
 ```python
 from datasets import load_dataset
 
-splits = load_dataset(".")
+splits = load_dataset("./webdataset")
 ```
 
 With `webdataset`:
@@ -57,7 +58,7 @@ from glob import glob
 
 import webdataset
 
-samples = webdataset.WebDataset(sorted(glob("{split}-*.tar")), shardshuffle=False).decode("pil")
+samples = webdataset.WebDataset(sorted(glob("webdataset/{split}-*.tar")), shardshuffle=False).decode("pil")
 sample = next(iter(samples))  # sample["json"], and sample["cls"] where there is a label
 ```
 
@@ -66,16 +67,16 @@ With `windrow`, decoded as windrow's own models saw them:
 ```python
 from windrow.tasks.storage import open_webdataset
 
-image, label, info = next(iter(open_webdataset("..", split="{split}")))
+image, label, info = next(iter(open_webdataset(".", split="{split}")))
 ```
 """,
     "parquet": """\
-Run these in this folder. With `datasets`:
+Run these in the version's folder, the one above this. With `datasets`:
 
 ```python
 from datasets import load_dataset
 
-splits = load_dataset(".")
+splits = load_dataset("./parquet")
 ```
 
 With DuckDB:
@@ -83,7 +84,7 @@ With DuckDB:
 ```python
 import duckdb
 
-print(duckdb.sql("SELECT label, count(*) FROM '{split}-*.parquet' GROUP BY ALL ORDER BY ALL"))
+print(duckdb.sql("SELECT label, count(*) FROM 'parquet/{split}-*.parquet' GROUP BY ALL ORDER BY ALL"))
 ```
 """,
 }

@@ -83,7 +83,10 @@ def data_loader(
     samples = open_webdataset(version, split, shuffle=shuffle, seed=seed, unlabelled=unlabelled)
     batches = samples.map(partial(_transform, transform or image_to_tensor)).batched(batch_size, collation_fn=_collate)
     # Workers that live on keep the number of the pass, and with it another order in each.
-    return wds.WebLoader(batches, batch_size=None, num_workers=workers, persistent_workers=workers > 0)
+    generator = torch.Generator().manual_seed(seed)  # a DataLoader draws a number of the global state otherwise
+    return wds.WebLoader(
+        batches, batch_size=None, num_workers=workers, persistent_workers=workers > 0, generator=generator
+    )
 
 
 def webdataset_shards(version: str | Path, split: str) -> list[str]:

@@ -15,7 +15,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from small_export import CLASSES, EXTENSIONS, make_selection, plan_table, read_with_webdataset
 
-from windrow.schemas.exported import EXPORT_PLAN, EXPORTED, EXPORTED_SAMPLES
+from windrow.schemas.exported import EXPORTED, EXPORTED_SAMPLES
 from windrow.tasks.stages.export import ExportConfig, ExportShard, gone_samples, plan_export, write_export_shard
 from windrow.tasks.stages.export_plan import _cut, read_classes, read_plan_rows
 from windrow.tasks.storage import parquet_shards
@@ -235,12 +235,12 @@ def test_bad_rows_are_refused_by_column(tmp_path: Path) -> None:
         plan(rows, [*CLASSES, "a\nb"])
     with pytest.raises(ValueError, match="'rank' is missing"):
         plan_export(tmp_path, plan_table(rows).drop_columns(["rank"]), ExportConfig(), CLASSES)
-    assert not list((tmp_path / "outputs").glob("**/manifest.json")) if (tmp_path / "outputs").exists() else True
+    assert not (tmp_path / "outputs").exists()
 
 
 def test_other_columns_and_types_that_can_be_cast_are_welcome(tmp_path: Path) -> None:
     rows, _ = make_selection(tmp_path / "source", 4)
     table = plan_table(rows)
-    wide = table.set_column(2, "rank", table["rank"].cast(pa.int32())).append_column("more", pa.nulls(4))
+    narrow = table.set_column(table.schema.get_field_index("rank"), "rank", table["rank"].cast(pa.int32()))
+    wide = narrow.append_column("more", pa.nulls(4))
     assert plan_export(tmp_path, wide, ExportConfig(), CLASSES) == plan_export(tmp_path, table, ExportConfig(), CLASSES)
-    assert EXPORT_PLAN.columns[2].name == "rank"

@@ -1,0 +1,34 @@
+"""The demo's pool, curated once with the real command: a store that the tests of the command line read."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable, Mapping
+from pathlib import Path
+
+import pytest
+from windrow.flows.demo_pool import make_demo_pool
+from workshop import Workshop
+
+
+@pytest.fixture(scope="session")
+def workshop(tmp_path_factory: pytest.TempPathFactory) -> Workshop:
+    """Curate the demo's pool with `windrow run`."""
+    folder = tmp_path_factory.mktemp("workshop")
+    pool = make_demo_pool(folder / "pool")
+    made = Workshop(folder, pool, folder / "store.yaml", folder / "store")
+    made.write_config("store")
+    ended = made.windrow("run", str(made.config))
+    assert ended.returncode == 0, ended.stdout + ended.stderr
+    return made
+
+
+@pytest.fixture(scope="session")
+def digests() -> Callable[[Path], Mapping[str, str]]:
+    """Return a function that hashes every file below a folder."""
+
+    def hashed(folder: Path) -> dict[str, str]:
+        files = sorted(path for path in folder.rglob("*") if path.is_file())
+        return {str(path.relative_to(folder)): hashlib.sha256(path.read_bytes()).hexdigest() for path in files}
+
+    return hashed

@@ -1,0 +1,123 @@
+"""The whole pipeline through Prefect: found done the second time, the same bytes wherever and however often it was killed."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Mapping
+from importlib.util import find_spec
+from pathlib import Path
+
+import pytest
+from workshop import Workshop, environment
+from windrow.schemas import OUTCOME_KINDS
+from windrow.tasks.storage import open_catalog
+from windrow.tasks.storage.runs import latest_run, list_runs
+from windrow.tasks.storage.versions import list_versions, verify_version
+
+Digests = Callable[[Path], Mapping[str, str]]
+
+
+def version_of(store: Path) -> Path:
+    """Return the only version of a store."""
+    (version,) = list_versions(store)
+    return version.path
+
+
+def test_counts_add_up_from_occurrences_to_the_version(workshop: Workshop) -> None:
+    connection = open_catalog(workshop.store)
+    outcomes = dict(connection.sql("SELECT outcome, count(*) FROM outcomes GROUP BY 1").fetchall())
+    assert sum(outcomes.values()) == 816
+    assert set(outcomes) <= set(OUTCOME_KINDS)
+    assert outcomes["unreadable"] == 10
+    assert outcomes["duplicate"] == 35
+    assert outcomes["filtered"] > 0
+    assert outcomes["exported"] == 150 == list_versions(workshop.store)[0].n_samples
+    assert verify_version(version_of(workshop.store)) == []
+
+
+def test_a_second_run_finds_its_work_done_and_publishes_nothing(workshop: Workshop, digests: Digests) -> None:
+    before = digests(workshop.store / "curated")
+    ended = workshop.windrow("nightly", str(workshop.config))
+    assert ended.returncode == 0, ended.stdout + ended.stderr
+    assert ended.stdout.rstrip().endswith("digits v0001")
+    assert digests(workshop.store / "curated") == before
+    run = latest_run(workshop.store)
+    assert run is not None
+    assert {record.stage: len(record.outputs) - record.n_found for record in run.stages()} == {
+        "ingest": 0,
+        "features": 0,
+        "neighbors": 0,
+        "cluster": 0,
+        "pseudo_label": 0,
+        "rank": 0,
+        "export": 0,
+        "account": 0,
+    }
+
+
+def start(workshop: Workshop, config: Path) -> subprocess.Popen[bytes]:
+    """Start `windrow run` in a process group of its own."""
+    command = [sys.executable, "-m", "windrow.flows.cli", "run", str(config)]
+    return subprocess.Popen(
+        command,
+        cwd=workshop.folder,
+        env=environment(workshop.folder),
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+        start_new_session=True,
+    )
+
+
+@pytest.mark.parametrize("stage", ["ingest", "features", "rank"])
+def test_a_run_that_was_killed_goes_on_and_ends_with_the_same_bytes(
+    workshop: Workshop, digests: Digests, stage: str
+) -> None:
+    store = workshop.folder / f"killed-{stage}"
+    config = workshop.write_config(store.name)
+    process = start(workshop, config)
+    deadline = time.monotonic() + 200
+    while not any((store / "outputs" / stage).glob("*/*")):
+        assert process.poll() is None, "it ended before it could be killed"
+        assert time.monotonic() < deadline
+        time.sleep(0.01)
+    os.killpg(process.pid, signal.SIGKILL)
+    process.wait()
+    assert list_versions(store) == []
+    assert [run.status for run in list_runs(store)] == ["running"]
+    ended = workshop.windrow("run", str(config))
+    assert ended.returncode == 0, ended.stdout + ended.stderr
+    assert digests(version_of(store)) == digests(version_of(workshop.store))
+
+
+def test_one_worker_gives_the_same_bytes_as_two(workshop: Workshop, digests: Digests) -> None:
+    config = workshop.write_config("one-worker", executor={"n_workers": 1})
+    ended = workshop.windrow("run", str(config))
+    assert ended.returncode == 0, ended.stdout + ended.stderr
+    assert digests(version_of(workshop.folder / "one-worker")) == digests(version_of(workshop.store))
+
+
+@pytest.mark.ray
+@pytest.mark.skipif(find_spec("ray") is None, reason="ray is not installed: pip install 'windrow[ray]'")
+def test_two_ray_actors_give_the_same_bytes_as_local_processes(workshop: Workshop, digests: Digests) -> None:
+    config = workshop.write_config("on-ray", executor={"kind": "ray", "n_workers": 2})
+    ended = workshop.windrow("run", str(config))
+    assert ended.returncode == 0, ended.stdout + ended.stderr
+    assert digests(version_of(workshop.folder / "on-ray")) == digests(version_of(workshop.store))
+
+
+def test_a_new_threshold_runs_the_ranking_again_and_nothing_before_it(workshop: Workshop) -> None:
+    ended = workshop.windrow("run", str(workshop.config), "--set", "selection.target_size=40", "--set", "name=small")
+    assert ended.returncode == 0, ended.stdout + ended.stderr
+    run = latest_run(workshop.store, "small")
+    assert run is not None
+    made = {record.stage for record in run.stages() if len(record.outputs) > record.n_found}
+    assert made == {"rank", "export", "account"}
+    small = {row[0] for row in open_catalog(workshop.store, run.run_id).sql("SELECT sample_id FROM curated").fetchall()}
+    first = latest_run(workshop.store, "digits")
+    assert first is not None
+    large = open_catalog(workshop.store, first.run_id).sql("SELECT sample_id FROM curated ORDER BY rank").fetchall()
+    assert small == {row[0] for row in large[:40]}

@@ -1,0 +1,194 @@
+import re
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from html.parser import HTMLParser
+from pathlib import Path
+
+import pytest
+from reported_store import IMAGE, SCRIPT, Store, make_store
+
+from windrow.tasks.report import write_report
+from windrow.tasks.report.page import render
+from windrow.tasks.report.questions import QUESTIONS
+from windrow.tasks.report.thumbnails import sample_reader
+from windrow.tasks.storage.catalog import open_catalog, query
+from windrow.tasks.storage.runs import Run
+from windrow.tasks.storage.sources import SampleGone
+
+SECTIONS = [
+    "Funnel",
+    "Balance before and after",
+    "Cluster sizes",
+    "Hierarchy",
+    "Samples",
+    "Unreadable",
+    "Embedding map",
+    "Timings",
+    "Config and queries",
+]
+VOID = {"meta", "img", "br", "link", "input"}
+
+
+class Page(HTMLParser):
+    """The elements of a page, as a browser would see them, its headings, and its text."""
+
+    def __init__(self, html: str) -> None:
+        super().__init__()
+        self.tags: Counter[str] = Counter()
+        self.attributes: list[tuple[str, str, str]] = []
+        self.headings: list[str] = []
+        self.text = ""
+        self._open: list[str] = []
+        self.feed(html)
+        self.close()
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.tags[tag] += 1
+        self.attributes += [(tag, name, value or "") for name, value in attrs]
+        if tag not in VOID:
+            self._open.append(tag)
+
+    def handle_endtag(self, tag: str) -> None:
+        if self._open.pop() != tag:
+            raise AssertionError(f"</{tag}> closes another element")
+
+    def handle_data(self, data: str) -> None:
+        if self._open and self._open[-1] == "h2":
+            self.headings.append(data)
+        if "style" not in self._open:
+            self.text += data
+
+    @property
+    def unclosed(self) -> list[str]:
+        return self._open
+
+
+@pytest.fixture(scope="module")
+def html(store: Store, tmp_path_factory: pytest.TempPathFactory) -> str:
+    path = tmp_path_factory.mktemp("page") / "report.html"
+    write_report(open_catalog(store.run.store), path, store.run)
+    return path.read_text()
+
+
+def words(html: str) -> str:
+    return re.sub(r"\s+", " ", Page(html).text)
+
+
+def test_the_page_has_every_section_and_closes_every_element(html: str) -> None:
+    page = Page(html)
+    assert page.headings == SECTIONS
+    assert page.unclosed == []
+
+
+def test_the_first_lines_say_what_was_selected(html: str) -> None:
+    text = words(html)
+    assert "60 distinct samples became a curated set of 20." in text
+    assert "went from 1.000 to 0.998, where 1 is perfectly even" in text
+    assert "69 − 5 − 4 − 3 − 6 − 31 = 20" in text
+
+
+def test_nothing_from_data_becomes_an_element_or_an_attribute(html: str) -> None:
+    page = Page(html)
+    assert not {"script", "i", "iframe", "object", "link"} & set(page.tags)
+    assert SCRIPT not in html and IMAGE not in html and "<img src=x" not in html
+    assert not [name for _, name, _ in page.attributes if name.startswith("on")]
+    # Both are there as text: as class, reason, filter, backbone, key and in the config.
+    assert page.text.count(SCRIPT) > 10 and page.text.count('"><img src=x') > 3
+
+
+def test_nothing_points_outside_of_the_page(html: str) -> None:
+    links = [
+        (name, value) for _, name, value in Page(html).attributes if name in ("src", "href", "srcset", "xlink:href")
+    ]
+    assert all(value.startswith(("#", "data:image/")) for _, value in links)
+    assert "url(" not in html and "@import" not in html and "http" not in html.replace("http-equiv", "")
+    policy = next(value for _, name, value in Page(html).attributes if name == "content" and "default-src" in value)
+    assert "default-src 'none'" in policy and "script" not in policy
+
+
+def test_every_picture_says_what_it_shows(html: str) -> None:
+    page = Page(html)
+    images = [value for tag, name, value in page.attributes if tag == "img" and name == "alt"]
+    titles = [value for tag, name, value in page.attributes if tag == "figure" and name == "title"]
+    assert len(images) == page.tags["img"] > 60 and all(images)
+    assert all(re.match(r"[0-9a-f]{32} \((not )?selected\) .+<i>&'", title) for title in titles)
+    figures = [dict(attrs) for attrs in _svgs(html)]
+    assert all(figure.get("aria-label") or figure.get("aria-hidden") == "true" for figure in figures)
+
+
+def _svgs(html: str) -> list[list[tuple[str, str]]]:
+    return [re.findall(r'([\w-]+)="([^"]*)"', tag) for tag in re.findall(r"<svg[^>]*>", html)]
+
+
+def test_the_same_run_gives_the_same_page_and_another_seed_other_samples(html: str, store: Store) -> None:
+    connection = open_catalog(store.run.store)
+    assert render(connection, store.run, sample_reader(connection)) == html
+    assert render(connection, store.run, sample_reader(connection), seed=1) != html
+
+
+def test_a_run_without_anything_has_a_page_that_says_so(empty_run: Run, tmp_path: Path) -> None:
+    write_report(open_catalog(empty_run.store), tmp_path / "report.html", empty_run)
+    html = (tmp_path / "report.html").read_text()
+    assert Page(html).headings == SECTIONS
+    for sentence in ("no outcomes", "neither labels nor clusters", "no clusters", "Nothing was unreadable"):
+        assert sentence in html
+    for sentence in ("fewer than three embeddings", "no record of its stages", "The pool has no readable sample"):
+        assert sentence in html
+    assert Page(html).tags["img"] == 0
+
+
+def test_samples_whose_files_are_gone_are_shown_as_such(tmp_path: Path) -> None:
+    store = make_store(tmp_path)
+    for file in store.source.iterdir():
+        file.unlink()
+    write_report(open_catalog(store.run.store), tmp_path / "report.html", store.run)
+    html = (tmp_path / "report.html").read_text()
+    assert Page(html).tags["img"] == 0
+    assert html.count('class="gone">file is gone<') > 60
+
+
+def test_a_reason_for_a_missing_image_is_escaped(store: Store) -> None:
+    def read(sample_ids: Sequence[str]) -> Iterable[tuple[str, bytes | SampleGone]]:
+        return [(name, SampleGone(SCRIPT)) for name in sample_ids]
+
+    html = render(open_catalog(store.run.store), store.run, read)
+    assert SCRIPT not in html and "script" not in Page(html).tags
+
+
+def test_an_old_run_does_not_claim_the_version_of_a_later_one(store: Store) -> None:
+    connection = open_catalog(store.run.store)
+    connection.execute(
+        "INSERT INTO exports VALUES ('demo', 'v9999', 'f', 7, 1, 1500, 'p'), ('demo', 'v10000', 'f', 8, 1, 9, 'p')"
+    )
+    assert "v10000 holds 8 samples" in words(render(connection, store.run, sample_reader(connection)))
+    connection.execute("INSERT INTO runs SELECT '9' || run_id, * EXCLUDE (run_id) FROM runs")
+    assert "v10000" not in render(connection, store.run, sample_reader(connection))
+
+
+@pytest.mark.parametrize("sql", [sql for _, sql in QUESTIONS])
+def test_the_queries_to_ask_next_are_answered(sql: str, store: Store) -> None:
+    query(open_catalog(store.run.store), sql).fetchall()
+
+
+def test_text_and_background_are_far_enough_apart_in_light_and_dark() -> None:
+    css = (Path(__file__).parents[3] / "tasks" / "report" / "report.css").read_text()
+    light, dark = (
+        dict(re.findall(r"--([\w-]+): (#[0-9a-f]{6})", part)) for part in css.split("prefers-color-scheme")[:2]
+    )
+    for colours in (light, dark):
+        pairs = [(ink, paper) for ink in ("ink", "soft", "curated") for paper in ("page", "card")]
+        pairs += [("on-high" if n > 3 else "on-low", f"s{n}") for n in range(6)] + [("error", "errorback")]
+        too_close = {pair: _contrast(colours[pair[0]], colours[pair[1]]) for pair in pairs}
+        assert {pair: ratio for pair, ratio in too_close.items() if ratio < 4.5} == {}
+
+
+def _contrast(one: str, other: str) -> float:
+    """WCAG 2.2, contrast ratio."""
+    dark, light = sorted((_luminance(one), _luminance(other)))
+    return (light + 0.05) / (dark + 0.05)
+
+
+def _luminance(colour: str) -> float:
+    parts = [int(colour[at : at + 2], 16) / 255 for at in (1, 3, 5)]
+    linear = [part / 12.92 if part <= 0.04045 else ((part + 0.055) / 1.055) ** 2.4 for part in parts]
+    return 0.2126 * linear[0] + 0.7152 * linear[1] + 0.0722 * linear[2]

@@ -1,0 +1,58 @@
+"""A pool, a store made of it, and the means to run the real command over both."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import yaml
+from windrow.flows.demo_pool import DemoPool
+
+Result = subprocess.CompletedProcess[str]
+
+
+@dataclass(frozen=True)
+class Workshop:
+    """A pool, a store that was made of it, and the means to run commands over both."""
+
+    folder: Path
+    pool: DemoPool
+    config: Path
+    store: Path
+
+    def windrow(self, *words: str, timeout: float = 240) -> Result:
+        """Run the command line in a process of its own."""
+        command = [sys.executable, "-m", "windrow.flows.cli", *words]
+        return subprocess.run(
+            command, cwd=self.folder, env=environment(self.folder), capture_output=True, text=True, timeout=timeout
+        )
+
+    def write_config(self, name: str, **changes: Any) -> Path:
+        """Write a variant of the config beside it."""
+        path = self.folder / f"{name}.yaml"
+        path.write_text(yaml.safe_dump({**settings(self.pool, self.folder / name), **changes}))
+        return path
+
+
+def environment(folder: Path) -> dict[str, str]:
+    """Return the environment of a command: Prefect's own files lie in `folder`, and lines are not cut."""
+    return {**os.environ, "PREFECT_HOME": str(folder / "prefect"), "COLUMNS": "160", "NO_COLOR": "1"}
+
+
+def settings(pool: DemoPool, store: Path) -> dict[str, Any]:
+    """Return a config over the demo's pool that clusters little, so that a run is quick."""
+    return {
+        "name": "digits",
+        "sources": [str(source) for source in pool.sources],
+        "store": str(store),
+        "clustering": {"n_clusters": [40, 10], "n_rounds": 2},
+        "selection": {
+            "target_size": 150,
+            "filters": [{"name": "greyscale", "keep": "mode = 'L'"}],
+            "splits": [{"name": "train", "share": 0.8}, {"name": "val", "share": 0.2}],
+        },
+    }
