@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import json
+from collections.abc import Sequence
 from datetime import timedelta
 from pathlib import Path
 from typing import Annotated
@@ -16,6 +18,8 @@ from prefect.client.schemas.objects import StateType
 from prefect.events import emit_event
 from prefect.events.actions import CallWebhook, ChangeFlowRunState, DoNothing
 from prefect.events.schemas.automations import EventTrigger, Posture
+from prefect.events.schemas.events import ResourceSpecification
+from pydantic import SecretStr
 
 from windrow.flows.config import load_config
 from windrow.flows.nightly import FINISHED, resource_of
@@ -52,7 +56,11 @@ def crash_silent_runs(silence: timedelta) -> Automation:
             threshold=1,
             within=silence,
         ),
-        actions=[ChangeFlowRunState(state=StateType.CRASHED, name="Crashed", message=f"not heard of for {silence}")],
+        actions=[
+            ChangeFlowRunState(
+                state=StateType.CRASHED, name="Crashed", message=f"not heard of for {silence}", force=False
+            )
+        ],
     )
 
 
@@ -62,7 +70,7 @@ def alert_when_stale(name: str, age: timedelta, webhook: UUID | None) -> Automat
         name=f"windrow: {name} is stale",
         description=f"No nightly run of {name} has finished for {age}.",
         trigger=EventTrigger(
-            match=resource_of(name),
+            match=ResourceSpecification(dict(resource_of(name))),
             after={FINISHED, EXPECTED},
             expect={FINISHED},
             posture=Posture.Proactive,
@@ -94,12 +102,17 @@ def _call(webhook: UUID | None, text: str) -> CallWebhook | DoNothing:
     return CallWebhook(block_document_id=webhook, payload=json.dumps({"text": text})) if webhook else DoNothing()
 
 
-def install(automations: list[Automation]) -> None:
+async def install(automations: Sequence[Automation]) -> None:
     """Make automations, in place of those of the same names."""
     for automation in automations:
         with contextlib.suppress(ValueError):  # there is none yet
-            Automation.read(name=automation.name).delete()
-        automation.create()
+            await (await Automation.aread(name=automation.name)).adelete()
+        await automation.acreate()
+
+
+async def save_webhook(url: str) -> UUID:
+    """Keep the address of the alerts in a block of the server; returns the block's id."""
+    return await Webhook(method="POST", url=SecretStr(url)).asave(WEBHOOK, overwrite=True)
 
 
 def main(
@@ -110,14 +123,14 @@ def main(
 ) -> None:
     """Make or update the automations of the nightly deployment on the server at PREFECT_API_URL."""
     name = load_config(config).name
-    block = Webhook(method="POST", url=webhook).save(WEBHOOK, overwrite=True) if webhook else None
+    block = asyncio.run(save_webhook(webhook)) if webhook else None
     automations = [
         crash_silent_runs(timedelta(seconds=silent_after)),
         alert_when_stale(name, timedelta(hours=stale_after), block),
     ]
     if block:
         automations.append(alert_on_failure(block))
-    install(automations)
+    asyncio.run(install(automations))
     emit_event(event=EXPECTED, resource=resource_of(name))
     for automation in automations:
         print(automation.name)

@@ -5,9 +5,9 @@ from pathlib import Path
 
 from prefect import flow, get_run_logger
 from prefect.client.schemas.objects import ConcurrencyLimitConfig, ConcurrencyLimitStrategy
-from prefect.deployments.runner import EntrypointType
 from prefect.events import emit_event
 from prefect.schedules import Cron
+from prefect.types.entrypoint import EntrypointType
 
 from windrow.flows.config import CurationConfig
 from windrow.flows.curation import curate, note_failure

@@ -42,7 +42,7 @@ class Store:
 
 
 def make_store(folder: Path) -> Store:
-    """60 samples in 12 clusters in 3 classes: 20 selected, 6 near-duplicates, 3 filtered; 4 duplicates, 5 unreadable."""
+    """60 samples, 12 clusters, 3 classes: 20 selected, 6 near-duplicates, 3 filtered; 4 duplicates, 5 unreadable."""
     source = folder / "images & <b>things</b>"
     source.mkdir(parents=True)
     samples = {sample_id_of(data): (name, data) for name, data in _images(source)}

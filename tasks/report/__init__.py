@@ -1,6 +1,6 @@
 """The report of a run: one self-contained HTML page."""
 
-from windrow.tasks.report.thumbnails import sample_reader
 from windrow.tasks.report.page import write_report
+from windrow.tasks.report.thumbnails import sample_reader
 
 __all__ = ["sample_reader", "write_report"]

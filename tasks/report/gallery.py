@@ -6,6 +6,8 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+import numpy as np
+
 from windrow.tasks.report.facts import Level
 from windrow.tasks.report.formats import count, decimal, percent, plural
 
@@ -45,7 +47,7 @@ class Gallery:
 
 
 POOL_SQL = "SELECT sample_id FROM samples ORDER BY md5(sample_id || $1), sample_id LIMIT $2"
-FIRST_SQL = "SELECT sample_id, rank FROM selection WHERE selected ORDER BY rank LIMIT $1"
+FIRST_SQL = "SELECT sample_id FROM selection WHERE selected ORDER BY rank LIMIT $1"
 
 MEMBERS_SQL = """
 WITH members AS (
@@ -60,9 +62,12 @@ GROUPS_SQL = """
 WITH groups AS (
     SELECT duplicate_of AS kept, count(*) AS n, min(similarity) AS least
     FROM selection WHERE dropped_by = 'near_duplicate' AND duplicate_of IS NOT NULL GROUP BY 1
-), largest AS (SELECT kept, n, 0 AS kind FROM groups ORDER BY n DESC, kept LIMIT $1),
-doubtful AS (SELECT kept, n, 1 AS kind FROM groups ANTI JOIN largest USING (kept) ORDER BY least, kept LIMIT $1)
-SELECT * FROM (FROM largest UNION ALL FROM doubtful) ORDER BY kind, n DESC, kept
+), largest AS (
+    SELECT kept, n, 'Large' AS kind FROM groups ORDER BY n DESC, kept LIMIT $1
+), doubtful AS (
+    SELECT kept, n, 'Doubtful' AS kind FROM groups ANTI JOIN largest USING (kept) ORDER BY least, kept LIMIT $1
+)
+SELECT * FROM (FROM largest UNION ALL FROM doubtful) ORDER BY kind DESC, n DESC, kept
 """
 DROPPED_SQL = """
 SELECT sample_id, similarity FROM selection WHERE dropped_by = 'near_duplicate' AND duplicate_of = $1
@@ -82,95 +87,90 @@ ORDER BY outlier_score DESC, sample_id LIMIT $1
 def pick_galleries(connection: Any, levels: Sequence[Level], seed: int) -> tuple[Gallery, ...]:
     """Choose the samples of every gallery; `levels` is finest first. The same seed chooses the same samples."""
     return (
-        Gallery(
-            "At a glance",
-            f"{SHOTS} samples of the pool drawn at random, and the first {SHOTS} of the ranking.",
-            _glance(connection, seed),
-            "The pool has no readable sample.",
-        ),
-        Gallery(
-            "Clusters from the inside",
-            "The samples nearest to a centroid show what a cluster is about; the farthest show how far it reaches.",
-            tuple(_clusters(connection, levels)),
-            "There are no clusters in this run.",
-        ),
-        Gallery(
-            "Near-duplicates",
-            "The sample that was kept, then those dropped for it, least similar first: the largest groups, "
-            "then the most doubtful ones.",
-            tuple(_groups(connection)),
-            "No near-duplicates were dropped.",
-        ),
-        Gallery(
-            "Least certain labels",
-            "Samples of the curated set whose most probable class is the least probable: where a look at the labels pays.",
-            _strip("", [_doubtful(*row) for row in connection.execute(DOUBT_SQL, [SHOTS, TOP_CLASSES]).fetchall()]),
-            "There are no pseudo-labels over two classes or more.",
-        ),
-        Gallery(
-            "Outliers",
-            "The samples farthest from their nearest neighbours: rare and valuable, or not meant to be here.",
-            _strip(
-                "",
-                [
-                    Shot(name, f"score {decimal(score)}")
-                    for name, score in connection.execute(OUTLIERS_SQL, [SHOTS]).fetchall()
-                ],
-            ),
-            "There are no outlier scores in this run.",
-        ),
+        _glance(connection, seed),
+        _clusters(connection, levels),
+        _near_duplicates(connection),
+        _doubts(connection),
+        _outliers(connection),
     )
 
 
-def _strip(title: str, shots: list[Shot], more: int = 0) -> tuple[Strip, ...]:
-    return (Strip(title, tuple(shots), more),) if shots else ()
+def _strips(title: str, shots: list[Shot]) -> tuple[Strip, ...]:
+    return (Strip(title, tuple(shots)),) if shots else ()
 
 
-def _glance(connection: Any, seed: int) -> tuple[Strip, ...]:
+def _glance(connection: Any, seed: int) -> Gallery:
     pool = [Shot(name) for (name,) in connection.execute(POOL_SQL, [str(seed), SHOTS]).fetchall()]
-    first = [Shot(name) for name, _ in connection.execute(FIRST_SQL, [SHOTS]).fetchall()]
-    return _strip("Pool, at random", pool) + _strip("Curated set, in the order of rank", first)
+    first = [Shot(name) for (name,) in connection.execute(FIRST_SQL, [SHOTS]).fetchall()]
+    meaning = f"{SHOTS} samples of the pool drawn at random, and the first {SHOTS} of the ranking."
+    strips = _strips("Pool, at random", pool) + _strips("Curated set, in the order of rank", first)
+    return Gallery("At a glance", meaning, strips, "The pool has no readable sample.")
 
 
-def _clusters(connection: Any, levels: Sequence[Level]) -> Iterator[Strip]:
-    """The largest, the median and the smallest cluster of those that have enough samples to look at."""
-    sizes = levels[0].pool if levels else []
-    least = LEAST_MEMBERS if len(sizes) and max(sizes) >= LEAST_MEMBERS else 1
-    order = sorted((n for n in range(len(sizes)) if sizes[n] >= least), key=lambda n: (-sizes[n], n))
-    chosen = {"Largest": 0, "Median": len(order) // 2, "Smallest": len(order) - 1}
-    seen: set[int] = set()
-    for word, place in chosen.items() if order else ():
-        cluster = order[place]
-        if cluster not in seen:
-            seen.add(cluster)
-            kept = f"{count(int(levels[0].curated[cluster]))} selected"
-            yield from _cluster(connection, cluster, f"{word} cluster, number {cluster}", kept)
-
-
-def _cluster(connection: Any, cluster: int, title: str, kept: str) -> Iterator[Strip]:
-    rows = connection.execute(MEMBERS_SQL, [cluster, PER_CLUSTER]).fetchall()
-    shots = [(place, n, Shot(name, f"distance {decimal(distance)}")) for name, distance, place, n in rows]
-    n = shots[0][1] if shots else 0
-    named = f"{title}: {plural(n, 'sample')}, {kept}"
-    if n <= 2 * PER_CLUSTER:
-        yield from _strip(f"{named}, nearest to the centroid first", [shot for _, _, shot in shots])
-        return
-    yield from _strip(f"{named}; nearest to the centroid", [shot for place, _, shot in shots if place <= PER_CLUSTER])
-    farthest = [shot for place, _, shot in reversed(shots) if place > n - PER_CLUSTER]
-    yield from _strip("The same cluster; farthest from the centroid", farthest)
-
-
-def _groups(connection: Any) -> Iterator[Strip]:
-    for kept, n, kind in connection.execute(GROUPS_SQL, [GROUPS]).fetchall():
-        dropped = connection.execute(DROPPED_SQL, [kept, PER_GROUP]).fetchall()
-        shots = [Shot(name, decimal(similarity, 3)) for name, similarity in dropped]
-        what = "Doubtful" if kind else "Large"
-        title = f"{what} group: 1 kept, {count(n)} dropped"
-        yield Strip(title, (Shot(kept, "kept"), *shots), n - len(shots))
+def _doubts(connection: Any) -> Gallery:
+    shots = [_doubtful(*row) for row in connection.execute(DOUBT_SQL, [SHOTS, TOP_CLASSES]).fetchall()]
+    meaning = "Samples of the curated set whose first class is the least probable: where a look at the labels pays."
+    absent = "There are no pseudo-labels over two classes or more."
+    return Gallery("Least certain labels", meaning, _strips("", shots), absent)
 
 
 def _doubtful(sample_id: str, classes: list[str], probabilities: list[float], abstained: bool) -> Shot:
-    guesses = "\n".join(
-        f"{percent(float(share), 0)} {name}" for name, share in zip(classes, probabilities, strict=False)
+    lines = [f"{percent(share, 0)} {name}" for name, share in zip(classes, probabilities, strict=False)]
+    return Shot(sample_id, "\n".join([*lines, *(["abstained"] if abstained else [])]))
+
+
+def _outliers(connection: Any) -> Gallery:
+    rows = connection.execute(OUTLIERS_SQL, [SHOTS]).fetchall()
+    shots = [Shot(name, f"score {decimal(score)}") for name, score in rows]
+    meaning = "The samples farthest from their nearest neighbours: rare and valuable, or not meant to be here."
+    return Gallery("Outliers", meaning, _strips("", shots), "There are no outlier scores in this run.")
+
+
+def _clusters(connection: Any, levels: Sequence[Level]) -> Gallery:
+    strips = [
+        strip
+        for word, cluster in (_chosen_clusters(levels[0]) if levels else {}).items()
+        for strip in _cluster(connection, levels[0], cluster, word)
+    ]
+    meaning = "The samples nearest to a centroid show what a cluster is about; the farthest show how far it reaches."
+    return Gallery("Clusters from the inside", meaning, tuple(strips), "There are no clusters in this run.")
+
+
+def _chosen_clusters(level: Level) -> dict[str, int]:
+    """The largest, the median and the smallest cluster of those that have enough samples to look at."""
+    least = min(LEAST_MEMBERS, int(level.pool.max()))
+    order = [int(n) for n in np.argsort(-level.pool, kind="stable") if level.pool[n] >= max(least, 1)]
+    if not order:
+        return {}
+    chosen = {order[-1]: "Smallest", order[len(order) // 2]: "Median", order[0]: "Largest"}
+    return {chosen[cluster]: cluster for cluster in reversed(chosen)}
+
+
+def _cluster(connection: Any, level: Level, cluster: int, word: str) -> Iterator[Strip]:
+    rows = connection.execute(MEMBERS_SQL, [cluster, PER_CLUSTER]).fetchall()
+    shots = [(place, n, Shot(name, f"distance {decimal(distance)}")) for name, distance, place, n in rows]
+    n = shots[0][1] if shots else 0
+    kept = count(int(level.curated[cluster]))
+    named = f"{word} cluster, number {cluster}: {plural(n, 'sample')}, {kept} selected"
+    if n <= 2 * PER_CLUSTER:
+        yield from _strips(f"{named}, nearest to the centroid first", [shot for _, _, shot in shots])
+        return
+    yield from _strips(f"{named}; nearest to the centroid", [shot for place, _, shot in shots if place <= PER_CLUSTER])
+    farthest = [shot for place, _, shot in reversed(shots) if place > n - PER_CLUSTER]
+    yield from _strips("The same cluster; farthest from the centroid", farthest)
+
+
+def _near_duplicates(connection: Any) -> Gallery:
+    groups = connection.execute(GROUPS_SQL, [GROUPS]).fetchall()
+    meaning = (
+        "The sample that was kept, then those dropped for it, least similar first; large groups, then doubtful ones."
     )
-    return Shot(sample_id, guesses + ("\nabstained" if abstained else ""))
+    strips = tuple(_group(connection, *group) for group in groups)
+    return Gallery("Near-duplicates", meaning, strips, "No near-duplicates were dropped.")
+
+
+def _group(connection: Any, kept: str, n: int, kind: str) -> Strip:
+    dropped = connection.execute(DROPPED_SQL, [kept, PER_GROUP]).fetchall()
+    shots = [Shot(name, decimal(similarity, 3)) for name, similarity in dropped]
+    title = f"{kind} group: 1 kept, {count(n)} dropped"
+    return Strip(title, (Shot(kept, "kept"), *shots), n - len(shots))

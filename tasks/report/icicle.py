@@ -41,7 +41,7 @@ class Block:
 def blocks(levels: Sequence[Level], height: float = HEIGHT) -> list[Block]:
     """Lay out the coarsest LEVELS_DRAWN levels (`levels` is finest first), largest first under each parent.
 
-    Clusters lower than LEAST_HEIGHT are put together, a block a parent, so a level has at most 2 * height / LEAST_HEIGHT.
+    Clusters lower than LEAST_HEIGHT are put together, a block a parent, so columns stay short.
     """
     shown = list(reversed(levels))[:LEVELS_DRAWN]
     n_samples = int(shown[0].pool.sum())
@@ -77,7 +77,7 @@ def shade(share: float, full: float) -> str:
 
 
 def icicle(levels: Sequence[Level], names: Sequence[Mapping[int, str]]) -> Markup:
-    """Draw the hierarchy. `names` says for each level, finest first, what its clusters mostly hold, where that is known."""
+    """Draw the hierarchy. `names` says for each level, finest first, what its clusters mostly hold, if known."""
     drawn = blocks(levels)
     full = full_shade(drawn)
     shown = list(zip(reversed(levels), reversed(names), strict=True))[:LEVELS_DRAWN]

@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from windrow.tasks.report.figures import EmbeddingMap, project
+from windrow.tasks.report.embedding_map import EmbeddingMap, project
 from windrow.tasks.storage.parquet import vectors_to_array
 
 POOL_DOTS = 3000

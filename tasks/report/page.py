@@ -10,6 +10,7 @@ from typing import Any
 import jinja2
 
 from windrow.tasks.report import formats
+from windrow.tasks.report.embedding_map import embedding_map
 from windrow.tasks.report.facts import (
     Balance,
     Level,
@@ -19,7 +20,7 @@ from windrow.tasks.report.facts import (
     read_top_classes,
     read_totals,
 )
-from windrow.tasks.report.figures import bar, embedding_map, size_curve
+from windrow.tasks.report.figures import bar, size_curve
 from windrow.tasks.report.funnel import read_funnel, read_unreadable
 from windrow.tasks.report.gallery import pick_galleries
 from windrow.tasks.report.icicle import SHADES, blocks, full_shade, icicle

@@ -1,4 +1,4 @@
-"""SVG elements as escaped text. Everything that is drawn goes through `element`, so nothing reaches the page unescaped."""
+"""SVG elements as escaped text. Everything that is drawn goes through `element`, so nothing stays unescaped."""
 
 from __future__ import annotations
 

@@ -4,16 +4,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from markupsafe import Markup
 
-from windrow.tasks.report.figures import (
-    LABEL_HEIGHT,
-    LETTER_WIDTH,
-    EmbeddingMap,
-    apart,
-    bar,
-    embedding_map,
-    project,
-    size_curve,
-)
+from windrow.tasks.report.embedding_map import LABEL_HEIGHT, LETTER_WIDTH, EmbeddingMap, apart, embedding_map, project
+from windrow.tasks.report.figures import bar, size_curve
 from windrow.tasks.report.svg import element
 
 

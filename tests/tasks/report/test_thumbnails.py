@@ -4,8 +4,8 @@ from collections.abc import Iterable, Sequence
 
 import numpy as np
 import pytest
-from reported_store import Store
 from PIL import Image
+from reported_store import Store
 
 from windrow.tasks.report.thumbnails import SIDE, Thumbnail, read_thumbnails, sample_reader, thumbnail
 from windrow.tasks.storage.catalog import open_catalog

@@ -1,0 +1,95 @@
+"""The command line: what a newcomer types, and what a mistake gets for an answer."""
+
+import csv
+import io
+import json
+
+import pytest
+from workshop import Workshop
+
+COMMANDS = ("run", "nightly", "ingest", "query", "explain", "diff", "report", "export", "doctor")
+
+
+def lines(text: str) -> list[dict[str, str]]:
+    return list(csv.DictReader(io.StringIO(text)))
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_every_command_explains_itself(workshop: Workshop, command: str) -> None:
+    ended = workshop.windrow(command, "--help")
+    assert ended.returncode == 0
+    assert f"Usage: windrow {command}" in ended.stdout
+    assert command in workshop.windrow("--help").stdout
+
+
+def test_a_query_answers_as_a_table_as_csv_and_as_json(workshop: Workshop) -> None:
+    sql = "SELECT split, count(*) AS n FROM curated GROUP BY split ORDER BY split"
+    words = ("query", sql, "--store", str(workshop.store))
+    assert "train" in workshop.windrow(*words).stdout
+    rows = lines(workshop.windrow(*words, "--format", "csv").stdout)
+    assert [row["split"] for row in rows] == ["train", "val"]
+    as_json = [json.loads(line) for line in workshop.windrow(*words, "--format", "json").stdout.splitlines()]
+    assert [{key: str(value) for key, value in row.items()} for row in as_json] == rows
+
+
+def test_the_story_of_a_sample_says_where_it_was_seen_and_what_became_of_it(workshop: Workshop) -> None:
+    sql = "SELECT o.sample_id, o.key FROM outcomes u JOIN occurrences o USING (occurrence_id) WHERE outcome = '{}' LIMIT 1"
+    for outcome, words in {
+        "exported": ["selected for split", "pseudo", "exported"],
+        "duplicate": ["seen 2 times", "duplicate of", "same bytes"],
+        "filtered": ["not ranked: greyscale", "filtered: greyscale"],
+        "unreadable": ["unreadable: "],
+        "not_selected": ["not selected"],
+    }.items():
+        found = workshop.windrow("query", sql.format(outcome), "--store", str(workshop.store), "--format", "csv").stdout
+        sample = lines(found)[0]
+        for wanted in (sample["sample_id"], sample["sample_id"][:12]):
+            story = workshop.windrow("explain", wanted, "--store", str(workshop.store))
+            assert story.returncode == 0, story.stderr
+            assert all(word in story.stdout for word in words), story.stdout
+
+
+def test_one_version_has_nothing_to_be_compared_with(workshop: Workshop) -> None:
+    ended = workshop.windrow("diff", "digits", "--store", str(workshop.store))
+    assert ended.returncode == 2
+    assert "one version only" in ended.stderr
+
+
+def test_the_report_is_drawn_again_where_one_wants_it(workshop: Workshop) -> None:
+    page = workshop.folder / "page.html"
+    ended = workshop.windrow("report", "--store", str(workshop.store), "--to", str(page))
+    assert ended.returncode == 0, ended.stderr
+    assert ended.stdout.strip() == str(page)
+    assert page.read_text().startswith("<!doctype html>")
+
+
+def test_the_doctor_finds_a_healthy_installation(workshop: Workshop) -> None:
+    ended = workshop.windrow("doctor", "--store", str(workshop.store))
+    assert ended.returncode == 0, ended.stdout
+    assert "finished" in ended.stdout
+
+
+MISTAKES = {
+    "there is no file nowhere.yaml": ("run", "nowhere.yaml"),
+    "features.nmae: there is no such field; did you mean features.name?": ("run", "{config}", "-s", "features.nmae=x"),
+    "selection.target_size: wants 0 or more, got -1": ("run", "{config}", "-s", "selection.target_size=-1"),
+    "seed: Input should be a valid integer": ("run", "{config}", "-s", "seed=many"),
+    "rule 'sharp' (blur < 3)": ("run", "{config}", "-s", "selection.filters=[{{name: sharp, keep: blur < 3}}]"),
+    "/no/such/folder": ("ingest", "{config}", "-s", "sources=[/no/such/folder]", "-s", "store=other"),
+    "only SELECT": ("query", "DROP TABLE samples", "--store", "{store}"),
+    'Referenced column "colour" not found': ("query", "SELECT colour FROM pool", "--store", "{store}"),
+    "Permission Error": ("query", "SELECT * FROM read_csv('/etc/passwd')", "--store", "{store}"),
+    "has no finished run yet": ("query", "SELECT 1", "--store", "nowhere"),
+    "no sample of this run has the id or key 'f00'": ("explain", "f00", "--store", "{store}"),
+    "has no version of 'letters'": ("diff", "letters", "--store", "{store}"),
+    "has no run 'tuesday'": ("report", "--run", "tuesday", "--store", "{store}"),
+}
+
+
+@pytest.mark.parametrize("message", MISTAKES)
+def test_a_mistake_is_told_in_a_line_without_a_traceback(workshop: Workshop, message: str) -> None:
+    words = [word.format(config=workshop.config, store=workshop.store) for word in MISTAKES[message]]
+    ended = workshop.windrow(*words)
+    assert ended.returncode == 2, ended.stdout + ended.stderr
+    assert message in ended.stderr
+    assert "Traceback" not in ended.stdout + ended.stderr
