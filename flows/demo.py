@@ -11,6 +11,7 @@ from windrow.flows.cli import out, prepare, run_command
 
 DATA = Path("data/demo")
 TARGET_SIZE = 200
+SIDE = 64
 
 CONFIG = """\
 # The demo's config, as `windrow run {path}` reads it. Every field that is not here has its default.
@@ -19,9 +20,11 @@ store: {store}
 sources: {sources}
 selection:
   target_size: {target_size}
+  # The digits are grey scans: what is in colour is off topic. Any SQL over the columns of `pool` will do here.
   filters:
-    - name: alone
-      keep: outlier_score < {outlier}
+    - {{name: greyscale, keep: "mode = 'L'"}}
+  # For this backbone. The report's near-duplicate groups show whether it is right for yours.
+  near_duplicate_threshold: 0.94
   splits:
     - {{name: train, share: 0.9}}
     - {{name: val, share: 0.1}}
@@ -42,7 +45,7 @@ def demo(data: Path) -> None:
 
     started = time.monotonic()
     out.rule("a pool of handwritten digits, as pools are: long-tailed, repeated, broken in places")
-    pool = make_demo_pool(data / "pool")
+    pool = make_demo_pool(data / "pool", side=SIDE)
     config = data / "windrow.yaml"
     config.write_text(
         CONFIG.format(
@@ -50,7 +53,6 @@ def demo(data: Path) -> None:
             store=data / "store",
             sources=[str(source) for source in pool.sources],
             target_size=TARGET_SIZE,
-            outlier=0.8,
         )
     )
     out.print(f"pool:   {', '.join(map(str, pool.sources))}\nconfig: {config}")

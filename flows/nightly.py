@@ -35,6 +35,7 @@ def nightly(config: CurationConfig) -> str:
     is_new = before is None or before.version != after.version
     what = {"run_id": run.run_id, "version": after.version, "n_samples": after.n_samples, "path": str(after.path)}
     if is_new:
+        get_run_logger().info("published: %s %s, %s samples", config.name, after.version, f"{after.n_samples:,}")
         emit_event(event=PUBLISHED, resource=resource_of(config.name), payload=what)
     else:
         get_run_logger().info("nothing changed: %s %s stays", config.name, after.version)

@@ -40,7 +40,7 @@ EXPORTS = Table(
     (
         Column("name", pa.string(), "name of the curated set"),
         Column("version", pa.string(), "v0001, v0002, ...: immutable"),
-        Column("fingerprint", pa.string(), "of its inputs, config and code: equal fingerprints, equal bytes"),
+        Column("fingerprint", pa.string(), "of its content and export config: equal fingerprints, equal bytes"),
         Column("n_samples", pa.int64(), "samples in it", minimum=0),
         Column("n_shards", pa.int64(), "WebDataset shards in it", minimum=0),
         Column("n_bytes", pa.int64(), "size on disk", minimum=0),

@@ -39,7 +39,7 @@ def fit_patches(
     images: Iterable[Image.Image],
     *,
     n_centroids: int = 128,
-    dim: int = 256,
+    dim: int = 64,
     image_size: int | None = None,
     n_iters: int = 10,
     max_images: int = 2000,

@@ -76,6 +76,7 @@ def query(connection: Any, sql: str) -> Any:
 def connect(tables: Mapping[str, Iterable[Path]]) -> Any:
     """Return a DuckDB connection with a view for every declared table, over the given Parquet files."""
     connection = duckdb.connect()
+    connection.execute("SET enable_progress_bar = false")  # it would write into what a command prints
     for declared in TABLES:
         files = [str(path) for path in tables.get(declared.name, ())]
         if declared in (RUNS, STAGES, EXPORTS, SHARDS):

@@ -57,19 +57,29 @@ def test_features_are_those_of_the_paper_worked_out_one_patch_at_a_time(fitted: 
         np.array([[maps[r, c, k].mean() for r in thirds for c in thirds] for k in range(16)]).reshape(-1)
     )
     expected = (features - fitted["centre"]) @ fitted["project"]
+    expected /= np.linalg.norm(expected)
     arrays = [torch.from_numpy(fitted[k]) for k in ("mean", "whiten", "centroids", "centre", "project")]
     found = Dictionary(*arrays)(torch.from_numpy(pixels[None]).float())[0].numpy()
     assert np.allclose(found, expected, atol=1e-4)
 
 
-def test_embeddings_of_the_fitted_pictures_are_centred_uncorrelated_and_of_norm_one(
-    fitted: dict[str, np.ndarray], pictures: list[Image.Image], tmp_path: Path
-) -> None:
+def test_embeddings_have_length_one(fitted: dict[str, np.ndarray], pictures: list[Image.Image], tmp_path: Path) -> None:
     save_patches(fitted, tmp_path / "patches.npz")
     backbone = load_backbone(BackboneConfig(), tmp_path / "patches.npz")
-    vectors = backbone.embed(np.stack([backbone.prepare(p) for p in pictures])).astype(np.float64)
+    vectors = backbone.embed(np.stack([backbone.prepare(p) for p in pictures]))
+    assert vectors.shape == (len(pictures), backbone.dim) == (len(pictures), 12)
+    assert np.allclose(np.linalg.norm(vectors, axis=1), 1, atol=1e-5)
+
+
+def test_components_of_the_fitted_pictures_are_centred_uncorrelated_and_of_mean_square_one(
+    fitted: dict[str, np.ndarray], pictures: list[Image.Image]
+) -> None:
+    arrays = [torch.from_numpy(fitted[k]) for k in ("mean", "whiten", "centroids", "centre", "project")]
+    dictionary = Dictionary(*arrays)
+    pixels = np.stack([np.asarray(picture.resize((32, 32), Image.Resampling.BICUBIC)) for picture in pictures])
+    features = dictionary.features(torch.from_numpy(pixels).permute(0, 3, 1, 2).float())
+    vectors = ((features - dictionary.centre) @ dictionary.project).numpy().astype(np.float64)
     covariance = vectors.T @ vectors / len(vectors)
-    assert backbone.dim == 12
     assert np.abs(vectors.mean(0)).max() < 1e-4
     assert np.abs(covariance - np.diag(np.diag(covariance))).max() < 1e-4
     assert np.trace(covariance) == pytest.approx(1, abs=1e-3)
