@@ -122,7 +122,8 @@ def _print_facts(console: Console, facts: dict[str, Any]) -> None:
 
 def _print_labels(console: Console, connection: Any, sample_id: str) -> None:
     relation = connection.sql(
-        "SELECT label_set, label, confidence, classes, probabilities, method FROM labels WHERE sample_id = ? ORDER BY 1",
+        "SELECT label_set, label, confidence, classes, probabilities, method FROM labels WHERE sample_id = ? "
+        "ORDER BY label_set",
         params=[sample_id],
     )
     table = Table("label set", "label", "confidence", "most probable", "method", title="labels", title_justify="left")

@@ -13,5 +13,5 @@ from windrow.tasks.storage.outputs import Done
 
 @task(name="ingest-shards", tags=["windrow-io"], **IO_TASK)
 def ingest_group(store: Path, shards: Any, config: IngestConfig, executor: ExecutorConfig) -> list[Done]:
-    """Ingest a group of shards in a worker: a `quote` of a list of SourceShard, or Prefect would walk through it all."""
+    """Ingest a group of shards in a worker. `shards` is a `quote` of a list, or Prefect would walk through it all."""
     return open_executor(executor).run(ingest_shards, store, shards, config)

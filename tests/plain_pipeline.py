@@ -5,6 +5,7 @@ from dataclasses import asdict
 from pathlib import Path
 
 import pyarrow as pa
+
 from windrow.flows.config import CurationConfig
 from windrow.schemas import SAMPLES
 from windrow.tasks.stages.clustering import cluster_pool

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import yaml
+
 from windrow.flows.demo_pool import DemoPool
 
 Result = subprocess.CompletedProcess[str]

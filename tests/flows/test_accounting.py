@@ -10,6 +10,7 @@ from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 from PIL import Image
 from plain_pipeline import curate_plainly
+
 from windrow.flows.config import parse_config
 from windrow.tasks.storage.catalog import open_catalog
 

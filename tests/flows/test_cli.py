@@ -33,7 +33,7 @@ def test_a_query_answers_as_a_table_as_csv_and_as_json(workshop: Workshop) -> No
 
 
 def test_the_story_of_a_sample_says_where_it_was_seen_and_what_became_of_it(workshop: Workshop) -> None:
-    sql = "SELECT o.sample_id, o.key FROM outcomes u JOIN occurrences o USING (occurrence_id) WHERE outcome = '{}' LIMIT 1"
+    sql = "SELECT sample_id, outcome FROM outcomes WHERE outcome = '{}' LIMIT 1"
     for outcome, words in {
         "exported": ["selected for split", "pseudo", "exported"],
         "duplicate": ["seen 2 times", "duplicate of", "same bytes"],

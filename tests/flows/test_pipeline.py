@@ -1,4 +1,4 @@
-"""The whole pipeline through Prefect: found done the second time, the same bytes wherever and however often it was killed."""
+"""The whole pipeline through Prefect: found done the second time, and the same bytes wherever it ran or was killed."""
 
 from __future__ import annotations
 
@@ -13,6 +13,7 @@ from pathlib import Path
 
 import pytest
 from workshop import Workshop, environment
+
 from windrow.schemas import OUTCOME_KINDS
 from windrow.tasks.storage import open_catalog
 from windrow.tasks.storage.runs import latest_run, list_runs

@@ -7,10 +7,10 @@ import pyarrow as pa
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from strategies import rows
+
 from windrow.schemas import LABELS, OUTCOMES, SCORES, TABLES, Column, Table
 from windrow.tasks.storage.parquet import read_table, write_table
-
-from strategies import rows
 
 DIM = 3
 

@@ -5,6 +5,7 @@ import pyarrow as pa
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+
 from windrow.tasks.stages.splits import Split, assign_splits, group_samples
 
 

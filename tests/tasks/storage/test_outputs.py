@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+
 from windrow.schemas import SCORES
 from windrow.tasks.storage.outputs import (
     OutputWriter,
@@ -51,7 +52,7 @@ def test_what_cannot_be_named_has_no_fingerprint() -> None:
 
 def test_an_output_is_made_once_and_found_afterwards(tmp_path: Path) -> None:
     first = make_output(tmp_path, "score", 1, {"input": "x"}, write_scores(["a"]))
-    again = make_output(tmp_path, "score", 1, {"input": "x"}, lambda writer: pytest.fail("it was done"))
+    again = make_output(tmp_path, "score", 1, {"input": "x"}, lambda _: pytest.fail("it was done"))
     assert (first.found, again.found) == (False, True)
     assert first.path == again.path
     assert again.counts == {"n_samples": 1}

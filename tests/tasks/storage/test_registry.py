@@ -6,6 +6,7 @@ from pathlib import Path
 import pyarrow as pa
 from hypothesis import given, settings
 from hypothesis import strategies as st
+
 from windrow.schemas import REGISTRY
 from windrow.tasks.storage.parquet import read_table
 from windrow.tasks.storage.registry import register_samples, registry_files

@@ -3,6 +3,7 @@
 from pathlib import Path
 
 import pytest
+
 from windrow.schemas import SCORES
 from windrow.tasks.storage.outputs import make_output
 from windrow.tasks.storage.runs import StageRecord, latest_run, list_runs, open_run, start_run
@@ -30,7 +31,9 @@ def test_the_last_run_can_be_asked_for_by_the_name_of_the_set(tmp_path: Path) ->
 def test_a_stage_is_read_back_with_its_outputs_in_order(tmp_path: Path) -> None:
     run = start_run(tmp_path, "digits", {})
     paths = tuple(
-        make_output(tmp_path, "score", 1, {"shard": i}, lambda w: w.write(SCORES, SCORES.build({"sample_id": ["a"]}))).path
+        make_output(
+            tmp_path, "score", 1, {"shard": i}, lambda w: w.write(SCORES, SCORES.build({"sample_id": ["a"]}))
+        ).path
         for i in range(3)
     )
     record = StageRecord("score", paths, 1, 3, 0.5, {"n_samples": 3})

@@ -7,8 +7,9 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 
 import pytest
-from windrow.flows.demo_pool import make_demo_pool
 from workshop import Workshop
+
+from windrow.flows.demo_pool import make_demo_pool
 
 
 @pytest.fixture(scope="session")

@@ -1,0 +1,41 @@
+"""Write into README.md what can be derived: the table reference, and what its queries print over the demo's store."""
+
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+from windrow.schemas import TABLES
+
+README = Path("README.md")
+STORE = Path("data/demo/store")
+QUERY = re.compile(
+    r'(```console\n\$ windrow query --store data/demo/store "(?P<sql>[^"]+)"\n)(?P<output>.*?)(```)', re.S
+)
+
+
+def table_reference() -> str:
+    """Return the reference of all tables."""
+    return "\n\n".join(table.markdown() for table in TABLES)
+
+
+def answer(sql: str) -> str:
+    """Return what the command prints."""
+    words = [sys.executable, "-m", "windrow.flows.cli", "query", "--store", str(STORE), sql]
+    return subprocess.run(words, check=True, capture_output=True, text=True).stdout
+
+
+def between(text: str, name: str, content: str) -> str:
+    """Return `text` with what stands between two markers replaced."""
+    pattern = re.compile(rf"(<!-- {name} -->\n).*?(<!-- /{name} -->)", re.S)
+    return pattern.sub(lambda found: f"{found[1]}{content}\n{found[2]}", text)
+
+
+def main() -> None:
+    """Update README.md; needs the demo's store (`make demo`)."""
+    text = between(README.read_text(), "tables", table_reference())
+    README.write_text(QUERY.sub(lambda found: f"{found[1]}{answer(found['sql'])}{found[4]}", text))
+
+
+if __name__ == "__main__":
+    main()
