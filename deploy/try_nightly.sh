@@ -3,6 +3,7 @@
 # start a run, waits for a second one, which must find all work done, and stops everything. Ends within 10 minutes.
 #   deploy/try_nightly.sh SOURCE     a folder, tar or Parquet file of a few thousand images at most
 set -euo pipefail
+set -m   # a process group each: a worker stops by interrupting itself, which plain background jobs ignore
 
 source=$(realpath "${1:?wants a folder, tar or Parquet file}")
 here=$(realpath "$(dirname "$0")")
@@ -11,15 +12,19 @@ folder=$(mktemp -d -t windrow-try-XXXXXX)
 pids=()
 
 stop() {
-    for pid in "${pids[@]}"; do kill "$pid" 2>/dev/null || true; done
-    wait 2>/dev/null || true
+    trap - EXIT
+    for signal in TERM KILL; do
+        for pid in "${pids[@]}"; do kill -s "$signal" -- "-$pid" 2>/dev/null || true; done
+        sleep 3
+    done
     rm -rf "$folder"
 }
 trap stop EXIT
+trap 'exit 130' INT TERM
 
+for name in $(compgen -e PREFECT_) $(compgen -e WINDROW_); do unset "$name"; done
 export PREFECT_HOME=$folder/prefect PREFECT_API_URL=http://127.0.0.1:$port/api
 export PREFECT_SERVER_ANALYTICS_ENABLED=false DO_NOT_TRACK=1 NO_COLOR=1
-unset WINDROW_CONFIG WINDROW_ROOT WINDROW_WEBHOOK WINDROW_FEATURE_TASKS
 cd "$folder"
 printf 'name: try\nsources: ["%s"]\nstore: store\n' "$source" > windrow.yaml
 

@@ -3,10 +3,12 @@
 from dataclasses import asdict
 from pathlib import Path
 
+import prefect
 from prefect import flow, get_run_logger
 from prefect.client.schemas.objects import ConcurrencyLimitConfig, ConcurrencyLimitStrategy
 from prefect.events import emit_event
 from prefect.schedules import Cron
+from prefect.settings import PREFECT_API_URL
 from prefect.types.entrypoint import EntrypointType
 
 from windrow.flows.config import CurationConfig
@@ -51,12 +53,20 @@ def resource_of(name: str) -> dict[str, str]:
 def serve(config: CurationConfig, cron: str, timezone: str = "UTC") -> None:
     """Run the flow on a schedule, in processes of this machine, until interrupted; the next run waits for the last.
 
-    For one machine without a work pool; deploy/ has the rest. Raises ValueError for a schedule that is none.
+    Needs a Prefect server, but no work pool and no worker; deploy/ has those. Raises ValueError when there is no
+    server (the one that Prefect starts for a single run starts no scheduler), and for a schedule that is none.
     """
-    nightly.serve(
+    if not PREFECT_API_URL.value():
+        raise ValueError(
+            "a schedule needs a Prefect server: run `prefect server start` in another terminal, and here "
+            "`export PREFECT_API_URL=http://127.0.0.1:4200/api`"
+        )
+    # Not nightly.serve: that pickles the flows by value, and what only their annotations name is lost on the way.
+    deployment = nightly.to_deployment(
         name=config.name,
         parameters={"config": asdict(config)},
         schedule=Cron(cron, timezone=timezone),
-        global_limit=ConcurrencyLimitConfig(limit=1, collision_strategy=ConcurrencyLimitStrategy.ENQUEUE),
+        concurrency_limit=ConcurrencyLimitConfig(limit=1, collision_strategy=ConcurrencyLimitStrategy.ENQUEUE),
         entrypoint_type=EntrypointType.MODULE_PATH,
     )
+    prefect.serve(deployment, limit=1)

@@ -1,0 +1,88 @@
+"""The catalog shows one row a sample, answers questions, and lets SQL do nothing else."""
+
+from pathlib import Path
+
+import duckdb
+import pytest
+
+from windrow.schemas import OCCURRENCES, SAMPLES, TABLES
+from windrow.tasks.storage.catalog import confine, connect, open_catalog, query
+from windrow.tasks.storage.parquet import write_table
+
+SAMPLE = {
+    "width": [8],
+    "height": [8],
+    "mode": ["L"],
+    "format": ["PNG"],
+    "n_frames": [1],
+    "exif_orientation": [1],
+    "n_bytes": [99],
+}
+
+
+def sample_files(folder: Path, n_files: int) -> list[Path]:
+    """Write the same sample into several files, as shards that hold the same image do."""
+    paths = [folder / f"{i}'s samples.parquet" for i in range(n_files)]
+    for path in paths:
+        write_table(SAMPLES, SAMPLES.build({"sample_id": ["a"], **SAMPLE}), path)
+    return paths
+
+
+def test_every_table_has_a_view_even_when_it_is_empty() -> None:
+    connection = connect({})
+    for table in TABLES:
+        if table.name not in ("runs", "stages", "exports", "shards"):
+            columns = connection.sql(f"SELECT * FROM {table.name}").columns
+            assert columns == [column.name for column in table.columns]
+    assert connection.sql("SELECT count(*) FROM pool").fetchall() == [(0,)]
+
+
+def test_a_sample_of_two_shards_is_one_row_whatever_the_names_of_files(tmp_path: Path) -> None:
+    connection = connect({"samples": sample_files(tmp_path, 2)})
+    assert connection.sql("SELECT sample_id, selected FROM pool").fetchall() == [("a", False)]
+
+
+def test_sql_reads_the_store_and_no_other_file(tmp_path: Path) -> None:
+    store, elsewhere = tmp_path / "store", tmp_path / "secret.csv"
+    store.mkdir()
+    elsewhere.write_text("a\n1\n")
+    connection = connect({"samples": sample_files(store, 1)})
+    confine(connection, store)
+    assert connection.sql("SELECT count(*) FROM samples").fetchall() == [(1,)]
+    for sql in (f"SELECT * FROM read_csv('{elsewhere}')", "SELECT * FROM glob('/*')", f"ATTACH '{tmp_path}/x.db'"):
+        with pytest.raises(duckdb.PermissionException):
+            connection.execute(sql)
+    with pytest.raises(duckdb.InvalidInputException):
+        connection.execute("SET enable_external_access = true")
+
+
+@pytest.mark.parametrize(
+    "sql",
+    [
+        "DROP VIEW pool",
+        "COPY (SELECT 1) TO 'x.csv'",
+        "CREATE TABLE t AS SELECT 1",
+        "SELECT 1; DROP VIEW pool",
+        "INSERT INTO x VALUES (1)",
+    ],
+)
+def test_only_questions_are_answered(sql: str) -> None:
+    with pytest.raises(ValueError, match=r"only SELECT|one SQL statement"):
+        query(connect({}), sql)
+
+
+@pytest.mark.parametrize(
+    "sql", ["SELECT 1", "DESCRIBE pool", "SHOW TABLES", "WITH a AS (SELECT 1) FROM a", "SUMMARIZE samples"]
+)
+def test_questions_are(sql: str) -> None:
+    assert query(connect({}), sql) is not None
+
+
+def test_a_store_without_a_finished_run_says_what_to_do(tmp_path: Path) -> None:
+    with pytest.raises(ValueError, match="windrow run"):
+        open_catalog(tmp_path)
+
+
+def test_an_occurrence_table_of_wrong_columns_is_refused() -> None:
+    with pytest.raises(ValueError, match="occurrences"):
+        OCCURRENCES.build({"sample_id": ["a"]})
