@@ -1,6 +1,7 @@
 """Write into README.md what can be derived: the table reference, and what its queries print over the demo's store."""
 
 import re
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -25,6 +26,14 @@ def answer(sql: str) -> str:
     return subprocess.run(words, check=True, capture_output=True, text=True).stdout
 
 
+def demo() -> str:
+    """Run the demo anew and return what it prints, as a block."""
+    shutil.rmtree(STORE.parent, ignore_errors=True)
+    words = [sys.executable, "-m", "windrow.flows.demo"]
+    shown = subprocess.run(words, check=True, capture_output=True, text=True).stdout
+    return f"```\n{shown}```"
+
+
 def between(text: str, name: str, content: str) -> str:
     """Return `text` with what stands between two markers replaced."""
     pattern = re.compile(rf"(<!-- {name} -->\n).*?(<!-- /{name} -->)", re.S)
@@ -32,8 +41,9 @@ def between(text: str, name: str, content: str) -> str:
 
 
 def main() -> None:
-    """Update README.md; needs the demo's store (`make demo`)."""
+    """Update README.md; runs the demo."""
     text = between(README.read_text(), "tables", table_reference())
+    text = between(text, "demo", demo())
     README.write_text(QUERY.sub(lambda found: f"{found[1]}{answer(found['sql'])}{found[4]}", text))
 
 

@@ -48,9 +48,11 @@ finished() { [ "$(grep -c "nightly try' - Finished in state Completed" worker.lo
 up() { python -c "import urllib.request as u; u.urlopen('$PREFECT_API_URL/health')"; }
 
 prefect server start --host 127.0.0.1 --port "$port" > server.log 2>&1 & pids+=($!)
+disown
 until_true 120 "server" up
 "$here"/setup.sh > setup.log 2>&1 || fail "setup.sh failed"
 prefect worker start --pool windrow > worker.log 2>&1 & pids+=($!)
+disown
 prefect --no-prompt deployment schedule create nightly/nightly --interval 60 >> setup.log 2>&1
 
 until_true 240 "first scheduled run" finished 1

@@ -21,7 +21,6 @@ def cluster(config: CurationConfig, run_id: str | None = None) -> str:
         log.done = [clustering.neighbors(store, embedded, config.neighbors)]
         log.n_samples = log.done[0].counts["n_samples"]
     with recording(run, "cluster") as log, stage_progress("cluster", 1):
-        target = config.selection.target_size
-        log.done = [clustering.cluster(store, embedded, config.clustering, target, config.seed)]
+        log.done = [clustering.cluster(store, embedded, config.clustering, config.seed)]
         log.n_samples = log.done[0].counts["n_samples"]
     return run.run_id

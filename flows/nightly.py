@@ -6,6 +6,7 @@ from pathlib import Path
 import prefect
 from prefect import flow, get_run_logger
 from prefect.client.schemas.objects import ConcurrencyLimitConfig, ConcurrencyLimitStrategy
+from prefect.deployments.runner import RunnerDeployment
 from prefect.events import emit_event
 from prefect.schedules import Cron
 from prefect.settings import PREFECT_API_URL
@@ -62,7 +63,8 @@ def serve(config: CurationConfig, cron: str, timezone: str = "UTC") -> None:
             "`export PREFECT_API_URL=http://127.0.0.1:4200/api`"
         )
     # Not nightly.serve: that pickles the flows by value, and what only their annotations name is lost on the way.
-    deployment = nightly.to_deployment(
+    deployment = RunnerDeployment.from_flow(
+        nightly,
         name=config.name,
         parameters={"config": asdict(config)},
         schedule=Cron(cron, timezone=timezone),

@@ -17,6 +17,6 @@ def neighbors(store: Path, features: list[str], config: NeighborsConfig) -> Done
 
 
 @task(name="cluster", **COMPUTE_TASK)
-def cluster(store: Path, features: list[str], config: ClusteringConfig, target_size: int | None, seed: int) -> Done:
+def cluster(store: Path, features: list[str], config: ClusteringConfig, seed: int) -> Done:
     """Cluster the pool hierarchically."""
-    return cluster_pool(store, features, config, target_size, seed)
+    return cluster_pool(store, features, config, seed)

@@ -41,8 +41,7 @@ def curate_plainly(config: CurationConfig) -> Run:
     backbone = identify_backbone(config.features, weights)
     record("features", extract_shards(store, stages["ingest"], config.features, weights, backbone))
     record("neighbors", [find_neighbors(store, stages["features"], config.neighbors)])
-    target = config.selection.target_size
-    record("cluster", [cluster_pool(store, stages["features"], config.clustering, target, config.seed)])
+    record("cluster", [cluster_pool(store, stages["features"], config.clustering, config.seed)])
     record("pseudo_label", [label_pool(store, dict(stages), config.labels, config.seed)])
     record("rank", [rank_pool(store, dict(stages), config.selection, config.seed)])
     rows, classes = selected_rows(store, {k: stages[k] for k in stages if k != "neighbors"}, config.export.label_set)

@@ -27,7 +27,8 @@ class ClusteringConfig:
     `n_resamples`: members that a resampling round takes from each cluster, one number a level; empty likewise.
     `n_rounds`: resampling rounds of each level, 0 for plain k-means. `n_iters`: Lloyd iterations at most.
     `sampling`: which members a round takes, the closest to the centroid or any. `normalize`: cluster directions
-    (vectors of length one) rather than raw embeddings.
+    (vectors of length one) rather than raw embeddings, which the paper does: on the pooled features of a
+    convolutional network, lengths made a few clusters of most of the pool.
     """
 
     n_clusters: tuple[int, ...] = ()
@@ -35,7 +36,7 @@ class ClusteringConfig:
     n_rounds: int = 10
     n_iters: int = 50
     sampling: Literal["closest", "uniform"] = "closest"
-    normalize: bool = False
+    normalize: bool = True
 
     def __post_init__(self) -> None:
         levels = list(self.n_clusters)
@@ -57,16 +58,15 @@ def cluster_pool(
     store: Path,
     features: Sequence[str],
     config: ClusteringConfig,
-    target_size: int | None,
     seed: int,
     progress: Callable[[str], None] | None = None,
 ) -> Done:
-    """Write CLUSTERS and ASSIGNMENTS of the pool. `target_size` guides the levels where the config leaves them open."""
+    """Write CLUSTERS and ASSIGNMENTS of the pool; its size decides the levels where the config leaves them open."""
     outputs = [open_output(store / path) for path in features]
     n_samples = sum(output.counts["n_samples"] - output.counts["n_errors"] for output in outputs)
     n_clusters, n_resamples = config.n_clusters, config.n_resamples
     if not n_clusters:
-        n_clusters, n_resamples = propose_levels(n_samples, target_size)
+        n_clusters, n_resamples = propose_levels(n_samples)
     elif not n_resamples:
         n_resamples = half_mean_sizes(n_samples, n_clusters)
 
