@@ -95,7 +95,7 @@ def nightly(
     verbose: Verbose = False,
 ) -> None:
     """Run the nightly flow: curate what is new and publish a version when it differs from the last one."""
-    settings = _config(config, overrides, verbose)
+    settings = _config(config, overrides, verbose or cron is not None)
     from windrow.flows.nightly import nightly as flow
     from windrow.flows.nightly import serve
 

@@ -48,8 +48,10 @@ class CurationConfig:
     executor: ExecutorConfig = field(default_factory=ExecutorConfig)
 
     def __post_init__(self) -> None:
-        if not self.sources:
-            raise ValueError("sources: wants at least one folder, tar or Parquet file")
+        if not self.sources or not all(source.strip() for source in self.sources):
+            raise ValueError(f"sources: wants one or more folders, tars or Parquet files, got {list(self.sources)}")
+        if not self.store.strip():
+            raise ValueError("store: wants a folder, got ''")
         if not self.name or set(self.name) - set("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-_"):
             raise ValueError(f"name: wants letters, digits, - and _, got {self.name!r}")
         if self.seed < 0:

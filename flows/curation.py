@@ -1,11 +1,10 @@
 """The whole pipeline, in the order in which it runs."""
 
-from __future__ import annotations
-
+from pathlib import Path
 from typing import Any
 
 from prefect import flow, get_run_logger
-from prefect.artifacts import create_link_artifact, create_markdown_artifact
+from prefect.artifacts import create_markdown_artifact
 
 from windrow.flows.cluster import cluster
 from windrow.flows.config import CurationConfig
@@ -20,6 +19,7 @@ from windrow.tasks import reporting
 from windrow.tasks.exporting import gone_in
 from windrow.tasks.stages.ranking import check_filters
 from windrow.tasks.storage.runs import Run
+from windrow.tasks.storage.versions import latest_version
 
 ACCOUNTED = ("ingest", "features", "rank")
 
@@ -58,5 +58,12 @@ def conclude(config: CurationConfig, run: Run) -> None:
         log.n_samples = log.done[0].counts["n_occurrences"]
     finished = run.finish("finished")
     page = reporting.report(finished)
-    create_link_artifact(key="windrow-report", link=page.resolve().as_uri(), link_text=f"Report of {run.run_id}")
-    create_markdown_artifact(key="windrow-summary", markdown=summarise(finished), description=config.name)
+    show(finished, page)
+
+
+def show(run: Run, page: Path) -> None:
+    """Put the run's summary into Prefect's UI; a browser opens no file from there, so the report's path is text."""
+    version = latest_version(run.store, run.name)
+    what = f"{run.name} {version.version}, {version.n_samples:,} samples" if version else run.name
+    text = f"# {what}\n\n{summarise(run)}\n\nReport: `{page.resolve()}`"
+    create_markdown_artifact(key="windrow-summary", markdown=text, description=f"{what}; report: {page.resolve()}")

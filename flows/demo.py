@@ -44,7 +44,7 @@ def demo(data: Path) -> None:
     from windrow.flows.demo_pool import make_demo_pool
 
     started = time.monotonic()
-    out.rule("a pool of handwritten digits, as pools are: long-tailed, repeated, broken in places")
+    out.rule("a pool of digits, as pools are: long-tailed, repeated, broken in places")
     pool = make_demo_pool(data / "pool", side=SIDE)
     config = data / "windrow.yaml"
     config.write_text(

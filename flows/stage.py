@@ -81,7 +81,7 @@ def describe(record: StageRecord) -> str:
     """Return one line about what a stage did."""
     made = len(record.outputs) - record.n_found
     counts = ", ".join(f"{number:,} {_words(name)}" for name, number in record.counts.items())
-    return f"{record.stage}: {counts} ({made} made, {record.n_found} found done, {record.seconds:.1f} s)"
+    return f"{_words(record.stage)}: {counts} ({made} made, {record.n_found} found done, {record.seconds:.1f} s)"
 
 
 def _words(name: str) -> str:

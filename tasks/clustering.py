@@ -10,13 +10,13 @@ from windrow.tasks.stages.neighbors import NeighborsConfig, find_neighbors
 from windrow.tasks.storage.outputs import Done
 
 
-@task(name="find-neighbors", **COMPUTE_TASK)
+@task(name="find-neighbors", task_run_name="find neighbors", **COMPUTE_TASK)
 def neighbors(store: Path, features: list[str], config: NeighborsConfig) -> Done:
     """Find the nearest samples of each sample."""
     return find_neighbors(store, features, config)
 
 
-@task(name="cluster", **COMPUTE_TASK)
+@task(name="cluster", task_run_name="cluster", **COMPUTE_TASK)
 def cluster(store: Path, features: list[str], config: ClusteringConfig, seed: int) -> Done:
     """Cluster the pool hierarchically."""
     return cluster_pool(store, features, config, seed)

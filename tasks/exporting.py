@@ -14,7 +14,7 @@ from windrow.tasks.storage.runs import Run
 from windrow.tasks.storage.versions import Version
 
 
-@task(name="plan-export", **COMPUTE_TASK)
+@task(name="plan-export", task_run_name="plan the shards", **COMPUTE_TASK)
 def plan(store: Path, stages: dict[str, list[str]], config: ExportConfig) -> list[ExportShard]:
     """Cut the selected samples into shards."""
     rows, classes = selected_rows(store, stages, config.label_set)
@@ -27,7 +27,7 @@ def write_shard(store: Path, shard: ExportShard, config: ExportConfig, executor:
     return [open_executor(executor).run(write_export_shard, store, shard, config)]
 
 
-@task(name="publish", **IO_TASK)
+@task(name="publish", task_run_name="publish {name}", **IO_TASK)
 def publish(
     store: Path,
     name: str,

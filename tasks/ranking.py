@@ -9,7 +9,7 @@ from windrow.tasks.stages.ranking import SelectionConfig, rank_pool
 from windrow.tasks.storage.outputs import Done
 
 
-@task(name="rank", **COMPUTE_TASK)
+@task(name="rank", task_run_name="rank", **COMPUTE_TASK)
 def rank(store: Path, stages: dict[str, list[str]], config: SelectionConfig, seed: int) -> Done:
     """Filter the pool, drop near-duplicates and rank what is left."""
     return rank_pool(store, stages, config, seed)

@@ -12,13 +12,13 @@ from windrow.tasks.storage.outputs import Done
 from windrow.tasks.storage.runs import Run
 
 
-@task(name="account", **COMPUTE_TASK)
+@task(name="account", task_run_name="account for every occurrence", **COMPUTE_TASK)
 def account_for(store: Path, stages: dict[str, list[str]], gone: dict[str, str]) -> Done:
     """Give every occurrence its outcome; fails when the counts do not add up."""
     return account(store, stages, gone)
 
 
-@task(name="report", **COMPUTE_TASK)
+@task(name="report", task_run_name="draw the report", **COMPUTE_TASK)
 def report(run: Run) -> Path:
     """Draw the report of a finished run and return its path."""
     path = run.path / "report.html"

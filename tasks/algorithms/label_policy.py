@@ -15,8 +15,8 @@ Policy = Literal["none", "fixed", "class-wise"]
 class LabelPolicyConfig:
     """When a pseudo-label is sure enough.
 
-    policy: 'none' labels everything; 'fixed' abstains below `threshold`; 'class-wise' lowers the threshold of classes
-    with few confident predictions. threshold: least confidence. floor: the lowest that a class's threshold can get.
+    `policy`: 'none' labels everything; 'fixed' abstains below `threshold`; 'class-wise' lowers the threshold of classes
+    with few confident predictions. `threshold`: least confidence. `floor`: the lowest that a class's threshold can get.
     """
 
     policy: Policy = "fixed"

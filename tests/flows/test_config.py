@@ -33,7 +33,9 @@ def test_overrides_win_over_the_file(tmp_path: Path) -> None:
     ("values", "message"),
     [
         ([], "wants fields"),
-        ({"sources": []}, "sources: wants at least one"),
+        ({"sources": []}, "sources: wants one or more"),
+        ({"sources": [""]}, "sources: wants one or more"),
+        ({"sources": ["a"], "store": ""}, "store: wants a folder"),
         ({"sources": ["a"], "stroe": "x"}, "stroe: there is no such field; did you mean store"),
         ({"sources": ["a"], "labels": {"policy": {"treshold": 1}}}, "labels.policy.treshold"),
         ({"sources": ["a"], "clustering": {"n_clusters": [3, 30]}}, "clustering.n_clusters"),
