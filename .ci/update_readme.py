@@ -34,6 +34,18 @@ def demo() -> str:
     return f"```\n{shown}```"
 
 
+def training() -> str:
+    """Train on a curated and on a random set, and return the commands with what the last one prints."""
+    run = f"windrow run {STORE.parent}/windrow.yaml -s name=random -s selection.ranking=random"
+    train = (
+        f"python -m windrow.flows.train_classifier {STORE}/curated/digits/v0001 "
+        f"--against {STORE}/curated/random/v0001 --test {STORE.parent}/pool/test.parquet"
+    )
+    for words in (["-m", "windrow.flows.cli", *run.split()[1:]], train.split()[1:]):
+        shown = subprocess.run([sys.executable, *words], check=True, capture_output=True, text=True).stdout
+    return f"```console\n$ {run}\n$ {train}\n{shown}```"
+
+
 def between(text: str, name: str, content: str) -> str:
     """Return `text` with what stands between two markers replaced."""
     pattern = re.compile(rf"(<!-- {name} -->\n).*?(<!-- /{name} -->)", re.S)
@@ -44,6 +56,7 @@ def main() -> None:
     """Update README.md; runs the demo."""
     text = between(README.read_text(), "tables", table_reference())
     text = between(text, "demo", demo())
+    text = between(text, "training", training())
     README.write_text(QUERY.sub(lambda found: f"{found[1]}{answer(found['sql'])}{found[4]}", text))
 
 

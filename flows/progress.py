@@ -6,12 +6,15 @@ import sys
 import time
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
+from typing import Any
+from uuid import UUID
 
-from prefect import get_run_logger
+from prefect.artifacts import create_progress_artifact, update_progress_artifact
 from prefect.futures import PrefectFuture, as_completed
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 
+from windrow.flows.log import say
 from windrow.tasks.storage.outputs import Done
 
 SECONDS_BETWEEN_LINES = 10.0
@@ -25,15 +28,24 @@ class StageProgress:
         self._bar = bar
         self._task = bar.add_task(stage, total=total) if bar else None
         self._said = time.monotonic()
+        # Prefect's artifacts are typed for async code too; here they are called from a flow that is not.
+        made: Any = create_progress_artifact(0.0, description=f"{stage}: outputs done") if total > 1 else None
+        self._artifact: UUID | None = made
 
     def advance(self, n: int) -> None:
         """Count `n` more outputs as done."""
         self.n_done += n
         if self._bar is not None and self._task is not None:
             self._bar.advance(self._task, n)
-        elif time.monotonic() - self._said > SECONDS_BETWEEN_LINES:
-            self._said = time.monotonic()
-            get_run_logger().info("%s: %d of %d", self.stage, self.n_done, self.total)
+        if self.n_done == self.total or time.monotonic() - self._said > SECONDS_BETWEEN_LINES:
+            self._tell()
+
+    def _tell(self) -> None:
+        self._said = time.monotonic()
+        if self._artifact is not None:
+            update_progress_artifact(self._artifact, 100.0 * self.n_done / max(self.total, 1))
+        if self._bar is None and self.n_done < self.total:
+            say(f"{self.stage}: {self.n_done:,} of {self.total:,}")
 
 
 @contextmanager

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -10,11 +9,11 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any, TypeVar
 
-from prefect import get_run_logger
 from prefect.artifacts import create_table_artifact
 from prefect.task_runners import ThreadPoolTaskRunner
 
 from windrow.flows.config import CurationConfig
+from windrow.flows.log import say
 from windrow.tasks.executors import open_executor
 from windrow.tasks.storage.outputs import Done
 from windrow.tasks.storage.runs import Run, StageRecord, open_run, start_run
@@ -69,12 +68,6 @@ def recording(run: Run, stage: str) -> Iterator[StageLog]:
         table=[{"count": _words(name), "number": number} for name, number in counts.items()],
         description=f"{run.name}: {describe(record)}",
     )
-
-
-def say(text: str) -> None:
-    """Put a line into the flow run's log, and into the log of the command that runs it."""
-    get_run_logger().info(text)
-    logging.getLogger("windrow").info(text)
 
 
 def describe(record: StageRecord) -> str:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import duckdb
 import numpy as np
@@ -46,7 +46,8 @@ class Filter:
 class SelectionConfig:
     """How the pool becomes a curated set.
 
-    `target_size`: samples to select; None takes `target_share` of what is ranked. `filters`: rules, the first that a
+    `target_size`: samples to select; None takes `target_share` of what is ranked. `ranking`: 'balanced' over the
+    hierarchy of clusters, or 'random', the baseline that curation must beat. `filters`: rules, the first that a
     sample breaks is its reason. `drop_near_duplicates`: keep one of samples whose cosine similarity reaches
     `near_duplicate_threshold`. `near_duplicates_within`: level of the clusters inside which they are looked for, 0 for
     the whole pool (exact, quadratic). `splits`: shares of the export; near-duplicates and groups stay together.
@@ -54,6 +55,7 @@ class SelectionConfig:
 
     target_size: int | None = None
     target_share: float = 0.5
+    ranking: Literal["balanced", "random"] = "balanced"
     filters: tuple[Filter, ...] = ()
     drop_near_duplicates: bool = True
     near_duplicate_threshold: float = 0.95
@@ -65,6 +67,8 @@ class SelectionConfig:
             raise ValueError(f"selection.target_size: wants 0 or more, got {self.target_size}")
         if not 0 < self.target_share <= 1:
             raise ValueError(f"selection.target_share: wants more than 0 and at most 1, got {self.target_share}")
+        if self.ranking not in ("balanced", "random"):
+            raise ValueError(f"selection.ranking: wants 'balanced' or 'random', got {self.ranking!r}")
         if not 0 < self.near_duplicate_threshold <= 1:
             threshold = self.near_duplicate_threshold
             raise ValueError(f"selection.near_duplicate_threshold: wants more than 0 and at most 1, got {threshold}")
@@ -171,14 +175,12 @@ def select(
     duplicate_of, similarity = _near_duplicates(pool.embeddings[in_pool], facts, paths, config)
     kept = duplicate_of < 0
     ranked = candidates[kept]
-    place = rank(
-        paths[kept], facts["distance"].to_numpy()[kept], np.asarray(facts["sample_id"])[kept].astype(str), seed
-    )
+    place, strata = _ranked(facts.filter(pa.array(kept)), paths[kept], config, seed)
     target = config.target_size if config.target_size is not None else round(config.target_share * len(ranked))
     n = len(rows)
     ranks, weights = np.zeros(n, np.int64), np.zeros(n)
     ranks[ranked] = place
-    weights[ranked] = inclusion_weights(paths[kept], place <= target)
+    weights[ranked] = inclusion_weights(strata, place <= target)
     selected = (ranks > 0) & (ranks <= target)
     original = np.full(n, -1)
     original[candidates[~kept]] = candidates[duplicate_of[~kept]]
@@ -194,6 +196,16 @@ def select(
         "duplicate_of": rows["sample_id"].combine_chunks().take(pa.array(original, mask=original < 0)),
         "similarity": pa.array(similarities, mask=original < 0),
     }
+
+
+def _ranked(
+    facts: pa.Table, paths: npt.NDArray[np.int32], config: SelectionConfig, seed: int
+) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int32]]:
+    """Return the rank of each sample, from 1, and the clusters within which all have the same chance."""
+    if config.ranking == "random":
+        return np.random.default_rng(seed).permutation(len(facts)) + 1, np.zeros((len(facts), 1), np.int32)
+    sample_ids = np.asarray(facts["sample_id"]).astype(str)
+    return rank(paths, facts["distance"].to_numpy(), sample_ids, seed), paths
 
 
 def _paths(column: pa.ChunkedArray) -> npt.NDArray[np.int32]:

@@ -36,6 +36,16 @@ def test_the_target_is_shared_between_the_clusters_closest_members_first() -> No
     assert chosen["weight"].to_pylist() == [2.5, 2.5, None, None, None, None, 1.0, 1.0]
 
 
+def test_a_random_ranking_is_seeded_and_gives_all_the_same_weight() -> None:
+    pool, rows = pool_and_rows()
+    config = SelectionConfig(target_size=2, ranking="random")
+    chosen = [select(rows, pool, [None] * 8, config, seed=seed) for seed in (0, 0, *range(1, 9))]
+    ranks = [tuple(each["rank"].to_pylist()) for each in chosen]
+    assert ranks[0] == ranks[1]
+    assert len(set(ranks)) > 4
+    assert {weight for weight in chosen[0]["weight"].to_pylist() if weight is not None} == {3.5}
+
+
 def test_of_near_duplicates_the_labelled_one_is_kept() -> None:
     pool, rows = pool_and_rows(labelled=(5,))
     chosen = select(rows, pool, [None] * 8, SelectionConfig(target_size=8), seed=0)
