@@ -5,6 +5,10 @@ which of two near-equal neighbours comes first. Here every unit vector is rounde
 product: each term is then a multiple of 2^-52 and, by Cauchy-Schwarz, every partial sum stays below 2, so float64 holds
 all of them exactly and the order of summation cannot matter. The rounding moves a cosine by about 1e-8, less than
 float32 arithmetic would.
+
+Faiss finds the candidates, in float32 and on a GPU where it sees one; `search` scores them exactly and keeps its answer
+where the error of float32 cannot have hidden a better one. The other rows (ties at the k-th place, mostly duplicates)
+are searched exactly throughout, so Faiss changes the time and never the answer.
 """
 
 from dataclasses import dataclass
@@ -25,6 +29,15 @@ LARGEST_INDEX = 2**32 - 1
 MAGNITUDE = np.int32(0x7FFFFFFF)
 # Below every key of a cosine, and with a negative that int64 can hold.
 NOTHING = -(2**63 - 1)
+# Of a row whose neighbours the candidates do not prove; no key has it.
+UNSURE = -(2**63)
+# Candidates beyond k: enough that the last lies clearly below the k-th neighbour, where there are no ties.
+MARGIN = 12
+# Below this many rows the exact search takes less time than a second pass over the candidates does.
+FEWEST_FOR_FAISS = 2048
+# Queries whose candidates' vectors are in memory at once.
+RESCORED = 64
+ROUNDING = 2.0**-24
 
 
 @dataclass(frozen=True)
@@ -98,6 +111,26 @@ def search(
         exclude = np.full(len(queries), -1, dtype=np.int64)
     if exclude.shape != (len(queries),):
         raise ValueError(f"exclude must have shape ({len(queries)},), got {exclude.shape}")
+    n_candidates = k + MARGIN
+    if min(len(queries), len(base)) < FEWEST_FOR_FAISS or n_candidates >= len(base):
+        return exact_search(queries, base, k, exclude, block, base_block)
+    found = _faiss_search(queries, base, k, n_candidates, exclude)
+    unsure = np.flatnonzero(found[:, 0] == UNSURE)
+    if len(unsure):
+        rest = exact_search(queries[unsure], base, k, exclude[unsure], block, base_block)
+        found[unsure] = _keys_of(rest)
+    return _decode(found)
+
+
+def exact_search(
+    queries: npt.NDArray[Any],
+    base: npt.NDArray[Any],
+    k: int,
+    exclude: Int64Array,
+    block: int = QUERY_BLOCK,
+    base_block: int = BASE_BLOCK,
+) -> NeighborGraph:
+    """What `search` returns, from exact products of all queries and all of base."""
     best = np.full((len(queries), k), NOTHING, dtype=np.int64)
     for first in range(0, len(base), base_block):
         tile = unit_rows(base[first : first + base_block])[0]
@@ -105,6 +138,50 @@ def search(
             rows = slice(start, start + block)
             best[rows] = _search_tile(best[rows], unit_rows(queries[rows])[0], tile, exclude[rows] - first, first)
     return _decode(best)
+
+
+def _faiss_search(
+    queries: npt.NDArray[Any], base: npt.NDArray[Any], k: int, n_candidates: int, exclude: Int64Array
+) -> Int64Array:
+    """Keys (n, k) of the best of Faiss's candidates, exactly scored; UNSURE in the rows that these do not prove."""
+    import faiss
+
+    index: Any = faiss.IndexFlatIP(base.shape[1])
+    if getattr(faiss, "get_num_gpus", lambda: 0)():
+        index = faiss.index_cpu_to_all_gpus(index)
+    for start in range(0, len(base), BASE_BLOCK):
+        index.add(unit_rows(base[start : start + BASE_BLOCK])[0].astype(np.float32))
+    units = unit_rows(base)[0]
+    keys = np.empty((len(queries), k), dtype=np.int64)
+    for start in range(0, len(queries), QUERY_BLOCK):
+        rows = slice(start, start + QUERY_BLOCK)
+        wanted = unit_rows(queries[rows])[0]
+        value, candidates = index.search(wanted.astype(np.float32), n_candidates)
+        for first in range(0, len(wanted), RESCORED):
+            few = slice(first, first + RESCORED)
+            keys[start + first : start + first + len(wanted[few])] = _rescored(
+                wanted[few], units, candidates[few], value[few, -1], exclude[rows][few], k
+            )
+    return keys
+
+
+def _rescored(
+    queries: Float64Array, units: Float64Array, candidates: Int64Array, worst: Float32Array, exclude: Int64Array, k: int
+) -> Int64Array:
+    """The k best keys of each query (b, d) among its candidates (b, c), or UNSURE.
+
+    `worst`: (b,), Faiss's value of the last candidate, which no other row of base exceeds there. Exactly, none of these
+    can exceed it by more than the error of a float32 product of unit vectors: n u / (1 - n u) for n = d terms (Higham
+    2002, section 3.1), and as much again as one term for each rounding of the vectors to float32.
+    """
+    similarity = (units[candidates] @ queries[:, :, None])[:, :, 0].astype(np.float32)
+    key = _key_of(similarity, candidates)
+    key[candidates == exclude[:, None]] = NOTHING
+    key = -np.sort(-key, axis=1)[:, :k]
+    terms = (units.shape[1] + 4) * ROUNDING
+    bound = worst.astype(np.float64) + terms / (1 - terms)
+    key[_similarity_of(key[:, -1]) <= bound] = UNSURE
+    return key
 
 
 def check_embeddings(name: str, embeddings: npt.NDArray[Any]) -> None:
@@ -146,6 +223,10 @@ def _key_of(similarity: Float32Array, index: Int64Array) -> Int64Array:
     bits = (similarity + np.float32(0)).view(np.int32)
     ordered = np.where(bits < 0, bits ^ MAGNITUDE, bits).astype(np.int64)
     return (ordered << 32) | (LARGEST_INDEX - index)
+
+
+def _keys_of(graph: NeighborGraph) -> Int64Array:
+    return np.where(graph.indices < 0, NOTHING, _key_of(graph.similarity, graph.indices))
 
 
 def _similarity_of(keys: Int64Array) -> Float32Array:

@@ -4,7 +4,16 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from threadpoolctl import threadpool_limits
 
-from windrow.tasks.algorithms.neighbors import NeighborGraph, neighbor_graph, search, unit_rows
+from windrow.tasks.algorithms.neighbors import (
+    FEWEST_FOR_FAISS,
+    UNSURE,
+    NeighborGraph,
+    _faiss_search,
+    exact_search,
+    neighbor_graph,
+    search,
+    unit_rows,
+)
 
 FEW = settings(max_examples=30, deadline=None)
 
@@ -128,3 +137,32 @@ def test_a_query_whose_only_neighbour_is_excluded_finds_nothing():
 def test_a_bad_call_names_the_argument(call, message):
     with pytest.raises(ValueError, match=message):
         call()
+
+
+@pytest.mark.parametrize("case", ["spread", "duplicates", "few values", "zero rows", "float32 near ties"])
+@pytest.mark.parametrize("k", [1, 20])
+def test_candidates_from_faiss_give_the_answer_of_the_exact_search(case: str, k: int) -> None:
+    random = np.random.default_rng(7)
+    vectors = random.normal(size=(FEWEST_FOR_FAISS + 300, 24)).astype(np.float32)
+    if case == "duplicates":
+        vectors[500:700] = vectors[0]
+    if case == "few values":
+        vectors = random.integers(-1, 2, vectors.shape).astype(np.float32)
+    if case == "zero rows":
+        vectors[100:150] = 0
+    if case == "float32 near ties":
+        vectors[1:] = vectors[0] + 1e-6 * vectors[1:]
+    own = np.arange(len(vectors), dtype=np.int64)
+    exact = exact_search(vectors, vectors, k, own)
+    found = search(vectors, vectors, k, exclude=own)
+    assert np.array_equal(found.indices, exact.indices)
+    assert found.similarity.tobytes() == exact.similarity.tobytes()
+
+
+def test_faiss_proves_most_rows_of_a_pool_without_ties_and_leaves_those_with_ties() -> None:
+    vectors = np.random.default_rng(3).normal(size=(FEWEST_FOR_FAISS, 16)).astype(np.float32)
+    vectors[:40] = vectors[0]
+    keys = _faiss_search(vectors, vectors, 5, 17, np.arange(len(vectors)))
+    unsure = keys[:, 0] == UNSURE
+    assert unsure[:40].all()
+    assert unsure[40:].mean() < 0.01
