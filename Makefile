@@ -34,10 +34,11 @@ wheel: install
 	$(BIN)/python -m build --quiet --wheel
 	$(BIN)/python .ci/check_wheel.py dist/*.whl
 
+# Needs images and an encoder, by default in ../shared: see the script's --help.
 bench: install
-	$(BIN)/python -m pytest tests/benchmarks --override-ini testpaths=tests/benchmarks -s
+	$(BIN)/python tests/benchmarks/bench_cifar.py
 
-# Writes the table reference and the queries' output into README.md.
+# Writes the table reference and the output of the commands into README.md.
 docs: install
 	$(BIN)/python .ci/update_readme.py
 

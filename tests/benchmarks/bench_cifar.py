@@ -39,7 +39,10 @@ class Sample:
 
 def read_samples(folder: Path) -> list[Sample]:
     """Read the tars of the data set, in order."""
-    return [sample for path in sorted(folder.glob("*.tar")) for sample in _read_tar(path)]
+    paths = sorted(folder.glob("*.tar"))
+    if not paths:
+        raise SystemExit(f"--data: there is no tar in {folder}; it wants WebDataset tars with .jpg and .cls")
+    return [sample for path in paths for sample in _read_tar(path)]
 
 
 def _read_tar(path: Path) -> Iterator[Sample]:

@@ -122,3 +122,9 @@ def test_a_new_threshold_runs_the_ranking_again_and_nothing_before_it(workshop: 
     assert first is not None
     large = open_catalog(workshop.store, first.run_id).sql("SELECT sample_id FROM curated ORDER BY rank").fetchall()
     assert small == {row[0] for row in large[:40]}
+
+    again = workshop.windrow("run", str(workshop.config), "--set", "selection.target_size=30", "--set", "name=small")
+    assert again.returncode == 0, again.stdout + again.stderr
+    change = workshop.windrow("diff", "small", "--store", str(workshop.store)).stdout
+    assert "v0001 (40 samples) to v0002 (30)" in change
+    assert [line.split("│")[2].strip() for line in change.splitlines() if "│" in line] == ["0", "10", "0"]
