@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from windrow.tasks.executors.calls import Call
-from windrow.tasks.executors.environment import core_count, worker_environment
+from windrow.tasks.executors.environment import core_count, gpu_environment, worker_environment
 from windrow.tasks.executors.pool import PooledExecutor
 from windrow.tasks.executors.protocol import WorkerDiedError
 from windrow.tasks.executors.shared_file import SharedFile, write_shared
@@ -35,8 +35,9 @@ serve(int(sys.argv[1]))
 class LocalExecutor(PooledExecutor):
     """Worker processes on this machine, each with `cores // n_workers` threads (at least 1) for its arithmetic.
 
-    `n_workers`: 0 for one a core. Workers end with this process, however it ends. Broadcast values lie in temporary
-    files until then (a SIGKILL leaves them to the system's cleaning).
+    `n_workers`: 0 for one a core. Where there are several GPUs, each worker sees one, in turn. Workers end with this
+    process, however it ends. Broadcast values lie in temporary files until then (a SIGKILL leaves them to the system's
+    cleaning).
     """
 
     def __init__(self, n_workers: int = 0) -> None:
@@ -52,8 +53,8 @@ class _LocalHost:
         self._folder = tempfile.TemporaryDirectory(prefix="windrow-broadcast-")
         self._names = itertools.count()
 
-    def start(self) -> _LocalWorker:
-        return _LocalWorker(self._environment)
+    def start(self, slot: int) -> _LocalWorker:
+        return _LocalWorker({**self._environment, **gpu_environment(slot)})
 
     def store(self, value: Any) -> SharedFile:
         return write_shared(value, Path(self._folder.name) / str(next(self._names)))

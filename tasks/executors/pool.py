@@ -35,8 +35,8 @@ class Worker(Protocol):
 class Host(Protocol):
     """Where workers live, and where their broadcast values lie."""
 
-    def start(self) -> Worker:
-        """Start a worker."""
+    def start(self, slot: int) -> Worker:
+        """Start the worker of a slot, from 0 to the number of workers less one; again when it died."""
         ...
 
     def store(self, value: Any) -> Any:
@@ -173,7 +173,7 @@ class PooledExecutor:
         return True
 
     def _worker(self, slot: int) -> Worker:
-        worker = self._workers[slot] or self._host.start()
+        worker = self._workers[slot] or self._host.start(slot)
         with self._lock:
             self._workers[slot] = worker
             if self._closed:

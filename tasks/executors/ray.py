@@ -94,7 +94,7 @@ class _RayHost:
         self._actors = ray.remote(_Actor).options(**options)
         self._owns_cluster = owns_cluster
 
-    def start(self) -> _RayWorker:
+    def start(self, slot: int) -> _RayWorker:  # noqa: ARG002  (Ray shares the GPUs out itself)
         return _RayWorker(self._ray, self._actors.remote(sys.path))
 
     def store(self, value: Any) -> Any:

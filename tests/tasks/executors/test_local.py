@@ -35,6 +35,25 @@ if sys.argv[2] == "is killed":
 """
 
 
+@pytest.mark.parametrize(
+    ("visible", "seen"), [("3,5", {"3", "5"}), ("4", {"4"}), ("", {""}), ("GPU-a, GPU-b, GPU-c", {"GPU-a", "GPU-b"})]
+)
+def test_workers_take_the_visible_gpus_in_turn(tmp_path, monkeypatch, visible, seen):
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", visible)
+    paths = [str(tmp_path / name) for name in ("one", "two")]
+    with closing(LocalExecutor(2)) as executor:
+        assert set(executor.map(workloads.meet, paths, paths, workloads.visible_gpus)) == seen
+
+
+def test_a_worker_that_died_is_replaced_on_its_gpu(monkeypatch):
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "7,8")
+    with closing(LocalExecutor(1)) as executor:
+        assert executor.run(workloads.visible_gpus) == "7"
+        with pytest.raises(WorkerDiedError):
+            executor.run(workloads.die)
+        assert executor.run(workloads.visible_gpus) == "7"
+
+
 @pytest.mark.parametrize(("how", "code"), [("is killed", -9), ("exits", 0)])
 def test_workers_end_with_their_parent(tmp_path, how, code):
     command = [sys.executable, "-c", PARENT, str(tmp_path), how]

@@ -121,6 +121,10 @@ def backbone_of(name):
     return os.getpid(), id(backbone), Backbone.made
 
 
+def visible_gpus():
+    return os.environ["CUDA_VISIBLE_DEVICES"]
+
+
 def environment_at_start():
     """The environment the process was started with, which later changes of os.environ do not touch."""
     pairs = Path("/proc/self/environ").read_text().rstrip("\0").split("\0")
