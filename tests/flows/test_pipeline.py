@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -128,3 +129,26 @@ def test_a_new_threshold_runs_the_ranking_again_and_nothing_before_it(workshop: 
     change = workshop.windrow("diff", "small", "--store", str(workshop.store)).stdout
     assert "v0001 (40 samples) to v0002 (30)" in change
     assert [line.split("│")[2].strip() for line in change.splitlines() if "│" in line] == ["0", "10", "0"]
+
+
+def test_a_night_with_a_new_tar_reads_and_embeds_that_tar_only_and_publishes_a_version(workshop: Workshop) -> None:
+    pool = workshop.folder / "growing-pool"
+    pool.mkdir()
+    first, second, *_ = sorted(workshop.pool.sources[0].glob("*.tar"))
+    config = workshop.write_config("growing", sources=[str(pool)], selection={"target_size": 50})
+    store = workshop.folder / "growing"
+    for version, name in (("v0001", first), ("v0002", second)):
+        shutil.copy(name, pool)
+        ended = workshop.windrow("nightly", str(config))
+        assert ended.returncode == 0, ended.stdout + ended.stderr
+        assert ended.stdout.rstrip().endswith(f"digits {version}")
+    run = latest_run(store)
+    assert run is not None
+    done = {record.stage: (len(record.outputs), record.n_found) for record in run.stages()}
+    assert done["ingest"] == (2, 1)
+    assert done["features"] == (2, 1)
+    connection = open_catalog(store)
+    fits = connection.sql("SELECT count(DISTINCT backbone_id) FROM embeddings").fetchall()
+    assert fits == [(1,)]
+    registered = connection.sql("SELECT count(*), max(sample_index) + 1 FROM registry").fetchall()
+    assert registered[0][0] == registered[0][1]
