@@ -108,12 +108,15 @@ def publish_version(
     with temporary_directory(parent) as folder:
         _lay_out(folder, files, samples, classes)
         formats = pc.unique(samples["format"]).to_pylist()
-        while not (same := _latest_if_same(store, manifest)):
+        while True:
+            # The number before the look: a version that another publishes in between then has this number, and renaming
+            # fails. The other way round an equal version would get the number after it.
             version = _next_version(parent)
+            if same := _latest_if_same(store, manifest):
+                return same
             _describe(folder, {"name": name, "version": version, **manifest}, formats)
             if publish_directory(folder, parent / version):
                 return open_version(parent / version, created=True)
-    return same
 
 
 def _latest_if_same(store: Path, manifest: Mapping[str, Any]) -> Version | None:
