@@ -20,7 +20,7 @@ def cluster(config: CurationConfig, run_id: str | None = None) -> str:
     with recording(run, "neighbors") as log, stage_progress("neighbors", 1):
         log.done = [clustering.neighbors(store, embedded, config.neighbors)]
         log.n_samples = log.done[0].counts["n_samples"]
-    with recording(run, "cluster") as log, stage_progress("cluster", 1):
-        log.done = [clustering.cluster(store, embedded, config.clustering, config.seed)]
+    with recording(run, "cluster") as log, stage_progress("cluster", 1) as progress:
+        log.done = [clustering.cluster(store, embedded, config.clustering, config.seed, progress.note)]
         log.n_samples = log.done[0].counts["n_samples"]
     return run.run_id

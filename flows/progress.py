@@ -40,6 +40,14 @@ class StageProgress:
         if self.n_done == self.total or time.monotonic() - self._said > SECONDS_BETWEEN_LINES:
             self._tell()
 
+    def note(self, text: str) -> None:
+        """Say what the stage is at, now and then: beside the bar, or as a log line."""
+        if self._bar is not None and self._task is not None:
+            self._bar.update(self._task, description=f"{self.stage}, {text}")
+        elif time.monotonic() - self._said > SECONDS_BETWEEN_LINES:
+            self._said = time.monotonic()
+            say(f"{self.stage}: {text}")
+
     def _tell(self) -> None:
         self._said = time.monotonic()
         if self._artifact is not None:

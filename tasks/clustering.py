@@ -1,5 +1,6 @@
 """Prefect tasks of clustering: the k-NN graph of the pool, and its hierarchy of clusters."""
 
+from collections.abc import Callable
 from pathlib import Path
 
 from prefect import task
@@ -17,6 +18,8 @@ def neighbors(store: Path, features: list[str], config: NeighborsConfig) -> Done
 
 
 @task(name="cluster", task_run_name="cluster", **COMPUTE_TASK)
-def cluster(store: Path, features: list[str], config: ClusteringConfig, seed: int) -> Done:
+def cluster(
+    store: Path, features: list[str], config: ClusteringConfig, seed: int, progress: Callable[[str], None]
+) -> Done:
     """Cluster the pool hierarchically."""
-    return cluster_pool(store, features, config, seed)
+    return cluster_pool(store, features, config, seed, progress)

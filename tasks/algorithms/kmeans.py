@@ -1,34 +1,36 @@
-"""k-means on arrays: greedy k-means++ seeding, Lloyd's iterations, blocked assignment.
+"""Lloyd's k-means, exact, that looks again only at what may have changed.
 
-Squared distances come from |x|^2 - 2 x.c + |c|^2, which cancels badly when x is close to c or far from the origin. So
-the points are shifted to the mean of what they are compared with, the expansion only chooses the winner, and the
-winner's distance is then computed from the difference itself: a point that equals its centroid is at distance 0.
-
-Blocks have fixed sizes and are reduced in a fixed order, so the answer depends on neither the number of workers nor of
-threads.
+An iteration moves the centroids to the means of their points, then finds each point's nearest centroid. Most centroids
+soon stop moving: their points stay, and a sum of integers (`Blocks.scale`) that has the same terms is the same. So a
+point that is still nearer to its own centroid than to any that did not move (`State.others` bounds those) is compared
+with the moved ones only, and sums change by the points that changed hands. The result is that of comparing everything.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
-import numpy.typing as npt
-import torch
 
-Points = npt.NDArray[np.floating[Any]]
-Floats = npt.NDArray[np.float32]
-Ints = npt.NDArray[np.int32]
+from windrow.tasks.algorithms.blocks import Block, Blocks, Search
+from windrow.tasks.algorithms.host_search import rounding
+from windrow.tasks.algorithms.nearest import State, check_centroids, search_all
+from windrow.tasks.algorithms.points import Doubles, Floats, Ints, Points, Resources, Rows, check_at_least
+from windrow.tasks.algorithms.seeding import seed_blocks
 
-BLOCK = 1024  # points a matrix product: with TILE centroids, 8 MB of scores, which stays in cache
-TILE = 2048
-SUM_BLOCK = 8192  # points summed before the partial sums join the total
-POOL_VALUES = 2**25  # candidate-to-point distances kept while seeding: 128 MB
-# MKL divides a product among threads by rows and columns, and rounds the edges of an uneven share otherwise than its
-# inside: with both sides padded to 16, 1 to 8 threads gave the same bytes in every shape tried; unpadded they did not.
-PAD = 16
+MOSTLY = 0.9  # with this share of the centroids moved, comparing with all of them costs no more
+SUMMED = 8192  # rows that are summed at once, as float64
+
+
+@dataclass(frozen=True)
+class Iteration:
+    """How an iteration went: its number, from 0 (the seeds); the inertia; points and centroids that changed."""
+
+    number: int
+    inertia: float
+    n_changed: int
+    n_moved: int
 
 
 @dataclass(frozen=True)
@@ -46,250 +48,156 @@ class KMeans:
     n_iters: int
 
 
-def kmeans(points: Points, n_clusters: int, *, seed: int, n_iters: int = 50, device: str = "cpu") -> KMeans:
+def kmeans(
+    points: Points,
+    n_clusters: int,
+    *,
+    seed: int = 0,
+    n_iters: int = 50,
+    init: Floats | None = None,
+    resources: Resources | None = None,
+    progress: Callable[[Iteration], None] | None = None,
+) -> KMeans:
     """Lloyd's k-means from one greedy k-means++ start, until no assignment changes or n_iters iterations have run.
 
-    points: float16 or float32 (n, d). An empty cluster is re-seeded at the point farthest from its centroid (`reseed`).
-    With fewer distinct points than n_clusters the surplus clusters stay empty and are dropped, so the result may have
-    fewer than n_clusters centroids. Raises ValueError for a point that is not finite, naming the first such row.
+    points: float16 or float32 (n, d). init: float32 (j <= n_clusters, d), centroids to start from; seeding adds the
+    rest. An empty cluster is re-seeded at the point farthest from its centroid. With fewer distinct points than
+    n_clusters the surplus clusters stay empty and are dropped, so the result may have fewer than n_clusters centroids.
+    Every point's cluster is its nearest centroid, ties to the lowest. Raises ValueError for a point that is not
+    finite, naming the first such row.
     """
-    _check_positive("n_iters", n_iters)
-    centroids = kmeans_plus_plus(points, n_clusters, seed, device=device)
-    assignment, squared = assign(points, centroids, device=device)
-    iteration = 0
-    for iteration in range(1, n_iters + 1):  # noqa: B007 (the count is part of the result)
-        centroids = update(points, assignment, squared, centroids)
-        previous = assignment
-        assignment, squared = assign(points, centroids, device=device)
-        if np.array_equal(previous, assignment):
-            break
-    return fitted(centroids, assignment, squared, iteration)
+    check_at_least("n_iters", n_iters, 0)
+    check_at_least("n_clusters", n_clusters, 1)
+    blocks = Blocks(points, resources or Resources())
+    if init is not None:
+        check_centroids(init, blocks.dim)
+        check_at_least("n_clusters", n_clusters, len(init))
+    state = State.of(blocks.n, blocks.resources)
+    with blocks.working():
+        centroids = seed_blocks(blocks, n_clusters, state, seed=seed, centroids=init)
+        lloyd = _Lloyd(blocks, centroids, state)
+        say = progress or (lambda _: None)
+        say(Iteration(0, lloyd.inertia(), blocks.n, len(centroids)))
+        number = 0
+        while number < n_iters:
+            n_moved = lloyd.move()
+            if not n_moved:
+                break
+            number += 1
+            n_changed = lloyd.look()
+            say(Iteration(number, lloyd.inertia(), n_changed, n_moved))
+        return fitted(lloyd.centroids, state.nearest, state.distance, number)
 
 
-def fitted(centroids: Floats, assignment: Ints, squared: Floats, n_iters: int) -> KMeans:
+def fitted(centroids: Floats, assignment: Ints, distance: Floats, n_iters: int) -> KMeans:
     """The result for one assignment, without the centroids that got no point (the order of the others is kept)."""
     used = np.bincount(assignment, minlength=len(centroids)) > 0
-    new_id = np.cumsum(used, dtype=np.int32) - np.int32(1)
-    inertia = float(squared.sum(dtype=np.float64))
-    return KMeans(centroids[used], new_id[assignment], np.sqrt(squared), inertia, n_iters)
+    if not used.all():
+        assignment[:] = (np.cumsum(used, dtype=np.int32) - np.int32(1))[assignment]
+        centroids = centroids[used]
+    return KMeans(centroids, assignment, distance, _inertia(distance, len(distance)), n_iters)
 
 
-def reassigned(fit: KMeans, points: Points, *, device: str = "cpu") -> KMeans:
-    """The same centroids over other points, such as all those a sample came from; centroids of none are dropped."""
-    assignment, squared = assign(points, fit.centroids, device=device)
-    return fitted(fit.centroids, assignment, squared, fit.n_iters)
+class _Lloyd:
+    """The iterations: `move` the centroids, then `look` for each point's nearest."""
 
+    def __init__(self, blocks: Blocks, centroids: Floats, state: State) -> None:
+        self.blocks, self.centroids, self.state = blocks, centroids, state
+        self.sums = np.zeros(centroids.shape, np.int64)
+        self.counts = np.zeros(len(centroids), np.int64)
+        self.moved = np.ones(len(centroids), bool)
+        for changes in blocks.map(self._first_sums):
+            self._apply(changes)
 
-def assign(points: Points, centroids: Floats, *, block: int = BLOCK, device: str = "cpu") -> tuple[Ints, Floats]:
-    """Nearest centroid (ties to the lowest index) and squared distance to it, of every point.
+    def inertia(self) -> float:
+        """The sum of squared distances."""
+        return _inertia(self.state.distance, len(self.state.distance))
 
-    points: float16 or float32 (n, d); centroids: float32 (k, d). Returns int32 (n,) and float32 (n,). At most
-    block x TILE scores exist at once. Raises ValueError for a point that is not finite, naming the first such row.
-    """
-    _check_points(points)
-    if centroids.ndim != 2 or len(centroids) == 0 or centroids.shape[1] != points.shape[1]:
-        raise ValueError(f"centroids: expected shape (k >= 1, {points.shape[1]}), got {centroids.shape}")
-    shift = centroids.mean(axis=0, dtype=np.float64).astype(np.float32)
-    shifted = _padded(torch.from_numpy(centroids - shift).to(device))
-    transposed = shifted.T.contiguous()
-    half_norms = shifted.square().sum(dim=1) / 2
-    half_norms[len(centroids) :] = torch.inf  # the padding is nobody's nearest
-    assignment = np.empty(len(points), dtype=np.int32)
-    squared = np.empty(len(points), dtype=np.float32)
-    for rows, x in _blocks(points, shift, block, device):
-        nearest = _nearest(_padded(x), transposed, half_norms)[: len(x)]
-        assignment[rows] = nearest.cpu().numpy()
-        squared[rows] = (x - shifted[nearest]).square().sum(dim=1).cpu().numpy()
-    _check_finite(squared)
-    return assignment, squared
+    def move(self) -> int:
+        """Every centroid to the mean of its points, and those without to the farthest points; how many moved."""
+        means = (self.sums / (np.maximum(self.counts, 1) * self.blocks.scale)[:, None]).astype(np.float32)
+        empty = np.flatnonzero(self.counts == 0)
+        means[empty] = self.centroids[empty]
+        if len(empty):
+            farthest = _farthest(self.state.distance, len(empty))
+            means[empty[: len(farthest)]] = self.blocks.points[farthest].astype(np.float32)
+        self.moved = (means != self.centroids).any(axis=1)
+        self.centroids = means
+        return int(np.count_nonzero(self.moved))
 
+    def look(self) -> int:
+        """Every point's nearest centroid, and the sums that follow; how many points changed theirs."""
+        everything = self.blocks.search(self.centroids)
+        moved = np.flatnonzero(self.moved)
+        mostly = len(moved) > MOSTLY * len(self.moved)
+        search = everything if mostly else self.blocks.search(self.centroids, moved)
+        n_changed = 0
+        for changes in self.blocks.map(lambda block: self._look(block, search, everything)):
+            n_changed += self._apply(changes)
+        return n_changed
 
-def _nearest(x: torch.Tensor, transposed: torch.Tensor, half_norms: torch.Tensor) -> torch.Tensor:
-    """argmin over centroids of |c|^2/2 - x.c, int64 (b,). A later tile must be strictly better: ties to the lowest."""
-    best = torch.full((len(x),), torch.inf, device=x.device)
-    nearest = torch.zeros(len(x), dtype=torch.int64, device=x.device)
-    for start in range(0, len(half_norms), TILE):
-        part = slice(start, start + TILE)
-        scores = torch.addmm(half_norms[part], x, transposed[:, part], alpha=-1)
-        # numpy's argmin is vectorised and torch's is not: 3 to 10 times faster, as long as the product itself
-        index = scores.argmin(dim=1) if x.is_cuda else torch.from_numpy(scores.numpy().argmin(axis=1))
-        score = scores.gather(1, index[:, None])[:, 0]
-        better = score < best
-        best = torch.where(better, score, best)
-        nearest = torch.where(better, index + start, nearest)
-    return nearest
+    def _look(self, block: Block, moved: Search, everything: Search) -> _Changes:
+        state = self.state.at(block.rows)
+        before = state.nearest.copy()
+        rows = np.flatnonzero(self.moved[before])
+        state.distance[rows] = everything.distances(block, before, rows)
+        if moved is everything:
+            state.others[:] = np.inf
+            search_all(block, state, everything, everything, self.centroids)
+        else:
+            doubtful = state.distance * np.float32(1 + rounding(self.blocks.dim)) >= state.others
+            for rows, search in ((np.flatnonzero(doubtful), everything), (np.flatnonzero(~doubtful), moved)):
+                self._search_rows(block, state, rows, search, everything)
+        return self._changes(block, before, state.nearest)
 
+    def _search_rows(self, block: Block, state: State, rows: Rows, search: Search, everything: Search) -> None:
+        if len(rows) == 0:
+            return
+        known = State(state.nearest[rows], state.distance[rows], state.others[rows])
+        if search is everything:
+            known.others[:] = np.inf
+        search_all(block.take(rows), known, search, everything, self.centroids)
+        state.nearest[rows], state.distance[rows], state.others[rows] = known.nearest, known.distance, known.others
 
-def update(points: Points, assignment: Ints, squared: Floats, centroids: Floats) -> Floats:
-    """Mean of every cluster's points; empty clusters are re-seeded. float32 (k, d)."""
-    sums = np.zeros(centroids.shape, dtype=np.float64)
-    for start in range(0, len(points), SUM_BLOCK):
-        rows = slice(start, start + SUM_BLOCK)
-        add_sums(sums, points[rows], assignment[rows])
-    counts = np.bincount(assignment, minlength=len(centroids))
-    means = (sums / np.maximum(counts, 1)[:, None]).astype(np.float32)
-    return reseed(means, points, squared, np.flatnonzero(counts == 0))
+    def _first_sums(self, block: Block) -> _Changes:
+        return self._changes(block, None, self.state.nearest[block.rows])
 
+    def _changes(self, block: Block, before: Ints | None, after: Ints) -> _Changes:
+        """What points that changed hands take from the sums of one centroid and give to those of another."""
+        changed = np.arange(len(after)) if before is None else np.flatnonzero(before != after)
+        changes = _Changes(len(changed), [])
+        for start in range(0, len(changed), SUMMED):
+            rows = changed[start : start + SUMMED]
+            changes.sums.append((1, *block.sums(rows, after[rows], self.blocks.scale)))
+            if before is not None:
+                changes.sums.append((-1, *block.sums(rows, before[rows], self.blocks.scale)))
+        return changes
 
-def add_sums(sums: npt.NDArray[np.float64], points: Points, assignment: Ints) -> None:
-    """Adds to sums, float64 (k, d), the points of each cluster, in order of row."""
-    order = np.argsort(assignment, kind="stable")
-    clusters, starts = np.unique(assignment[order], return_index=True)
-    # one bag of rows a cluster: a sum in float64 without a loop over clusters
-    sums[clusters] += torch.nn.functional.embedding_bag(
-        torch.from_numpy(order), torch.from_numpy(points.astype(np.float64)), torch.from_numpy(starts), mode="sum"
-    ).numpy()
-
-
-def reseed(centroids: Floats, points: Points, squared: Floats, empty: npt.NDArray[np.int64]) -> Floats:
-    """The empty clusters, lowest first, moved to the points farthest from their centroids (ties to the lowest row).
-
-    A point at distance 0 is never used: it has a centroid, and a second one there would stay empty.
-    """
-    if len(empty):
-        farthest = np.argsort(-squared, kind="stable")[: len(empty)]
-        farthest = farthest[squared[farthest] > 0]
-        centroids[empty[: len(farthest)]] = points[farthest]
-    return centroids
-
-
-def kmeans_plus_plus(points: Points, n_clusters: int, seed: int, *, max_pool: int = 16, device: str = "cpu") -> Floats:
-    """Greedy k-means++ (Arthur and Vassilvitskii 2007, the variant that tries several candidates). float32 (k, d).
-
-    The first centroid is uniform; each next one is, of 2 + floor(ln k) candidates drawn with probability proportional
-    to the squared distance to the nearest centroid, the one that leaves the lowest potential (ties to the first drawn).
-
-    Candidates are drawn for up to max_pool steps at once, and their distances to all points are one matrix product.
-    When a step comes to one, it is accepted with probability (its weight now) / (its weight when drawn): rejection
-    sampling, so what is accepted is distributed exactly as a draw from the weights now. max_pool=1 draws for each step.
-
-    Returns fewer than n_clusters centroids when there are fewer distinct points. Raises ValueError for a point that is
-    not finite, naming the first such row.
-    """
-    _check_positive("n_clusters", n_clusters)
-    seeding = _Seeding(points, device)
-    rng = np.random.default_rng(seed)
-    n_candidates = 2 + int(np.log(n_clusters))
-    chosen = [int(rng.integers(len(points)))]
-    seeding.add(chosen[0], seeding.distances(np.array(chosen))[0])
-    pool = seeding.draw(rng, n_candidates)
-    while len(chosen) < min(n_clusters, len(points)):
-        accepted = seeding.accepted(pool)[:n_candidates]
-        if len(accepted) < n_candidates:
-            if not seeding.closest.any():  # every point is a centroid already
-                break
-            steps = min(max(len(chosen) // 2, 1), max_pool, max(1, POOL_VALUES // (len(points) * n_candidates)))
-            pool = seeding.draw(rng, steps * n_candidates)
-            accepted = np.arange(n_candidates)
-        winner = int(accepted[seeding.best(pool.distances[torch.from_numpy(accepted).to(device)])])
-        chosen.append(int(pool.rows[winner]))
-        seeding.add(chosen[-1], pool.distances[winner])
-        pool = pool.after(int(accepted[-1]))
-    return points[chosen].astype(np.float32)
+    def _apply(self, changes: _Changes) -> int:
+        for sign, clusters, counts, sums in changes.sums:
+            self.counts[clusters] += sign * counts
+            self.sums[clusters] += sign * sums.astype(np.int64)
+        return changes.n
 
 
 @dataclass(frozen=True)
-class _Pool:
-    """Candidates drawn together, not tried yet.
+class _Changes:
+    """n points changed hands; sums: (sign, clusters, counts, sums of coordinates), each cluster once."""
 
-    rows: int64 (p,), of the points; threshold: float64 (p,), a uniform share of each one's weight when drawn, for its
-    weight now to exceed; distances: float32 (p, n), squared, to all points.
+    n: int
+    sums: list[tuple[int, Rows, Rows, Doubles]]
+
+
+def _farthest(distance: Floats, n: int) -> Rows:
+    """The n points farthest from their centroids, ties to the lowest row; none at distance 0.
+
+    A point at distance 0 has a centroid, and a second one there would stay empty.
     """
-
-    rows: npt.NDArray[np.int64]
-    threshold: npt.NDArray[np.float64]
-    distances: torch.Tensor
-
-    def after(self, last: int) -> _Pool:
-        """Without those up to `last`: each candidate is tried once, accepted or not."""
-        rest = slice(last + 1, None)
-        return _Pool(self.rows[rest], self.threshold[rest], self.distances[rest])
+    limit = np.partition(distance, max(len(distance) - n, 0))[max(len(distance) - n, 0)]
+    far = np.flatnonzero((distance >= limit) & (distance > 0))
+    return far[np.argsort(-distance[far], kind="stable")[:n]].astype(np.int64)
 
 
-class _Seeding:
-    """Every point's squared distance to its nearest centroid so far (`closest`), as centroids are added."""
-
-    NEAR = 2.0**-10  # below this share of |x|^2 + |c|^2 the expansion has lost about 10 of its 23 bits
-
-    def __init__(self, points: Points, device: str) -> None:
-        _check_points(points)
-        self.points, self.device = points, device
-        total = np.zeros(points.shape[1])
-        for start in range(0, len(points), SUM_BLOCK):
-            total += points[start : start + SUM_BLOCK].sum(axis=0, dtype=np.float64)
-        # a bad point must be named by the check below, not spoil the shift of all others
-        self.shift = np.where(np.isfinite(total), total / len(points), 0).astype(np.float32)
-        squares = [x.square().sum(dim=1) for _, x in _blocks(points, self.shift, BLOCK, device)]
-        self.norms = torch.cat(squares)
-        _check_finite(self.norms.cpu().numpy())
-        self.closest = torch.full((len(points),), torch.inf, device=device)
-
-    def distances(self, candidates: npt.NDArray[np.int64]) -> torch.Tensor:
-        """Squared distances by the expansion, clamped at 0: float32 (candidates, n)."""
-        n = len(self.points)
-        c = torch.from_numpy(np.subtract(self.points[candidates], self.shift, dtype=np.float32)).to(self.device)
-        c = _padded(c)
-        squared = torch.empty((len(c), n + -n % PAD), device=self.device)
-        norms = c.square().sum(dim=1)[:, None]
-        for rows, x in _blocks(self.points, self.shift, 4 * BLOCK, self.device):
-            x = _padded(x)
-            columns = slice(rows.start, rows.start + len(x))
-            torch.addmm(norms + _padded(self.norms[rows]), c, x.T.contiguous(), alpha=-2, out=squared[:, columns])
-        return squared[: len(candidates), :n].clamp_(min=0)
-
-    def add(self, centroid: int, squared: torch.Tensor) -> None:
-        """One more centroid, at row `centroid`; points so near it that the expansion cancels are computed directly."""
-        near = torch.nonzero(squared <= self.NEAR * (self.norms + self.norms[centroid]))[:, 0].cpu().numpy()
-        squared = squared.clone()
-        difference = np.subtract(self.points[near], self.points[centroid], dtype=np.float32)
-        squared[torch.from_numpy(near)] = torch.from_numpy(np.square(difference).sum(axis=1)).to(self.device)
-        self.closest = torch.minimum(self.closest, squared)
-
-    def best(self, distances: torch.Tensor) -> int:
-        """The candidate that leaves the lowest potential, by its row in distances (candidates, n)."""
-        return int(torch.minimum(distances, self.closest).sum(dim=1).argmin())
-
-    def draw(self, rng: np.random.Generator, size: int) -> _Pool:
-        """Candidates with probability proportional to closest; none when closest is 0 everywhere."""
-        cumulative = np.cumsum(self.closest.cpu().numpy(), dtype=np.float64)
-        size = size if cumulative[-1] > 0 else 0
-        rows = np.searchsorted(cumulative, rng.random(size) * cumulative[-1], side="right")
-        # the product may round up to the total: the last row of any weight is meant
-        rows = np.minimum(rows, np.searchsorted(cumulative, cumulative[-1])).astype(np.int64)
-        return _Pool(rows, rng.random(size) * self._weights(rows), self.distances(rows))
-
-    def accepted(self, pool: _Pool) -> npt.NDArray[np.int64]:
-        """Which of the pool, in order, pass for a draw from the weights now."""
-        return np.flatnonzero(pool.threshold < self._weights(pool.rows)).astype(np.int64)
-
-    def _weights(self, rows: npt.NDArray[np.int64]) -> npt.NDArray[np.float64]:
-        return self.closest[torch.from_numpy(rows).to(self.device)].cpu().numpy().astype(np.float64)
-
-
-def _blocks(points: Points, shift: Floats, size: int, device: str) -> Iterator[tuple[slice, torch.Tensor]]:
-    for start in range(0, len(points), size):
-        rows = slice(start, min(start + size, len(points)))
-        yield rows, torch.from_numpy(np.subtract(points[rows], shift, dtype=np.float32)).to(device)
-
-
-def _padded(x: torch.Tensor) -> torch.Tensor:
-    """With rows of zeros, up to a multiple of PAD."""
-    return torch.cat([x, x.new_zeros((-len(x) % PAD, *x.shape[1:]))]) if len(x) % PAD else x
-
-
-def _check_points(points: Points) -> None:
-    if points.ndim != 2 or 0 in points.shape or points.dtype not in (np.float16, np.float32):
-        raise ValueError(
-            f"points: expected float16 or float32 of shape (n >= 1, d >= 1), got {points.dtype} {points.shape}"
-        )
-
-
-def _check_finite(squared: Floats) -> None:
-    if not np.isfinite(squared).all():
-        row = int(np.flatnonzero(~np.isfinite(squared))[0])
-        raise ValueError(f"points: row {row} is not finite (or its squared length overflows float32)")
-
-
-def _check_positive(name: str, value: int) -> None:
-    if value < 1:
-        raise ValueError(f"{name}: expected at least 1, got {value}")
+def _inertia(distance: Floats, n: int, size: int = 65536) -> float:
+    parts = (np.square(distance[start : start + size], dtype=np.float64) for start in range(0, n, size))
+    return float(sum(part.sum() for part in parts))

@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 from scipy.optimize import minimize
-from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]
+from threadpoolctl import threadpool_limits
 
 from windrow.tasks.algorithms.label_makers import check_pool, labelled_rows
 from windrow.tasks.algorithms.neighbors import Float32Array, Float64Array, Int64Array, check_embeddings, unit_rows

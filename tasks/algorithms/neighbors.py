@@ -6,9 +6,9 @@ product: each term is then a multiple of 2^-52 and, by Cauchy-Schwarz, every par
 all of them exactly and the order of summation cannot matter. The rounding moves a cosine by about 1e-8, less than
 float32 arithmetic would.
 
-Faiss finds the candidates, in float32 and on a GPU where it sees one; `search` scores them exactly and keeps its answer
-where the error of float32 cannot have hidden a better one. The other rows (ties at the k-th place, mostly duplicates)
-are searched exactly throughout, so Faiss changes the time and never the answer.
+Faiss finds the candidates, in float32 and on a GPU where it sees one. They are scored exactly, and the answer stands
+where no rounding of float32 can have hidden a better neighbour (`_rounding_error`). The other rows (ties at the k-th
+place, mostly duplicates) are searched exactly throughout, so Faiss changes the time and never the answer.
 """
 
 from dataclasses import dataclass
@@ -33,11 +33,16 @@ NOTHING = -(2**63 - 1)
 UNSURE = -(2**63)
 # Candidates beyond k: enough that the last lies clearly below the k-th neighbour, where there are no ties.
 MARGIN = 12
-# Below this many rows the exact search takes less time than a second pass over the candidates does.
-FEWEST_FOR_FAISS = 2048
-# Queries whose candidates' vectors are in memory at once.
-RESCORED = 64
-ROUNDING = 2.0**-24
+# With fewer rows of base for each candidate, scoring the candidates takes longer than the exact search of all.
+ROWS_PER_CANDIDATE = 64
+# Rows of base that Faiss searches at once. Each tile has its own candidates to score: large tiles, little to score.
+FAISS_TILE = 2**16
+# Numbers of candidates' vectors that are in memory at once.
+SCORED_AT_ONCE = 2**20
+# What Faiss's selection holds on a GPU.
+MOST_CANDIDATES_ON_GPU = 2048
+# Unit roundoff of float32.
+ROUNDOFF = 2.0**-24
 
 
 @dataclass(frozen=True)
@@ -78,7 +83,8 @@ def neighbor_graph(
     """The k nearest neighbours of every row of embeddings (n, d) among the other rows, 1 <= k < n.
 
     A row is left out of its own neighbours by its index, so exact duplicates find each other. Zero rows have similarity
-    0 with everything. `block` rows meet `base_block` rows at a time: memory depends on them, the answer does not.
+    0 with everything. Memory depends on the blocks, the answer does not: `block` rows meet `base_block` rows at a time
+    in the exact search, FAISS_TILE rows in Faiss's.
     """
     check_embeddings("embeddings", embeddings)
     if not 1 <= k < len(embeddings):
@@ -111,15 +117,27 @@ def search(
         exclude = np.full(len(queries), -1, dtype=np.int64)
     if exclude.shape != (len(queries),):
         raise ValueError(f"exclude must have shape ({len(queries)},), got {exclude.shape}")
-    n_candidates = k + MARGIN
-    if min(len(queries), len(base)) < FEWEST_FOR_FAISS or n_candidates >= len(base):
+    if len(base) < ROWS_PER_CANDIDATE * (k + MARGIN):
         return exact_search(queries, base, k, exclude, block, base_block)
-    found = _faiss_search(queries, base, k, n_candidates, exclude)
-    unsure = np.flatnonzero(found[:, 0] == UNSURE)
+    return candidate_search(queries, base, k, exclude, block, base_block)
+
+
+def candidate_search(
+    queries: npt.NDArray[Any],
+    base: npt.NDArray[Any],
+    k: int,
+    exclude: Int64Array,
+    block: int = QUERY_BLOCK,
+    base_block: int = BASE_BLOCK,
+    tile: int = FAISS_TILE,
+) -> NeighborGraph:
+    """What `search` returns, from Faiss's candidates in every `tile` rows of base; exactly where they prove nothing."""
+    keys = _proven_keys(queries, base, k, exclude, block, tile)
+    unsure = np.flatnonzero(keys[:, 0] == UNSURE)
     if len(unsure):
         rest = exact_search(queries[unsure], base, k, exclude[unsure], block, base_block)
-        found[unsure] = _keys_of(rest)
-    return _decode(found)
+        keys[unsure] = np.where(rest.indices < 0, NOTHING, _key_of(rest.similarity, rest.indices))
+    return _decode(keys)
 
 
 def exact_search(
@@ -140,50 +158,6 @@ def exact_search(
     return _decode(best)
 
 
-def _faiss_search(
-    queries: npt.NDArray[Any], base: npt.NDArray[Any], k: int, n_candidates: int, exclude: Int64Array
-) -> Int64Array:
-    """Keys (n, k) of the best of Faiss's candidates, exactly scored; UNSURE in the rows that these do not prove."""
-    import faiss
-
-    index: Any = faiss.IndexFlatIP(base.shape[1])
-    if getattr(faiss, "get_num_gpus", lambda: 0)():
-        index = faiss.index_cpu_to_all_gpus(index)
-    for start in range(0, len(base), BASE_BLOCK):
-        index.add(unit_rows(base[start : start + BASE_BLOCK])[0].astype(np.float32))
-    units = unit_rows(base)[0]
-    keys = np.empty((len(queries), k), dtype=np.int64)
-    for start in range(0, len(queries), QUERY_BLOCK):
-        rows = slice(start, start + QUERY_BLOCK)
-        wanted = unit_rows(queries[rows])[0]
-        value, candidates = index.search(wanted.astype(np.float32), n_candidates)
-        for first in range(0, len(wanted), RESCORED):
-            few = slice(first, first + RESCORED)
-            keys[start + first : start + first + len(wanted[few])] = _rescored(
-                wanted[few], units, candidates[few], value[few, -1], exclude[rows][few], k
-            )
-    return keys
-
-
-def _rescored(
-    queries: Float64Array, units: Float64Array, candidates: Int64Array, worst: Float32Array, exclude: Int64Array, k: int
-) -> Int64Array:
-    """The k best keys of each query (b, d) among its candidates (b, c), or UNSURE.
-
-    `worst`: (b,), Faiss's value of the last candidate, which no other row of base exceeds there. Exactly, none of these
-    can exceed it by more than the error of a float32 product of unit vectors: n u / (1 - n u) for n = d terms (Higham
-    2002, section 3.1), and as much again as one term for each rounding of the vectors to float32.
-    """
-    similarity = (units[candidates] @ queries[:, :, None])[:, :, 0].astype(np.float32)
-    key = _key_of(similarity, candidates)
-    key[candidates == exclude[:, None]] = NOTHING
-    key = -np.sort(-key, axis=1)[:, :k]
-    terms = (units.shape[1] + 4) * ROUNDING
-    bound = worst.astype(np.float64) + terms / (1 - terms)
-    key[_similarity_of(key[:, -1]) <= bound] = UNSURE
-    return key
-
-
 def check_embeddings(name: str, embeddings: npt.NDArray[Any]) -> None:
     """Raise ValueError, naming the argument, unless it is a finite (n, d) array."""
     if embeddings.ndim != 2:
@@ -191,6 +165,81 @@ def check_embeddings(name: str, embeddings: npt.NDArray[Any]) -> None:
     if not np.isfinite(embeddings).all():
         row = int(np.flatnonzero(~np.isfinite(embeddings).all(axis=1))[0])
         raise ValueError(f"{name} must be finite, row {row} is not")
+
+
+def _proven_keys(
+    queries: npt.NDArray[Any], base: npt.NDArray[Any], k: int, exclude: Int64Array, block: int, tile: int
+) -> Int64Array:
+    """Keys (n, k) of the best candidates, largest first; UNSURE in the rows where a row left out could be as near."""
+    n_candidates = k + MARGIN
+    index = _faiss_index(base.shape[1], n_candidates)
+    best = np.full((len(queries), k), NOTHING, dtype=np.int64)
+    ceiling = np.full(len(queries), -np.inf)
+    for first in range(0, len(base), tile):
+        grid = _grid_rows(base[first : first + tile])
+        index.reset()
+        index.add(grid.astype(np.float32) / np.float32(GRID))
+        for start in range(0, len(queries), block):
+            rows = slice(start, start + block)
+            wanted = unit_rows(queries[rows])[0]
+            value, column = index.search(wanted.astype(np.float32), n_candidates)
+            similarity = _products(wanted, grid, column)
+            key = _key_of(similarity.astype(np.float32), column + first)
+            key[(column < 0) | (column == exclude[rows, None] - first)] = NOTHING
+            best[rows] = -np.sort(-np.concatenate([best[rows], key], axis=1), axis=1)[:, :k]
+            ceiling[rows] = np.maximum(ceiling[rows], _ceiling(value, similarity, column, base.shape[1]))
+    best[_similarity_of(best[:, -1]) <= ceiling] = UNSURE
+    return best
+
+
+def _faiss_index(d: int, n_candidates: int) -> Any:
+    import faiss
+
+    index = faiss.IndexFlatIP(d)
+    on_gpu = faiss.get_num_gpus() > 0 and n_candidates <= MOST_CANDIDATES_ON_GPU
+    return faiss.index_cpu_to_all_gpus(index) if on_gpu else index
+
+
+def _grid_rows(vectors: npt.NDArray[Any]) -> npt.NDArray[np.int32]:
+    """The rows of `unit_rows` in multiples of 2^-26, which int32 holds in half the memory."""
+    grid = np.empty(vectors.shape, dtype=np.int32)
+    for start in range(0, len(vectors), QUERY_BLOCK):
+        grid[start : start + QUERY_BLOCK] = unit_rows(vectors[start : start + QUERY_BLOCK])[0] * GRID
+    return grid
+
+
+def _products(queries: Float64Array, grid: npt.NDArray[np.int32], column: Int64Array) -> Float64Array:
+    """Exact products (b, c) of each query (b, d) with the rows of the grid that its columns (b, c) name."""
+    products = np.empty(column.shape)
+    step = max(1, SCORED_AT_ONCE // max(1, column.shape[1] * grid.shape[1]))
+    for start in range(0, len(queries), step):
+        few = slice(start, start + step)
+        products[few] = (grid[column[few]].astype(np.float64) @ queries[few, :, None])[:, :, 0] / GRID
+    return products
+
+
+def _ceiling(value: Float32Array, similarity: Float64Array, column: Int64Array, d: int) -> Float64Array:
+    """What the similarity of a row that is no candidate cannot exceed: Faiss's last value (b,) and its rounding error.
+
+    Infinite where a candidate's own value (b, c) is further from its exact similarity: this is not float32 arithmetic
+    then (a GPU's reduced precision, say), and its values prove nothing.
+    """
+    error = _rounding_error(d)
+    broken = ((np.abs(value - similarity) > error) & (column >= 0)).any(axis=1)
+    return np.where(broken, np.inf, value[:, -1].astype(np.float64) + error)
+
+
+def _rounding_error(d: int) -> float:
+    """The most by which a float32 product of two rows of `unit_rows` differs from their similarity.
+
+    gamma_n = n u / (1 - n u) with u = 2^-24 bounds n successive roundings of a term, in any order of summation, fused
+    or not (Higham 2002, Accuracy and stability of numerical algorithms, lemma 3.1 and equation 3.5), and by
+    Cauchy-Schwarz the terms' magnitudes add up to |x| |y|. n = d for the product, 2 for the vectors' own rounding to
+    float32, 1 for the exact similarity's, 1 for |x| |y| above 1 (by less than d^(1/2) 2^-25). Products of multiples of
+    2^-26 do not underflow.
+    """
+    roundings = (d + 4) * ROUNDOFF
+    return roundings / (1 - roundings)
 
 
 def _search_tile(
@@ -223,10 +272,6 @@ def _key_of(similarity: Float32Array, index: Int64Array) -> Int64Array:
     bits = (similarity + np.float32(0)).view(np.int32)
     ordered = np.where(bits < 0, bits ^ MAGNITUDE, bits).astype(np.int64)
     return (ordered << 32) | (LARGEST_INDEX - index)
-
-
-def _keys_of(graph: NeighborGraph) -> Int64Array:
-    return np.where(graph.indices < 0, NOTHING, _key_of(graph.similarity, graph.indices))
 
 
 def _similarity_of(keys: Int64Array) -> Float32Array:

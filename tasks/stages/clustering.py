@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Literal
 
@@ -12,11 +12,24 @@ import pyarrow as pa
 
 from windrow.schemas import ASSIGNMENTS, CLUSTERS
 from windrow.tasks.algorithms.hierarchy import Hierarchy, half_mean_sizes, hierarchical_kmeans, propose_levels
-from windrow.tasks.storage.outputs import Done, OutputWriter, content_fingerprint, make_output, open_output
+from windrow.tasks.algorithms.kmeans import Iteration
+from windrow.tasks.algorithms.points import Resources
+from windrow.tasks.storage.outputs import (
+    Done,
+    OutputWriter,
+    content_fingerprint,
+    make_output,
+    open_output,
+    temporary_directory,
+)
 from windrow.tasks.storage.parquet import array_to_vectors
-from windrow.tasks.storage.pool import read_pool
+from windrow.tasks.storage.pool_file import PoolFile, write_pool
+from windrow.tasks.storage.rounds import RoundFiles
+from windrow.tasks.storage.scratch import scratch_files
 
-VERSION = 1
+VERSION = 2
+LEAST_MEMORY_GB = 0.5
+AT_ONCE = 2**16  # rows of a table that are made at once: whole groups of the Parquet files
 
 
 @dataclass(frozen=True)
@@ -29,6 +42,9 @@ class ClusteringConfig:
     `sampling`: which members a round takes, the closest to the centroid or any. `normalize`: cluster directions
     (vectors of length one) rather than raw embeddings, which the paper does: on the pooled features of a
     convolutional network, lengths made a few clusters of most of the pool.
+
+    `memory_gb`: roughly what clustering may use; a pool that needs more is read from disk again in each iteration.
+    `device`: 'cpu', or a torch device such as 'cuda'. Neither changes the clusters.
     """
 
     n_clusters: tuple[int, ...] = ()
@@ -37,6 +53,8 @@ class ClusteringConfig:
     n_iters: int = 50
     sampling: Literal["closest", "uniform"] = "closest"
     normalize: bool = True
+    memory_gb: float = 4.0
+    device: str = "cpu"
 
     def __post_init__(self) -> None:
         levels = list(self.n_clusters)
@@ -50,6 +68,8 @@ class ClusteringConfig:
             raise ValueError(f"clustering.n_resamples: wants 1 or more, got {self.n_resamples}")
         if self.n_rounds < 0 or self.n_iters < 1:
             raise ValueError(f"clustering: n_rounds {self.n_rounds} and n_iters {self.n_iters} are out of range")
+        if self.memory_gb < LEAST_MEMORY_GB:
+            raise ValueError(f"clustering.memory_gb: wants at least {LEAST_MEMORY_GB}, got {self.memory_gb}")
         if self.sampling not in ("closest", "uniform"):
             raise ValueError(f"clustering.sampling: wants 'closest' or 'uniform', got {self.sampling!r}")
 
@@ -61,71 +81,91 @@ def cluster_pool(
     seed: int,
     progress: Callable[[str], None] | None = None,
 ) -> Done:
-    """Write CLUSTERS and ASSIGNMENTS of the pool; its size decides the levels where the config leaves them open."""
+    """Write CLUSTERS and ASSIGNMENTS of the pool; its size decides the levels where the config leaves them open.
+
+    progress is called with a line of text for every round and iteration.
+    """
     outputs = [open_output(store / path) for path in features]
-    n_samples = sum(output.counts["n_samples"] - output.counts["n_errors"] for output in outputs)
-    n_clusters, n_resamples = config.n_clusters, config.n_resamples
-    if not n_clusters:
-        n_clusters, n_resamples = propose_levels(n_samples)
-    elif not n_resamples:
-        n_resamples = half_mean_sizes(n_samples, n_clusters)
 
     def write(writer: OutputWriter) -> None:
-        pool = read_pool(outputs)
-        points = np.asarray(pool.embeddings, np.float32)
-        if config.normalize:
-            points /= np.maximum(np.linalg.norm(points, axis=1, keepdims=True), np.finfo(np.float32).tiny)
-        hierarchy = hierarchical_kmeans(
-            points,
-            n_clusters,
-            n_resamples=n_resamples,
-            n_rounds=config.n_rounds,
-            n_iters=config.n_iters,
-            sampling=config.sampling,
-            seed=seed,
-            progress=progress,
-        )
-        writer.write(CLUSTERS, clusters_table(hierarchy))
-        assignments = {
-            "sample_id": pool.sample_ids,
-            "cluster_path": array_to_vectors(hierarchy.paths).cast(pa.list_(pa.int32())),
-            "distance": pa.array(hierarchy.distance, pa.float32()),
-        }
-        writer.write(ASSIGNMENTS, ASSIGNMENTS.build(assignments))
-        writer.counts.update(n_samples=len(pool.sample_ids), n_levels=len(hierarchy.levels))
+        memory = int(config.memory_gb * 2**30)
+        with temporary_directory(writer.path.parent) as folder:
+            pool = write_pool(outputs, folder, unit=config.normalize, memory=memory // 4)
+            n_clusters, n_resamples = levels_for(config, len(pool.vectors))
+            hierarchy = hierarchical_kmeans(
+                pool.vectors,
+                n_clusters,
+                n_resamples=n_resamples,
+                n_rounds=config.n_rounds,
+                n_iters=config.n_iters,
+                sampling=config.sampling,
+                seed=seed,
+                resources=Resources(config.device, memory=memory, scratch=scratch_files(folder, memory // 8)),
+                checkpoints=RoundFiles(writer.work),
+                progress=progress,
+                iterations=_told(progress),
+            )
+            write_clusters(writer, hierarchy)
+            write_assignments(writer, hierarchy, pool)
+            writer.counts.update(n_samples=len(pool.vectors), n_levels=len(hierarchy.levels))
 
     inputs = {
         "embeddings": content_fingerprint(outputs),
-        "config": config,
-        "n_clusters": n_clusters,
-        "n_resamples": n_resamples,
+        "config": {name: value for name, value in asdict(config).items() if name not in ("memory_gb", "device")},
         "seed": seed,
     }
     return make_output(store, "cluster", VERSION, inputs, write)
 
 
-def clusters_table(hierarchy: Hierarchy) -> pa.Table:
-    """Return CLUSTERS of a hierarchy, level by level."""
-    tables = [_level_table(hierarchy, number) for number in range(len(hierarchy.levels))]
-    return pa.concat_tables(tables)
+def _told(progress: Callable[[str], None] | None) -> Callable[[Iteration], None] | None:
+    if progress is None:
+        return None
+    return lambda step: progress(f"iteration {step.number}: {step.n_changed:,} changed their cluster")
 
 
-def _level_table(hierarchy: Hierarchy, number: int) -> pa.Table:
+def levels_for(config: ClusteringConfig, n: int) -> tuple[tuple[int, ...], tuple[int, ...]]:
+    """Clusters and members of a resampling round for each level, where the config leaves them to the pool's size."""
+    if not config.n_clusters:
+        return propose_levels(n)
+    return config.n_clusters, config.n_resamples or half_mean_sizes(n, config.n_clusters)
+
+
+def write_clusters(writer: OutputWriter, hierarchy: Hierarchy) -> None:
+    """Write CLUSTERS of a hierarchy, level by level."""
+    dim = hierarchy.levels[0].centroids.shape[1]
+    with writer.writing(CLUSTERS, CLUSTERS.schema(dim)) as add:
+        for number, level in enumerate(hierarchy.levels):
+            for start in range(0, len(level.centroids), AT_ONCE):
+                add(_clusters(hierarchy, number, slice(start, min(start + AT_ONCE, len(level.centroids)))))
+
+
+def _clusters(hierarchy: Hierarchy, number: int, rows: slice) -> pa.Table:
     level = hierarchy.levels[number]
-    k, dim = level.centroids.shape
     is_top = number + 1 == len(hierarchy.levels)
-    parents = pa.nulls(k, pa.int32()) if is_top else pa.array(hierarchy.levels[number + 1].assignment, pa.int32())
-    distance = hierarchy.distance
-    if number:
-        members = hierarchy.levels[number - 1].centroids
-        distance = np.linalg.norm(members - level.centroids[level.assignment], axis=1)
+    k = rows.stop - rows.start
     columns = {
         "level": pa.array(np.full(k, number + 1), pa.int32()),
-        "cluster_id": pa.array(np.arange(k), pa.int32()),
-        "parent_id": parents,
-        "n_samples": level.n_samples,
-        "n_members": level.sizes,
-        "mean_distance": pa.array(np.bincount(level.assignment, distance, k) / level.sizes, pa.float32()),
-        "centroid": array_to_vectors(level.centroids),
+        "cluster_id": pa.array(np.arange(rows.start, rows.stop), pa.int32()),
+        "parent_id": pa.nulls(k, pa.int32())
+        if is_top
+        else pa.array(hierarchy.levels[number + 1].assignment[rows], pa.int32()),
+        "n_samples": level.n_samples[rows],
+        "n_members": level.sizes[rows],
+        "mean_distance": pa.array(level.mean_distance[rows], pa.float32()),
+        "centroid": array_to_vectors(level.centroids[rows]),
     }
-    return CLUSTERS.build(columns, dim=dim)
+    return CLUSTERS.build(columns, dim=level.centroids.shape[1])
+
+
+def write_assignments(writer: OutputWriter, hierarchy: Hierarchy, pool: PoolFile) -> None:
+    """Write ASSIGNMENTS of a pool's samples."""
+    n = len(pool.vectors)
+    with writer.writing(ASSIGNMENTS, ASSIGNMENTS.schema()) as add:
+        for start in range(0, n, AT_ONCE):
+            rows = slice(start, min(start + AT_ONCE, n))
+            columns = {
+                "sample_id": pool.sample_ids(rows),
+                "cluster_path": array_to_vectors(hierarchy.paths[rows]).cast(pa.list_(pa.int32())),
+                "distance": pa.array(hierarchy.distance[rows], pa.float32()),
+            }
+            add(ASSIGNMENTS.build(columns))

@@ -16,7 +16,7 @@ import shutil
 import tempfile
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import asdict, dataclass, is_dataclass
 from pathlib import Path
 from typing import Any
@@ -25,7 +25,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from windrow.schemas import Table
-from windrow.tasks.storage.parquet import read_table, write_table
+from windrow.tasks.storage.parquet import read_table, write_table, writing_table
 
 MANIFEST = "manifest.json"
 
@@ -77,11 +77,19 @@ class Output:
 
 
 class OutputWriter:
-    """Collects the files of one output in a temporary directory (`path`)."""
+    """Collects the files of one output in a temporary directory (`path`).
 
-    def __init__(self, path: Path) -> None:
-        self.path = path
+    `work` is a directory, not made yet, for what should outlive a kill so that the same output can be gone on with;
+    it is removed once the output is published. What long work keeps there must be a function of the output's inputs.
+    """
+
+    def __init__(self, path: Path, work: Path) -> None:
+        self.path, self.work = path, work
         self.counts: dict[str, int] = {}
+
+    def writing(self, declared: Table, schema: pa.Schema) -> AbstractContextManager[Callable[[pa.Table], None]]:
+        """Add a table part by part, see `writing_table`."""
+        return writing_table(declared, self.path / f"{declared.name}.parquet", schema)
 
     def write(self, declared: Table, table: pa.Table) -> None:
         """Validate and add a table."""
@@ -123,7 +131,8 @@ def writing_output(store: Path, stage: str, key: str, inputs: Mapping[str, Any])
     final.parent.mkdir(parents=True, exist_ok=True)
     started = time.time()
     with temporary_directory(final.parent) as path:
-        writer = OutputWriter(path)
+        work = final.parent / f".work-{key}"
+        writer = OutputWriter(path, work)
         yield writer
         files = {file.name: file_digest(file) for file in sorted(path.iterdir())}
         manifest = {
@@ -137,6 +146,7 @@ def writing_output(store: Path, stage: str, key: str, inputs: Mapping[str, Any])
         }
         (path / MANIFEST).write_text(json.dumps(manifest, indent=1, sort_keys=True, default=_plain))
         publish_directory(path, final)
+        shutil.rmtree(work, ignore_errors=True)
 
 
 @dataclass(frozen=True)

@@ -1,6 +1,7 @@
 """Write and read declared tables as Parquet."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 
 import numpy as np
@@ -13,20 +14,36 @@ ROWS_PER_GROUP = 8192
 
 
 def write_table(declared: Table, table: pa.Table, path: Path) -> None:
-    """Validate `table` and write it; a vector is stored plain (dictionaries cost time and save nothing there).
+    """Validate `table` and write it.
 
     Raises ValueError naming the table, the column and what came when `table` is not as declared.
     """
-    declared.validate(table)
+    with writing_table(declared, path, table.schema) as add:
+        add(table)
+
+
+@contextmanager
+def writing_table(declared: Table, path: Path, schema: pa.Schema) -> Iterator[Callable[[pa.Table], None]]:
+    """Write a table part by part: yields a function that validates a part and adds it.
+
+    `schema` says how long the vectors are. A vector is stored plain: dictionaries cost time and save nothing there.
+    Rows are kept in groups of ROWS_PER_GROUP: parts of whole groups make the same file as one part. The primary key
+    is looked at within each part only.
+    """
+    names = [column.name for column in declared.columns]
     vectors = {column.name for column in declared.columns if column.vector}
-    pq.write_table(
-        table.select([column.name for column in declared.columns]),
+    with pq.ParquetWriter(
         path,
+        pa.schema([schema.field(name) for name in names if name in schema.names], schema.metadata),
         compression="zstd",
-        row_group_size=ROWS_PER_GROUP,
-        use_dictionary=[column.name for column in declared.columns if column.name not in vectors],
+        use_dictionary=[name for name in names if name not in vectors],
         write_page_checksum=True,
-    )
+    ) as file:
+
+        def add(part: pa.Table) -> None:
+            file.write_table(declared.validate(part).select(names), row_group_size=ROWS_PER_GROUP)
+
+        yield add
 
 
 def read_table(declared: Table, paths: Iterable[Path], columns: Sequence[str] | None = None) -> pa.Table:

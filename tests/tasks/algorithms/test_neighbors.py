@@ -1,3 +1,4 @@
+import faiss
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -5,10 +6,15 @@ from hypothesis import strategies as st
 from threadpoolctl import threadpool_limits
 
 from windrow.tasks.algorithms.neighbors import (
-    FEWEST_FOR_FAISS,
+    MARGIN,
+    QUERY_BLOCK,
+    ROWS_PER_CANDIDATE,
     UNSURE,
     NeighborGraph,
-    _faiss_search,
+    _ceiling,
+    _proven_keys,
+    _rounding_error,
+    candidate_search,
     exact_search,
     neighbor_graph,
     search,
@@ -139,30 +145,88 @@ def test_a_bad_call_names_the_argument(call, message):
         call()
 
 
-@pytest.mark.parametrize("case", ["spread", "duplicates", "few values", "zero rows", "float32 near ties"])
-@pytest.mark.parametrize("k", [1, 20])
-def test_candidates_from_faiss_give_the_answer_of_the_exact_search(case: str, k: int) -> None:
-    random = np.random.default_rng(7)
-    vectors = random.normal(size=(FEWEST_FOR_FAISS + 300, 24)).astype(np.float32)
-    if case == "duplicates":
-        vectors[500:700] = vectors[0]
-    if case == "few values":
-        vectors = random.integers(-1, 2, vectors.shape).astype(np.float32)
-    if case == "zero rows":
-        vectors[100:150] = 0
-    if case == "float32 near ties":
-        vectors[1:] = vectors[0] + 1e-6 * vectors[1:]
-    own = np.arange(len(vectors), dtype=np.int64)
-    exact = exact_search(vectors, vectors, k, own)
-    found = search(vectors, vectors, k, exclude=own)
-    assert np.array_equal(found.indices, exact.indices)
-    assert found.similarity.tobytes() == exact.similarity.tobytes()
+def tied_pool(kind, seed, n, d):
+    """A pool of n vectors in which float32 cannot tell many neighbours apart, or arithmetic on paper cannot either."""
+    rng = np.random.default_rng(seed)
+    pool = random_pool(seed, n, d, duplicates=n // 2 if kind == "duplicates" else 0)
+    if kind == "few values":
+        pool = rng.integers(-1, 2, (n, d)).astype(np.float32)
+    if kind == "zero rows":
+        pool[rng.random(n) < 0.5] = 0
+    if kind == "near ties":
+        pool = pool[0] + np.float32(1e-6) * pool
+    if kind == "opposites":
+        pool[n // 2 :] = -pool[: n - n // 2]
+    return pool
 
 
-def test_faiss_proves_most_rows_of_a_pool_without_ties_and_leaves_those_with_ties() -> None:
-    vectors = np.random.default_rng(3).normal(size=(FEWEST_FOR_FAISS, 16)).astype(np.float32)
-    vectors[:40] = vectors[0]
-    keys = _faiss_search(vectors, vectors, 5, 17, np.arange(len(vectors)))
-    unsure = keys[:, 0] == UNSURE
-    assert unsure[:40].all()
-    assert unsure[40:].mean() < 0.01
+@settings(max_examples=60, deadline=None)
+@given(
+    st.sampled_from(["spread", "duplicates", "few values", "zero rows", "near ties", "opposites"]),
+    st.integers(0, 10_000),
+    st.integers(2, 120),
+    st.integers(1, 40),
+    st.integers(1, 130),
+    st.sampled_from([1, 2]),
+    st.data(),
+)
+def test_candidates_from_faiss_give_the_bytes_of_the_exact_search(kind, seed, n, d, tile, threads, data):
+    pool = tied_pool(kind, seed, n, d)
+    k = data.draw(st.integers(1, n))
+    exclude = np.random.default_rng(seed).integers(-1, n, n)
+    with threadpool_limits(threads):
+        found = candidate_search(pool, pool, k, exclude, block=33, tile=tile)
+    assert same(found, exact_search(pool, pool, k, exclude))
+
+
+@pytest.mark.parametrize("kind", ["spread", "duplicates", "few values", "zero rows", "near ties"])
+def test_a_pool_that_is_large_enough_for_faiss_gets_the_bytes_of_the_exact_search(kind):
+    k = 3
+    pool = tied_pool(kind, 7, ROWS_PER_CANDIDATE * (k + MARGIN) + QUERY_BLOCK, 24)
+    exact = exact_search(pool, pool, k, np.arange(len(pool)))
+    for threads in (1, 2):
+        with threadpool_limits(threads):
+            assert same(neighbor_graph(pool, k), exact)
+
+
+@pytest.mark.parametrize("k", [1, 4])
+def test_queries_other_than_the_base_find_what_the_exact_search_finds(k):
+    base, queries = random_pool(4, 1200, 40, duplicates=300), random_pool(5, 70, 40)
+    queries[:20] = base[:20]
+    none = np.full(len(queries), -1, dtype=np.int64)
+    assert same(search(queries, base, k), exact_search(queries, base, k, none))
+
+
+def test_rows_without_ties_are_proven_and_rows_with_ties_are_not():
+    pool = random_pool(3, 2000, 16)
+    pool[:40] = pool[0]
+    for tile in (2000, 700):
+        unsure = _proven_keys(pool, pool, 5, np.arange(len(pool)), block=512, tile=tile)[:, 0] == UNSURE
+        assert unsure[:40].all()
+        assert unsure[40:].mean() < 0.01
+
+
+@FEW
+@given(st.integers(0, 10_000), st.integers(1, 600), st.booleans())
+def test_faiss_is_off_by_less_than_the_rounding_error(seed, d, positive):
+    pool = random_pool(seed, 60, d)
+    units = unit_rows(np.abs(pool) if positive else pool)[0]
+    value, column = faiss.knn(
+        units.astype(np.float32), units.astype(np.float32), len(units), metric=faiss.METRIC_INNER_PRODUCT
+    )
+    exact = np.take_along_axis(units @ units.T, column, axis=1)
+    assert np.abs(value - exact.astype(np.float32)).max() < _rounding_error(d)
+
+
+def test_values_that_are_not_of_float32_arithmetic_prove_nothing():
+    exact = np.array([[0.9, 0.5], [0.9, 0.5]])
+    value = exact.astype(np.float32)
+    value[1, 0] += np.float32(1e-3)
+    column = np.array([[0, 1], [0, 1]])
+    assert _ceiling(value, exact, column, 8).tolist() == [0.5 + _rounding_error(8), np.inf]
+
+
+def test_places_that_no_candidate_fills_do_not_count_against_the_others():
+    lowest = np.finfo(np.float32).min
+    ceiling = _ceiling(np.array([[0.9, lowest]], np.float32), np.array([[0.9, 0.0]]), np.array([[0, -1]]), 8)
+    assert ceiling[0] < -1

@@ -1,0 +1,179 @@
+"""Points as blocks of rows, mapped over threads.
+
+Blocks have a fixed number of rows, which depends on the dimension alone, and are combined in their order; sums are sums
+of integers. So no answer depends on how many threads worked, on how much memory there was, or on the shards that the
+rows came from.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from typing import Any, Protocol, TypeVar
+
+import numpy as np
+import numpy.typing as npt
+from threadpoolctl import threadpool_limits
+
+from windrow.tasks.algorithms.host_search import HostBlock, HostSearch
+from windrow.tasks.algorithms.points import (
+    Doubles,
+    Floats,
+    Ints,
+    Points,
+    Resources,
+    Rows,
+    check_points,
+    row_blocks,
+)
+
+Result = TypeVar("Result")
+
+PART = 2048
+THREAD_BYTES = 2**27  # what a thread holds besides the shared arrays: a block, its scores, sums of rows that moved
+SIGNIFICANT_BITS = 30  # of the largest coordinate, in sums: 2^33 rows of it fit in 63 bits
+
+
+class Block(Protocol):
+    """Some rows of the points, ready for comparison: which, as they came, and their lengths once shifted by origin."""
+
+    @property
+    def rows(self) -> slice: ...
+    @property
+    def raw(self) -> npt.NDArray[np.floating[Any]]: ...
+    @property
+    def length(self) -> Floats: ...
+
+    def take(self, rows: Rows) -> Block:
+        """Only some of its rows."""
+
+    def sums(self, rows: Rows, groups: Ints, scale: float) -> tuple[Rows, Rows, Doubles]:
+        """Groups that rows belong to, int64 ascending, how many rows each has, and sums of coordinates times scale.
+
+        Coordinates times scale are rounded to integers, so that sums, float64 (groups, d), are exact.
+        """
+
+
+class Search(Protocol):
+    """Centroids, or some of them, ready to be compared with the points of a block.
+
+    A score is |c|^2 / 2 - x.c, of the shifted x and c: half the squared distance, less |x|^2 / 2.
+    """
+
+    def best_two(self, block: Any, own: Ints, part: slice = ...) -> tuple[Rows, Floats, Floats]:
+        """Of every centroid but a point's own, the lowest score's, that score, and the second lowest (or inf).
+
+        own: int32 (m,), -1 for none. part: only these of the search's centroids, by their place in it.
+        """
+
+    def few(self, block: Any, n: int) -> Rows:
+        """The n centroids of the lowest scores of each point, int64 (m, n), in no order; n at most their number."""
+
+    def error(self, length: Floats) -> Floats:
+        """A bound on the error of the scores of points with these lengths."""
+
+    def within(self, block: Any, limit: Floats) -> tuple[Rows, Rows]:
+        """Pairs of row and centroid whose score is at most the row's limit: for few rows only."""
+
+    def distances(self, block: Any, nearest: Ints, rows: Rows) -> Floats:
+        """Euclidean distances of rows to the centroids nearest[rows], from differences; of a search over all."""
+
+
+class Blocks:
+    """Points as blocks. Raises ValueError for points of a wrong shape or that are not finite.
+
+    origin: float32 (d,), the mean. scale: a power of two, see `Block.sums`; for float16 points of ordinary size it
+    loses nothing.
+    """
+
+    def __init__(self, points: Points, resources: Resources) -> None:
+        check_points(points)
+        self.points, self.resources = points, resources
+        self.n, self.dim = int(points.shape[0]), int(points.shape[1])
+        self.slices = list(row_blocks(self.n, self.dim))
+        held = self.n * 4 * (self.dim + 2)
+        self._keep = held <= resources.memory - resources.n_threads * THREAD_BYTES or len(self.slices) == 1
+        self._kept: dict[int, Block] = {}
+        self._devices = [] if resources.device == "cpu" else _torch_devices(resources.device)
+        self._threads: ThreadPoolExecutor | None = None
+        self.origin = np.zeros(self.dim, np.float32)
+        self.scale = 1.0
+
+    @contextmanager
+    def working(self) -> Iterator[Blocks]:
+        """Look the points over, then keep threads for `map` until the end; BLAS gets no threads of its own."""
+        with threadpool_limits(1, user_api="blas"), ThreadPoolExecutor(self.resources.n_threads) as self._threads:
+            totals = np.zeros(self.dim)
+            largest = 0.0
+            for total, most in self._each(self._look, self.slices):
+                totals += total
+                largest = max(largest, most)
+            self.origin = (totals / self.n).astype(np.float32)
+            self.scale = 2.0 ** (SIGNIFICANT_BITS - int(np.ceil(np.log2(largest)))) if largest > 0 else 1.0
+            try:
+                yield self
+            finally:
+                self._kept.clear()
+
+    def map(self, work: Callable[[Block], Result]) -> Iterator[Result]:
+        """work(block) for every block, in the order of the blocks."""
+        return self._each(lambda number: work(self._block(number)), range(len(self.slices)))
+
+    def share(self, work: Callable[[slice], None], n: int) -> None:
+        """work(part) for parts of range(n) of a fixed size."""
+        for _ in self._each(work, [slice(start, min(start + PART, n)) for start in range(0, n, PART)]):
+            pass
+
+    def _each(self, work: Callable[[Any], Result], items: Any) -> Iterator[Result]:
+        if self.resources.n_threads == 1 or len(items) == 1 or self._threads is None:
+            return map(work, items)
+        return self._threads.map(work, items)
+
+    def _look(self, rows: slice) -> tuple[Doubles, float]:
+        raw = self.points[rows]
+        with np.errstate(over="ignore"):
+            squared = np.einsum("ij,ij->i", raw, raw, dtype=np.float32, casting="same_kind")
+        if not np.isfinite(squared).all():
+            row = rows.start + int(np.flatnonzero(~np.isfinite(squared))[0])
+            raise ValueError(f"points: row {row} is not finite (or its squared length overflows float32)")
+        return raw.sum(axis=0, dtype=np.float64), float(np.abs(raw).max())
+
+    def search(self, centroids: Floats, only: Rows | None = None) -> Search:
+        """Prepare centroids, float32 (k, d), or only those with some numbers, to be compared with blocks."""
+        if self._devices:
+            from windrow.tasks.algorithms.torch_search import TorchSearch
+
+            return TorchSearch(centroids, self.origin, self._devices, only)
+        return HostSearch(centroids, self.origin, only)
+
+    def _block(self, number: int) -> Block:
+        block = self._kept.get(number)
+        if block is None:
+            raw = self.points[self.slices[number]]
+            block = self._prepared(number, raw)
+            if self._keep:
+                self._kept[number] = block
+        return block
+
+    def _prepared(self, number: int, raw: npt.NDArray[np.floating[Any]]) -> Block:
+        if self._devices:
+            from windrow.tasks.algorithms.torch_search import TorchBlock
+
+            device = self._devices[number % len(self._devices)]
+            return TorchBlock.of(self.slices[number], raw, self.origin, device)
+        return HostBlock.of(self.slices[number], raw, self.origin)
+
+
+def _torch_devices(named: str) -> list[str]:
+    """The devices of a list. Raises ValueError for one that torch does not know or has not got."""
+    import torch
+
+    devices = named.split(",")
+    try:
+        for device in devices:
+            torch.empty(0, device=device)
+    except (RuntimeError, AssertionError) as error:
+        reason = str(error).splitlines()[0]
+        raise ValueError(f"device: expected 'cpu' or torch devices, got {named!r} ({reason})") from error
+    return devices

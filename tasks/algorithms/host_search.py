@@ -1,0 +1,138 @@
+"""Comparing points with centroids on the CPU: blocked float32 matrix products by numpy's BLAS."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from windrow.tasks.algorithms.points import Doubles, Floats, Ints, Rows
+
+CHUNK = 1024  # points a matrix product: with TILE centroids, 8 MB of scores, which stays in cache
+TILE = 2048
+UNIT = 2.0**-24  # the relative rounding error of one float32 operation
+
+
+@dataclass(frozen=True)
+class HostBlock:
+    """Some rows of the points.
+
+    rows: their place; raw: as they came; x: float32 (m, d + 1), shifted by the mean of all points, then a column of
+    ones (which adds a centroid's half squared length to a product); length: float32 (m,), of the shifted rows.
+    """
+
+    rows: slice
+    raw: npt.NDArray[np.floating[Any]]
+    x: Floats
+    length: Floats
+
+    @classmethod
+    def of(cls, rows: slice, raw: npt.NDArray[np.floating[Any]], origin: Floats) -> HostBlock:
+        """Rows as they came, shifted by origin."""
+        x = np.empty((len(raw), len(origin) + 1), np.float32)
+        np.subtract(raw, origin, out=x[:, :-1])
+        x[:, -1] = 1
+        return cls(rows, raw, x, np.sqrt(np.einsum("ij,ij->i", x[:, :-1], x[:, :-1])))
+
+    def take(self, rows: Rows) -> HostBlock:
+        """Only some of its rows."""
+        return HostBlock(self.rows, self.raw[rows], self.x[rows], self.length[rows])
+
+    def sums(self, rows: Rows, groups: Ints, scale: float) -> tuple[Rows, Rows, Doubles]:
+        """See `Block.sums`."""
+        order = np.argsort(groups, kind="stable")
+        found, starts, counts = np.unique(groups[order], return_index=True, return_counts=True)
+        values = self.raw[rows[order]].astype(np.float64)
+        values *= scale
+        np.rint(values, out=values)
+        return found.astype(np.int64), counts, np.add.reduceat(values, starts, axis=0)
+
+
+class HostSearch:
+    """Centroids to be compared with points. At most CHUNK x TILE scores exist at once, in each thread."""
+
+    def __init__(self, centroids: Floats, origin: Floats, only: Rows | None = None) -> None:
+        k, dim = centroids.shape
+        self.centroids = centroids
+        self.ids = np.arange(k) if only is None else only
+        self.place = np.full(k + 1, -1, np.int64)  # the last is that of centroid -1, which is none
+        self.place[self.ids] = np.arange(len(self.ids))
+        shifted = centroids[self.ids] - origin
+        squared = np.einsum("ij,ij->i", shifted, shifted)
+        self.weights = np.empty((len(self.ids), dim + 1), np.float32)
+        np.negative(shifted, out=self.weights[:, :-1])
+        self.weights[:, -1] = squared / 2
+        self.longest = float(np.sqrt(squared.max(initial=0)))
+
+    def error(self, length: Floats) -> Floats:
+        """|fl(x.c) - x.c| <= gamma |x| |c|, and half of the squared length likewise."""
+        gamma = rounding(self.centroids.shape[1])
+        return (gamma * self.longest * (length + self.longest)).astype(np.float32)
+
+    def best_two(self, block: HostBlock, own: Ints, part: slice = slice(None)) -> tuple[Rows, Floats, Floats]:
+        """See `Search.best_two`."""
+        best = np.full(len(own), np.inf, np.float32)
+        second = best.copy()
+        winner = np.zeros(len(own), np.int64)
+        tiles = range(*part.indices(len(self.ids))[:2], TILE)
+        for start in range(0, len(own), CHUNK):
+            rows = slice(start, start + CHUNK)
+            skipped = self.place[own[rows]]
+            for first in tiles:
+                scores = block.x[rows] @ self.weights[first : min(first + TILE, tiles.stop)].T
+                _keep_two(scores, skipped - first, first, best[rows], second[rows], winner[rows])
+        return self.ids[winner], best, second
+
+    def few(self, block: HostBlock, n: int) -> Rows:
+        """See `Search.few`."""
+        found = np.empty((len(block.length), n), np.int64)
+        for start in range(0, len(found), CHUNK):
+            scores = block.x[start : start + CHUNK] @ self.weights.T
+            found[start : start + CHUNK] = np.argpartition(scores, n - 1, axis=1)[:, :n]
+        return self.ids[found]
+
+    def within(self, block: HostBlock, limit: Floats) -> tuple[Rows, Rows]:
+        """See `Search.within`."""
+        pairs = []
+        for start in range(0, len(limit), CHUNK):
+            for first in range(0, len(self.ids), TILE):
+                scores = block.x[start : start + CHUNK] @ self.weights[first : first + TILE].T
+                row, column = np.nonzero(scores <= limit[start : start + CHUNK, None])
+                pairs.append((row + start, self.ids[column + first]))
+        return np.concatenate([row for row, _ in pairs]), np.concatenate([column for _, column in pairs])
+
+    def distances(self, block: HostBlock, nearest: Ints, rows: Rows) -> Floats:
+        """See `Search.distances`. Squares are added in float64, which leaves no trace of their order in float32."""
+        found = np.empty(len(rows), np.float32)
+        for start in range(0, len(rows), CHUNK):
+            part = rows[start : start + CHUNK]
+            difference = self.centroids[nearest[part]]
+            difference -= block.raw[part]
+            exact = difference.astype(np.float64)
+            found[start : start + CHUNK] = np.sqrt(np.einsum("ij,ij->i", exact, exact))
+        return found
+
+
+def _keep_two(scores: Floats, skipped: Rows, first: int, best: Floats, second: Floats, winner: Rows) -> None:
+    """Merge a tile's two lowest scores of each row into those found so far, without the row's own centroid."""
+    row = np.arange(len(scores))
+    own = np.flatnonzero((skipped >= 0) & (skipped < scores.shape[1]))
+    scores[own, skipped[own]] = np.inf
+    lowest = scores.argmin(axis=1)
+    score = scores[row, lowest]
+    scores[row, lowest] = np.inf
+    np.minimum(second, np.minimum(scores.min(axis=1), np.maximum(best, score)), out=second)
+    better = score < best
+    winner[better] = lowest[better] + first
+    np.minimum(best, score, out=best)
+
+
+def rounding(dim: int) -> float:
+    """The relative error of a float32 dot product of dim terms and of the few operations around it.
+
+    dim u in the worst case; 10 sqrt(dim) u with a probability beyond 1 - 2 exp(-50) for rounding errors that are
+    independent with mean zero (Higham and Mary 2019, 'A new approach to probabilistic rounding error analysis').
+    """
+    return (min(dim, 10 * float(np.sqrt(dim))) + 8) * UNIT

@@ -1,0 +1,124 @@
+"""The nearest centroid of every point: proposed by a matrix product, decided by exact distances where it is close.
+
+Squared distances come from |x|^2 - 2 x.c + |c|^2, whose rounding error has a bound. A centroid that wins by more than
+the bound is the nearest; where several are closer together than that, their distances are computed from differences
+in float64, and ties go to the lowest centroid. So which one is nearest depends on no product's order of summation, on
+no block, thread or device.
+
+What is known of a point is kept with it (`State`), so a later search looks only where something may have changed.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from windrow.tasks.algorithms.blocks import Block, Blocks, Search
+from windrow.tasks.algorithms.host_search import CHUNK, UNIT, rounding
+from windrow.tasks.algorithms.points import Floats, Ints, Points, Resources, Rows
+
+
+@dataclass(frozen=True)
+class State:
+    """What is known of each point. Arrays are written in place.
+
+    nearest: int32 (n,), its nearest centroid; distance: float32 (n,), Euclidean, to it; others: float32 (n,), a lower
+    bound on the distance to every other centroid.
+    """
+
+    nearest: Ints
+    distance: Floats
+    others: Floats
+
+    @classmethod
+    def of(cls, n: int, resources: Resources) -> State:
+        """For n points; nothing is known yet."""
+        state = cls(*(resources.scratch((n,), dtype) for dtype in (np.int32, np.float32, np.float32)))
+        state.nearest[:], state.distance[:], state.others[:] = 0, np.inf, np.inf
+        return state
+
+    def at(self, rows: slice) -> State:
+        """Views of some rows."""
+        return State(self.nearest[rows], self.distance[rows], self.others[rows])
+
+
+def search_all(block: Block, state: State, search: Search, everything: Search, centroids: Floats) -> None:
+    """Compare points with a search's centroids, and bring `state` up to date, in place.
+
+    On entry `distance` is that to `nearest`, and `others` holds for every centroid that is not in the search; on
+    return both hold for all. everything: the search over all centroids, for points that are too close to call.
+    """
+    winner, best, second = search.best_two(block, state.nearest)
+    length = block.length
+    own = (np.square(state.distance) - np.square(length)) / 2
+    error = np.maximum(search.error(length), everything.error(length))
+    error += np.float32(rounding(centroids.shape[1])) * np.square(length + state.distance)
+    with np.errstate(invalid="ignore"):  # inf - inf, where there is no other centroid
+        close = (np.abs(best - own) <= 2 * error) | ((best < own) & (second - best <= 2 * error))
+    wins = best < own
+    # the second lowest of several numbers is off by no more than the numbers are
+    runner_up = np.where(wins, np.minimum(second, own), best)
+    np.minimum(state.others, lowest_distance(runner_up - error, length), out=state.others)
+    changed = np.flatnonzero(wins & ~close)
+    state.nearest[changed] = winner[changed]
+    tied = np.flatnonzero(close)
+    if len(tied):
+        limit = np.minimum(best, own)[tied] + 2 * error[tied]
+        _decide(block, tied, limit, state, everything, centroids)
+    changed = np.concatenate([changed, tied])
+    state.distance[changed] = everything.distances(block, state.nearest, changed)
+
+
+def lowest_distance(score: Floats, length: Floats) -> Floats:
+    """The Euclidean distance of a score, rounded down."""
+    with np.errstate(invalid="ignore"):
+        squared = np.maximum(np.square(length) + 2 * score, 0)
+    return (np.sqrt(squared) * np.float32(1 - 8 * UNIT)).astype(np.float32)
+
+
+def _decide(block: Block, tied: Rows, limit: Floats, state: State, everything: Search, centroids: Floats) -> None:
+    """Nearest centroids of a few points by differences in float64: of all whose score is up to a point's limit."""
+    row, candidate = everything.within(block.take(tied), limit)
+    exact = np.empty(len(row))
+    for start in range(0, len(row), CHUNK):
+        pairs = slice(start, start + CHUNK)
+        raw = block.raw[tied[row[pairs]]].astype(np.float64)
+        exact[pairs] = np.square(raw - centroids[candidate[pairs]]).sum(axis=1)
+    order = np.lexsort((candidate, exact, row))
+    nearest = order[np.flatnonzero(np.diff(row[order], prepend=-1))]
+    state.nearest[tied[row[nearest]]] = candidate[nearest]
+
+
+def assign(points: Points, centroids: Floats, *, resources: Resources | None = None) -> tuple[Ints, Floats]:
+    """Nearest centroid of every point (exactly; ties to the lowest index), and the Euclidean distance to it.
+
+    points: float16 or float32 (n, d); centroids: float32 (k, d). Returns int32 (n,) and float32 (n,). Raises
+    ValueError for a point that is not finite, naming the first such row.
+    """
+    blocks = Blocks(points, resources or Resources())
+    check_centroids(centroids, blocks.dim)
+    state = State.of(blocks.n, blocks.resources)
+    with blocks.working():
+        assign_blocks(blocks, centroids, state)
+    return state.nearest, state.distance
+
+
+def assign_blocks(blocks: Blocks, centroids: Floats, state: State) -> None:
+    """Bring `state` up to date with centroids of which nothing is known."""
+    everything = blocks.search(centroids)
+
+    def from_scratch(block: Block) -> None:
+        known = state.at(block.rows)
+        known.nearest[:], known.others[:] = 0, np.inf
+        known.distance[:] = everything.distances(block, known.nearest, np.arange(len(known.nearest)))
+        search_all(block, known, everything, everything, centroids)
+
+    for _ in blocks.map(from_scratch):
+        pass
+
+
+def check_centroids(centroids: Floats, dim: int) -> None:
+    """Raise ValueError unless centroids have shape (k >= 1, dim)."""
+    if centroids.ndim != 2 or len(centroids) == 0 or centroids.shape[1] != dim:
+        raise ValueError(f"centroids: expected shape (k >= 1, {dim}), got {centroids.shape}")

@@ -1,0 +1,170 @@
+"""Comparing points with centroids on GPUs, in PyTorch; on its CPU too, for those who want to see that they agree.
+
+Products are of bfloat16, the fastest that a GPU has, without its precision: a number is split into two, x = h + l, and
+x.c is taken as h_x.h_c + h_x.l_c + l_x.h_c, one product of three times the length that is accumulated in float32. What
+is left out is about 2^-17 of |x| |c|: close to float32's own error, for three eighths of the time of float32 proper.
+Blocks stay on their device as long as the memory setting keeps them, and travel from pinned memory where it does not.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import torch
+
+from windrow.tasks.algorithms.host_search import rounding
+from windrow.tasks.algorithms.points import Doubles, Floats, Ints, Rows
+
+CHUNK = 16384
+TILE = 8192  # with CHUNK points, 512 MB of scores
+SPLIT = 3 * 2.0**-17  # the relative error of a product of numbers split in two, in each of its three terms
+
+
+@dataclass(frozen=True)
+class TorchBlock:
+    """Some rows of the points on a device: `values` as they came, `parts` shifted and split, bfloat16 (m, 3 d)."""
+
+    rows: slice
+    raw: npt.NDArray[np.floating[Any]]
+    length: Floats
+    values: torch.Tensor
+    parts: torch.Tensor
+
+    @classmethod
+    def of(cls, rows: slice, raw: npt.NDArray[np.floating[Any]], origin: Floats, device: str) -> TorchBlock:
+        """Rows as they came, brought to a device and shifted by origin."""
+        host = torch.from_numpy(np.ascontiguousarray(raw))
+        on_gpu = torch.device(device).type == "cuda"
+        values = (host.pin_memory() if on_gpu else host).to(device, non_blocking=on_gpu)
+        shifted = values.float() - torch.from_numpy(origin).to(device)
+        high, low = _split(shifted)
+        length = shifted.double().square().sum(dim=1).sqrt().float().cpu().numpy()
+        return cls(rows, raw, length, values, torch.cat([high, high, low], dim=1))
+
+    def take(self, rows: Rows) -> TorchBlock:
+        """Only some of its rows."""
+        index = torch.from_numpy(rows).to(self.values.device)
+        return TorchBlock(self.rows, self.raw[rows], self.length[rows], self.values[index], self.parts[index])
+
+    def sums(self, rows: Rows, groups: Ints, scale: float) -> tuple[Rows, Rows, Doubles]:
+        """See `Block.sums`. Adding integers atomically is exact, whatever the order."""
+        found, place, counts = np.unique(groups, return_inverse=True, return_counts=True)
+        device = self.values.device
+        integers = (self.values[torch.from_numpy(rows).to(device)].double() * scale).round().long()
+        sums = torch.zeros((len(found), integers.shape[1]), dtype=torch.int64, device=device)
+        sums.index_add_(0, torch.from_numpy(place).to(device), integers)
+        return found.astype(np.int64), counts, sums.double().cpu().numpy()
+
+
+class TorchSearch:
+    """Centroids on every device, to be compared with points. At most CHUNK x TILE scores exist at once in a thread."""
+
+    def __init__(self, centroids: Floats, origin: Floats, devices: list[str], only: Rows | None = None) -> None:
+        k, self.dim = centroids.shape
+        self.ids = np.arange(k) if only is None else only
+        place = np.full(k + 1, -1, np.int64)  # the last is that of centroid -1, which is none
+        place[self.ids] = np.arange(len(self.ids))
+        shifted = torch.from_numpy(centroids[self.ids] - origin)
+        half = shifted.double().square().sum(dim=1) / 2
+        self.longest = float((2 * half).max().sqrt()) if len(self.ids) else 0.0
+        high, low = _split(shifted)
+        tables = (
+            torch.from_numpy(centroids),
+            torch.cat([high, low, high], dim=1),
+            half.float(),
+            torch.from_numpy(place),
+        )
+        on_each = [tuple(table.to(device) for table in tables) for device in devices]
+        self.tables = {found[0].device: found for found in on_each}  # 'cuda' is the device cuda:0
+
+    def error(self, length: Floats) -> Floats:
+        """The error of split products, and of their sum in float32."""
+        gamma = SPLIT + rounding(3 * self.dim)
+        return (gamma * self.longest * (length + self.longest)).astype(np.float32)
+
+    def best_two(self, block: TorchBlock, own: Ints, part: slice = slice(None)) -> tuple[Rows, Floats, Floats]:
+        """See `Search.best_two`."""
+        _, weights, half, place = self._on(block)
+        skipped = place[torch.from_numpy(own).to(place.device).long()]
+        best = torch.full((len(own),), torch.inf, device=place.device)
+        second, winner = best.clone(), torch.zeros(len(own), dtype=torch.int64, device=place.device)
+        tiles = range(*part.indices(len(half))[:2], TILE)
+        for start in range(0, len(own), CHUNK):
+            rows = slice(start, start + CHUNK)
+            for first in tiles:
+                tile = slice(first, min(first + TILE, tiles.stop))
+                scores = half[tile] - _product(block.parts[rows], weights[tile])
+                _keep_two(scores, skipped[rows] - first, first, best[rows], second[rows], winner[rows])
+        return self.ids[winner.cpu().numpy()], best.cpu().numpy(), second.cpu().numpy()
+
+    def few(self, block: TorchBlock, n: int) -> Rows:
+        """See `Search.few`."""
+        _, weights, half, _ = self._on(block)
+        found = []
+        for start in range(0, len(block.length), CHUNK):
+            scores = half - _product(block.parts[start : start + CHUNK], weights)
+            found.append(scores.topk(n, dim=1, largest=False).indices)
+        few: Rows = self.ids[torch.cat(found).cpu().numpy()]
+        return few
+
+    def within(self, block: TorchBlock, limit: Floats) -> tuple[Rows, Rows]:
+        """See `Search.within`."""
+        _, weights, half, _ = self._on(block)
+        most = torch.from_numpy(limit).to(half.device)
+        pairs = []
+        for start in range(0, len(limit), CHUNK):
+            for first in range(0, len(half), TILE):
+                tile = slice(first, first + TILE)
+                scores = half[tile] - _product(block.parts[start : start + CHUNK], weights[tile])
+                row, column = torch.nonzero(scores <= most[start : start + CHUNK, None]).T.cpu().numpy()
+                pairs.append((row + start, self.ids[column + first]))
+        return np.concatenate([row for row, _ in pairs]), np.concatenate([column for _, column in pairs])
+
+    def distances(self, block: TorchBlock, nearest: Ints, rows: Rows) -> Floats:
+        """See `Search.distances`. Squares are added in float64, which leaves no trace of their order in float32."""
+        centroids = self._on(block)[0]
+        found = []
+        for start in range(0, len(rows), CHUNK):
+            part = rows[start : start + CHUNK]
+            chosen = centroids[torch.from_numpy(nearest[part]).to(centroids.device).long()]
+            difference = chosen - block.values[torch.from_numpy(part).to(centroids.device)].float()
+            found.append(difference.double().square().sum(dim=1).sqrt().float())
+        return torch.cat(found).cpu().numpy() if found else np.empty(0, np.float32)
+
+    def _on(self, block: TorchBlock) -> tuple[torch.Tensor, ...]:
+        return self.tables[block.values.device]
+
+
+def _split(x: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+    """Numbers as sums of two of bfloat16, the larger first."""
+    high = x.bfloat16()
+    return high, (x - high.float()).bfloat16()
+
+
+def _product(x: torch.Tensor, weights: torch.Tensor) -> torch.Tensor:
+    """x weights^T of bfloat16, accumulated and returned in float32."""
+    if x.is_cuda:
+        return torch.mm(x, weights.T, out_dtype=torch.float32)
+    return x.float() @ weights.float().T
+
+
+def _keep_two(
+    scores: torch.Tensor,
+    skipped: torch.Tensor,
+    first: int,
+    best: torch.Tensor,
+    second: torch.Tensor,
+    winner: torch.Tensor,
+) -> None:
+    """Merge a tile's two lowest scores of each row into those found so far, without the row's own centroid."""
+    own = torch.nonzero((skipped >= 0) & (skipped < scores.shape[1]))[:, 0]
+    scores[own, skipped[own]] = torch.inf
+    score, lowest = scores.min(dim=1)
+    scores.scatter_(1, lowest[:, None], torch.inf)
+    torch.minimum(second, torch.minimum(scores.amin(dim=1), torch.maximum(best, score)), out=second)
+    better = score < best
+    winner[better] = lowest[better] + first
+    torch.minimum(best, score, out=best)
