@@ -23,8 +23,8 @@ from windrow.tasks.algorithms.points import Floats, Ints, Points, Resources, Row
 class State:
     """What is known of each point. Arrays are written in place.
 
-    nearest: int32 (n,), its nearest centroid; distance: float32 (n,), Euclidean, to it; others: float32 (n,), a lower
-    bound on the distance to every other centroid.
+    nearest: int32 (n,), its nearest centroid, or -1; distance: float32 (n,), Euclidean, to it; others: float32 (n,), a
+    lower bound on the distance to every other centroid.
     """
 
     nearest: Ints
@@ -35,7 +35,7 @@ class State:
     def of(cls, n: int, resources: Resources) -> State:
         """For n points; nothing is known yet."""
         state = cls(*(resources.scratch((n,), dtype) for dtype in (np.int32, np.float32, np.float32)))
-        state.nearest[:], state.distance[:], state.others[:] = 0, np.inf, np.inf
+        state.nearest[:], state.distance[:], state.others[:] = -1, np.inf, np.inf
         return state
 
     def at(self, rows: slice) -> State:
@@ -46,14 +46,17 @@ class State:
 def search_all(block: Block, state: State, search: Search, everything: Search, centroids: Floats) -> None:
     """Compare points with a search's centroids, and bring `state` up to date, in place.
 
-    On entry `distance` is that to `nearest`, and `others` holds for every centroid that is not in the search; on
-    return both hold for all. everything: the search over all centroids, for points that are too close to call.
+    On entry `distance` is that to `nearest` (-1: none is known), and `others` holds for every centroid that is not in
+    the search; on return both hold for all. everything: the search over all centroids, for points that are too close
+    to call.
     """
     winner, best, second = search.best_two(block, state.nearest)
     length = block.length
-    own = (np.square(state.distance) - np.square(length)) / 2
+    known = state.nearest >= 0
+    distance = np.where(known, state.distance, np.float32(0))
+    own = np.where(known, (np.square(distance) - np.square(length)) / 2, np.float32(np.inf))
     error = np.maximum(search.error(length), everything.error(length))
-    error += np.float32(rounding(centroids.shape[1])) * np.square(length + state.distance)
+    error += np.float32(rounding(centroids.shape[1])) * np.square(length + distance)
     with np.errstate(invalid="ignore"):  # inf - inf, where there is no other centroid
         close = (np.abs(best - own) <= 2 * error) | ((best < own) & (second - best <= 2 * error))
     wins = best < own
@@ -110,8 +113,7 @@ def assign_blocks(blocks: Blocks, centroids: Floats, state: State) -> None:
 
     def from_scratch(block: Block) -> None:
         known = state.at(block.rows)
-        known.nearest[:], known.others[:] = 0, np.inf
-        known.distance[:] = everything.distances(block, known.nearest, np.arange(len(known.nearest)))
+        known.nearest[:], known.others[:] = -1, np.inf
         search_all(block, known, everything, everything, centroids)
 
     for _ in blocks.map(from_scratch):
