@@ -16,6 +16,7 @@ import numpy as np
 import numpy.typing as npt
 
 from windrow.tasks.algorithms.kmeans import Iteration, KMeans, fitted, kmeans
+from windrow.tasks.algorithms.level_settings import half_mean_sizes
 from windrow.tasks.algorithms.nearest import assign
 from windrow.tasks.algorithms.points import (
     Floats,
@@ -252,29 +253,6 @@ def _uniform(rows: Rows, seed: int) -> npt.NDArray[np.uint64]:
         mixed = (mixed ^ (mixed >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
         mixed = (mixed ^ (mixed >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
     return mixed ^ (mixed >> np.uint64(31))
-
-
-def half_mean_sizes(n: int, n_clusters: Sequence[int]) -> tuple[int, ...]:
-    """Half the mean cluster size of each level over n points, rounded half up, at least 1: the paper's 10, 5, 3."""
-    items = (n, *n_clusters[:-1])
-    return tuple(max(1, int(below / k / 2 + 0.5)) for below, k in zip(items, n_clusters, strict=True))
-
-
-def propose_levels(n: int) -> tuple[tuple[int, ...], tuple[int, ...]]:
-    """(n_clusters, n_resamples) for n samples, finest first: settings to start from.
-
-    The finest level has a mean cluster size of 10 at 100,000 samples, growing as n^0.2 (4 at 1,000; 60 at the 743M of
-    the paper's web run, which has 74), and the coarsest about n^0.45 clusters (20 at 1,000; 10,000 at 743M, as there).
-    Between them each level has about 4.5 times fewer clusters than the one below: more levels than the paper's, as
-    they balanced better (measured on long-tailed digits and CIFAR-10: 3 levels before 2, at about equal top levels).
-    """
-    check_at_least("n", n, 1)
-    finest = max(1, round(n / (10 * (n / 1e5) ** 0.2)))
-    coarsest = max(1.0, min(n**0.45, finest))
-    steps = round(np.log(finest / coarsest) / np.log(4.5))
-    ratio = (finest / coarsest) ** (1 / max(steps, 1))
-    n_clusters = tuple(dict.fromkeys(max(1, round(finest / ratio**step)) for step in range(steps + 1)))
-    return n_clusters, half_mean_sizes(n, n_clusters)
 
 
 def tree(fits: Sequence[KMeans], resources: Resources) -> Hierarchy:

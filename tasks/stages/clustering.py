@@ -11,8 +11,9 @@ import numpy as np
 import pyarrow as pa
 
 from windrow.schemas import ASSIGNMENTS, CLUSTERS
-from windrow.tasks.algorithms.hierarchy import Hierarchy, half_mean_sizes, hierarchical_kmeans, propose_levels
+from windrow.tasks.algorithms.hierarchy import Hierarchy, hierarchical_kmeans
 from windrow.tasks.algorithms.kmeans import Iteration
+from windrow.tasks.algorithms.level_settings import half_mean_sizes, propose_levels
 from windrow.tasks.algorithms.points import Resources
 from windrow.tasks.storage.outputs import (
     Done,
@@ -126,7 +127,8 @@ def _told(progress: Callable[[str], None] | None) -> Callable[[Iteration], None]
 def levels_for(config: ClusteringConfig, n: int) -> tuple[tuple[int, ...], tuple[int, ...]]:
     """Clusters and members of a resampling round for each level, where the config leaves them to the pool's size."""
     if not config.n_clusters:
-        return propose_levels(n)
+        proposed = propose_levels(n)
+        return proposed.n_clusters, proposed.n_resamples
     return config.n_clusters, config.n_resamples or half_mean_sizes(n, config.n_clusters)
 
 

@@ -1,7 +1,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from itertools import pairwise
 
 import numpy as np
 import pytest
@@ -10,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from windrow.tasks.algorithms.balance import normalised_entropy
-from windrow.tasks.algorithms.hierarchy import half_mean_sizes, hierarchical_kmeans, propose_levels, resample
+from windrow.tasks.algorithms.hierarchy import hierarchical_kmeans, resample
 from windrow.tasks.algorithms.ranking import rank
 
 
@@ -109,31 +108,6 @@ def test_progress_says_each_level_and_round():
     ]
 
 
-def test_the_default_number_of_resamples_is_the_papers():
-    assert half_mean_sizes(100_000_000, (10_000_000, 500_000, 50_000, 10_000))[1:] == (10, 5, 3)
-    assert half_mean_sizes(29_700, (1000, 300)) == (15, 2)
-    assert half_mean_sizes(5, (5,)) == (1,)
-
-
-@given(n=st.integers(1, 2 * 10**9))
-@settings(deadline=None)
-def test_proposed_levels_decrease_by_2_to_10_down_to_few(n: int):
-    n_clusters, n_resamples = propose_levels(n)
-    assert 1 <= n_clusters[0] <= n
-    assert n_resamples == half_mean_sizes(n, n_clusters)
-    for finer, coarser in pairwise(n_clusters):
-        assert 2 * coarser <= finer + 1
-        assert finer < 10 * (coarser + 1)
-    assert n_clusters[-1] <= max(1.0, 2 * n**0.45)
-
-
-def test_proposed_levels_at_a_few_sizes():
-    assert propose_levels(10) == ((6, 3), (1, 1))
-    assert propose_levels(1000) == ((251, 75, 22), (2, 2, 2))
-    assert propose_levels(1_000_000) == ((63096, 12589, 2512, 501), (8, 3, 3, 3))
-    assert propose_levels(743_000_000)[0][-1] == 9816
-
-
 def test_bad_calls_are_refused():
     points = normal(10)
     for wrong in ((), (5, 5), (3, 5), (5, 0)):
@@ -145,8 +119,6 @@ def test_bad_calls_are_refused():
         hierarchical_kmeans(points, (4, 2), n_rounds=-1, seed=0)
     with pytest.raises(ValueError, match="sampling: expected 'closest' or 'uniform', got 'c'"):
         hierarchical_kmeans(points, (4, 2), sampling="c", seed=0)  # type: ignore[arg-type]
-    with pytest.raises(ValueError, match="n: expected at least 1, got 0"):
-        propose_levels(0)
     points[3, 1] = np.nan
     with pytest.raises(ValueError, match="points: row 3 is not finite"):
         hierarchical_kmeans(points, (4, 2), seed=0)
