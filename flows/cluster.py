@@ -1,6 +1,9 @@
 """Cluster: the k-NN graph of the pool, and its hierarchy of clusters."""
 
+from collections.abc import Mapping
+from dataclasses import asdict
 from pathlib import Path
+from typing import Any
 
 from prefect import flow
 
@@ -9,6 +12,10 @@ from windrow.flows.extract_features import extract_features
 from windrow.flows.progress import stage_progress
 from windrow.flows.stage import earlier, find_run, recording
 from windrow.tasks import clustering
+from windrow.tasks.storage.outputs import fingerprint
+from windrow.tasks.storage.runs import latest_run
+
+ANY = ("refit", "memory_gb", "device")  # settings of clustering that may differ from the last run's
 
 
 @flow(name="cluster", flow_run_name="cluster {config.name}")
@@ -21,6 +28,22 @@ def cluster(config: CurationConfig, run_id: str | None = None) -> str:
         log.done = [clustering.neighbors(store, embedded, config.neighbors)]
         log.n_samples = log.done[0].counts["n_samples"]
     with recording(run, "cluster") as log, stage_progress("cluster", 1) as progress:
-        log.done = [clustering.cluster(store, embedded, config.clustering, config.seed, progress.note)]
+        before = clusters_before(store, config)
+        log.done = [clustering.cluster(store, embedded, config.clustering, config.seed, progress.note, before)]
         log.n_samples = log.done[0].counts["n_samples"]
     return run.run_id
+
+
+def clusters_before(store: Path, config: CurationConfig) -> str | None:
+    """The clusters of the last finished run of this curated set, if they are of the same backbone and settings."""
+    run = latest_run(store, config.name)
+    record = run.stage("cluster") if run else None
+    if run is None or record is None or _comparable(run.config) != _comparable(asdict(config)):
+        return None
+    return record.outputs[0]
+
+
+def _comparable(config: Mapping[str, Any]) -> str:
+    """What two runs must share so that a sample of one has a place among the clusters of the other."""
+    clustering = {name: value for name, value in config["clustering"].items() if name not in ANY}
+    return fingerprint(config["features"], clustering)

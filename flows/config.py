@@ -13,7 +13,7 @@ from pydantic import TypeAdapter, ValidationError
 
 from windrow.tasks.backbones.protocol import BackboneConfig
 from windrow.tasks.executors import ExecutorConfig
-from windrow.tasks.stages.clustering import ClusteringConfig
+from windrow.tasks.stages.clustering_config import ClusteringConfig
 from windrow.tasks.stages.export import ExportConfig
 from windrow.tasks.stages.ingest import IngestConfig
 from windrow.tasks.stages.labeling import LabelsConfig

@@ -1,6 +1,6 @@
 """The tables of a store: each is declared once, here."""
 
-from windrow.schemas.clusters import ASSIGNMENTS, CLUSTERS
+from windrow.schemas.clusters import ASSIGNMENTS, CLUSTERS, DRIFT
 from windrow.schemas.embeddings import BACKBONES, EMBEDDINGS, NEIGHBORS
 from windrow.schemas.labels import LABELS
 from windrow.schemas.occurrences import OCCURRENCES
@@ -21,6 +21,7 @@ TABLES: tuple[Table, ...] = (
     NEIGHBORS,
     CLUSTERS,
     ASSIGNMENTS,
+    DRIFT,
     SCORES,
     LABELS,
     SELECTION,
@@ -34,6 +35,7 @@ __all__ = [
     "ASSIGNMENTS",
     "BACKBONES",
     "CLUSTERS",
+    "DRIFT",
     "EMBEDDINGS",
     "EXPORTS",
     "LABELS",

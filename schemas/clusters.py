@@ -29,3 +29,23 @@ ASSIGNMENTS = Table(
     ),
     ("sample_id",),
 )
+
+DRIFT = Table(
+    "drift",
+    "How new samples lay in the clusters of an earlier run (`clustering.refit`): one row, none without an earlier one.",
+    (
+        Column("refitted", pa.bool_(), "whether the pool was clustered again, starting from the earlier clusters"),
+        Column("reasons", pa.string(), "why it was or should be; empty while the clusters will do"),
+        Column("n_new", pa.int64(), "samples that the earlier run had not", minimum=0),
+        Column("mean_distance", pa.float64(), "of new samples to the nearest finest centroid", minimum=0),
+        Column("expected_distance", pa.float64(), "what it would be of samples like the earlier ones", minimum=0),
+        Column("share_far", pa.float64(), "of new samples, farther than 99 % of such samples would be", minimum=0),
+        Column(
+            "n_new_regions", pa.int32(), "crowds of far samples, each about the size of a finest cluster", minimum=0
+        ),
+        Column(
+            "share_unchanged", pa.float64(), "of earlier samples, whose finest cluster kept its number", nullable=True
+        ),
+    ),
+    ("refitted",),
+)

@@ -6,7 +6,8 @@ from pathlib import Path
 from prefect import task
 
 from windrow.tasks.retries import COMPUTE_TASK
-from windrow.tasks.stages.clustering import ClusteringConfig, cluster_pool
+from windrow.tasks.stages.clustering import cluster_pool
+from windrow.tasks.stages.clustering_config import ClusteringConfig
 from windrow.tasks.stages.neighbors import NeighborsConfig, find_neighbors
 from windrow.tasks.storage.outputs import Done
 
@@ -19,7 +20,12 @@ def neighbors(store: Path, features: list[str], config: NeighborsConfig) -> Done
 
 @task(name="cluster", task_run_name="cluster", **COMPUTE_TASK)
 def cluster(
-    store: Path, features: list[str], config: ClusteringConfig, seed: int, progress: Callable[[str], None]
+    store: Path,
+    features: list[str],
+    config: ClusteringConfig,
+    seed: int,
+    progress: Callable[[str], None],
+    before: str | None,
 ) -> Done:
-    """Cluster the pool hierarchically."""
-    return cluster_pool(store, features, config, seed, progress)
+    """Cluster the pool hierarchically, or go on with the clusters of an earlier run."""
+    return cluster_pool(store, features, config, seed, progress, before)

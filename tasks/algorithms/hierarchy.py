@@ -263,13 +263,13 @@ def tree(fits: Sequence[KMeans], resources: Resources) -> Hierarchy:
         paths[rows, 0] = fits[0].assignment[rows]
         for below, fit in enumerate(fits[1:]):
             paths[rows, below + 1] = fit.assignment[paths[rows, below]]
-    n_samples = np.bincount(fits[0].assignment)
     levels = []
+    n_samples = np.ones(0, np.int64)
     for number, fit in enumerate(fits):
-        if number:
-            n_samples = np.bincount(fit.assignment, n_samples).astype(np.int64)
-        sizes = np.bincount(fit.assignment)
-        mean = np.bincount(fit.assignment, fit.distance) / sizes
+        k = len(fit.centroids)
+        sizes = np.bincount(fit.assignment, minlength=k)
+        n_samples = np.bincount(fit.assignment, n_samples, k).astype(np.int64) if number else sizes
+        mean = np.bincount(fit.assignment, fit.distance, k) / np.maximum(sizes, 1)
         levels.append(Level(fit.centroids, fit.assignment, sizes, n_samples, mean, fit.inertia))
     return Hierarchy(tuple(levels), paths, fits[0].distance)
 

@@ -49,6 +49,16 @@ def propose_levels(n: int, target_size: int | None = None) -> LevelSettings:
     return LevelSettings(n_clusters, n_resamples, _reasons(n, n_clusters, n_resamples, limited))
 
 
+def grown_levels(n_clusters: Sequence[int], growth: float) -> tuple[int, ...]:
+    """Clusters of each level, finest first, for a pool that has grown: never fewer, and as many levels.
+
+    The finest level grows with the pool as `propose_levels` has it, n^0.8; the others as much less as they are coarser.
+    """
+    finest = max(n_clusters[0], 2)
+    exponents = [(1 - GROWTH) * np.log(k) / np.log(finest) for k in n_clusters]
+    return tuple(round(k * max(growth, 1.0) ** exponent) for k, exponent in zip(n_clusters, exponents, strict=True))
+
+
 def half_mean_sizes(n: int, n_clusters: Sequence[int]) -> tuple[int, ...]:
     """Half the mean cluster size of each level over n points, rounded half up, at least 2: the paper's 10, 5, 3."""
     items = (n, *n_clusters[:-1])

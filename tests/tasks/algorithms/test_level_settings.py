@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from windrow.tasks.algorithms.level_settings import half_mean_sizes, propose_levels
+from windrow.tasks.algorithms.level_settings import grown_levels, half_mean_sizes, propose_levels
 
 
 def test_the_default_number_of_resamples_is_the_papers():
@@ -55,3 +55,17 @@ def test_bad_calls_are_refused():
         propose_levels(0)
     with pytest.raises(ValueError, match="target_size: expected at least 1, got 0"):
         propose_levels(5, 0)
+
+
+def test_the_levels_of_a_pool_that_grows_stay_as_many_and_keep_their_proportions():
+    assert grown_levels((250, 75, 22), 1.0) == (250, 75, 22)
+    assert grown_levels((250, 75, 22), 0.5) == (250, 75, 22)  # a pool that shrinks keeps its clusters
+    assert grown_levels((250, 75, 22), 2.0) == (435, 116, 30)
+    assert grown_levels((1,), 4.0) == (1,)
+
+
+@given(st.lists(st.integers(1, 10**6), min_size=1, max_size=5, unique=True), st.floats(0.1, 100))
+@settings(deadline=None)
+def test_grown_levels_still_decrease(levels: list[int], growth: float):
+    grown = grown_levels(sorted(levels, reverse=True), growth)
+    assert all(finer > coarser for finer, coarser in pairwise(grown))

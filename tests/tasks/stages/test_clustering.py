@@ -2,15 +2,18 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 from small_features import ids, write_features
 
-from windrow.schemas import ASSIGNMENTS, CLUSTERS
+from windrow.schemas import ASSIGNMENTS, CLUSTERS, DRIFT
 from windrow.tasks.algorithms import hierarchy
-from windrow.tasks.stages.clustering import ClusteringConfig, cluster_pool
-from windrow.tasks.storage.outputs import open_output
+from windrow.tasks.stages.clustering import cluster_pool
+from windrow.tasks.stages.clustering_config import ClusteringConfig
+from windrow.tasks.stages.incremental import read_tree
+from windrow.tasks.storage.outputs import Done, open_output
 from windrow.tasks.storage.rounds import RoundFiles
 
 CONFIG = ClusteringConfig(n_clusters=(30, 6), n_rounds=3)
@@ -110,6 +113,87 @@ def test_resampling_sorts_in_parts_without_a_difference(monkeypatch: pytest.Monk
     assert clustered(tmp_path / "b", features(tmp_path / "b", range(400))) == expected
 
 
+def nights(store: Path, refit: str, first: np.ndarray, second: np.ndarray) -> tuple[Done, Done]:
+    """Two nights: the second has the samples of both."""
+    both = np.concatenate([first, second])
+    names = ids(len(both))
+    order = np.random.default_rng(0).permutation(len(both))
+    config = ClusteringConfig((60, 12), n_rounds=2, refit=refit)  # type: ignore[arg-type]
+    shards = [(order[: len(first)], first), (order[len(first) :], second)]
+    paths = [
+        write_features(store, sorted(np.array(names)[rows]), vectors.astype(np.float16)) for rows, vectors in shards
+    ]
+    one = cluster_pool(store, paths[:1], config, 5)
+    return one, cluster_pool(store, paths, config, 5, before=one.path)
+
+
+def kinds(n: int, of: range, seed: int) -> np.ndarray:
+    rng = np.random.default_rng(seed)
+    centres = np.random.default_rng(42).normal(size=(12, 16))
+    return (centres[rng.choice(list(of), n)] + rng.normal(size=(n, 16)) / 6).astype(np.float32)
+
+
+def drift_of(store: Path, done: Done) -> dict[str, Any]:
+    (row,) = open_output(store / done.path).read(DRIFT).to_pylist()
+    return dict(row)
+
+
+def test_more_of_the_same_goes_into_the_clusters_of_the_night_before(tmp_path: Path):
+    one, two = nights(tmp_path, "drift", kinds(600, range(10), 1), kinds(100, range(10), 2))
+    row = drift_of(tmp_path, two)
+    assert (row["refitted"], row["reasons"], row["n_new"], row["share_unchanged"]) == (False, "", 100, 1.0)
+    before, after = (open_output(tmp_path / done.path) for done in (one, two))
+    assert before.read(DRIFT).num_rows == 0
+    assert after.read(CLUSTERS)["centroid"].equals(before.read(CLUSTERS)["centroid"])
+    where = {row["sample_id"]: row["cluster_path"] for row in after.read(ASSIGNMENTS).to_pylist()}
+    assert len(where) == 700
+    assert all(where[row["sample_id"]] == row["cluster_path"] for row in before.read(ASSIGNMENTS).to_pylist())
+
+
+def test_samples_of_another_kind_make_it_cluster_again_from_there(tmp_path: Path):
+    _, two = nights(tmp_path, "drift", kinds(600, range(10), 1), kinds(100, range(12), 2))
+    row = drift_of(tmp_path, two)
+    assert row["refitted"]
+    assert "far from every cluster" in row["reasons"]
+    assert row["n_new_regions"] >= 1
+    assert 0.5 < row["share_unchanged"] < 1
+
+
+def test_never_keeps_the_clusters_and_says_that_they_no_longer_fit(tmp_path: Path):
+    _, two = nights(tmp_path, "never", kinds(600, range(10), 1), kinds(100, range(12), 2))
+    row = drift_of(tmp_path, two)
+    assert (row["refitted"], row["share_unchanged"]) == (False, 1.0)
+    assert "far from every cluster" in row["reasons"]
+
+
+def test_always_takes_no_notice_of_the_night_before(tmp_path: Path):
+    _, two = nights(tmp_path, "always", kinds(600, range(10), 1), kinds(100, range(12), 2))
+    assert open_output(tmp_path / two.path).read(DRIFT).num_rows == 0
+    assert open_output(tmp_path / two.path).inputs["earlier"] is None
+
+
+def test_a_third_night_is_measured_against_the_samples_that_made_the_clusters(tmp_path: Path):
+    _, two = nights(tmp_path, "drift", kinds(600, range(10), 1), kinds(100, range(10), 2))
+    config = ClusteringConfig((60, 12), n_rounds=2, refit="drift")
+    third = write_features(tmp_path, ids(40, seed=9), kinds(40, range(10), 3).astype(np.float16))
+    features = [str(path.relative_to(tmp_path)) for path in (tmp_path / "outputs" / "features").glob("*/*")]
+    assert third in features
+    done = cluster_pool(tmp_path, features, config, 5, before=two.path)
+    row = drift_of(tmp_path, done)
+    assert (row["n_new"], row["refitted"], row["share_unchanged"]) == (40, False, 1.0)
+    tree = read_tree(tmp_path, open_output(tmp_path / done.path))
+    assert tree.n_samples.sum() == 600
+
+
+def test_a_night_without_a_new_sample_finds_its_work_done(tmp_path: Path):
+    _, two = nights(tmp_path, "drift", kinds(600, range(10), 1), kinds(100, range(10), 2))
+    features = [str(path.relative_to(tmp_path)) for path in (tmp_path / "outputs" / "features").glob("*/*")]
+    again = cluster_pool(tmp_path, features, ClusteringConfig((60, 12), n_rounds=2, refit="drift"), 5, before=two.path)
+    assert (again.path, again.found) == (two.path, True)
+
+
 def test_settings_out_of_range_are_refused():
     with pytest.raises(ValueError, match=r"clustering\.memory_gb: wants at least 0\.5, got 0\.1"):
         ClusteringConfig(memory_gb=0.1)
+    with pytest.raises(ValueError, match=r"clustering\.refit: wants 'always', 'drift' or 'never', got 'daily'"):
+        ClusteringConfig(refit="daily")  # type: ignore[arg-type]
