@@ -34,9 +34,10 @@ wheel: install
 	$(BIN)/python -m build --quiet --wheel
 	$(BIN)/python .ci/check_wheel.py dist/*.whl
 
-# Needs images and an encoder, by default in ../shared: see the script's --help.
+# The first needs images and an encoder, by default in ../shared: see the script's --help. The second takes half an hour.
 bench: install
 	$(BIN)/python tests/benchmarks/bench_cifar.py
+	$(BIN)/python tests/benchmarks/bench_clustering.py --write
 
 # Writes the table reference and the output of the commands into README.md.
 docs: install

@@ -190,6 +190,26 @@ def report(
 
 
 @app.command()
+def levels(
+    n: Annotated[int | None, typer.Argument(help="Samples of a pool; by default the levels of the last run.")] = None,
+    target: Annotated[int | None, typer.Option(help="Samples wanted of them.")] = None,
+    store: Store = DEFAULT_STORE,
+    run_id: Annotated[str | None, typer.Option("--run", help="A run's id; the last finished run by default.")] = None,
+) -> None:
+    """Show a run's levels of clusters, their sizes and inertia, or propose levels for a pool of N samples."""
+    from windrow.flows.levels import print_levels, print_proposal
+
+    if n is not None:
+        print_proposal(out, n, target)
+        return
+    if target is not None:
+        raise typer.BadParameter("goes with a number of samples, as in `windrow levels 1000000 --target 50000`")
+    from windrow.tasks.storage.catalog import open_catalog
+
+    print_levels(out, open_catalog(store, run_id))
+
+
+@app.command()
 def doctor(store: Store = DEFAULT_STORE) -> None:
     """Check the installation, the store, the GPU and Prefect's API, and say what to do about what is wrong."""
     prepare(verbose=False)

@@ -115,7 +115,7 @@ def contents(store: Path) -> Iterator[Finding]:
     failed = [run for run in runs if run.status == "failed"]
     if failed and (not ended or failed[-1].run_id > ended[-1].run_id):
         yield Finding("note", "last run", f"{failed[-1].run_id} failed: {failed[-1].error}")
-    left = list(store.glob("**/.tmp-*"))
+    left = [*store.glob("**/.tmp-*"), *store.glob("**/.work-*")]
     if left:
         yield Finding(
             "note",

@@ -14,6 +14,7 @@ CLUSTERS = Table(
         Column("n_samples", pa.int64(), "samples below it", minimum=0),
         Column("n_members", pa.int64(), "clusters of the level below (samples, at level 1)", minimum=0),
         Column("mean_distance", pa.float32(), "mean distance of its members to the centroid", nullable=True),
+        Column("inertia", pa.float64(), "sum of squared distances of its members to the centroid", minimum=0),
         Column("centroid", pa.list_(pa.float32()), "the centroid", vector=True),
     ),
     ("level", "cluster_id"),

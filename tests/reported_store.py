@@ -140,6 +140,8 @@ class _Rows:
             "parent_id": [n % 3 for n in range(13)] + [None] * 3,
             "n_samples": [*sizes, *tops],
             "n_members": [*sizes, 5, 4, 4],
+            "mean_distance": [0.5] * 12 + [None] + [1.0, 2.0, 3.0],
+            "inertia": [2.0] * 12 + [0.0] + [5.0, 16.0, 36.0],
             "centroid": pa.FixedSizeListArray.from_arrays(pa.array(np.zeros(16 * 8, np.float32)), 8),
         }
         return CLUSTERS.build(columns, dim=8)

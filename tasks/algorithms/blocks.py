@@ -18,6 +18,7 @@ from threadpoolctl import threadpool_limits
 
 from windrow.tasks.algorithms.host_search import HostBlock, HostSearch
 from windrow.tasks.algorithms.points import (
+    HIGH_BITS,
     Doubles,
     Floats,
     Ints,
@@ -32,7 +33,6 @@ Result = TypeVar("Result")
 
 PART = 2048
 THREAD_BYTES = 2**27  # what a thread holds besides the shared arrays: a block, its scores, sums of rows that moved
-SIGNIFICANT_BITS = 30  # of the largest coordinate, in sums: 2^33 rows of it fit in 63 bits
 
 
 class Block(Protocol):
@@ -48,10 +48,11 @@ class Block(Protocol):
     def take(self, rows: Rows) -> Block:
         """Only some of its rows."""
 
-    def sums(self, rows: Rows, groups: Ints, scale: float) -> tuple[Rows, Rows, Doubles]:
-        """Groups that rows belong to, int64 ascending, how many rows each has, and sums of coordinates times scale.
+    def sums(self, rows: Rows, groups: Ints, scale: float) -> tuple[Rows, Rows, Rows]:
+        """Groups that rows belong to, int64 ascending, how many rows each has, and the sums of their coordinates.
 
-        Coordinates times scale are rounded to integers, so that sums, float64 (groups, d), are exact.
+        Sums are two words, int64 (2, groups, d): of coordinates times scale, rounded to integers, and of what that
+        leaves times 2^LOW_BITS. Integers add up exactly, in whatever order. At most SUMMED rows at a time.
         """
 
 
@@ -70,11 +71,17 @@ class Search(Protocol):
     def few(self, block: Any, n: int) -> Rows:
         """The n centroids of the lowest scores of each point, int64 (m, n), in no order; n at most their number."""
 
-    def error(self, length: Floats) -> Floats:
-        """A bound on the error of the scores of points with these lengths."""
+    def length_of(self, centroid: Rows) -> Floats:
+        """The lengths of some of its centroids, shifted."""
 
-    def within(self, block: Any, limit: Floats) -> tuple[Rows, Rows]:
-        """Pairs of row and centroid whose score is at most the row's limit: for few rows only."""
+    def error(self, length: Floats, reach: Floats) -> Floats:
+        """A bound on the error of the scores of points with some lengths and centroids up to some lengths."""
+
+    def within(self, block: Any, limit: Floats) -> Iterator[tuple[Rows, Rows]]:
+        """Pairs of row and centroid whose score is at most the row's limit, for few rows.
+
+        They come in parts; those of one row in the order of the centroids, as far as they are in different parts.
+        """
 
     def distances(self, block: Any, nearest: Ints, rows: Rows) -> Floats:
         """Euclidean distances of rows to the centroids nearest[rows], from differences; of a search over all."""
@@ -83,8 +90,8 @@ class Search(Protocol):
 class Blocks:
     """Points as blocks. Raises ValueError for points of a wrong shape or that are not finite.
 
-    origin: float32 (d,), the mean. scale: a power of two, see `Block.sums`; for float16 points of ordinary size it
-    loses nothing.
+    origin: float32 (d,), the mean. scale: a power of two, see `Block.sums`: sums are exact but for what is 2^60 times
+    smaller than the largest coordinate.
     """
 
     def __init__(self, points: Points, resources: Resources) -> None:
@@ -110,7 +117,7 @@ class Blocks:
                 totals += total
                 largest = max(largest, most)
             self.origin = (totals / self.n).astype(np.float32)
-            self.scale = 2.0 ** (SIGNIFICANT_BITS - int(np.ceil(np.log2(largest)))) if largest > 0 else 1.0
+            self.scale = 2.0 ** (HIGH_BITS - int(np.ceil(np.log2(largest)))) if largest > 0 else 1.0
             try:
                 yield self
             finally:

@@ -43,8 +43,8 @@ class Level:
 
     centroids: float32 (k, d); assignment: int32, the cluster of each item of the level below (at level 1, of each
     sample); sizes: int64 (k,), items of the level below in each cluster; n_samples: int64 (k,), samples under each
-    cluster; mean_distance: float64 (k,), of the items to their centroid; inertia: the sum of the squares of these
-    distances over all items.
+    cluster; mean_distance: float64 (k,), of the items to their centroid; cluster_inertia: float64 (k,), the sum of the
+    squares of these distances.
     """
 
     centroids: Floats
@@ -52,7 +52,12 @@ class Level:
     sizes: npt.NDArray[np.int64]
     n_samples: npt.NDArray[np.int64]
     mean_distance: npt.NDArray[np.float64]
-    inertia: float
+    cluster_inertia: npt.NDArray[np.float64]
+
+    @property
+    def inertia(self) -> float:
+        """The sum of squared distances of all items to their centroids."""
+        return float(self.cluster_inertia.sum())
 
 
 @dataclass(frozen=True)
@@ -270,7 +275,8 @@ def tree(fits: Sequence[KMeans], resources: Resources) -> Hierarchy:
         sizes = np.bincount(fit.assignment, minlength=k)
         n_samples = np.bincount(fit.assignment, n_samples, k).astype(np.int64) if number else sizes
         mean = np.bincount(fit.assignment, fit.distance, k) / np.maximum(sizes, 1)
-        levels.append(Level(fit.centroids, fit.assignment, sizes, n_samples, mean, fit.inertia))
+        inertia = np.bincount(fit.assignment, np.square(fit.distance, dtype=np.float64), k).astype(np.float64)
+        levels.append(Level(fit.centroids, fit.assignment, sizes, n_samples, mean, inertia))
     return Hierarchy(tuple(levels), paths, fits[0].distance)
 
 

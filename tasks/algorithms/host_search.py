@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
-from windrow.tasks.algorithms.points import Doubles, Floats, Ints, Rows
+from windrow.tasks.algorithms.points import LOW_BITS, Floats, Ints, Rows
 
 CHUNK = 1024  # points a matrix product: with TILE centroids, 8 MB of scores, which stays in cache
 TILE = 2048
+FEW = 256  # points whose centroids are looked at one by one
 UNIT = 2.0**-24  # the relative rounding error of one float32 operation
+TINY = 2.0**-126  # below this float32 has fewer bits, and no relative error holds
 
 
 @dataclass(frozen=True)
@@ -40,14 +43,18 @@ class HostBlock:
         """Only some of its rows."""
         return HostBlock(self.rows, self.raw[rows], self.x[rows], self.length[rows])
 
-    def sums(self, rows: Rows, groups: Ints, scale: float) -> tuple[Rows, Rows, Doubles]:
+    def sums(self, rows: Rows, groups: Ints, scale: float) -> tuple[Rows, Rows, Rows]:
         """See `Block.sums`."""
         order = np.argsort(groups, kind="stable")
         found, starts, counts = np.unique(groups[order], return_index=True, return_counts=True)
-        values = self.raw[rows[order]].astype(np.float64)
-        values *= scale
-        np.rint(values, out=values)
-        return found.astype(np.int64), counts, np.add.reduceat(values, starts, axis=0)
+        words = np.empty((2, len(found), self.raw.shape[1]), np.int64)
+        rest = self.raw[rows[order]].astype(np.float64)
+        for word, bits in enumerate((scale, 2.0**LOW_BITS)):
+            rest *= bits
+            whole = np.rint(rest)
+            words[word] = np.add.reduceat(whole, starts, axis=0)
+            rest -= whole
+        return found.astype(np.int64), counts, words
 
 
 class HostSearch:
@@ -64,12 +71,17 @@ class HostSearch:
         self.weights = np.empty((len(self.ids), dim + 1), np.float32)
         np.negative(shifted, out=self.weights[:, :-1])
         self.weights[:, -1] = squared / 2
-        self.longest = float(np.sqrt(squared.max(initial=0)))
+        self.lengths = np.sqrt(squared)
+        self.longest = np.float32(self.lengths.max(initial=0))
 
-    def error(self, length: Floats) -> Floats:
-        """|fl(x.c) - x.c| <= gamma |x| |c|, and half of the squared length likewise."""
-        gamma = rounding(self.centroids.shape[1])
-        return (gamma * self.longest * (length + self.longest)).astype(np.float32)
+    def length_of(self, centroid: Rows) -> Floats:
+        """See `Search.length_of`."""
+        found: Floats = self.lengths[self.place[centroid]]
+        return found
+
+    def error(self, length: Floats, reach: Floats) -> Floats:
+        """See `Search.error`: |fl(x.c) - x.c| <= gamma |x| |c|, and half of the squared length likewise."""
+        return score_error(rounding(self.centroids.shape[1]), length, np.minimum(reach, self.longest))
 
     def best_two(self, block: HostBlock, own: Ints, part: slice = slice(None)) -> tuple[Rows, Floats, Floats]:
         """See `Search.best_two`."""
@@ -93,15 +105,13 @@ class HostSearch:
             found[start : start + CHUNK] = np.argpartition(scores, n - 1, axis=1)[:, :n]
         return self.ids[found]
 
-    def within(self, block: HostBlock, limit: Floats) -> tuple[Rows, Rows]:
+    def within(self, block: HostBlock, limit: Floats) -> Iterator[tuple[Rows, Rows]]:
         """See `Search.within`."""
-        pairs = []
-        for start in range(0, len(limit), CHUNK):
+        for start in range(0, len(limit), FEW):
             for first in range(0, len(self.ids), TILE):
-                scores = block.x[start : start + CHUNK] @ self.weights[first : first + TILE].T
-                row, column = np.nonzero(scores <= limit[start : start + CHUNK, None])
-                pairs.append((row + start, self.ids[column + first]))
-        return np.concatenate([row for row, _ in pairs]), np.concatenate([column for _, column in pairs])
+                scores = block.x[start : start + FEW] @ self.weights[first : first + TILE].T
+                row, column = np.nonzero(scores <= limit[start : start + FEW, None])
+                yield row + start, self.ids[column + first]
 
     def distances(self, block: HostBlock, nearest: Ints, rows: Rows) -> Floats:
         """See `Search.distances`. Squares are added in float64, which leaves no trace of their order in float32."""
@@ -127,6 +137,14 @@ def _keep_two(scores: Floats, skipped: Rows, first: int, best: Floats, second: F
     better = score < best
     winner[better] = lowest[better] + first
     np.minimum(best, score, out=best)
+
+
+def score_error(gamma: float, length: Floats, reach: Floats) -> Floats:
+    """A bound on the error of scores of centroids up to a length, for a relative error gamma of products.
+
+    Centroids a little beyond the reach are covered as well: it allows twice what half a squared length may be off by.
+    """
+    return (gamma * reach * (length + reach) + TINY).astype(np.float32)
 
 
 def rounding(dim: int) -> float:

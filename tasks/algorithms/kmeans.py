@@ -16,7 +16,7 @@ import numpy as np
 from windrow.tasks.algorithms.blocks import Block, Blocks, Search
 from windrow.tasks.algorithms.host_search import rounding
 from windrow.tasks.algorithms.nearest import State, check_centroids, search_all
-from windrow.tasks.algorithms.points import Doubles, Floats, Ints, Points, Resources, Rows, check_at_least
+from windrow.tasks.algorithms.points import LOW_BITS, Floats, Ints, Points, Resources, Rows, check_at_least
 from windrow.tasks.algorithms.seeding import seed_blocks
 
 MOSTLY = 0.9  # with this share of the centroids moved, comparing with all of them costs no more
@@ -103,7 +103,7 @@ class _Lloyd:
 
     def __init__(self, blocks: Blocks, centroids: Floats, state: State) -> None:
         self.blocks, self.centroids, self.state = blocks, centroids, state
-        self.sums = np.zeros(centroids.shape, np.int64)
+        self.sums = np.zeros((2, *centroids.shape), np.int64)
         self.counts = np.zeros(len(centroids), np.int64)
         self.moved = np.ones(len(centroids), bool)
         for changes in blocks.map(self._first_sums):
@@ -115,7 +115,8 @@ class _Lloyd:
 
     def move(self) -> int:
         """Every centroid to the mean of its points, and those without to the farthest points; how many moved."""
-        means = (self.sums / (np.maximum(self.counts, 1) * self.blocks.scale)[:, None]).astype(np.float32)
+        sums = self.sums[0] + self.sums[1] * 2.0**-LOW_BITS
+        means = (sums / (np.maximum(self.counts, 1) * self.blocks.scale)[:, None]).astype(np.float32)
         empty = np.flatnonzero(self.counts == 0)
         means[empty] = self.centroids[empty]
         if len(empty):
@@ -176,16 +177,16 @@ class _Lloyd:
     def _apply(self, changes: _Changes) -> int:
         for sign, clusters, counts, sums in changes.sums:
             self.counts[clusters] += sign * counts
-            self.sums[clusters] += sign * sums.astype(np.int64)
+            self.sums[:, clusters] += sign * sums
         return changes.n
 
 
 @dataclass(frozen=True)
 class _Changes:
-    """n points changed hands; sums: (sign, clusters, counts, sums of coordinates), each cluster once."""
+    """n points changed hands; sums: (sign, clusters, counts, sums as of `Block.sums`), each cluster once."""
 
     n: int
-    sums: list[tuple[int, Rows, Rows, Doubles]]
+    sums: list[tuple[int, Rows, Rows, Rows]]
 
 
 def _farthest(distance: Floats, n: int) -> Rows:

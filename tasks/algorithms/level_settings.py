@@ -1,4 +1,7 @@
-"""How many levels, how many clusters in each, and how many members a resampling round keeps: settings to start from."""
+"""How many levels, how many clusters in each, and how many members a resampling round keeps: settings to start from.
+
+The constants were measured: tests/benchmarks/bench_levels.py compares each with its neighbours.
+"""
 
 from __future__ import annotations
 
@@ -9,16 +12,18 @@ import numpy as np
 
 from windrow.tasks.algorithms.points import check_at_least
 
-LEAST_MEAN_SIZE = 4.0  # samples of a finest cluster in a small pool,
-USUAL_MEAN_SIZE, USUAL_POOL, GROWTH = 10.0, 1e5, 0.2  # and in a larger one; 60 at the paper's 743M, which has 74
-TOP_EXPONENT = 0.45  # the coarsest level has about n^0.45 clusters: 10,000 at 743M, as the paper
+LEAST_MEAN_SIZE = 6.0  # samples of a finest cluster in a small pool; with 4, half of the clusters were single samples
+USUAL_MEAN_SIZE, USUAL_POOL, GROWTH = 10.0, 1e5, 0.2  # in a larger one; 60 at the 743M of the paper, which has 74
+TOP, TOP_EXPONENT = 2.0, 0.4  # coarsest clusters: 7,000 at 743M (the paper 10,000), 25,000 at 17B (DINOv3 as many)
 RATIO = 4.5  # between levels
+LEAST_RATIO = 1.4  # of a second level: in small pools even that balances better than one level
 LEAST_RESAMPLED = 2  # one member of each cluster is its centroid again
+CLUSTERS_A_SAMPLE = 10  # wanted: more finest clusters than this for each sample that is wanted cost time only
 
 
 @dataclass(frozen=True)
 class LevelSettings:
-    """Settings of a hierarchy, finest level first, and a sentence about each level."""
+    """Settings of a hierarchy, finest level first, and why each level is what it is, in a sentence."""
 
     n_clusters: tuple[int, ...]
     n_resamples: tuple[int, ...]
@@ -28,25 +33,29 @@ class LevelSettings:
 def propose_levels(n: int, target_size: int | None = None) -> LevelSettings:
     """Settings for n samples, of which target_size are wanted (by default any number).
 
-    Finest clusters hold 10 samples on average at 100,000, growing as n^0.2, and never fewer than 4; with a target, no
-    more clusters than it has samples, as a cluster that gives none decides nothing. The coarsest level has about n^0.45
-    clusters. Between them each level has about 4.5 times fewer clusters than the one below: more levels than the
-    paper's, as they balanced better (measured on long-tailed digits and CIFAR-10: 3 levels before 2, at about equal top
-    levels; mean sizes of 6 and more balanced worse than 4 on 400 digits, 0.93 against 0.96).
+    Finest clusters hold 10 samples on average at 100,000, growing as n^0.2, and never fewer than 6. The coarsest level
+    has about 2 n^0.4 clusters, many more than a pool has classes. Between them each level has about 4.5 times fewer
+    clusters than the one below, at least three times where there are three levels or more.
+
+    The finest level matters beyond what it gives: it flattens the density for the levels above. So a target lowers
+    n_clusters only where there would be more than 10 clusters for each sample that is wanted, and never below the
+    coarsest level.
     """
     check_at_least("n", n, 1)
     check_at_least("target_size", 1 if target_size is None else target_size, 1)
-    mean_size = max(LEAST_MEAN_SIZE, USUAL_MEAN_SIZE * (n / USUAL_POOL) ** GROWTH)
-    finest = max(1, round(n / mean_size))
-    limited = target_size is not None and target_size < finest
-    if target_size is not None:
-        finest = min(finest, target_size)
-    coarsest = max(1.0, min(n**TOP_EXPONENT, finest))
-    steps = round(np.log(finest / coarsest) / np.log(RATIO))
-    ratio = (finest / coarsest) ** (1 / max(steps, 1))
-    n_clusters = tuple(dict.fromkeys(max(1, round(finest / ratio**step)) for step in range(steps + 1)))
+    finest = max(1.0, n / max(LEAST_MEAN_SIZE, USUAL_MEAN_SIZE * (n / USUAL_POOL) ** GROWTH))
+    coarsest = min(TOP * n**TOP_EXPONENT, finest)
+    enough = finest if target_size is None else max(CLUSTERS_A_SAMPLE * target_size, coarsest)
+    n_clusters = _levels(min(finest, enough), coarsest)
     n_resamples = half_mean_sizes(n, n_clusters)
-    return LevelSettings(n_clusters, n_resamples, _reasons(n, n_clusters, n_resamples, limited))
+    return LevelSettings(n_clusters, n_resamples, _reasons(n, n_clusters, n_resamples, enough < finest))
+
+
+def _levels(finest: float, coarsest: float) -> tuple[int, ...]:
+    """Numbers in about equal ratios, strictly decreasing."""
+    steps = max(round(np.log(finest / coarsest) / np.log(RATIO)), int(finest / coarsest >= LEAST_RATIO))
+    ratio = (finest / coarsest) ** (1 / max(steps, 1))
+    return tuple(dict.fromkeys(max(1, round(finest / ratio**step)) for step in range(steps + 1)))
 
 
 def grown_levels(n_clusters: Sequence[int], growth: float) -> tuple[int, ...]:
@@ -67,9 +76,14 @@ def half_mean_sizes(n: int, n_clusters: Sequence[int]) -> tuple[int, ...]:
 
 
 def _reasons(n: int, n_clusters: Sequence[int], n_resamples: Sequence[int], limited: bool) -> tuple[str, ...]:
-    reasons = []
-    for number, (below, k, r) in enumerate(zip((n, *n_clusters[:-1]), n_clusters, n_resamples, strict=True), start=1):
-        what = "samples" if number == 1 else f"clusters of level {number - 1}"
-        why = " (as many clusters as samples are wanted)" if limited and number == 1 else ""
-        reasons.append(f"{below / k:.1f} {what} each{why}; a resampling round keeps {r} of them")
-    return tuple(reasons)
+    below = (n, *n_clusters[:-1])
+    members = ["samples", *(f"clusters of level {level}" for level in range(1, len(n_clusters)))]
+    why = [f"{RATIO} times fewer than below is usual"] * len(n_clusters)
+    why[-1] = f"about {TOP:.0f} n^{TOP_EXPONENT} at the top, more than most pools have classes"
+    of_target = f"beyond {CLUSTERS_A_SAMPLE} for each wanted sample, more only cost time"
+    why[0] = of_target if limited else "with fewer in each, many clusters would be single samples"
+    levels = zip(below, n_clusters, members, why, n_resamples, strict=True)
+    return tuple(
+        f"about {items / k:,.1f} {what} each: {reason}; a resampling round keeps {r}"
+        for items, k, what, reason, r in levels
+    )

@@ -15,7 +15,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from windrow.tasks.algorithms.blocks import Block, Blocks, Search
-from windrow.tasks.algorithms.host_search import CHUNK, UNIT, rounding
+from windrow.tasks.algorithms.host_search import CHUNK, UNIT
 from windrow.tasks.algorithms.points import Floats, Ints, Points, Resources, Rows
 
 
@@ -55,8 +55,7 @@ def search_all(block: Block, state: State, search: Search, everything: Search, c
     known = state.nearest >= 0
     distance = np.where(known, state.distance, np.float32(0))
     own = np.where(known, (np.square(distance) - np.square(length)) / 2, np.float32(np.inf))
-    error = np.maximum(search.error(length), everything.error(length))
-    error += np.float32(rounding(centroids.shape[1])) * np.square(length + distance)
+    error = _error(search, everything, winner, best, length, np.where(known, state.distance, np.float32(np.inf)))
     with np.errstate(invalid="ignore"):  # inf - inf, where there is no other centroid
         close = (np.abs(best - own) <= 2 * error) | ((best < own) & (second - best <= 2 * error))
     wins = best < own
@@ -73,6 +72,19 @@ def search_all(block: Block, state: State, search: Search, everything: Search, c
     state.distance[changed] = everything.distances(block, state.nearest, changed)
 
 
+def _error(search: Search, everything: Search, winner: Rows, best: Floats, length: Floats, distance: Floats) -> Floats:
+    """A bound on the error of the scores that matter: those of centroids that may be nearest.
+
+    A nearest centroid is no farther than the one at `distance` and than the winner, so it is no longer than |x| and
+    that distance together: an outlier among the centroids makes no other's score doubtful.
+    """
+    its_own = search.error(length, search.length_of(winner))
+    with np.errstate(invalid="ignore", over="ignore"):
+        at_most = np.sqrt(np.maximum(np.square(length) + 2 * (best + its_own), 0))
+    reach = length + np.fmin(distance, at_most) * np.float32(1 + 8 * UNIT)
+    return np.maximum(search.error(length, reach), everything.error(length, reach))
+
+
 def lowest_distance(score: Floats, length: Floats) -> Floats:
     """The Euclidean distance of a score, rounded down."""
     with np.errstate(invalid="ignore"):
@@ -82,15 +94,20 @@ def lowest_distance(score: Floats, length: Floats) -> Floats:
 
 def _decide(block: Block, tied: Rows, limit: Floats, state: State, everything: Search, centroids: Floats) -> None:
     """Nearest centroids of a few points by differences in float64: of all whose score is up to a point's limit."""
-    row, candidate = everything.within(block.take(tied), limit)
-    exact = np.empty(len(row))
-    for start in range(0, len(row), CHUNK):
-        pairs = slice(start, start + CHUNK)
-        raw = block.raw[tied[row[pairs]]].astype(np.float64)
-        exact[pairs] = np.square(raw - centroids[candidate[pairs]]).sum(axis=1)
-    order = np.lexsort((candidate, exact, row))
-    nearest = order[np.flatnonzero(np.diff(row[order], prepend=-1))]
-    state.nearest[tied[row[nearest]]] = candidate[nearest]
+    lowest = np.full(len(tied), np.inf)
+    for row, candidate in everything.within(block.take(tied), limit):
+        exact = np.empty(len(row))
+        for start in range(0, len(row), CHUNK):
+            pairs = slice(start, start + CHUNK)
+            raw = block.raw[tied[row[pairs]]].astype(np.float64)
+            exact[pairs] = np.square(raw - centroids[candidate[pairs]]).sum(axis=1)
+        order = np.lexsort((candidate, exact, row))
+        first = order[np.flatnonzero(np.diff(row[order], prepend=-1))]
+        first = first[
+            exact[first] < lowest[row[first]]
+        ]  # candidates come in ascending order: ties stay with the lowest
+        lowest[row[first]] = exact[first]
+        state.nearest[tied[row[first]]] = candidate[first]
 
 
 def assign(points: Points, centroids: Floats, *, resources: Resources | None = None) -> tuple[Ints, Floats]:
@@ -121,6 +138,9 @@ def assign_blocks(blocks: Blocks, centroids: Floats, state: State) -> None:
 
 
 def check_centroids(centroids: Floats, dim: int) -> None:
-    """Raise ValueError unless centroids have shape (k >= 1, dim)."""
+    """Raise ValueError unless centroids have shape (k >= 1, dim) and are finite."""
     if centroids.ndim != 2 or len(centroids) == 0 or centroids.shape[1] != dim:
         raise ValueError(f"centroids: expected shape (k >= 1, {dim}), got {centroids.shape}")
+    finite = np.isfinite(centroids).all(axis=1)
+    if not finite.all():
+        raise ValueError(f"centroids: row {int(np.flatnonzero(~finite)[0])} is not finite")

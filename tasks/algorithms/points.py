@@ -15,6 +15,8 @@ Doubles = npt.NDArray[np.float64]
 Ints = npt.NDArray[np.int32]
 Rows = npt.NDArray[np.int64]
 
+HIGH_BITS = 30  # of the largest coordinate, in sums: 2^33 of them fit in an int64,
+LOW_BITS = 30  # and of what is left, in a second one
 BLOCK_VALUES = 2**22  # 16 MB of float32 a block
 
 

@@ -75,10 +75,12 @@ def seed_blocks(
     assign_blocks(blocks, centroids, state)
     while len(centroids) < n_clusters:
         sample = _Sample.draw(blocks, state, n_sampled, rng)
-        if sample is None:  # every point is a centroid
+        if sample is None:
             break
         wanted = n_clusters - len(centroids)
         chosen = sample.choose(wanted if sample.is_pool else min(wanted, BATCH), n_candidates, rng, blocks)
+        if len(chosen) == 0:
+            break
         centroids = np.concatenate([centroids, chosen])
         _add(blocks, centroids, len(chosen), state)
     return centroids
@@ -107,7 +109,10 @@ class _Sample:
 
     @classmethod
     def draw(cls, blocks: Blocks, state: State, size: int, rng: np.random.Generator) -> _Sample | None:
-        """All points if they are no more than size; else by systematic sampling; None when all are centroids."""
+        """All points if they are no more than size; else by systematic sampling; None when all are centroids.
+
+        Squares that float32 cannot hold are zero: points so close to a centroid are taken to be it.
+        """
         totals = np.array([np.square(state.distance[rows], dtype=np.float64).sum() for rows in blocks.slices])
         total = float(totals.sum())
         if total == 0:

@@ -8,6 +8,7 @@ Blocks stay on their device as long as the memory setting keeps them, and travel
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -15,8 +16,8 @@ import numpy as np
 import numpy.typing as npt
 import torch
 
-from windrow.tasks.algorithms.host_search import rounding
-from windrow.tasks.algorithms.points import Doubles, Floats, Ints, Rows
+from windrow.tasks.algorithms.host_search import FEW, rounding, score_error
+from windrow.tasks.algorithms.points import LOW_BITS, Floats, Ints, Rows
 
 CHUNK = 16384
 TILE = 8192  # with CHUNK points, 512 MB of scores
@@ -49,14 +50,18 @@ class TorchBlock:
         index = torch.from_numpy(rows).to(self.values.device)
         return TorchBlock(self.rows, self.raw[rows], self.length[rows], self.values[index], self.parts[index])
 
-    def sums(self, rows: Rows, groups: Ints, scale: float) -> tuple[Rows, Rows, Doubles]:
+    def sums(self, rows: Rows, groups: Ints, scale: float) -> tuple[Rows, Rows, Rows]:
         """See `Block.sums`. Adding integers atomically is exact, whatever the order."""
         found, place, counts = np.unique(groups, return_inverse=True, return_counts=True)
         device = self.values.device
-        integers = (self.values[torch.from_numpy(rows).to(device)].double() * scale).round().long()
-        sums = torch.zeros((len(found), integers.shape[1]), dtype=torch.int64, device=device)
-        sums.index_add_(0, torch.from_numpy(place).to(device), integers)
-        return found.astype(np.int64), counts, sums.double().cpu().numpy()
+        rest = self.values[torch.from_numpy(rows).to(device)].double()
+        words = torch.zeros((2, len(found), rest.shape[1]), dtype=torch.int64, device=device)
+        for word, bits in enumerate((scale, 2.0**LOW_BITS)):
+            rest *= bits
+            whole = rest.round()
+            words[word].index_add_(0, torch.from_numpy(place).to(device), whole.long())
+            rest -= whole
+        return found.astype(np.int64), counts, words.cpu().numpy()
 
 
 class TorchSearch:
@@ -69,7 +74,8 @@ class TorchSearch:
         place[self.ids] = np.arange(len(self.ids))
         shifted = torch.from_numpy(centroids[self.ids] - origin)
         half = shifted.double().square().sum(dim=1) / 2
-        self.longest = float((2 * half).max().sqrt()) if len(self.ids) else 0.0
+        self.place, self.lengths = place, (2 * half).sqrt().float().numpy()
+        self.longest = np.float32(self.lengths.max(initial=0))
         high, low = _split(shifted)
         tables = (
             torch.from_numpy(centroids),
@@ -80,10 +86,13 @@ class TorchSearch:
         on_each = [tuple(table.to(device) for table in tables) for device in devices]
         self.tables = {found[0].device: found for found in on_each}  # 'cuda' is the device cuda:0
 
-    def error(self, length: Floats) -> Floats:
-        """The error of split products, and of their sum in float32."""
-        gamma = SPLIT + rounding(3 * self.dim)
-        return (gamma * self.longest * (length + self.longest)).astype(np.float32)
+    def length_of(self, centroid: Rows) -> Floats:
+        """See `Search.length_of`."""
+        return self.lengths[self.place[centroid]]
+
+    def error(self, length: Floats, reach: Floats) -> Floats:
+        """See `Search.error`: the error of split products, and of their sum in float32."""
+        return score_error(SPLIT + rounding(3 * self.dim), length, np.minimum(reach, self.longest))
 
     def best_two(self, block: TorchBlock, own: Ints, part: slice = slice(None)) -> tuple[Rows, Floats, Floats]:
         """See `Search.best_two`."""
@@ -110,18 +119,16 @@ class TorchSearch:
         few: Rows = self.ids[torch.cat(found).cpu().numpy()]
         return few
 
-    def within(self, block: TorchBlock, limit: Floats) -> tuple[Rows, Rows]:
+    def within(self, block: TorchBlock, limit: Floats) -> Iterator[tuple[Rows, Rows]]:
         """See `Search.within`."""
         _, weights, half, _ = self._on(block)
         most = torch.from_numpy(limit).to(half.device)
-        pairs = []
-        for start in range(0, len(limit), CHUNK):
+        for start in range(0, len(limit), FEW):
             for first in range(0, len(half), TILE):
                 tile = slice(first, first + TILE)
-                scores = half[tile] - _product(block.parts[start : start + CHUNK], weights[tile])
-                row, column = torch.nonzero(scores <= most[start : start + CHUNK, None]).T.cpu().numpy()
-                pairs.append((row + start, self.ids[column + first]))
-        return np.concatenate([row for row, _ in pairs]), np.concatenate([column for _, column in pairs])
+                scores = half[tile] - _product(block.parts[start : start + FEW], weights[tile])
+                row, column = torch.nonzero(scores <= most[start : start + FEW, None]).T.cpu().numpy()
+                yield row + start, self.ids[column + first]
 
     def distances(self, block: TorchBlock, nearest: Ints, rows: Rows) -> Floats:
         """See `Search.distances`. Squares are added in float64, which leaves no trace of their order in float32."""

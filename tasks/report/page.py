@@ -24,6 +24,7 @@ from windrow.tasks.report.figures import bar, size_curve
 from windrow.tasks.report.funnel import read_funnel, read_unreadable
 from windrow.tasks.report.gallery import pick_galleries
 from windrow.tasks.report.icicle import SHADES, blocks, full_shade, icicle
+from windrow.tasks.report.level_facts import read_level_figures, spread
 from windrow.tasks.report.map_sample import read_map
 from windrow.tasks.report.questions import QUESTIONS
 from windrow.tasks.report.thumbnails import Reader, read_thumbnails, sample_reader
@@ -65,6 +66,7 @@ def render(connection: Any, run: Run, read: Reader, seed: int = 0) -> str:
         "run": run,
         "totals": read_totals(connection),
         "funnel": read_funnel(connection),
+        "level_figures": read_level_figures(connection),
         "unreadable": read_unreadable(connection, UNREADABLE_SHOWN),
         "stages": read_stages(connection, run.run_id),
         "version": connection.execute(VERSION_SQL, [run.name, run.run_id]).fetchone(),
@@ -86,7 +88,7 @@ def _environment() -> jinja2.Environment:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    environment.globals.update(bar=bar)
+    environment.globals.update(bar=bar, spread=spread)
     environment.filters.update({name: getattr(formats, name) for name in formats.FILTERS})
     return environment
 

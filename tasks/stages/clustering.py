@@ -143,6 +143,7 @@ def _clusters(hierarchy: Hierarchy, number: int, rows: slice) -> pa.Table:
         "n_samples": level.n_samples[rows],
         "n_members": level.sizes[rows],
         "mean_distance": pa.array(level.mean_distance[rows], pa.float32()),
+        "inertia": level.cluster_inertia[rows],
         "centroid": array_to_vectors(level.centroids[rows]),
     }
     return CLUSTERS.build(columns, dim=level.centroids.shape[1])

@@ -9,6 +9,7 @@ work that comes out the same does not make later work run again.
 
 from __future__ import annotations
 
+import fcntl
 import hashlib
 import json
 import os
@@ -16,7 +17,7 @@ import shutil
 import tempfile
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from contextlib import AbstractContextManager, contextmanager
+from contextlib import AbstractContextManager, contextmanager, suppress
 from dataclasses import asdict, dataclass, is_dataclass
 from pathlib import Path
 from typing import Any
@@ -28,6 +29,7 @@ from windrow.schemas import Table
 from windrow.tasks.storage.parquet import read_table, write_table, writing_table
 
 MANIFEST = "manifest.json"
+SECONDS_TO_LOCK = 60.0  # a younger temporary directory may be one whose process has not locked it yet
 
 
 def fingerprint(*parts: Any) -> str:
@@ -189,12 +191,32 @@ def content_fingerprint(outputs: Sequence[Output]) -> str:
 
 @contextmanager
 def temporary_directory(parent: Path) -> Iterator[Path]:
-    """Yield a new directory in `parent`, named `.tmp-…`; it is removed at the end unless it was renamed."""
+    """Yield a new directory in `parent`, named `.tmp-…`; it is removed at the end unless it was renamed.
+
+    What processes that were killed have left in `parent` goes first: a live process holds a lock on its directory.
+    """
+    _sweep(parent)
     path = Path(tempfile.mkdtemp(prefix=".tmp-", dir=parent))
+    descriptor = os.open(path, os.O_RDONLY)
     try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX)
         yield path
     finally:
         shutil.rmtree(path, ignore_errors=True)
+        os.close(descriptor)
+
+
+def _sweep(parent: Path) -> None:
+    for path in parent.glob(".tmp-*"):
+        with suppress(OSError):  # another process sweeps too
+            if not path.is_dir() or time.time() - path.stat().st_mtime < SECONDS_TO_LOCK:
+                continue
+            descriptor = os.open(path, os.O_RDONLY)
+            try:
+                fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                shutil.rmtree(path, ignore_errors=True)
+            finally:
+                os.close(descriptor)
 
 
 def publish_directory(path: Path, final: Path) -> bool:

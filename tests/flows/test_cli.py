@@ -7,7 +7,7 @@ import json
 import pytest
 from workshop import Workshop
 
-COMMANDS = ("run", "nightly", "ingest", "query", "explain", "diff", "report", "export", "doctor")
+COMMANDS = ("run", "nightly", "ingest", "query", "explain", "diff", "report", "export", "levels", "doctor")
 
 
 def lines(text: str) -> list[dict[str, str]]:
@@ -93,3 +93,20 @@ def test_a_mistake_is_told_in_a_line_without_a_traceback(workshop: Workshop, mes
     assert ended.returncode == 2, ended.stdout + ended.stderr
     assert message in ended.stderr
     assert "Traceback" not in ended.stdout + ended.stderr
+
+
+def test_the_levels_of_a_run_are_shown_with_their_sizes(workshop: Workshop) -> None:
+    shown = workshop.windrow("levels", "--store", str(workshop.store))
+    assert shown.returncode == 0, shown.stderr
+    sql = "SELECT count(*) AS n, sum(inertia) > 0 AS positive FROM clusters WHERE level = 1"
+    finest = lines(workshop.windrow("query", sql, "--store", str(workshop.store), "--format", "csv").stdout)[0]
+    row = next(line for line in shown.stdout.splitlines() if line.startswith("│     1"))
+    assert finest["n"] in row
+    assert finest["positive"] in ("True", "true")
+
+
+def test_levels_are_proposed_as_a_config_that_can_be_pasted(workshop: Workshop) -> None:
+    shown = workshop.windrow("levels", "1000000", "--target", "50000")
+    assert "clustering: {n_clusters: [63096, 12599, 2516, 502], n_resamples: [8, 3, 3, 3]}" in shown.stdout
+    assert workshop.windrow("levels", "0").returncode == 2
+    assert workshop.windrow("levels", "--target", "5").returncode == 2

@@ -87,6 +87,15 @@ def test_the_first_lines_say_what_was_selected(html: str) -> None:
     assert "69 − 5 − 4 − 3 − 6 − 31 = 20" in text
 
 
+def test_the_hierarchy_is_told_in_figures_too(html: str) -> None:
+    table = html[html.index("<h3>Levels</h3>") : html.index('<section id="samples">')]
+    cells = [re.findall(r'<td class="n">(.*?)</td>', row) for row in table.split("<tr>")[2:]]
+    assert cells == [
+        ["13", "0 · 5–5 · 5", "0 · 5–5 · 5", "0%", "8.3%", "0.500", "24.0"],
+        ["3", "4 · 4–5 · 5", "20 · 20–20 · 20", "0%", "33.3%", "1.923", "57.0"],
+    ]
+
+
 def test_nothing_from_data_becomes_an_element_or_an_attribute(html: str) -> None:
     page = Page(html)
     assert not {"script", "i", "iframe", "object", "link"} & set(page.tags)

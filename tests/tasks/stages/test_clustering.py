@@ -1,5 +1,9 @@
 from __future__ import annotations
 
+import os
+import signal
+import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -93,6 +97,37 @@ def test_killed_before_any_round_and_run_again_gives_the_same_bytes(tmp_path: Pa
     goes_on = [line for line in said if "going on after round" in line]
     assert len(goes_on) == (0 if n == 0 else 1 if n <= 4 else 2)
     assert len(said) - len(goes_on) == 8 - n  # no round is done twice
+
+
+ALONE = """
+import sys
+from pathlib import Path
+from windrow.tasks.stages.clustering import cluster_pool
+from windrow.tasks.stages.clustering_config import ClusteringConfig
+cluster_pool(Path(sys.argv[1]), [sys.argv[2]], ClusteringConfig((300, 40, 8), n_rounds=30), 5)
+"""
+
+
+def test_a_process_killed_while_it_clusters_is_gone_on_with(tmp_path: Path):
+    names = ids(4000)
+    vectors = np.random.default_rng(2).normal(size=(4000, 24)).astype(np.float16)
+    config = ClusteringConfig((300, 40, 8), n_rounds=30)
+    undisturbed = clustered(tmp_path / "a", [write_features(tmp_path / "a", names, vectors)], config)
+    store = tmp_path / "b"
+    path = write_features(store, names, vectors)
+    alone = subprocess.Popen([sys.executable, "-c", ALONE, str(store), path])
+    rounds = (store / "outputs" / "cluster").glob("*/.work-*/level-1-round-*.npy")
+    while alone.poll() is None and not any((store / "outputs" / "cluster").glob("*/.work-*/level-1-round-[2-9].npy")):
+        os.sched_yield()
+    alone.kill()
+    assert alone.wait() == -signal.SIGKILL  # it was at work, not done
+    (left,) = rounds
+    for scratch in (store / "outputs" / "cluster").glob("*/.tmp-*"):
+        os.utime(scratch, (0, 0))  # old enough to be swept
+    said: list[str] = []
+    assert clustered(store, [path], config, progress=said.append) == undisturbed
+    assert said[0].startswith("level 1: going on after round")
+    assert not left.exists()
 
 
 def test_a_round_is_kept_whole_and_replaces_the_one_before(tmp_path: Path):

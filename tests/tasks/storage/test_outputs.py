@@ -19,6 +19,7 @@ from windrow.tasks.storage.outputs import (
     make_output,
     open_output,
     output_path,
+    temporary_directory,
     writing_output,
 )
 
@@ -122,3 +123,15 @@ def test_published_files_cannot_be_written(tmp_path: Path) -> None:
     done = make_output(tmp_path, "score", 1, {}, write_scores(["a"]))
     modes = {path.stat().st_mode & 0o222 for path in (tmp_path / done.path).iterdir()}
     assert modes == {0}
+
+
+def test_what_a_killed_process_left_is_swept_and_what_a_live_one_holds_is_not(tmp_path: Path) -> None:
+    with temporary_directory(tmp_path) as held:
+        for name in (".tmp-left", ".tmp-young"):
+            (tmp_path / name).mkdir()
+        (tmp_path / ".tmp-left" / "half").write_text("x")
+        for path in (held, tmp_path / ".tmp-left"):
+            os.utime(path, (0, 0))
+        with temporary_directory(tmp_path) as other:
+            assert {path.name for path in tmp_path.iterdir()} == {held.name, other.name, ".tmp-young"}
+    assert [path.name for path in tmp_path.iterdir()] == [".tmp-young"]

@@ -1,0 +1,57 @@
+"""What the command line says of levels: those of a run in figures, and those proposed for a pool of some size."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from rich.console import Console
+from rich.table import Table
+
+from windrow.tasks.algorithms.level_settings import propose_levels
+from windrow.tasks.report.formats import decimal, percent
+from windrow.tasks.report.level_facts import read_level_figures, spread
+
+
+def print_levels(console: Console, connection: Any) -> None:
+    """Print the figures of a run's levels, finest first. Raises ValueError when the run has no clusters."""
+    levels = read_level_figures(connection)
+    if not levels:
+        raise ValueError("this run has no clusters: it ended before its pool was clustered")
+    headings = ("level", "clusters", "members each", "samples each", "one member", "empty", "effective", "largest")
+    table = Table(*headings, "inertia", "a member")
+    for column in table.columns:
+        column.justify = "right"
+    for level in levels:
+        table.add_row(
+            f"{level.number}",
+            f"{level.n_clusters:,}",
+            spread(level.members),
+            spread(level.samples),
+            percent(level.n_single / level.n_clusters, 0),
+            f"{level.n_empty:,}",
+            decimal(level.effective, 1),
+            percent(level.largest),
+            decimal(level.inertia, 1),
+            decimal(level.mean_square, 4),
+        )
+    console.print(table)
+    console.print(
+        "each: the least · the lower to the upper quartile · the most. effective: how many equally large clusters "
+        "would be as diverse. largest: its share of the samples. inertia: sum of squared distances to the centroids.",
+        style="dim",
+        highlight=False,
+    )
+
+
+def print_proposal(console: Console, n: int, target_size: int | None) -> None:
+    """Print the levels proposed for a pool of n samples, the reasons, and a line for the config."""
+    proposed = propose_levels(n, target_size)
+    table = Table("level", "clusters", "resampled", "why")
+    for column in table.columns[:3]:
+        column.justify = "right"
+    levels = zip(proposed.n_clusters, proposed.n_resamples, proposed.reasons, strict=True)
+    for number, (n_clusters, n_resampled, reason) in enumerate(levels, start=1):
+        table.add_row(f"{number}", f"{n_clusters:,}", f"{n_resampled:,}", reason)
+    console.print(table)
+    line = f"n_clusters: {list(proposed.n_clusters)}, n_resamples: {list(proposed.n_resamples)}"
+    console.print(f"clustering: {{{line}}}", markup=False, highlight=False, soft_wrap=True)

@@ -1,0 +1,51 @@
+"""What `windrow levels` prints."""
+
+import io
+from pathlib import Path
+
+import pytest
+import yaml
+from reported_store import make_store
+from rich.console import Console
+
+from windrow.flows.config import parse_config
+from windrow.flows.levels import print_levels, print_proposal
+from windrow.tasks.algorithms.level_settings import propose_levels
+from windrow.tasks.storage.catalog import open_catalog
+from windrow.tasks.storage.runs import start_run
+
+
+def console() -> Console:
+    return Console(file=io.StringIO(), width=160)
+
+
+def printed(console: Console) -> str:
+    assert isinstance(console.file, io.StringIO)
+    return console.file.getvalue()
+
+
+def test_a_proposal_gives_each_level_a_reason_and_ends_with_a_line_for_the_config() -> None:
+    shown = console()
+    print_proposal(shown, 1_000_000, target_size=1000)
+    *_, last = printed(shown).splitlines()
+    proposed = propose_levels(1_000_000, 1000)
+    settings = {"name": "x", "sources": ["x"], **yaml.safe_load(last)}
+    assert parse_config(settings).clustering.n_clusters == proposed.n_clusters
+    assert parse_config(settings).clustering.n_resamples == proposed.n_resamples
+    assert "10,000 │        50 │ about 100.0 samples each: beyond 10 for each wanted sample" in printed(shown)
+
+
+def test_the_levels_of_a_run_are_printed_with_their_sizes_and_inertia(tmp_path: Path) -> None:
+    shown = console()
+    print_levels(shown, open_catalog(make_store(tmp_path).run.store))
+    rows = [[cell.strip() for cell in line.split("│")[1:-1]] for line in printed(shown).splitlines() if "│" in line]
+    assert rows == [
+        ["1", "13", "0 · 5–5 · 5", "0 · 5–5 · 5", "0%", "1", "12.0", "8.3%", "24.0", "0.4000"],
+        ["2", "3", "4 · 4–5 · 5", "20 · 20–20 · 20", "0%", "0", "3.0", "33.3%", "57.0", "4.3846"],
+    ]
+
+
+def test_a_run_without_clusters_is_a_mistake_that_is_told(tmp_path: Path) -> None:
+    run = start_run(tmp_path, "empty", {}).finish("finished")
+    with pytest.raises(ValueError, match="no clusters"):
+        print_levels(console(), open_catalog(run.store, run.run_id))
