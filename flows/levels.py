@@ -11,6 +11,8 @@ from windrow.tasks.algorithms.level_settings import propose_levels
 from windrow.tasks.report.formats import decimal, percent
 from windrow.tasks.report.level_facts import read_level_figures, spread
 
+DRIFT_SQL = "SELECT refitted, reasons, n_new, share_far, n_new_regions, share_unchanged FROM drift"
+
 
 def print_levels(console: Console, connection: Any) -> None:
     """Print the figures of a run's levels, finest first. Raises ValueError when the run has no clusters."""
@@ -35,12 +37,22 @@ def print_levels(console: Console, connection: Any) -> None:
             decimal(level.mean_square, 4),
         )
     console.print(table)
+    for row in connection.execute(DRIFT_SQL).fetchall():
+        console.print(_drift(*row), highlight=False)
     console.print(
         "each: the least · the lower to the upper quartile · the most. effective: how many equally large clusters "
         "would be as diverse. largest: its share of the samples. inertia: sum of squared distances to the centroids.",
         style="dim",
         highlight=False,
     )
+
+
+def _drift(refitted: bool, reasons: str, n_new: int, far: float, regions: int, unchanged: float | None) -> str:
+    what = "clustered again from the last run's clusters" if refitted else "placed in the last run's clusters"
+    text = f"{n_new:,} new samples ({percent(far)} of them far, {regions:,} new regions): {what}"
+    if unchanged is not None:
+        text += f"; {percent(unchanged)} of the earlier samples are in the finest cluster of the same number"
+    return text + (f". Drift: {reasons}" if reasons else "")
 
 
 def print_proposal(console: Console, n: int, target_size: int | None) -> None:

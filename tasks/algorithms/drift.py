@@ -64,7 +64,8 @@ def measure_drift(
     n_far = int(np.count_nonzero(is_far))
     mean = float(distance.mean(dtype=np.float64))
     expected = float(frozen.mean_distance[cluster].mean(dtype=np.float64))
-    n_regions = len(new_regions(points, np.flatnonzero(is_far), distance, frozen.far[cluster], limits.region_size))
+    crowds = new_regions(points, np.flatnonzero(is_far), distance, frozen.far[cluster], limits.region_size)
+    n_regions = sum(_by_more_than_chance(crowd, cluster, len(frozen.far), n_far) for crowd in crowds)
     reasons = []
     if n_far > limits.share_far * n and binom.sf(n_far - 1, n, 1 - FAR) < SURE:
         reasons.append(f"{n_far / n:.1%} of {n:,} new samples are far from every cluster, expected {1 - FAR:.0%}")
@@ -75,6 +76,15 @@ def measure_drift(
     if n > limits.growth * frozen.n_samples.sum():
         reasons.append(f"{n:,} new samples on {int(frozen.n_samples.sum()):,} that the clusters were made of")
     return Drift(n, mean, expected, n_far / n, n_regions, tuple(reasons))
+
+
+def _by_more_than_chance(crowd: Rows, cluster: Ints, k: int, n_tried: int) -> bool:
+    """Whether a crowd is more than the 1 % of what its clusters were given that is far anyway (Bonferroni's n_tried).
+
+    Without this, a cluster that is given thousands of samples like its own has crowds among its far ones.
+    """
+    given = int(np.bincount(cluster, minlength=k)[np.unique(cluster[crowd])].sum())
+    return bool(binom.sf(len(crowd) - 1, given, 1 - FAR) < SURE / n_tried)
 
 
 def new_regions(points: Points, far: Rows, distance: Floats, radius: Floats, size: int) -> list[Rows]:

@@ -7,12 +7,12 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from windrow.tasks.algorithms.hierarchy import Hierarchy, tree
+from windrow.tasks.algorithms.hierarchy import Hierarchy, assign_level, tree
 from windrow.tasks.algorithms.kmeans import KMeans
-from windrow.tasks.algorithms.nearest import assign
 from windrow.tasks.algorithms.points import Floats, Ints, Points, Resources
 
 FAR = 0.99  # quantile
+FEWEST = 4  # members whose distances say something about those of others
 MANY = 100  # members from which a cluster's own quantile is taken
 
 
@@ -37,21 +37,21 @@ def freeze(centroids: tuple[Floats, ...], parents: tuple[Ints, ...], cluster: In
 
     A centroid lies nearer to the samples that it is the mean of than to others like them. So that new samples can be
     compared, each of m members counts with the distance that it would have if the centroid were the mean of the other
-    m - 1, which is m / (m - 1) times its own; those alone in their cluster do not count.
+    m - 1, which is m / (m - 1) times its own; clusters of fewer than FEWEST do not count, where that is a guess.
 
     `far` is the 99th percentile of these in a cluster of MANY samples or more. The percentile of a few is their largest
-    and says little, so a smaller cluster's is that of all samples of small clusters.
+    and says little: a smaller cluster's is its mean times the 99th percentile of distance over mean in all of these.
     """
     k = len(centroids[0])
     n_samples = np.bincount(cluster, minlength=k)
     size = n_samples[cluster]
-    counts = size > 3
+    counts = size >= FEWEST
     group, without = cluster[counts], distance[counts] * (size[counts] / (size[counts] - 1))
     overall = without if len(without) else np.zeros(1)
     n_counted = np.bincount(group, minlength=k)
     mean = np.where(n_counted, np.bincount(group, without, k) / np.maximum(n_counted, 1), overall.mean())
-    of_small = without[n_counted[group] < MANY]
-    far = np.full(k, np.quantile(of_small if len(of_small) else overall, FAR))
+    relative = (without / np.maximum(mean[group], np.finfo(np.float32).tiny))[n_counted[group] < MANY]
+    far = mean * (np.quantile(relative, FAR) if len(relative) else 1.0)
     order = np.argsort(group, kind="stable")
     starts = np.cumsum(n_counted) - n_counted
     for large in np.flatnonzero(n_counted >= MANY):
@@ -68,13 +68,14 @@ def freeze_hierarchy(hierarchy: Hierarchy) -> FrozenTree:
 
 
 def place(points: Points, frozen: FrozenTree, resources: Resources | None = None) -> Hierarchy:
-    """Points, float16 or float32 (n, d), in a frozen tree: each goes to the nearest finest centroid.
+    """Points, float16 or float32 (n, d), in a frozen tree: each goes to the nearest finest centroid
+    (of more than EXACT_UP_TO, as in `hierarchical_kmeans`).
 
     All clusters stay, those without a point too. Raises ValueError for a point that is not finite, naming the first
     such row.
     """
     resources = resources or Resources()
-    nearest, distance = assign(points, frozen.centroids[0], resources=resources)
+    nearest, distance = assign_level(points, frozen.centroids[0], resources)
     fits = [_fit(frozen.centroids[0], nearest, distance)]
     for below, parent, centroids in zip(frozen.centroids, frozen.parents, frozen.centroids[1:], strict=False):
         fits.append(_fit(centroids, parent, np.linalg.norm(below - centroids[parent], axis=1).astype(np.float32)))

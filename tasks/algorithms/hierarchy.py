@@ -211,8 +211,7 @@ class _Level:
         return kmeans(points, k, init=None if init is None else init[:k], **how).centroids
 
     def _again(self, centroids: Floats) -> KMeans:
-        nearest = assign if len(centroids) <= EXACT_UP_TO else assign_by_tree
-        assignment, distance = nearest(self.items, centroids, resources=self.resources)
+        assignment, distance = assign_level(self.items, centroids, self.resources)
         return fitted(centroids, assignment, distance, 0)
 
     def _save(self, number: int, fit: KMeans) -> None:
@@ -223,6 +222,12 @@ class _Level:
         """A seed of its own for each level, round and purpose."""
         entropy = (self.plan.seed, self.level, *key)
         return int(np.random.SeedSequence(entropy).generate_state(1, np.uint64)[0])
+
+
+def assign_level(items: Points, centroids: Floats, resources: Resources) -> tuple[Ints, Floats]:
+    """Each item's centroid, int32 (n,), and the distance, float32 (n,): the nearest of up to EXACT_UP_TO."""
+    nearest = assign if len(centroids) <= EXACT_UP_TO else assign_by_tree
+    return nearest(items, centroids, resources=resources)
 
 
 def resample(

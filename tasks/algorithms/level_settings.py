@@ -14,7 +14,7 @@ from windrow.tasks.algorithms.points import check_at_least
 
 LEAST_MEAN_SIZE = 6.0  # samples of a finest cluster in a small pool; with 4, half of the clusters were single samples
 USUAL_MEAN_SIZE, USUAL_POOL, GROWTH = 10.0, 1e5, 0.2  # in a larger one; 60 at the 743M of the paper, which has 74
-TOP, TOP_EXPONENT = 2.0, 0.4  # coarsest clusters: 7,000 at 743M (the paper 10,000), 25,000 at 17B (DINOv3 as many)
+TOP_EXPONENT = 0.5  # coarsest clusters are n^0.5: 27,000 at 743M (the paper has 10,000, DINOv3 25,000 at 17B)
 RATIO = 4.5  # between levels
 LEAST_RATIO = 1.4  # of a second level: in small pools even that balances better than one level
 LEAST_RESAMPLED = 2  # one member of each cluster is its centroid again
@@ -34,8 +34,9 @@ def propose_levels(n: int, target_size: int | None = None) -> LevelSettings:
     """Settings for n samples, of which target_size are wanted (by default any number).
 
     Finest clusters hold 10 samples on average at 100,000, growing as n^0.2, and never fewer than 6. The coarsest level
-    has about 2 n^0.4 clusters, many more than a pool has classes. Between them each level has about 4.5 times fewer
-    clusters than the one below, at least three times where there are three levels or more.
+    has about n^0.5 clusters: fewer than the kinds of things that a pool holds cost balance (0.07 of the entropy on the
+    mixture of bench_clustering.py), more hardly any. Between them each level has about 4.5 times fewer clusters than
+    the one below, at least three times where there are three levels or more.
 
     The finest level matters beyond what it gives: it flattens the density for the levels above. So a target lowers
     n_clusters only where there would be more than 10 clusters for each sample that is wanted, and never below the
@@ -44,7 +45,7 @@ def propose_levels(n: int, target_size: int | None = None) -> LevelSettings:
     check_at_least("n", n, 1)
     check_at_least("target_size", 1 if target_size is None else target_size, 1)
     finest = max(1.0, n / max(LEAST_MEAN_SIZE, USUAL_MEAN_SIZE * (n / USUAL_POOL) ** GROWTH))
-    coarsest = min(TOP * n**TOP_EXPONENT, finest)
+    coarsest = min(n**TOP_EXPONENT, finest)
     enough = finest if target_size is None else max(CLUSTERS_A_SAMPLE * target_size, coarsest)
     n_clusters = _levels(min(finest, enough), coarsest)
     n_resamples = half_mean_sizes(n, n_clusters)
@@ -79,7 +80,7 @@ def _reasons(n: int, n_clusters: Sequence[int], n_resamples: Sequence[int], limi
     below = (n, *n_clusters[:-1])
     members = ["samples", *(f"clusters of level {level}" for level in range(1, len(n_clusters)))]
     why = [f"{RATIO} times fewer than below is usual"] * len(n_clusters)
-    why[-1] = f"about {TOP:.0f} n^{TOP_EXPONENT} at the top, more than most pools have classes"
+    why[-1] = f"about n^{TOP_EXPONENT} at the top, more than most pools have classes"
     of_target = f"beyond {CLUSTERS_A_SAMPLE} for each wanted sample, more only cost time"
     why[0] = of_target if limited else "with fewer in each, many clusters would be single samples"
     levels = zip(below, n_clusters, members, why, n_resamples, strict=True)

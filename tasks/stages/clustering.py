@@ -31,7 +31,7 @@ from windrow.tasks.storage.pool_file import PoolFile, write_pool
 from windrow.tasks.storage.rounds import RoundFiles
 from windrow.tasks.storage.scratch import scratch_files
 
-VERSION = 2
+VERSION = 3
 REFIT_ROUNDS = 1  # from an earlier tree: more balanced no better, and moved more samples (measured on digits)
 AT_ONCE = 2**16  # rows of a table that are made at once: whole groups of the Parquet files
 

@@ -107,6 +107,6 @@ def test_the_levels_of_a_run_are_shown_with_their_sizes(workshop: Workshop) -> N
 
 def test_levels_are_proposed_as_a_config_that_can_be_pasted(workshop: Workshop) -> None:
     shown = workshop.windrow("levels", "1000000", "--target", "50000")
-    assert "clustering: {n_clusters: [63096, 12599, 2516, 502], n_resamples: [8, 3, 3, 3]}" in shown.stdout
+    assert "clustering: {n_clusters: [63096, 15849, 3981, 1000], n_resamples: [8, 2, 2, 2]}" in shown.stdout
     assert workshop.windrow("levels", "0").returncode == 2
     assert workshop.windrow("levels", "--target", "5").returncode == 2

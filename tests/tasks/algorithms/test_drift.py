@@ -54,8 +54,8 @@ def test_what_new_samples_should_look_like_is_worked_out_without_each_sample_its
     assert frozen.n_samples.tolist() == [4, 5, 1]
     # times 4 / 3 and 5 / 4; the lone sample says nothing, its cluster is taken to be like the others
     np.testing.assert_allclose(frozen.mean_distance, [4, 6, (4 * 4 + 4 * 5 + 10) / 9], rtol=1e-6)
-    expected = np.quantile([4, 4, 4, 4, 5, 5, 5, 5, 10], 0.99)
-    np.testing.assert_allclose(frozen.far, [expected] * 3, rtol=1e-6)
+    over_mean = np.quantile([1, 1, 1, 1, 5 / 6, 5 / 6, 5 / 6, 5 / 6, 10 / 6], 0.99)
+    np.testing.assert_allclose(frozen.far, frozen.mean_distance * over_mean, rtol=1e-6)
 
 
 def test_a_large_cluster_has_a_far_of_its_own():
@@ -88,6 +88,25 @@ def test_samples_of_kinds_never_seen_are_drift_and_make_regions(fitted: tuple[np
     assert drift.share_far == pytest.approx(share, abs=0.02)
     assert 2 <= drift.n_new_regions <= 20
     assert any("far from every cluster" in reason for reason in drift.reasons)
+
+
+def test_a_large_night_of_the_same_has_no_regions_by_chance():
+    rng = np.random.default_rng(0)
+    points = rng.normal(size=(34_000, 4)).astype(np.float32)
+    tree = hierarchical_kmeans(points[:4000], (100, 20), n_rounds=1, seed=0)
+    frozen = freeze_hierarchy(tree)
+    new = points[4000:]
+    placed = place(new, frozen)
+    crowds = new_regions(
+        new,
+        np.flatnonzero(placed.distance > frozen.far[placed.paths[:, 0]]),
+        placed.distance,
+        frozen.far[placed.paths[:, 0]],
+        10,
+    )
+    assert crowds, "there is no crowd: the test shows nothing"
+    drift = measure_drift(new, placed.paths[:, 0], placed.distance, frozen, DriftLimits(growth=100))
+    assert (drift.n_new_regions, drift.refit) == (0, False)
 
 
 def test_a_pool_that_has_grown_by_half_is_a_reason(fitted: tuple[np.ndarray, Hierarchy]):

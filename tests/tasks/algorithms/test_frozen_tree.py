@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from itertools import pairwise
 
 import numpy as np
 import pytest
@@ -24,9 +25,7 @@ def random_tree(seed: int, sizes: tuple[int, ...], d: int) -> FrozenTree:
     """Centroids and parents at random: the parents need not be the nearest."""
     rng = np.random.default_rng(seed)
     centroids = tuple(rng.integers(-3, 4, size=(k, d)).astype(np.float32) for k in sizes)
-    parents = tuple(
-        rng.integers(0, above, below).astype(np.int32) for below, above in zip(sizes, sizes[1:], strict=False)
-    )
+    parents = tuple(rng.integers(0, above, below).astype(np.int32) for below, above in pairwise(sizes))
     return freeze(centroids, parents, np.arange(sizes[0], dtype=np.int32), np.ones(sizes[0], np.float32))
 
 
@@ -103,13 +102,15 @@ def test_a_sample_that_is_not_finite_is_refused_by_its_row():
 
 def test_the_percentile_is_of_its_own_from_many_members_on_and_pooled_below():
     def far(n: int) -> float:
-        distance = np.concatenate([np.linspace(0, 1, n), np.full(50, 7)]).astype(np.float32)
+        distance = np.concatenate([np.linspace(0, 1, n), np.linspace(2, 12, 50)]).astype(np.float32)
         return float(freeze(
             (np.zeros((2, 1), np.float32),), (), np.repeat(np.array([0, 1], np.int32), [n, 50]), distance
         ).far[0])  # fmt: skip
 
     assert far(MANY) == pytest.approx(np.quantile(np.linspace(0, 1, MANY), FAR) * MANY / (MANY - 1), rel=1e-5)
-    assert far(MANY - 1) == pytest.approx(7 * 50 / 49, rel=1e-5)  # a third of the pooled samples are that far
+    over_mean = np.concatenate([np.linspace(0, 1, MANY - 1) / 0.5, np.linspace(2, 12, 50) / 7])
+    expected = 0.5 * (MANY - 1) / (MANY - 2) * np.quantile(over_mean, FAR)
+    assert far(MANY - 1) == pytest.approx(expected, rel=1e-5)
 
 
 def test_the_samples_a_tree_was_made_of_do_not_drift_from_it():
