@@ -11,7 +11,7 @@ import numpy.typing as npt
 
 from windrow.tasks.algorithms.points import LOW_BITS, Floats, Ints, Rows
 
-CHUNK = 1024  # points a matrix product: with TILE centroids, 8 MB of scores, which stays in cache
+CHUNK = 512  # points a matrix product: with TILE centroids, 4 MB of scores, which stays in cache
 TILE = 2048
 FEW = 256  # points whose centroids are looked at one by one
 UNIT = 2.0**-24  # the relative rounding error of one float32 operation
@@ -89,11 +89,12 @@ class HostSearch:
         second = best.copy()
         winner = np.zeros(len(own), np.int64)
         tiles = range(*part.indices(len(self.ids))[:2], TILE)
+        room = np.empty(min(CHUNK, len(own)) * min(TILE, max(tiles.stop - tiles.start, 1)), np.float32)
         for start in range(0, len(own), CHUNK):
             rows = slice(start, start + CHUNK)
             skipped = self.place[own[rows]]
             for first in tiles:
-                scores = block.x[rows] @ self.weights[first : min(first + TILE, tiles.stop)].T
+                scores = _product(block.x[rows], self.weights[first : min(first + TILE, tiles.stop)], room)
                 _keep_two(scores, skipped - first, first, best[rows], second[rows], winner[rows])
         return self.ids[winner], best, second
 
@@ -123,6 +124,12 @@ class HostSearch:
             exact = difference.astype(np.float64)
             found[start : start + CHUNK] = np.sqrt(np.einsum("ij,ij->i", exact, exact))
         return found
+
+
+def _product(x: Floats, weights: Floats, room: Floats) -> Floats:
+    """x weights^T, in memory that is used again."""
+    shape = len(x), len(weights)
+    return np.matmul(x, weights.T, out=room[: shape[0] * shape[1]].reshape(shape))
 
 
 def _keep_two(scores: Floats, skipped: Rows, first: int, best: Floats, second: Floats, winner: Rows) -> None:

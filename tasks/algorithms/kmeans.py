@@ -146,18 +146,17 @@ class _Lloyd:
             state.others[:] = np.inf
             search_all(block, state, everything, everything, self.centroids)
         else:
-            doubtful = state.distance * np.float32(1 + rounding(self.blocks.dim)) >= state.others
-            for rows, search in ((np.flatnonzero(doubtful), everything), (np.flatnonzero(~doubtful), moved)):
-                self._search_rows(block, state, rows, search, everything)
+            doubtful = np.flatnonzero(state.distance * np.float32(1 + rounding(self.blocks.dim)) >= state.others)
+            search_all(block, state, moved, everything, self.centroids)
+            self._search_again(block, state, doubtful, everything)
         return self._changes(block, before, state.nearest)
 
-    def _search_rows(self, block: Block, state: State, rows: Rows, search: Search, everything: Search) -> None:
+    def _search_again(self, block: Block, state: State, rows: Rows, everything: Search) -> None:
+        """Compare with every centroid the points that may have left theirs for one that did not move."""
         if len(rows) == 0:
             return
-        known = State(state.nearest[rows], state.distance[rows], state.others[rows])
-        if search is everything:
-            known.others[:] = np.inf
-        search_all(block.take(rows), known, search, everything, self.centroids)
+        known = State(state.nearest[rows], state.distance[rows], np.full(len(rows), np.inf, np.float32))
+        search_all(block.take(rows), known, everything, everything, self.centroids)
         state.nearest[rows], state.distance[rows], state.others[rows] = known.nearest, known.distance, known.others
 
     def _first_sums(self, block: Block) -> _Changes:

@@ -17,7 +17,7 @@ Rows = npt.NDArray[np.int64]
 
 HIGH_BITS = 30  # of the largest coordinate, in sums: 2^33 of them fit in an int64,
 LOW_BITS = 30  # and of what is left, in a second one
-BLOCK_VALUES = 2**22  # 16 MB of float32 a block
+BLOCK_VALUES = 2**21  # 8 MB of float32 a block: enough blocks that the threads end together
 
 
 class Points(Protocol):
@@ -84,7 +84,7 @@ class Taken:
 
 def row_blocks(n: int, dim: int) -> Iterator[slice]:
     """Slices of rows of about BLOCK_VALUES numbers."""
-    size = min(max(BLOCK_VALUES // dim, 1024), 65536)
+    size = min(max(BLOCK_VALUES // dim, 1024), 16384)
     return (slice(start, min(start + size, n)) for start in range(0, n, size))
 
 

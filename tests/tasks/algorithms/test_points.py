@@ -28,7 +28,7 @@ def test_blocks_follow_one_another_to_the_last_row_and_all_but_the_last_have_one
 
 def test_a_block_has_as_many_rows_for_a_dimension_whatever_the_number_of_rows():
     assert next(row_blocks(10**6, 256)) == next(row_blocks(10**7, 256)) == slice(0, BLOCK_VALUES // 256)
-    assert next(row_blocks(10**6, 2)) == slice(0, 65536)
+    assert next(row_blocks(10**6, 2)) == slice(0, 16384)
     assert next(row_blocks(10**6, 10**6)) == slice(0, 1024)
     assert list(row_blocks(3, 256)) == [slice(0, 3)]
 
