@@ -59,9 +59,8 @@ def search_all(block: Block, state: State, search: Search, everything: Search, c
     with np.errstate(invalid="ignore"):  # inf - inf, where there is no other centroid
         close = (np.abs(best - own) <= 2 * error) | ((best < own) & (second - best <= 2 * error))
     wins = best < own
-    # the second lowest of several numbers is off by no more than the numbers are
     runner_up = np.where(wins, np.minimum(second, own), best)
-    np.minimum(state.others, lowest_distance(runner_up - error, length), out=state.others)
+    np.minimum(state.others, _lowest_distance(runner_up, length, search, everything), out=state.others)
     changed = np.flatnonzero(wins & ~close)
     state.nearest[changed] = winner[changed]
     tied = np.flatnonzero(close)
@@ -79,17 +78,25 @@ def _error(search: Search, everything: Search, winner: Rows, best: Floats, lengt
     that distance together: an outlier among the centroids makes no other's score doubtful.
     """
     its_own = search.error(length, search.length_of(winner))
-    with np.errstate(invalid="ignore", over="ignore"):
-        at_most = np.sqrt(np.maximum(np.square(length) + 2 * (best + its_own), 0))
-    reach = length + np.fmin(distance, at_most) * np.float32(1 + 8 * UNIT)
+    reach = length + np.fmin(distance, _distance(best + its_own, length)) * np.float32(1 + 8 * UNIT)
     return np.maximum(search.error(length, reach), everything.error(length, reach))
 
 
-def lowest_distance(score: Floats, length: Floats) -> Floats:
-    """The Euclidean distance of a score, rounded down."""
-    with np.errstate(invalid="ignore"):
-        squared = np.maximum(np.square(length) + 2 * score, 0)
-    return (np.sqrt(squared) * np.float32(1 - 8 * UNIT)).astype(np.float32)
+def _lowest_distance(runner_up: Floats, length: Floats, search: Search, everything: Search) -> Floats:
+    """A lower bound on the distance to every centroid but the nearest, from the lowest score of them.
+
+    The second lowest of several numbers is off by no more than the numbers are: here, the scores of centroids up to
+    |x| and the runner-up's distance together. Longer ones are farther than the runner-up.
+    """
+    reach = length + _distance(runner_up, length) * np.float32(1 + 8 * UNIT)
+    error = np.maximum(search.error(length, reach), everything.error(length, reach))
+    return _distance(runner_up - error, length) * np.float32(1 - 8 * UNIT)
+
+
+def _distance(score: Floats, length: Floats) -> Floats:
+    """The Euclidean distance of a score."""
+    with np.errstate(invalid="ignore", over="ignore"):
+        return np.sqrt(np.maximum(np.square(length) + 2 * score, 0)).astype(np.float32)
 
 
 def _decide(block: Block, tied: Rows, limit: Floats, state: State, everything: Search, centroids: Floats) -> None:

@@ -19,14 +19,7 @@ import numpy as np
 
 from windrow.tasks.algorithms.blocks import Blocks
 from windrow.tasks.algorithms.nearest import State, assign_blocks, search_all
-from windrow.tasks.algorithms.points import (
-    Doubles,
-    Floats,
-    Points,
-    Resources,
-    Rows,
-    check_at_least,
-)
+from windrow.tasks.algorithms.points import Doubles, Floats, Points, Resources, Rows, check_at_least
 
 N_SAMPLED = 8192
 BATCH = 128  # at most this many centroids from one sample,
@@ -68,7 +61,9 @@ def seed_blocks(
 ) -> Floats:
     """The centroids, those given first, and in `state` each point's nearest."""
     rng = np.random.default_rng(seed)
-    n_candidates = n_candidates or 2 + int(np.log(n_clusters))
+    n_candidates = 2 + int(np.log(n_clusters)) if n_candidates is None else n_candidates
+    check_at_least("n_candidates", n_candidates, 1)
+    check_at_least("n_sampled", n_sampled, 1)
     if centroids is None:
         first = np.array([rng.integers(blocks.n)])
         centroids = blocks.points[first].astype(np.float32)

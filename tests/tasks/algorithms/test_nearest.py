@@ -4,7 +4,7 @@ import tracemalloc
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from windrow.tasks.algorithms import host_search, points
@@ -68,6 +68,12 @@ def one_far_away(rng: np.random.Generator, n: int, k: int, d: int) -> Pair:
     return rows, centroids
 
 
+def lengths_far_apart(rng: np.random.Generator, n: int, k: int, d: int) -> Pair:
+    """As before, and centroids that are much longer than others."""
+    rows, centroids = all_coordinates_alike(rng, n, k, d)
+    return rows, (centroids * 10 ** rng.uniform(-1, 4, size=(k, 1))).astype(np.float32)
+
+
 HOSTILE = [
     normal,
     grid,
@@ -77,6 +83,7 @@ HOSTILE = [
     near_ties,
     all_coordinates_alike,
     one_far_away,
+    lengths_far_apart,
 ]
 CASES = pytest.mark.parametrize("make", HOSTILE, ids=lambda make: make.__name__)
 
@@ -104,7 +111,9 @@ def test_every_point_goes_to_the_nearest_centroid_of_all_and_to_the_lowest_of_eq
 
 @CASES
 @settings(deadline=None, max_examples=15)
-@given(n=st.integers(1, 50), k=st.integers(1, 30), d=st.sampled_from([1, 3, 40, 300]), seed=st.integers(0, 10**6))
+@given(n=st.integers(1, 50), k=st.integers(1, 30), d=st.sampled_from([1, 3, 40, 3000]), seed=st.integers(0, 10**6))
+@example(n=50, k=2, d=3000, seed=0)
+@example(n=50, k=3, d=3000, seed=1)
 def test_the_bound_on_the_other_centroids_is_below_every_one_of_their_distances(make, n, k, d, seed):
     rows, centroids = make(np.random.default_rng(seed), n, k, d)
     blocks = Blocks(rows, Resources(n_threads=1))
