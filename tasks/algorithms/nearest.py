@@ -78,7 +78,7 @@ def _error(search: Search, everything: Search, winner: Rows, best: Floats, lengt
     that distance together: an outlier among the centroids makes no other's score doubtful.
     """
     its_own = search.error(length, search.length_of(winner))
-    reach = length + np.fmin(distance, _distance(best + its_own, length)) * np.float32(1 + 8 * UNIT)
+    reach = _reach(length, np.fmin(distance, _distance(best + its_own, length)))
     return np.maximum(search.error(length, reach), everything.error(length, reach))
 
 
@@ -88,15 +88,23 @@ def _lowest_distance(runner_up: Floats, length: Floats, search: Search, everythi
     The second lowest of several numbers is off by no more than the numbers are: here, the scores of centroids up to
     |x| and the runner-up's distance together. Longer ones are farther than the runner-up.
     """
-    reach = length + _distance(runner_up, length) * np.float32(1 + 8 * UNIT)
+    reach = _reach(length, _distance(runner_up, length))
     error = np.maximum(search.error(length, reach), everything.error(length, reach))
-    return _distance(runner_up - error, length) * np.float32(1 - 8 * UNIT)
+    lowest: Floats = _distance(runner_up - error, length) * np.float32(1 - 8 * UNIT)
+    return lowest
+
+
+def _reach(length: Floats, distance: Floats) -> Floats:
+    """The length, rounded up, of the longest centroid that is within a distance."""
+    reach: Floats = length + distance * np.float32(1 + 8 * UNIT)
+    return reach
 
 
 def _distance(score: Floats, length: Floats) -> Floats:
     """The Euclidean distance of a score."""
     with np.errstate(invalid="ignore", over="ignore"):
-        return np.sqrt(np.maximum(np.square(length) + 2 * score, 0)).astype(np.float32)
+        distance: Floats = np.sqrt(np.maximum(np.square(length) + 2 * score, 0)).astype(np.float32)
+    return distance
 
 
 def _decide(block: Block, tied: Rows, limit: Floats, state: State, everything: Search, centroids: Floats) -> None:
