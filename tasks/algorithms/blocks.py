@@ -32,21 +32,23 @@ from windrow.tasks.algorithms.points import (
 Result = TypeVar("Result")
 
 PART = 2048
+DEVICE_VALUES = 2**25  # a device is given several slices at once: it is idle between blocks
 THREAD_BYTES = 2**27  # what a thread holds besides the shared arrays: a block, its scores, sums of rows that moved
 
 
 class Block(Protocol):
-    """Some rows of the points, ready for comparison: which, as they came, and their lengths once shifted by origin."""
+    """Some rows of the points, ready for comparison: which, and their lengths once shifted by origin."""
 
     @property
     def rows(self) -> slice: ...
-    @property
-    def raw(self) -> npt.NDArray[np.floating[Any]]: ...
     @property
     def length(self) -> Floats: ...
 
     def take(self, rows: Rows) -> Block:
         """Only some of its rows."""
+
+    def raw(self, rows: Rows) -> npt.NDArray[np.floating[Any]]:
+        """Some of its rows as they came."""
 
     def sums(self, rows: Rows, groups: Ints, scale: float) -> tuple[Rows, Rows, Rows]:
         """Groups that rows belong to, int64 ascending, how many rows each has, and the sums of their coordinates.
@@ -99,18 +101,41 @@ class Blocks:
         self.points, self.resources = points, resources
         self.n, self.dim = int(points.shape[0]), int(points.shape[1])
         self.slices = list(row_blocks(self.n, self.dim))
-        held = self.n * 4 * (self.dim + 2)
-        self._keep = held <= resources.memory - resources.n_threads * THREAD_BYTES or len(self.slices) == 1
-        self._kept: dict[int, Block] = {}
         self._devices = [] if resources.device == "cpu" else _torch_devices(resources.device)
+        self._pieces = self._joined(DEVICE_VALUES) if self._devices else self.slices
+        self._keep = len(self._pieces) == 1 or self._fit()
+        self._kept: dict[int, Block] = {}
         self._threads: ThreadPoolExecutor | None = None
         self.origin = np.zeros(self.dim, np.float32)
         self.scale = 1.0
 
+    def _joined(self, values: int) -> list[slice]:
+        """Slices of as many numbers, at most, made of whole slices."""
+        n_together = max(values // (self.dim * self.slices[0].stop), 1)
+        firsts = range(0, len(self.slices), n_together)
+        return [
+            slice(self.slices[first].start, self.slices[min(first + n_together, len(self.slices)) - 1].stop)
+            for first in firsts
+        ]
+
+    def _fit(self) -> bool:
+        """Whether all blocks can be kept: on the devices, or in what the memory setting leaves on the host."""
+        room = self.resources.memory - self.resources.n_threads * THREAD_BYTES
+        held = self.n * (4 * self.dim + 8)
+        if self._devices:
+            from windrow.tasks.algorithms.torch_search import SPLIT_BYTES, free_memory
+
+            on_devices = free_memory(self._devices)
+            if on_devices is not None:
+                room = on_devices // 2
+            held = self.n * (self.points.dtype.itemsize + SPLIT_BYTES) * self.dim
+        return held <= room
+
     @contextmanager
     def working(self) -> Iterator[Blocks]:
         """Look the points over, then keep threads for `map` until the end; BLAS gets no threads of its own."""
-        with threadpool_limits(1, user_api="blas"), ThreadPoolExecutor(self.resources.n_threads) as self._threads:
+        threads = ThreadPoolExecutor(self.resources.n_threads, initializer=self._start_thread)
+        with threadpool_limits(1, user_api="blas"), threads as self._threads:
             totals = np.zeros(self.dim)
             largest = 0.0
             for total, most in self._each(self._look, self.slices):
@@ -123,9 +148,15 @@ class Blocks:
             finally:
                 self._kept.clear()
 
+    def _start_thread(self) -> None:
+        if self._devices:
+            from windrow.tasks.algorithms.torch_search import own_streams
+
+            own_streams(self._devices)
+
     def map(self, work: Callable[[Block], Result]) -> Iterator[Result]:
         """work(block) for every block, in the order of the blocks."""
-        return self._each(lambda number: work(self._block(number)), range(len(self.slices)))
+        return self._each(lambda number: work(self._block(number)), range(len(self._pieces)))
 
     def share(self, work: Callable[[slice], None], n: int) -> None:
         """work(part) for parts of range(n) of a fixed size."""
@@ -157,7 +188,7 @@ class Blocks:
     def _block(self, number: int) -> Block:
         block = self._kept.get(number)
         if block is None:
-            raw = self.points[self.slices[number]]
+            raw = self.points[self._pieces[number]]
             block = self._prepared(number, raw)
             if self._keep:
                 self._kept[number] = block
@@ -168,8 +199,8 @@ class Blocks:
             from windrow.tasks.algorithms.torch_search import TorchBlock
 
             device = self._devices[number % len(self._devices)]
-            return TorchBlock.of(self.slices[number], raw, self.origin, device)
-        return HostBlock.of(self.slices[number], raw, self.origin)
+            return TorchBlock.of(self._pieces[number], raw, self.origin, device)
+        return HostBlock.of(self._pieces[number], raw, self.origin)
 
 
 def _torch_devices(named: str) -> list[str]:

@@ -22,12 +22,12 @@ TINY = 2.0**-126  # below this float32 has fewer bits, and no relative error hol
 class HostBlock:
     """Some rows of the points.
 
-    rows: their place; raw: as they came; x: float32 (m, d + 1), shifted by the mean of all points, then a column of
+    rows: their place; values: as they came; x: float32 (m, d + 1), shifted by the mean of all points, then a column of
     ones (which adds a centroid's half squared length to a product); length: float32 (m,), of the shifted rows.
     """
 
     rows: slice
-    raw: npt.NDArray[np.floating[Any]]
+    values: npt.NDArray[np.floating[Any]]
     x: Floats
     length: Floats
 
@@ -41,14 +41,18 @@ class HostBlock:
 
     def take(self, rows: Rows) -> HostBlock:
         """Only some of its rows."""
-        return HostBlock(self.rows, self.raw[rows], self.x[rows], self.length[rows])
+        return HostBlock(self.rows, self.values[rows], self.x[rows], self.length[rows])
+
+    def raw(self, rows: Rows) -> npt.NDArray[np.floating[Any]]:
+        """See `Block.raw`."""
+        return self.values[rows]
 
     def sums(self, rows: Rows, groups: Ints, scale: float) -> tuple[Rows, Rows, Rows]:
         """See `Block.sums`."""
         order = np.argsort(groups, kind="stable")
         found, starts, counts = np.unique(groups[order], return_index=True, return_counts=True)
-        words = np.empty((2, len(found), self.raw.shape[1]), np.int64)
-        rest = self.raw[rows[order]].astype(np.float64)
+        words = np.empty((2, len(found), self.values.shape[1]), np.int64)
+        rest = self.values[rows[order]].astype(np.float64)
         for word, bits in enumerate((scale, 2.0**LOW_BITS)):
             rest *= bits
             whole = np.rint(rest)
@@ -120,7 +124,7 @@ class HostSearch:
         for start in range(0, len(rows), CHUNK):
             part = rows[start : start + CHUNK]
             difference = self.centroids[nearest[part]]
-            difference -= block.raw[part]
+            difference -= block.values[part]
             exact = difference.astype(np.float64)
             found[start : start + CHUNK] = np.sqrt(np.einsum("ij,ij->i", exact, exact))
         return found

@@ -114,7 +114,7 @@ def _decide(block: Block, tied: Rows, limit: Floats, state: State, everything: S
         exact = np.empty(len(row))
         for start in range(0, len(row), CHUNK):
             pairs = slice(start, start + CHUNK)
-            raw = block.raw[tied[row[pairs]]].astype(np.float64)
+            raw = block.raw(tied[row[pairs]]).astype(np.float64)
             exact[pairs] = np.square(raw - centroids[candidate[pairs]]).sum(axis=1)
         order = np.lexsort((candidate, exact, row))
         first = order[np.flatnonzero(np.diff(row[order], prepend=-1))]

@@ -1,15 +1,19 @@
-"""Comparing points with centroids on GPUs, in PyTorch; on its CPU too, for those who want to see that they agree.
+"""Comparing points with centroids on GPUs, in PyTorch and Triton; on PyTorch's CPU too, to see that they agree.
 
 Products are of bfloat16, the fastest that a GPU has, without its precision: a number is split into two, x = h + l, and
 x.c is taken as h_x.h_c + h_x.l_c + l_x.h_c, one product of three times the length that is accumulated in float32. What
 is left out is about 2^-17 of |x| |c|: close to float32's own error, for three eighths of the time of float32 proper.
-Blocks stay on their device as long as the memory setting keeps them, and travel from pinned memory where it does not.
+Where only the two lowest scores are wanted, a Triton kernel never writes scores out (`fused_search`). Blocks stay on
+their device as long as its memory allows; otherwise they travel from pinned memory, each thread's on a stream of its
+own, so that one block is copied while another is compared.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import cache
+from importlib.util import find_spec
 from typing import Any
 
 import numpy as np
@@ -21,15 +25,18 @@ from windrow.tasks.algorithms.points import LOW_BITS, Floats, Ints, Rows
 
 CHUNK = 16384
 TILE = 8192  # with CHUNK points, 512 MB of scores
+SPLIT_BYTES = 6  # a number in two of bfloat16, the larger twice
 SPLIT = 3 * 2.0**-17  # the relative error of a product of numbers split in two, in each of its three terms
 
 
 @dataclass(frozen=True)
 class TorchBlock:
-    """Some rows of the points on a device: `values` as they came, `parts` shifted and split, bfloat16 (m, 3 d)."""
+    """Some rows of the points on a device.
+
+    values: as they came; parts: bfloat16 (m, width), shifted, split and padded (`_padded`).
+    """
 
     rows: slice
-    raw: npt.NDArray[np.floating[Any]]
     length: Floats
     values: torch.Tensor
     parts: torch.Tensor
@@ -42,13 +49,19 @@ class TorchBlock:
         values = (host.pin_memory() if on_gpu else host).to(device, non_blocking=on_gpu)
         shifted = values.float() - torch.from_numpy(origin).to(device)
         high, low = _split(shifted)
-        length = shifted.double().square().sum(dim=1).sqrt().float().cpu().numpy()
-        return cls(rows, raw, length, values, torch.cat([high, high, low], dim=1))
+        parts = _padded([high, high, low])
+        length = shifted.double().square().sum(dim=1).sqrt().float()
+        return cls(rows, length.cpu().numpy(), values, parts)  # copied last: then all of it is done, for every stream
 
     def take(self, rows: Rows) -> TorchBlock:
         """Only some of its rows."""
         index = torch.from_numpy(rows).to(self.values.device)
-        return TorchBlock(self.rows, self.raw[rows], self.length[rows], self.values[index], self.parts[index])
+        return TorchBlock(self.rows, self.length[rows], self.values[index], self.parts[index])
+
+    def raw(self, rows: Rows) -> npt.NDArray[np.floating[Any]]:
+        """See `Block.raw`."""
+        found: npt.NDArray[np.floating[Any]] = self.values[torch.from_numpy(rows).to(self.values.device)].cpu().numpy()
+        return found
 
     def sums(self, rows: Rows, groups: Ints, scale: float) -> tuple[Rows, Rows, Rows]:
         """See `Block.sums`. Adding integers atomically is exact, whatever the order."""
@@ -79,7 +92,7 @@ class TorchSearch:
         high, low = _split(shifted)
         tables = (
             torch.from_numpy(centroids),
-            torch.cat([high, low, high], dim=1),
+            _padded([high, low, high]),
             half.float(),
             torch.from_numpy(place),
         )
@@ -98,6 +111,12 @@ class TorchSearch:
         """See `Search.best_two`."""
         _, weights, half, place = self._on(block)
         skipped = place[torch.from_numpy(own).to(place.device).long()]
+        if block.parts.is_cuda and triton_is_there():
+            from windrow.tasks.algorithms.fused_search import best_two
+
+            start = part.indices(len(half))[0]
+            found = best_two(block.parts, weights[part], half[part], skipped - start)
+            return self.ids[found[0].cpu().numpy() + start], found[1].cpu().numpy(), found[2].cpu().numpy()
         best = torch.full((len(own),), torch.inf, device=place.device)
         second, winner = best.clone(), torch.zeros(len(own), dtype=torch.int64, device=place.device)
         tiles = range(*part.indices(len(half))[:2], TILE)
@@ -149,6 +168,33 @@ def _split(x: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
     """Numbers as sums of two of bfloat16, the larger first."""
     high = x.bfloat16()
     return high, (x - high.float()).bfloat16()
+
+
+def _padded(parts: list[torch.Tensor]) -> torch.Tensor:
+    """Side by side, with zeros up to a multiple of 16 columns: rows then begin where the copy engines want them."""
+    joined = torch.cat(parts, dim=1)
+    return torch.nn.functional.pad(joined, (0, -joined.shape[1] % 16)).contiguous()
+
+
+@cache
+def triton_is_there() -> bool:
+    """Whether Triton is installed: it comes with PyTorch for CUDA on Linux."""
+    return find_spec("triton") is not None
+
+
+def own_streams(devices: list[str]) -> None:
+    """Give the calling thread a stream of its own on each CUDA device."""
+    for device in map(torch.device, devices):
+        if device.type == "cuda":
+            torch.cuda.set_stream(torch.cuda.Stream(device))  # type: ignore[no-untyped-call]
+
+
+def free_memory(devices: list[str]) -> int | None:
+    """Bytes that are free on the one with the fewest, for each; None where it is the host's memory."""
+    found = {torch.device(device) for device in devices}
+    if any(device.type != "cuda" for device in found):
+        return None
+    return len(found) * min(torch.cuda.mem_get_info(device)[0] for device in found)
 
 
 def _product(x: torch.Tensor, weights: torch.Tensor) -> torch.Tensor:

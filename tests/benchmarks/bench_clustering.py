@@ -301,15 +301,42 @@ def peak(quick: bool) -> list[str]:
 
 
 def _gpu() -> str:
+    """Return how near the kernel and the whole assignment come to a bfloat16 product's speed; three make one of ours."""
     import torch
 
-    if torch.cuda.is_available():
-        points, centroids = mixture(1_000_000, 256)[0], mixture(10_000, 256, seed=1)[0]
-        seconds = min(_timed(lambda: assign(points, centroids, resources=Resources("cuda"))) for _ in range(3))
-        rate = 2 * 1e6 * 1e4 * 256 / seconds
-        name = torch.cuda.get_device_name()
-        return f"On {name}: 1,000,000 x 256 to 10,000 in {seconds:.2f} s, {rate / 1e12:.1f} TFLOP/s.\n"
-    return "On a GPU: not measured, none was there.\n"
+    if not torch.cuda.is_available():
+        return "On a GPU: not measured, none was there.\n"
+    from windrow.tasks.algorithms.fused_search import best_two
+
+    def peak(left: torch.Tensor, right: torch.Tensor) -> float:
+        def product() -> None:
+            torch.mm(left, right.T)
+            torch.cuda.synchronize()
+
+        return 2 * len(left) * len(right) * left.shape[1] / min(_timed(product) for _ in range(5))
+
+    square = torch.randn(8192, 8192, device="cuda").bfloat16()
+    most = peak(square, square)
+    lines = [f"On {torch.cuda.get_device_name()}, of a bfloat16 matrix product's {most / 1e12:.0f} TFLOP/s:\n"]
+    for n, d, k in [(1_000_000, 256, 10_000), (1_000_000, 1024, 100_000)]:
+        x, weights = (torch.randn(rows, 3 * d, device="cuda").bfloat16() for rows in (min(n, 65_536), k))
+        half, none = torch.zeros(k, device="cuda"), torch.full((len(x),), -1, device="cuda")
+
+        def fused(
+            x: torch.Tensor = x, w: torch.Tensor = weights, h: torch.Tensor = half, o: torch.Tensor = none
+        ) -> None:
+            best_two(x, w, h, o)
+            torch.cuda.synchronize()
+
+        kernel = 6 * len(x) * k * d / min(_timed(fused) for _ in range(5))
+        points, centroids = mixture(n, d)[0], mixture(k, d, seed=1)[0]
+        seconds = min(_timed(lambda p=points, c=centroids: assign(p, c, resources=Resources("cuda"))) for _ in range(2))
+        whole = 6 * n * k * d / seconds
+        lines.append(
+            f"- {n:,} x {d} to {k:,}: the kernel alone {kernel / most:.2f}, points on the host to exact assignment"
+            f" {seconds:.2f} s, {whole / most:.2f}"
+        )
+    return "\n".join(lines) + "\n"
 
 
 def tree_search(quick: bool) -> list[str]:
