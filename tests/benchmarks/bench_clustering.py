@@ -301,7 +301,7 @@ def peak(quick: bool) -> list[str]:
 
 
 def _gpu() -> str:
-    """Return how near the kernel and the whole assignment come to a bfloat16 product's speed; three make one of ours."""
+    """Return how near the kernel and the whole assignment come to a bfloat16 product: three make one of ours."""
     import torch
 
     if not torch.cuda.is_available():
@@ -322,10 +322,8 @@ def _gpu() -> str:
         x, weights = (torch.randn(rows, 3 * d, device="cuda").bfloat16() for rows in (min(n, 65_536), k))
         half, none = torch.zeros(k, device="cuda"), torch.full((len(x),), -1, device="cuda")
 
-        def fused(
-            x: torch.Tensor = x, w: torch.Tensor = weights, h: torch.Tensor = half, o: torch.Tensor = none
-        ) -> None:
-            best_two(x, w, h, o)
+        def fused(x: torch.Tensor = x, weights: torch.Tensor = weights, half: torch.Tensor = half) -> None:
+            best_two(x, weights, half, none)  # noqa: B023 as it is called at once
             torch.cuda.synchronize()
 
         kernel = 6 * len(x) * k * d / min(_timed(fused) for _ in range(5))

@@ -1,25 +1,15 @@
 from __future__ import annotations
 
-from collections.abc import Iterator
-
 import numpy as np
 import pytest
-import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from windrow.tasks.algorithms import points as blocks_of_points
 from windrow.tasks.algorithms.balance import normalised_entropy
 from windrow.tasks.algorithms.hierarchy import hierarchical_kmeans, resample
+from windrow.tasks.algorithms.points import Resources
 from windrow.tasks.algorithms.ranking import rank
-
-
-@pytest.fixture(autouse=True, scope="module")
-def one_thread() -> Iterator[None]:
-    """Small products gain nothing from threads, and threads that spin lose much on a shared machine."""
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(before)
 
 
 def normal(n: int, d: int = 3, seed: int = 0) -> np.ndarray:
@@ -69,15 +59,19 @@ def test_fewer_distinct_points_than_clusters_are_clustered_all_the_same():
     assert [level.n_samples.tolist() for level in tree.levels] == [[10] * 3] * 2
 
 
-def test_the_same_seed_gives_the_same_bytes_on_one_thread_and_on_two():
-    points = normal(801, 16)
-    one = hierarchical_kmeans(points, (90, 11), n_rounds=2, seed=5)
-    torch.set_num_threads(2)
-    two = hierarchical_kmeans(points, (90, 11), n_rounds=2, seed=5)
-    torch.set_num_threads(1)
-    assert one.paths.tobytes() == two.paths.tobytes()
-    assert one.distance.tobytes() == two.distance.tobytes()
-    assert one.levels[1].centroids.tobytes() == two.levels[1].centroids.tobytes()
+def test_threads_and_the_ends_of_blocks_change_no_byte_of_a_hierarchy(monkeypatch: pytest.MonkeyPatch):
+    points = normal(3000, 8)
+    trees = []
+    for values, n_threads in ((2**21, 1), (1, 2), (1, 3)):
+        monkeypatch.setattr(blocks_of_points, "BLOCK_VALUES", values)
+        resources = Resources(n_threads=n_threads, memory=0)
+        trees.append(hierarchical_kmeans(points, (200, 30), n_rounds=2, seed=5, resources=resources))
+    for tree in trees[1:]:
+        assert tree.paths.tobytes() == trees[0].paths.tobytes()
+        assert tree.distance.tobytes() == trees[0].distance.tobytes()
+        assert all(
+            a.centroids.tobytes() == b.centroids.tobytes() for a, b in zip(tree.levels, trees[0].levels, strict=True)
+        )
 
 
 def test_resampling_keeps_the_closest_members_of_every_cluster():

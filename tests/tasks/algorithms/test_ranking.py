@@ -133,6 +133,41 @@ def test_every_prefix_of_the_ranking_is_the_recursive_allocation(n, clusters, sh
     assert sorted(selected) == np.flatnonzero(ranks <= budget).tolist()
 
 
+def tree_of_equal_sizes(n: int) -> np.ndarray:
+    leaf = np.arange(n) % 6
+    return np.stack([leaf, leaf // 2], axis=1)
+
+
+def tree_of_only_children(n: int) -> np.ndarray:
+    leaf = np.minimum(np.arange(n) // 3, 4)
+    return np.stack([leaf, leaf, np.zeros(n, int)], axis=1)
+
+
+def tree_with_unused_numbers(n: int) -> np.ndarray:
+    leaf = np.arange(n) % 3 * 1000 + 7
+    return np.stack([leaf, leaf % 2 * 50], axis=1)
+
+
+def tree_of_one_cluster(n: int) -> np.ndarray:
+    return np.zeros((n, 3), int)
+
+
+@pytest.mark.parametrize(
+    "make",
+    [tree_of_equal_sizes, tree_of_only_children, tree_with_unused_numbers, tree_of_one_cluster],
+    ids=lambda make: make.__name__,
+)
+@settings(deadline=None, max_examples=20)
+@given(n=st.integers(1, 60), seed=st.integers(0, 2**64 - 1))
+def test_prefixes_at_the_ends_of_trees_of_every_shape_are_the_recursive_allocation(make, n, seed):
+    paths, distance = make(n).astype(np.int32), np.zeros(n)
+    ranks = rank(paths, distance, np.arange(n), seed)
+    for budget in {0, 1, n // 2, n - 1, n, n + 1}:
+        selected = select(paths, distance, np.arange(n), seed, budget)
+        assert len(selected) == min(budget, n)
+        assert sorted(selected) == np.flatnonzero(ranks <= budget).tolist()
+
+
 def test_a_larger_allocation_holds_the_smaller_ones():
     paths, distance, ids = random_tree(3, 300, (40, 12, 3))
     nested = [set(select(paths, distance, ids, 7, budget)) for budget in range(0, 301, 20)]
