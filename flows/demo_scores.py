@@ -44,7 +44,7 @@ def score_store(store: Path, demo: DemoPool, run_id: str | None = None, n_random
     pool = judge_pool(connection, truth)
     images = [row["bytes"] for row in test["image"].to_pylist()]
     labels = np.array([pool.classes.index(name) for name in test["label"].to_pylist()])
-    return score_pool(pool, Probe(_pool_pixels(connection), grey_pixels(images), labels), n_random)
+    return score_pool(pool, Probe(_pool_pixels(connection, store), grey_pixels(images), labels), n_random)
 
 
 def grey_pixels(images: Iterable[bytes]) -> Features:
@@ -53,10 +53,10 @@ def grey_pixels(images: Iterable[bytes]) -> Features:
     return np.stack([np.asarray(image, dtype=np.float32).ravel() for image in small])
 
 
-def _pool_pixels(connection: Any) -> Features:
+def _pool_pixels(connection: Any, store: Path) -> Features:
     """Return the pixels of every readable sample, by `sample_id`."""
     images = []
-    for sample_id, data in read_samples(connection.sql(FIRST_SEEN).to_arrow_table()):
+    for sample_id, data in read_samples(connection.sql(FIRST_SEEN).to_arrow_table(), store):
         if isinstance(data, SampleGone):
             raise ValueError(f"store: the bytes of sample {sample_id} are gone: {data.reason}")
         images.append(data)

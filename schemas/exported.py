@@ -2,6 +2,7 @@
 
 import pyarrow as pa
 
+from windrow.schemas.occurrences import BYTE_LENGTH, BYTE_OFFSET, COPY, MEMBERS
 from windrow.schemas.table import Column, Table
 
 _SAMPLE = (
@@ -33,8 +34,10 @@ _LOCATION = (
     Column("position", pa.int64(), "row, tar member or file number in the shard, from 0", minimum=0),
     Column("key", pa.string(), "name of the sample in its shard, without extension"),
     Column("extension", pa.string(), "extension in its shard, lower case, without the dot", nullable=True),
-    Column("byte_offset", pa.int64(), "first byte in the tar; null elsewhere", nullable=True, minimum=0),
-    Column("byte_length", pa.int64(), "number of bytes", nullable=True, minimum=0),
+    BYTE_OFFSET,
+    BYTE_LENGTH,
+    COPY,
+    MEMBERS,
 )
 
 # Hugging Face's layout of an image. The column may not be declared free of nulls, or `datasets` does not know it again.

@@ -4,6 +4,20 @@ import pyarrow as pa
 
 from windrow.schemas.table import Column, Table
 
+BYTE_OFFSET = Column(
+    "byte_offset", pa.int64(), "first byte in the tar, that of the copy if there is one", nullable=True, minimum=0
+)
+BYTE_LENGTH = Column("byte_length", pa.int64(), "number of bytes", nullable=True, minimum=0)
+COPY = Column(
+    "copy", pa.string(), "tar in the store that holds a copy of the bytes; null: read in place", nullable=True
+)
+MEMBERS = Column(
+    "members",
+    pa.list_(pa.struct({"extension": pa.string(), "byte_offset": pa.int64(), "byte_length": pa.int64()})),
+    "files that come with the sample (sidecars), and where they lie in its tar",
+    nullable=True,
+)
+
 OCCURRENCES = Table(
     "occurrences",
     "One row for each place where a sample was seen; nothing that a source holds is missing here.",
@@ -18,8 +32,10 @@ OCCURRENCES = Table(
         Column("position", pa.int64(), "row, tar member or file number in the shard, from 0", minimum=0),
         Column("key", pa.string(), "path of a loose file, key of a tar member, path or row number in Parquet"),
         Column("extension", pa.string(), "extension, lower case, without the dot", nullable=True),
-        Column("byte_offset", pa.int64(), "first byte in the tar; null elsewhere", nullable=True, minimum=0),
-        Column("byte_length", pa.int64(), "number of bytes", nullable=True, minimum=0),
+        BYTE_OFFSET,
+        BYTE_LENGTH,
+        COPY,
+        MEMBERS,
         Column("found_label", pa.string(), "label that came with the sample", nullable=True),
         Column("caption", pa.string(), "text that came with the sample", nullable=True),
         Column("group", pa.string(), "samples of a group are never split", nullable=True),

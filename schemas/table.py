@@ -133,5 +133,6 @@ def _type_name(column: Column) -> str:
     if column.vector:
         return f"{column.type.value_type}[dim]"
     if pa.types.is_list(column.type):
-        return f"{column.type.value_type}[]"
+        kind = column.type.value_type
+        return f"struct({', '.join(field.name for field in kind)})[]" if pa.types.is_struct(kind) else f"{kind}[]"
     return str(column.type)

@@ -99,7 +99,7 @@ def _place(
     source: Path, kind: str, shard: str, position: int, key: str, offset: int | None, length: int
 ) -> dict[str, Any]:
     place = {"source_uri": str(source), "kind": kind, "shard": shard, "position": position, "key": key}
-    return {**place, "extension": None, "byte_offset": offset, "byte_length": length}
+    return {**place, "extension": None, "byte_offset": offset, "byte_length": length, "copy": None, "members": None}
 
 
 def plan_table(rows: list[dict[str, Any]]) -> pa.Table:

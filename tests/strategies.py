@@ -22,6 +22,8 @@ def _plain(column: Column, kind: pa.DataType, dim: int) -> st.SearchStrategy[Any
     if pa.types.is_list(kind):
         size = dim if column.vector else 3
         return st.lists(_plain(column, kind.value_type, dim), min_size=size if column.vector else 0, max_size=size)
+    if pa.types.is_struct(kind):
+        return st.fixed_dictionaries({field.name: _plain(column, field.type, dim) for field in kind})
     if pa.types.is_boolean(kind):
         return st.booleans()
     if pa.types.is_integer(kind):

@@ -53,7 +53,7 @@ def write_report(connection: Any, path: Path, run: Run, read: Reader | None = No
     `connection` is the catalog of the run. `read` gives the bytes of samples, by default from where the catalog saw
     them; a sample that is gone is shown as such. The same run and seed give the same page.
     """
-    write_atomically(path, render(connection, run, read or sample_reader(connection), seed))
+    write_atomically(path, render(connection, run, read or sample_reader(connection, run.store), seed))
 
 
 def render(connection: Any, run: Run, read: Reader, seed: int = 0) -> str:

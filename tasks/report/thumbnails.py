@@ -6,6 +6,7 @@ import base64
 import io
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 from PIL import Image
@@ -35,7 +36,7 @@ class Thumbnail:
     tiny: bool
 
 
-def sample_reader(connection: Any) -> Reader:
+def sample_reader(connection: Any, store: Path) -> Reader:
     """Return a function that gives the bytes of samples, each read where the catalog saw it first.
 
     Samples come in the order in which they lie in their sources, so a shard is read once; those without a readable
@@ -43,7 +44,8 @@ def sample_reader(connection: Any) -> Reader:
     """
 
     def read(sample_ids: Sequence[str]) -> Iterable[tuple[str, bytes | SampleGone]]:
-        yield from read_samples(connection.sql(PLACES_SQL, params=[list(sample_ids)]).to_arrow_table())
+        places = connection.sql(PLACES_SQL, params=[list(sample_ids)]).to_arrow_table()
+        yield from read_samples(places, store)
 
     return read
 

@@ -6,7 +6,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
@@ -27,13 +27,13 @@ from windrow.tasks.stages.export_plan import (
 )
 from windrow.tasks.storage.outputs import Done, OutputWriter, make_output, open_output
 from windrow.tasks.storage.parquet_shards import ParquetShard
-from windrow.tasks.storage.sources import SampleGone, read_samples
+from windrow.tasks.storage.sources import SampleBytes, SampleGone, read_members, read_samples
 from windrow.tasks.storage.webdataset_shards import WebDatasetShard, class_indices
 
 __all__ = ["FORMATS", "ExportConfig", "ExportShard", "Format", "gone_samples", "plan_export", "write_export_shard"]
 
 STAGE = "export-shard"
-VERSION = 1
+VERSION = 2
 SHARD_FILES: Mapping[Format, str] = {"webdataset": "shard.tar", "parquet": "shard.parquet"}
 
 
@@ -44,32 +44,46 @@ def write_export_shard(store: Path, spec: ExportShard, config: ExportConfig) -> 
     classes are as they were, whatever its number. When samples of it were gone and are back, it is written anew.
     """
     rows, classes = read_plan_rows(store, spec), read_classes(store, spec.plan)
-    inputs = {"rows": rows_fingerprint(rows), "formats": config.formats, "classes": classes}
+    sidecars = config.sidecars and "webdataset" in config.formats
+    inputs = {"rows": rows_fingerprint(rows), "formats": config.formats, "sidecars": sidecars, "classes": classes}
 
     def write(writer: OutputWriter) -> None:
-        _write_shard(writer, rows, config.formats, class_indices(classes))
+        samples = read_members(rows, store) if sidecars else _without_members(read_samples(rows, store))
+        _write_shard(writer, rows, samples, config.formats, class_indices(classes))
 
     done = make_output(store, STAGE, VERSION, inputs, write)
     back = _came_back(store, done, rows) if done.found and done.counts["n_gone"] else []
     return make_output(store, STAGE, VERSION, {**inputs, "back": back}, write) if back else done
 
 
-def _write_shard(writer: OutputWriter, rows: pa.Table, formats: Sequence[Format], indices: Mapping[str, int]) -> None:
+def _without_members(
+    samples: Iterable[tuple[str, bytes | SampleGone]],
+) -> Iterator[tuple[str, SampleBytes | SampleGone]]:
+    return ((name, data if isinstance(data, SampleGone) else SampleBytes(data, {})) for name, data in samples)
+
+
+def _write_shard(
+    writer: OutputWriter,
+    rows: pa.Table,
+    samples: Iterable[tuple[str, SampleBytes | SampleGone]],
+    formats: Sequence[Format],
+    indices: Mapping[str, int],
+) -> None:
     exported: list[Mapping[str, Any]] = []
     gone: dict[str, str] = {}
     with ExitStack() as opened:
         shards = [_open_shard(name, writer.path, indices) for name in formats]
         for shard in shards:
             opened.enter_context(shard)
-        for row, (sample_id, data) in zip(rows.to_pylist(), read_samples(rows), strict=True):
-            if isinstance(data, SampleGone):
-                gone[sample_id] = data.reason
+        for row, (sample_id, found) in zip(rows.to_pylist(), samples, strict=True):
+            if isinstance(found, SampleGone):
+                gone[sample_id] = found.reason
                 continue
             exported.append(row)
             for shard in shards:
-                shard.add(row, data)
-    samples = {column.name: [row[column.name] for row in exported] for column in EXPORTED_SAMPLES.columns}
-    writer.write(EXPORTED_SAMPLES, EXPORTED_SAMPLES.build(samples))
+                shard.add(row, found)
+    columns = {column.name: [row[column.name] for row in exported] for column in EXPORTED_SAMPLES.columns}
+    writer.write(EXPORTED_SAMPLES, EXPORTED_SAMPLES.build(columns))
     writer.write(GONE, GONE.build({"sample_id": list(gone), "reason": list(gone.values())}))
     writer.counts["n_samples"] = len(exported)
     writer.counts["n_gone"] = len(gone)
@@ -85,7 +99,7 @@ def _open_shard(name: Format, folder: Path, indices: Mapping[str, int]) -> WebDa
 def _came_back(store: Path, done: Done, rows: pa.Table) -> list[str]:
     gone = gone_samples(store, [done])["sample_id"].combine_chunks()
     missing = rows.filter(pc.is_in(rows["sample_id"], gone))
-    return [sample_id for sample_id, data in read_samples(missing) if not isinstance(data, SampleGone)]
+    return [sample_id for sample_id, data in read_samples(missing, store) if not isinstance(data, SampleGone)]
 
 
 def gone_samples(store: Path, dones: Iterable[Done]) -> pa.Table:

@@ -28,12 +28,17 @@ FORMATS: tuple[Format, ...] = ("webdataset", "parquet")
 class ExportConfig:
     """How a curated set is exported.
 
+    `sidecars`: whether the files that came with a sample (the other members of its key in a tar, the files beside it)
+    go into the WebDataset shards too, byte for byte; where windrow writes a member of that extension itself (`.json`,
+    `.cls`, the image's), theirs is `.source.json`, ...
+
     `label_set` names the labels that are exported; a sample on which they abstain is exported without a label.
     `license` goes into the dataset cards as it is (Hugging Face wants an identifier such as 'cc-by-4.0').
     """
 
     formats: tuple[Format, ...] = FORMATS
     samples_per_shard: int = 1000
+    sidecars: bool = True
     label_set: str = "pseudo"
     license: str | None = None
 

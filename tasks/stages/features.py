@@ -65,7 +65,7 @@ def fit_backbone(store: Path, ingested: Sequence[str], config: BackboneConfig, s
 
     def write(writer: OutputWriter) -> None:
         size = {} if config.image_size is None else {"image_size": config.image_size}
-        images = _images_to_fit([open_output(store / path) for path in ingested])
+        images = _images_to_fit(store, [open_output(store / path) for path in ingested])
         fitted = fit_patches(images, seed=seed, **size)
         save_patches(fitted, writer.path / FITTED)
 
@@ -73,13 +73,13 @@ def fit_backbone(store: Path, ingested: Sequence[str], config: BackboneConfig, s
     return make_output(store, "fit_backbone", VERSION, inputs, write)
 
 
-def _images_to_fit(ingested: Sequence[Output]) -> Iterator[Image.Image]:
+def _images_to_fit(store: Path, ingested: Sequence[Output]) -> Iterator[Image.Image]:
     ids = pa.concat_arrays([o.read(SAMPLES, ["sample_id"])["sample_id"].combine_chunks() for o in ingested])
     wanted = pc.unique(ids).sort()[:N_IMAGES_TO_FIT]
     for output in ingested:
         rows = _first_occurrences(output)
         rows = rows.filter(pc.is_in(rows["sample_id"], wanted))
-        for _, data in read_samples(rows):
+        for _, data in read_samples(rows, store):
             if isinstance(data, SampleGone):
                 continue
             try:
@@ -101,7 +101,7 @@ def extract_shards(
     stream: Iterator[_Row] = iter(())
     if pending:
         loaded = worker_state(load_backbone, config, weights)
-        samples = chain.from_iterable(read_samples(_first_occurrences(shard)) for shard in pending)
+        samples = chain.from_iterable(read_samples(_first_occurrences(shard), store) for shard in pending)
         gone: dict[str, str] = {}
         stream = _rows(embed_images(loaded, _bytes_or_nothing(samples, gone)), gone)
     return [_embed_shard(store, shard, backbone, stream) for shard in shards]

@@ -1,25 +1,35 @@
-"""Ingest: what a shard holds, and which of it can be used. Nothing is copied: see `windrow.tasks.storage.sources`."""
+"""Ingest: what a shard holds, and which of it can be used.
+
+Bytes stay where they are (see `windrow.tasks.storage.sources`), unless the config or the source asks for a copy: COPY,
+a tar beside the tables of the output.
+"""
 
 from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterable, Iterator, Sequence
+from contextlib import nullcontext
 from itertools import islice
 from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from windrow.schemas import OCCURRENCES, SAMPLES
 from windrow.tasks.decoding import UnreadableImage, inspect_image
+from windrow.tasks.storage.folder_source import read_beside
 from windrow.tasks.storage.outputs import Done, OutputWriter, make_output
+from windrow.tasks.storage.packing import Packing
 from windrow.tasks.storage.source_shard import Found, IngestConfig, SourceShard, sample_id_of
 from windrow.tasks.storage.sources import iterate_shard
+from windrow.tasks.storage.webdataset_shards import image_extension
 
 __all__ = ["IngestConfig", "ingest_shard", "ingest_shards"]
 
 STAGE = "ingest"
-VERSION = 1
+VERSION = 2
+COPY = "copy.tar"
 ROWS_AT_ONCE = 8192
 
 _Inspected = dict[str, dict[str, Any] | str]
@@ -28,16 +38,23 @@ _Inspected = dict[str, dict[str, Any] | str]
 def ingest_shard(store: Path, shard: SourceShard, config: IngestConfig) -> Done:
     """Read a shard, decode every distinct sample once, and write OCCURRENCES (by position) and SAMPLES (by sample_id).
 
-    The counts are n_occurrences, n_unreadable and n_samples. A shard is found again while its `identity` is the same;
-    when only that has changed, it is read anew and the output has the same bytes.
+    The counts are n_occurrences, n_unreadable, n_samples and, with a copy, n_bytes_copied. A shard is found again while
+    its `identity` is the same; when only that has changed, it is read anew and the output has the same bytes (but for
+    where its copy is).
 
     Raises ValueError when a Parquet file has no image column, and OSError when the disk or the network fails.
     """
 
     def write(writer: OutputWriter) -> None:
         inspected: _Inspected = {}
-        found = iterate_shard(shard, config)
-        occurrences = _occurrence_table(_occurrence(shard, one, inspected, config) for one in found)
+        copy = writer.path / COPY
+        found = iterate_shard(shard, config, copy)
+        with Packing(copy) if is_packed(shard, config) else nullcontext() as packing:
+            rows = (_occurrence(shard, one, inspected, config, packing) for one in found)
+            occurrences = _occurrence_table(rows)
+        if copy.exists():
+            occurrences = _with_copy(occurrences, str((writer.final / COPY).relative_to(store)))
+            writer.counts["n_bytes_copied"] = copy.stat().st_size
         samples = [inspected[key] for key in sorted(inspected) if not isinstance(inspected[key], str)]
         writer.write(OCCURRENCES, occurrences)
         writer.write(SAMPLES, SAMPLES.build(_columns(SAMPLES.columns, samples)))
@@ -61,14 +78,25 @@ def occurrence_id_of(source_uri: str, shard: str, position: int) -> str:
     return hashlib.sha256(f"{source_uri}\0{shard}\0{position}".encode()).hexdigest()[:32]
 
 
-def _occurrence(shard: SourceShard, found: Found, inspected: _Inspected, config: IngestConfig) -> dict[str, Any]:
+def is_packed(shard: SourceShard, config: IngestConfig) -> bool:
+    """Say whether samples of a shard are copied one by one; tars are copied as they are."""
+    return config.mode == "copy" and shard.kind != "tar"
+
+
+def _occurrence(
+    shard: SourceShard, found: Found, inspected: _Inspected, config: IngestConfig, packing: Packing | None
+) -> dict[str, Any]:
     sample_id, unreadable = None, found.error
+    offset, members = found.byte_offset, found.members
     if found.data is not None:
         sample_id = sample_id_of(found.data)
         if sample_id not in inspected:
             inspected[sample_id] = _inspect(sample_id, found.data, config)
         verdict = inspected[sample_id]
         unreadable = verdict if isinstance(verdict, str) else None
+        if packing is not None and not isinstance(verdict, str):
+            beside = read_beside(shard, found)
+            offset, members = packing.add(sample_id, image_extension(verdict["format"]), found.data, beside)
     return {
         "occurrence_id": occurrence_id_of(shard.source_uri, shard.shard, found.position),
         "sample_id": sample_id,
@@ -78,14 +106,22 @@ def _occurrence(shard: SourceShard, found: Found, inspected: _Inspected, config:
         "position": found.position,
         "key": found.key,
         "extension": found.extension,
-        "byte_offset": found.byte_offset,
+        "byte_offset": offset,
         "byte_length": found.byte_length,
+        "copy": None,
+        "members": [vars(member) for member in members] or None,
         "found_label": found.label,
         "caption": found.caption,
         "group": found.group,
         "metadata": found.metadata,
         "unreadable": unreadable,
     }
+
+
+def _with_copy(occurrences: pa.Table, path: str) -> pa.Table:
+    """What has an offset has it in the copy."""
+    copied = pc.if_else(pc.is_valid(occurrences["byte_offset"]), pa.scalar(path), pa.scalar(None, pa.string()))
+    return occurrences.set_column(occurrences.schema.get_field_index("copy"), occurrences.schema.field("copy"), copied)
 
 
 def _inspect(sample_id: str, data: bytes, config: IngestConfig) -> dict[str, Any] | str:

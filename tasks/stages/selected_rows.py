@@ -21,7 +21,8 @@ WITH places AS (
 SELECT e.sample_id, r.sample_index, e.rank, e.weight, e.split, e.group_id, a.cluster_path,
        l.label, l.confidence, l.classes, l.probabilities, l.abstained, g.label AS given_label,
        o.caption, o.metadata, s.width, s.height, s.format, s.n_bytes,
-       o.source_uri, o.kind, o.shard, o.position, o.key, o.extension, o.byte_offset, o.byte_length
+       o.source_uri, o.kind, o.shard, o.position, o.key, o.extension, o.byte_offset, o.byte_length,
+       o.copy, o.members
 FROM selection e
 JOIN samples s USING (sample_id)
 JOIN registry r USING (sample_id)

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import errno
 from collections.abc import Iterator
 
-from windrow.tasks.storage.source_fields import MAX_SIDECAR_BYTES, read_sidecars, split_name
+from windrow.tasks.storage.source_fields import MAX_SIDECAR_BYTES, READ_SIDECARS, read_sidecars, split_name
 from windrow.tasks.storage.source_files import locate, open_file, source_root
-from windrow.tasks.storage.source_shard import Found, IngestConfig, SourceShard, access_error, too_large
+from windrow.tasks.storage.source_shard import Found, IngestConfig, Member, SourceShard, access_error, too_large
 
 
 def iterate_files(shard: SourceShard, config: IngestConfig) -> Iterator[Found]:
@@ -17,7 +18,8 @@ def iterate_files(shard: SourceShard, config: IngestConfig) -> Iterator[Found]:
         if file.error:
             yield Found(position, file.path, extension, error=file.error)
             continue
-        beside = {name: read_sidecar(locate(shard.source_uri, f"{stem}.{name}", root)) for name in file.sidecars}
+        read = [name for name, _ in file.sidecars if name.lower() in READ_SIDECARS]
+        beside = {name: read_sidecar(locate(shard.source_uri, f"{stem}.{name}", root)) for name in read}
         fields = read_sidecars({name.lower(): data for name, data in beside.items()}, config)
         data = read_whole(locate(shard.source_uri, file.path, root), config.max_bytes)
         yield Found(
@@ -31,6 +33,7 @@ def iterate_files(shard: SourceShard, config: IngestConfig) -> Iterator[Found]:
             caption=fields.caption,
             group=fields.group,
             metadata=fields.metadata,
+            members=tuple(Member(name, None, size) for name, size in file.sidecars if size <= config.max_bytes),
         )
 
 
@@ -49,6 +52,24 @@ def read_whole(location: str, max_bytes: int) -> bytes | int | str:
         if reason is None:
             raise
         return reason
+
+
+def read_beside(shard: SourceShard, found: Found) -> dict[str, bytes]:
+    """Return the files that come with an occurrence, by extension; only loose files have any apart from their tar.
+
+    Raises OSError when one is not as it was when the source was listed.
+    """
+    if shard.kind != "file":
+        return {}
+    root, stem = source_root(shard.source_uri, shard.shard), split_name(found.key)[0]
+    beside = {}
+    for member in found.members:
+        location = locate(shard.source_uri, f"{stem}.{member.extension}", root)
+        data = read_whole(location, member.byte_length)
+        if not isinstance(data, bytes) or len(data) != member.byte_length:
+            raise OSError(errno.ESTALE, "changed while it was ingested", location)
+        beside[member.extension] = data
+    return beside
 
 
 def read_sidecar(location: str) -> bytes | str:

@@ -69,7 +69,7 @@ def describe_file(path: Path, name: str) -> SourceFile:
     elif not os.access(path, os.R_OK):
         error = "permission denied"
     else:
-        return SourceFile(shown, f"{status.st_size}-{status.st_mtime_ns}")
+        return SourceFile(shown, f"{status.st_size}-{status.st_mtime_ns}", n_bytes=status.st_size)
     return SourceFile(shown, error, error)
 
 

@@ -79,14 +79,14 @@ class Output:
 
 
 class OutputWriter:
-    """Collects the files of one output in a temporary directory (`path`).
+    """Collects the files of one output in a temporary directory (`path`), which is renamed to `final` when whole.
 
     `work` is a directory, not made yet, for what should outlive a kill so that the same output can be gone on with;
     it is removed once the output is published. What long work keeps there must be a function of the output's inputs.
     """
 
-    def __init__(self, path: Path, work: Path) -> None:
-        self.path, self.work = path, work
+    def __init__(self, path: Path, work: Path, final: Path) -> None:
+        self.path, self.work, self.final = path, work, final
         self.counts: dict[str, int] = {}
 
     def writing(self, declared: Table, schema: pa.Schema) -> AbstractContextManager[Callable[[pa.Table], None]]:
@@ -134,7 +134,7 @@ def writing_output(store: Path, stage: str, key: str, inputs: Mapping[str, Any])
     started = time.time()
     with temporary_directory(final.parent) as path:
         work = final.parent / f".work-{key}"
-        writer = OutputWriter(path, work)
+        writer = OutputWriter(path, work, final)
         yield writer
         files = {file.name: file_digest(file) for file in sorted(path.iterdir())}
         manifest = {

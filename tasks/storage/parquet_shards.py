@@ -12,6 +12,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from windrow.schemas.exported import EXPORTED
+from windrow.tasks.storage.sample_bytes import SampleBytes
 from windrow.tasks.storage.webdataset_shards import image_extension
 
 SAMPLES_PER_GROUP = 100
@@ -40,12 +41,12 @@ class ParquetShard:
         self._group: list[dict[str, Any]] = []
         self._n_bytes = 0
 
-    def add(self, row: Mapping[str, Any], data: bytes) -> None:
+    def add(self, row: Mapping[str, Any], sample: SampleBytes) -> None:
         """Add the original bytes of a sample and what the plan says about it."""
         name = f"{row['sample_id']}.{image_extension(row['format'])}"
-        image = {"bytes": data, "path": name}
+        image = {"bytes": sample.data, "path": name}
         self._group.append({**{column: row[column] for column in self._columns}, "image": image})
-        self._n_bytes += len(data)
+        self._n_bytes += len(sample.data)
         if len(self._group) >= SAMPLES_PER_GROUP or self._n_bytes >= BYTES_PER_GROUP:
             self._write_group()
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import bisect
 import json
 import math
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from itertools import accumulate, pairwise
 from typing import Any, BinaryIO
 
@@ -24,7 +24,8 @@ def iterate_parquet(file: BinaryIO, name: str, config: IngestConfig) -> Iterator
     """Yield an occurrence for every row, in order of `position`, the number of the row.
 
     The images are in `image_column`, else in the first column that is a struct with `bytes` (the Image feature of
-    Hugging Face datasets), else in the first binary column of a usual name. Numbers of a ClassLabel become its names.
+    Hugging Face datasets), else in the first binary column of a usual name; a column inside structs is named by its
+    path, as in 'sample.image'. Numbers of a ClassLabel become its names.
     Other columns of plain values become metadata; nested and binary ones are left out.
 
     Raises ValueError naming the file and its columns when there is no such column.
@@ -69,9 +70,27 @@ def read_rows(parquet: pq.ParquetFile, wanted: Mapping[int, str]) -> dict[int, b
 
 def image_columns(schema: pa.Schema) -> list[str]:
     """Return the columns that may hold images, likeliest first."""
-    structs = [field.name for field in schema if _is_image_struct(field.type)]
-    binary = [field.name for field in schema if _is_binary(field.type)]
-    return structs + sorted(binary, key=lambda name: name.lower() not in IMAGE_NAMES)
+    fields = list(_leaves(schema))
+    structs = [name for name, kind in fields if _is_image_struct(kind)]
+    binary = [name for name, kind in fields if _is_binary(kind)]
+    return sorted(structs, key=_depth) + sorted(binary, key=lambda name: (not _is_usual(name), _depth(name)))
+
+
+def _leaves(fields: Iterable[pa.Field], prefix: str = "") -> Iterator[tuple[str, pa.DataType]]:
+    """Yield every column that is no struct, or is one with an image's bytes, under its path."""
+    for field in fields:
+        if pa.types.is_struct(field.type) and not _is_image_struct(field.type):
+            yield from _leaves(field.type, f"{prefix}{field.name}.")
+        else:
+            yield prefix + field.name, field.type
+
+
+def _depth(name: str) -> int:
+    return name.count(".")
+
+
+def _is_usual(name: str) -> bool:
+    return name.rpartition(".")[2].lower() in IMAGE_NAMES
 
 
 def _image_column(schema: pa.Schema, name: str, config: IngestConfig) -> str:
@@ -79,7 +98,8 @@ def _image_column(schema: pa.Schema, name: str, config: IngestConfig) -> str:
     if config.image_column is not None:
         likely = [column for column in able if column == config.image_column]
     else:
-        likely = [c for c in able if c.lower() in IMAGE_NAMES or _is_image_struct(schema.field(c).type)]
+        structs = {name for name, kind in _leaves(schema) if _is_image_struct(kind)}
+        likely = [column for column in able if _is_usual(column) or column in structs]
     if not likely:
         wanted = "an image column" if config.image_column is None else f"image_column {config.image_column!r}"
         columns = ", ".join(f"{field.name} ({field.type})" for field in schema)
@@ -156,12 +176,23 @@ def _column_rows(parquet: pq.ParquetFile, column: str, rows: list[int]) -> Itera
 
 
 def _images(batch: pa.RecordBatch, column: str) -> list[tuple[bytes | None, str | None]]:
-    values = batch.column(column)
+    values = _nested(batch, column)
     if not _is_image_struct(values.type):
         return [(data, None) for data in values.to_pylist()]
     data = pc.struct_field(values, "bytes").to_pylist()
     has_path = values.type.get_field_index("path") >= 0 and pa.types.is_string(values.type.field("path").type)
     return list(zip(data, pc.struct_field(values, "path").to_pylist() if has_path else [None] * len(data), strict=True))
+
+
+def _nested(batch: pa.RecordBatch, column: str) -> pa.Array:
+    """A column, or the one at the end of a path through structs; null where one of these is."""
+    if column in batch.schema.names:
+        return batch.column(column)
+    first, *rest = column.split(".")
+    values = batch.column(first)
+    for name in rest:
+        values = pc.struct_field(values, name)
+    return values
 
 
 def _class_names(schema: pa.Schema, column: str) -> list[str] | None:

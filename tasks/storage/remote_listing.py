@@ -43,4 +43,4 @@ def list_objects(folder: str, recursive: bool = True) -> Iterator[SourceFile]:
 def describe_object(path: str, info: Mapping[str, Any]) -> SourceFile:
     """Return a file as the store describes it: its identity is its size and its ETag, or when it was changed."""
     changed = next((info[key] for key in _IDENTITY_KEYS if info.get(key) is not None), "")
-    return SourceFile(path, f"{info['size']}-{changed}".replace('"', ""))
+    return SourceFile(path, f"{info['size']}-{changed}".replace('"', ""), n_bytes=info["size"])

@@ -10,6 +10,7 @@ from __future__ import annotations
 import glob
 import os
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import BinaryIO, cast
 
@@ -33,7 +34,7 @@ def find_siblings(source: str, path: str) -> list[SourceFile]:
     place = locate(source, path).rpartition("/")[0]
     files = list_objects(place, recursive=False) if _is_remote(place) else list_folder(Path(place), recursive=False)
     prefix = path[: path.rfind("/") + 1]
-    return [SourceFile(prefix + file.path, file.identity, file.error) for file in files if not is_hidden(file.path)]
+    return [replace(file, path=prefix + file.path) for file in files if not is_hidden(file.path)]
 
 
 def is_hidden(path: str) -> bool:

@@ -10,13 +10,13 @@ import hashlib
 from collections.abc import Iterable, Sequence
 
 from windrow.tasks.storage.outputs import fingerprint
-from windrow.tasks.storage.source_fields import READ_SIDECARS, is_sidecar, split_name
+from windrow.tasks.storage.source_fields import is_sidecar, split_name
 from windrow.tasks.storage.source_files import find_files, find_siblings, is_folder
 from windrow.tasks.storage.source_shard import LooseFile, SourceFile, SourceShard
 
 MEAN_FILES = 512
 MAX_FILES = 2048
-_COMPRESSED = (".tar.gz", ".tgz", ".tar.bz2", ".tbz2", ".tar.xz", ".txz", ".tar.zst", ".tar.lz4")
+_TARS = (".tar", ".tar.gz", ".tgz", ".tar.bz2", ".tbz2", ".tar.xz", ".txz", ".tar.zst", ".tzst", ".tar.lz4")
 
 
 def plan_shards(sources: Sequence[str]) -> list[SourceShard]:
@@ -27,7 +27,7 @@ def plan_shards(sources: Sequence[str]) -> list[SourceShard]:
     unreadable occurrence. Hidden files (a part of the name starts with a dot) are left out. A file that two
     sources reach is an occurrence in each. Relative paths are relative to the working directory.
 
-    Raises ValueError naming a source that does not exist, holds nothing, is given twice or holds a compressed tar.
+    Raises ValueError naming a source that does not exist, holds nothing or is given twice.
     """
     if isinstance(sources, str) or not sources:
         raise ValueError(f"sources: wants a list of one or more, got {sources!r}")
@@ -41,11 +41,7 @@ def _plan_source(source: str) -> list[SourceShard]:
     shards, loose = [], []
     for file in find_files(source):
         name = file.path.lower()
-        if name.endswith(_COMPRESSED):
-            raise ValueError(
-                f"source {source!r}: {file.path} is compressed and has no random access: decompress it first"
-            )
-        if name.endswith(".tar"):
+        if name.endswith(_TARS):
             shards.append(SourceShard(source, "tar", file.path, file.identity, error=file.error))
         elif name.endswith(".parquet"):
             shards.append(SourceShard(source, "parquet", file.path, file.identity, error=file.error))
@@ -65,8 +61,8 @@ def _loose_shards(source: str, files: list[SourceFile]) -> list[SourceShard]:
         loose, identities = [], []
         for path in paths:
             beside = sidecars.get(split_name(path)[0], [])
-            extensions = tuple(file.path.rpartition(".")[2] for file in beside)
-            loose.append(LooseFile(path, extensions, samples[path].error))
+            named = tuple((file.path.rpartition(".")[2], file.n_bytes) for file in beside)
+            loose.append(LooseFile(path, named, samples[path].error))
             identities.append([path, samples[path].identity, [[file.path, file.identity] for file in beside]])
         shards.append(SourceShard(source, "file", paths[0], fingerprint(identities), tuple(loose)))
     return shards
@@ -82,7 +78,7 @@ def _sidecars(files: Iterable[SourceFile]) -> dict[str, list[SourceFile]]:
     found: dict[str, list[SourceFile]] = {}
     for file in sorted(files, key=lambda file: file.path):
         stem, extension = split_name(file.path)
-        if extension in READ_SIDECARS and file.error is None:
+        if is_sidecar(extension) and file.error is None:
             found.setdefault(stem, []).append(file)
     return found
 

@@ -20,8 +20,13 @@ class IngestConfig:
     the first that looks so. `folder_labels`: the name of a loose file's folder is its label when no sidecar gives one;
     off by default, because folders are often named after dates or batches. A sample of more than `max_pixels` pixels or
     `max_bytes` bytes is unreadable.
+
+    `mode`: 'index' leaves bytes where they lie and records where, but for those that cannot be found there again
+    without reading all that is before them (compressed tars): these are copied into the store. 'copy' copies all of
+    them, loose files packed into tars, for sources that will not stay.
     """
 
+    mode: Literal["index", "copy"] = "index"
     label_key: str = "label"
     group_key: str = "group"
     caption_key: str = "caption"
@@ -31,6 +36,8 @@ class IngestConfig:
     max_bytes: int = 256 * 2**20
 
     def __post_init__(self) -> None:
+        if self.mode not in ("index", "copy"):
+            raise ValueError(f"ingest.mode: wants 'index' or 'copy', got {self.mode!r}")
         keys = (self.label_key, self.group_key, self.caption_key)
         if "" in keys or len(set(keys)) < len(keys):
             raise ValueError(f"ingest.label_key, group_key, caption_key: want three different names, got {keys}")
@@ -49,14 +56,15 @@ class SourceFile:
     path: str
     identity: str
     error: str | None = None
+    n_bytes: int = 0
 
 
 @dataclass(frozen=True)
 class LooseFile:
-    """A loose file: its path relative to the source, the names of its sidecars' extensions, why it cannot be read."""
+    """A loose file: its path relative to the source, extension and size of its sidecars, why it cannot be read."""
 
     path: str
-    sidecars: tuple[str, ...] = ()
+    sidecars: tuple[tuple[str, int], ...] = ()
     error: str | None = None
 
 
@@ -79,6 +87,15 @@ class SourceShard:
 
 
 @dataclass(frozen=True)
+class Member:
+    """A file that comes with a sample; `byte_offset` is that in its tar, None beside a loose file."""
+
+    extension: str
+    byte_offset: int | None
+    byte_length: int
+
+
+@dataclass(frozen=True)
 class Found:
     """One occurrence, as it lies in its shard. Either `data` holds its bytes or `error` says why they were not read."""
 
@@ -93,6 +110,7 @@ class Found:
     caption: str | None = None
     group: str | None = None
     metadata: str | None = None
+    members: tuple[Member, ...] = ()
 
 
 def sample_id_of(data: bytes) -> str:

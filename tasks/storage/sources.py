@@ -1,44 +1,40 @@
 """Sources: where samples lie, read in place.
 
-Nothing is copied or re-encoded. `plan_shards` says which shards the sources have, `iterate_shard` what is in a shard
-(with the bytes, for ingest to verify), and `read_samples` fetches the bytes again from where occurrences were seen.
+`plan_shards` says which shards the sources have, `iterate_shard` what is in a shard (with the bytes, for ingest to
+verify), and `read_samples` fetches the bytes again from where occurrences were seen.
 """
 
 from __future__ import annotations
 
-from collections import OrderedDict
 from collections.abc import Iterator
-from dataclasses import dataclass
-from itertools import groupby
-from typing import Any, BinaryIO
+from pathlib import Path
 
-import pyarrow as pa
-
-from windrow.tasks.storage.folder_source import iterate_files, read_whole
-from windrow.tasks.storage.parquet_source import iterate_parquet, open_parquet, read_rows
-from windrow.tasks.storage.source_files import locate, open_file, source_root
+from windrow.tasks.storage.folder_source import iterate_files
+from windrow.tasks.storage.parquet_source import iterate_parquet
+from windrow.tasks.storage.sample_bytes import SampleBytes, SampleGone, open_or_reason, read_members, read_samples
+from windrow.tasks.storage.source_files import locate
 from windrow.tasks.storage.source_plan import plan_shards
-from windrow.tasks.storage.source_shard import Found, IngestConfig, SourceShard, access_error, sample_id_of
-from windrow.tasks.storage.tar_source import iterate_tar, read_range
+from windrow.tasks.storage.source_shard import Found, IngestConfig, SourceShard
+from windrow.tasks.storage.tar_source import iterate_tar
+from windrow.tasks.storage.unpacking import is_compressed, unpack
 
-__all__ = ["Found", "SampleGone", "SourceShard", "iterate_shard", "plan_shards", "read_samples"]
-
-OPEN_FILES = 8
-WINDOW_BYTES = 64 * 2**20
-WINDOW_ROWS = 2048
-CHANGED = "changed since it was ingested"
-_COLUMNS = ("sample_id", "source_uri", "kind", "shard", "position", "key", "byte_offset", "byte_length")
-
-
-@dataclass(frozen=True)
-class SampleGone:
-    """Stands for the bytes of a sample that is no longer where it was seen; `reason` says why."""
-
-    reason: str
+__all__ = [
+    "Found",
+    "SampleBytes",
+    "SampleGone",
+    "SourceShard",
+    "iterate_shard",
+    "plan_shards",
+    "read_members",
+    "read_samples",
+]
 
 
-def iterate_shard(shard: SourceShard, config: IngestConfig) -> Iterator[Found]:
+def iterate_shard(shard: SourceShard, config: IngestConfig, copy: Path | None = None) -> Iterator[Found]:
     """Yield every occurrence of a shard once, in order of position, with one sample's bytes in memory at a time.
+
+    copy: where to write the tar, decompressed, when it is compressed or the config says 'copy'; byte offsets are then
+    those in the copy. Without it a compressed tar cannot be read, and is an occurrence that says so.
 
     Data that cannot be read is an occurrence with an error. Raises ValueError when a Parquet file has no image column,
     and OSError when the disk or the network fails, which says nothing about the data.
@@ -47,128 +43,16 @@ def iterate_shard(shard: SourceShard, config: IngestConfig) -> Iterator[Found]:
         yield from iterate_files(shard, config)
         return
     name = shard.shard.rpartition("/")[2]
-    file = shard.error or _open(locate(shard.source_uri, shard.shard))
+    file = shard.error or open_or_reason(locate(shard.source_uri, shard.shard))
     if isinstance(file, str):
         yield Found(0, name, None, error=file)
         return
     with file:
-        yield from (iterate_tar if shard.kind == "tar" else iterate_parquet)(file, name, config)
-
-
-def read_samples(occurrences: pa.Table) -> Iterator[tuple[str, bytes | SampleGone]]:
-    """Yield (sample_id, bytes) for rows of OCCURRENCES (or any table with their columns), in the order of the rows.
-
-    The bytes are those that were ingested: they are checked against `sample_id`, and SampleGone comes in their stead
-    when they are not there any more. Rows are fetched in windows of WINDOW_BYTES, in the order in which they lie; the
-    last OPEN_FILES files stay open. Of a Parquet file whole row groups are read, so rows of one should come together.
-
-    Raises ValueError when a column is missing or a row has no sample_id, and OSError when the disk or network fails.
-    """
-    missing = [name for name in _COLUMNS if name not in occurrences.column_names]
-    if missing:
-        raise ValueError(f"occurrences: column {missing[0]!r} is missing")
-    if occurrences["sample_id"].null_count:
-        raise ValueError(f"occurrences: {occurrences['sample_id'].null_count} rows have no sample_id: never read")
-    return _read_windows(occurrences.select(_COLUMNS))
-
-
-def _read_windows(occurrences: pa.Table) -> Iterator[tuple[str, bytes | SampleGone]]:
-    with _OpenShards() as opened:
-        for window in _windows(occurrences):
-            data = _read_window(window, opened)
-            for n, row in enumerate(window):
-                yield row["sample_id"], data.pop(n)
-
-
-def _windows(occurrences: pa.Table) -> Iterator[list[dict[str, Any]]]:
-    window: list[dict[str, Any]] = []
-    n_bytes = 0
-    for batch in occurrences.to_batches(max_chunksize=WINDOW_ROWS):
-        for row in batch.to_pylist():
-            size = row["byte_length"] or 0
-            if window and (n_bytes + size > WINDOW_BYTES or len(window) == WINDOW_ROWS):
-                yield window
-                window, n_bytes = [], 0
-            window.append(row)
-            n_bytes += size
-    if window:
-        yield window
-
-
-def _read_window(window: list[dict[str, Any]], opened: _OpenShards) -> dict[int, bytes | SampleGone]:
-    def place(n: int) -> tuple[str, str, str]:
-        return window[n]["source_uri"], window[n]["kind"], window[n]["shard"]
-
-    data: dict[int, bytes | SampleGone] = {}
-    order = sorted(range(len(window)), key=lambda n: (place(n), window[n]["position"]))
-    for (source, kind, shard), numbers in groupby(order, key=place):
-        rows = {n: window[n] for n in numbers}
-        if kind == "file":
-            data |= {n: _read_loose(opened.locate(source, row["key"]), row) for n, row in rows.items()}
+        if shard.kind == "parquet":
+            yield from iterate_parquet(file, name, config)
+        elif copy is not None and (config.mode == "copy" or is_compressed(file)):
+            reason = unpack(file, copy)
+            with copy.open("rb") as unpacked:
+                yield from iterate_tar(unpacked, name, config, cut=reason)
         else:
-            data |= _read_shard(opened.open(source, shard), rows, kind)
-    return data
-
-
-def _read_loose(location: str, row: dict[str, Any]) -> bytes | SampleGone:
-    data = read_whole(location, row["byte_length"])
-    if isinstance(data, bytes):
-        return _checked(data, row)
-    return SampleGone(CHANGED if isinstance(data, int) else data)
-
-
-def _read_shard(file: BinaryIO | str, rows: dict[int, dict[str, Any]], kind: str) -> dict[int, bytes | SampleGone]:
-    if isinstance(file, str):
-        return {n: SampleGone(file) for n in rows}
-    if kind == "tar":
-        return {n: _checked(read_range(file, row["byte_offset"], row["byte_length"]), row) for n, row in rows.items()}
-    parquet = open_parquet(file)
-    if isinstance(parquet, str):
-        return {n: SampleGone(CHANGED) for n in rows}
-    found = read_rows(parquet, {row["position"]: row["sample_id"] for row in rows.values()})
-    return {n: found.get(row["position"], SampleGone(CHANGED)) for n, row in rows.items()}
-
-
-def _checked(data: bytes, row: dict[str, Any]) -> bytes | SampleGone:
-    return data if sample_id_of(data) == row["sample_id"] else SampleGone(CHANGED)
-
-
-def _open(location: str) -> BinaryIO | str:
-    try:
-        return open_file(location)
-    except OSError as error:
-        reason = access_error(error)
-        if reason is None:
-            raise
-        return reason
-
-
-class _OpenShards:
-    """The files that were read last, kept open, and the roots of sources."""
-
-    def __init__(self) -> None:
-        self._files: OrderedDict[str, BinaryIO] = OrderedDict()
-        self._roots: dict[tuple[str, bool], str] = {}
-
-    def __enter__(self) -> _OpenShards:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        while self._files:
-            self._files.popitem()[1].close()
-
-    def locate(self, source: str, path: str) -> str:
-        key = (source, source.rpartition("/")[2] == path)
-        if key not in self._roots:
-            self._roots[key] = source_root(source, path)
-        return locate(source, path, self._roots[key])
-
-    def open(self, source: str, shard: str) -> BinaryIO | str:
-        location = self.locate(source, shard)
-        file = self._files.pop(location, None) or _open(location)
-        if isinstance(file, str):
-            return file
-        self._files[location] = file
-        if len(self._files) > OPEN_FILES:
-            self._files.popitem(last=False)[1].close()
-        return file
+            yield from iterate_tar(file, name, config)

@@ -22,9 +22,8 @@ from windrow.tasks.storage.source_fields import (
     read_sidecars,
 )
 from windrow.tasks.storage.source_files import is_hidden
-from windrow.tasks.storage.source_shard import Found, IngestConfig, too_large
-
-_COMPRESSED_STARTS = (b"\x1f\x8b", b"BZh", b"\xfd7zXZ", b"\x28\xb5\x2f\xfd", b"\x04\x22\x4d\x18")
+from windrow.tasks.storage.source_shard import Found, IngestConfig, Member, too_large
+from windrow.tasks.storage.unpacking import is_compressed
 
 
 @dataclass(frozen=True)
@@ -40,13 +39,14 @@ class _Member:
     ends_tar: bool = False
 
 
-def iterate_tar(file: BinaryIO, name: str, config: IngestConfig) -> Iterator[Found]:
+def iterate_tar(file: BinaryIO, name: str, config: IngestConfig, cut: str | None = None) -> Iterator[Found]:
     """Yield every occurrence of a tar, in order of `position`, the number of the member in the tar.
 
     Folders and hidden members are left out. Of a tar that is cut short or damaged, what comes before is kept and one
-    occurrence says so for all the rest. `name` is the key of an occurrence that no member names.
+    occurrence says so for all the rest; cut: why, where that is known. `name` is the key of an occurrence that no
+    member names.
     """
-    for key, members in groupby(_members(file, name), key=lambda member: member.key):
+    for key, members in groupby(_members(file, name, cut), key=lambda member: member.key):
         yield from _occurrences(file, key, list(members), config)
 
 
@@ -73,7 +73,7 @@ def _occurrences(file: BinaryIO, key: str, members: list[_Member], config: Inges
         fields = read_sidecars(sidecars, config)
         for member in images:
             name = key if len(images) == 1 else f"{key}.{member.extension or ''}"
-            yield _found(file, name, member, fields, config)
+            yield _found(file, name, member, _beside(member, members, config), fields, config)
     elif not ends:
         extensions = sorted({member.extension or "" for member in members})
         error = f"no image among the members: {', '.join(extensions)}"
@@ -82,7 +82,14 @@ def _occurrences(file: BinaryIO, key: str, members: list[_Member], config: Inges
         yield Found(member.position, key, member.extension, error=member.error)
 
 
-def _found(file: BinaryIO, key: str, member: _Member, fields: Fields, config: IngestConfig) -> Found:
+def _beside(member: _Member, members: list[_Member], config: IngestConfig) -> tuple[Member, ...]:
+    others = [each for each in members if each is not member and not each.error and each.size <= config.max_bytes]
+    return tuple(Member(each.extension or "", each.offset, each.size) for each in others)
+
+
+def _found(
+    file: BinaryIO, key: str, member: _Member, others: tuple[Member, ...], fields: Fields, config: IngestConfig
+) -> Found:
     error = member.error or too_large(member.size, config)
     return Found(
         position=member.position,
@@ -92,6 +99,7 @@ def _found(file: BinaryIO, key: str, member: _Member, fields: Fields, config: In
         byte_length=None if member.error else member.size,
         data=None if error else read_range(file, member.offset, member.size),
         error=error,
+        members=others,
         **vars(fields),
     )
 
@@ -102,12 +110,13 @@ def _sidecar(file: BinaryIO, member: _Member) -> bytes | str:
     return member.error or read_range(file, member.offset, member.size)
 
 
-def _members(file: BinaryIO, name: str) -> Iterator[_Member]:
+def _members(file: BinaryIO, name: str, cut: str | None) -> Iterator[_Member]:
     size = file.seek(0, 2)
-    key = name
+    key, position = name, -1
     for position, info in enumerate(_headers(file, size)):
         if isinstance(info, str):
-            yield _Member(position, key, None, error=info, ends_tar=True)
+            yield _Member(position, key, None, error=cut or info, ends_tar=True)
+            return
         elif info.isdir() or is_hidden(info.name):
             continue
         elif not info.isreg() or info.issparse():
@@ -116,10 +125,12 @@ def _members(file: BinaryIO, name: str) -> Iterator[_Member]:
         else:
             key, extension = split_member(info.name)
             is_cut = info.offset_data + info.size > size
-            error = "truncated tar" if is_cut else None
+            error = (cut or "truncated tar") if is_cut else None
             yield _Member(position, key, extension, info.offset_data, info.size, error, is_cut)
             if is_cut:
                 return
+    if cut:
+        yield _Member(position + 1, key, None, error=cut, ends_tar=True)
 
 
 def _headers(file: BinaryIO, size: int) -> Iterator[tarfile.TarInfo | str]:
@@ -161,7 +172,7 @@ def _headers(file: BinaryIO, size: int) -> Iterator[tarfile.TarInfo | str]:
 def _not_a_tar(file: BinaryIO, size: int) -> str:
     if size == 0:
         return "empty file"
-    return "compressed tar: decompress it" if read_range(file, 0, 8).startswith(_COMPRESSED_STARTS) else "not a tar"
+    return "compressed, and no tar inside" if is_compressed(file) else "not a tar"
 
 
 def _wrong_end(file: BinaryIO, offset: int) -> str | None:

@@ -5,16 +5,29 @@ from __future__ import annotations
 import io
 import json
 import tarfile
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
 from windrow.schemas.exported import EXPORTED_SAMPLES
+from windrow.tasks.storage.sample_bytes import SampleBytes
 
 EXTENSIONS = {"JPEG": "jpg", "MPO": "jpg", "TIFF": "tiff", "JPEG2000": "jp2"}
 
 PROVENANCE = ("source_uri", "shard", "key")
+SOURCE = "source."
+
+
+def member_extension(extension: str, taken: Collection[str]) -> str:
+    """Return the extension under which a file that came with a sample lies beside it: its own, unless that is taken.
+
+    Characters that cannot be in the name of a member become `_`.
+    """
+    name = "".join("_" if char == "/" or not char.isprintable() else char for char in extension)
+    while name in taken or not name:
+        name = SOURCE + name
+    return name
 
 
 def image_extension(image_format: str) -> str:
@@ -58,16 +71,22 @@ class WebDatasetShard:
     """
 
     def __init__(self, path: Path, indices: Mapping[str, int]) -> None:
-        self._tar = tarfile.open(path, "w", format=tarfile.USTAR_FORMAT)  # noqa: SIM115  (closed by __exit__)
+        self._tar = tarfile.open(path, "w", format=tarfile.PAX_FORMAT)  # noqa: SIM115  (closed by __exit__)
         self._indices = indices
 
-    def add(self, row: Mapping[str, Any], data: bytes) -> None:
-        """Add the original bytes of a sample and what the plan says about it."""
+    def add(self, row: Mapping[str, Any], sample: SampleBytes) -> None:
+        """Add the original bytes of a sample, what the plan says about it, and the files that came with it."""
         description = json.dumps(describe_sample(row), sort_keys=True, ensure_ascii=False)
-        self._add(f"{row['sample_id']}.{image_extension(row['format'])}", data)
+        image = image_extension(row["format"])
+        self._add(f"{row['sample_id']}.{image}", sample.data)
         self._add(f"{row['sample_id']}.json", description.encode())
         if row["label"] is not None:
             self._add(f"{row['sample_id']}.cls", str(self._indices[row["label"]]).encode())
+        taken = {image, "json", "cls"}
+        for extension, data in sample.members.items():
+            name = member_extension(extension, taken)
+            taken.add(name)
+            self._add(f"{row['sample_id']}.{name}", data)
 
     def _add(self, name: str, data: bytes) -> None:
         member = tarfile.TarInfo(name)  # mtime, uid and gid are 0

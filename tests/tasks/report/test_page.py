@@ -131,8 +131,8 @@ def _svgs(html: str) -> list[list[tuple[str, str]]]:
 
 def test_the_same_run_gives_the_same_page_and_another_seed_other_samples(html: str, store: Store) -> None:
     connection = open_catalog(store.run.store)
-    assert render(connection, store.run, sample_reader(connection)) == html
-    assert render(connection, store.run, sample_reader(connection), seed=1) != html
+    assert render(connection, store.run, sample_reader(connection, store.run.store)) == html
+    assert render(connection, store.run, sample_reader(connection, store.run.store), seed=1) != html
 
 
 def test_a_run_without_anything_has_a_page_that_says_so(empty_run: Run, tmp_path: Path) -> None:
@@ -169,9 +169,9 @@ def test_an_old_run_does_not_claim_the_version_of_a_later_one(store: Store) -> N
     connection.execute(
         "INSERT INTO exports VALUES ('demo', 'v9999', 'f', 7, 1, 1500, 'p'), ('demo', 'v10000', 'f', 8, 1, 9, 'p')"
     )
-    assert "v10000 holds 8 samples" in words(render(connection, store.run, sample_reader(connection)))
+    assert "v10000 holds 8 samples" in words(render(connection, store.run, sample_reader(connection, store.run.store)))
     connection.execute("INSERT INTO runs SELECT '9' || run_id, * EXCLUDE (run_id) FROM runs")
-    assert "v10000" not in render(connection, store.run, sample_reader(connection))
+    assert "v10000" not in render(connection, store.run, sample_reader(connection, store.run.store))
 
 
 @pytest.mark.parametrize("sql", [sql for _, sql in QUESTIONS])

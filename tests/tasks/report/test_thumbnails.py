@@ -57,6 +57,6 @@ def test_a_sample_that_the_reader_does_not_give_is_a_reason_too() -> None:
 def test_the_reader_gives_each_sample_once_with_the_bytes_that_were_ingested(store: Store) -> None:
     connection = open_catalog(store.run.store)
     wanted = [row[0] for row in connection.execute("SELECT sample_id FROM samples ORDER BY 1 LIMIT 7").fetchall()]
-    found = list(sample_reader(connection)([*wanted, "f" * 32]))
+    found = list(sample_reader(connection, store.run.store)([*wanted, "f" * 32]))
     assert sorted(name for name, _ in found) == wanted
     assert all(isinstance(data, bytes) and sample_id_of(data) == name for name, data in found)

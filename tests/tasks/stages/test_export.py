@@ -13,13 +13,14 @@ import pyarrow.parquet as pq
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from small_export import CLASSES, EXTENSIONS, make_selection, plan_table, read_with_webdataset
+from small_export import CLASSES, EXTENSIONS, export, make_selection, plan_table, read_with_webdataset
 
 from windrow.schemas.exported import EXPORTED, EXPORTED_SAMPLES
 from windrow.tasks.stages.export import ExportConfig, ExportShard, gone_samples, plan_export, write_export_shard
 from windrow.tasks.stages.export_plan import _cut, read_classes, read_plan_rows
 from windrow.tasks.storage import parquet_shards
 from windrow.tasks.storage.outputs import Done, open_output
+from windrow.tasks.storage.sample_bytes import SampleBytes
 
 
 def write_all(store: Path, rows: list[dict[str, Any]], config: ExportConfig) -> list[Done]:
@@ -137,7 +138,7 @@ def test_row_groups_are_closed_by_number_or_by_size(tmp_path: Path, monkeypatch:
         monkeypatch.setattr(parquet_shards, "BYTES_PER_GROUP", n_bytes)
         with parquet_shards.ParquetShard(tmp_path / "shard.parquet") as shard:
             for row in rows:
-                shard.add(row, data[row["sample_id"]])
+                shard.add(row, SampleBytes(data[row["sample_id"]], {}))
         file = pq.ParquetFile(tmp_path / "shard.parquet")
         assert [file.metadata.row_group(n).num_rows for n in range(file.num_row_groups)] == groups
         assert [image["bytes"] for image in file.read()["image"].to_pylist()] == [data[r["sample_id"]] for r in rows]
@@ -244,3 +245,37 @@ def test_other_columns_and_types_that_can_be_cast_are_welcome(tmp_path: Path) ->
     narrow = table.set_column(table.schema.get_field_index("rank"), "rank", table["rank"].cast(pa.int32()))
     wide = narrow.append_column("more", pa.nulls(4))
     assert plan_export(tmp_path, wide, ExportConfig(), CLASSES) == plan_export(tmp_path, table, ExportConfig(), CLASSES)
+
+
+def test_what_came_with_a_sample_comes_with_its_export_byte_for_byte(tmp_path: Path) -> None:
+    rows, data = make_selection(tmp_path / "source", 3, formats=("PNG",))
+    beside = {"png": b"not the image", "json": b'{"mine": 1}', "seg.png": b"\0\1", "txt": b"words\n"}
+    for name, content in beside.items():
+        (tmp_path / "source" / f"0000.{name}").write_bytes(content) if name != "png" else None
+    [tar_row] = [row for row in rows if row["kind"] == "tar"]
+    with (tmp_path / "source" / "b.tar").open("ab") as file:
+        places = []
+        for name, content in beside.items():
+            places.append({"extension": name, "byte_offset": file.tell(), "byte_length": len(content)})
+            file.write(content)
+    tar_row["members"] = places
+    [loose] = [row for row in rows if row["kind"] == "file"]
+    loose["members"] = [{"extension": "txt", "byte_offset": None, "byte_length": 6}]
+    version = export(tmp_path / "store", rows)
+    read = {one["__key__"]: one for one in read_with_webdataset(sorted(map(str, version.path.rglob("*.tar"))))}
+    found = read[tar_row["sample_id"]]
+    assert found["png"] == data[tar_row["sample_id"]]
+    assert {name: found[name] for name in ("source.png", "source.json", "seg.png", "txt")} == {
+        "source.png": beside["png"],
+        "source.json": beside["json"],
+        "seg.png": beside["seg.png"],
+        "txt": beside["txt"],
+    }
+    assert json.loads(found["json"])["sample_id"] == tar_row["sample_id"]
+    assert read[loose["sample_id"]]["txt"] == b"words\n"
+    plain = export(tmp_path / "store", rows, ExportConfig(samples_per_shard=5, sidecars=False))
+    names = {name for one in read_with_webdataset(sorted(map(str, plain.path.rglob("*.tar")))) for name in one}
+    assert not names & {"source.png", "source.json", "seg.png", "txt"}
+    (tmp_path / "source" / "0000.txt").write_bytes(b"longer than it was")
+    changed = export(tmp_path / "other", rows)
+    assert changed.n_samples == 2

@@ -70,6 +70,8 @@ def test_a_sample_is_described_and_can_be_found_again(tmp_path: Path) -> None:
         "extension": "jpg",
         "byte_offset": 512,
         "byte_length": len(data),
+        "copy": None,
+        "members": [{"extension": "cls", "byte_offset": 2048, "byte_length": 2}],
         "found_label": "3",
         "caption": None,
         "group": None,

@@ -186,3 +186,26 @@ def test_the_hash_finds_the_column_that_was_ingested_and_leaves_out_what_has_cha
     assert not isinstance(parquet, str)
     wanted = {0: sample_id_of(b"a"), 1: sample_id_of(b"2"), 2: sample_id_of(b"other"), 99: sample_id_of(b"a")}
     assert read_rows(parquet, wanted) == {0: b"a", 1: b"2"}
+
+
+def test_images_inside_structs_are_found_and_named_by_their_path() -> None:
+    rows = [
+        {"sample": {"photo": {"bytes": b"one", "path": "one.jpg"}, "raw": b"r"}, "x.y": b"dotted", "label": "cat"},
+        {"sample": {"photo": None, "raw": None}, "x.y": None, "label": None},
+        {"sample": None, "x.y": b"", "label": "dog"},
+    ]
+    file = parquet_bytes(pa.Table.from_pylist(rows))
+    assert [one.data for one in read(file)] == [b"one", None, None]
+    assert [(one.key, one.label, one.error) for one in read(file)] == [
+        ("one", "cat", None),
+        ("1", None, "null image"),
+        ("2", "dog", "null image"),
+    ]
+    assert [one.data for one in read(file, image_column="sample.raw")] == [b"r", None, None]
+    assert [one.data for one in read(file, image_column="x.y")] == [b"dotted", None, b""]
+    parquet = open_parquet(io.BytesIO(file))
+    assert not isinstance(parquet, str)
+    wanted = {0: sample_id_of(b"r"), 1: sample_id_of(b"one")}
+    assert read_rows(parquet, wanted) == {0: b"r"}
+    with pytest.raises(ValueError, match=r"image_column 'sample.none' of bytes was not found"):
+        read(file, image_column="sample.none")

@@ -15,7 +15,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from windrow.schemas import OCCURRENCES
-from windrow.tasks.storage import sources
+from windrow.tasks.storage import sample_bytes
 from windrow.tasks.storage.source_shard import IngestConfig, sample_id_of
 from windrow.tasks.storage.sources import SampleGone, iterate_shard, plan_shards, read_samples
 
@@ -52,6 +52,7 @@ def occurrences_of(source: str) -> tuple[pa.Table, list[bytes]]:
             assert found.data is not None
             place = {"source_uri": shard.source_uri, "kind": shard.kind, "shard": shard.shard}
             values = {key: getattr(found, key) for key in ("position", "key", "byte_offset", "byte_length")}
+            values |= {"copy": None, "members": [vars(member) for member in found.members] or None}
             rows.append({"sample_id": sample_id_of(found.data), **place, **values})
             data.append(found.data)
     schema = pa.schema([OCCURRENCES.schema().field(name) for name in rows[0]])
@@ -79,9 +80,9 @@ def test_samples_come_in_the_order_of_the_rows_whatever_the_windows(
     rows, data = pool
     order = random.Random(seed).choices(range(len(data)), k=n)
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(sources, "WINDOW_BYTES", window_bytes)
-        patch.setattr(sources, "WINDOW_ROWS", window_rows)
-        patch.setattr(sources, "OPEN_FILES", 1)
+        patch.setattr(sample_bytes, "WINDOW_BYTES", window_bytes)
+        patch.setattr(sample_bytes, "WINDOW_ROWS", window_rows)
+        patch.setattr(sample_bytes, "OPEN_FILES", 1)
         assert [one for _, one in read_samples(rows.take(order))] == [data[i] for i in order]
 
 
@@ -141,6 +142,6 @@ def test_only_a_few_files_stay_open(tmp_path: Path) -> None:
     before = len(list(Path("/proc/self/fd").iterdir()))
     reading = read_samples(rows)
     assert next(reading)[1] == data[0]
-    assert len(list(Path("/proc/self/fd").iterdir())) <= before + sources.OPEN_FILES
+    assert len(list(Path("/proc/self/fd").iterdir())) <= before + sample_bytes.OPEN_FILES
     reading.close()  # type: ignore[attr-defined]
     assert len(list(Path("/proc/self/fd").iterdir())) == before

@@ -182,7 +182,7 @@ def test_a_sample_that_is_too_large_is_not_read() -> None:
     [
         (b"", "empty file"),
         (b"this is no tar" * 100, "not a tar"),
-        (b"\x1f\x8b\x08" + bytes(2000), "compressed tar: decompress it"),
+        (b"\x1f\x8b\x08" + bytes(2000), "compressed, and no tar inside"),
     ],
 )
 def test_what_is_no_tar_is_one_unreadable_occurrence(data: bytes, reason: str) -> None:

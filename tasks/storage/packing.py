@@ -1,0 +1,63 @@
+"""Samples packed into a tar of the store: what `ingest.mode: copy` does with loose files and with rows of Parquet."""
+
+from __future__ import annotations
+
+import hashlib
+import io
+import tarfile
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from types import TracebackType
+from typing import Self
+
+from windrow.tasks.storage.source_shard import Member
+from windrow.tasks.storage.webdataset_shards import member_extension
+
+
+class Packing:
+    """Writes a WebDataset tar, a key a sample; the same samples give the same bytes."""
+
+    def __init__(self, path: Path) -> None:
+        self._tar = tarfile.open(path, "x", format=tarfile.PAX_FORMAT)  # noqa: SIM115  (closed by __exit__)
+        self._offsets: dict[str, int] = {}
+        self._beside: dict[tuple[str, str], tuple[Member, ...]] = {}
+
+    def add(
+        self, sample_id: str, extension: str, data: bytes, members: Mapping[str, bytes]
+    ) -> tuple[int, tuple[Member, ...]]:
+        """Add a sample, with the files that come with it by extension; return where its bytes and theirs begin.
+
+        What is there already is not added again. Where a sample comes a second time with other files than the first,
+        these have a key of their own.
+        """
+        again = sample_id in self._offsets
+        if not again:
+            self._offsets[sample_id] = self._add(f"{sample_id}.{extension}", data)
+        digests = {name: hashlib.sha256(beside).hexdigest() for name, beside in members.items()}
+        place = sample_id, str(digests)
+        if place not in self._beside:
+            key = f"{sample_id}-{len(self._beside)}" if again else sample_id
+            self._beside[place] = tuple(self._add_members(key, extension, members))
+        return self._offsets[sample_id], self._beside[place]
+
+    def _add_members(self, key: str, extension: str, members: Mapping[str, bytes]) -> Iterator[Member]:
+        taken = {extension}
+        for name, data in members.items():
+            safe = member_extension(name, taken)
+            taken.add(safe)
+            yield Member(name, self._add(f"{key}.{safe}", data), len(data))
+
+    def _add(self, name: str, data: bytes) -> int:
+        member = tarfile.TarInfo(name)
+        member.size, member.mode = len(data), 0o444
+        self._tar.addfile(member, io.BytesIO(data))
+        padded = -(-len(data) // tarfile.BLOCKSIZE) * tarfile.BLOCKSIZE
+        return self._tar.offset - padded
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._tar.close()
