@@ -72,9 +72,7 @@ def _write_shard(
     exported: list[Mapping[str, Any]] = []
     gone: dict[str, str] = {}
     with ExitStack() as opened:
-        shards = [_open_shard(name, writer.path, indices) for name in formats]
-        for shard in shards:
-            opened.enter_context(shard)
+        shards = [_open_shard(name, writer, indices, opened) for name in formats]
         for row, (sample_id, found) in zip(rows.to_pylist(), samples, strict=True):
             if isinstance(found, SampleGone):
                 gone[sample_id] = found.reason
@@ -91,9 +89,13 @@ def _write_shard(
     writer.counts["n_bytes"] = sum(row["n_bytes"] for row in exported)
 
 
-def _open_shard(name: Format, folder: Path, indices: Mapping[str, int]) -> WebDatasetShard | ParquetShard:
-    path = folder / SHARD_FILES[name]
-    return WebDatasetShard(path, indices) if name == "webdataset" else ParquetShard(path)
+def _open_shard(
+    name: Format, writer: OutputWriter, indices: Mapping[str, int], opened: ExitStack
+) -> WebDatasetShard | ParquetShard:
+    if name == "parquet":
+        return opened.enter_context(ParquetShard(writer.path / SHARD_FILES[name]))
+    file = opened.enter_context(writer.appending(SHARD_FILES[name]))
+    return opened.enter_context(WebDatasetShard(file, indices))
 
 
 def _came_back(store: Path, done: Done, rows: pa.Table) -> list[str]:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterable, Iterator, Sequence
-from contextlib import nullcontext
+from contextlib import ExitStack
 from itertools import islice
 from pathlib import Path
 from typing import Any
@@ -49,7 +49,10 @@ def ingest_shard(store: Path, shard: SourceShard, config: IngestConfig) -> Done:
         inspected: _Inspected = {}
         copy = writer.path / COPY
         found = iterate_shard(shard, config, copy)
-        with Packing(copy) if is_packed(shard, config) else nullcontext() as packing:
+        with ExitStack() as opened:
+            packing = None
+            if is_packed(shard, config):
+                packing = opened.enter_context(Packing(opened.enter_context(writer.appending(COPY))))
             rows = (_occurrence(shard, one, inspected, config, packing) for one in found)
             occurrences = _occurrence_table(rows)
         if copy.exists():
@@ -126,7 +129,7 @@ def _with_copy(occurrences: pa.Table, path: str) -> pa.Table:
 
 def _inspect(sample_id: str, data: bytes, config: IngestConfig) -> dict[str, Any] | str:
     try:
-        facts = inspect_image(data, config.max_pixels)
+        facts = inspect_image(data, config.max_pixels, config.verify == "decode")
     except UnreadableImage as error:
         return error.reason
     return {"sample_id": sample_id, **vars(facts), "n_bytes": len(data)}

@@ -26,6 +26,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from windrow.schemas import Table
+from windrow.tasks.storage.digested_file import DigestedFile
 from windrow.tasks.storage.parquet import read_table, write_table, writing_table
 
 MANIFEST = "manifest.json"
@@ -88,6 +89,14 @@ class OutputWriter:
     def __init__(self, path: Path, work: Path, final: Path) -> None:
         self.path, self.work, self.final = path, work, final
         self.counts: dict[str, int] = {}
+        self.digests: dict[str, str] = {}
+
+    @contextmanager
+    def appending(self, name: str) -> Iterator[DigestedFile]:
+        """Add a file, hashed while it is written."""
+        with DigestedFile(self.path / name) as file:
+            yield file
+        self.digests[name] = file.sha256 or ""
 
     def writing(self, declared: Table, schema: pa.Schema) -> AbstractContextManager[Callable[[pa.Table], None]]:
         """Add a table part by part, see `writing_table`."""
@@ -136,7 +145,7 @@ def writing_output(store: Path, stage: str, key: str, inputs: Mapping[str, Any])
         work = final.parent / f".work-{key}"
         writer = OutputWriter(path, work, final)
         yield writer
-        files = {file.name: file_digest(file) for file in sorted(path.iterdir())}
+        files = {file.name: writer.digests.get(file.name) or file_digest(file) for file in sorted(path.iterdir())}
         manifest = {
             "stage": stage,
             "fingerprint": key,

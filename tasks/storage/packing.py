@@ -3,22 +3,20 @@
 from __future__ import annotations
 
 import hashlib
-import io
-import tarfile
 from collections.abc import Iterator, Mapping
-from pathlib import Path
 from types import TracebackType
 from typing import Self
 
 from windrow.tasks.storage.source_shard import Member
+from windrow.tasks.storage.tar_writer import TarWriter, Writable
 from windrow.tasks.storage.webdataset_shards import member_extension
 
 
 class Packing:
-    """Writes a WebDataset tar, a key a sample; the same samples give the same bytes."""
+    """Writes a WebDataset tar, a key a sample, to a file that is open; the same samples give the same bytes."""
 
-    def __init__(self, path: Path) -> None:
-        self._tar = tarfile.open(path, "x", format=tarfile.PAX_FORMAT)  # noqa: SIM115  (closed by __exit__)
+    def __init__(self, file: Writable) -> None:
+        self._tar = TarWriter(file)
         self._offsets: dict[str, int] = {}
         self._beside: dict[tuple[str, str], tuple[Member, ...]] = {}
 
@@ -32,7 +30,7 @@ class Packing:
         """
         again = sample_id in self._offsets
         if not again:
-            self._offsets[sample_id] = self._add(f"{sample_id}.{extension}", data)
+            self._offsets[sample_id] = self._tar.add(f"{sample_id}.{extension}", data)
         digests = {name: hashlib.sha256(beside).hexdigest() for name, beside in members.items()}
         place = sample_id, str(digests)
         if place not in self._beside:
@@ -45,19 +43,13 @@ class Packing:
         for name, data in members.items():
             safe = member_extension(name, taken)
             taken.add(safe)
-            yield Member(name, self._add(f"{key}.{safe}", data), len(data))
-
-    def _add(self, name: str, data: bytes) -> int:
-        member = tarfile.TarInfo(name)
-        member.size, member.mode = len(data), 0o444
-        self._tar.addfile(member, io.BytesIO(data))
-        padded = -(-len(data) // tarfile.BLOCKSIZE) * tarfile.BLOCKSIZE
-        return self._tar.offset - padded
+            yield Member(name, self._tar.add(f"{key}.{safe}", data), len(data))
 
     def __enter__(self) -> Self:
+        self._tar.__enter__()
         return self
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        self._tar.close()
+        self._tar.__exit__(kind, error, trace)

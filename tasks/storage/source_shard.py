@@ -24,9 +24,13 @@ class IngestConfig:
     `mode`: 'index' leaves bytes where they lie and records where, but for those that cannot be found there again
     without reading all that is before them (compressed tars): these are copied into the store. 'copy' copies all of
     them, loose files packed into tars, for sources that will not stay.
+
+    `verify`: 'decode' decodes every distinct sample, so that a damaged one is unreadable from the start; 'header' reads
+    its header only, and leaves it to the features to find damage.
     """
 
     mode: Literal["index", "copy"] = "index"
+    verify: Literal["decode", "header"] = "decode"
     label_key: str = "label"
     group_key: str = "group"
     caption_key: str = "caption"
@@ -38,6 +42,8 @@ class IngestConfig:
     def __post_init__(self) -> None:
         if self.mode not in ("index", "copy"):
             raise ValueError(f"ingest.mode: wants 'index' or 'copy', got {self.mode!r}")
+        if self.verify not in ("decode", "header"):
+            raise ValueError(f"ingest.verify: wants 'decode' or 'header', got {self.verify!r}")
         keys = (self.label_key, self.group_key, self.caption_key)
         if "" in keys or len(set(keys)) < len(keys):
             raise ValueError(f"ingest.label_key, group_key, caption_key: want three different names, got {keys}")

@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-import io
 import json
-import tarfile
 from collections.abc import Collection, Mapping, Sequence
-from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
 from windrow.schemas.exported import EXPORTED_SAMPLES
 from windrow.tasks.storage.sample_bytes import SampleBytes
+from windrow.tasks.storage.tar_writer import TarWriter, Writable
 
 EXTENSIONS = {"JPEG": "jpg", "MPO": "jpg", "TIFF": "tiff", "JPEG2000": "jp2"}
 
@@ -65,38 +63,34 @@ def describe_sample(row: Mapping[str, Any]) -> dict[str, Any]:
 
 
 class WebDatasetShard:
-    """Writes one shard; the same samples give the same bytes, as no time, user or right of a file is kept.
+    """Writes one shard to a file that the caller opened; the same samples give the same bytes.
 
     `indices` is the index of each class (`class_indices`); `add` raises KeyError on a label that is not in it.
     """
 
-    def __init__(self, path: Path, indices: Mapping[str, int]) -> None:
-        self._tar = tarfile.open(path, "w", format=tarfile.PAX_FORMAT)  # noqa: SIM115  (closed by __exit__)
+    def __init__(self, file: Writable, indices: Mapping[str, int]) -> None:
+        self._tar = TarWriter(file)
         self._indices = indices
 
     def add(self, row: Mapping[str, Any], sample: SampleBytes) -> None:
         """Add the original bytes of a sample, what the plan says about it, and the files that came with it."""
         description = json.dumps(describe_sample(row), sort_keys=True, ensure_ascii=False)
         image = image_extension(row["format"])
-        self._add(f"{row['sample_id']}.{image}", sample.data)
-        self._add(f"{row['sample_id']}.json", description.encode())
+        self._tar.add(f"{row['sample_id']}.{image}", sample.data)
+        self._tar.add(f"{row['sample_id']}.json", description.encode())
         if row["label"] is not None:
-            self._add(f"{row['sample_id']}.cls", str(self._indices[row["label"]]).encode())
+            self._tar.add(f"{row['sample_id']}.cls", str(self._indices[row["label"]]).encode())
         taken = {image, "json", "cls"}
         for extension, data in sample.members.items():
             name = member_extension(extension, taken)
             taken.add(name)
-            self._add(f"{row['sample_id']}.{name}", data)
-
-    def _add(self, name: str, data: bytes) -> None:
-        member = tarfile.TarInfo(name)  # mtime, uid and gid are 0
-        member.size, member.mode = len(data), 0o444
-        self._tar.addfile(member, io.BytesIO(data))
+            self._tar.add(f"{row['sample_id']}.{name}", data)
 
     def __enter__(self) -> Self:
+        self._tar.__enter__()
         return self
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        self._tar.close()
+        self._tar.__exit__(kind, error, trace)

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from PIL import Image
+from PIL import ExifTags, Image
 
 from windrow.tasks.decoding import MAX_PIXELS, UnreadableImage, decode_rgb, inspect_image
 
@@ -172,3 +172,24 @@ def test_a_draft_keeps_the_turn() -> None:
     assert decode_rgb(encoded(Image.new("RGB", (400, 200)), "JPEG", exif=exif), min_side=50).size == (50, 100)
     with pytest.raises(ValueError, match="min_side must be at least 1, got 0"):
         decode_rgb(b"", min_side=0)
+
+
+@pytest.mark.parametrize("image_format", ["JPEG", "PNG", "WEBP", "TIFF"])
+@pytest.mark.parametrize("orientation", range(1, 9))
+def test_the_header_says_what_decoding_says(image_format: str, orientation: int) -> None:
+    out, exif = io.BytesIO(), Image.Exif()
+    exif[ExifTags.Base.Orientation] = orientation
+    Image.new("RGB", (21, 10)).save(out, image_format, exif=exif)
+    facts = inspect_image(out.getvalue())
+    assert facts == inspect_image(out.getvalue(), decode=False)
+    assert (facts.width, facts.height) == ((10, 21) if orientation >= 5 else (21, 10))
+    assert facts.exif_orientation == orientation
+
+
+def test_damage_after_the_header_is_found_only_by_decoding() -> None:
+    out = io.BytesIO()
+    Image.effect_noise((200, 100), 50).convert("RGB").save(out, "JPEG")
+    cut = out.getvalue()[: len(out.getvalue()) // 2]
+    assert inspect_image(cut, decode=False).width == 200
+    with pytest.raises(UnreadableImage, match="truncated image"):
+        inspect_image(cut)
