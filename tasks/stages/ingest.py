@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from itertools import islice
 from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from windrow.schemas import OCCURRENCES, SAMPLES
+from windrow.schemas.forgotten import FORGOTTEN_BY
 from windrow.tasks.decoding import UnreadableImage, inspect_image
+from windrow.tasks.storage.forgotten import refused_samples, without_sample
 from windrow.tasks.storage.outputs import Done, OutputWriter, make_output
 from windrow.tasks.storage.source_shard import Found, IngestConfig, SourceShard, sample_id_of
 from windrow.tasks.storage.sources import iterate_shard
@@ -31,24 +34,36 @@ def ingest_shard(store: Path, shard: SourceShard, config: IngestConfig) -> Done:
     The counts are n_occurrences, n_unreadable and n_samples. A shard is found again while its `identity` is the same;
     when only that has changed, it is read anew and the output has the same bytes.
 
+    What the store was told to forget is neither decoded nor described. It is no part of the fingerprint: forgetting
+    removes the sample from every output that holds it, so what is found is what would be made.
+
     Raises ValueError when a Parquet file has no image column, and OSError when the disk or the network fails.
     """
 
     def write(writer: OutputWriter) -> None:
         inspected: _Inspected = {}
+        refused = refused_samples(store)
         found = iterate_shard(shard, config)
-        occurrences = _occurrence_table(_occurrence(shard, one, inspected, config) for one in found)
+        occurrences = occurrence_table(_occurrence(shard, one, inspected, config, refused) for one in found)
         samples = [inspected[key] for key in sorted(inspected) if not isinstance(inspected[key], str)]
-        writer.write(OCCURRENCES, occurrences)
-        writer.write(SAMPLES, SAMPLES.build(_columns(SAMPLES.columns, samples)))
-        writer.counts["n_occurrences"] = occurrences.num_rows
-        writer.counts["n_unreadable"] = occurrences.num_rows - occurrences["unreadable"].null_count
-        writer.counts["n_samples"] = len(samples)
+        write_shard(writer, occurrences, SAMPLES.build(_columns(SAMPLES.columns, samples)))
 
     names = ("source_uri", "kind", "shard", "identity")
     return make_output(
         store, STAGE, VERSION, {name: getattr(shard, name) for name in names} | {"config": config}, write
     )
+
+
+def write_shard(writer: OutputWriter, occurrences: pa.Table, samples: pa.Table) -> None:
+    """Write the tables of a shard and their counts."""
+    writer.write(OCCURRENCES, occurrences)
+    writer.write(SAMPLES, samples)
+    n_forgotten = pc.sum(pc.starts_with(occurrences["unreadable"], FORGOTTEN_BY)).as_py() or 0
+    writer.counts["n_occurrences"] = occurrences.num_rows
+    writer.counts["n_unreadable"] = occurrences.num_rows - occurrences["unreadable"].null_count - n_forgotten
+    writer.counts["n_samples"] = samples.num_rows
+    if n_forgotten:
+        writer.counts["n_forgotten"] = n_forgotten
 
 
 def ingest_shards(store: Path, shards: Sequence[SourceShard], config: IngestConfig) -> list[Done]:
@@ -61,15 +76,18 @@ def occurrence_id_of(source_uri: str, shard: str, position: int) -> str:
     return hashlib.sha256(f"{source_uri}\0{shard}\0{position}".encode()).hexdigest()[:32]
 
 
-def _occurrence(shard: SourceShard, found: Found, inspected: _Inspected, config: IngestConfig) -> dict[str, Any]:
+def _occurrence(
+    shard: SourceShard, found: Found, inspected: _Inspected, config: IngestConfig, refused: Mapping[str, str]
+) -> dict[str, Any]:
     sample_id, unreadable = None, found.error
     if found.data is not None:
         sample_id = sample_id_of(found.data)
+    if found.data is not None and sample_id is not None and sample_id not in refused:
         if sample_id not in inspected:
             inspected[sample_id] = _inspect(sample_id, found.data, config)
         verdict = inspected[sample_id]
         unreadable = verdict if isinstance(verdict, str) else None
-    return {
+    row = {
         "occurrence_id": occurrence_id_of(shard.source_uri, shard.shard, found.position),
         "sample_id": sample_id,
         "source_uri": shard.source_uri,
@@ -86,6 +104,7 @@ def _occurrence(shard: SourceShard, found: Found, inspected: _Inspected, config:
         "metadata": found.metadata,
         "unreadable": unreadable,
     }
+    return without_sample(row, refused[sample_id]) if sample_id in refused else row
 
 
 def _inspect(sample_id: str, data: bytes, config: IngestConfig) -> dict[str, Any] | str:
@@ -96,8 +115,8 @@ def _inspect(sample_id: str, data: bytes, config: IngestConfig) -> dict[str, Any
     return {"sample_id": sample_id, **vars(facts), "n_bytes": len(data)}
 
 
-def _occurrence_table(rows: Iterator[dict[str, Any]]) -> pa.Table:
-    """Rows become columns some thousands at a time: as Python objects they take ten times the memory."""
+def occurrence_table(rows: Iterator[dict[str, Any]]) -> pa.Table:
+    """Return OCCURRENCES. Rows become columns some thousands at a time: as objects they take ten times the memory."""
     parts = [OCCURRENCES.schema().empty_table()]
     while some := list(islice(rows, ROWS_AT_ONCE)):
         parts.append(OCCURRENCES.build(_columns(OCCURRENCES.columns, some)))

@@ -1,0 +1,47 @@
+"""The samples that a store refuses: `forgotten/<first row, 12 digits>.parquet`, append-only, as the registry is kept."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+
+from windrow.schemas import FORGOTTEN
+from windrow.schemas.forgotten import FORGOTTEN_BY
+from windrow.tasks.storage.parquet import read_table
+from windrow.tasks.storage.registry import append_rows
+
+OF_A_SAMPLE = ("sample_id", "found_label", "caption", "group", "metadata")
+
+
+def forgotten_files(store: Path) -> list[Path]:
+    """Return the files of the list, in the order in which they were added."""
+    return sorted((store / "forgotten").glob("[0-9]*.parquet"))
+
+
+def read_forgotten(store: Path) -> pa.Table:
+    """Return FORGOTTEN, in the order in which samples were forgotten."""
+    return read_table(FORGOTTEN, forgotten_files(store))
+
+
+def refused_samples(store: Path) -> dict[str, str]:
+    """Return the take-down of each sample that the store refuses."""
+    table = read_table(FORGOTTEN, forgotten_files(store), ["sample_id", "takedown"])
+    return dict(zip(table["sample_id"].to_pylist(), table["takedown"].to_pylist(), strict=True))
+
+
+def add_forgotten(store: Path, rows: Sequence[Mapping[str, Any]]) -> None:
+    """Add rows of FORGOTTEN, all or none. Raises RuntimeError when another process added some at the same time."""
+    folder = store / "forgotten"
+    folder.mkdir(parents=True, exist_ok=True)
+    columns = {column.name: [row[column.name] for row in rows] for column in FORGOTTEN.columns}
+    if not append_rows(FORGOTTEN, FORGOTTEN.build(columns), folder, read_forgotten(store).num_rows):
+        raise RuntimeError(f"{folder}: another process added to the list at the same time")
+
+
+def without_sample(occurrence: Mapping[str, Any], takedown: str) -> dict[str, Any]:
+    """Return a row of OCCURRENCES that says where the bytes lie and that they are refused, and no more of them."""
+    emptied = {name: None for name in OF_A_SAMPLE if name in occurrence}
+    return {**occurrence, **emptied, "unreadable": FORGOTTEN_BY + takedown}
