@@ -57,7 +57,7 @@ def _shown(value: Any) -> str:
 def print_story(console: Console, connection: Any, wanted: str) -> None:
     """Tell what is known of a sample. Raises ValueError when nothing, or more than one sample, fits `wanted`."""
     sample_id, occurrences = _find(connection, wanted)
-    console.print(f"[bold]sample {escape(sample_id or 'of unread bytes')}[/]")
+    console.print(f"[bold]sample {escape(sample_id or 'without an id')}[/]")
     console.print(f"seen {len(occurrences)} time{'s' if len(occurrences) > 1 else ''}:")
     for source, shard, key, outcome, reason, duplicate_of in occurrences:
         story = (
@@ -163,7 +163,7 @@ def draw_report(store: Path, run_id: str | None, to: Path | None) -> Path:
     """Write the report of a run and return its path."""
     run = open_run(store, run_id) if run_id else latest_run(store)
     if run is None:
-        raise ValueError(f"store {store} has no finished run yet: `windrow run` makes one")
+        raise ValueError(f"store {store} has no finished run: `windrow run` makes one")
     path = to or run.path / "report.html"
     write_report(open_catalog(store, run.run_id), path, run)
     return path

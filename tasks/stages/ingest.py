@@ -82,7 +82,8 @@ def _occurrence(
     sample_id, unreadable = None, found.error
     if found.data is not None:
         sample_id = sample_id_of(found.data)
-    if found.data is not None and sample_id is not None and sample_id not in refused:
+    takedown = refused.get(sample_id or "")
+    if found.data is not None and sample_id is not None and takedown is None:
         if sample_id not in inspected:
             inspected[sample_id] = _inspect(sample_id, found.data, config)
         verdict = inspected[sample_id]
@@ -104,7 +105,7 @@ def _occurrence(
         "metadata": found.metadata,
         "unreadable": unreadable,
     }
-    return without_sample(row, refused[sample_id]) if sample_id in refused else row
+    return row if takedown is None else without_sample(row, takedown)
 
 
 def _inspect(sample_id: str, data: bytes, config: IngestConfig) -> dict[str, Any] | str:

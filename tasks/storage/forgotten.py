@@ -1,4 +1,4 @@
-"""The samples that a store refuses: `forgotten/<first row, 12 digits>.parquet`, append-only, as the registry is kept."""
+"""The samples that a store refuses, append-only as the registry is: `forgotten/<first row, 12 digits>.parquet`."""
 
 from __future__ import annotations
 

@@ -1,0 +1,59 @@
+"""What is left of an ingested shard without some samples: nothing is read from a source and nothing embedded again."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from windrow.schemas import BACKBONES, EMBEDDINGS, OCCURRENCES, SAMPLES
+from windrow.tasks.stages.ingest import occurrence_table, write_shard
+from windrow.tasks.storage.forgotten import without_sample
+from windrow.tasks.storage.outputs import (
+    Output,
+    OutputWriter,
+    all_outputs,
+    file_digest,
+    make_output,
+    replacing_output,
+)
+
+FEATURES = "features"
+
+
+def rewrite_shard(store: Path, shard: Output, refused: Mapping[str, str]) -> None:
+    """Write a shard's tables as ingest would, and its embeddings as features would; `refused`: see `ingest`.
+
+    The embeddings come first, under the name that they have for the samples that are left, so that a kill in between
+    loses none. Those of all samples are for the caller to remove.
+    """
+    ids = pa.array(list(refused), pa.string())
+    rows = shard.read(OCCURRENCES).to_pylist()
+    takedowns = [refused.get(row["sample_id"]) for row in rows]
+    if not any(takedowns):
+        return
+    left = (without_sample(row, name) if name else row for row, name in zip(rows, takedowns, strict=True))
+    with replacing_output(shard) as writer:
+        write_shard(writer, occurrence_table(left), _without(shard.read(SAMPLES), ids))
+        samples = file_digest(writer.path / f"{SAMPLES.name}.parquet")
+        for output in all_outputs(store, FEATURES):
+            if output.inputs["samples"] == shard.files[f"{SAMPLES.name}.parquet"]:
+                _embeddings_without(store, output, samples, ids)
+
+
+def _embeddings_without(store: Path, output: Output, samples: str, ids: pa.Array) -> None:
+    def write(writer: OutputWriter) -> None:
+        embeddings = _without(output.read(EMBEDDINGS), ids)
+        writer.write(EMBEDDINGS, embeddings)
+        writer.write(BACKBONES, output.read(BACKBONES))
+        n_errors = embeddings.num_rows - embeddings["error"].null_count
+        writer.counts.update(n_samples=embeddings.num_rows, n_errors=n_errors)
+
+    inputs = {name: value for name, value in output.inputs.items() if name not in ("stage", "version")}
+    make_output(store, FEATURES, output.inputs["version"], {**inputs, "samples": samples}, write)
+
+
+def _without(table: pa.Table, ids: pa.Array) -> pa.Table:
+    return table.filter(pc.invert(pc.is_in(table["sample_id"], ids)))
