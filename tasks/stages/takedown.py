@@ -42,13 +42,15 @@ NOT_TOUCHED = (
 _LEFT = (".tmp-*", ".work-*", ".old-*")
 
 
-def forget(store: Path, chosen: Sequence[Mapping[str, Any]], reason: str | None) -> dict[str, Any]:
+def forget(
+    store: Path, chosen: Sequence[Mapping[str, Any]], reason: str | None, now: datetime | None = None
+) -> dict[str, Any]:
     """Forget samples for ever; returns the manifest of the take-down.
 
-    `chosen` has sample_id, because_of and similarity of each (`windrow.tasks.stages.forget_targets`). Raises ValueError
-    when a run is at work in the store.
+    `chosen` has sample_id, because_of and similarity of each (`windrow.tasks.stages.forget_targets`). `now` is the time
+    of the wish, with its zone. Raises ValueError when a run is at work in the store.
     """
-    now = datetime.now(UTC)
+    now = now or datetime.now(UTC)
     ids = sorted(row["sample_id"] for row in chosen)
     takedown = f"{now:%Y%m%d-%H%M%S%f}-{fingerprint(ids)[:8]}"
     with alone(store):
