@@ -14,17 +14,19 @@ from typing import Any
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.compute as pc
 import pyarrow.parquet as pq
 import pytest
 from small_pool import SmallPool, curate_small, ids, make_small_pool, png, stripes
 
 from windrow.schemas import EMBEDDINGS, OCCURRENCES
 from windrow.tasks.report.thumbnails import Thumbnail, thumbnail
-from windrow.tasks.stages.forget_targets import choose
+from windrow.tasks.stages.clustering import cluster_pool
+from windrow.tasks.stages.clustering_config import ClusteringConfig
+from windrow.tasks.stages.forget_targets import Chosen, choose
 from windrow.tasks.stages.ingest import ingest_shards
 from windrow.tasks.stages.takedown import finish_takedowns, forget, unfinished
 from windrow.tasks.storage.catalog import open_catalog
+from windrow.tasks.storage.holders import holds
 from windrow.tasks.storage.outputs import all_outputs, open_output, remove_output
 from windrow.tasks.storage.reader import open_webdataset
 from windrow.tasks.storage.sources import plan_shards
@@ -101,16 +103,20 @@ def test_the_bytes_the_vectors_and_the_ids_are_gone_from_every_file_and_the_sour
     pool: SmallPool,
 ) -> None:
     traces = traces_of(pool.store, pool.wanted, pool.near)
+    left = pool.store / "outputs" / "cluster" / "00" / ".work-of-a-killed-clustering"
+    left.mkdir(parents=True)
+    (left / "level-1-round-3.npy").write_bytes(traces["vector 0"])
     before = files_with(pool.store, traces)
-    assert all(before.values()), "a trace that is nowhere shows nothing"
+    assert [name for name in before if not before[name]] == ["bytes 1"], "the near-duplicate was not exported"
     assert {path.split("/")[1] for path in before["id 0"] if path.startswith("outputs")} >= STAGES
     assert forget_again(pool) == ids(pool.wanted, pool.near)
-    for _ in range(2):
+    for again in (False, True):
+        if again:
+            curate_small(pool.config)
         after = files_with(pool.store, traces)
         told = {path.split("/")[0] if "/v0001/" not in path else path for name in after for path in after[name]}
         assert told == {"forgotten", "takedowns", "curated/small/v0001/withdrawn.json"}
         assert not any(after[name] for name in after if not name.startswith("id"))
-        curate_small(pool.config)
     assert (pool.folder / "pool" / "loose" / "me.png").read_bytes() == pool.wanted
     assert pool.wanted in (pool.folder / "pool" / "some.tar").read_bytes()
 
@@ -123,26 +129,22 @@ def test_the_next_version_is_without_them_and_every_occurrence_is_accounted_for(
     connection = open_catalog(pool.store)
     outcomes = dict(connection.sql("SELECT outcome, count(*) FROM outcomes GROUP BY 1").fetchall())
     assert outcomes == {"exported": len(pool.others), "forgotten": 3}
-    left = connection.sql("SELECT DISTINCT sample_id, found_label, caption, metadata FROM occurrences WHERE unreadable")
     reasons = connection.sql("SELECT DISTINCT reason FROM outcomes WHERE outcome = 'forgotten'").fetchall()
     (takedown,) = (path.stem for path in (pool.store / "takedowns").iterdir())
     assert reasons == [(f"take-down {takedown}",)]
-    assert left.columns
-    assert sum(output.counts.get("n_forgotten", 0) for output in run.outputs("ingest")) == 3
-
-
-def test_nothing_is_read_or_embedded_again_and_what_is_left_is_what_ingest_would_make(pool: SmallPool) -> None:
-    forget_again(pool)
-    kept = {output.path: dict(output.files) for output in all_outputs(pool.store, "ingest")}
-    counts = {output.path: dict(output.counts) for output in all_outputs(pool.store, "ingest")}
-    run, _ = curate_small(pool.config)
     records = [record for stage in ("ingest", "features") if (record := run.stage(stage))]
-    assert all(record.n_found == len(record.outputs) == 2 for record in records)
+    assert all(record.n_found == len(record.outputs) == 2 for record in records), "read or embedded again"
+
+
+def test_what_is_left_of_a_shard_is_what_ingest_would_make_of_it(pool: SmallPool) -> None:
+    forget_again(pool)
+    kept = {output.path: (dict(output.files), output.counts) for output in all_outputs(pool.store, "ingest")}
     for path in kept:
         remove_output(path)
-    again = ingest_shards(pool.store, plan_shards(pool.config.sources), pool.config.ingest)
-    assert {pool.store / done.path: dict(open_output(pool.store / done.path).files) for done in again} == kept
-    assert {pool.store / done.path: dict(done.counts) for done in again} == counts
+    done = ingest_shards(pool.store, plan_shards(pool.config.sources), pool.config.ingest)
+    again = [open_output(pool.store / each.path) for each in done]
+    assert {output.path: (dict(output.files), output.counts) for output in again} == kept
+    assert sum(output.counts["n_forgotten"] for output in again) == 3
 
 
 def test_a_shard_that_comes_later_with_the_same_bytes_is_refused_too(pool: SmallPool, tmp_path: Path) -> None:
@@ -166,7 +168,7 @@ def test_a_withdrawn_version_keeps_its_number_says_what_to_use_and_is_in_no_list
             read()
     curate_small(pool.config)
     assert [version.version for version in list_versions(pool.store)] == ["v0002"]
-    with pytest.raises(ValueError, match="v0001 was withdrawn on 2025-11-21: see .*; use v0002"):
+    with pytest.raises(ValueError, match=r"v0001 was withdrawn on 2025-11-21: see .*; use v0002"):
         open_webdataset(v1)
 
 
@@ -208,6 +210,20 @@ def test_a_second_wish_for_the_same_changes_nothing(pool: SmallPool) -> None:
     assert state(pool.store) == before
 
 
+def test_clusters_that_went_on_from_theirs_go_too_and_the_next_ones_start_afresh(pool: SmallPool) -> None:
+    config = ClusteringConfig((4, 2), n_rounds=1, refit="never")
+    both = [str(output.path.relative_to(pool.store)) for output in all_outputs(pool.store, "features")]
+    without = [path for path in both if not holds(open_output(pool.store / path), pa.array(ids(pool.near)))]
+    assert len(without) == 1
+    first = cluster_pool(pool.store, both, config, 0)
+    second = cluster_pool(pool.store, without, config, 0, before=first.path)
+    assert not holds(open_output(pool.store / second.path), pa.array(ids(pool.near)))
+    forget(pool.store, [vars(Chosen(*ids(pool.near), *ids(pool.near)))], None, NOW)
+    assert not (pool.store / second.path).exists()
+    afresh = cluster_pool(pool.store, without, config, 0, before=second.path)
+    assert open_output(pool.store / afresh.path).inputs["earlier"] is None
+
+
 def test_an_index_is_not_given_again(pool: SmallPool) -> None:
     indices = "SELECT sample_id, sample_index FROM registry ORDER BY 2"
     before = dict(open_catalog(pool.store).sql(indices).fetchall())
@@ -234,6 +250,7 @@ def state(store: Path) -> dict[str, Any]:
     return {str(path.relative_to(store)): held(path) for path in sorted(store.rglob("*")) if path.is_file()}
 
 
+KILLS = 8
 FILE_EVENTS = {"open", "os.rename", "os.remove", "os.rmdir", "os.link", "os.mkdir", "os.chmod", "shutil.rmtree"}
 
 
@@ -267,9 +284,8 @@ def test_killed_at_any_point_the_same_command_ends_in_the_same_state(curated: Sm
     n = forget_in_child(whole, kill_at=0)
     assert n is not None
     wanted = state(whole.store)
-    steps = int(os.environ.get("WINDROW_KILLS", "10"))
     n_unfinished = 0
-    for kill_at in range(1, n + 1, max(1, n // steps)):
+    for kill_at in range(1, n + 1, n // KILLS):
         killed = copied(curated, tmp_path / f"killed-{kill_at}")
         assert forget_in_child(killed, kill_at) is None
         n_unfinished += bool(unfinished(killed.store))
@@ -293,6 +309,5 @@ def test_a_sample_that_no_version_has_leaves_the_versions_as_they_are(pool: Smal
     choice = choose(pool.store, [dropped[0][0]], near_duplicates=False)
     forget(pool.store, [vars(each) for each in choice.chosen], None)
     assert [version.version for version in list_versions(pool.store)] == ["v0001"]
-    _, version = curate_small(pool.config)
-    assert pc.any(pc.is_in(pa.array([dropped[0][0]]), pa.array(ids(*pool.others)))).as_py() is False
-    assert version.n_samples == len(pool.others) + 1
+    told = json.loads(next((pool.store / "takedowns").iterdir()).read_text())
+    assert (told["versions"], len(told["runs"])) == ([], 1)
