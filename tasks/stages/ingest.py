@@ -102,6 +102,7 @@ def _occurrence(
         "found_label": found.label,
         "caption": found.caption,
         "group": found.group,
+        "license": found.license,
         "metadata": found.metadata,
         "unreadable": unreadable,
     }

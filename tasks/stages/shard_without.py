@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pyarrow as pa
 import pyarrow.compute as pc
+import pyarrow.parquet as pq
 
 from windrow.schemas import BACKBONES, EMBEDDINGS, OCCURRENCES, SAMPLES
 from windrow.tasks.stages.ingest import occurrence_table, write_shard
@@ -21,6 +22,13 @@ from windrow.tasks.storage.outputs import (
 )
 
 FEATURES = "features"
+
+
+def is_as_declared(shard: Output) -> bool:
+    """Say whether a shard's tables have the columns of today; one of an earlier code version is found by nobody."""
+    return all(
+        pq.read_schema(shard.table_path(table)).names == table.schema().names for table in (OCCURRENCES, SAMPLES)
+    )
 
 
 def rewrite_shard(store: Path, shard: Output, refused: Mapping[str, str]) -> None:

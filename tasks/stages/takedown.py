@@ -17,7 +17,7 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from windrow.tasks.stages.shard_without import rewrite_shard
+from windrow.tasks.stages.shard_without import is_as_declared, rewrite_shard
 from windrow.tasks.storage.forgotten import add_forgotten, read_forgotten
 from windrow.tasks.storage.holders import holds, places, runs_with, versions_with
 from windrow.tasks.storage.outputs import (
@@ -86,19 +86,19 @@ def survey(store: Path, sample_ids: Collection[str]) -> dict[str, Any]:
     wanted = pa.array(list(sample_ids), pa.string())
     holders = [output for output in all_outputs(store) if holds(output, wanted)]
     shards = [output for output in holders if output.stage == "ingest"]
-    gone = _with_their_heirs(store, [output for output in holders if output.stage != "ingest"])
+    rewrite = [_relative(store, output) for output in shards if is_as_declared(output)]
+    gone = _with_their_heirs(store, {_relative(store, output) for output in holders} - set(rewrite))
     return {
         "occurrences": places(shards, sample_ids),
         "versions": versions_with(store, sample_ids),
         "runs": [run.run_id for run in runs_with(store, gone)],
         "remove": gone,
-        "rewrite": [_relative(store, output) for output in shards],
+        "rewrite": rewrite,
     }
 
 
-def _with_their_heirs(store: Path, outputs: Sequence[Output]) -> list[str]:
+def _with_their_heirs(store: Path, gone: set[str]) -> list[str]:
     """Add clusterings that went on from one of these, as they may have kept its centroids."""
-    gone = {_relative(store, output) for output in outputs}
     clusterings = {_relative(store, output): output.inputs.get("earlier") for output in all_outputs(store, "cluster")}
     while heirs := {path for path, earlier in clusterings.items() if earlier in gone} - gone:
         gone |= heirs

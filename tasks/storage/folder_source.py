@@ -31,6 +31,7 @@ def iterate_files(shard: SourceShard, config: IngestConfig) -> Iterator[Found]:
             caption=fields.caption,
             group=fields.group,
             metadata=fields.metadata,
+            license=fields.license,
         )
 
 

@@ -13,7 +13,7 @@ from windrow.schemas.forgotten import FORGOTTEN_BY
 from windrow.tasks.storage.parquet import read_table
 from windrow.tasks.storage.registry import append_rows
 
-OF_A_SAMPLE = ("sample_id", "found_label", "caption", "group", "metadata")
+OF_A_SAMPLE = ("sample_id", "found_label", "caption", "group", "license", "metadata")
 
 
 def forgotten_files(store: Path) -> list[Path]:
