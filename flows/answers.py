@@ -16,6 +16,7 @@ from windrow.tasks.report import write_report
 from windrow.tasks.storage.catalog import open_catalog
 from windrow.tasks.storage.runs import latest_run, open_run
 from windrow.tasks.storage.versions import Version, diff_versions, list_versions
+from windrow.tasks.storage.withdrawal import is_withdrawn, withdrawal_text
 
 ROWS_ON_TERMINAL = 100
 ID_DIGITS = 32
@@ -154,6 +155,8 @@ def _two_versions(store: Path, name: str, old: str | None, new: str | None) -> t
         raise ValueError(f"{name!r} has one version only, {last[0]}: there is nothing to compare it with")
     chosen = (old or last[0], new or last[-1])
     for version in chosen:
+        if is_withdrawn(store / "curated" / name / version):
+            raise ValueError(withdrawal_text(store / "curated" / name / version))
         if version not in versions:
             raise ValueError(f"{name!r} has no version {version!r}; it has {', '.join(versions)}")
     return versions[chosen[0]], versions[chosen[1]]

@@ -74,6 +74,9 @@ def test_it_says_what_will_go_asks_does_it_and_explain_tells_why(
     assert (again.returncode, again.stdout) == (0, "1 sample forgotten before: nothing to do for them\n")
     curate_small(pool.config)
     assert "forgotten: take-down " in windrow(pool, "explain", "me.png").stdout
+    compared = windrow(pool, "diff", "small", "v0001", "v0002")
+    assert compared.returncode == 2
+    assert compared.stderr.strip().endswith("withdrawn.json; use v0002")
 
 
 @pytest.mark.parametrize("target", ["f" * 32, "elsewhere", "@no-such-file", None])
