@@ -224,6 +224,19 @@ def test_clusters_that_went_on_from_theirs_go_too_and_the_next_ones_start_afresh
     assert open_output(pool.store / afresh.path).inputs["earlier"] is None
 
 
+def test_a_shard_of_an_earlier_code_version_is_removed_rather_than_rewritten(pool: SmallPool) -> None:
+    shards = list(all_outputs(pool.store, "ingest"))
+    for shard in shards:
+        path = shard.table_path(OCCURRENCES)
+        older = pq.read_table(path).drop_columns(["license"])
+        path.unlink()
+        pq.write_table(older, path)
+    forget_again(pool)
+    assert not any(shard.path.exists() for shard in shards)
+    _, version = curate_small(pool.config)
+    assert version.n_samples == len(pool.others)
+
+
 def test_an_index_is_not_given_again(pool: SmallPool) -> None:
     indices = "SELECT sample_id, sample_index FROM registry ORDER BY 2"
     before = dict(open_catalog(pool.store).sql(indices).fetchall())
