@@ -16,6 +16,7 @@ from windrow.tasks.report import write_report
 from windrow.tasks.storage.catalog import open_catalog
 from windrow.tasks.storage.runs import latest_run, open_run
 from windrow.tasks.storage.versions import Version, diff_versions, list_versions
+from windrow.tasks.storage.withdrawal import is_withdrawn, withdrawal_text
 
 ROWS_ON_TERMINAL = 100
 ID_DIGITS = 32
@@ -57,7 +58,7 @@ def _shown(value: Any) -> str:
 def print_story(console: Console, connection: Any, wanted: str) -> None:
     """Tell what is known of a sample. Raises ValueError when nothing, or more than one sample, fits `wanted`."""
     sample_id, occurrences = _find(connection, wanted)
-    console.print(f"[bold]sample {escape(sample_id or 'of unread bytes')}[/]")
+    console.print(f"[bold]sample {escape(sample_id or 'without an id')}[/]")
     console.print(f"seen {len(occurrences)} time{'s' if len(occurrences) > 1 else ''}:")
     for source, shard, key, outcome, reason, duplicate_of in occurrences:
         story = (
@@ -154,6 +155,8 @@ def _two_versions(store: Path, name: str, old: str | None, new: str | None) -> t
         raise ValueError(f"{name!r} has one version only, {last[0]}: there is nothing to compare it with")
     chosen = (old or last[0], new or last[-1])
     for version in chosen:
+        if is_withdrawn(store / "curated" / name / version):
+            raise ValueError(withdrawal_text(store / "curated" / name / version))
         if version not in versions:
             raise ValueError(f"{name!r} has no version {version!r}; it has {', '.join(versions)}")
     return versions[chosen[0]], versions[chosen[1]]
@@ -163,7 +166,7 @@ def draw_report(store: Path, run_id: str | None, to: Path | None) -> Path:
     """Write the report of a run and return its path."""
     run = open_run(store, run_id) if run_id else latest_run(store)
     if run is None:
-        raise ValueError(f"store {store} has no finished run yet: `windrow run` makes one")
+        raise ValueError(f"store {store} has no finished run: `windrow run` makes one")
     path = to or run.path / "report.html"
     write_report(open_catalog(store, run.run_id), path, run)
     return path

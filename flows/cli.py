@@ -157,9 +157,44 @@ def explain(
 ) -> None:
     """Tell a sample's story: where it was seen, its clusters and labels, and why it was kept or dropped."""
     from windrow.flows.answers import print_story
+    from windrow.flows.forget import print_forgotten
     from windrow.tasks.storage.catalog import open_catalog
 
+    if print_forgotten(out, store, sample_id):
+        return
     print_story(out, open_catalog(store, run_id), sample_id)
+
+
+@app.command()
+def forget(
+    targets: Annotated[
+        list[str] | None,
+        typer.Argument(
+            help="A sample's id, a source as the config names it (or `source:<uri>`), or `@` and a file of ids."
+        ),
+    ] = None,
+    store: Store = DEFAULT_STORE,
+    near_duplicates: Annotated[
+        bool, typer.Option("--near-duplicates/--no-near-duplicates", help="Forget near-duplicates too.")
+    ] = True,
+    reason: Annotated[str | None, typer.Option(help="Why; kept in the list and in the take-down's manifest.")] = None,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Only say what would be done.")] = False,
+    yes: Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")] = False,
+) -> None:
+    """Remove samples and their duplicates from the store, from every version, and from all that will come.
+
+    Every output that holds them is deleted or written without them, versions that hold them are withdrawn, and
+    `takedowns/` says who had what. The next run publishes a version without them. The files of your sources stay as
+    they are. Without a sample, finishes a take-down that was cut short.
+    """
+    from windrow.flows.forget import forget as flow
+
+    flow(out, store, targets or [], near_duplicates, reason, None if dry_run else (lambda: yes or ask("Go on?")))
+
+
+def ask(question: str) -> bool:
+    """Ask the user."""
+    return typer.confirm(question)
 
 
 @app.command()

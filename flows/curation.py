@@ -19,6 +19,7 @@ from windrow.tasks import reporting
 from windrow.tasks.exporting import gone_in
 from windrow.tasks.stages.ranking import check_filters
 from windrow.tasks.storage.runs import Run
+from windrow.tasks.storage.store_lock import at_work
 from windrow.tasks.storage.versions import latest_version
 
 ACCOUNTED = ("ingest", "features", "rank")
@@ -37,13 +38,14 @@ def curate(config: CurationConfig) -> str:
     check_filters(config.selection.filters)
     run = find_run(config, None)
     try:
-        ingest(config, run.run_id)
-        extract_features(config, run.run_id)
-        cluster(config, run.run_id)
-        pseudo_label(config, run.run_id)
-        rank(config, run.run_id)
-        export(config, run.run_id)
-        conclude(config, run)
+        with at_work(run.store):
+            ingest(config, run.run_id)
+            extract_features(config, run.run_id)
+            cluster(config, run.run_id)
+            pseudo_label(config, run.run_id)
+            rank(config, run.run_id)
+            export(config, run.run_id)
+            conclude(config, run)
     except BaseException as error:
         run.finish("failed", f"{type(error).__name__}: {error}")
         raise

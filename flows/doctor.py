@@ -101,6 +101,7 @@ def gpu() -> Iterator[Finding]:
 
 def contents(store: Path) -> Iterator[Finding]:
     """What is in the store."""
+    from windrow.tasks.stages.takedown import unfinished
     from windrow.tasks.storage.runs import list_runs
     from windrow.tasks.storage.versions import list_versions
 
@@ -115,6 +116,8 @@ def contents(store: Path) -> Iterator[Finding]:
     failed = [run for run in runs if run.status == "failed"]
     if failed and (not ended or failed[-1].run_id > ended[-1].run_id):
         yield Finding("note", "last run", f"{failed[-1].run_id} failed: {failed[-1].error}")
+    for name in unfinished(store):
+        yield Finding("bad", "take-down", f"{name} was cut short: `windrow forget` (without a sample) finishes it")
     left = [*store.glob("**/.tmp-*"), *store.glob("**/.work-*")]
     if left:
         yield Finding(

@@ -15,8 +15,10 @@ from prefect.task_runners import ThreadPoolTaskRunner
 from windrow.flows.config import CurationConfig
 from windrow.flows.log import say
 from windrow.tasks.executors import open_executor
+from windrow.tasks.stages.takedown import finish_takedowns
 from windrow.tasks.storage.outputs import Done
 from windrow.tasks.storage.runs import Run, StageRecord, open_run, start_run
+from windrow.tasks.storage.store_lock import at_work
 
 GROUPS_PER_WORKER = 4
 Shard = TypeVar("Shard")
@@ -34,8 +36,10 @@ class StageLog:
 
 
 def find_run(config: CurationConfig, run_id: str | None) -> Run:
-    """Open the run `run_id`, or start one."""
+    """Open the run `run_id`, or start one, after what is left of a take-down that was cut short."""
     store = Path(config.store)
+    if run_id is None:
+        finish_takedowns(store)
     return open_run(store, run_id) if run_id else start_run(store, config.name, asdict(config))
 
 
@@ -52,7 +56,8 @@ def recording(run: Run, stage: str) -> Iterator[StageLog]:
     """Time a stage; when it ends well, keep its record and show its counts in the log and in the UI."""
     started = time.monotonic()
     log = StageLog()
-    yield log
+    with at_work(run.store):
+        yield log
     counts: dict[str, int] = {}
     for done in log.done:
         for name, count in done.counts.items():

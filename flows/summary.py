@@ -22,11 +22,12 @@ MEANINGS = {
     "near_duplicate": "cosine similarity reaches the threshold",
     "filtered": "broke a filter of the config",
     "unreadable": "could not be used",
+    "forgotten": "refused since a take-down",
 }
 
 OUTCOMES_SQL = "SELECT outcome, count(*) FROM outcomes GROUP BY outcome"
 REASONS_SQL = """
-SELECT outcome, reason, count(*) AS n FROM outcomes WHERE outcome IN ('filtered', 'unreadable')
+SELECT outcome, reason, count(*) AS n FROM outcomes WHERE outcome IN ('filtered', 'unreadable', 'forgotten')
 GROUP BY ALL ORDER BY n DESC, reason LIMIT 8
 """
 # Balance is over what the labels say where there are given ones, and over the coarsest clusters otherwise.
@@ -62,7 +63,8 @@ def read_summary(run: Run) -> Summary:
     outcomes = dict(connection.sql(OUTCOMES_SQL).fetchall())
     reasons = tuple(connection.sql(REASONS_SQL).fetchall())
     balance = tuple(sorted(connection.sql(BALANCE_SQL).fetchall(), key=lambda row: (-row[1], row[0])))
-    return Summary(run.name, run.run_id, {kind: outcomes.get(kind, 0) for kind in MEANINGS}, reasons, balance)
+    shown = {kind: outcomes.get(kind, 0) for kind in MEANINGS if kind != "forgotten" or kind in outcomes}
+    return Summary(run.name, run.run_id, shown, reasons, balance)
 
 
 def summarise(run: Run) -> str:

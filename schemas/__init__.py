@@ -2,6 +2,7 @@
 
 from windrow.schemas.clusters import ASSIGNMENTS, CLUSTERS, DRIFT
 from windrow.schemas.embeddings import BACKBONES, EMBEDDINGS, NEIGHBORS
+from windrow.schemas.forgotten import FORGOTTEN
 from windrow.schemas.labels import LABELS
 from windrow.schemas.occurrences import OCCURRENCES
 from windrow.schemas.runs import EXPORTS, RUNS, STAGES
@@ -15,6 +16,7 @@ TABLES: tuple[Table, ...] = (
     OCCURRENCES,
     SAMPLES,
     REGISTRY,
+    FORGOTTEN,
     SHARDS,
     BACKBONES,
     EMBEDDINGS,
@@ -38,6 +40,7 @@ __all__ = [
     "DRIFT",
     "EMBEDDINGS",
     "EXPORTS",
+    "FORGOTTEN",
     "LABELS",
     "NEIGHBORS",
     "OCCURRENCES",

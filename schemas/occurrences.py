@@ -39,6 +39,7 @@ OCCURRENCES = Table(
         Column("found_label", pa.string(), "label that came with the sample", nullable=True),
         Column("caption", pa.string(), "text that came with the sample", nullable=True),
         Column("group", pa.string(), "samples of a group are never split", nullable=True),
+        Column("license", pa.string(), "licence that came with the sample, as it is spelt there", nullable=True),
         Column("metadata", pa.string(), "other fields that came with the sample, as JSON", nullable=True),
         Column("unreadable", pa.string(), "why the sample cannot be used; null when it can", nullable=True),
     ),

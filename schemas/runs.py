@@ -10,7 +10,12 @@ RUNS = Table(
     (
         Column("run_id", pa.string(), "time of the start and a fingerprint of the config"),
         Column("name", pa.string(), "name of the curated set"),
-        Column("status", pa.string(), "how it ended", one_of=("running", "finished", "partial", "failed")),
+        Column(
+            "status",
+            pa.string(),
+            "how it ended; withdrawn: a take-down removed its outputs",
+            one_of=("running", "finished", "partial", "failed", "withdrawn"),
+        ),
         Column("started_at", pa.timestamp("us", "UTC"), "start"),
         Column("finished_at", pa.timestamp("us", "UTC"), "end", nullable=True),
         Column("code_version", pa.string(), "version of windrow"),

@@ -24,7 +24,7 @@ REGISTRY = Table(
     "registry",
     "The dense index of each sample ever seen by this store: append-only, never reused.",
     (
-        Column("sample_id", pa.string(), "the sample"),
+        Column("sample_id", pa.string(), "the sample; `forgotten-<index>` where it was forgotten"),
         Column("sample_index", pa.int64(), "dense index, from 0, for trainers with per-sample state", minimum=0),
     ),
     ("sample_id",),

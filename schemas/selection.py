@@ -23,7 +23,7 @@ SELECTION = Table(
     ("sample_id",),
 )
 
-OUTCOME_KINDS = ("exported", "not_selected", "duplicate", "near_duplicate", "filtered", "unreadable")
+OUTCOME_KINDS = ("exported", "not_selected", "duplicate", "near_duplicate", "filtered", "unreadable", "forgotten")
 
 OUTCOMES = Table(
     "outcomes",

@@ -7,6 +7,7 @@ from typing import Any
 
 # In the order in which an occurrence meets them: (what takes it away, what is left after that).
 STEPS = (
+    ("forgotten", "not forgotten"),
     ("unreadable", "readable"),
     ("duplicate", "distinct"),
     ("not_embedded", "embedded"),
@@ -74,6 +75,8 @@ def read_funnel(connection: Any) -> tuple[Step, ...]:
     for taken_as, left_as in STEPS:
         reasons = [(why or _UNSAID.get(taken_as, "no reason given"), n) for step, why, n in rows if step == taken_as]
         taken = sum(n for _, n in reasons)
+        if taken_as == "forgotten" and not taken:
+            continue  # few stores have any
         left -= taken
         steps.append(Step(taken_as, left_as, taken, left, tuple(reasons)))
     exported = sum(n for step, _, n in rows if step == "exported")

@@ -17,7 +17,7 @@ from windrow.tasks.algorithms.kmeans import Iteration
 from windrow.tasks.algorithms.level_settings import half_mean_sizes, propose_levels
 from windrow.tasks.algorithms.points import Floats, Points, Resources
 from windrow.tasks.stages.clustering_config import STAGE, ClusteringConfig
-from windrow.tasks.stages.incremental import go_on
+from windrow.tasks.stages.incremental import go_on, has_tree
 from windrow.tasks.storage.outputs import (
     Done,
     OutputWriter,
@@ -47,10 +47,11 @@ def cluster_pool(
     """Write CLUSTERS, ASSIGNMENTS and DRIFT of the pool; its size decides the levels where the config leaves them open.
 
     progress is called with a line of text for every round and iteration. before: an output of this stage for an earlier
-    pool with the same settings and backbone, whose clusters go on as `config.refit` says.
+    pool with the same settings and backbone, whose clusters go on as `config.refit` says while they are there.
     """
     outputs = [open_output(store / path) for path in features]
-    earlier = None if before is None or config.refit == "always" else open_output(store / before)
+    goes_on = before is not None and config.refit != "always" and has_tree(store, before)
+    earlier = open_output(store / before) if before and goes_on else None
     if before and earlier and earlier.inputs["embeddings"] == content_fingerprint(outputs):
         return Done(before, True, earlier.counts)
 

@@ -19,7 +19,7 @@ from windrow.tasks.algorithms.hierarchy import Hierarchy
 from windrow.tasks.algorithms.level_settings import grown_levels, half_mean_sizes
 from windrow.tasks.algorithms.points import Ints, Resources, Rows, Taken, row_blocks
 from windrow.tasks.stages.clustering_config import ClusteringConfig
-from windrow.tasks.storage.outputs import Output, open_output
+from windrow.tasks.storage.outputs import MANIFEST, Output, open_output
 from windrow.tasks.storage.parquet import vectors_to_array
 from windrow.tasks.storage.pool_file import PoolFile
 
@@ -72,6 +72,15 @@ def read_tree(store: Path, output: Output) -> FrozenTree:
     parents = tuple(table["parent_id"].to_numpy().astype(np.int32) for table in tables[:-1])
     assignments = made_by.read(ASSIGNMENTS, ["cluster_path", "distance"])
     return freeze(centroids, parents, _finest(assignments["cluster_path"]), assignments["distance"].to_numpy())
+
+
+def has_tree(store: Path, path: str) -> bool:
+    """Say whether an earlier clustering is there, and the one whose clusters it kept: a take-down removes them."""
+    while path:
+        if not (store / path / MANIFEST).exists():
+            return False
+        path = _kept_from(open_output(store / path))
+    return True
 
 
 def _kept_from(output: Output) -> str:

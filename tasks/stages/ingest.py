@@ -7,7 +7,7 @@ a tar beside the tables of the output.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack
 from itertools import islice
 from pathlib import Path
@@ -17,10 +17,12 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from windrow.schemas import OCCURRENCES, SAMPLES
+from windrow.schemas.forgotten import FORGOTTEN_BY
 from windrow.tasks.decoding import UnreadableImage, inspect_image
 from windrow.tasks.storage.folder_source import read_beside
+from windrow.tasks.storage.forgotten import refused_samples, without_samples
 from windrow.tasks.storage.outputs import Done, OutputWriter, make_output
-from windrow.tasks.storage.packing import Packing
+from windrow.tasks.storage.packing import Packing, blank
 from windrow.tasks.storage.source_shard import Found, IngestConfig, SourceShard, sample_id_of
 from windrow.tasks.storage.sources import iterate_shard
 from windrow.tasks.storage.webdataset_shards import image_extension
@@ -42,33 +44,50 @@ def ingest_shard(store: Path, shard: SourceShard, config: IngestConfig) -> Done:
     its `identity` is the same; when only that has changed, it is read anew and the output has the same bytes (but for
     where its copy is).
 
+    What the store was told to forget is neither decoded nor described. It is no part of the fingerprint: forgetting
+    removes the sample from every output that holds it, so what is found is what would be made.
+
     Raises ValueError when a Parquet file has no image column, and OSError when the disk or the network fails.
     """
 
     def write(writer: OutputWriter) -> None:
         inspected: _Inspected = {}
+        refused = refused_samples(store)
         copy = writer.path / COPY
         found = iterate_shard(shard, config, copy)
         with ExitStack() as opened:
             packing = None
             if is_packed(shard, config):
                 packing = opened.enter_context(Packing(opened.enter_context(writer.appending(COPY))))
-            rows = (_occurrence(shard, one, inspected, config, packing) for one in found)
-            occurrences = _occurrence_table(rows)
+            rows = (_occurrence(shard, one, inspected, config, refused, packing) for one in found)
+            occurrences = occurrence_table(rows)
+        if pc.any(pc.is_in(occurrences["sample_id"], pa.array(list(refused), pa.string()))).as_py():
+            left, ranges = without_samples(occurrences.to_pylist(), refused)
+            occurrences = occurrence_table(iter(left))
+            if copy.exists():
+                blank(copy, ranges)
         if copy.exists():
             occurrences = _with_copy(occurrences, str((writer.final / COPY).relative_to(store)))
             writer.counts["n_bytes_copied"] = copy.stat().st_size
         samples = [inspected[key] for key in sorted(inspected) if not isinstance(inspected[key], str)]
-        writer.write(OCCURRENCES, occurrences)
-        writer.write(SAMPLES, SAMPLES.build(_columns(SAMPLES.columns, samples)))
-        writer.counts["n_occurrences"] = occurrences.num_rows
-        writer.counts["n_unreadable"] = occurrences.num_rows - occurrences["unreadable"].null_count
-        writer.counts["n_samples"] = len(samples)
+        write_shard(writer, occurrences, SAMPLES.build(_columns(SAMPLES.columns, samples)))
 
     names = ("source_uri", "kind", "shard", "identity")
     return make_output(
         store, STAGE, VERSION, {name: getattr(shard, name) for name in names} | {"config": config}, write
     )
+
+
+def write_shard(writer: OutputWriter, occurrences: pa.Table, samples: pa.Table) -> None:
+    """Write the tables of a shard and their counts."""
+    writer.write(OCCURRENCES, occurrences)
+    writer.write(SAMPLES, samples)
+    n_forgotten = pc.sum(pc.starts_with(occurrences["unreadable"], FORGOTTEN_BY)).as_py() or 0
+    writer.counts["n_occurrences"] = occurrences.num_rows
+    writer.counts["n_unreadable"] = occurrences.num_rows - occurrences["unreadable"].null_count - n_forgotten
+    writer.counts["n_samples"] = samples.num_rows
+    if n_forgotten:
+        writer.counts["n_forgotten"] = n_forgotten
 
 
 def ingest_shards(store: Path, shards: Sequence[SourceShard], config: IngestConfig) -> list[Done]:
@@ -87,12 +106,18 @@ def is_packed(shard: SourceShard, config: IngestConfig) -> bool:
 
 
 def _occurrence(
-    shard: SourceShard, found: Found, inspected: _Inspected, config: IngestConfig, packing: Packing | None
+    shard: SourceShard,
+    found: Found,
+    inspected: _Inspected,
+    config: IngestConfig,
+    refused: Mapping[str, str],
+    packing: Packing | None,
 ) -> dict[str, Any]:
     sample_id, unreadable = None, found.error
     offset, members = found.byte_offset, found.members
     if found.data is not None:
         sample_id = sample_id_of(found.data)
+    if found.data is not None and sample_id is not None and sample_id not in refused:
         if sample_id not in inspected:
             inspected[sample_id] = _inspect(sample_id, found.data, config)
         verdict = inspected[sample_id]
@@ -116,6 +141,7 @@ def _occurrence(
         "found_label": found.label,
         "caption": found.caption,
         "group": found.group,
+        "license": found.license,
         "metadata": found.metadata,
         "unreadable": unreadable,
     }
@@ -135,8 +161,8 @@ def _inspect(sample_id: str, data: bytes, config: IngestConfig) -> dict[str, Any
     return {"sample_id": sample_id, **vars(facts), "n_bytes": len(data)}
 
 
-def _occurrence_table(rows: Iterator[dict[str, Any]]) -> pa.Table:
-    """Rows become columns some thousands at a time: as Python objects they take ten times the memory."""
+def occurrence_table(rows: Iterator[dict[str, Any]]) -> pa.Table:
+    """Return OCCURRENCES. Rows become columns some thousands at a time: as objects they take ten times the memory."""
     parts = [OCCURRENCES.schema().empty_table()]
     while some := list(islice(rows, ROWS_AT_ONCE)):
         parts.append(OCCURRENCES.build(_columns(OCCURRENCES.columns, some)))

@@ -10,18 +10,20 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from windrow.schemas import OUTCOMES
+from windrow.schemas.forgotten import FORGOTTEN_BY
 from windrow.tasks.storage.catalog import connect, tables_of
 from windrow.tasks.storage.outputs import Done, OutputWriter, content_fingerprint, make_output, open_output
 
 VERSION = 1
 
-OUTCOMES_SQL = """
+OUTCOMES_SQL = f"""
 WITH placed AS (
     SELECT *, first_value(occurrence_id) OVER (PARTITION BY sample_id ORDER BY source_uri, shard, position) AS canonical
     FROM occurrences
 )
 SELECT o.occurrence_id, o.sample_id,
     CASE
+        WHEN starts_with(o.unreadable, '{FORGOTTEN_BY}') THEN 'forgotten'
         WHEN coalesce(o.unreadable, e.error, gone.reason) IS NOT NULL THEN 'unreadable'
         WHEN o.occurrence_id <> o.canonical THEN 'duplicate'
         WHEN s.dropped_by = 'near_duplicate' THEN 'near_duplicate'
@@ -30,6 +32,7 @@ SELECT o.occurrence_id, o.sample_id,
         WHEN s.rank IS NOT NULL THEN 'not_selected'
     END AS outcome,
     CASE outcome
+        WHEN 'forgotten' THEN substr(o.unreadable, {len("forgotten: ") + 1})
         WHEN 'unreadable' THEN coalesce(o.unreadable, e.error, gone.reason)
         WHEN 'duplicate' THEN 'same bytes'
         WHEN 'near_duplicate' THEN 'cosine similarity ' || round(s.similarity, 4)

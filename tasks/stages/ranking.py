@@ -31,7 +31,14 @@ NEAR_DUPLICATE = "near_duplicate"
 class Filter:
     """A rule that samples must satisfy: `keep` is a SQL predicate over the columns of `pool` (README: tables).
 
-    A sample for which it is false or null is dropped, with `name` as the reason.
+    A sample for which it is false or null is dropped, with `name` as the reason. Other tables can be asked in it, so
+    lists of allowed licences and sources are filters like any other; a sample stays when one of its occurrences is
+    allowed, and a licence that is not known is not:
+
+        name: license
+        keep: sample_id IN (SELECT sample_id FROM occurrences WHERE license IN ('cc0-1.0', 'cc-by-4.0'))
+        name: source
+        keep: sample_id IN (SELECT sample_id FROM occurrences WHERE source_uri = 's3://pool/flickr')
     """
 
     name: str

@@ -13,7 +13,8 @@ from typing import Any
 import duckdb
 import pyarrow as pa
 
-from windrow.schemas import EXPORTS, REGISTRY, RUNS, SHARDS, STAGES, TABLES, Table
+from windrow.schemas import EXPORTS, FORGOTTEN, REGISTRY, RUNS, SHARDS, STAGES, TABLES, Table
+from windrow.tasks.storage.forgotten import forgotten_files
 from windrow.tasks.storage.outputs import Output
 from windrow.tasks.storage.records import export_rows, run_rows, shard_rows, stage_rows
 from windrow.tasks.storage.registry import registry_files
@@ -42,12 +43,14 @@ def open_catalog(store: str | Path, run_id: str | None = None, *, external_acces
     """Return a DuckDB connection over the last finished run of a store, or over run `run_id`.
 
     SQL on it reads the store and nothing else: other files and the network are closed unless `external_access`. Raises
-    ValueError when the store has no such run.
+    ValueError when the store has no such run, or when it was withdrawn.
     """
     store = Path(store)
     run = open_run(store, run_id) if run_id else latest_run(store)
     if run is None:
-        raise ValueError(f"store {store} has no finished run yet: `windrow run` makes one")
+        raise ValueError(f"store {store} has no finished run: `windrow run` makes one")
+    if run.status == "withdrawn":
+        raise ValueError(f"run {run.run_id}: {run.error}")
     connection = connect(run_tables(run))
     _add_rows(connection, RUNS, run_rows(store))
     _add_rows(connection, STAGES, stage_rows(store))
@@ -104,7 +107,8 @@ def confine(connection: Any, store: Path) -> None:
 def run_tables(run: Run) -> dict[str, list[Path]]:
     """Return the Parquet files of each table of a run; those of a version's shards are the version's own."""
     outputs = {record.stage: run.outputs(record.stage) for record in run.stages() if record.stage != "export"}
-    return {REGISTRY.name: registry_files(run.store), **tables_of(outputs)}
+    of_store = {REGISTRY.name: registry_files(run.store), FORGOTTEN.name: forgotten_files(run.store)}
+    return {**of_store, **tables_of(outputs)}
 
 
 def tables_of(outputs: Mapping[str, Iterable[Output]]) -> dict[str, list[Path]]:

@@ -34,6 +34,7 @@ def iterate_files(shard: SourceShard, config: IngestConfig) -> Iterator[Found]:
             group=fields.group,
             metadata=fields.metadata,
             members=tuple(Member(name, None, size) for name, size in file.sidecars if size <= config.max_bytes),
+            license=fields.license,
         )
 
 

@@ -160,6 +160,50 @@ def writing_output(store: Path, stage: str, key: str, inputs: Mapping[str, Any])
         shutil.rmtree(work, ignore_errors=True)
 
 
+def all_outputs(store: Path, stage: str = "*") -> Iterator[Output]:
+    """Yield the finished outputs of a store, by path."""
+    for path in sorted((store / "outputs").glob(f"{stage}/*/[0-9a-f]*/{MANIFEST}")):
+        yield open_output(path.parent)
+
+
+def remove_output(path: Path) -> None:
+    """Remove an output, if it is there; it is whole or absent at any time."""
+    shutil.rmtree(_aside(path), ignore_errors=True)
+    if path.is_dir():
+        path.rename(_aside(path))
+        shutil.rmtree(_aside(path))
+
+
+def restore_output(path: Path) -> None:
+    """Bring back an output that was being replaced when the process was killed."""
+    if not path.exists() and _aside(path).exists():
+        _aside(path).rename(path)
+
+
+def _aside(path: Path) -> Path:
+    return path.parent / f".old-{path.name}"
+
+
+@contextmanager
+def replacing_output(output: Output) -> Iterator[OutputWriter]:
+    """Write an output anew under its own name: the one exception to 'what is published never changes'.
+
+    It is for what a take-down leaves of an output. Where a process is killed between the old and the new,
+    `restore_output` brings back the old.
+    """
+    with temporary_directory(output.path.parent) as path:
+        writer = OutputWriter(path, path, output.path)
+        writer.counts.update(output.counts)
+        yield writer
+        files = {file.name: file_digest(file) for file in sorted(path.iterdir())}
+        manifest = json.loads((output.path / MANIFEST).read_text()) | {"files": files, "counts": writer.counts}
+        (path / MANIFEST).write_text(json.dumps(manifest, indent=1, sort_keys=True))
+        shutil.rmtree(_aside(output.path), ignore_errors=True)
+        output.path.rename(_aside(output.path))
+        publish_directory(path, output.path)
+        shutil.rmtree(_aside(output.path))
+
+
 @dataclass(frozen=True)
 class Done:
     """What a stage hands on across task boundaries: where an output lies, and whether it was there already."""

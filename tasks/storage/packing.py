@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
+from pathlib import Path
 from types import TracebackType
 from typing import Self
 
@@ -53,3 +54,11 @@ class Packing:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self._tar.__exit__(kind, error, trace)
+
+
+def blank(copy: Path, ranges: Iterable[tuple[int, int]]) -> None:
+    """Overwrite parts of a copy, by offset and length, with zeros."""
+    with copy.open("r+b") as file:
+        for offset, length in ranges:
+            file.seek(offset)
+            file.write(bytes(length))

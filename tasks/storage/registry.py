@@ -3,15 +3,19 @@
 Each file `registry/<first index, 12 digits>.parquet` holds the ids that one run added, in order of `sample_id`. A file
 is published by a hard link that fails if the name exists, so of two runs that add at once one is first and the other
 reads what the first added and tries again.
+
+A forgotten sample keeps its place and loses its id, so that no index is ever given twice.
 """
 
+from collections.abc import Collection, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from windrow.schemas import REGISTRY
+from windrow.schemas import REGISTRY, Table
 from windrow.tasks.storage.outputs import flush_to_disk, temporary_directory
 from windrow.tasks.storage.parquet import read_table, write_table
 
@@ -29,19 +33,47 @@ def register_samples(store: Path, sample_ids: pa.Array) -> int:
         known = read_table(REGISTRY, registry_files(store))
         wanted = pc.unique(sample_ids).cast(pa.string())
         new = pc.filter(wanted, pc.invert(pc.is_in(wanted, known["sample_id"].combine_chunks())))
-        if len(new) == 0 or _publish(folder, new.take(pc.sort_indices(new)), known.num_rows):
+        indices = np.arange(known.num_rows, known.num_rows + len(new))
+        rows = {"sample_id": new.take(pc.sort_indices(new)), "sample_index": indices}
+        if len(new) == 0 or append_rows(REGISTRY, REGISTRY.build(rows), folder, known.num_rows):
             return len(new)
 
 
-def _publish(folder: Path, sample_ids: pa.Array, first: int) -> bool:
-    indices = np.arange(first, first + len(sample_ids))
-    with temporary_directory(folder) as temporary:
-        file = temporary / "new.parquet"
-        write_table(REGISTRY, REGISTRY.build({"sample_id": sample_ids, "sample_index": indices}), file)
-        flush_to_disk(file)
+def append_rows(declared: Table, rows: pa.Table, folder: Path, first: int) -> bool:
+    """Add rows to an append-only table, as the file named by how many there are before; False where another did."""
+    with _written(declared, rows, folder) as file:
         try:
             (folder / f"{first:012d}.parquet").hardlink_to(file)
         except FileExistsError:
             return False
     flush_to_disk(folder)
     return True
+
+
+def sample_indices(store: Path, sample_ids: Collection[str]) -> dict[str, int]:
+    """Return the index of each of these samples that has one."""
+    table = read_table(REGISTRY, registry_files(store))
+    known = table.filter(pc.is_in(table["sample_id"], pa.array(list(sample_ids), pa.string())))
+    return dict(zip(known["sample_id"].to_pylist(), known["sample_index"].to_pylist(), strict=True))
+
+
+def drop_ids(store: Path, sample_ids: Collection[str]) -> None:
+    """Take ids out of the registry; their indices stay taken. Wants that nobody registers samples meanwhile."""
+    for path in registry_files(store):
+        table = read_table(REGISTRY, [path])
+        gone = pc.is_in(table["sample_id"], pa.array(list(sample_ids), pa.string()))
+        if pc.any(gone).as_py():
+            names = pa.array([f"forgotten-{index:012d}" for index in table["sample_index"].to_pylist()])
+            left = table.set_column(0, table.schema.field(0), pc.if_else(gone, names, table["sample_id"]))
+            with _written(REGISTRY, left, path.parent) as file:
+                file.replace(path)
+            flush_to_disk(path.parent)
+
+
+@contextmanager
+def _written(declared: Table, rows: pa.Table, folder: Path) -> Iterator[Path]:
+    with temporary_directory(folder) as temporary:
+        file = temporary / "new.parquet"
+        write_table(declared, rows, file)
+        flush_to_disk(file)
+        yield file

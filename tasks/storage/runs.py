@@ -16,7 +16,7 @@ from typing import Any, Literal
 
 from windrow.tasks.storage.outputs import Output, fingerprint, open_output, write_atomically
 
-Status = Literal["running", "finished", "partial", "failed"]
+Status = Literal["running", "finished", "partial", "failed", "withdrawn"]
 
 
 @dataclass(frozen=True)
@@ -79,6 +79,13 @@ class Run:
         ended = replace(self, status=status, finished_at=_now(), error=error)
         ended.save()
         return ended
+
+    def withdraw(self, why: str) -> None:
+        """Say that outputs of this run are no longer there; its report, which shows samples, goes too."""
+        replace(self, status="withdrawn", error=why).save()
+        for path in self.path.iterdir():
+            if path.is_file() and path.name != "run.json":
+                path.unlink()
 
     def save(self) -> None:
         """Write `run.json`."""

@@ -33,6 +33,7 @@ class Fields:
     caption: str | None = None
     group: str | None = None
     metadata: str | None = None
+    license: str | None = None
 
 
 def split_name(path: str) -> tuple[str, str | None]:
@@ -85,7 +86,8 @@ def make_fields(
 ) -> Fields:
     """Take label, group and caption out of named values, where they are plain values; the rest is metadata.
 
-    `label` and `caption` that are known already are kept, and then nothing is taken out for them.
+    `label` and `caption` that are known already are kept, and then nothing is taken out for them. The licence stays
+    among the rest.
     """
     rest, errors = dict(given), list(errors or [])
     if label is None:
@@ -93,7 +95,8 @@ def make_fields(
     if caption is None:
         caption = _take(rest, config.caption_key)
     group = _take(rest, config.group_key)
-    return Fields(*(_valid(text) for text in (label, caption, group, _metadata(rest, errors))))
+    licence = _take(dict(given), config.license_key)
+    return Fields(*(_valid(text) for text in (label, caption, group, _metadata(rest, errors), licence)))
 
 
 def as_text(value: str | int | float | bool) -> str | None:

@@ -17,7 +17,8 @@ class IngestConfig:
 
     `label_key`, `group_key`, `caption_key`: names of the fields (of a `.json` sidecar, or columns of a Parquet file)
     that hold the label, the group and the caption. `image_column`: the Parquet column that holds the images; None takes
-    the first that looks so. `folder_labels`: the name of a loose file's folder is its label when no sidecar gives one;
+    the first that looks so. `license_key`: likewise for the licence, which stays among the metadata, too, and so in
+    what is exported. `folder_labels`: the name of a loose file's folder is its label when no sidecar gives one;
     off by default, because folders are often named after dates or batches. A sample of more than `max_pixels` pixels or
     `max_bytes` bytes is unreadable.
 
@@ -34,6 +35,7 @@ class IngestConfig:
     label_key: str = "label"
     group_key: str = "group"
     caption_key: str = "caption"
+    license_key: str = "license"
     image_column: str | None = None
     folder_labels: bool = False
     max_pixels: int = MAX_PIXELS
@@ -47,6 +49,8 @@ class IngestConfig:
         keys = (self.label_key, self.group_key, self.caption_key)
         if "" in keys or len(set(keys)) < len(keys):
             raise ValueError(f"ingest.label_key, group_key, caption_key: want three different names, got {keys}")
+        if self.license_key == "":
+            raise ValueError("ingest.license_key: wants a name, got ''")
         if self.image_column == "":
             raise ValueError("ingest.image_column: wants a name, or None to look for it, got ''")
         if not 1 <= self.max_pixels <= MAX_PIXELS:
@@ -117,6 +121,7 @@ class Found:
     group: str | None = None
     metadata: str | None = None
     members: tuple[Member, ...] = ()
+    license: str | None = None
 
 
 def sample_id_of(data: bytes) -> str:

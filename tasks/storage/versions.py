@@ -16,6 +16,7 @@ import duckdb
 import pyarrow as pa
 
 from windrow.tasks.storage.outputs import MANIFEST, file_digest, fingerprint
+from windrow.tasks.storage.withdrawal import is_withdrawn, withdrawal_text
 
 SAMPLES = "samples.parquet"
 CLASSES = "classes.txt"
@@ -85,8 +86,10 @@ def version_fingerprint(config: Any, classes: Sequence[str], shards: Mapping[str
 
 
 def read_manifest(path: str | Path) -> dict[str, Any]:
-    """Return the manifest of a version. Raises ValueError when `path` is none."""
+    """Return the manifest of a version. Raises ValueError when `path` is none, or a version that was withdrawn."""
     file = Path(path) / MANIFEST
+    if is_withdrawn(Path(path)):
+        raise ValueError(withdrawal_text(Path(path)))
     if not file.is_file():
         raise ValueError(f"{path} is no version of a curated set: it has no {MANIFEST}")
     manifest: dict[str, Any] = json.loads(file.read_text())
@@ -109,9 +112,12 @@ def open_version(path: Path, created: bool = False) -> Version:
 
 
 def list_versions(store: Path, name: str | None = None) -> list[Version]:
-    """Return the versions of a store (of the curated set `name`, if given), by name and then oldest first."""
+    """Return the versions of a store (of the curated set `name`, if given), by name and then oldest first.
+
+    Those that were withdrawn are none any more.
+    """
     paths = [file.parent for file in (store / "curated").glob(f"*/v*/{MANIFEST}") if is_version_name(file.parent.name)]
-    wanted = [path for path in paths if name in (None, path.parent.name)]
+    wanted = [path for path in paths if name in (None, path.parent.name) and not is_withdrawn(path)]
     return [open_version(path) for path in sorted(wanted, key=lambda p: (p.parent.name, version_number(p.name)))]
 
 

@@ -9,6 +9,7 @@ import lzma
 import os
 import tarfile
 from collections.abc import Callable
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -19,11 +20,14 @@ import pytest
 from PIL import Image
 from small_export import read_with_webdataset
 
-from windrow.schemas import OCCURRENCES, SAMPLES
+from windrow.schemas import FORGOTTEN, OCCURRENCES, SAMPLES
 from windrow.tasks.stages.ingest import COPY, IngestConfig, ingest_shards
+from windrow.tasks.stages.shard_without import rewrite_shard
 from windrow.tasks.storage import unpacking
+from windrow.tasks.storage.forgotten import add_forgotten, refused_samples
 from windrow.tasks.storage.outputs import Output, file_digest, open_output
 from windrow.tasks.storage.sample_bytes import SampleBytes
+from windrow.tasks.storage.source_shard import sample_id_of
 from windrow.tasks.storage.sources import SampleGone, plan_shards, read_members, read_samples
 
 
@@ -189,3 +193,40 @@ def test_a_copy_is_not_read_without_its_store(tmp_path: Path) -> None:
 def test_a_mode_that_does_not_exist_is_refused() -> None:
     with pytest.raises(ValueError, match=r"ingest\.mode: wants 'index' or 'copy', got 'move'"):
         IngestConfig(mode="move")  # type: ignore[arg-type]
+
+
+PAIR = {"a.png": png(1), "a.seg.png": png(2), "a.txt": b"about both", "b.png": png(3), "b.txt": b"about b"}
+
+
+def forget(store: Path, data: bytes) -> dict[str, str]:
+    row = {
+        "sample_id": sample_id_of(data),
+        "because_of": sample_id_of(data),
+        "similarity": None,
+        "reason": "test",
+        "takedown": "t",
+        "requested_at": datetime(2026, 1, 1, tzinfo=UTC),
+    }
+    add_forgotten(store, [{column.name: row.get(column.name) for column in FORGOTTEN.columns}])
+    return refused_samples(store)
+
+
+@pytest.mark.parametrize("forgotten_first", [False, True])
+def test_a_forgotten_sample_is_blanked_in_the_copy_with_what_came_with_it(
+    tmp_path: Path, forgotten_first: bool
+) -> None:
+    (tmp_path / "s.tar.gz").write_bytes(gzip.compress(tar_of(PAIR)))
+    if forgotten_first:
+        forget(tmp_path / "store", png(1))
+    [output] = ingest(tmp_path / "store", tmp_path / "s.tar.gz")
+    if not forgotten_first:
+        rewrite_shard(tmp_path / "store", output, forget(tmp_path / "store", png(1)))
+        output = open_output(output.path)
+    copy = (output.path / COPY).read_bytes()
+    assert [data in copy for data in PAIR.values()] == [False, True, False, True, True]
+    assert len(copy) == len(tar_of(PAIR))
+    assert output.files[COPY] == file_digest(output.path / COPY)
+    assert read_back(tmp_path / "store", [output]) == {
+        "a.seg.png": SampleBytes(png(2), {}),
+        "b": SampleBytes(png(3), {"txt": b"about b"}),
+    }

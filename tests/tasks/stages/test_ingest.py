@@ -75,6 +75,7 @@ def test_a_sample_is_described_and_can_be_found_again(tmp_path: Path) -> None:
         "found_label": "3",
         "caption": None,
         "group": None,
+        "license": None,
         "metadata": None,
         "unreadable": None,
     }

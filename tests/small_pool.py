@@ -1,0 +1,106 @@
+"""A pool of a dozen pictures, one of them with an exact and a near-duplicate, and a store with a version made of it."""
+
+import io
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import numpy as np
+import webdataset
+from PIL import Image
+from plain_pipeline import curate_plainly
+
+from windrow.flows.config import CurationConfig, parse_config
+from windrow.tasks.report import write_report
+from windrow.tasks.stages.export import plan_export, write_export_shard
+from windrow.tasks.stages.publish import publish_version
+from windrow.tasks.stages.selected_rows import selected_rows
+from windrow.tasks.storage.catalog import open_catalog
+from windrow.tasks.storage.runs import Run
+from windrow.tasks.storage.source_shard import sample_id_of
+from windrow.tasks.storage.versions import Version
+
+SIDE = 48
+
+
+@dataclass(frozen=True)
+class SmallPool:
+    """`wanted` is in the folder and, the same bytes, in the tar; `near` looks like it; `others` look like nothing."""
+
+    folder: Path
+    config: CurationConfig
+    wanted: bytes
+    near: bytes
+    others: tuple[bytes, ...]
+
+    @property
+    def store(self) -> Path:
+        return Path(self.config.store)
+
+    def over(self, store: Path) -> "SmallPool":
+        """Return this pool with another store."""
+        return replace(self, config=replace(self.config, store=str(store)))
+
+    def with_source(self, name: str, data: bytes) -> "SmallPool":
+        """Return this pool with one more source, a folder of one picture beside the store."""
+        folder = self.store.parent / name
+        folder.mkdir()
+        (folder / "one.png").write_bytes(data)
+        return replace(self, config=replace(self.config, sources=(*self.config.sources, str(folder))))
+
+
+def png(pixels: np.ndarray) -> bytes:
+    out = io.BytesIO()
+    Image.fromarray(pixels.astype(np.uint8)).save(out, "PNG")
+    return out.getvalue()
+
+
+def stripes(seed: int) -> np.ndarray:
+    """Pixels of stripes whose direction, width and colours depend on the seed."""
+    random = np.random.default_rng(seed)
+    y, x = np.mgrid[:SIDE, :SIDE]
+    wave = np.sin((x * np.cos(seed) + y * np.sin(seed)) * random.uniform(0.2, 1.5))
+    return 127 + wave[:, :, None] * random.uniform(20, 120, 3)
+
+
+def make_small_pool(folder: Path, n_others: int = 11, **changes: object) -> SmallPool:
+    """Write the pool: a folder of loose files and a tar."""
+    loose, tar = folder / "pool" / "loose", folder / "pool" / "some.tar"
+    loose.mkdir(parents=True)
+    first = stripes(0)
+    wanted, near = png(first), png(np.clip(first + np.eye(SIDE)[:, :, None], 0, 255))
+    others = tuple(png(stripes(seed)) for seed in range(1, n_others + 1))
+    (loose / "me.png").write_bytes(wanted)
+    (loose / "me.json").write_text('{"caption": "it is me", "photographer": "my own name"}')
+    (loose / "nearly.png").write_bytes(near)
+    for number, data in enumerate(others[::2]):
+        (loose / f"{number}.png").write_bytes(data)
+    with webdataset.TarWriter(str(tar), mtime=0) as writer:
+        for number, data in enumerate((wanted, *others[1::2])):
+            writer.write({"__key__": f"{number:04d}", "png": data, "cls": str(number % 2)})
+    values = {
+        "sources": [str(loose), str(tar)],
+        "name": "small",
+        "store": str(folder / "store"),
+        "clustering": {"n_clusters": [4, 2], "n_rounds": 1},
+        "selection": {"target_size": 100, "near_duplicate_threshold": 0.95},
+        **changes,
+    }
+    return SmallPool(folder, parse_config(values), wanted, near, others)
+
+
+def curate_small(config: CurationConfig) -> tuple[Run, Version]:
+    """Run every stage in this process, publish a version and draw the report."""
+    run = curate_plainly(config)
+    names = ("ingest", "features", "cluster", "pseudo_label", "rank")
+    stages = {stage: [str(each.path.relative_to(run.store)) for each in run.outputs(stage)] for stage in names}
+    rows, classes = selected_rows(run.store, stages, config.export.label_set)
+    shards = plan_export(run.store, rows, config.export, classes)
+    written = [write_export_shard(run.store, shard, config.export) for shard in shards]
+    version = publish_version(run.store, config.name, shards, written, config.export, {})
+    write_report(open_catalog(run.store, run.run_id), run.path / "report.html", run)
+    return run, version
+
+
+def ids(*samples: bytes) -> list[str]:
+    """Return the sample_id of each, in the order of ids."""
+    return sorted(sample_id_of(data) for data in samples)
