@@ -93,12 +93,17 @@ def _now() -> str:
 
 def start_run(store: Path, name: str, config: Mapping[str, Any]) -> Run:
     """Start a run: its id is the time and a fingerprint of the config, so ids sort by time."""
-    started = _now()
-    stamp = started[:26].replace("-", "").replace(":", "").replace(".", "").replace("T", "-")
-    run_id = f"{stamp}-{fingerprint(config)[:8]}"
-    run = Run(store, run_id, name, "running", started, None, version("windrow"), config)
-    run.save()
-    return run
+    while True:
+        started = _now()
+        stamp = started[:26].replace("-", "").replace(":", "").replace(".", "").replace("T", "-")
+        run_id = f"{stamp}-{fingerprint(config)[:8]}"
+        run = Run(store, run_id, name, "running", started, None, version("windrow"), config)
+        try:
+            run.path.mkdir(parents=True)
+        except FileExistsError:  # another run started in the same microsecond
+            continue
+        run.save()
+        return run
 
 
 def open_run(store: Path, run_id: str) -> Run:
