@@ -2,22 +2,12 @@
 
 import random
 from collections.abc import Iterator
-from dataclasses import dataclass
-from pathlib import Path
 
 import pytest
 from faults.disturbance import Fault, curate_disturbed
 from faults.small_pool import config_of, write_pool
-from faults.store_state import Contents, contents
-
-
-@dataclass(frozen=True)
-class Undisturbed:
-    """The pool, what a run makes of it when nothing happens, and the run's events."""
-
-    pool: Path
-    contents: Contents
-    events: tuple[str, ...]
+from faults.store_state import contents
+from faults.undisturbed import Undisturbed
 
 
 @pytest.fixture(scope="session")
@@ -27,7 +17,7 @@ def undisturbed(tmp_path_factory: pytest.TempPathFactory) -> Undisturbed:
     pool = write_pool(folder / "pool")
     ended = curate_disturbed(config_of(pool, folder / "store"), Fault("none"))
     assert ended.code == 0, ended.error
-    return Undisturbed(pool, contents(folder / "store"), ended.events)
+    return Undisturbed(pool, folder / "store", contents(folder / "store"), ended.events)
 
 
 class Points:
