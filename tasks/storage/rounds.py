@@ -8,9 +8,11 @@ from __future__ import annotations
 
 import os
 import tempfile
-from contextlib import suppress
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
+from typing import IO
 
 import numpy as np
 import numpy.typing as npt
@@ -34,13 +36,24 @@ class RoundFiles:
         """Keep the centroids of a round, under their name when whole, and forget the level's earlier rounds."""
         with suppress(FileNotFoundError):  # the folder went
             self.folder.mkdir(parents=True, exist_ok=True)
-            with tempfile.NamedTemporaryFile(dir=self.folder, prefix=".tmp-", delete=False) as file:
+            with _new_file(self.folder, self._path(level, round_)) as file:
                 np.save(file, centroids)
-                file.flush()
-                os.fsync(file.fileno())  # a name must not outlive a power cut without its content
-            Path(file.name).replace(self._path(level, round_))
             for earlier in range(round_):
                 self._path(level, earlier).unlink(missing_ok=True)
 
     def _path(self, level: int, round_: int) -> Path:
         return self.folder / f"level-{level}-round-{round_}.npy"
+
+
+@contextmanager
+def _new_file(folder: Path, path: Path) -> Iterator[IO[bytes]]:
+    """Yield a file that gets its name when it is whole and on disk, and is removed when it does not come to that."""
+    with tempfile.NamedTemporaryFile(dir=folder, prefix=".tmp-", delete=False) as file:
+        try:
+            yield file
+            file.flush()
+            os.fsync(file.fileno())
+            Path(file.name).replace(path)
+        except BaseException:
+            Path(file.name).unlink(missing_ok=True)
+            raise

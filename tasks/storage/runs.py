@@ -2,6 +2,7 @@
 
 `run.json` is the run's own state; `stages/<stage>.json` names the outputs that the stage made or found. A run's tables
 are the tables of its outputs. Readers take the last run whose status is 'finished', so a run in progress is not seen.
+Runs over one store may go on at once: nobody waits, and each finds what another has finished.
 """
 
 from __future__ import annotations

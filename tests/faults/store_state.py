@@ -81,6 +81,7 @@ def finished_outputs(store: Path) -> Mapping[str, tuple[int, int]]:
 
 
 def left_behind(store: Path) -> list[str]:
-    """Return what was being written, and is no longer: directories that no reader sees."""
+    """Return what was being written, and is no longer: directories that no reader sees, and files in rounds."""
     found = (path for pattern in (".tmp-*", ".work-*") for path in store.rglob(pattern))
-    return sorted(str(path.relative_to(store)) for path in found if path.is_dir())
+    names = (str(path.relative_to(store)) for path in found if path.is_dir() or "/.work-" in str(path))
+    return sorted(names)

@@ -59,5 +59,6 @@ def test_failed_at_any_point_and_run_again(
     ended = curate_disturbed(config_of(undisturbed.pool, store), Fault(kind, at))
     assert ended.code == 0 or isinstance(ended.error, OSError), ended
     if kind == "full disk":
-        assert left_behind(store) == []  # it can still remove
+        # it can still remove; rounds of a clustering are meant to stay, so that the next run goes on from them
+        assert [path for path in left_behind(store) if not Path(path).name.startswith(".work-")] == []
     ends_well_when_run_again(undisturbed, store)
