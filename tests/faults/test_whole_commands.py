@@ -39,7 +39,7 @@ def wait_for_child(process: subprocess.Popen[str], word: str) -> int:
     deadline = time.monotonic() + SECONDS
     while time.monotonic() < deadline:
         assert process.poll() is None, process.communicate()[0]
-        listed = subprocess.run(["ps", "-axo", "pid=,ppid=,command="], capture_output=True, text=True, check=True)
+        listed = subprocess.run(["ps", "-axwwo", "pid=,ppid=,command="], capture_output=True, text=True, check=True)
         for pid, parent, command in (line.split(None, 2) for line in listed.stdout.splitlines()):
             if int(parent) == process.pid and word in command:
                 return int(pid)
