@@ -64,7 +64,7 @@ def test_when_prefects_server_is_killed_the_run_fails_and_the_same_command_goes_
     store = workshop.folder / "server-killed"
     config = workshop.write_config(store.name)
     # its client tries again for five minutes by default
-    process = start(workshop, config, PREFECT_CLIENT_MAX_RETRIES="1")
+    process = start(workshop, config, PREFECT_CLIENT_MAX_RETRIES="0")
     server = wait_for_child(process, "prefect.server")
     wait_for_child(process, "local_worker")
     os.kill(server, signal.SIGKILL)
