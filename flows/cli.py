@@ -75,6 +75,7 @@ def run(config: ConfigFile = DEFAULT_CONFIG, overrides: Overrides = None, verbos
     """Run the whole pipeline once: ingest, embed, cluster, label, rank, export, report.
 
     What an earlier run finished is found and not done again, so the same command goes on after an interruption.
+    Two at once over one store share the work: neither waits, each finds what the other has finished.
     """
     settings = _config(config, overrides, verbose)
     from windrow.flows.curation import curate

@@ -52,6 +52,8 @@ class CurationConfig:
             raise ValueError(f"sources: wants one or more folders, tars or Parquet files, got {list(self.sources)}")
         if not self.store.strip():
             raise ValueError("store: wants a folder, got ''")
+        if "://" in self.store:
+            raise ValueError(f"store: wants a folder of this machine, got {self.store!r}; only sources can be URLs")
         if not self.name or set(self.name) - set("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-_"):
             raise ValueError(f"name: wants letters, digits, - and _, got {self.name!r}")
         if self.seed < 0:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import os
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
@@ -10,6 +11,18 @@ import pytest
 from workshop import Workshop
 
 from windrow.flows.demo_pool import make_demo_pool
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    """Say how many random faults the tests in faults/ try, and from which seed they are drawn."""
+    parser.addoption("--faults", type=int, default=16, metavar="N", help="points at which runs are disturbed")
+    seed = int.from_bytes(os.urandom(3), "big")
+    parser.addoption("--faults-seed", type=int, default=seed, metavar="SEED", help="draw the same points again")
+
+
+def pytest_report_header(config: pytest.Config) -> str:
+    """Print the seed, so that a failure can be had again."""
+    return f"faults: {config.getoption('faults')}, drawn with --faults-seed {config.getoption('faults_seed')}"
 
 
 @pytest.fixture(scope="session")

@@ -15,16 +15,19 @@ from windrow.tasks.stages.ingest import ingest_shards
 from windrow.tasks.stages.labeling import label_pool
 from windrow.tasks.stages.neighbors import find_neighbors
 from windrow.tasks.stages.outcomes import account
+from windrow.tasks.stages.publish import publish_version
 from windrow.tasks.stages.ranking import rank_pool
 from windrow.tasks.stages.selected_rows import selected_rows
-from windrow.tasks.storage.outputs import Done, open_output
+from windrow.tasks.storage.outputs import Done, content_fingerprint, open_output
 from windrow.tasks.storage.registry import register_samples
 from windrow.tasks.storage.runs import Run, StageRecord, start_run
 from windrow.tasks.storage.sources import plan_shards
 
+PUBLISHED = ("ingest", "features", "cluster", "pseudo_label", "rank")
+
 
 def curate_plainly(config: CurationConfig) -> Run:
-    """Run every stage up to the outcomes in this process; the run is finished, without a version or a report."""
+    """Run every stage in this process; a version when something was selected, and no report."""
     store = Path(config.store)
     run = start_run(store, config.name, asdict(config))
     stages: dict[str, list[str]] = {}
@@ -45,9 +48,13 @@ def curate_plainly(config: CurationConfig) -> Run:
     record("pseudo_label", [label_pool(store, dict(stages), config.labels, config.seed)])
     record("rank", [rank_pool(store, dict(stages), config.selection, config.seed)])
     rows, classes = selected_rows(store, {k: stages[k] for k in stages if k != "neighbors"}, config.export.label_set)
-    shards = [
-        write_export_shard(store, shard, config.export) for shard in plan_export(store, rows, config.export, classes)
-    ]
+    plan = plan_export(store, rows, config.export, classes)
+    shards = [write_export_shard(store, shard, config.export) for shard in plan]
+    if any(done.counts["n_samples"] for done in shards):
+        provenance = {
+            stage: content_fingerprint([open_output(store / p) for p in stages[stage]]) for stage in PUBLISHED
+        }
+        publish_version(store, config.name, plan, shards, config.export, provenance)
     record("export", shards)
     gone = {row["sample_id"]: row["reason"] for row in gone_samples(store, shards).to_pylist()}
     record("account", [account(store, {k: stages[k] for k in ("ingest", "features", "rank")}, gone)])

@@ -23,10 +23,12 @@ from windrow.tasks.storage.outputs import Done, Output, OutputWriter, fingerprin
 from windrow.tasks.storage.sources import SampleGone, read_samples
 
 STAGE = "features"
-VERSION = 1
+VERSION = 2
+FIT_VERSION = 1
 FITTED = "patches.npz"
 N_IMAGES_TO_FIT = 2000
 
+_SAMPLES_FILE = f"{SAMPLES.name}.parquet"
 _Row = tuple[str, npt.NDArray[np.float16], str | None]
 
 
@@ -70,7 +72,7 @@ def fit_backbone(store: Path, ingested: Sequence[str], config: BackboneConfig, s
         save_patches(fitted, writer.path / FITTED)
 
     inputs = {"image_size": config.image_size, "seed": seed, "n_images": N_IMAGES_TO_FIT}
-    return make_output(store, "fit_backbone", VERSION, inputs, write)
+    return make_output(store, "fit_backbone", FIT_VERSION, inputs, write)
 
 
 def _images_to_fit(store: Path, ingested: Sequence[Output]) -> Iterator[Image.Image]:
@@ -97,18 +99,44 @@ def extract_shards(
     samples and on the backbone, not on names or labels. Finished shards are not done again.
     """
     shards = [open_output(store / path) for path in ingested]
-    pending = [shard for shard in shards if not is_done(store, STAGE, VERSION, _key_inputs(shard, backbone))]
-    stream: Iterator[_Row] = iter(())
-    if pending:
-        loaded = worker_state(load_backbone, config, weights)
-        samples = chain.from_iterable(read_samples(_first_occurrences(shard), store) for shard in pending)
-        gone: dict[str, str] = {}
-        stream = _rows(embed_images(loaded, _bytes_or_nothing(samples, gone)), gone)
-    return [_embed_shard(store, shard, backbone, stream) for shard in shards]
+    wanted = _Wanted(store, backbone)
+    stream = _embedded(store, shards, wanted, config, weights)
+    return [_embed_shard(store, shard, backbone, islice(stream, wanted.n_rows(shard))) for shard in shards]
+
+
+class _Wanted:
+    """Which shards' samples go through the backbone: each content once, and not what is done when its turn comes.
+
+    Decided once for each, or the rows of one shard would end up in another: the samples are read ahead of the shard
+    that is written, and meanwhile another run may finish it, or the shard before it may turn out to hold the same.
+    """
+
+    def __init__(self, store: Path, backbone: BackboneIdentity) -> None:
+        self._store, self._backbone = store, backbone
+        self._first: dict[str, Path | None] = {}
+
+    def n_rows(self, shard: Output) -> int:
+        """The number of samples of a shard that are embedded: all or none."""
+        key = shard.files[_SAMPLES_FILE]
+        if key not in self._first:
+            done = is_done(self._store, STAGE, VERSION, _key_inputs(shard, self._backbone))
+            self._first[key] = None if done else shard.path
+        return shard.counts["n_samples"] if self._first[key] == shard.path else 0
+
+
+def _embedded(
+    store: Path, shards: Sequence[Output], wanted: _Wanted, config: BackboneConfig, weights: Path | None
+) -> Iterator[_Row]:
+    """The rows of the shards that are wanted; the backbone is loaded when the first is asked for."""
+    loaded = worker_state(load_backbone, config, weights)
+    pending = (shard for shard in shards if wanted.n_rows(shard))
+    samples = chain.from_iterable(read_samples(_first_occurrences(shard), store) for shard in pending)
+    gone: dict[str, str] = {}
+    yield from _rows(embed_images(loaded, _bytes_or_nothing(samples, gone)), gone)
 
 
 def _key_inputs(shard: Output, backbone: BackboneIdentity) -> dict[str, str]:
-    return {"samples": shard.files["samples.parquet"], "backbone_id": backbone.backbone_id}
+    return {"samples": shard.files[_SAMPLES_FILE], "backbone_id": backbone.backbone_id}
 
 
 def _first_occurrences(shard: Output) -> pa.Table:
@@ -136,12 +164,12 @@ def _rows(batches: Iterable[Embedded], gone: dict[str, str]) -> Iterator[_Row]:
 
 
 def _embed_shard(store: Path, shard: Output, backbone: BackboneIdentity, rows: Iterator[_Row]) -> Done:
-    n_samples = shard.counts["n_samples"]
+    embedded = sorted(rows, key=lambda row: row[0])
 
     def write(writer: OutputWriter) -> None:
-        embedded = sorted(islice(rows, n_samples), key=lambda row: row[0])
-        if len(embedded) != n_samples:
-            raise RuntimeError(f"{shard.path}: {len(embedded)} embeddings for {n_samples} samples")
+        n_samples = shard.counts["n_samples"]
+        if [row[0] for row in embedded] != shard.read(SAMPLES, ["sample_id"])["sample_id"].to_pylist():
+            raise RuntimeError(f"{shard.path}: {len(embedded)} embeddings are not those of its {n_samples} samples")
         writer.write(EMBEDDINGS, _embeddings_table(embedded, backbone))
         columns = {key: [value] for key, value in asdict(backbone).items()}
         writer.write(BACKBONES, BACKBONES.build(columns))

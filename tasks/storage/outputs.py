@@ -30,7 +30,6 @@ from windrow.tasks.storage.digested_file import DigestedFile
 from windrow.tasks.storage.parquet import read_table, write_table, writing_table
 
 MANIFEST = "manifest.json"
-SECONDS_TO_LOCK = 60.0  # a younger temporary directory may be one whose process has not locked it yet
 
 
 def fingerprint(*parts: Any) -> str:
@@ -132,6 +131,10 @@ def open_output(path: Path) -> Output:
     )
 
 
+def _work_path(final: Path) -> Path:
+    return final.parent / f".work-{final.name}"
+
+
 @contextmanager
 def writing_output(store: Path, stage: str, key: str, inputs: Mapping[str, Any]) -> Iterator[OutputWriter]:
     """Write an output: yields a writer, publishes its directory when the block ends well, removes it otherwise.
@@ -142,7 +145,7 @@ def writing_output(store: Path, stage: str, key: str, inputs: Mapping[str, Any])
     final.parent.mkdir(parents=True, exist_ok=True)
     started = time.time()
     with temporary_directory(final.parent) as path:
-        work = final.parent / f".work-{key}"
+        work = _work_path(final)
         writer = OutputWriter(path, work, final)
         yield writer
         files = {file.name: writer.digests.get(file.name) or file_digest(file) for file in sorted(path.iterdir())}
@@ -225,7 +228,9 @@ def make_output(
     key = fingerprint(provenance)
     output = find_output(store, stage, key)
     found = output is not None
-    if output is None:
+    if output is not None:
+        shutil.rmtree(_work_path(output.path), ignore_errors=True)  # of a process killed before it came to that
+    else:
         with writing_output(store, stage, key, provenance) as writer:
             write(writer)
         output = open_output(output_path(store, stage, key))
@@ -248,28 +253,49 @@ def temporary_directory(parent: Path) -> Iterator[Path]:
 
     What processes that were killed have left in `parent` goes first: a live process holds a lock on its directory.
     """
-    _sweep(parent)
-    path = Path(tempfile.mkdtemp(prefix=".tmp-", dir=parent))
-    descriptor = os.open(path, os.O_RDONLY)
+    sweep(parent)
+    path, lock = _locked_directory(parent)
     try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX)
         yield path
     finally:
         shutil.rmtree(path, ignore_errors=True)
+        os.close(lock)
+
+
+def _locked_directory(parent: Path) -> tuple[Path, int]:
+    """Make a directory and lock it. One that another process has swept before it was locked is made again."""
+    while True:
+        path = Path(tempfile.mkdtemp(prefix=".tmp-", dir=parent))
+        try:
+            lock = _lock(path, fcntl.LOCK_EX)
+        except FileNotFoundError:
+            continue
+        except BaseException:
+            shutil.rmtree(path, ignore_errors=True)
+            raise
+        if path.exists():
+            return path, lock
+        os.close(lock)
+
+
+def _lock(path: Path, operation: int) -> int:
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        fcntl.flock(descriptor, operation)
+    except BaseException:
         os.close(descriptor)
+        raise
+    return descriptor
 
 
-def _sweep(parent: Path) -> None:
+def sweep(parent: Path) -> None:
+    """Remove the temporary directories in `parent` that no live process holds."""
     for path in parent.glob(".tmp-*"):
-        with suppress(OSError):  # another process sweeps too
-            if not path.is_dir() or time.time() - path.stat().st_mtime < SECONDS_TO_LOCK:
-                continue
-            descriptor = os.open(path, os.O_RDONLY)
-            try:
-                fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        with suppress(OSError):  # another process holds it, or sweeps too
+            if path.is_dir():
+                lock = _lock(path, fcntl.LOCK_EX | fcntl.LOCK_NB)
                 shutil.rmtree(path, ignore_errors=True)
-            finally:
-                os.close(descriptor)
+                os.close(lock)
 
 
 def publish_directory(path: Path, final: Path) -> bool:
@@ -302,12 +328,16 @@ def flush_to_disk(path: Path) -> None:
 def write_atomically(path: Path, text: str) -> None:
     """Replace a file by `text` so that a reader sees the old content or the new, never a part."""
     descriptor, name = tempfile.mkstemp(prefix=".tmp-", dir=path.parent)
-    with os.fdopen(descriptor, "w") as file:
-        file.write(text)
-        file.flush()
-        os.fsync(descriptor)
-    Path(name).chmod(0o644)
-    Path(name).replace(path)
+    try:
+        with os.fdopen(descriptor, "w") as file:
+            file.write(text)
+            file.flush()
+            os.fsync(descriptor)
+        Path(name).chmod(0o644)
+        Path(name).replace(path)
+    except BaseException:
+        Path(name).unlink(missing_ok=True)
+        raise
 
 
 def count_rows(paths: Iterable[Path]) -> int:

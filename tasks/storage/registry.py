@@ -2,7 +2,8 @@
 
 Each file `registry/<first index, 12 digits>.parquet` holds the ids that one run added, in order of `sample_id`. A file
 is published by a hard link that fails if the name exists, so of two runs that add at once one is first and the other
-reads what the first added and tries again.
+reads what the first added and tries again. A folder's listing may miss a file that another run adds meanwhile, and show
+one that came after it: the names tell, and it is listed again.
 
 A forgotten sample keeps its place and loses its id, so that no index is ever given twice.
 """
@@ -14,10 +15,13 @@ from pathlib import Path
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
+import pyarrow.parquet as pq
 
 from windrow.schemas import REGISTRY, Table
-from windrow.tasks.storage.outputs import flush_to_disk, temporary_directory
+from windrow.tasks.storage.outputs import flush_to_disk, sweep, temporary_directory
 from windrow.tasks.storage.parquet import read_table, write_table
+
+LISTINGS = 5
 
 
 def registry_files(store: Path) -> list[Path]:
@@ -26,17 +30,31 @@ def registry_files(store: Path) -> list[Path]:
 
 
 def register_samples(store: Path, sample_ids: pa.Array) -> int:
-    """Give every new id an index, new ids in order of `sample_id`; return how many were new."""
+    """Give every new id an index, new ids in order of `sample_id`; return how many were new.
+
+    Raises ValueError when a file of the registry is missing: its indices must not be given to others.
+    """
     folder = store / "registry"
     folder.mkdir(parents=True, exist_ok=True)
+    sweep(folder)
     while True:
-        known = read_table(REGISTRY, registry_files(store))
+        known = _read_registry(store)
         wanted = pc.unique(sample_ids).cast(pa.string())
         new = pc.filter(wanted, pc.invert(pc.is_in(wanted, known["sample_id"].combine_chunks())))
         indices = np.arange(known.num_rows, known.num_rows + len(new))
         rows = {"sample_id": new.take(pc.sort_indices(new)), "sample_index": indices}
         if len(new) == 0 or append_rows(REGISTRY, REGISTRY.build(rows), folder, known.num_rows):
             return len(new)
+
+
+def _read_registry(store: Path) -> pa.Table:
+    for _ in range(LISTINGS):
+        files = registry_files(store)
+        ends = np.cumsum([pq.read_metadata(file).num_rows for file in files], dtype=np.int64)
+        missing = [end for end, file in zip([0, *ends], files, strict=False) if int(file.stem) != end]
+        if not missing:
+            return read_table(REGISTRY, files)
+    raise ValueError(f"{store / 'registry'}: the file that starts with index {missing[0]} is missing")
 
 
 def append_rows(declared: Table, rows: pa.Table, folder: Path, first: int) -> bool:

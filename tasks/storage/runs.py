@@ -2,6 +2,7 @@
 
 `run.json` is the run's own state; `stages/<stage>.json` names the outputs that the stage made or found. A run's tables
 are the tables of its outputs. Readers take the last run whose status is 'finished', so a run in progress is not seen.
+Runs over one store may go on at once: nobody waits, and each finds what another has finished.
 """
 
 from __future__ import annotations
@@ -100,12 +101,17 @@ def _now() -> str:
 
 def start_run(store: Path, name: str, config: Mapping[str, Any]) -> Run:
     """Start a run: its id is the time and a fingerprint of the config, so ids sort by time."""
-    started = _now()
-    stamp = started[:26].replace("-", "").replace(":", "").replace(".", "").replace("T", "-")
-    run_id = f"{stamp}-{fingerprint(config)[:8]}"
-    run = Run(store, run_id, name, "running", started, None, version("windrow"), config)
-    run.save()
-    return run
+    while True:
+        started = _now()
+        stamp = started[:26].replace("-", "").replace(":", "").replace(".", "").replace("T", "-")
+        run_id = f"{stamp}-{fingerprint(config)[:8]}"
+        run = Run(store, run_id, name, "running", started, None, version("windrow"), config)
+        try:
+            run.path.mkdir(parents=True)
+        except FileExistsError:  # another run started in the same microsecond
+            continue
+        run.save()
+        return run
 
 
 def open_run(store: Path, run_id: str) -> Run:

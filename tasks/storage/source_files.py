@@ -17,6 +17,7 @@ from typing import BinaryIO, cast
 import fsspec
 
 from windrow.tasks.storage.local_listing import describe_file, glob_files, list_folder
+from windrow.tasks.storage.remote_file import RemoteFile
 from windrow.tasks.storage.remote_listing import describe_object, glob_objects, list_objects
 from windrow.tasks.storage.source_shard import SourceFile
 
@@ -70,11 +71,11 @@ def locate(source: str, path: str, root: str | None = None) -> str:
 
 
 def open_file(location: str) -> BinaryIO:
-    """Open a file that `locate` returned, for reading."""
+    """Open a file that `locate` returned. A failure to read it is an OSError with a number, of whatever disk."""
     if _is_remote(location):
         fs, place = fsspec.core.url_to_fs(location)
         fs.invalidate_cache()  # a worker that lives for days would open yesterday's size of the file
-        return cast(BinaryIO, fs.open(place, "rb"))
+        return cast(BinaryIO, RemoteFile(fs.open(place, "rb"), location))
     return Path(location).open("rb", buffering=LOCAL_BUFFER)
 
 

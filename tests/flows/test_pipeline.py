@@ -74,7 +74,7 @@ def start(workshop: Workshop, config: Path) -> subprocess.Popen[bytes]:
     )
 
 
-@pytest.mark.parametrize("stage", ["ingest", "features", "rank"])
+@pytest.mark.parametrize("stage", ["features"])  # tests/faults kills at any point, without Prefect
 def test_a_run_that_was_killed_goes_on_and_ends_with_the_same_bytes(
     workshop: Workshop, digests: Digests, stage: str
 ) -> None:

@@ -20,6 +20,7 @@ from windrow.tasks.storage.outputs import (
     open_output,
     output_path,
     temporary_directory,
+    write_atomically,
     writing_output,
 )
 
@@ -127,11 +128,24 @@ def test_published_files_cannot_be_written(tmp_path: Path) -> None:
 
 def test_what_a_killed_process_left_is_swept_and_what_a_live_one_holds_is_not(tmp_path: Path) -> None:
     with temporary_directory(tmp_path) as held:
-        for name in (".tmp-left", ".tmp-young"):
-            (tmp_path / name).mkdir()
+        (tmp_path / ".tmp-left").mkdir()
         (tmp_path / ".tmp-left" / "half").write_text("x")
-        for path in (held, tmp_path / ".tmp-left"):
-            os.utime(path, (0, 0))
         with temporary_directory(tmp_path) as other:
-            assert {path.name for path in tmp_path.iterdir()} == {held.name, other.name, ".tmp-young"}
-    assert [path.name for path in tmp_path.iterdir()] == [".tmp-young"]
+            assert {path.name for path in tmp_path.iterdir()} == {held.name, other.name}
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_work_that_a_killed_process_left_beside_its_output_goes_when_the_output_is_found(tmp_path: Path) -> None:
+    path = output_path(tmp_path, "score", fingerprint({"stage": "score", "version": 1}))
+    make_output(tmp_path, "score", 1, {}, write_scores(["a"]))
+    work = path.parent / f".work-{path.name}"
+    work.mkdir()
+    assert make_output(tmp_path, "score", 1, {}, write_scores(["a"])).found
+    assert list(path.parent.iterdir()) == [path]
+
+
+def test_a_file_that_cannot_be_replaced_leaves_nothing_beside_it(tmp_path: Path) -> None:
+    (tmp_path / "taken").mkdir()
+    with pytest.raises(IsADirectoryError):
+        write_atomically(tmp_path / "taken", "text")
+    assert [path.name for path in tmp_path.iterdir()] == ["taken"]

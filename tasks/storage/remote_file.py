@@ -1,0 +1,57 @@
+"""A file of an object store whose failures can be told from damaged data."""
+
+from __future__ import annotations
+
+import errno
+import io
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import BinaryIO
+
+
+class RemoteFile(io.RawIOBase):
+    """Reads another file; whatever that raises comes as an OSError with a number.
+
+    A connection that breaks in the middle of a file raises the exception of some library, or an OSError without a
+    number, as do decoders of damaged files. Taken for damage, it would be on record for as long as the file stays.
+    """
+
+    def __init__(self, file: BinaryIO, location: str) -> None:
+        self._file, self._location = file, location
+
+    def readable(self) -> bool:
+        """Always."""
+        return True
+
+    def seekable(self) -> bool:
+        """Always."""
+        return True
+
+    def read(self, size: int | None = -1) -> bytes:
+        """Read up to `size` bytes, all of them by default. Raises OSError."""
+        with self._told():
+            return self._file.read(-1 if size is None else size)
+
+    def seek(self, offset: int, whence: int = 0) -> int:
+        """Go to a byte. Raises OSError."""
+        with self._told():
+            return self._file.seek(offset, whence)
+
+    def tell(self) -> int:
+        """Return the place of the next byte."""
+        return self._file.tell()
+
+    def close(self) -> None:
+        """Close the other file too."""
+        if not self.closed:
+            self._file.close()
+        super().close()
+
+    @contextmanager
+    def _told(self) -> Iterator[None]:
+        try:
+            yield
+        except Exception as error:
+            if isinstance(error, OSError) and error.errno is not None:
+                raise
+            raise OSError(errno.EIO, f"{type(error).__name__}: {error}", self._location) from error
