@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import replace
 from itertools import islice
 from pathlib import Path
 from typing import Any
@@ -11,7 +12,9 @@ from typing import Any
 import pyarrow as pa
 
 from windrow.schemas import OCCURRENCES, SAMPLES
-from windrow.tasks.decoding import UnreadableImage, inspect_image
+from windrow.tasks.decoding import inspect_image
+from windrow.tasks.executors.state import worker_state
+from windrow.tasks.sandbox import Limits, Sandbox
 from windrow.tasks.storage.outputs import Done, OutputWriter, make_output
 from windrow.tasks.storage.source_shard import Found, IngestConfig, SourceShard, sample_id_of
 from windrow.tasks.storage.sources import iterate_shard
@@ -36,8 +39,8 @@ def ingest_shard(store: Path, shard: SourceShard, config: IngestConfig) -> Done:
 
     def write(writer: OutputWriter) -> None:
         inspected: _Inspected = {}
-        found = iterate_shard(shard, config)
-        occurrences = _occurrence_table(_occurrence(shard, one, inspected, config) for one in found)
+        found = _inspect_all(iterate_shard(shard, config), inspected, config)
+        occurrences = _occurrence_table(_occurrence(shard, one, sample_id, inspected) for one, sample_id in found)
         samples = [inspected[key] for key in sorted(inspected) if not isinstance(inspected[key], str)]
         writer.write(OCCURRENCES, occurrences)
         writer.write(SAMPLES, SAMPLES.build(_columns(SAMPLES.columns, samples)))
@@ -61,12 +64,9 @@ def occurrence_id_of(source_uri: str, shard: str, position: int) -> str:
     return hashlib.sha256(f"{source_uri}\0{shard}\0{position}".encode()).hexdigest()[:32]
 
 
-def _occurrence(shard: SourceShard, found: Found, inspected: _Inspected, config: IngestConfig) -> dict[str, Any]:
-    sample_id, unreadable = None, found.error
-    if found.data is not None:
-        sample_id = sample_id_of(found.data)
-        if sample_id not in inspected:
-            inspected[sample_id] = _inspect(sample_id, found.data, config)
+def _occurrence(shard: SourceShard, found: Found, sample_id: str | None, inspected: _Inspected) -> dict[str, Any]:
+    unreadable = found.error
+    if sample_id is not None:
         verdict = inspected[sample_id]
         unreadable = verdict if isinstance(verdict, str) else None
     return {
@@ -88,12 +88,34 @@ def _occurrence(shard: SourceShard, found: Found, inspected: _Inspected, config:
     }
 
 
-def _inspect(sample_id: str, data: bytes, config: IngestConfig) -> dict[str, Any] | str:
-    try:
-        facts = inspect_image(data, config.max_pixels)
-    except UnreadableImage as error:
-        return error.reason
-    return {"sample_id": sample_id, **vars(facts), "n_bytes": len(data)}
+def _inspect_all(
+    found: Iterable[Found], inspected: _Inspected, config: IngestConfig
+) -> Iterator[tuple[Found, str | None]]:
+    """Yield what was found, without its bytes, with its sample_id; by then `inspected` has what its sample is."""
+    sandbox = worker_state(_open_sandbox, config)
+    for (one, sample_id, n_bytes), verdict in sandbox.map(_distinct(found)):
+        if sample_id is not None and verdict is not None:
+            facts = verdict if isinstance(verdict, str) else {"sample_id": sample_id, **verdict, "n_bytes": n_bytes}
+            inspected[sample_id] = facts
+        yield one, sample_id
+
+
+def _open_sandbox(config: IngestConfig) -> Sandbox:
+    limits = Limits(config.max_seconds, config.decoding_bytes)
+    return Sandbox(inspect_image, config.max_pixels, limits=limits)
+
+
+def _distinct(found: Iterable[Found]) -> Iterator[tuple[tuple[Found, str | None, int], bytes | None]]:
+    """Give the bytes of a sample with its first occurrence only."""
+    seen: set[str] = set()
+    for one in found:
+        if one.data is None:
+            yield (one, None, 0), None
+            continue
+        sample_id = sample_id_of(one.data)
+        data = None if sample_id in seen else one.data
+        seen.add(sample_id)
+        yield (replace(one, data=None), sample_id, len(one.data)), data
 
 
 def _occurrence_table(rows: Iterator[dict[str, Any]]) -> pa.Table:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import math
 from dataclasses import dataclass
 from typing import Literal
 
@@ -19,7 +20,7 @@ class IngestConfig:
     that hold the label, the group and the caption. `image_column`: the Parquet column that holds the images; None takes
     the first that looks so. `folder_labels`: the name of a loose file's folder is its label when no sidecar gives one;
     off by default, because folders are often named after dates or batches. A sample of more than `max_pixels` pixels or
-    `max_bytes` bytes is unreadable.
+    `max_bytes` bytes is unreadable, and so is one that takes more than `max_seconds` to decode.
     """
 
     label_key: str = "label"
@@ -29,6 +30,7 @@ class IngestConfig:
     folder_labels: bool = False
     max_pixels: int = MAX_PIXELS
     max_bytes: int = 256 * 2**20
+    max_seconds: float = 60.0
 
     def __post_init__(self) -> None:
         keys = (self.label_key, self.group_key, self.caption_key)
@@ -40,6 +42,16 @@ class IngestConfig:
             raise ValueError(f"ingest.max_pixels: wants 1 to {MAX_PIXELS}, got {self.max_pixels}")
         if self.max_bytes < 1:
             raise ValueError(f"ingest.max_bytes: wants 1 or more, got {self.max_bytes}")
+        if not 0 < self.max_seconds < math.inf:
+            raise ValueError(f"ingest.max_seconds: wants more than 0, got {self.max_seconds}")
+
+    @property
+    def decoding_bytes(self) -> int:
+        """Memory that decoding may take beyond that of an idle process: what any format needs within the other limits.
+
+        The hungriest is an animated WebP: four pictures of 4 bytes a pixel, and the file twice.
+        """
+        return 20 * self.max_pixels + 2 * self.max_bytes + 256 * 2**20
 
 
 @dataclass(frozen=True)
