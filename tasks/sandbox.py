@@ -1,7 +1,7 @@
 """A process that looks at images for this one: a decoder that crashes, hangs or eats memory costs one image, not a run.
 
 The process is a fresh interpreter, not a fork: this one may have threads. It lives as long as it can, so an image costs
-some 50 µs more than in this process, and the images ahead are decoded while the caller is busy with other things. Its
+little more than in this process, and the images ahead are decoded while the caller is busy with other things. Its
 answers are JSON: nothing that has been near the data is unpickled here.
 
 Where the system has no resource limits (Windows), everything runs in the calling process, without protection.
@@ -25,14 +25,14 @@ from dataclasses import astuple, dataclass
 from multiprocessing.connection import Connection, Pipe
 from typing import Any, Self, TypeVar
 
-from windrow.tasks.sandbox_worker import EXIT_NO_MEMORY, answer
+from windrow.tasks.sandbox_worker import EXIT_NO_MEMORY, answer, joined
 
 Tag = TypeVar("Tag")
 Verdict = dict[str, Any] | str
 
 CAN_LIMIT = importlib.util.find_spec("resource") is not None
-MAX_AHEAD = 16  # times the length of an answer it must fit into a socket's buffer, or both sides would wait to send
-MAX_AHEAD_BYTES = 8 * 2**20
+BATCH_IMAGES = 16  # two batches of the longest answers must fit into a socket's buffer, or both sides wait to send
+BATCH_BYTES = 2**18
 NO_MEMORY = "not enough memory to decode it"
 SECONDS_TO_END = 10
 
@@ -81,15 +81,15 @@ class Sandbox:
     def map(self, images: Iterable[tuple[Tag, bytes | None]]) -> Iterator[tuple[Tag, Verdict | None]]:
         """Yield for each (tag, bytes), in order, the tag with the function's result as a dict or the reason as a str.
 
-        Where there are no bytes there is no verdict: None. Up to MAX_AHEAD images are taken from `images` before their
-        turn. Reasons of the sandbox: 'decoder crashed (SIGSEGV)', 'decoder took longer than 60 s', 'not enough memory
-        to decode it'; an image gets one when it fails twice, the second time as the first of a fresh process.
+        Where there are no bytes there is no verdict: None. Up to two batches of BATCH_IMAGES are taken from `images`
+        before their turn. Reasons of the sandbox: 'decoder crashed (SIGSEGV)', 'decoder took longer than 60 s', 'not
+        enough memory to decode it'; an image gets one when it fails again as the first of a fresh process.
 
         Raises RuntimeError when the function raises anything but UnreadableImage, or when the process does not start.
         """
         if not CAN_LIMIT:
             for tag, data in images:
-                yield tag, None if data is None else _verdict(self._outcome(answer(self._function, self._args, data)))
+                yield tag, None if data is None else _verdict(self._here(data))
         elif self._busy.acquire(blocking=False):
             try:
                 yield from self._map(images)
@@ -112,60 +112,83 @@ class Sandbox:
         self.close()
 
     def _map(self, images: Iterable[tuple[Tag, bytes | None]]) -> Iterator[tuple[Tag, Verdict | None]]:
-        ahead: deque[tuple[Tag, bytes | None]] = deque()
-        n_bytes = 0
+        ahead: deque[list[tuple[Tag, bytes | None]]] = deque()
         try:
-            for tag, data in images:
-                ahead.append((tag, data))
-                if data is not None:
-                    self._send(data)
-                    n_bytes += len(data)
-                while len(ahead) >= MAX_AHEAD or n_bytes > MAX_AHEAD_BYTES:
-                    n_bytes -= len(ahead[0][1] or b"")
-                    yield self._take(ahead)
+            for batch in _batches(images):
+                ahead.append(batch)
+                self._send([data for _, data in batch if data is not None])
+                if len(ahead) > 1:  # while one batch is looked at the next is on its way
+                    yield from self._take(ahead)
             while ahead:
-                yield self._take(ahead)
+                yield from self._take(ahead)
         finally:
             if ahead:  # its answers would be taken for those to other images
                 self.close()
 
-    def _take(self, ahead: deque[tuple[Tag, bytes | None]]) -> tuple[Tag, Verdict | None]:
-        sent = [data for _, data in ahead if data is not None]
-        verdict = None if ahead[0][1] is None else self._next_verdict(sent)
-        return ahead.popleft()[0], verdict
+    def _take(self, ahead: deque[list[tuple[Tag, bytes | None]]]) -> Iterator[tuple[Tag, Verdict | None]]:
+        batch, *others = ([data for _, data in batch if data is not None] for batch in ahead)
+        outcomes = self._receive(len(batch))
+        again = [data for data, outcome in zip(batch, outcomes, strict=True) if isinstance(outcome, _Failed)]
+        if again:
+            repeated = list(self._one_by_one(again))
+            outcomes = [repeated.pop(0) if isinstance(outcome, _Failed) else outcome for outcome in outcomes]
+            for other in others:
+                self._send(other)
+        for tag, data in ahead.popleft():
+            yield tag, None if data is None else _verdict(outcomes.pop(0))
 
-    def _next_verdict(self, sent: list[bytes]) -> Verdict:
-        outcome = self._receive()
-        if isinstance(outcome, _Failed):
-            # The fault may be an earlier image's, or of someone who killed the process: it must happen again, alone.
-            self.close()
-            self._send(sent[0])
-            outcome = self._receive()
-            for data in sent[1:]:
-                self._send(data)
-        return _verdict(outcome)
+    def _one_by_one(self, images: list[bytes]) -> Iterator[Verdict | _Failed]:
+        """Look again at what failed. It may be an earlier image's fault, so a fresh process has the last word."""
+        self.close()
+        for data in images:
+            is_fresh = self._process is None
+            outcome = self._ask(data)
+            if isinstance(outcome, _Failed) and not is_fresh:
+                self.close()
+                outcome = self._ask(data)
+            if isinstance(outcome, _Failed):
+                self.close()
+            yield outcome
 
-    def _send(self, data: bytes) -> None:
+    def _here(self, data: bytes) -> Verdict | _Failed:
+        return self._outcome(*json.loads(answer(self._function, self._args, data)))
+
+    def _ask(self, data: bytes) -> Verdict | _Failed:
+        self._send([data])
+        return self._receive(1)[0]
+
+    def _send(self, images: list[bytes]) -> None:
         if self._process is None:
             self._process = _Process(pickle.dumps((self._function, self._args, *astuple(self._limits))))
-        self._process.send(data)
+        self._process.send(joined(images))
 
-    def _receive(self) -> Verdict | _Failed:
+    def _receive(self, n_images: int) -> list[Verdict | _Failed]:
         process = self._process
         if process is None:
             raise RuntimeError("sandbox: closed while it was in use")
         received = process.receive()
         if isinstance(received, bytes):
-            return self._outcome(received)
+            return [self._outcome(kind, value) for kind, value in json.loads(received)]
         self._process = None
-        return _Failed(_death(received, self._limits.seconds))
+        return [_Failed(_death(received, self._limits.seconds))] * n_images
 
-    def _outcome(self, received: bytes) -> Verdict | _Failed:
-        kind, value = json.loads(received)
+    def _outcome(self, kind: str, value: Verdict) -> Verdict | _Failed:
         if kind == "error":
             raise RuntimeError(f"{self._function.__qualname__} failed in the sandbox:\n{value}")
-        verdict: Verdict = value
-        return _Failed(NO_MEMORY) if kind == "no memory" else verdict
+        return _Failed(NO_MEMORY) if kind == "no memory" else value
+
+
+def _batches(images: Iterable[tuple[Tag, bytes | None]]) -> Iterator[list[tuple[Tag, bytes | None]]]:
+    batch: list[tuple[Tag, bytes | None]] = []
+    n_bytes = 0
+    for tag, data in images:
+        batch.append((tag, data))
+        n_bytes += len(data or b"")
+        if len(batch) == BATCH_IMAGES or n_bytes >= BATCH_BYTES:
+            yield batch
+            batch, n_bytes = [], 0
+    if batch:
+        yield batch
 
 
 def _verdict(outcome: Verdict | _Failed) -> Verdict:

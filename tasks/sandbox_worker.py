@@ -6,8 +6,9 @@ import json
 import os
 import pickle
 import signal
+import struct
 import traceback
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Sequence
 from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import Any, NoReturn
@@ -30,27 +31,41 @@ def serve(descriptor: int, line: int) -> NoReturn:
     try:
         connection.send_bytes(b"ready")
         while True:
-            data = connection.recv_bytes()
-            # By default the signal ends the process, in the middle of a decoder's loop too.
-            signal.setitimer(signal.ITIMER_REAL, seconds)
-            said = answer(function, args, data)
+            said = []
+            for data in _split(connection.recv_bytes()):
+                # By default the signal ends the process, in the middle of a decoder's loop too.
+                signal.setitimer(signal.ITIMER_REAL, seconds)
+                said.append(answer(function, args, data))
             signal.setitimer(signal.ITIMER_REAL, 0)
-            connection.send_bytes(said)
+            connection.send_bytes(f"[{','.join(said)}]".encode())
     except MemoryError:  # while it took the bytes; the rest of them is still on its way
         os._exit(EXIT_NO_MEMORY)
     except (EOFError, OSError):
         os._exit(0)
 
 
-def answer(function: Callable[..., Any], args: tuple[Any, ...], data: bytes) -> bytes:
-    """Call the function, and say in JSON what came of it: [kind, value]."""
+def joined(images: Sequence[bytes]) -> bytes:
+    """Return images as one message."""
+    return b"".join((struct.pack(f"<I{len(images)}Q", len(images), *map(len, images)), *images))
+
+
+def answer(function: Callable[..., Any], args: tuple[Any, ...], data: bytes) -> str:
+    """Call the function and say in JSON what came of it: [kind, value]. Kinds: facts, reason, no memory, error."""
     try:
         said = json.dumps(("facts", function(data, *args)), default=vars)
         if len(said) > MAX_ANSWER:
             raise ValueError(f"the facts are {len(said)} characters of JSON, more than {MAX_ANSWER}")
     except Exception as error:
         said = json.dumps(_failure(error))
-    return said.encode()
+    return said
+
+
+def _split(message: bytes) -> Iterator[bytes]:
+    (n_images,) = struct.unpack_from("<I", message)
+    start = struct.calcsize(f"<I{n_images}Q")
+    for length in struct.unpack_from(f"<{n_images}Q", message, 4):
+        yield message[start : start + length]
+        start += length
 
 
 def _failure(error: BaseException) -> tuple[str, str]:

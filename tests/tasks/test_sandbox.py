@@ -17,7 +17,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from windrow.tasks import sandbox as module
-from windrow.tasks.sandbox import MAX_AHEAD, Limits, Sandbox
+from windrow.tasks.sandbox import BATCH_IMAGES, Limits, Sandbox
 
 LIMITS = Limits(seconds=0.5, memory_bytes=2**28)
 
@@ -60,7 +60,7 @@ def test_nothing_can_be_written_to_a_file(tmp_path: Path) -> None:
     assert (tmp_path / "written").read_bytes() == b""
 
 
-@given(st.lists(st.sampled_from([b"x", b"yy", b"unreadable", b"segfault", b"exit", None]), max_size=MAX_AHEAD + 3))
+@given(st.lists(st.sampled_from([b"x", b"yy", b"unreadable", b"segfault", b"exit", None]), max_size=BATCH_IMAGES + 3))
 @settings(max_examples=4, deadline=None)
 def test_every_image_gets_its_own_verdict_in_order(images: list[bytes | None]) -> None:
     ends = {b"x": 1, b"yy": 2, b"unreadable": "says so itself", None: None}
