@@ -73,16 +73,17 @@ class Preprocessing:
     def _trimmed(self, image: Image.Image) -> Image.Image:
         """Cut the ends off a very long picture: enlarged by its short side it would fill the memory, for a small crop.
 
-        What is left is MAX_ASPECT crops long, so the crop and what the resampling looks at around it are untouched.
+        At least MAX_ASPECT crops are left, around the same centre, and as many whole short sides are gone at each end:
+        the pixels of the crop stay where they were.
         """
         if self.crop is None or not isinstance(self.resize, int):
             return image
-        longest = max(1, MAX_ASPECT * min(image.size) * -(-max(self.crop) // self.resize))
-        width, height = min(image.width, longest), min(image.height, longest)
-        if (width, height) == image.size:
+        short = min(image.size)
+        longest = MAX_ASPECT * short * -(-max(self.crop) // self.resize)
+        left, top = (max(0, side - longest) // (2 * short) * short for side in image.size)
+        if not left and not top:
             return image
-        left, top = (image.width - width) // 2, (image.height - height) // 2
-        return image.crop((left, top, left + width, top + height))
+        return image.crop((left, top, image.width - left, image.height - top))
 
     def _resized(self, width: int, height: int) -> tuple[int, int]:
         if isinstance(self.resize, tuple):
