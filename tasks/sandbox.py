@@ -4,6 +4,9 @@ The process is a fresh interpreter, not a fork: this one may have threads. It li
 little more than in this process, and the images ahead are decoded while the caller is busy with other things. Its
 answers are JSON: nothing that has been near the data is unpickled here.
 
+Ingest decodes every distinct sample here. Feature extraction decodes the same bytes again, in its own process: what
+came through ingest is known to decode with the same code, and sending pixels back would cost more than it guards.
+
 Where the system has no resource limits (Windows), everything runs in the calling process, without protection.
 """
 

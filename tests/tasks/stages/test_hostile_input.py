@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import ast
 import io
+import json
 import struct
+import warnings
 import zlib
 from collections.abc import Iterator
 from pathlib import Path
@@ -12,18 +14,23 @@ from pathlib import Path
 import numpy as np
 import pyarrow as pa
 import pytest
+import torch
 from hostile_inputs import HOSTILE, Hostile, encoded, page, parquet, picture, png_chunk, told
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image
+from torch import nn
 
-from windrow.schemas import OCCURRENCES, SAMPLES
+from windrow.schemas import EMBEDDINGS, OCCURRENCES, SAMPLES
+from windrow.tasks.backbones import BackboneConfig
 from windrow.tasks.backbones.preprocessing import Preprocessing
 from windrow.tasks.decoding import decode_rgb
+from windrow.tasks.stages.features import extract_shards, identify_backbone
 from windrow.tasks.stages.ingest import IngestConfig, ingest_shard
 from windrow.tasks.storage import parquet_source
 from windrow.tasks.storage.outputs import open_output
 from windrow.tasks.storage.parquet_source import iterate_parquet
+from windrow.tasks.storage.source_shard import sample_id_of
 from windrow.tasks.storage.sources import plan_shards, read_samples
 
 ROOT = Path(__file__).parents[3]
@@ -64,7 +71,7 @@ def test_an_image_that_takes_too_long_costs_itself(tmp_path: Path) -> None:
     )
 
 
-@pytest.mark.parametrize(("format", "side"), [("WEBP", 8000), ("PNG", 8000)])
+@pytest.mark.parametrize(("format", "side"), [("WEBP", 6000), ("PNG", 6000)])
 def test_the_memory_that_decoding_may_take_is_enough_for_every_image_within_the_limits(
     format: str, side: int, tmp_path: Path
 ) -> None:
@@ -79,6 +86,37 @@ def test_the_memory_that_decoding_may_take_is_enough_for_every_image_within_the_
 def test_a_picture_of_100_000_by_1_pixels_can_be_prepared_for_a_backbone(size: tuple[int, int]) -> None:
     prepared = Preprocessing(224, (224, 224)).prepare(decode_rgb(encoded(picture(*size)), min_side=224))
     assert prepared.shape == (3, 224, 224)
+
+
+class Logarithm(nn.Module):
+    def forward(self, pixels: torch.Tensor) -> torch.Tensor:
+        return torch.log(pixels.mean((2, 3)))  # of the negative means of dark pictures: not a number
+
+
+def test_a_backbone_that_gives_no_number_is_an_error_of_that_sample(tmp_path: Path) -> None:
+    pool = tmp_path / "pool"
+    pool.mkdir()
+    pictures = {
+        "dark": Image.new("RGB", (9, 9)),
+        "light": Image.new("RGB", (9, 9), "white"),
+        "long": picture(99_999, 1),
+    }
+    for name, image in pictures.items():
+        (pool / f"{name}.png").write_bytes(encoded(image))
+    settings = {"size": {"height": 8, "width": 8}, "image_mean": [0.2] * 3, "image_std": [0.5] * 3}
+    (tmp_path / "preprocessor_config.json").write_text(json.dumps(settings))
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        torch.jit.trace(Logarithm(), torch.zeros(4, 3, 8, 8)).save(str(tmp_path / "log.pt"))
+    config = BackboneConfig(f"torchscript:{tmp_path}/log.pt", batch_size=4, device="cpu")
+    [shard] = plan_shards([str(pool)])
+    ingested = ingest_shard(tmp_path / "store", shard, IngestConfig())
+    [done] = extract_shards(tmp_path / "store", [ingested.path], config, None, identify_backbone(config, None))
+    rows = {row["sample_id"]: row for row in open_output(tmp_path / "store" / done.path).read(EMBEDDINGS).to_pylist()}
+    dark, light, long = (rows[sample_id_of(encoded(image))] for image in pictures.values())
+    assert (dark["embedding"], dark["error"]) == (None, "backbone gave a non-finite embedding")
+    assert [np.isfinite(row["embedding"]).all() and row["error"] is None for row in (light, long)] == [True, True]
+    assert done.counts["n_errors"] == 1
 
 
 @given(st.integers(1, 6), st.integers(300, 900), st.booleans())
@@ -101,7 +139,7 @@ WHOLE = parquet(
 
 
 @given(st.lists(st.tuples(st.integers(0, len(WHOLE) - 1), st.binary(min_size=1, max_size=9)), min_size=1, max_size=4))
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=100, deadline=None)
 def test_no_damage_to_a_parquet_file_makes_reading_it_raise_or_go_on_for_ever(damage: list[tuple[int, bytes]]) -> None:
     data = bytearray(WHOLE)
     for start, patch in damage:
@@ -113,15 +151,23 @@ def test_no_damage_to_a_parquet_file_makes_reading_it_raise_or_go_on_for_ever(da
         assert "an image column of bytes was not found" in str(error)
 
 
+def test_a_damaged_row_group_of_very_many_rows_is_one_occurrence_that_says_so() -> None:
+    n_rows = parquet_source.MAX_DAMAGED_ROWS + 5
+    data = bytearray(parquet({"image": pa.nulls(n_rows, pa.binary())}, row_group_size=n_rows))
+    data[4:12] = b"\xff" * 8
+    found = list(iterate_parquet(io.BytesIO(bytes(data)), "p", IngestConfig()))
+    assert [one.error for one in found] == [f"damaged row group of {n_rows} rows"]
+
+
 def test_a_value_that_is_in_a_file_once_for_many_rows_is_not_unfolded_for_all() -> None:
-    rows = parquet({"image": pa.array([b"i" * 2**20] * 500)})
+    rows = parquet({"image": pa.array([b"i" * 2**20] * 100)})
     assert len(rows) < 2**21
     before = pa.total_allocated_bytes()
     peak = 0
     for one in iterate_parquet(io.BytesIO(rows), "p", IngestConfig()):
         assert one.data is not None and len(one.data) == 2**20
         peak = max(peak, pa.total_allocated_bytes() - before)
-    assert peak < 2**27
+    assert peak < 2**26
 
 
 FORBIDDEN = {
@@ -131,6 +177,8 @@ FORBIDDEN = {
 }  # fmt: skip
 OWN_PICKLES = {"tasks/executors/calls.py", "tasks/executors/shared_file.py", "tasks/sandbox_worker.py"}
 """What these unpickle was pickled by a process of the same run, and never came near the data."""
+
+USERS_PROGRAMS = "tasks/backbones/exported.py"  # the only code that is loaded: a file that the user's config names
 
 
 def _code() -> Iterator[tuple[str, ast.AST]]:
@@ -156,6 +204,8 @@ def _offence(call: ast.Call, place: str) -> Iterator[str]:
         yield name
     if name == "pickle.loads" and place not in OWN_PICKLES:
         yield name
+    if name in ("torch.jit.load", "torch.export.load") and place != USERS_PROGRAMS:
+        yield name
     if name == "np.load" and options.get("allow_pickle") != "False":
         yield "np.load without allow_pickle=False"
     if name == "torch.load" and options.get("weights_only") != "True":
@@ -169,6 +219,7 @@ def _offence(call: ast.Call, place: str) -> Iterator[str]:
     [
         "pickle.loads(x)",
         "pickle.load(x)",
+        "torch.jit.load(x)",
         "np.load(x)",
         "torch.load(x)",
         "torch.load(x, weights_only=False)",
