@@ -1,4 +1,4 @@
-"""Write into README.md what can be derived: the table reference, and what its queries print over the demo's store."""
+"""Write into README.md and HOSTILE.md what can be derived: tables, and what queries print over the demo's store."""
 
 import re
 import shutil
@@ -9,6 +9,7 @@ from pathlib import Path
 from windrow.schemas import TABLES
 
 README = Path("README.md")
+HOSTILE = Path("HOSTILE.md")
 STORE = Path("data/demo/store")
 QUERY = re.compile(
     r'(```console\n\$ windrow query --store data/demo/store "(?P<sql>[^"]+)"\n)(?P<output>.*?)(```)', re.S
@@ -46,6 +47,14 @@ def training() -> str:
     return f"```console\n$ {run}\n$ {train}\n{shown}```"
 
 
+def hostile_page() -> str:
+    """Return the page of hostile inputs, from the list that the tests go through."""
+    sys.path.insert(0, "tests")
+    from hostile_inputs import page
+
+    return page()
+
+
 def between(text: str, name: str, content: str) -> str:
     """Return `text` with what stands between two markers replaced."""
     pattern = re.compile(rf"(<!-- {name} -->\n).*?(<!-- /{name} -->)", re.S)
@@ -53,7 +62,8 @@ def between(text: str, name: str, content: str) -> str:
 
 
 def main() -> None:
-    """Update README.md; runs the demo."""
+    """Update HOSTILE.md and README.md; runs the demo."""
+    HOSTILE.write_text(hostile_page())
     text = between(README.read_text(), "tables", table_reference())
     text = between(text, "demo", demo())
     text = between(text, "training", training())

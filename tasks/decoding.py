@@ -164,6 +164,8 @@ def _reason(error: Exception, data: bytes) -> str:
         return "not enough memory to decode it"
     if isinstance(error, UnidentifiedImageError):
         return _unidentified(data)
+    if "Decompressed data too large" in str(error) or "Too much memory used in text" in str(error):
+        return "too much compressed metadata"
     if isinstance(error, EOFError) or "truncat" in str(error).lower():
         return "truncated image"
     return "damaged image"

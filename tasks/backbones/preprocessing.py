@@ -17,6 +17,7 @@ from PIL import Image
 from windrow.tasks.backbones.protocol import BackboneUnavailable
 from windrow.tasks.decoding import DECODE_RECIPE
 
+MAX_ASPECT = 64
 _KNOWN_STEPS = {"do_resize", "do_center_crop", "do_rescale", "do_normalize", "do_convert_rgb", "do_reduce_labels"}
 
 
@@ -47,6 +48,7 @@ class Preprocessing:
 
     def prepare(self, image: Image.Image) -> npt.NDArray[np.uint8]:
         """RGB picture → (3, height, width)."""
+        image = self._trimmed(image)
         if self.resize is not None:
             size = self._resized(image.width, image.height)
             image = image if image.size == size else image.resize(size, self.resample)
@@ -67,6 +69,21 @@ class Preprocessing:
             f"{DECODE_RECIPE}; resize {self.resize} {self.resample.name.lower()}; centre crop {self.crop}; "
             f"scale {self.scale:.6g}; mean {self.mean}; std {self.std}"
         )
+
+    def _trimmed(self, image: Image.Image) -> Image.Image:
+        """Cut the ends off a very long picture: enlarged by its short side it would fill the memory, for a small crop.
+
+        At least MAX_ASPECT crops are left, around the same centre, and as many whole short sides are gone at each end:
+        the pixels of the crop stay where they were.
+        """
+        if self.crop is None or not isinstance(self.resize, int):
+            return image
+        short = min(image.size)
+        longest = MAX_ASPECT * short * -(-max(self.crop) // self.resize)
+        left, top = (max(0, side - longest) // (2 * short) * short for side in image.size)
+        if not left and not top:
+            return image
+        return image.crop((left, top, image.width - left, image.height - top))
 
     def _resized(self, width: int, height: int) -> tuple[int, int]:
         if isinstance(self.resize, tuple):

@@ -18,12 +18,12 @@ import pyarrow.compute as pc
 
 from windrow.schemas import OCCURRENCES, SAMPLES
 from windrow.schemas.forgotten import FORGOTTEN_BY
-from windrow.tasks.decoding import UnreadableImage, inspect_image
+from windrow.tasks.stages.inspection import Inspected, inspect_all
 from windrow.tasks.storage.folder_source import read_beside
 from windrow.tasks.storage.forgotten import refused_samples, without_samples
 from windrow.tasks.storage.outputs import Done, OutputWriter, make_output
 from windrow.tasks.storage.packing import Packing, blank
-from windrow.tasks.storage.source_shard import Found, IngestConfig, SourceShard, sample_id_of
+from windrow.tasks.storage.source_shard import IngestConfig, SourceShard
 from windrow.tasks.storage.sources import iterate_shard
 from windrow.tasks.storage.webdataset_shards import image_extension
 
@@ -33,8 +33,6 @@ STAGE = "ingest"
 VERSION = 2
 COPY = "copy.tar"
 ROWS_AT_ONCE = 8192
-
-_Inspected = dict[str, dict[str, Any] | str]
 
 
 def ingest_shard(store: Path, shard: SourceShard, config: IngestConfig) -> Done:
@@ -51,16 +49,10 @@ def ingest_shard(store: Path, shard: SourceShard, config: IngestConfig) -> Done:
     """
 
     def write(writer: OutputWriter) -> None:
-        inspected: _Inspected = {}
+        samples: dict[str, dict[str, Any]] = {}
         refused = refused_samples(store)
+        occurrences = _read_shard(shard, config, refused, writer, samples)
         copy = writer.path / COPY
-        found = iterate_shard(shard, config, copy)
-        with ExitStack() as opened:
-            packing = None
-            if is_packed(shard, config):
-                packing = opened.enter_context(Packing(opened.enter_context(writer.appending(COPY))))
-            rows = (_occurrence(shard, one, inspected, config, refused, packing) for one in found)
-            occurrences = occurrence_table(rows)
         if pc.any(pc.is_in(occurrences["sample_id"], pa.array(list(refused), pa.string()))).as_py():
             left, ranges = without_samples(occurrences.to_pylist(), refused)
             occurrences = occurrence_table(iter(left))
@@ -69,8 +61,8 @@ def ingest_shard(store: Path, shard: SourceShard, config: IngestConfig) -> Done:
         if copy.exists():
             occurrences = _with_copy(occurrences, str((writer.final / COPY).relative_to(store)))
             writer.counts["n_bytes_copied"] = copy.stat().st_size
-        samples = [inspected[key] for key in sorted(inspected) if not isinstance(inspected[key], str)]
-        write_shard(writer, occurrences, SAMPLES.build(_columns(SAMPLES.columns, samples)))
+        rows = [samples[sample_id] for sample_id in sorted(samples)]
+        write_shard(writer, occurrences, SAMPLES.build(_columns(SAMPLES.columns, rows)))
 
     names = ("source_uri", "kind", "shard", "identity")
     return make_output(
@@ -105,29 +97,35 @@ def is_packed(shard: SourceShard, config: IngestConfig) -> bool:
     return config.mode == "copy" and shard.kind != "tar"
 
 
-def _occurrence(
+def _read_shard(
     shard: SourceShard,
-    found: Found,
-    inspected: _Inspected,
     config: IngestConfig,
     refused: Mapping[str, str],
-    packing: Packing | None,
+    writer: OutputWriter,
+    samples: dict[str, dict[str, Any]],
+) -> pa.Table:
+    """Return OCCURRENCES, refused ones among them; `samples` gets the rows of SAMPLES by `sample_id`."""
+    found = iterate_shard(shard, config, writer.path / COPY)
+    with ExitStack() as opened:
+        packing = None
+        if is_packed(shard, config):
+            packing = opened.enter_context(Packing(opened.enter_context(writer.appending(COPY))))
+        looked_at = inspect_all(found, config, refused, keep_bytes=packing is not None)
+        return occurrence_table(_occurrence(shard, one, samples, packing) for one in looked_at)
+
+
+def _occurrence(
+    shard: SourceShard, one: Inspected, samples: dict[str, dict[str, Any]], packing: Packing | None
 ) -> dict[str, Any]:
-    sample_id, unreadable = None, found.error
-    offset, members = found.byte_offset, found.members
-    if found.data is not None:
-        sample_id = sample_id_of(found.data)
-    if found.data is not None and sample_id is not None and sample_id not in refused:
-        if sample_id not in inspected:
-            inspected[sample_id] = _inspect(sample_id, found.data, config)
-        verdict = inspected[sample_id]
-        unreadable = verdict if isinstance(verdict, str) else None
-        if packing is not None and not isinstance(verdict, str):
+    found, offset, members = one.found, one.found.byte_offset, one.found.members
+    if one.facts is not None and one.sample_id is not None:
+        samples[one.sample_id] = one.facts
+        if packing is not None and found.data is not None:
             beside = read_beside(shard, found)
-            offset, members = packing.add(sample_id, image_extension(verdict["format"]), found.data, beside)
+            offset, members = packing.add(one.sample_id, image_extension(one.facts["format"]), found.data, beside)
     return {
         "occurrence_id": occurrence_id_of(shard.source_uri, shard.shard, found.position),
-        "sample_id": sample_id,
+        "sample_id": one.sample_id,
         "source_uri": shard.source_uri,
         "kind": shard.kind,
         "shard": shard.shard,
@@ -143,7 +141,7 @@ def _occurrence(
         "group": found.group,
         "license": found.license,
         "metadata": found.metadata,
-        "unreadable": unreadable,
+        "unreadable": one.reason,
     }
 
 
@@ -151,14 +149,6 @@ def _with_copy(occurrences: pa.Table, path: str) -> pa.Table:
     """What has an offset has it in the copy."""
     copied = pc.if_else(pc.is_valid(occurrences["byte_offset"]), pa.scalar(path), pa.scalar(None, pa.string()))
     return occurrences.set_column(occurrences.schema.get_field_index("copy"), occurrences.schema.field("copy"), copied)
-
-
-def _inspect(sample_id: str, data: bytes, config: IngestConfig) -> dict[str, Any] | str:
-    try:
-        facts = inspect_image(data, config.max_pixels, config.verify == "decode")
-    except UnreadableImage as error:
-        return error.reason
-    return {"sample_id": sample_id, **vars(facts), "n_bytes": len(data)}
 
 
 def occurrence_table(rows: Iterator[dict[str, Any]]) -> pa.Table:

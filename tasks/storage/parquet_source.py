@@ -5,7 +5,9 @@ from __future__ import annotations
 import bisect
 import json
 import math
+from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from itertools import accumulate, pairwise
 from typing import Any, BinaryIO
 
@@ -13,11 +15,22 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
-from windrow.tasks.storage.source_fields import Fields, make_fields, split_name
+from windrow.tasks.storage.source_fields import MAX_SIDECAR_BYTES, Fields, make_fields, split_name
 from windrow.tasks.storage.source_shard import Found, IngestConfig, sample_id_of, too_large
 
 BATCH_BYTES = 8 * 2**20
+BATCH_ROWS = 16  # a file may hold a large value once, in a dictionary, for all its rows
+MAX_ROWS = 2**40
+MAX_DAMAGED_ROWS = 2**20
+MAX_PATH = 4096
 IMAGE_NAMES = ("image", "img", "jpg", "jpeg", "png", "webp", "bytes", "image_bytes")
+
+
+@dataclass(frozen=True)
+class _Wrong:
+    """Stands for a value of a plain column that cannot be told."""
+
+    reason: str
 
 
 def iterate_parquet(file: BinaryIO, name: str, config: IngestConfig) -> Iterator[Found]:
@@ -45,7 +58,9 @@ def iterate_parquet(file: BinaryIO, name: str, config: IngestConfig) -> Iterator
 def open_parquet(file: BinaryIO) -> pq.ParquetFile | str:
     """Return the file as Parquet, or the reason when it is none."""
     try:
-        return pq.ParquetFile(file, buffer_size=2**20, pre_buffer=False, page_checksum_verification=True)
+        parquet = pq.ParquetFile(file, buffer_size=2**20, pre_buffer=False, page_checksum_verification=True)
+        counts = [parquet.metadata.row_group(group).num_rows for group in range(parquet.num_row_groups)]
+        return parquet if min(counts, default=0) >= 0 and sum(counts) <= MAX_ROWS else "damaged Parquet file"
     except (pa.ArrowException, OSError) as error:
         _raise_if_disk_failed(error)
     file.seek(0)
@@ -70,7 +85,7 @@ def read_rows(parquet: pq.ParquetFile, wanted: Mapping[int, str]) -> dict[int, b
 
 def image_columns(schema: pa.Schema) -> list[str]:
     """Return the columns that may hold images, likeliest first."""
-    fields = list(_leaves(schema))
+    fields = list(_leaves(_named_once(schema)))
     structs = [name for name, kind in fields if _is_image_struct(kind)]
     binary = [name for name, kind in fields if _is_binary(kind)]
     return sorted(structs, key=_depth) + sorted(binary, key=lambda name: (not _is_usual(name), _depth(name)))
@@ -93,6 +108,12 @@ def _is_usual(name: str) -> bool:
     return name.rpartition(".")[2].lower() in IMAGE_NAMES
 
 
+def _named_once(schema: pa.Schema) -> list[pa.Field]:
+    """Leave out columns of the same name: which of them was meant cannot be told."""
+    counts = Counter(schema.names)
+    return [field for field in schema if counts[field.name] == 1]
+
+
 def _image_column(schema: pa.Schema, name: str, config: IngestConfig) -> str:
     able = image_columns(schema)
     if config.image_column is not None:
@@ -111,21 +132,25 @@ def _group_found(
     parquet: pq.ParquetFile, group: int, rows: range, column: str, config: IngestConfig
 ) -> Iterator[Found]:
     schema = parquet.schema_arrow
-    plain = [field.name for field in schema if _is_plain(field.type) and field.name != column]
+    plain = [field.name for field in _named_once(schema) if _is_plain(field.type) and field.name != column]
     names = _class_names(schema, config.label_key)
     done = rows.start
     for batch in _batches(parquet, group, [column, *plain]):
         images = _images(batch, column)
-        values = pa.RecordBatch.from_arrays([_jsonable(batch.column(key)) for key in plain], plain).to_pylist()
-        for (data, path), given in zip(images, values or [{}] * len(images), strict=True):
+        columns = [_plain_values(batch.column(key)) for key in plain]
+        for n, (data, path) in enumerate(images):
+            given = {key: values[n] for key, values in zip(plain, columns, strict=True)}
             yield _found(done, data, path, _row_fields(given, names, config), config)
             done += 1
+    if rows.stop - done > MAX_DAMAGED_ROWS:  # a damaged file can claim any number
+        yield Found(done, str(done), None, error=f"damaged row group of {rows.stop - done} rows")
+        return
     for position in range(done, rows.stop):
         yield Found(position, str(position), None, error="damaged row group")
 
 
 def _found(position: int, data: bytes | None, path: str | None, fields: Fields, config: IngestConfig) -> Found:
-    key, extension = split_name(path) if path else (str(position), None)
+    key, extension = split_name(path) if path and len(path) <= MAX_PATH else (str(position), None)
     size = None if data is None else len(data)
     missing = "null image: only its path is in the file" if path else "null image"
     error = missing if size is None else too_large(size, config)
@@ -134,8 +159,9 @@ def _found(position: int, data: bytes | None, path: str | None, fields: Fields, 
 
 def _row_fields(given: Mapping[str, Any], names: Sequence[str] | None, config: IngestConfig) -> Fields:
     values = {k: v for k, v in given.items() if v is not None and not (isinstance(v, float) and not math.isfinite(v))}
+    errors = [f"{key}: {reason}" for key, value in values.items() if (reason := _why_left_out(value))]
+    values = {key: value for key, value in values.items() if not _why_left_out(value)}
     number = values.get(config.label_key)
-    errors = []
     if names is not None and isinstance(number, int):
         del values[config.label_key]
         if 0 <= number < len(names):
@@ -145,10 +171,17 @@ def _row_fields(given: Mapping[str, Any], names: Sequence[str] | None, config: I
     return make_fields(values, config, errors=errors)
 
 
+def _why_left_out(value: Any) -> str | None:
+    if isinstance(value, _Wrong):
+        return value.reason
+    too_long = isinstance(value, str) and len(value) > MAX_SIDECAR_BYTES
+    return f"larger than {MAX_SIDECAR_BYTES} characters" if too_long else None
+
+
 def _batches(parquet: pq.ParquetFile, group: int, columns: list[str]) -> Iterator[pa.RecordBatch]:
     """Yield the rows of a row group; they end early where the file is damaged."""
     about = parquet.metadata.row_group(group)
-    n_rows = max(1, min(1024, about.num_rows * BATCH_BYTES // max(1, about.total_byte_size)))
+    n_rows = max(1, min(BATCH_ROWS, about.num_rows * BATCH_BYTES // max(1, about.total_byte_size)))
     batches = parquet.iter_batches(n_rows, [group], columns)
     while True:
         try:
@@ -181,7 +214,9 @@ def _images(batch: pa.RecordBatch, column: str) -> list[tuple[bytes | None, str 
         return [(data, None) for data in values.to_pylist()]
     data = pc.struct_field(values, "bytes").to_pylist()
     has_path = values.type.get_field_index("path") >= 0 and pa.types.is_string(values.type.field("path").type)
-    return list(zip(data, pc.struct_field(values, "path").to_pylist() if has_path else [None] * len(data), strict=True))
+    paths = pc.struct_field(values, "path").cast(pa.binary()).to_pylist() if has_path else [None] * len(data)
+    texts = (None if path is None else path.decode("utf-8", "backslashreplace") for path in paths)
+    return list(zip(data, texts, strict=True))
 
 
 def _nested(batch: pa.RecordBatch, column: str) -> pa.Array:
@@ -200,9 +235,20 @@ def _class_names(schema: pa.Schema, column: str) -> list[str] | None:
     try:
         features = json.loads((schema.metadata or {})[b"huggingface"])["info"]["features"]
         names = features[column]["names"]
-    except (KeyError, TypeError, ValueError):
+    except (KeyError, TypeError, ValueError, RecursionError):
         return None
     return names if isinstance(names, list) and all(isinstance(name, str) for name in names) else None
+
+
+def _plain_values(values: pa.Array) -> list[Any]:
+    """Return the values of a plain column; for those that have no text or number, why."""
+    try:
+        found: list[Any] = _jsonable(values).to_pylist()
+        return found
+    except (pa.ArrowException, ValueError, OverflowError) as error:
+        if len(values) > 1:  # the others are not to suffer
+            return [value for n in range(len(values)) for value in _plain_values(values.slice(n, 1))]
+        return [_Wrong("not UTF-8" if isinstance(error, UnicodeDecodeError) else "cannot be spelt out")]
 
 
 def _jsonable(values: pa.Array) -> pa.Array:

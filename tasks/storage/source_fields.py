@@ -23,6 +23,7 @@ SIDECAR_EXTENSIONS = _words("""
 """)
 READ_SIDECARS = ("cls", "txt", "json")
 MAX_SIDECAR_BYTES = 2**20
+MAX_JSON_DEPTH = 100
 
 
 @dataclass(frozen=True)
@@ -70,7 +71,10 @@ def read_sidecars(sidecars: Mapping[str, bytes | str], config: IngestConfig) -> 
             errors.append(f"{extension}: {error}")
     try:
         given = _parsed(texts.get("json"))
-    except (ValueError, RecursionError):
+    except RecursionError:
+        given = {}
+        errors.append(f"json: nested deeper than {MAX_JSON_DEPTH}")
+    except ValueError:
         given = {}
         errors.append("json: does not parse")
     label, caption = ((texts.get(extension) or "").strip() or None for extension in ("cls", "txt"))
@@ -141,7 +145,17 @@ def _parsed(text: str | None) -> dict[str, Any]:
         return {}
     # Python writes NaN into JSON, though no other parser reads it: it becomes null.
     value = json.loads(text, parse_constant=lambda _: None)
+    if _is_deep(value):  # how deep Python itself can go depends on who calls, and other parsers differ
+        raise RecursionError
     return value if isinstance(value, dict) else {"json": value}
+
+
+def _is_deep(value: Any) -> bool:
+    level = [value]
+    for _ in range(MAX_JSON_DEPTH):
+        containers = [one.values() if isinstance(one, dict) else one for one in level if isinstance(one, (dict, list))]
+        level = [inner for container in containers for inner in container]
+    return any(isinstance(one, (dict, list)) for one in level)
 
 
 def _valid(text: str | None) -> str | None:

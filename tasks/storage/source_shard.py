@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import math
 from dataclasses import dataclass
 from typing import Literal
 
@@ -20,7 +21,7 @@ class IngestConfig:
     the first that looks so. `license_key`: likewise for the licence, which stays among the metadata, too, and so in
     what is exported. `folder_labels`: the name of a loose file's folder is its label when no sidecar gives one;
     off by default, because folders are often named after dates or batches. A sample of more than `max_pixels` pixels or
-    `max_bytes` bytes is unreadable.
+    `max_bytes` bytes is unreadable, and so is one that takes more than `max_seconds` to decode.
 
     `mode`: 'index' leaves bytes where they lie and records where, but for those that cannot be found there again
     without reading all that is before them (compressed tars): these are copied into the store. 'copy' copies all of
@@ -40,6 +41,7 @@ class IngestConfig:
     folder_labels: bool = False
     max_pixels: int = MAX_PIXELS
     max_bytes: int = 256 * 2**20
+    max_seconds: float = 60.0
 
     def __post_init__(self) -> None:
         if self.mode not in ("index", "copy"):
@@ -57,6 +59,16 @@ class IngestConfig:
             raise ValueError(f"ingest.max_pixels: wants 1 to {MAX_PIXELS}, got {self.max_pixels}")
         if self.max_bytes < 1:
             raise ValueError(f"ingest.max_bytes: wants 1 or more, got {self.max_bytes}")
+        if not 0 < self.max_seconds < math.inf:
+            raise ValueError(f"ingest.max_seconds: wants more than 0, got {self.max_seconds}")
+
+    @property
+    def decoding_bytes(self) -> int:
+        """Memory that decoding may take beyond that of an idle process: what any format needs within the other limits.
+
+        The hungriest is an animated WebP: four pictures of 4 bytes a pixel, and the file twice.
+        """
+        return 20 * self.max_pixels + 2 * self.max_bytes + 256 * 2**20
 
 
 @dataclass(frozen=True)

@@ -7,6 +7,7 @@ is no sidecar's. Nothing is extracted: `byte_offset` and `byte_length` say where
 
 from __future__ import annotations
 
+import re
 import tarfile
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -24,6 +25,30 @@ from windrow.tasks.storage.source_fields import (
 from windrow.tasks.storage.source_files import is_hidden
 from windrow.tasks.storage.source_shard import Found, IngestConfig, Member, too_large
 from windrow.tasks.storage.unpacking import is_compressed
+
+MAX_HEADER_BYTES = 2**16
+_LONG_HEADERS = (
+    tarfile.XHDTYPE,
+    tarfile.XGLTYPE,
+    tarfile.SOLARIS_XHDTYPE,
+    tarfile.GNUTYPE_LONGNAME,
+    tarfile.GNUTYPE_LONGLINK,
+)
+
+
+class _BoundedInfo(tarfile.TarInfo):
+    """A header that is refused when reading it would take memory or time that a file name is not worth."""
+
+    def _proc_member(self, tar: tarfile.TarFile) -> tarfile.TarInfo:
+        if self.type in _LONG_HEADERS:
+            if not 0 <= self.size <= MAX_HEADER_BYTES:
+                raise ValueError(f"a header of {self.size} bytes")
+            start = tar.fileobj.tell()  # type: ignore[union-attr]
+            # Before 3.11.10 tarfile takes time by the square of the digits in a row: seconds for each 64 KiB.
+            if re.search(rb"\d{200}", tar.fileobj.read(self.size)):  # type: ignore[union-attr]
+                raise ValueError("a header with 200 digits in a row")
+            tar.fileobj.seek(start)  # type: ignore[union-attr]
+        return super()._proc_member(tar)  # type: ignore[misc,no-any-return]
 
 
 @dataclass(frozen=True)
@@ -141,7 +166,7 @@ def _headers(file: BinaryIO, size: int) -> Iterator[tarfile.TarInfo | str]:
     file.seek(0)
     reason: str | None
     try:
-        tar = tarfile.TarFile(fileobj=file, errors="backslashreplace")
+        tar = tarfile.TarFile(fileobj=file, tarinfo=_BoundedInfo, errors="backslashreplace")
     except OSError:
         raise
     except Exception:

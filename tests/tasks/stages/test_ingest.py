@@ -227,6 +227,8 @@ def test_the_users_mistake_about_a_column_is_raised_and_leaves_nothing_behind(tm
         ({"max_pixels": 0}, "ingest.max_pixels: .*got 0"),
         ({"max_pixels": MAX_PIXELS + 1}, "ingest.max_pixels"),
         ({"max_bytes": 0}, "ingest.max_bytes: .*got 0"),
+        ({"max_seconds": 0.0}, "ingest.max_seconds: .*got 0"),
+        ({"max_seconds": float("nan")}, "ingest.max_seconds: .*got nan"),
     ],
 )
 def test_a_config_that_makes_no_sense_is_refused(config: dict[str, Any], message: str) -> None:
