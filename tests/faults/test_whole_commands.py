@@ -10,6 +10,7 @@ import time
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
+import pytest
 from workshop import Workshop, environment
 
 from windrow.schemas import REGISTRY
@@ -18,8 +19,16 @@ from windrow.tasks.storage.registry import registry_files
 from windrow.tasks.storage.runs import list_runs
 from windrow.tasks.storage.versions import list_versions, verify_version
 
+MANY = 24
 Digests = Callable[[Path], Mapping[str, str]]
 SECONDS = 300
+
+
+@pytest.fixture
+def many_faults(request: pytest.FixtureRequest) -> None:
+    """Leave the minutes that some of these take to who asks for many faults."""
+    if request.config.getoption("faults") < MANY:
+        pytest.skip(f"takes a minute or two: --faults {MANY} or more")
 
 
 def start(workshop: Workshop, config: Path, **settings: str) -> subprocess.Popen[str]:
@@ -58,6 +67,7 @@ def test_a_worker_that_is_killed_is_replaced_and_the_run_goes_on(workshop: Works
     assert digests(version.path) == digests(expected.path)
 
 
+@pytest.mark.usefixtures("many_faults")
 def test_when_prefects_server_is_killed_the_run_fails_and_the_same_command_goes_on(
     workshop: Workshop, digests: Digests
 ) -> None:
@@ -79,6 +89,7 @@ def test_when_prefects_server_is_killed_the_run_fails_and_the_same_command_goes_
     assert digests(version.path) == digests(expected.path)
 
 
+@pytest.mark.usefixtures("many_faults")
 def test_two_commands_started_together_share_the_work_and_make_one_version(
     workshop: Workshop, digests: Digests
 ) -> None:
