@@ -15,7 +15,8 @@ class RefusedBodyError(Exception):
 def read_body(chunks: Iterable[bytes], headers: Mapping[str, str], max_bytes: int) -> bytes:
     """Return a whole body, decompressed where the server compressed it, though it was asked not to.
 
-    Raises RefusedBodyError when it is larger than `max_bytes` before or after, damaged, or in an encoding other than gzip.
+    Raises RefusedBodyError when it is larger than `max_bytes` before or after, damaged, or encoded otherwise than by
+    gzip.
     """
     length = headers.get("content-length", "")
     if length.isdecimal() and int(length[:20]) > max_bytes:  # a reason to refuse, never one to believe

@@ -8,7 +8,7 @@ import threading
 import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 from functools import cache
@@ -20,18 +20,21 @@ from windrow.tasks.fetching.body import RefusedBodyError, read_body
 from windrow.tasks.fetching.config import WEB, FetchConfig
 from windrow.tasks.fetching.hosts import Host, host_of
 from windrow.tasks.fetching.locations import Address, parse_address, public_url, scheme_of
-from windrow.tasks.fetching.network import RefusedAddressError, UnknownHostError, Network
+from windrow.tasks.fetching.network import Network, RefusedAddressError, UnknownHostError
 from windrow.tasks.fetching.opt_out import MAX_ROBOTS_BYTES, USER_AGENT, RobotsRules, parse_robots, refusal_in
 from windrow.tasks.fetching.reasons import (
+    BAD_CERTIFICATE,
     CANNOT_CONNECT,
     CONNECTION_LOST,
     NO_ANSWER,
     NOT_A_URL,
+    OF_HOST,
+    PRIVATE_ADDRESS,
     ROBOTS_UNREAD,
     TIMED_OUT,
     TRUNCATED,
+    UNKNOWN_HOST,
     Failure,
-    is_of_host,
     may_pass,
 )
 
@@ -127,7 +130,8 @@ class Fetcher:
         for _ in range(self._config.max_redirects + 1):
             response = self._request(place, MAX_ROBOTS_BYTES)
             if isinstance(response, Failure):
-                return response
+                in_host = response.reason in OF_HOST
+                return response if in_host else replace(response, reason=f"{ROBOTS_UNREAD}: {response.reason}")
             if response.status < 300:
                 return parse_robots(response.data)
             if may_pass(f"HTTP {response.status}"):
@@ -147,7 +151,7 @@ class Fetcher:
             if host.is_down or self._closing.wait(max(0.0, host.resume_at - time.monotonic())):
                 return Failure(NO_ANSWER)
             answer = self._exchange(address, max_bytes, opts_out)
-            host.answered(not isinstance(answer, Failure) or not is_of_host(answer.reason))
+            host.answered(not isinstance(answer, Failure) or answer.reason not in (CANNOT_CONNECT, TIMED_OUT))
             if isinstance(answer, Failure) and answer.retry_after is not None:
                 host.pause(answer.retry_after, self._config.max_retry_after)
             return answer
@@ -159,16 +163,16 @@ class Fetcher:
                 has_answered = True
                 return self._read(response, max_bytes, opts_out)
         except RefusedAddressError:
-            return Failure("private address")
+            return Failure(PRIVATE_ADDRESS)
         except UnknownHostError:
-            return Failure("unknown host")
+            return Failure(UNKNOWN_HOST)
         except RefusedBodyError as refused:
             return Failure(str(refused))
         except _TIMEOUTS:
             return Failure(TIMED_OUT)
         except (httpcore.ConnectError, httpcore.ConnectTimeout) as error:
             is_forged = isinstance(error.__cause__, ssl.SSLCertVerificationError)
-            return Failure("certificate is not valid" if is_forged else CANNOT_CONNECT)
+            return Failure(BAD_CERTIFICATE if is_forged else CANNOT_CONNECT)
         except _LOST as error:
             is_cut = has_answered and isinstance(error, httpcore.RemoteProtocolError)
             return Failure(TRUNCATED if is_cut else CONNECTION_LOST)

@@ -26,6 +26,7 @@ class Host:
         self._lock = threading.Lock()
         self._robots_lock = threading.Lock()
         self._robots: RobotsRules | None = None
+        self._n_robots_failed = 0
         self._n_failed = 0
         self._down_until = 0.0
         self.resume_at = 0.0
@@ -60,10 +61,12 @@ class Host:
         """Return the rules of robots.txt, fetched once; when that fails, the next caller tries again."""
         with self._robots_lock:
             rules = fetch() if self._robots is None else self._robots
-            if isinstance(rules, Failure):
-                self.answered(False)
-            else:
+            if not isinstance(rules, Failure):
                 self._robots = rules
+                return rules
+            self._n_robots_failed += 1
+            if self._n_robots_failed % FAILURES_UNTIL_DOWN == 0:
+                self.pause(SECONDS_DOWN, 0.0)
             return rules
 
 

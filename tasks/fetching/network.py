@@ -69,7 +69,8 @@ class Network(httpcore.NetworkBackend):
     ) -> httpcore.NetworkStream:
         """Connect to the first address of the host that answers.
 
-        Raises RefusedAddressError when one of its addresses is not public, UnknownHostError, and httpcore's ConnectError.
+        Raises RefusedAddressError when one of its addresses is not public, UnknownHostError, and ConnectError or
+        ConnectTimeout of httpcore.
         """
         addresses = _resolve(host, port)
         if not self._allow_private and not all(is_public(ip_address(address)) for address in addresses):

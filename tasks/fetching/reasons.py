@@ -12,8 +12,13 @@ TRUNCATED = "truncated body"
 NOT_A_URL = "not a URL"
 NO_ANSWER = "host does not answer"
 ROBOTS_UNREAD = "robots.txt cannot be read"
+PRIVATE_ADDRESS = "private address"
+UNKNOWN_HOST = "unknown host"
+BAD_CERTIFICATE = "certificate is not valid"
+OF_HOST = (CANNOT_CONNECT, NO_ANSWER, CONNECTION_LOST, TIMED_OUT, PRIVATE_ADDRESS, UNKNOWN_HOST, BAD_CERTIFICATE)
 _PASSING = re.compile(
-    rf"{CANNOT_CONNECT}|{NO_ANSWER}|{CONNECTION_LOST}|{TIMED_OUT}|{TRUNCATED}|{ROBOTS_UNREAD}: .*|HTTP (408|425|429|5\d\d)"
+    rf"{CANNOT_CONNECT}|{NO_ANSWER}|{CONNECTION_LOST}|{TIMED_OUT}|{TRUNCATED}|{ROBOTS_UNREAD}: .*"
+    r"|HTTP (408|425|429|5\d\d)"
 )
 
 
@@ -23,11 +28,6 @@ class Failure:
 
     reason: str
     retry_after: float | None = None
-
-
-def is_of_host(reason: str) -> bool:
-    """Say whether this reason is likely to meet the next request to the same host too."""
-    return reason in (CANNOT_CONNECT, TIMED_OUT) or reason.startswith(ROBOTS_UNREAD)
 
 
 def may_pass(reason: str | None) -> bool:
