@@ -10,6 +10,7 @@ from urllib.parse import SplitResult, quote, unquote, urlsplit, urlunsplit
 MAX_LENGTH = 8192
 _SCHEME = re.compile(r"([A-Za-z][A-Za-z0-9+.\-]*)://")
 _HOST = re.compile(r"[a-z0-9_]([a-z0-9._\-]*[a-z0-9_])?\.?|[0-9a-f:.]*:[0-9a-f:.]*")
+_CONTROL = re.compile(r"[\x00-\x1f\x7f]")
 _PORTS = {"http": 80, "https": 443}
 _SIGNING = re.compile(
     r"x-(amz|goog|ms|oss|cos)-.*|awsaccesskeyid|googleaccessid|signature|expires|policy|key-pair-id", re.I
@@ -53,9 +54,11 @@ def scheme_of(location: str) -> str | None:
 
 def parse_address(url: str) -> Address:
     """Take a URL of http or https apart. Raises ValueError when it is none."""
+    if len(url) > MAX_LENGTH or _CONTROL.search(url):  # urlsplit would drop tabs and line ends
+        raise ValueError("not a URL")
     parts = urlsplit(url)
     scheme = parts.scheme.lower()
-    if scheme not in _PORTS or not parts.hostname or len(url) > MAX_LENGTH:
+    if scheme not in _PORTS or not parts.hostname:
         raise ValueError("not a URL")
     host = parts.hostname if parts.hostname.isascii() else parts.hostname.encode("idna").decode().lower()
     if not _HOST.fullmatch(host):

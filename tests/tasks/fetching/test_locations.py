@@ -35,9 +35,10 @@ def test_an_address_is_ascii_whatever_the_url_holds() -> None:
     assert parse_address("https://[::1]/").authority == "[::1]"
 
 
-@pytest.mark.parametrize(
-    "url", ["s3://b/k", "http://", "http://a\tb c/", "http://a:b:c/", "http://é\ud800/", "http://x/" + "a" * 9000]
-)
+NOT_ADDRESSES = ["s3://b/k", "http://", "http://a\tb/", "http://a:b:c/", "http://é\ud800/", "http://x/" + "a" * 9000]
+
+
+@pytest.mark.parametrize("url", NOT_ADDRESSES)
 def test_what_is_no_address_raises_value_error(url: str) -> None:
-    with pytest.raises(ValueError, match=""):
+    with pytest.raises(ValueError, match=r"not a URL|Port|codec|label|surrogates"):
         parse_address(url)
