@@ -3,18 +3,22 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import asdict
 from itertools import islice
 from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from windrow.schemas import OCCURRENCES, SAMPLES
 from windrow.tasks.decoding import UnreadableImage, inspect_image
-from windrow.tasks.storage.outputs import Done, OutputWriter, make_output
+from windrow.tasks.fetching.config import PACE
+from windrow.tasks.fetching.reasons import may_pass
+from windrow.tasks.storage.outputs import Done, Output, OutputWriter, make_output, open_output
 from windrow.tasks.storage.source_shard import Found, IngestConfig, SourceShard, sample_id_of
-from windrow.tasks.storage.sources import iterate_shard
+from windrow.tasks.storage.sources import iterate_shard, read_samples
 
 __all__ = ["IngestConfig", "ingest_shard", "ingest_shards"]
 
@@ -31,12 +35,23 @@ def ingest_shard(store: Path, shard: SourceShard, config: IngestConfig) -> Done:
     The counts are n_occurrences, n_unreadable and n_samples. A shard is found again while its `identity` is the same;
     when only that has changed, it is read anew and the output has the same bytes.
 
+    A shard of a list with samples that failed for now (their number is in the count n_to_retry) is not found for ever:
+    each of the next runs makes it anew, up to `fetch.runs` in all, and fetches what is missing.
+
     Raises ValueError when a Parquet file has no image column, and OSError when the disk or the network fails.
     """
+    done = _ingest(store, shard, config, 0, None)
+    for n_before in range(1, config.fetch.runs):
+        if not done.found or not done.counts.get("n_to_retry"):
+            break
+        done = _ingest(store, shard, config, n_before, open_output(store / done.path))
+    return done
 
+
+def _ingest(store: Path, shard: SourceShard, config: IngestConfig, n_before: int, before: Output | None) -> Done:
     def write(writer: OutputWriter) -> None:
         inspected: _Inspected = {}
-        found = iterate_shard(shard, config)
+        found = iterate_shard(shard, config, known_before(before) if before else None)
         occurrences = _occurrence_table(_occurrence(shard, one, inspected, config) for one in found)
         samples = [inspected[key] for key in sorted(inspected) if not isinstance(inspected[key], str)]
         writer.write(OCCURRENCES, occurrences)
@@ -44,11 +59,38 @@ def ingest_shard(store: Path, shard: SourceShard, config: IngestConfig) -> Done:
         writer.counts["n_occurrences"] = occurrences.num_rows
         writer.counts["n_unreadable"] = occurrences.num_rows - occurrences["unreadable"].null_count
         writer.counts["n_samples"] = len(samples)
+        if shard.kind == "url":
+            writer.counts["n_to_retry"] = sum(map(may_pass, occurrences["unreadable"].to_pylist()))
 
+    return make_output(store, STAGE, VERSION, _inputs(shard, config, n_before), write)
+
+
+def _inputs(shard: SourceShard, config: IngestConfig, n_before: int) -> dict[str, Any]:
+    """Return what the output depends on: how lists are fetched is nothing to other sources, nor the pace to lists."""
+    settings = asdict(config)
+    for name in PACE:
+        del settings["fetch"][name]
+    if shard.kind != "url":
+        del settings["fetch"], settings["url_column"]
     names = ("source_uri", "kind", "shard", "identity")
-    return make_output(
-        store, STAGE, VERSION, {name: getattr(shard, name) for name in names} | {"config": config}, write
-    )
+    inputs = {name: getattr(shard, name) for name in names} | {"config": settings}
+    return inputs | {"n_runs_before": n_before} if n_before else inputs
+
+
+def known_before(before: Output) -> Callable[[int], bytes | str | None]:
+    """Return what an earlier run found out about the rows of a list, for `iterate_shard`: what may pass is unknown."""
+    table = before.read(OCCURRENCES)
+    rows = {row["position"]: row for row in table.select(["position", "sample_id", "unreadable"]).to_pylist()}
+    kept = read_samples(table.filter(pc.is_valid(table["sample_id"])))
+
+    def known(position: int) -> bytes | str | None:
+        row = rows[position]
+        if row["sample_id"] is None:
+            return None if may_pass(row["unreadable"]) else str(row["unreadable"])
+        data = next(kept)[1]
+        return data if isinstance(data, bytes) else None
+
+    return known
 
 
 def ingest_shards(store: Path, shards: Sequence[SourceShard], config: IngestConfig) -> list[Done]:

@@ -7,7 +7,7 @@ Nothing is copied or re-encoded. `plan_shards` says which shards the sources hav
 from __future__ import annotations
 
 from collections import OrderedDict
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from itertools import groupby
 from typing import Any, BinaryIO
@@ -15,6 +15,7 @@ from typing import Any, BinaryIO
 import pyarrow as pa
 
 from windrow.tasks.storage.folder_source import iterate_files, read_whole
+from windrow.tasks.storage.list_locations import locate_again
 from windrow.tasks.storage.parquet_source import iterate_parquet, open_parquet, read_rows
 from windrow.tasks.storage.source_files import locate, open_file, source_root
 from windrow.tasks.storage.source_plan import plan_shards
@@ -26,7 +27,9 @@ __all__ = ["Found", "SampleGone", "SourceShard", "iterate_shard", "plan_shards",
 OPEN_FILES = 8
 WINDOW_BYTES = 64 * 2**20
 WINDOW_ROWS = 2048
+Already = Callable[[int], bytes | str | None]
 CHANGED = "changed since it was ingested"
+NOT_KEPT = "was fetched from the web and is not kept"
 _COLUMNS = ("sample_id", "source_uri", "kind", "shard", "position", "key", "byte_offset", "byte_length")
 
 
@@ -37,14 +40,20 @@ class SampleGone:
     reason: str
 
 
-def iterate_shard(shard: SourceShard, config: IngestConfig) -> Iterator[Found]:
+def iterate_shard(shard: SourceShard, config: IngestConfig, already: Already | None = None) -> Iterator[Found]:
     """Yield every occurrence of a shard once, in order of position, with one sample's bytes in memory at a time.
 
-    Data that cannot be read is an occurrence with an error. Raises ValueError when a Parquet file has no image column,
+    Data that cannot be read is an occurrence with an error. Of a list more than one sample is in memory, and what
+    `already` knows is not fetched: see `iterate_list`. Raises ValueError when a Parquet file has no image column,
     and OSError when the disk or the network fails, which says nothing about the data.
     """
     if shard.kind == "file":
         yield from iterate_files(shard, config)
+        return
+    if shard.kind == "url" and shard.error is None:
+        from windrow.tasks.storage.list_source import iterate_list  # costs 0.1 s, which only lists are worth
+
+        yield from iterate_list(shard, config, already)
         return
     name = shard.shard.rpartition("/")[2]
     file = shard.error or _open(locate(shard.source_uri, shard.shard))
@@ -105,9 +114,16 @@ def _read_window(window: list[dict[str, Any]], opened: _OpenShards) -> dict[int,
         rows = {n: window[n] for n in numbers}
         if kind == "file":
             data |= {n: _read_loose(opened.locate(source, row["key"]), row) for n, row in rows.items()}
+        elif kind == "url":
+            data |= {n: _read_listed(source, row) for n, row in rows.items()}
         else:
             data |= _read_shard(opened.open(source, shard), rows, kind)
     return data
+
+
+def _read_listed(source: str, row: dict[str, Any]) -> bytes | SampleGone:
+    place = locate_again(source, row["shard"], row["key"])
+    return SampleGone(NOT_KEPT) if place is None else _read_loose(place, row)
 
 
 def _read_loose(location: str, row: dict[str, Any]) -> bytes | SampleGone:
