@@ -22,7 +22,7 @@ def ingest(config: CurationConfig, run_id: str | None = None) -> str:
     run = find_run(config, run_id)
     store = Path(config.store)
     with recording(run, "ingest") as log:
-        shards = plan_shards(config.sources)
+        shards = plan_shards(config.sources, config.ingest)
         futures = [
             ingest_group.with_options(task_run_name=f"ingest {label}").submit(
                 store, quote(group), config.ingest, config.executor

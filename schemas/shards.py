@@ -6,10 +6,10 @@ from windrow.schemas.table import Column, Table
 
 SHARDS = Table(
     "shards",
-    "One row for each shard of a source: a tar, a Parquet file, or up to 2,048 loose files.",
+    "One row for each shard of a source: a tar, a Parquet file, up to 2,048 loose files, or 1,000 rows of a list.",
     (
         Column("source_uri", pa.string(), "the source as the config names it"),
-        Column("shard", pa.string(), "tar or Parquet file, or first of the loose files, relative to the source"),
+        Column("shard", pa.string(), "tar, Parquet file, first of the loose files or list#row, relative to the source"),
         Column("n_occurrences", pa.int64(), "occurrences found in it", minimum=0),
         Column("n_unreadable", pa.int64(), "occurrences that cannot be used", minimum=0),
         Column("ingested_at", pa.timestamp("us", "UTC"), "when it was read"),

@@ -7,8 +7,9 @@ a tar beside the tables of the output.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack
+from dataclasses import asdict
 from itertools import islice
 from pathlib import Path
 from typing import Any
@@ -18,13 +19,16 @@ import pyarrow.compute as pc
 
 from windrow.schemas import OCCURRENCES, SAMPLES
 from windrow.schemas.forgotten import FORGOTTEN_BY
+from windrow.tasks.fetching.config import PACE
+from windrow.tasks.fetching.reasons import may_pass
 from windrow.tasks.stages.inspection import Inspected, inspect_all
 from windrow.tasks.storage.folder_source import read_beside
 from windrow.tasks.storage.forgotten import refused_samples, without_samples
-from windrow.tasks.storage.outputs import Done, OutputWriter, make_output
+from windrow.tasks.storage.list_locations import locate_again
+from windrow.tasks.storage.outputs import Done, Output, OutputWriter, make_output, open_output
 from windrow.tasks.storage.packing import Packing, blank
 from windrow.tasks.storage.source_shard import IngestConfig, SourceShard
-from windrow.tasks.storage.sources import iterate_shard
+from windrow.tasks.storage.sources import Already, iterate_shard, read_samples
 from windrow.tasks.storage.webdataset_shards import image_extension
 
 __all__ = ["IngestConfig", "ingest_shard", "ingest_shards"]
@@ -45,13 +49,26 @@ def ingest_shard(store: Path, shard: SourceShard, config: IngestConfig) -> Done:
     What the store was told to forget is neither decoded nor described. It is no part of the fingerprint: forgetting
     removes the sample from every output that holds it, so what is found is what would be made.
 
+    A shard of a list with samples that failed for now (their number is in the count n_to_retry) is not found for ever:
+    each of the next runs makes it anew, up to `fetch.runs` in all, and fetches what is missing.
+
     Raises ValueError when a Parquet file has no image column, and OSError when the disk or the network fails.
     """
+    done = _ingest(store, shard, config, 0, None)
+    for n_before in range(1, config.fetch.runs):
+        if not done.found or not done.counts.get("n_to_retry"):
+            break
+        done = _ingest(store, shard, config, n_before, open_output(store / done.path))
+    return done
 
+
+def _ingest(store: Path, shard: SourceShard, config: IngestConfig, n_before: int, before: Output | None) -> Done:
     def write(writer: OutputWriter) -> None:
         samples: dict[str, dict[str, Any]] = {}
         refused = refused_samples(store)
-        occurrences = _read_shard(shard, config, refused, writer, samples)
+        occurrences = _read_shard(
+            shard, config, refused, writer, samples, known_before(before, store) if before else None
+        )
         copy = writer.path / COPY
         if pc.any(pc.is_in(occurrences["sample_id"], pa.array(list(refused), pa.string()))).as_py():
             left, ranges = without_samples(occurrences.to_pylist(), refused)
@@ -63,11 +80,38 @@ def ingest_shard(store: Path, shard: SourceShard, config: IngestConfig) -> Done:
             writer.counts["n_bytes_copied"] = copy.stat().st_size
         rows = [samples[sample_id] for sample_id in sorted(samples)]
         write_shard(writer, occurrences, SAMPLES.build(_columns(SAMPLES.columns, rows)))
+        if shard.kind == "url":
+            writer.counts["n_to_retry"] = sum(map(may_pass, occurrences["unreadable"].to_pylist()))
 
+    return make_output(store, STAGE, VERSION, _inputs(shard, config, n_before), write)
+
+
+def _inputs(shard: SourceShard, config: IngestConfig, n_before: int) -> dict[str, Any]:
+    """Return what the output depends on: how lists are fetched is nothing to other sources, nor the pace to lists."""
+    settings = asdict(config)
+    for name in PACE:
+        del settings["fetch"][name]
+    if shard.kind != "url":
+        del settings["fetch"], settings["url_column"]
     names = ("source_uri", "kind", "shard", "identity")
-    return make_output(
-        store, STAGE, VERSION, {name: getattr(shard, name) for name in names} | {"config": config}, write
-    )
+    inputs = {name: getattr(shard, name) for name in names} | {"config": settings}
+    return inputs | {"n_runs_before": n_before} if n_before else inputs
+
+
+def known_before(before: Output, store: Path) -> Callable[[int], bytes | str | None]:
+    """Return what an earlier run found out about the rows of a list, for `iterate_shard`: what may pass is unknown."""
+    table = before.read(OCCURRENCES)
+    rows = {row["position"]: row for row in table.select(["position", "sample_id", "unreadable"]).to_pylist()}
+    kept = read_samples(table.filter(pc.is_valid(table["sample_id"])), store)
+
+    def known(position: int) -> bytes | str | None:
+        row = rows[position]
+        if row["sample_id"] is None:
+            return None if may_pass(row["unreadable"]) else str(row["unreadable"])
+        data = next(kept)[1]
+        return data if isinstance(data, bytes) else None
+
+    return known
 
 
 def write_shard(writer: OutputWriter, occurrences: pa.Table, samples: pa.Table) -> None:
@@ -92,35 +136,38 @@ def occurrence_id_of(source_uri: str, shard: str, position: int) -> str:
     return hashlib.sha256(f"{source_uri}\0{shard}\0{position}".encode()).hexdigest()[:32]
 
 
-def is_packed(shard: SourceShard, config: IngestConfig) -> bool:
-    """Say whether samples of a shard are copied one by one; tars are copied as they are."""
-    return config.mode == "copy" and shard.kind != "tar"
-
-
 def _read_shard(
     shard: SourceShard,
     config: IngestConfig,
     refused: Mapping[str, str],
     writer: OutputWriter,
     samples: dict[str, dict[str, Any]],
+    already: Already | None,
 ) -> pa.Table:
     """Return OCCURRENCES, refused ones among them; `samples` gets the rows of SAMPLES by `sample_id`."""
-    found = iterate_shard(shard, config, writer.path / COPY)
+    found = iterate_shard(shard, config, writer.path / COPY, already)
     with ExitStack() as opened:
         packing = None
-        if is_packed(shard, config):
+        if shard.kind == "url" or (config.mode == "copy" and shard.kind != "tar"):
             packing = opened.enter_context(Packing(opened.enter_context(writer.appending(COPY))))
         looked_at = inspect_all(found, config, refused, keep_bytes=packing is not None)
-        return occurrence_table(_occurrence(shard, one, samples, packing) for one in looked_at)
+        table = occurrence_table(_occurrence(shard, one, samples, packing, config) for one in looked_at)
+    if packing is not None and not packing.n_samples:
+        (writer.path / COPY).unlink()
+    return table
 
 
 def _occurrence(
-    shard: SourceShard, one: Inspected, samples: dict[str, dict[str, Any]], packing: Packing | None
+    shard: SourceShard,
+    one: Inspected,
+    samples: dict[str, dict[str, Any]],
+    packing: Packing | None,
+    config: IngestConfig,
 ) -> dict[str, Any]:
     found, offset, members = one.found, one.found.byte_offset, one.found.members
     if one.facts is not None and one.sample_id is not None:
         samples[one.sample_id] = one.facts
-        if packing is not None and found.data is not None:
+        if packing is not None and found.data is not None and _is_copied(shard, found.key, config):
             beside = read_beside(shard, found)
             offset, members = packing.add(one.sample_id, image_extension(one.facts["format"]), found.data, beside)
     return {
@@ -143,6 +190,10 @@ def _occurrence(
         "metadata": found.metadata,
         "unreadable": one.reason,
     }
+
+
+def _is_copied(shard: SourceShard, key: str, config: IngestConfig) -> bool:
+    return config.mode == "copy" or locate_again(shard.source_uri, shard.shard, key) is None
 
 
 def _with_copy(occurrences: pa.Table, path: str) -> pa.Table:

@@ -21,6 +21,11 @@ class Packing:
         self._offsets: dict[str, int] = {}
         self._beside: dict[tuple[str, str], tuple[Member, ...]] = {}
 
+    @property
+    def n_samples(self) -> int:
+        """The number of samples in it."""
+        return len(self._offsets)
+
     def add(
         self, sample_id: str, extension: str, data: bytes, members: Mapping[str, bytes]
     ) -> tuple[int, tuple[Member, ...]]:

@@ -132,15 +132,15 @@ def _group_found(
     parquet: pq.ParquetFile, group: int, rows: range, column: str, config: IngestConfig
 ) -> Iterator[Found]:
     schema = parquet.schema_arrow
-    plain = [field.name for field in _named_once(schema) if _is_plain(field.type) and field.name != column]
-    names = _class_names(schema, config.label_key)
+    plain = [field.name for field in _named_once(schema) if is_plain(field.type) and field.name != column]
+    names = class_names(schema, config.label_key)
     done = rows.start
-    for batch in _batches(parquet, group, [column, *plain]):
+    for batch in batches(parquet, group, [column, *plain]):
         images = _images(batch, column)
-        columns = [_plain_values(batch.column(key)) for key in plain]
+        columns = [plain_values(batch.column(key)) for key in plain]
         for n, (data, path) in enumerate(images):
             given = {key: values[n] for key, values in zip(plain, columns, strict=True)}
-            yield _found(done, data, path, _row_fields(given, names, config), config)
+            yield _found(done, data, path, row_fields(given, names, config), config)
             done += 1
     if rows.stop - done > MAX_DAMAGED_ROWS:  # a damaged file can claim any number
         yield Found(done, str(done), None, error=f"damaged row group of {rows.stop - done} rows")
@@ -157,7 +157,8 @@ def _found(position: int, data: bytes | None, path: str | None, fields: Fields, 
     return Found(position, key, extension, None, size, None if error else data, error, **vars(fields))
 
 
-def _row_fields(given: Mapping[str, Any], names: Sequence[str] | None, config: IngestConfig) -> Fields:
+def row_fields(given: Mapping[str, Any], names: Sequence[str] | None, config: IngestConfig) -> Fields:
+    """Take the fields of a row out of its values; `names` are those of the classes that a label is the number of."""
     values = {k: v for k, v in given.items() if v is not None and not (isinstance(v, float) and not math.isfinite(v))}
     errors = [f"{key}: {reason}" for key, value in values.items() if (reason := _why_left_out(value))]
     values = {key: value for key, value in values.items() if not _why_left_out(value)}
@@ -178,7 +179,7 @@ def _why_left_out(value: Any) -> str | None:
     return f"larger than {MAX_SIDECAR_BYTES} characters" if too_long else None
 
 
-def _batches(parquet: pq.ParquetFile, group: int, columns: list[str]) -> Iterator[pa.RecordBatch]:
+def batches(parquet: pq.ParquetFile, group: int, columns: list[str]) -> Iterator[pa.RecordBatch]:
     """Yield the rows of a row group; they end early where the file is damaged."""
     about = parquet.metadata.row_group(group)
     n_rows = max(1, min(BATCH_ROWS, about.num_rows * BATCH_BYTES // max(1, about.total_byte_size)))
@@ -199,7 +200,7 @@ def _column_rows(parquet: pq.ParquetFile, column: str, rows: list[int]) -> Itera
     bounds = list(accumulate(counts, initial=0))
     for group, (first, end) in enumerate(pairwise(bounds)):
         inside = rows[bisect.bisect_left(rows, first) : bisect.bisect_left(rows, end)]
-        for batch in _batches(parquet, group, [column]) if inside else ():
+        for batch in batches(parquet, group, [column]) if inside else ():
             here = inside[: bisect.bisect_left(inside, first + batch.num_rows)]
             images = _images(batch.take(pa.array([row - first for row in here], pa.int64())), column)
             yield from zip(here, (data for data, _ in images), strict=True)
@@ -230,7 +231,7 @@ def _nested(batch: pa.RecordBatch, column: str) -> pa.Array:
     return values
 
 
-def _class_names(schema: pa.Schema, column: str) -> list[str] | None:
+def class_names(schema: pa.Schema, column: str) -> list[str] | None:
     """Return the class names that Hugging Face datasets keeps in the schema's metadata."""
     try:
         features = json.loads((schema.metadata or {})[b"huggingface"])["info"]["features"]
@@ -240,18 +241,19 @@ def _class_names(schema: pa.Schema, column: str) -> list[str] | None:
     return names if isinstance(names, list) and all(isinstance(name, str) for name in names) else None
 
 
-def _plain_values(values: pa.Array) -> list[Any]:
+def plain_values(values: pa.Array) -> list[Any]:
     """Return the values of a plain column; for those that have no text or number, why."""
     try:
-        found: list[Any] = _jsonable(values).to_pylist()
+        found: list[Any] = jsonable(values).to_pylist()
         return found
     except (pa.ArrowException, ValueError, OverflowError) as error:
         if len(values) > 1:  # the others are not to suffer
-            return [value for n in range(len(values)) for value in _plain_values(values.slice(n, 1))]
+            return [value for n in range(len(values)) for value in plain_values(values.slice(n, 1))]
         return [_Wrong("not UTF-8" if isinstance(error, UnicodeDecodeError) else "cannot be spelt out")]
 
 
-def _jsonable(values: pa.Array) -> pa.Array:
+def jsonable(values: pa.Array) -> pa.Array:
+    """Return a plain column such that its values fit into JSON: times and decimals become text."""
     if pa.types.is_timestamp(values.type) and values.type.tz is not None:
         values = values.cast(pa.timestamp(values.type.unit, "UTC"))  # other zones need a database to be spelt out
     if pa.types.is_temporal(values.type) or pa.types.is_decimal(values.type):
@@ -259,9 +261,10 @@ def _jsonable(values: pa.Array) -> pa.Array:
     return values
 
 
-def _is_plain(type_: pa.DataType) -> bool:
+def is_plain(type_: pa.DataType) -> bool:
+    """Say whether values of a type are numbers, texts or times."""
     if pa.types.is_dictionary(type_):
-        return _is_plain(type_.value_type)
+        return is_plain(type_.value_type)
     kinds = (pa.types.is_integer, pa.types.is_floating, pa.types.is_boolean, pa.types.is_string)
     others = (pa.types.is_large_string, pa.types.is_timestamp, pa.types.is_date, pa.types.is_time, pa.types.is_decimal)
     return any(test(type_) for test in (*kinds, *others))

@@ -12,6 +12,7 @@ from typing import Any, BinaryIO
 import pyarrow as pa
 
 from windrow.tasks.storage.folder_source import read_whole
+from windrow.tasks.storage.list_locations import locate_again
 from windrow.tasks.storage.parquet_source import open_parquet, read_rows
 from windrow.tasks.storage.source_fields import split_name
 from windrow.tasks.storage.source_files import locate, open_file, source_root
@@ -22,6 +23,7 @@ OPEN_FILES = 8
 WINDOW_BYTES = 64 * 2**20
 WINDOW_ROWS = 2048
 CHANGED = "changed since it was ingested"
+NOT_KEPT = "was fetched from the web and is not kept"
 _COLUMNS = (
     "sample_id", "source_uri", "kind", "shard", "position", "key", "byte_offset", "byte_length", "copy", "members",
 )  # fmt: skip
@@ -119,9 +121,21 @@ def _read_window(
             data |= _read_tar(opened.open(source, shard), rows, with_members)
         elif kind == "parquet":
             data |= _read_parquet(opened.open(source, shard), rows)
+        elif kind == "url":
+            data |= {n: _read_listed(source, row) for n, row in rows.items()}
         else:
             data |= {n: _read_loose(opened, row, with_members) for n, row in rows.items()}
     return data
+
+
+def _read_listed(source: str, row: dict[str, Any]) -> SampleBytes | SampleGone:
+    location = locate_again(source, row["shard"], row["key"])
+    if location is None:
+        return SampleGone(NOT_KEPT)
+    data = read_whole(location, row["byte_length"])
+    return (
+        _checked(data, row, {}) if isinstance(data, bytes) else SampleGone(CHANGED if isinstance(data, int) else data)
+    )
 
 
 def _read_loose(opened: _OpenFiles, row: dict[str, Any], with_members: bool) -> SampleBytes | SampleGone:

@@ -1,6 +1,6 @@
 """From sources to shards: which files are ingested together.
 
-A tar and a Parquet file are a shard each. Loose files are put together so that a shard is some work, at boundaries that
+A tar and a Parquet file are a shard each, and so are a thousand rows of a list. Loose files are put together so that a shard is some work, at boundaries that
 depend on their names alone: a new file changes the shard that it falls into and leaves the others as they were.
 """
 
@@ -9,35 +9,48 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Iterable, Sequence
 
+from windrow.tasks.storage.list_locations import is_list
+from windrow.tasks.storage.list_plan import plan_list
 from windrow.tasks.storage.outputs import fingerprint
 from windrow.tasks.storage.source_fields import is_sidecar, split_name
 from windrow.tasks.storage.source_files import find_files, find_siblings, is_folder
-from windrow.tasks.storage.source_shard import LooseFile, SourceFile, SourceShard
+from windrow.tasks.storage.source_shard import IngestConfig, LooseFile, SourceFile, SourceShard
 
 MEAN_FILES = 512
 MAX_FILES = 2048
 _TARS = (".tar", ".tar.gz", ".tgz", ".tar.bz2", ".tbz2", ".tar.xz", ".txz", ".tar.zst", ".tzst", ".tar.lz4")
 
 
-def plan_shards(sources: Sequence[str]) -> list[SourceShard]:
+def plan_shards(sources: Sequence[str], config: IngestConfig | None = None) -> list[SourceShard]:
     """Return the shards of all sources, sorted by source and shard.
 
     A source is a folder (with all below it), a file or a glob, local or on anything that fsspec opens. Files with the
     extension of a sidecar (`.cls`, `.json`, `.txt`, `.npy`, `.csv`, ...) are no samples; every other file is one, or an
     unreadable occurrence. Hidden files (a part of the name starts with a dot) are left out. A file that two
-    sources reach is an occurrence in each. Relative paths are relative to the working directory.
+    sources reach is an occurrence in each. Relative paths are relative to the working directory. `list:` before a CSV,
+    JSONL or Parquet file (or a folder or glob of such) makes every row a sample, which lies where `config.url_column`
+    of the row says.
 
-    Raises ValueError naming a source that does not exist, holds nothing or is given twice.
+    Raises ValueError naming a source that does not exist, holds nothing, is given twice, or is a list without such a
+    column.
     """
     if isinstance(sources, str) or not sources:
         raise ValueError(f"sources: wants a list of one or more, got {sources!r}")
     repeated = [source for n, source in enumerate(sources) if source in sources[:n]]
     if repeated:
         raise ValueError(f"sources: {repeated[0]!r} is given twice")
-    return sorted((s for source in sources for s in _plan_source(source)), key=lambda s: (s.source_uri, s.shard))
+    planned = (shard for source in sources for shard in _plan_source(source, config or IngestConfig()))
+    return sorted(planned, key=lambda s: (s.source_uri, s.shard))
 
 
-def _plan_source(source: str) -> list[SourceShard]:
+def _plan_source(source: str, config: IngestConfig) -> list[SourceShard]:
+    shards = list(plan_list(source, config)) if is_list(source) else _plan_files(source)
+    if not shards:
+        raise ValueError(f"source {source!r} holds no samples")
+    return shards
+
+
+def _plan_files(source: str) -> list[SourceShard]:
     shards, loose = [], []
     for file in find_files(source):
         name = file.path.lower()
@@ -47,10 +60,7 @@ def _plan_source(source: str) -> list[SourceShard]:
             shards.append(SourceShard(source, "parquet", file.path, file.identity, error=file.error))
         else:
             loose.append(file)
-    shards += _loose_shards(source, loose)
-    if not shards:
-        raise ValueError(f"source {source!r} holds no samples")
-    return shards
+    return shards + _loose_shards(source, loose)
 
 
 def _loose_shards(source: str, files: list[SourceFile]) -> list[SourceShard]:

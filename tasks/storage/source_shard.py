@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import hashlib
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Literal
 
 from windrow.tasks.decoding import MAX_PIXELS
+from windrow.tasks.fetching.config import FetchConfig
 
-Kind = Literal["file", "tar", "parquet"]
+Kind = Literal["file", "tar", "parquet", "url"]
 
 
 @dataclass(frozen=True)
@@ -29,6 +30,9 @@ class IngestConfig:
 
     `verify`: 'decode' decodes every distinct sample, so that a damaged one is unreadable from the start; 'header' reads
     its header only, and leaves it to the features to find damage.
+
+    `url_column`: the column of a list that says where its samples are; None takes the first of the usual names.
+    `fetch`: how they are fetched.
     """
 
     mode: Literal["index", "copy"] = "index"
@@ -42,6 +46,8 @@ class IngestConfig:
     max_pixels: int = MAX_PIXELS
     max_bytes: int = 256 * 2**20
     max_seconds: float = 60.0
+    url_column: str | None = None
+    fetch: FetchConfig = field(default_factory=FetchConfig)
 
     def __post_init__(self) -> None:
         if self.mode not in ("index", "copy"):
@@ -53,6 +59,8 @@ class IngestConfig:
             raise ValueError(f"ingest.label_key, group_key, caption_key: want three different names, got {keys}")
         if self.license_key == "":
             raise ValueError("ingest.license_key: wants a name, got ''")
+        if self.url_column == "":
+            raise ValueError("ingest.url_column: wants a name, or None to look for it, got ''")
         if self.image_column == "":
             raise ValueError("ingest.image_column: wants a name, or None to look for it, got ''")
         if not 1 <= self.max_pixels <= MAX_PIXELS:
@@ -91,13 +99,30 @@ class LooseFile:
 
 
 @dataclass(frozen=True)
+class ListRun:
+    """Rows of a list that are ingested as one: `n_rows` from row `first` on, from 0.
+
+    In CSV and JSONL the first of them begins at byte `offset`, in line `line`. `column` says where the samples are, and
+    `digest` is a hash of what the rows say.
+    """
+
+    first: int
+    n_rows: int
+    offset: int
+    line: int
+    column: str
+    digest: str
+
+
+@dataclass(frozen=True)
 class SourceShard:
-    """A piece of a source that is ingested as one: a tar, a Parquet file, or some loose files.
+    """A piece of a source that is ingested as one: a tar, a Parquet file, some loose files, or some rows of a list.
 
     `shard` is the tar's, the Parquet file's or the first loose file's path relative to the source (its name, where the
     source is that file itself). `identity` changes when the content may have: size and time of change (or the ETag) of
-    the file, or a fingerprint of these for all `files`, the loose files and their sidecars. `error` says why a tar or a
-    Parquet file cannot be opened.
+    the file, or a fingerprint of these for all `files`, the loose files and their sidecars, or of what the rows of a
+    list say (`run`; of its local files also size and time). `error` says why a tar, a Parquet file or a list cannot be
+    opened. The shards of a list are named `<path>#<first row>`.
     """
 
     source_uri: str
@@ -105,6 +130,7 @@ class SourceShard:
     shard: str
     identity: str
     files: tuple[LooseFile, ...] = ()
+    run: ListRun | None = None
     error: str | None = None
 
 

@@ -6,7 +6,7 @@ verify), and `read_samples` fetches the bytes again from where occurrences were 
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 from windrow.tasks.storage.folder_source import iterate_files
@@ -30,17 +30,28 @@ __all__ = [
 ]
 
 
-def iterate_shard(shard: SourceShard, config: IngestConfig, copy: Path | None = None) -> Iterator[Found]:
+Already = Callable[[int], bytes | str | None]
+
+
+def iterate_shard(
+    shard: SourceShard, config: IngestConfig, copy: Path | None = None, already: Already | None = None
+) -> Iterator[Found]:
     """Yield every occurrence of a shard once, in order of position, with one sample's bytes in memory at a time.
 
     copy: where to write the tar, decompressed, when it is compressed or the config says 'copy'; byte offsets are then
     those in the copy. Without it a compressed tar cannot be read, and is an occurrence that says so.
 
-    Data that cannot be read is an occurrence with an error. Raises ValueError when a Parquet file has no image column,
+    Data that cannot be read is an occurrence with an error. Of a list more than one sample is in memory, and what
+    `already` knows is not fetched: see `iterate_list`. Raises ValueError when a Parquet file has no image column,
     and OSError when the disk or the network fails, which says nothing about the data.
     """
     if shard.kind == "file":
         yield from iterate_files(shard, config)
+        return
+    if shard.kind == "url" and shard.error is None:
+        from windrow.tasks.storage.list_source import iterate_list  # costs 0.1 s, which only lists are worth
+
+        yield from iterate_list(shard, config, already)
         return
     name = shard.shard.rpartition("/")[2]
     file = shard.error or open_or_reason(locate(shard.source_uri, shard.shard))

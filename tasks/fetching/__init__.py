@@ -1,0 +1,1 @@
+"""Fetching of what others serve: politely, within limits, and from public addresses only."""

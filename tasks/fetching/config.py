@@ -1,0 +1,69 @@
+"""How far, how fast and from where samples are fetched."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+WEB = ("http", "https")
+
+
+@dataclass(frozen=True)
+class FetchConfig:
+    """How the samples that a list names are fetched.
+
+    What may be fetched: URLs of `protocols` (`http`, `https`, and those of fsspec that are named, such as `s3`, which
+    use your credentials); from private, loopback and link-local addresses only with `allow_private`; local files and
+    objects that do not lie below the list's folder only with `allow_outside`. With `respect_opt_out`, robots.txt and
+    X-Robots-Tag (noindex, noimageindex, noai, noimageai, none) are honoured. Bodies of more than `max_bytes` bytes,
+    before or after decompression, are refused, and chains of more than `max_redirects` redirects.
+
+    How patiently (none of this changes what a finished shard is): seconds to connect, between two pieces of a body, and
+    for a whole request; `tries` of a request that failed for now (429, 5xx, timeouts, lost connections), after
+    `retry_seconds`, twice as many, ..., or what the server's Retry-After says, when that is not more than
+    `max_retry_after`; `concurrency` requests at once in a worker, `per_host` of these to one host; `runs` in which a
+    shard with samples that failed for now is tried, the first included.
+    """
+
+    protocols: tuple[str, ...] = WEB
+    allow_private: bool = False
+    allow_outside: bool = False
+    respect_opt_out: bool = True
+    max_bytes: int = 32 * 2**20
+    max_redirects: int = 5
+    connect_seconds: float = 10.0
+    read_seconds: float = 20.0
+    total_seconds: float = 120.0
+    tries: int = 3
+    retry_seconds: float = 1.0
+    max_retry_after: float = 60.0
+    concurrency: int = 16
+    per_host: int = 4
+    runs: int = 4
+
+    def __post_init__(self) -> None:
+        for name in self.protocols:
+            if not name or name != name.lower() or not name.replace("+", "").replace("-", "").isalnum():
+                raise ValueError(f"ingest.fetch.protocols: wants names such as https or s3, got {name!r}")
+        for name in ("max_bytes", "tries", "concurrency", "per_host", "runs"):
+            if getattr(self, name) < 1:
+                raise ValueError(f"ingest.fetch.{name}: wants 1 or more, got {getattr(self, name)}")
+        for name in ("max_redirects", "retry_seconds", "max_retry_after"):
+            if not getattr(self, name) >= 0:
+                raise ValueError(f"ingest.fetch.{name}: wants 0 or more, got {getattr(self, name)}")
+        for name in ("connect_seconds", "read_seconds", "total_seconds"):
+            if not 0 < getattr(self, name) <= 86400:
+                raise ValueError(f"ingest.fetch.{name}: wants more than 0 and at most 86400, got {getattr(self, name)}")
+
+
+PACE = (
+    "connect_seconds",
+    "read_seconds",
+    "total_seconds",
+    "tries",
+    "retry_seconds",
+    "max_retry_after",
+    "concurrency",
+    "per_host",
+    "runs",
+)
+"""The fields that only say how patiently; what a finished shard is depends on the others."""

@@ -1,0 +1,35 @@
+"""Why something was not fetched, in the words of the `unreadable` column, and which of it may pass."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+
+CANNOT_CONNECT = "cannot connect"
+CONNECTION_LOST = "connection lost"
+TIMED_OUT = "timed out"
+TRUNCATED = "truncated body"
+NOT_A_URL = "not a URL"
+NO_ANSWER = "host does not answer"
+ROBOTS_UNREAD = "robots.txt cannot be read"
+PRIVATE_ADDRESS = "private address"
+UNKNOWN_HOST = "unknown host"
+BAD_CERTIFICATE = "certificate is not valid"
+OF_HOST = (CANNOT_CONNECT, NO_ANSWER, CONNECTION_LOST, TIMED_OUT, PRIVATE_ADDRESS, UNKNOWN_HOST, BAD_CERTIFICATE)
+_PASSING = re.compile(
+    rf"{CANNOT_CONNECT}|{NO_ANSWER}|{CONNECTION_LOST}|{TIMED_OUT}|{TRUNCATED}|{ROBOTS_UNREAD}: .*"
+    r"|HTTP (408|425|429|5\d\d)"
+)
+
+
+@dataclass(frozen=True)
+class Failure:
+    """Nothing was fetched: why, and the seconds after which the server wants to be asked again, where it said so."""
+
+    reason: str
+    retry_after: float | None = None
+
+
+def may_pass(reason: str | None) -> bool:
+    """Say whether this reason says something about a moment, so that a later try may end otherwise."""
+    return reason is not None and _PASSING.fullmatch(reason) is not None
