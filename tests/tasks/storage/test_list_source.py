@@ -17,6 +17,7 @@ from web_server import Web, picture
 
 from windrow.tasks.fetching.config import FetchConfig
 from windrow.tasks.storage import list_plan, list_rows
+from windrow.tasks.storage.list_locations import OUTSIDE
 from windrow.tasks.storage.list_rows import ListRow, open_list
 from windrow.tasks.storage.source_plan import plan_shards
 from windrow.tasks.storage.source_shard import Found, IngestConfig
@@ -178,9 +179,10 @@ def test_a_list_without_locations_and_what_is_no_list_are_refused(tmp_path: Path
     with pytest.raises(ValueError, match=r"ingest\.url_column 'href' was not found"):
         plan_shards([source], IngestConfig(url_column="href"))
     assert len(plan_shards([source], IngestConfig(url_column="link"))) == 1
-    (tmp_path / "a.txt").write_text("x")
-    with pytest.raises(ValueError, match=r"a list is one of .csv, .jsonl"):
-        plan_shards([f"list:{tmp_path}"])
+    (tmp_path / "texts").mkdir()
+    (tmp_path / "texts" / "a.txt").write_text("x")
+    with pytest.raises(ValueError, match=r"a.txt: a list is one of .csv, .jsonl"):
+        plan_shards([f"list:{tmp_path}/texts"])
     (tmp_path / "b.csv").write_text("path,path\n1,2\n")
     with pytest.raises(ValueError, match="header has 'path' twice"):
         plan_shards([f"list:{tmp_path}/b.csv"])
@@ -197,21 +199,11 @@ def test_a_list_names_only_files_below_its_own_folder(tmp_path: Path) -> None:
     (inside / "link.png").symlink_to(tmp_path / "2.png")
     (inside / "loop").symlink_to("loop")
     paths = ["sub/1.png", f"{inside}/sub/1.png", f"file://{inside}/sub/1.png", "../2.png", f"{tmp_path}/2.png"]
-    paths += [
-        "link.png",
-        "/etc/passwd",
-        "file:///etc/passwd",
-        "/dev/zero",
-        "sub",
-        "none.png",
-        "loop",
-        "x" * 300,
-        "a\0b",
-    ]
+    paths += ["link.png", "/etc/passwd", "file:///etc/passwd", "/dev/zero", "sub", "none.png", "loop"]
+    paths += ["x" * 300, "a\0b", "\ud800", "sub/x://1.png", "x::file:///etc/passwd"]
     source = write_list(inside / "a.jsonl", [{"path": path} for path in paths])
-    outside = "outside the list's folder: ingest.fetch.allow_outside is off"
-    expected = [None] * 3 + [outside] * 6
-    expected += ["not a regular file", "file is gone", "file is gone", "not a URL or path", "not a URL or path"]
+    expected = [None] * 3 + [OUTSIDE] * 6 + ["not a regular file", "file is gone", "file is gone"]
+    expected += ["not a URL or path"] * 5
     assert [one.error for one in found(source)] == expected
     errors = [one.error for one in found(source, config(allow_outside=True))]
     assert errors[:10] == [None] * 8 + ["not a regular file"] * 2
@@ -219,19 +211,24 @@ def test_a_list_names_only_files_below_its_own_folder(tmp_path: Path) -> None:
 
 def test_object_stores_are_read_when_their_protocol_is_named(tmp_path: Path) -> None:
     store = MemoryFileSystem()
-    store.pipe({"/lists/a.csv": b"path,other\nimg/1.png,x\n../2.png,x\n", "/lists/img/1.png": picture(1)})
+    store.pipe(
+        {
+            "/lists/a.csv": b"path,other\nimg/1.png,x\n../2.png,x\na::file:/etc/passwd,x\n",
+            "/lists/img/1.png": picture(1),
+        }
+    )
     store.pipe("/elsewhere/2.png", picture(2))
     try:
-        beside, above = found("list:memory://lists/a.csv")
-        assert (beside.data, above.error is not None) == (picture(1), True)
+        beside, above, chained = found("list:memory://lists/a.csv")
+        assert beside.data == picture(1)
+        assert (above.error, chained.error) == (OUTSIDE, "chained URLs are not read")
         places = ["memory://elsewhere/2.png", "simplecache::memory://elsewhere/2.png", "memory://elsewhere/none"]
         source = write_list(tmp_path / "a.jsonl", [{"uri": place} for place in places])
         refused = "protocol memory is not in ingest.fetch.protocols"
-        assert [one.error for one in found(source)][0] == refused
-        named = found(source, config(protocols=("https", "memory")))
-        assert [one.error for one in named][2] == "file is gone"
-        assert named[0].data == picture(2)
-        assert named[1].error is not None
+        assert next(one.error for one in found(source)) == refused
+        first, *others = found(source, config(protocols=("https", "memory")))
+        assert first.data == picture(2)
+        assert [one.error for one in others] == ["not a URL or path", "file is gone"]
     finally:
         store.rm("/lists", recursive=True)
         store.rm("/elsewhere", recursive=True)
