@@ -29,9 +29,9 @@ class ConfigError(ValueError):
 class CurationConfig:
     """Everything that a curated set depends on, and where it is made.
 
-    `sources`: folders, WebDataset tars, Parquet files, globs; local or fsspec URIs; `list:` before a list of URLs. `name`: of the curated set.
-    `store`: folder for everything that is made. `seed`: of every random choice. `executor` says where work runs and
-    changes no result.
+    `sources`: folders, WebDataset tars, Parquet files, globs; local or fsspec URIs; `list:` before a list of URLs or
+    paths. `name`: of the curated set. `store`: folder for everything that is made. `seed`: of every random choice.
+    `executor` says where work runs and changes no result.
     """
 
     sources: tuple[str, ...]

@@ -24,6 +24,7 @@ from windrow.tasks.storage.source_shard import IngestConfig, too_large
 
 PREFIX = "list:"
 URL_COLUMNS = ("url", "path", "uri", "image_url", "file_name")
+CHAINED = "chained URLs are not read"  # fsspec would open a file inside whatever comes after the colons
 NOT_A_PLACE = "not a URL or path"
 OUTSIDE = "outside the list's folder: ingest.fetch.allow_outside is off"
 
@@ -85,8 +86,12 @@ def resolve(text: object, folder: str, config: FetchConfig) -> Listed | str:
         return _resolve_file(text[len("file://") :], folder, config)
     if scheme is not None:
         return _resolve_object(text, scheme, folder, config)
+    if "://" in text:  # fsspec would take what comes before for a protocol
+        return NOT_A_PLACE
     if scheme_of(folder) is None or text.startswith("/"):
         return _resolve_file(text, folder, config)
+    if "::" in text:
+        return CHAINED
     if posixpath.normpath(text).startswith(".."):
         return OUTSIDE
     location = f"{folder}/{text}"
@@ -146,7 +151,7 @@ def _resolve_file(text: str, folder: str, config: FetchConfig) -> Listed | str:
 
 def _resolve_object(text: str, scheme: str, folder: str, config: FetchConfig) -> Listed | str:
     is_below = text.startswith(f"{folder}/") and ".." not in text.split("/")
-    if "::" in text:  # fsspec would open a file inside whatever comes after it
-        return "chained URLs are not read"
+    if "::" in text:
+        return CHAINED
     allowed = is_below or scheme in config.protocols
     return Listed("object", text) if allowed else f"protocol {scheme[:20]} is not in ingest.fetch.protocols"

@@ -1,7 +1,8 @@
 """From sources to shards: which files are ingested together.
 
-A tar and a Parquet file are a shard each, and so are a thousand rows of a list. Loose files are put together so that a shard is some work, at boundaries that
-depend on their names alone: a new file changes the shard that it falls into and leaves the others as they were.
+A tar and a Parquet file are a shard each, and so are a thousand rows of a list. Loose files are put together so that a
+shard is some work, at boundaries that depend on their names alone: a new file changes the shard that it falls into and
+leaves the others as they were.
 """
 
 from __future__ import annotations
