@@ -8,10 +8,11 @@ from web_server import Web, picture
 
 from windrow.schemas import OCCURRENCES
 from windrow.tasks.fetching.config import FetchConfig
-from windrow.tasks.stages.ingest import IngestConfig, ingest_shard
+from windrow.tasks.stages.ingest import COPY, IngestConfig, ingest_shard
 from windrow.tasks.storage.outputs import Done, open_output
 from windrow.tasks.storage.source_plan import plan_shards
-from windrow.tasks.storage.sources import NOT_KEPT, SampleGone, read_samples
+from windrow.tasks.storage.source_shard import sample_id_of
+from windrow.tasks.storage.sources import read_samples
 
 
 def config(**fetch: Any) -> IngestConfig:
@@ -36,7 +37,7 @@ def test_what_is_fetched_is_verified_like_any_sample(web: Web, tmp_path: Path) -
     write(tmp_path, f"{web.url}/img/1.png", f"{web.url}/html", f"{web.url}/none", f"{web.url}/img/1.png", "x.png")
     done = ingest(tmp_path, config())
     assert unreadable(tmp_path, done) == [None, "not an image", "HTTP 404", None, "file is gone"]
-    counts = {"n_occurrences": 5, "n_unreadable": 3, "n_samples": 1, "n_to_retry": 0}
+    counts = {"n_occurrences": 5, "n_unreadable": 3, "n_samples": 1, "n_to_retry": 0, "n_bytes_copied": 10240}
     assert done.counts == counts
     again = ingest(tmp_path, config())
     assert (again.found, again.path) == (True, done.path)
@@ -82,13 +83,24 @@ def test_how_lists_are_fetched_is_nothing_to_other_sources(tmp_path: Path) -> No
     assert ingest_shard(tmp_path / "store", shard, IngestConfig(url_column="u")).path == first.path
 
 
-def test_local_files_of_a_list_are_read_again_in_place_and_what_was_fetched_is_said_to_be_gone(
+def test_local_files_of_a_list_are_read_again_in_place_and_what_was_fetched_from_the_store(
     web: Web, tmp_path: Path
 ) -> None:
     (tmp_path / "a.png").write_bytes(picture(9))
     write(tmp_path, "a.png", f"{web.url}/img/1.png")
     occurrences = open_output(tmp_path / "store" / ingest(tmp_path, config()).path).read(OCCURRENCES)
-    assert [data for _, data in read_samples(occurrences)] == [picture(9), SampleGone(NOT_KEPT)]
+    assert [copy is None for copy in occurrences["copy"].to_pylist()] == [True, False]
+    n_asked = web.asked["/img/1.png"]
+    found = [data for _, data in read_samples(occurrences, tmp_path / "store")]
+    assert [sample_id_of(data) for data in found if isinstance(data, bytes)] == occurrences["sample_id"].to_pylist()
+    assert web.asked["/img/1.png"] == n_asked
+
+
+def test_nothing_is_copied_where_nothing_comes_from_the_web(tmp_path: Path) -> None:
+    (tmp_path / "a.png").write_bytes(picture(9))
+    write(tmp_path, "a.png")
+    done = ingest(tmp_path, config())
+    assert not (tmp_path / "store" / done.path / COPY).exists()
 
 
 @pytest.mark.parametrize("source", ["urls.csv", "list:urls.csv"])
