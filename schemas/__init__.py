@@ -4,6 +4,7 @@ from windrow.schemas.clusters import ASSIGNMENTS, CLUSTERS, DRIFT
 from windrow.schemas.embeddings import BACKBONES, EMBEDDINGS, NEIGHBORS
 from windrow.schemas.labels import LABELS
 from windrow.schemas.occurrences import OCCURRENCES
+from windrow.schemas.quality import HASH_GROUPS, QUALITY
 from windrow.schemas.runs import EXPORTS, RUNS, STAGES
 from windrow.schemas.samples import REGISTRY, SAMPLES
 from windrow.schemas.scores import SCORES
@@ -14,6 +15,8 @@ from windrow.schemas.table import Column, Table
 TABLES: tuple[Table, ...] = (
     OCCURRENCES,
     SAMPLES,
+    QUALITY,
+    HASH_GROUPS,
     REGISTRY,
     SHARDS,
     BACKBONES,
@@ -38,11 +41,13 @@ __all__ = [
     "DRIFT",
     "EMBEDDINGS",
     "EXPORTS",
+    "HASH_GROUPS",
     "LABELS",
     "NEIGHBORS",
     "OCCURRENCES",
     "OUTCOMES",
     "OUTCOME_KINDS",
+    "QUALITY",
     "REGISTRY",
     "RUNS",
     "SAMPLES",

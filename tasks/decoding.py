@@ -12,7 +12,10 @@ import warnings
 from dataclasses import dataclass
 
 import numpy as np
+import numpy.typing as npt
 from PIL import ExifTags, Image, UnidentifiedImageError
+
+from windrow.tasks.algorithms.quality import SIDE, measure
 
 MAX_PIXELS = 178_956_970
 """Pillow's own limit (twice its warning level): 512 MiB once decoded to RGB."""
@@ -51,7 +54,10 @@ class UnreadableImage(Exception):  # noqa: N818  (it says what the bytes are, an
 
 @dataclass(frozen=True)
 class ImageFacts:
-    """What a picture is. `width` and `height` are in pixels, after EXIF orientation; `mode` is Pillow's, as stored."""
+    """What a picture is. `width` and `height` are in pixels, after EXIF orientation; `mode` is Pillow's, as stored.
+
+    The last five are of `windrow.tasks.algorithms.quality`; `phash` is None for a flat picture.
+    """
 
     width: int
     height: int
@@ -59,6 +65,11 @@ class ImageFacts:
     format: str
     n_frames: int
     exif_orientation: int
+    blur: float
+    brightness: float
+    contrast: float
+    entropy: float
+    phash: int | None
 
 
 def inspect_image(data: bytes, max_pixels: int = MAX_PIXELS) -> ImageFacts:
@@ -73,13 +84,27 @@ def inspect_image(data: bytes, max_pixels: int = MAX_PIXELS) -> ImageFacts:
     try:
         # TIFF turns itself while loading and then forgets its orientation, so this is read before.
         orientation, mode, n_frames = _orientation(image), image.mode, int(getattr(image, "n_frames", 1))
+        if mode == "RGB":
+            image.draft("L", None)  # a JPEG holds its luma as such: no colours to compute, and all of it is read
         image.load()
-        width, height = image.size
-        if _orientation(image) >= 5:
-            width, height = height, width
+        turn = _orientation(image)
+        width, height = image.size if turn < 5 else image.size[::-1]
+        quality = measure(_grey_square(image, turn)[None])
     except Exception as error:
         raise UnreadableImage(_reason(error, data)) from error
-    return ImageFacts(width, height, mode, image.format or "", n_frames, orientation)
+    return ImageFacts(
+        width,
+        height,
+        mode,
+        image.format or "",
+        n_frames,
+        orientation,
+        float(quality.blur[0]),
+        float(quality.brightness[0]),
+        float(quality.contrast[0]),
+        float(quality.entropy[0]),
+        int(quality.phash[0]) if quality.has_hash[0] else None,
+    )
 
 
 def decode_rgb(data: bytes, min_side: int | None = None) -> Image.Image:
@@ -134,6 +159,19 @@ def _orientation(image: Image.Image) -> int:
     except Exception:  # broken metadata is no reason to refuse a good picture
         return 1
     return value if value in _TRANSPOSE else 1
+
+
+def _grey_square(image: Image.Image, orientation: int) -> npt.NDArray[np.uint8]:
+    """Luma of a loaded picture at SIDE x SIDE, upright, on white where it is transparent."""
+    if image.mode not in ("L", "RGB") or image.has_transparency_data:
+        image = _to_rgb(image)
+    grey = image.convert("L")
+    factors = max(1, grey.width // SIDE), max(1, grey.height // SIDE)
+    if factors != (1, 1):
+        grey = grey.reduce(factors)  # means of whole pixels, at a tenth of what resizing from full size costs
+    square = grey.resize((SIDE, SIDE), Image.Resampling.BILINEAR)
+    method = _TRANSPOSE.get(orientation)
+    return np.asarray(square if method is None else square.transpose(method))
 
 
 def _to_rgb(image: Image.Image) -> Image.Image:

@@ -10,7 +10,7 @@ from typing import Any
 
 import pyarrow as pa
 
-from windrow.schemas import OCCURRENCES, SAMPLES
+from windrow.schemas import OCCURRENCES, QUALITY, SAMPLES
 from windrow.tasks.decoding import UnreadableImage, inspect_image
 from windrow.tasks.storage.outputs import Done, OutputWriter, make_output
 from windrow.tasks.storage.source_shard import Found, IngestConfig, SourceShard, sample_id_of
@@ -19,14 +19,15 @@ from windrow.tasks.storage.sources import iterate_shard
 __all__ = ["IngestConfig", "ingest_shard", "ingest_shards"]
 
 STAGE = "ingest"
-VERSION = 1
+VERSION = 2
 ROWS_AT_ONCE = 8192
 
 _Inspected = dict[str, dict[str, Any] | str]
 
 
 def ingest_shard(store: Path, shard: SourceShard, config: IngestConfig) -> Done:
-    """Read a shard, decode every distinct sample once, and write OCCURRENCES (by position) and SAMPLES (by sample_id).
+    """Read a shard, decode every distinct sample once, write OCCURRENCES (by position), SAMPLES and QUALITY
+    (by sample_id).
 
     The counts are n_occurrences, n_unreadable and n_samples. A shard is found again while its `identity` is the same;
     when only that has changed, it is read anew and the output has the same bytes.
@@ -41,6 +42,7 @@ def ingest_shard(store: Path, shard: SourceShard, config: IngestConfig) -> Done:
         samples = [inspected[key] for key in sorted(inspected) if not isinstance(inspected[key], str)]
         writer.write(OCCURRENCES, occurrences)
         writer.write(SAMPLES, SAMPLES.build(_columns(SAMPLES.columns, samples)))
+        writer.write(QUALITY, QUALITY.build(_columns(QUALITY.columns, samples)))
         writer.counts["n_occurrences"] = occurrences.num_rows
         writer.counts["n_unreadable"] = occurrences.num_rows - occurrences["unreadable"].null_count
         writer.counts["n_samples"] = len(samples)

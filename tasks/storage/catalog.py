@@ -20,15 +20,19 @@ from windrow.tasks.storage.registry import registry_files
 from windrow.tasks.storage.runs import Run, latest_run, open_run
 
 # A sample that lies in two shards is described, and embedded, once in each: the rows are equal.
-_ONE_ROW_PER_SAMPLE = frozenset({"samples", "embeddings", "backbones"})
+_ONE_ROW_PER_SAMPLE = frozenset({"samples", "quality", "embeddings", "backbones"})
 
 POOL_VIEW = """
 CREATE VIEW pool AS
-SELECT s.*, r.sample_index, a.cluster_path, a.distance, c.nearest_similarity, c.outlier_score,
+SELECT s.*, s.width::BIGINT * s.height AS n_pixels, s.width::DOUBLE / s.height AS aspect_ratio,
+       q.blur, q.brightness, q.contrast, q.entropy, q.phash, h.group_id AS hash_group, h.n_in_group AS n_in_hash_group,
+       r.sample_index, a.cluster_path, a.distance, c.nearest_similarity, c.outlier_score,
        p.label, p.confidence, p.abstained, p.classes, p.probabilities, g.label AS given_label,
        e.rank, coalesce(e.selected, false) AS selected, e.weight, e.dropped_by, e.duplicate_of, e.similarity,
        e.group_id, e.split
 FROM samples s
+LEFT JOIN quality q USING (sample_id)
+LEFT JOIN hash_groups h USING (sample_id)
 LEFT JOIN registry r USING (sample_id)
 LEFT JOIN assignments a USING (sample_id)
 LEFT JOIN scores c USING (sample_id)
