@@ -17,7 +17,7 @@ QUALITY = Table(
             "phash",
             pa.int64(),
             "perceptual hash of 64 bits, null for a flat picture; `bit_count(xor(a.phash, b.phash))` is the distance of"
-            " two: 0 to 6 as a rule for copies, about 32 for pictures that have nothing in common",
+            " two: even, 0 to 6 as a rule for copies, about 32 for pictures that have nothing in common",
             nullable=True,
         ),
     ),

@@ -165,7 +165,7 @@ def _grey_square(image: Image.Image, orientation: int) -> npt.NDArray[np.uint8]:
     """Luma of a loaded picture at SIDE x SIDE, upright, on white where it is transparent."""
     if image.mode not in ("L", "RGB") or image.has_transparency_data:
         image = _to_rgb(image)
-    grey = image.convert("L")
+    grey = image if image.mode == "L" else image.convert("L")
     factors = max(1, grey.width // SIDE), max(1, grey.height // SIDE)
     if factors != (1, 1):
         grey = grey.reduce(factors)  # means of whole pixels, at a tenth of what resizing from full size costs
