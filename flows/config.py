@@ -15,6 +15,7 @@ from windrow.tasks.backbones.protocol import BackboneConfig
 from windrow.tasks.executors import ExecutorConfig
 from windrow.tasks.stages.clustering_config import ClusteringConfig
 from windrow.tasks.stages.export import ExportConfig
+from windrow.tasks.stages.hash_groups import HashesConfig
 from windrow.tasks.stages.ingest import IngestConfig
 from windrow.tasks.stages.labeling import LabelsConfig
 from windrow.tasks.stages.neighbors import NeighborsConfig
@@ -39,6 +40,7 @@ class CurationConfig:
     store: str = "data/store"
     seed: int = 0
     ingest: IngestConfig = field(default_factory=IngestConfig)
+    hashes: HashesConfig = field(default_factory=HashesConfig)
     features: BackboneConfig = field(default_factory=BackboneConfig)
     neighbors: NeighborsConfig = field(default_factory=NeighborsConfig)
     clustering: ClusteringConfig = field(default_factory=ClusteringConfig)

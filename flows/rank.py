@@ -5,6 +5,7 @@ from pathlib import Path
 from prefect import flow
 
 from windrow.flows.config import CurationConfig
+from windrow.flows.ingest import ingest
 from windrow.flows.progress import stage_progress
 from windrow.flows.pseudo_label import STAGES, pseudo_label
 from windrow.flows.stage import earlier, find_run, recording
@@ -17,6 +18,7 @@ def rank(config: CurationConfig, run_id: str | None = None) -> str:
     run = find_run(config, run_id)
     labelled = earlier(run, config, "pseudo_label", pseudo_label)
     stages = {stage: earlier(run, config, stage, pseudo_label) for stage in STAGES} | {"pseudo_label": labelled}
+    stages["hash_groups"] = earlier(run, config, "hash_groups", ingest)
     with recording(run, "rank") as log, stage_progress("rank", 1):
         log.done = [ranking.rank(Path(config.store), stages, config.selection, config.seed)]
         log.n_samples = log.done[0].counts["n_samples"]

@@ -9,7 +9,13 @@ QUALITY = Table(
     "Cheap measures of each readable sample, of its luma at 128 x 128 pixels, made while it is ingested.",
     (
         Column("sample_id", pa.string(), "the sample"),
-        Column("blur", pa.float32(), "variance of the Laplacian, luma 0 to 1; low = blurred, high = sharp", minimum=0),
+        Column(
+            "blur",
+            pa.float32(),
+            "variance of the Laplacian of luma in 0..1: the lower, the more blurred; of photographs 0.002 to 0.09,"
+            " under 0.001 when plainly out of focus",
+            minimum=0,
+        ),
         Column("brightness", pa.float32(), "mean luma, 0 black to 1 white", minimum=0, maximum=1),
         Column("contrast", pa.float32(), "standard deviation of luma, 0 flat to 0.5", minimum=0, maximum=0.5),
         Column("entropy", pa.float32(), "bits of the histogram of luma, 0 to 8", minimum=0, maximum=8),

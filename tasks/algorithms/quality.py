@@ -65,7 +65,9 @@ def measure(squares: npt.NDArray[np.uint8]) -> Quality:
 def laplacian_variance(squares: npt.NDArray[np.uint8]) -> npt.NDArray[np.float32]:
     """Variance of 4 x - up - down - left - right over the inner pixels, luma in 0..1: float32 (n,).
 
-    The measure of focus LAPV of Pech-Pacheco et al. 2000 ("Diatom autofocusing in brightfield microscopy").
+    The measure of focus LAPV of Pech-Pacheco et al. 2000 ("Diatom autofocusing in brightfield microscopy"). Measured on
+    100 photographs: 0.0022 to 0.087, median 0.014; under a Gaussian blur of 1 % of the shorter side 0.0002 to 0.0037,
+    median 0.001; of 2 %, at most 0.0005. So `blur > 0.001` drops what is plainly out of focus and little else.
     """
     x = squares.astype(np.int16)
     edges = x[:, 1:-1, 1:-1] * np.int16(4)
@@ -83,8 +85,9 @@ def perceptual_hash(squares: npt.NDArray[np.uint8]) -> npt.NDArray[np.int64]:
     row and column of frequencies. The first bit is the mean's, then along the rows. The cosines are rounded to 1/4096:
     all products are then integers, and a frequency that is not there is 0 and not noise.
 
-    Half of the bits are 1 but where frequencies tie, so that distances are even. Measured on 200 photographs: at
-    half size and JPEG quality 50, median 0, at most 4; without 2 % of each side and at quality 40, median 4, at most 10; the nearest two different photographs are 12 apart, the median is 32.
+    Half of the bits are 1 but where frequencies tie, so that distances are even. Measured on 200 photographs: median 0
+    and at most 4 at half size and JPEG quality 50; median 4 and at most 10 without 2 % of each side and at quality 40;
+    two different photographs are at least 12 apart, the median is 32.
     """
     low = (_COSINES @ _shrunk(squares) @ _COSINES.T).reshape(len(squares), LOW * LOW)
     ordered = np.sort(low, axis=1)
