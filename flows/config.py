@@ -13,6 +13,7 @@ from pydantic import TypeAdapter, ValidationError
 
 from windrow.tasks.backbones.protocol import BackboneConfig
 from windrow.tasks.executors import ExecutorConfig
+from windrow.tasks.scorers import ScorerConfig
 from windrow.tasks.stages.clustering_config import ClusteringConfig
 from windrow.tasks.stages.export import ExportConfig
 from windrow.tasks.stages.hash_groups import HashesConfig
@@ -42,6 +43,7 @@ class CurationConfig:
     ingest: IngestConfig = field(default_factory=IngestConfig)
     hashes: HashesConfig = field(default_factory=HashesConfig)
     features: BackboneConfig = field(default_factory=BackboneConfig)
+    scores: tuple[ScorerConfig, ...] = ()
     neighbors: NeighborsConfig = field(default_factory=NeighborsConfig)
     clustering: ClusteringConfig = field(default_factory=ClusteringConfig)
     labels: LabelsConfig = field(default_factory=LabelsConfig)
@@ -56,6 +58,9 @@ class CurationConfig:
             raise ValueError("store: wants a folder, got ''")
         if not self.name or set(self.name) - set("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-_"):
             raise ValueError(f"name: wants letters, digits, - and _, got {self.name!r}")
+        scorers = [scorer.name for scorer in self.scores]
+        if len(set(scorers)) != len(scorers):
+            raise ValueError(f"scores: names repeat: {scorers}")
         if self.seed < 0:
             raise ValueError(f"seed: wants 0 or more, got {self.seed}")
 

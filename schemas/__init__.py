@@ -7,7 +7,7 @@ from windrow.schemas.occurrences import OCCURRENCES
 from windrow.schemas.quality import HASH_GROUPS, QUALITY
 from windrow.schemas.runs import EXPORTS, RUNS, STAGES
 from windrow.schemas.samples import REGISTRY, SAMPLES
-from windrow.schemas.scores import SCORES
+from windrow.schemas.scores import MODEL_SCORES, SCORES
 from windrow.schemas.selection import OUTCOME_KINDS, OUTCOMES, SELECTION
 from windrow.schemas.shards import SHARDS
 from windrow.schemas.table import Column, Table
@@ -26,6 +26,7 @@ TABLES: tuple[Table, ...] = (
     ASSIGNMENTS,
     DRIFT,
     SCORES,
+    MODEL_SCORES,
     LABELS,
     SELECTION,
     OUTCOMES,
@@ -43,6 +44,7 @@ __all__ = [
     "EXPORTS",
     "HASH_GROUPS",
     "LABELS",
+    "MODEL_SCORES",
     "NEIGHBORS",
     "OCCURRENCES",
     "OUTCOMES",

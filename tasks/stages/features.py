@@ -77,7 +77,7 @@ def _images_to_fit(ingested: Sequence[Output]) -> Iterator[Image.Image]:
     ids = pa.concat_arrays([o.read(SAMPLES, ["sample_id"])["sample_id"].combine_chunks() for o in ingested])
     wanted = pc.unique(ids).sort()[:N_IMAGES_TO_FIT]
     for output in ingested:
-        rows = _first_occurrences(output)
+        rows = first_occurrences(output)
         rows = rows.filter(pc.is_in(rows["sample_id"], wanted))
         for _, data in read_samples(rows):
             if isinstance(data, SampleGone):
@@ -101,7 +101,7 @@ def extract_shards(
     stream: Iterator[_Row] = iter(())
     if pending:
         loaded = worker_state(load_backbone, config, weights)
-        samples = chain.from_iterable(read_samples(_first_occurrences(shard)) for shard in pending)
+        samples = chain.from_iterable(read_samples(first_occurrences(shard)) for shard in pending)
         gone: dict[str, str] = {}
         stream = _rows(embed_images(loaded, _bytes_or_nothing(samples, gone)), gone)
     return [_embed_shard(store, shard, backbone, stream) for shard in shards]
@@ -111,7 +111,7 @@ def _key_inputs(shard: Output, backbone: BackboneIdentity) -> dict[str, str]:
     return {"samples": shard.files["samples.parquet"], "backbone_id": backbone.backbone_id}
 
 
-def _first_occurrences(shard: Output) -> pa.Table:
+def first_occurrences(shard: Output) -> pa.Table:
     """One readable occurrence for each sample of a shard, in the order in which they lie there."""
     rows = shard.read(OCCURRENCES)
     rows = rows.filter(pc.is_null(rows["unreadable"]))
