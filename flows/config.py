@@ -13,8 +13,10 @@ from pydantic import TypeAdapter, ValidationError
 
 from windrow.tasks.backbones.protocol import BackboneConfig
 from windrow.tasks.executors import ExecutorConfig
+from windrow.tasks.scorers import ScorerConfig
 from windrow.tasks.stages.clustering_config import ClusteringConfig
 from windrow.tasks.stages.export import ExportConfig
+from windrow.tasks.stages.hash_groups import HashesConfig
 from windrow.tasks.stages.ingest import IngestConfig
 from windrow.tasks.stages.labeling import LabelsConfig
 from windrow.tasks.stages.neighbors import NeighborsConfig
@@ -39,7 +41,9 @@ class CurationConfig:
     store: str = "data/store"
     seed: int = 0
     ingest: IngestConfig = field(default_factory=IngestConfig)
+    hashes: HashesConfig = field(default_factory=HashesConfig)
     features: BackboneConfig = field(default_factory=BackboneConfig)
+    scores: tuple[ScorerConfig, ...] = ()
     neighbors: NeighborsConfig = field(default_factory=NeighborsConfig)
     clustering: ClusteringConfig = field(default_factory=ClusteringConfig)
     labels: LabelsConfig = field(default_factory=LabelsConfig)
@@ -56,6 +60,9 @@ class CurationConfig:
             raise ValueError(f"store: wants a folder of this machine, got {self.store!r}; only sources can be URLs")
         if not self.name or set(self.name) - set("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-_"):
             raise ValueError(f"name: wants letters, digits, - and _, got {self.name!r}")
+        scorers = [scorer.name for scorer in self.scores]
+        if len(set(scorers)) != len(scorers):
+            raise ValueError(f"scores: names repeat: {scorers}")
         if self.seed < 0:
             raise ValueError(f"seed: wants 0 or more, got {self.seed}")
 

@@ -13,6 +13,7 @@ from windrow.flows.extract_features import extract_features
 from windrow.flows.ingest import ingest
 from windrow.flows.pseudo_label import pseudo_label
 from windrow.flows.rank import rank
+from windrow.flows.score import score
 from windrow.flows.stage import earlier, find_run, recording
 from windrow.flows.summary import summarise
 from windrow.tasks import reporting
@@ -40,6 +41,8 @@ def curate(config: CurationConfig) -> str:
     try:
         with at_work(run.store):
             ingest(config, run.run_id)
+            if config.scores:
+                score(config, run.run_id)
             extract_features(config, run.run_id)
             cluster(config, run.run_id)
             pseudo_label(config, run.run_id)

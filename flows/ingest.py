@@ -1,4 +1,4 @@
-"""Ingest: find the shards of the sources, verify every sample in them, record where it lies."""
+"""Ingest: find the shards of the sources, verify and measure every sample in them, record where it lies."""
 
 from pathlib import Path
 
@@ -10,7 +10,7 @@ from windrow.flows.config import CurationConfig
 from windrow.flows.progress import collect
 from windrow.flows.stage import THREADS, find_run, groups, recording
 from windrow.schemas import SAMPLES
-from windrow.tasks.ingestion import ingest_group
+from windrow.tasks.ingestion import hash_groups, ingest_group
 from windrow.tasks.storage.outputs import Done, open_output
 from windrow.tasks.storage.registry import register_samples
 from windrow.tasks.storage.sources import plan_shards
@@ -32,6 +32,9 @@ def ingest(config: CurationConfig, run_id: str | None = None) -> str:
         log.done = collect("ingest", futures, len(shards))
         log.n_samples = sum(done.counts["n_occurrences"] for done in log.done)
         _register(store, log.done)
+    with recording(run, "hash_groups") as hashes:
+        hashes.done = [hash_groups(store, [done.path for done in log.done], config.hashes)]
+        hashes.n_samples = hashes.done[0].counts["n_hashed"]
     return run.run_id
 
 

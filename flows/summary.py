@@ -34,17 +34,22 @@ GROUP BY ALL ORDER BY n DESC, reason LIMIT 8
 BALANCE_SQL = (
     "SELECT classes[1] AS class, count(*), count(*) FILTER (selected) FROM pool WHERE classes IS NOT NULL GROUP BY 1"
 )
+ALIKE_SQL = "SELECT count(*), count(DISTINCT group_id) FROM hash_groups"
 
 
 @dataclass(frozen=True)
 class Summary:
-    """Counts of a run: `outcomes` by kind, `reasons` as (outcome, reason, n), `balance` as (class, pool, selected)."""
+    """Counts of a run: `outcomes` by kind, `reasons` as (outcome, reason, n), `balance` as (class, pool, selected).
+
+    `alike`: samples whose perceptual hash is near another's, and the groups that they form.
+    """
 
     name: str
     run_id: str
     outcomes: dict[str, int]
     reasons: tuple[tuple[str, str, int], ...]
     balance: tuple[tuple[str, int, int], ...]
+    alike: tuple[int, int]
 
     @property
     def entropy(self) -> tuple[float, float]:
@@ -64,7 +69,8 @@ def read_summary(run: Run) -> Summary:
     reasons = tuple(connection.sql(REASONS_SQL).fetchall())
     balance = tuple(sorted(connection.sql(BALANCE_SQL).fetchall(), key=lambda row: (-row[1], row[0])))
     shown = {kind: outcomes.get(kind, 0) for kind in MEANINGS if kind != "forgotten" or kind in outcomes}
-    return Summary(run.name, run.run_id, shown, reasons, balance)
+    n_alike, n_groups = connection.sql(ALIKE_SQL).fetchall()[0]
+    return Summary(run.name, run.run_id, shown, reasons, balance, (n_alike, n_groups))
 
 
 def summarise(run: Run) -> str:
@@ -75,11 +81,16 @@ def summarise(run: Run) -> str:
     lines += [f"| **all** | {sum(summary.outcomes.values()):,} | each counted once |", ""]
     before, after = summary.entropy
     lines += [f"Balance of classes (normalised entropy): pool {before:.3f}, curated set {after:.3f}.", ""]
+    lines += [f"{_alike(summary)}.", ""]
     lines += ["| class | pool | curated |", "|---|---:|---:|"]
     lines += [f"| {_escaped(name)} | {pool:,} | {selected:,} |" for name, pool, selected in summary.balance[:30]]
     if len(summary.balance) > 30:
         lines.append(f"| and {len(summary.balance) - 30} more | | |")
     return "\n".join(lines)
+
+
+def _alike(summary: Summary) -> str:
+    return "Alike by perceptual hash (table hash_groups): {:,} samples in {:,} groups".format(*summary.alike)
 
 
 def _escaped(text: str) -> str:
@@ -104,8 +115,10 @@ def print_run(console: Console, store: Path, run_id: str) -> None:
     """Print what a run did, where its version and its report are, and what to ask next."""
     run = open_run(store, run_id)
     console.print(summary_table(run))
-    before, after = read_summary(run).entropy
+    summary = read_summary(run)
+    before, after = summary.entropy
     console.print(f"balance of classes (normalised entropy): pool {before:.3f}, curated set {after:.3f}")
+    console.print(_alike(summary))
     version = latest_version(store, run.name)
     if version is not None:
         console.print(f"version: {version.path} ({version.n_samples:,} samples)", soft_wrap=True)

@@ -5,9 +5,10 @@ from windrow.schemas.embeddings import BACKBONES, EMBEDDINGS, NEIGHBORS
 from windrow.schemas.forgotten import FORGOTTEN
 from windrow.schemas.labels import LABELS
 from windrow.schemas.occurrences import OCCURRENCES
+from windrow.schemas.quality import HASH_GROUPS, QUALITY
 from windrow.schemas.runs import EXPORTS, RUNS, STAGES
 from windrow.schemas.samples import REGISTRY, SAMPLES
-from windrow.schemas.scores import SCORES
+from windrow.schemas.scores import MODEL_SCORES, SCORES
 from windrow.schemas.selection import OUTCOME_KINDS, OUTCOMES, SELECTION
 from windrow.schemas.shards import SHARDS
 from windrow.schemas.table import Column, Table
@@ -15,6 +16,8 @@ from windrow.schemas.table import Column, Table
 TABLES: tuple[Table, ...] = (
     OCCURRENCES,
     SAMPLES,
+    QUALITY,
+    HASH_GROUPS,
     REGISTRY,
     FORGOTTEN,
     SHARDS,
@@ -25,6 +28,7 @@ TABLES: tuple[Table, ...] = (
     ASSIGNMENTS,
     DRIFT,
     SCORES,
+    MODEL_SCORES,
     LABELS,
     SELECTION,
     OUTCOMES,
@@ -41,11 +45,14 @@ __all__ = [
     "EMBEDDINGS",
     "EXPORTS",
     "FORGOTTEN",
+    "HASH_GROUPS",
     "LABELS",
+    "MODEL_SCORES",
     "NEIGHBORS",
     "OCCURRENCES",
     "OUTCOMES",
     "OUTCOME_KINDS",
+    "QUALITY",
     "REGISTRY",
     "RUNS",
     "SAMPLES",

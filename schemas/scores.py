@@ -16,3 +16,15 @@ SCORES = Table(
     ),
     ("sample_id",),
 )
+
+MODEL_SCORES = Table(
+    "model_scores",
+    "What the models of `scores` in the config say of each readable sample: `model_scores['NAME.CLASS']` in `pool`.",
+    (
+        Column("sample_id", pa.string(), "the sample"),
+        Column("score", pa.string(), "name of the scorer, a dot, and the class"),
+        Column("value", pa.float32(), "probability of the class; null when there is an error", nullable=True),
+        Column("error", pa.string(), "why there is no score; null when there is one", nullable=True),
+    ),
+    ("sample_id", "score"),
+)

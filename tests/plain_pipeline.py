@@ -11,8 +11,10 @@ from windrow.schemas import SAMPLES
 from windrow.tasks.stages.clustering import cluster_pool
 from windrow.tasks.stages.export import gone_samples, plan_export, write_export_shard
 from windrow.tasks.stages.features import FITTED, extract_shards, fit_backbone, identify_backbone
+from windrow.tasks.stages.hash_groups import group_hashes
 from windrow.tasks.stages.ingest import ingest_shards
 from windrow.tasks.stages.labeling import label_pool
+from windrow.tasks.stages.model_scores import score_shards
 from windrow.tasks.stages.neighbors import find_neighbors
 from windrow.tasks.stages.outcomes import account
 from windrow.tasks.stages.publish import publish_version
@@ -39,6 +41,10 @@ def curate_plainly(config: CurationConfig) -> Run:
     record("ingest", ingest_shards(store, plan_shards(config.sources), config.ingest))
     tables = [open_output(store / path).read(SAMPLES, ["sample_id"]) for path in stages["ingest"]]
     register_samples(store, pa.concat_tables(tables)["sample_id"].combine_chunks())
+    record("hash_groups", [group_hashes(store, stages["ingest"], config.hashes)])
+    if config.scores:
+        scored = [done for each in config.scores for done in score_shards(store, stages["ingest"], each)]
+        record("model_scores", scored)
     fitted = fit_backbone(store, stages["ingest"], config.features, config.seed)
     weights = store / fitted.path / FITTED if fitted else None
     backbone = identify_backbone(config.features, weights)

@@ -30,6 +30,14 @@ def load(config: BackboneConfig) -> TorchBackbone:
     except ImportError as error:
         raise BackboneUnavailable(f"{config.name} needs transformers: pip install 'windrow[hf]'") from error
     folder = _folder(config.name.removeprefix("hf:"))
+    config_file, settings_file, *weights = saved_files(folder)
+    preprocess = from_hugging_face(json.loads(settings_file.read_text()), config.image_size)
+    model, pooling = _pooled_model(folder, config)
+    return TorchBackbone(model, preprocess, config, hash_files([config_file, *weights]), pooling)
+
+
+def saved_files(folder: Path) -> list[Path]:
+    """config.json, preprocessor_config.json and the weights. Raises BackboneUnavailable when one is missing."""
     weights = sorted(folder.glob("*.safetensors"))
     for file, found in (("config.json", (folder / "config.json").is_file()), ("*.safetensors", bool(weights))):
         if not found:
@@ -37,9 +45,7 @@ def load(config: BackboneConfig) -> TorchBackbone:
     settings_file = folder / "preprocessor_config.json"
     if not settings_file.is_file():
         raise BackboneUnavailable(f"{folder} has no preprocessor_config.json, which says how pictures are prepared")
-    preprocess = from_hugging_face(json.loads(settings_file.read_text()), config.image_size)
-    model, pooling = _pooled_model(folder, config)
-    return TorchBackbone(model, preprocess, config, hash_files([folder / "config.json", *weights]), pooling)
+    return [folder / "config.json", settings_file, *weights]
 
 
 class Pooled(nn.Module):
@@ -87,7 +93,7 @@ def _folder(name: str) -> Path:
 
 
 def _pooled_model(folder: Path, config: BackboneConfig) -> tuple[Pooled, str]:
-    with _quiet():
+    with quiet():
         from transformers import AutoModel
 
         try:
@@ -128,8 +134,8 @@ def _input_side(config: Any) -> int:
 
 
 @contextmanager
-def _quiet() -> Iterator[None]:
-    """Without progress bars and without the report on the classifier's weights, which are not wanted here."""
+def quiet() -> Iterator[None]:
+    """Without progress bars and without the report on weights that are not wanted."""
     from transformers.utils import logging
 
     level, bars = logging.get_verbosity(), logging.is_progress_bar_enabled()

@@ -79,7 +79,7 @@ def _images_to_fit(store: Path, ingested: Sequence[Output]) -> Iterator[Image.Im
     ids = pa.concat_arrays([o.read(SAMPLES, ["sample_id"])["sample_id"].combine_chunks() for o in ingested])
     wanted = pc.unique(ids).sort()[:N_IMAGES_TO_FIT]
     for output in ingested:
-        rows = _first_occurrences(output)
+        rows = first_occurrences(output)
         rows = rows.filter(pc.is_in(rows["sample_id"], wanted))
         for _, data in read_samples(rows, store):
             if isinstance(data, SampleGone):
@@ -130,7 +130,7 @@ def _embedded(
     """The rows of the shards that are wanted; the backbone is loaded when the first is asked for."""
     loaded = worker_state(load_backbone, config, weights)
     pending = (shard for shard in shards if wanted.n_rows(shard))
-    samples = chain.from_iterable(read_samples(_first_occurrences(shard), store) for shard in pending)
+    samples = chain.from_iterable(read_samples(first_occurrences(shard), store) for shard in pending)
     gone: dict[str, str] = {}
     yield from _rows(embed_images(loaded, _bytes_or_nothing(samples, gone)), gone)
 
@@ -139,7 +139,7 @@ def _key_inputs(shard: Output, backbone: BackboneIdentity) -> dict[str, str]:
     return {"samples": shard.files[_SAMPLES_FILE], "backbone_id": backbone.backbone_id}
 
 
-def _first_occurrences(shard: Output) -> pa.Table:
+def first_occurrences(shard: Output) -> pa.Table:
     """One readable occurrence for each sample of a shard, in the order in which they lie there."""
     rows = shard.read(OCCURRENCES)
     rows = rows.filter(pc.is_null(rows["unreadable"]))

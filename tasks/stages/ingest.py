@@ -17,7 +17,7 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from windrow.schemas import OCCURRENCES, SAMPLES
+from windrow.schemas import OCCURRENCES, QUALITY, SAMPLES
 from windrow.schemas.forgotten import FORGOTTEN_BY
 from windrow.tasks.fetching.config import PACE
 from windrow.tasks.fetching.reasons import may_pass
@@ -40,7 +40,8 @@ ROWS_AT_ONCE = 8192
 
 
 def ingest_shard(store: Path, shard: SourceShard, config: IngestConfig) -> Done:
-    """Read a shard, decode every distinct sample once, and write OCCURRENCES (by position) and SAMPLES (by sample_id).
+    """Read a shard, decode every distinct sample once, write OCCURRENCES (by position), SAMPLES and QUALITY
+    (by sample_id).
 
     The counts are n_occurrences, n_unreadable, n_samples and, with a copy, n_bytes_copied. A shard is found again while
     its `identity` is the same; when only that has changed, it is read anew and the output has the same bytes (but for
@@ -79,7 +80,9 @@ def _ingest(store: Path, shard: SourceShard, config: IngestConfig, n_before: int
             occurrences = _with_copy(occurrences, str((writer.final / COPY).relative_to(store)))
             writer.counts["n_bytes_copied"] = copy.stat().st_size
         rows = [samples[sample_id] for sample_id in sorted(samples)]
-        write_shard(writer, occurrences, SAMPLES.build(_columns(SAMPLES.columns, rows)))
+        measured = [row for row in rows if row["blur"] is not None]
+        tables = (SAMPLES.build(_columns(SAMPLES.columns, rows)), QUALITY.build(_columns(QUALITY.columns, measured)))
+        write_shard(writer, occurrences, *tables)
         if shard.kind == "url":
             writer.counts["n_to_retry"] = sum(map(may_pass, occurrences["unreadable"].to_pylist()))
 
@@ -114,10 +117,11 @@ def known_before(before: Output, store: Path) -> Callable[[int], bytes | str | N
     return known
 
 
-def write_shard(writer: OutputWriter, occurrences: pa.Table, samples: pa.Table) -> None:
+def write_shard(writer: OutputWriter, occurrences: pa.Table, samples: pa.Table, quality: pa.Table) -> None:
     """Write the tables of a shard and their counts."""
     writer.write(OCCURRENCES, occurrences)
     writer.write(SAMPLES, samples)
+    writer.write(QUALITY, quality)
     n_forgotten = pc.sum(pc.starts_with(occurrences["unreadable"], FORGOTTEN_BY)).as_py() or 0
     writer.counts["n_occurrences"] = occurrences.num_rows
     writer.counts["n_unreadable"] = occurrences.num_rows - occurrences["unreadable"].null_count - n_forgotten

@@ -92,7 +92,8 @@ class SelectionConfig:
 def rank_pool(store: Path, stages: Mapping[str, Sequence[str]], config: SelectionConfig, seed: int) -> Done:
     """Write SELECTION: one row for every readable sample, in the order of `sample_id`.
 
-    `stages` maps ingest, features, neighbors, cluster and pseudo_label to their outputs.
+    `stages` maps ingest, features, neighbors, cluster and pseudo_label to their outputs; a filter sees
+    what else it holds, hash_groups and model_scores.
     """
     outputs = {stage: [open_output(store / path) for path in paths] for stage, paths in stages.items()}
 

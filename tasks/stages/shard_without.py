@@ -10,7 +10,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
-from windrow.schemas import BACKBONES, EMBEDDINGS, OCCURRENCES, SAMPLES
+from windrow.schemas import BACKBONES, EMBEDDINGS, OCCURRENCES, QUALITY, SAMPLES
 from windrow.tasks.stages.ingest import COPY, occurrence_table, write_shard
 from windrow.tasks.storage.forgotten import without_samples
 from windrow.tasks.storage.outputs import (
@@ -29,7 +29,8 @@ FEATURES = "features"
 def is_as_declared(shard: Output) -> bool:
     """Say whether a shard's tables have the columns of today; one of an earlier code version is found by nobody."""
     return all(
-        pq.read_schema(shard.table_path(table)).names == table.schema().names for table in (OCCURRENCES, SAMPLES)
+        shard.table_path(table).exists() and pq.read_schema(shard.table_path(table)).names == table.schema().names
+        for table in (OCCURRENCES, QUALITY, SAMPLES)
     )
 
 
@@ -48,7 +49,9 @@ def rewrite_shard(store: Path, shard: Output, refused: Mapping[str, str]) -> Non
         if COPY in shard.files:
             shutil.copyfile(shard.path / COPY, writer.path / COPY)
             blank(writer.path / COPY, ranges)
-        write_shard(writer, occurrence_table(iter(left)), _without(shard.read(SAMPLES), ids))
+        write_shard(
+            writer, occurrence_table(iter(left)), _without(shard.read(SAMPLES), ids), _without(shard.read(QUALITY), ids)
+        )
         samples = file_digest(writer.path / f"{SAMPLES.name}.parquet")
         for output in all_outputs(store, FEATURES):
             if output.inputs["samples"] == shard.files[f"{SAMPLES.name}.parquet"]:

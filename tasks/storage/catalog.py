@@ -21,15 +21,22 @@ from windrow.tasks.storage.registry import registry_files
 from windrow.tasks.storage.runs import Run, latest_run, open_run
 
 # A sample that lies in two shards is described, and embedded, once in each: the rows are equal.
-_ONE_ROW_PER_SAMPLE = frozenset({"samples", "embeddings", "backbones"})
+_ONE_ROW_PER_SAMPLE = frozenset({"samples", "quality", "embeddings", "backbones", "model_scores"})
 
 POOL_VIEW = """
 CREATE VIEW pool AS
-SELECT s.*, r.sample_index, a.cluster_path, a.distance, c.nearest_similarity, c.outlier_score,
+SELECT s.*, s.width::BIGINT * s.height AS n_pixels, s.width::DOUBLE / s.height AS aspect_ratio,
+       q.blur, q.brightness, q.contrast, q.entropy, q.phash, h.group_id AS hash_group, h.n_in_group AS n_in_hash_group,
+       m.model_scores, r.sample_index, a.cluster_path, a.distance, c.nearest_similarity, c.outlier_score,
        p.label, p.confidence, p.abstained, p.classes, p.probabilities, g.label AS given_label,
        e.rank, coalesce(e.selected, false) AS selected, e.weight, e.dropped_by, e.duplicate_of, e.similarity,
        e.group_id, e.split
 FROM samples s
+LEFT JOIN quality q USING (sample_id)
+LEFT JOIN hash_groups h USING (sample_id)
+LEFT JOIN (
+    SELECT sample_id, map_from_entries(list((score, value) ORDER BY score)) AS model_scores FROM model_scores GROUP BY 1
+) m USING (sample_id)
 LEFT JOIN registry r USING (sample_id)
 LEFT JOIN assignments a USING (sample_id)
 LEFT JOIN scores c USING (sample_id)
@@ -88,7 +95,11 @@ def connect(tables: Mapping[str, Iterable[Path]]) -> Any:
             _add_rows(connection, declared, [])
             continue
         listed = ", ".join(f"'{_quoted(file)}'" for file in files)
-        distinct = "DISTINCT ON (sample_id)" if declared.name in _ONE_ROW_PER_SAMPLE and len(files) > 1 else ""
+        distinct = (
+            f"DISTINCT ON ({', '.join(declared.primary_key)})"
+            if declared.name in _ONE_ROW_PER_SAMPLE and len(files) > 1
+            else ""
+        )
         if declared.name == "backbones":
             distinct = "DISTINCT"
         connection.execute(f"CREATE VIEW {declared.name} AS SELECT {distinct} * FROM read_parquet([{listed}])")

@@ -51,6 +51,7 @@ def test_a_second_run_finds_its_work_done_and_publishes_nothing(workshop: Worksh
     assert run is not None
     assert {record.stage: len(record.outputs) - record.n_found for record in run.stages()} == {
         "ingest": 0,
+        "hash_groups": 0,
         "features": 0,
         "neighbors": 0,
         "cluster": 0,

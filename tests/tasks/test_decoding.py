@@ -2,6 +2,7 @@ import io
 import struct
 import warnings
 import zlib
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -181,7 +182,8 @@ def test_the_header_says_what_decoding_says(image_format: str, orientation: int)
     exif[ExifTags.Base.Orientation] = orientation
     Image.new("RGB", (21, 10)).save(out, image_format, exif=exif)
     facts = inspect_image(out.getvalue())
-    assert facts == inspect_image(out.getvalue(), decode=False)
+    measures = dict.fromkeys(("blur", "brightness", "contrast", "entropy", "phash"))
+    assert replace(facts, **measures) == inspect_image(out.getvalue(), decode=False)
     assert (facts.width, facts.height) == ((10, 21) if orientation >= 5 else (21, 10))
     assert facts.exif_orientation == orientation
 

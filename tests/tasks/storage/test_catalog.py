@@ -5,7 +5,7 @@ from pathlib import Path
 import duckdb
 import pytest
 
-from windrow.schemas import OCCURRENCES, SAMPLES, TABLES
+from windrow.schemas import MODEL_SCORES, OCCURRENCES, QUALITY, SAMPLES, TABLES
 from windrow.tasks.storage.catalog import confine, connect, open_catalog, query
 from windrow.tasks.storage.parquet import write_table
 
@@ -40,6 +40,18 @@ def test_every_table_has_a_view_even_when_it_is_empty() -> None:
 def test_a_sample_of_two_shards_is_one_row_whatever_the_names_of_files(tmp_path: Path) -> None:
     connection = connect({"samples": sample_files(tmp_path, 2)})
     assert connection.sql("SELECT sample_id, selected FROM pool").fetchall() == [("a", False)]
+
+
+def test_what_two_shards_say_of_a_sample_is_one_row_of_the_pool_with_all_its_scores(tmp_path: Path) -> None:
+    quality = {"sample_id": ["a"], **{name: [0.5] for name in ("blur", "brightness", "contrast", "entropy")}}
+    scores = {"sample_id": ["a", "a"], "score": ["x.b", "x.a"], "value": [0.5, None], "error": [None, "gone"]}
+    tables = {"samples": sample_files(tmp_path, 2), "quality": [], "model_scores": []}
+    for shard in "12":
+        for table, columns in ((QUALITY, quality), (MODEL_SCORES, scores)):
+            tables[table.name].append(tmp_path / f"{shard}-{table.name}.parquet")
+            write_table(table, table.build(columns), tables[table.name][-1])
+    found = connect(tables).sql("SELECT blur, phash, n_pixels, aspect_ratio, model_scores FROM pool").fetchall()
+    assert found == [(0.5, None, 64, 1.0, {"x.a": None, "x.b": 0.5})]
 
 
 def test_sql_reads_the_store_and_no_other_file(tmp_path: Path) -> None:
