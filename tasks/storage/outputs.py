@@ -27,6 +27,7 @@ import pyarrow.parquet as pq
 
 from windrow.schemas import Table
 from windrow.tasks.storage.parquet import read_table, write_table, writing_table
+from windrow.tasks.storage.seals import sealed_json
 
 MANIFEST = "manifest.json"
 SECONDS_TO_LOCK = 60.0  # a younger temporary directory may be one whose process has not locked it yet
@@ -146,7 +147,8 @@ def writing_output(store: Path, stage: str, key: str, inputs: Mapping[str, Any])
             "seconds": time.time() - started,
             "finished_at": time.time(),
         }
-        (path / MANIFEST).write_text(json.dumps(manifest, indent=1, sort_keys=True, default=_plain))
+        plain = json.loads(json.dumps(manifest, sort_keys=True, default=_plain))
+        (path / MANIFEST).write_text(sealed_json(plain))
         publish_directory(path, final)
         shutil.rmtree(work, ignore_errors=True)
 

@@ -2,7 +2,7 @@
 
 Each file `registry/<first index, 12 digits>.parquet` holds the ids that one run added, in order of `sample_id`. A file
 is published by a hard link that fails if the name exists, so of two runs that add at once one is first and the other
-reads what the first added and tries again.
+reads what the first added and tries again. Each file carries a seal (see `seals`), as no manifest holds its digest.
 """
 
 from pathlib import Path
@@ -14,6 +14,7 @@ import pyarrow.compute as pc
 from windrow.schemas import REGISTRY
 from windrow.tasks.storage.outputs import flush_to_disk, temporary_directory
 from windrow.tasks.storage.parquet import read_table, write_table
+from windrow.tasks.storage.seals import EMPTY_SEAL, seal_file
 
 
 def registry_files(store: Path) -> list[Path]:
@@ -37,7 +38,9 @@ def _publish(folder: Path, sample_ids: pa.Array, first: int) -> bool:
     indices = np.arange(first, first + len(sample_ids))
     with temporary_directory(folder) as temporary:
         file = temporary / "new.parquet"
-        write_table(REGISTRY, REGISTRY.build({"sample_id": sample_ids, "sample_index": indices}), file)
+        table = REGISTRY.build({"sample_id": sample_ids, "sample_index": indices})
+        write_table(REGISTRY, table.replace_schema_metadata({**table.schema.metadata, **EMPTY_SEAL}), file)
+        seal_file(file)
         flush_to_disk(file)
         try:
             (folder / f"{first:012d}.parquet").hardlink_to(file)

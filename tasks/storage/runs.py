@@ -6,7 +6,6 @@ are the tables of its outputs. Readers take the last run whose status is 'finish
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from datetime import UTC, datetime
@@ -15,6 +14,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from windrow.tasks.storage.outputs import Output, fingerprint, open_output, write_atomically
+from windrow.tasks.storage.seals import read_sealed, sealed_json
 
 Status = Literal["running", "finished", "partial", "failed"]
 
@@ -54,14 +54,14 @@ class Run:
         """Keep what a stage did."""
         folder = self.path / "stages"
         folder.mkdir(exist_ok=True)
-        write_atomically(folder / f"{record.stage}.json", json.dumps(asdict(record), indent=1))
+        write_atomically(folder / f"{record.stage}.json", sealed_json(asdict(record)))
 
     def stage(self, stage: str) -> StageRecord | None:
         """Return what a stage of this run did, None when it has not run."""
         path = self.path / "stages" / f"{stage}.json"
         if not path.exists():
             return None
-        values = json.loads(path.read_text())
+        values = read_sealed(path)
         return StageRecord(**{**values, "outputs": tuple(values["outputs"])})
 
     def stages(self) -> list[StageRecord]:
@@ -84,7 +84,7 @@ class Run:
         """Write `run.json`."""
         values = {key: value for key, value in asdict(self).items() if key != "store"}
         self.path.mkdir(parents=True, exist_ok=True)
-        write_atomically(self.path / "run.json", json.dumps(values, indent=1, sort_keys=True))
+        write_atomically(self.path / "run.json", sealed_json(dict(sorted(values.items()))))
 
 
 def _now() -> str:
@@ -106,7 +106,7 @@ def open_run(store: Path, run_id: str) -> Run:
     path = store / "runs" / run_id / "run.json"
     if not path.exists():
         raise ValueError(f"store {store} has no run {run_id!r}")
-    return Run(store=store, **json.loads(path.read_text()))
+    return Run(store=store, **read_sealed(path))
 
 
 def list_runs(store: Path) -> list[Run]:
