@@ -20,7 +20,7 @@ from windrow.tasks.storage.registry import registry_files
 from windrow.tasks.storage.runs import Run, latest_run, open_run
 
 # A sample that lies in two shards is described, and embedded, once in each: the rows are equal.
-_ONE_ROW_PER_SAMPLE = frozenset({"samples", "embeddings", "backbones"})
+ONE_ROW_PER_SAMPLE = frozenset({"samples", "embeddings", "backbones"})
 
 POOL_VIEW = """
 CREATE VIEW pool AS
@@ -85,7 +85,7 @@ def connect(tables: Mapping[str, Iterable[Path]]) -> Any:
             _add_rows(connection, declared, [])
             continue
         listed = ", ".join(f"'{_quoted(file)}'" for file in files)
-        distinct = "DISTINCT ON (sample_id)" if declared.name in _ONE_ROW_PER_SAMPLE and len(files) > 1 else ""
+        distinct = "DISTINCT ON (sample_id)" if declared.name in ONE_ROW_PER_SAMPLE and len(files) > 1 else ""
         if declared.name == "backbones":
             distinct = "DISTINCT"
         connection.execute(f"CREATE VIEW {declared.name} AS SELECT {distinct} * FROM read_parquet([{listed}])")

@@ -16,6 +16,10 @@ from typing import Any, Literal
 from windrow.tasks.storage.outputs import Output, fingerprint, open_output, write_atomically
 from windrow.tasks.storage.seals import read_sealed, sealed_json
 
+RUN = "run.json"
+STAGES = ("ingest", "features", "neighbors", "cluster", "pseudo_label", "rank", "export", "account")
+"""The stages of a finished run, in their order."""
+
 Status = Literal["running", "finished", "partial", "failed"]
 
 
@@ -84,7 +88,7 @@ class Run:
         """Write `run.json`."""
         values = {key: value for key, value in asdict(self).items() if key != "store"}
         self.path.mkdir(parents=True, exist_ok=True)
-        write_atomically(self.path / "run.json", sealed_json(dict(sorted(values.items()))))
+        write_atomically(self.path / RUN, sealed_json(dict(sorted(values.items()))))
 
 
 def _now() -> str:
@@ -103,7 +107,7 @@ def start_run(store: Path, name: str, config: Mapping[str, Any]) -> Run:
 
 def open_run(store: Path, run_id: str) -> Run:
     """Open a run by its id. Raises ValueError when the store has no such run."""
-    path = store / "runs" / run_id / "run.json"
+    path = store / "runs" / run_id / RUN
     if not path.exists():
         raise ValueError(f"store {store} has no run {run_id!r}")
     return Run(store=store, **read_sealed(path))
