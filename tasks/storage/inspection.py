@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import tempfile
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -17,6 +18,7 @@ UNFINISHED = (".tmp-", ".work-")
 """What is being written, or was left by a killed process, has such a name; readers do not see it."""
 
 PIECE = 2**20
+MEMORY = "1GB"
 
 
 @dataclass(frozen=True)
@@ -129,6 +131,15 @@ class Inspection:
                 yield from self.folders(path, depth - 1)
             else:
                 yield path
+
+
+@contextmanager
+def bounded(connection: Any) -> Iterator[Any]:
+    """Let a DuckDB connection use MEMORY, and a folder on disk for what is more."""
+    with tempfile.TemporaryDirectory(prefix="windrow-") as folder:
+        connection.execute(f"SET memory_limit = '{MEMORY}'")
+        connection.execute(f"SET temp_directory = '{folder}'")
+        yield connection
 
 
 def _first_line(error: Exception) -> str:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import tempfile
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -12,15 +11,14 @@ import duckdb
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from windrow.schemas import TABLES, Column, Table
+from windrow.schemas import SAMPLES, TABLES, Column, Table
 from windrow.schemas.exported import EXPORTED_SAMPLES, GONE
 from windrow.tasks.storage.catalog import ONE_ROW_PER_SAMPLE, connect, run_tables, tables_of
-from windrow.tasks.storage.inspection import Inspection
+from windrow.tasks.storage.inspection import Inspection, bounded
 from windrow.tasks.storage.invariants import COUNTS, INVARIANTS
 from windrow.tasks.storage.parquet import ROWS_PER_GROUP
 from windrow.tasks.storage.runs import STAGES, Run
 
-MEMORY = "1GB"  # more than that DuckDB puts on disk
 EXPORT_TABLES = (EXPORTED_SAMPLES, GONE)
 
 
@@ -54,6 +52,7 @@ def inspect_rows(inspection: Inspection, declared: Table, path: Path) -> None:
     """Validate a file of a declared table, a group of rows at a time; with `quick` only its columns."""
     with inspection.reading(path), pq.ParquetFile(path, page_checksum_verification=True) as file:
         if inspection.quick:
+            inspection.n_rows += file.metadata.num_rows
             declared.validate(file.schema_arrow.empty_table())
             return
         for batch in file.iter_batches(ROWS_PER_GROUP):
@@ -63,12 +62,10 @@ def inspect_rows(inspection: Inspection, declared: Table, path: Path) -> None:
 
 @contextmanager
 def _connected(files: Mapping[str, Sequence[Path]]) -> Iterator[Any]:
-    with tempfile.TemporaryDirectory(prefix="windrow-") as folder, connect(files) as connection:
-        connection.execute(f"SET memory_limit = '{MEMORY}'")
-        connection.execute(f"SET temp_directory = '{folder}'")
+    with connect(files) as connection, bounded(connection):
         for declared in EXPORT_TABLES:
             _view(connection, declared.name, declared, files[declared.name])
-        _view(connection, "all_samples", next(t for t in TABLES if t.name == "samples"), files.get("samples", ()))
+        _view(connection, "all_samples", SAMPLES, files.get(SAMPLES.name, ()))
         yield connection
 
 

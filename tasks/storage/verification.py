@@ -10,9 +10,10 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from windrow.tasks.storage.inspection import UNFINISHED, Damage, Inspection
-from windrow.tasks.storage.output_inspection import inspect_outputs, inspect_registry, inspect_runs
+from windrow.tasks.storage.output_inspection import inspect_outputs, inspect_runs
 from windrow.tasks.storage.outputs import MANIFEST
 from windrow.tasks.storage.registry import registry_files
+from windrow.tasks.storage.registry_inspection import inspect_registry
 from windrow.tasks.storage.table_inspection import inspect_run_tables
 from windrow.tasks.storage.version_inspection import inspect_version, inspect_versions
 

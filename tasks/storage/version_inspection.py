@@ -13,7 +13,7 @@ import duckdb
 import pyarrow.parquet as pq
 
 from windrow.schemas.exported import EXPORTED, EXPORTED_SAMPLES
-from windrow.tasks.storage.inspection import PIECE, Inspection
+from windrow.tasks.storage.inspection import PIECE, Inspection, bounded
 from windrow.tasks.storage.outputs import MANIFEST
 from windrow.tasks.storage.table_inspection import inspect_rows
 from windrow.tasks.storage.versions import CLASSES, SAMPLES, inspect_version_files, is_version_name
@@ -27,13 +27,13 @@ Row = Mapping[str, Any]
 
 
 def inspect_versions(inspection: Inspection, store: Path, registry: list[Path]) -> None:
-    """Look at every version of a store, and compare its samples with the registry where that is sound."""
+    """Look at every version of a store, and compare its samples with the registry where both are sound."""
     for folder in inspection.folders(store / "curated", depth=2):
         if not is_version_name(folder.name):
             inspection.report(folder, "is no version")
             continue
         inspect_version(inspection, folder)
-        if registry and inspection.is_sound(folder, store / "registry"):
+        if inspection.is_sound(folder, store / "registry"):
             _compare_with_registry(inspection, folder / SAMPLES, registry)
 
 
@@ -186,11 +186,10 @@ def _parquet_rows(inspection: Inspection, path: Path) -> Iterator[Row]:
 
 
 def _compare_with_registry(inspection: Inspection, samples: Path, registry: list[Path]) -> None:
-    sql = (
-        "SELECT count(*) FROM read_parquet(?) s ANTI JOIN read_parquet(?) r "
-        "ON s.sample_id = r.sample_id AND s.sample_index = r.sample_index"
-    )
-    with duckdb.connect() as connection:
-        n = connection.execute(sql, [str(samples), [str(path) for path in registry]]).fetchall()[0][0]
+    known = "SELECT s.sample_id FROM read_parquet(?) s JOIN read_parquet(?) r USING (sample_id, sample_index)"
+    with inspection.reading(samples), duckdb.connect() as connection, bounded(connection):
+        files = [str(samples), [str(path) for path in registry]]
+        n_known = connection.execute(f"SELECT count(*) FROM ({known})", files).fetchall()[0][0] if registry else 0
+        n = pq.read_metadata(samples).num_rows - n_known
     if n:
         inspection.report(samples, f"{n:,} samples have no index in the registry, or another one")

@@ -7,7 +7,7 @@ import json
 import pytest
 from workshop import Workshop
 
-COMMANDS = ("run", "nightly", "ingest", "query", "explain", "diff", "report", "export", "levels", "doctor")
+COMMANDS = ("run", "nightly", "ingest", "query", "explain", "diff", "report", "export", "levels", "verify", "doctor")
 
 
 def lines(text: str) -> list[dict[str, str]]:
