@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
+import pyarrow.parquet as pq
 
 from windrow.tasks.storage.seals import broken_seal, read_sealed
 
@@ -55,7 +56,7 @@ class Inspection:
         """Say that no damage was found at any of these files or below these folders."""
         names = [self.name(place) for place in places]
         found = {each.path for each in self.damage}
-        return not any(path == name or path.startswith(f"{name}/") for name in names for path in found)
+        return not any(name in (".", path) or path.startswith(f"{name}/") for name in names for path in found)
 
     @contextmanager
     def reading(self, path: Path) -> Iterator[None]:
@@ -86,14 +87,19 @@ class Inspection:
         for name, sha256 in known.items():
             with self.reading(folder / name):
                 if self.quick:
-                    (folder / name).stat()
-                    self.n_files += 1
+                    self._glance(folder / name)
                 elif (found := self.digest(folder / name)) != sha256:
                     self.report(folder / name, f"SHA-256 is {found}, in the manifest {sha256}")
         expected = {*known, *besides}
         for path in sorted(folder.rglob("*")):
             if not path.is_dir() and path.relative_to(folder).as_posix() not in expected:
                 self.report(path, "is not in the manifest")
+
+    def _glance(self, path: Path) -> None:
+        path.stat()
+        if path.suffix == ".parquet":
+            pq.read_metadata(path)  # fails when the file is cut short
+        self.n_files += 1
 
     def digest(self, path: Path) -> str:
         """Return the SHA-256 of a file, read in pieces; a file with two names is read once."""

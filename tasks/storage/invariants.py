@@ -1,7 +1,7 @@
 """What holds between the tables of a finished run, beside what their declarations say: SQL that counts what breaks it.
 
-The views are those of the catalog, `exported_samples` and `gone` of the run's export, and `all_samples`, which has a
-sample once for every shard that it lies in.
+The views are those of the catalog, `exported_samples` and `gone` of the run's export, and `all_samples` and
+`all_embeddings`, which have a sample once for every shard that it lies in.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ def _within(table: str, broken: str, other: str, of: str = "TRUE", key: str = "s
 
 
 _READABLE = "(SELECT sample_id FROM occurrences WHERE unreadable IS NULL)"
-_EMBEDDED = "(SELECT sample_id FROM embeddings WHERE error IS NULL)"
+_EMBEDDED = "(SELECT DISTINCT sample_id FROM all_embeddings WHERE error IS NULL)"
 _SELECTED = "(SELECT * FROM selection WHERE selected)"
 _EXPORTED = "(SELECT sample_id FROM outcomes WHERE outcome = 'exported')"
 _PLACES = """(
@@ -52,9 +52,13 @@ _SEEN = (
         "SELECT count(*) FROM (SELECT 1 FROM all_samples s GROUP BY sample_id HAVING count(DISTINCT s) > 1)",
     ),
     _within("samples", "have no row in embeddings", "embeddings"),
-    _where("embeddings", "have both a vector and an error, or neither", "(embedding IS NULL) = (error IS NULL)"),
+    _where("all_embeddings", "have both a vector and an error, or neither", "(embedding IS NULL) = (error IS NULL)"),
     *(
-        _within("embeddings", f"have a vector, but no row in {table}", table, "error IS NULL")
+        Invariant(
+            "embeddings",
+            f"have a vector, but no row in {table}",
+            f"SELECT count(*) FROM {_EMBEDDED} ANTI JOIN {table} USING (sample_id)",
+        )
         for table in ("neighbors", "scores", "assignments")
     ),
     *(_within(table, "are of samples without a vector", _EMBEDDED) for table in ("neighbors", "scores", "assignments")),

@@ -11,25 +11,25 @@ import duckdb
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from windrow.schemas import SAMPLES, TABLES, Column, Table
+from windrow.schemas import EMBEDDINGS, SAMPLES, TABLES, Column, Table
 from windrow.schemas.exported import EXPORTED_SAMPLES, GONE
 from windrow.tasks.storage.catalog import ONE_ROW_PER_SAMPLE, connect, run_tables, tables_of
 from windrow.tasks.storage.inspection import Inspection, bounded
 from windrow.tasks.storage.invariants import COUNTS, INVARIANTS
 from windrow.tasks.storage.parquet import ROWS_PER_GROUP
-from windrow.tasks.storage.runs import STAGES, Run
+from windrow.tasks.storage.runs import Run
 
 EXPORT_TABLES = (EXPORTED_SAMPLES, GONE)
 
 
 def inspect_run_tables(inspection: Inspection, run: Run) -> None:
     """Look at the tables of a finished run; those of damaged files are left out, and the run with them."""
-    exported = tables_of({"export": run.outputs("export")})
-    files = {**run_tables(run), **{table.name: exported.get(table.name, []) for table in EXPORT_TABLES}}
-    outputs = [output.path for stage in STAGES for output in run.outputs(stage)]
+    outputs = [run.store / path for record in run.stages() for path in record.outputs]
     if not inspection.is_sound(*outputs, run.store / "registry"):
         inspection.unchecked.append(f"the tables of run {run.run_id}, as files of it are damaged")
         return
+    exported = tables_of({"export": run.outputs("export")})
+    files = {**run_tables(run), **{table.name: exported.get(table.name, []) for table in EXPORT_TABLES}}
     n_before = len(inspection.damage)
     for declared in (*TABLES, *EXPORT_TABLES):
         for path in files.get(declared.name, ()):
@@ -65,7 +65,8 @@ def _connected(files: Mapping[str, Sequence[Path]]) -> Iterator[Any]:
     with connect(files) as connection, bounded(connection):
         for declared in EXPORT_TABLES:
             _view(connection, declared.name, declared, files[declared.name])
-        _view(connection, "all_samples", SAMPLES, files.get(SAMPLES.name, ()))
+        for declared in (SAMPLES, EMBEDDINGS):
+            _view(connection, f"all_{declared.name}", declared, files.get(declared.name, ()))
         yield connection
 
 

@@ -43,7 +43,7 @@ def inspect_version(inspection: Inspection, folder: Path) -> None:
     if manifest is None:
         return
     if not inspection.is_sound(folder):
-        inspection.unchecked.append(f"the samples of {inspection.name(folder) or folder}, as files of it are damaged")
+        inspection.unchecked.append(f"the samples of {folder}, as files of it are damaged")
         return
     with inspection.reading(folder / MANIFEST):
         inspect_rows(inspection, EXPORTED_SAMPLES, folder / SAMPLES)
