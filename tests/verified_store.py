@@ -18,8 +18,11 @@ from windrow.flows.config import parse_config
 from windrow.tasks.stages.export import plan_export, write_export_shard
 from windrow.tasks.stages.publish import publish_version
 from windrow.tasks.stages.selected_rows import selected_rows
+from windrow.tasks.storage.catalog import run_tables
 from windrow.tasks.storage.outputs import MANIFEST, file_digest
+from windrow.tasks.storage.runs import latest_run
 from windrow.tasks.storage.seals import read_sealed, sealed_json
+from windrow.tasks.storage.verification import Verification
 
 
 @dataclass(frozen=True)
@@ -119,3 +122,23 @@ def change_json(path: Path, change: Callable[[dict[str, Any]], None]) -> None:
     values = read_sealed(path)
     change(values)
     rewrite(path, sealed_json(json.loads(json.dumps(values))).encode())
+
+
+def files_of(store: Path, table: str) -> list[Path]:
+    """Return the files of a table of the last run."""
+    run = latest_run(store)
+    assert run is not None
+    return run_tables(run)[table]
+
+
+def one_file(store: Path, table: str) -> Path:
+    """Return the file of a table of the last run that has the most rows."""
+    return max(files_of(store, table), key=lambda path: pq.read_metadata(path).num_rows)
+
+
+def version_of(store: Path) -> Path:
+    return store / "curated" / "small" / "v0001"
+
+
+def named(found: Verification) -> set[str]:
+    return {damage.path for damage in found.damage}
