@@ -120,6 +120,7 @@ class Inspection:
         """Count a small file that was read at once."""
         self.n_files += 1
         self.n_bytes += path.stat().st_size
+        self.advance(path.stat().st_size, self.name(path))
 
     def advance(self, n_bytes: int, what: str) -> None:
         """Tell that so many more bytes were read."""

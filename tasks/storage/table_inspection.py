@@ -30,6 +30,7 @@ def inspect_run_tables(inspection: Inspection, run: Run) -> None:
         return
     exported = tables_of({"export": run.outputs("export")})
     files = {**run_tables(run), **{table.name: exported.get(table.name, []) for table in EXPORT_TABLES}}
+    inspection.advance(0, "tables")
     n_before = len(inspection.damage)
     for declared in (*TABLES, *EXPORT_TABLES):
         for path in files.get(declared.name, ()):

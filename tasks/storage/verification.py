@@ -71,12 +71,14 @@ def _verify_store(inspection: Inspection, store: Path) -> None:
 
 
 def bytes_to_read(path: Path) -> int:
-    """Return about how many bytes `verify` will read: distinct files once, and the shards of versions once more."""
+    """Return the bytes that `verify` reads of a sound store or version: distinct files once, and then their shards."""
     sizes: dict[tuple[int, int], int] = {}
     again = 0
     for file in path.rglob("*"):
-        if file.is_file() and not any(part.startswith(UNFINISHED) for part in file.relative_to(path).parts):
+        unread = file.suffix == ".html" or any(part.startswith(UNFINISHED) for part in file.relative_to(path).parts)
+        if file.is_file() and not unread:
             status = file.stat()
             sizes[status.st_dev, status.st_ino] = status.st_size
-            again += status.st_size if file.parent.name in ("webdataset", "parquet") else 0
+            is_shard = (file.parent.name, file.suffix) in (("webdataset", ".tar"), ("parquet", ".parquet"))
+            again += status.st_size if is_shard else 0
     return sum(sizes.values()) + again

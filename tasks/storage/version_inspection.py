@@ -89,9 +89,10 @@ def _inspect_shards(inspection: Inspection, folder: Path, manifest: Mapping[str,
         n_before = len(inspection.damage)
         with inspection.reading(path):
             if layout == "webdataset":
-                _compare(inspection, path, rows, _tar_rows(inspection, path, manifest["classes"]), file)
+                _compare(inspection, path, rows, _tar_rows(path, manifest["classes"]), file)
             else:
-                _compare(inspection, path, rows, _parquet_rows(inspection, path), file)
+                _compare(inspection, path, rows, _parquet_rows(path), file)
+        inspection.advance(path.stat().st_size, inspection.name(path))
         if len(inspection.damage) > n_before:
             return  # where the next shard starts in the table is not known
 
@@ -121,7 +122,7 @@ def _table_rows(path: Path) -> Iterator[Row]:
             yield from batch.to_pylist()
 
 
-def _tar_rows(inspection: Inspection, path: Path, classes: list[str]) -> Iterator[Row]:
+def _tar_rows(path: Path, classes: list[str]) -> Iterator[Row]:
     """Read a tar member by member: yield what the `.json` of each sample says, once its bytes and class fit that."""
     indices = class_indices(classes)
     with tarfile.open(path) as tar:
@@ -135,7 +136,7 @@ def _tar_rows(inspection: Inspection, path: Path, classes: list[str]) -> Iterato
             data = tar.extractfile(member)
             if data is None or extension in members:
                 raise ValueError(f"member {member.name} is no file, or is there twice")
-            members[extension] = data.read() if extension in ("json", "cls") else _id_of(inspection, path, data)
+            members[extension] = data.read() if extension in ("json", "cls") else _id_of(data)
             tar.members.clear()  # type: ignore[attr-defined]  # it would keep every header that it has read
         if members:
             yield _tar_sample(members, indices)
@@ -160,15 +161,14 @@ def _tar_sample(members: Mapping[str, Any], indices: Mapping[str, int]) -> Row:
     return described
 
 
-def _id_of(inspection: Inspection, path: Path, data: IO[bytes]) -> str:
+def _id_of(data: IO[bytes]) -> str:
     digest = hashlib.sha256()
     while piece := data.read(PIECE):
         digest.update(piece)
-        inspection.advance(len(piece), inspection.name(path))
     return digest.hexdigest()[:_ID_DIGITS]
 
 
-def _parquet_rows(inspection: Inspection, path: Path) -> Iterator[Row]:
+def _parquet_rows(path: Path) -> Iterator[Row]:
     """Read a Parquet shard by groups of rows: yield its rows without the image, once the bytes fit the `sample_id`."""
     with pq.ParquetFile(path, page_checksum_verification=True) as file:
         for number in range(file.num_row_groups):
@@ -177,7 +177,6 @@ def _parquet_rows(inspection: Inspection, path: Path) -> Iterator[Row]:
             for row, image in zip(table.drop_columns("image").to_pylist(), table["image"], strict=True):
                 data = memoryview(image["bytes"].as_buffer())
                 found = hashlib.sha256(data).hexdigest()[:_ID_DIGITS]
-                inspection.advance(len(data), inspection.name(path))
                 if found != row["sample_id"]:
                     raise ValueError(f"sample {row['sample_id']} has the bytes of {found}")
                 if image["path"].as_py() != f"{found}.{image_extension(row['format'])}":

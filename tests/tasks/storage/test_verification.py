@@ -37,7 +37,7 @@ def test_a_sound_store_and_its_version_have_no_damage(made: Path, quick: bool) -
 def test_the_bytes_that_progress_tells_are_those_that_were_announced(made: Path) -> None:
     read: list[int] = []
     verify(made, progress=lambda n_bytes, _: read.append(n_bytes))
-    assert 0.5 * bytes_to_read(made) < sum(read) <= bytes_to_read(made)
+    assert sum(read) == bytes_to_read(made) > 10**5
 
 
 def test_what_is_neither_a_store_nor_a_version_is_refused(tmp_path: Path) -> None:
