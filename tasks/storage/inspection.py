@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import tarfile
 import tempfile
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
@@ -10,6 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import duckdb
 import pyarrow as pa
 import pyarrow.parquet as pq
 
@@ -59,13 +61,13 @@ class Inspection:
         return not any(name in (".", path) or path.startswith(f"{name}/") for name in names for path in found)
 
     @contextmanager
-    def reading(self, path: Path) -> Iterator[None]:
-        """Report as damage to `path` whatever reading it in the block raises because it is not what it should be."""
+    def reading(self, path: Path | str) -> Iterator[None]:
+        """Report as damage to a file or a table whatever reading it in the block raises because of what it holds."""
         try:
             yield
         except FileNotFoundError:
             self.report(path, "is missing")
-        except (OSError, pa.ArrowException) as error:
+        except (OSError, pa.ArrowException, duckdb.Error, tarfile.TarError) as error:
             self.report(path, f"cannot be read: {_first_line(error)}")
         except (ValueError, KeyError, TypeError, AttributeError) as error:
             self.report(path, f"does not hold what it should: {_first_line(error)}")

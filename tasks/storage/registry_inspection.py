@@ -59,7 +59,7 @@ def _inspect_registry_file(inspection: Inspection, path: Path, first: int | None
 
 def _inspect_keys(inspection: Inspection, files: list[Path]) -> None:
     sql = "SELECT count(*) FROM (SELECT 1 FROM read_parquet(?) GROUP BY sample_id HAVING count(*) > 1)"
-    with duckdb.connect() as connection, bounded(connection):
+    with inspection.reading(files[-1].parent), duckdb.connect() as connection, bounded(connection):
         n = connection.execute(sql, [[str(path) for path in files]]).fetchall()[0][0]
-    if n:
-        inspection.report(files[-1].parent, f"{n:,} samples have more than one index")
+        if n:
+            inspection.report(files[-1].parent, f"{n:,} samples have more than one index")

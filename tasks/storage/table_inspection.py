@@ -38,7 +38,7 @@ def inspect_run_tables(inspection: Inspection, run: Run) -> None:
     if len(inspection.damage) > n_before:
         inspection.unchecked.append(f"what holds between the tables of run {run.run_id}, as rows of them are damaged")
         return
-    with _connected(files) as connection:
+    with inspection.reading(f"run {run.run_id}"), _connected(files) as connection:
         look = _Look(inspection, connection, run)
         for declared in (*TABLES, *EXPORT_TABLES):
             if files.get(declared.name):

@@ -190,5 +190,5 @@ def _compare_with_registry(inspection: Inspection, samples: Path, registry: list
         files = [str(samples), [str(path) for path in registry]]
         n_known = connection.execute(f"SELECT count(*) FROM ({known})", files).fetchall()[0][0] if registry else 0
         n = pq.read_metadata(samples).num_rows - n_known
-    if n:
-        inspection.report(samples, f"{n:,} samples have no index in the registry, or another one")
+        if n:
+            inspection.report(samples, f"{n:,} samples have no index in the registry, or another one")

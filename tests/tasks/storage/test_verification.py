@@ -68,6 +68,20 @@ def test_one_flipped_byte_is_found_and_no_other_file_is_accused(store: Path) -> 
         rewrite(path, before)
 
 
+def test_without_hashing_what_damaged_tables_hold_is_reported_or_missed_but_never_raised(store: Path) -> None:
+    dice = Dice.roll()
+    tables = [path for path in every_file(store) if path.suffix == ".parquet"]
+    for path in dice.random.sample(tables, 5):
+        before = path.read_bytes()
+        for _ in range(9):
+            dice.flip(path)
+        verify(store, quick=True)
+        rewrite(path, before)
+    path = one_file(store, "backbones")
+    rewrite(path, path.read_bytes().replace(b"PAR1", b"RAP1"))
+    assert path.relative_to(store).as_posix() in named(verify(store, quick=True))
+
+
 def test_a_flipped_byte_of_a_version_is_found_where_only_the_version_is(store: Path) -> None:
     dice = Dice.roll()
     path = dice.random.choice(every_file(version_of(store)))
