@@ -246,6 +246,22 @@ def levels(
 
 
 @app.command()
+def verify(
+    path: Annotated[
+        Path | None,
+        typer.Argument(help="A store, or a version's folder as in `curated/photos/v0001`; by default the store."),
+    ] = None,
+    store: Store = DEFAULT_STORE,
+    quick: Annotated[bool, typer.Option("--quick", help="Hash nothing: counts, keys and sizes only.")] = False,
+) -> None:
+    """Read a store or a version again and say what is damaged: bytes, counts, keys, and references between tables."""
+    from windrow.flows.verify import verify_and_print
+
+    if not verify_and_print(out, path or store, quick):
+        raise typer.Exit(1)
+
+
+@app.command()
 def doctor(store: Store = DEFAULT_STORE) -> None:
     """Check the installation, the store, the GPU and Prefect's API, and say what to do about what is wrong."""
     prepare(verbose=False)

@@ -24,7 +24,7 @@ ASSIGNMENTS = Table(
     "assignments",
     "Each sample's clusters.",
     (
-        Column("sample_id", pa.string(), "the sample"),
+        Column("sample_id", pa.string(), "the sample", references=("embeddings", "sample_id")),
         Column("cluster_path", pa.list_(pa.int32()), "its cluster at each level, finest first: cluster_path[1] in SQL"),
         Column("distance", pa.float32(), "Euclidean distance to the centroid of its finest cluster", minimum=0),
     ),

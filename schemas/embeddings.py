@@ -23,8 +23,8 @@ EMBEDDINGS = Table(
     "embeddings",
     "One vector for each readable sample.",
     (
-        Column("sample_id", pa.string(), "the sample"),
-        Column("backbone_id", pa.string(), "the backbone"),
+        Column("sample_id", pa.string(), "the sample", references=("samples", "sample_id")),
+        Column("backbone_id", pa.string(), "the backbone", references=("backbones", "backbone_id")),
         Column("embedding", pa.list_(pa.float16()), "the vector; null when there is an error", True, vector=True),
         Column("error", pa.string(), "why there is no embedding; null when there is one", nullable=True),
     ),
@@ -35,7 +35,7 @@ NEIGHBORS = Table(
     "neighbors",
     "The k nearest samples of each sample by cosine similarity (the k-NN graph of the pool).",
     (
-        Column("sample_id", pa.string(), "the sample"),
+        Column("sample_id", pa.string(), "the sample", references=("embeddings", "sample_id")),
         Column("position", pa.int64(), "its place in the order of sample_id, from 0", minimum=0),
         Column("neighbors", pa.list_(pa.int64()), "positions of the nearest samples, nearest first", vector=True),
         Column("similarity", pa.list_(pa.float32()), "their cosine similarities", vector=True),

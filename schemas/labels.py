@@ -8,7 +8,7 @@ LABELS = Table(
     "labels",
     "One row for each sample and label set. No row means 'not labelled', which is never 'negative'.",
     (
-        Column("sample_id", pa.string(), "the sample"),
+        Column("sample_id", pa.string(), "the sample", references=("samples", "sample_id")),
         Column("label_set", pa.string(), "given, cluster_1, knn, propagation, probe, pseudo, ..."),
         Column("label", pa.string(), "the hard label; null when abstained", nullable=True),
         Column("classes", pa.list_(pa.string()), "the most probable classes, most probable first"),

@@ -29,7 +29,7 @@ STAGES = Table(
     "stages",
     "One row for each stage of each run: what it took and how much it found already done.",
     (
-        Column("run_id", pa.string(), "the run"),
+        Column("run_id", pa.string(), "the run", references=("runs", "run_id")),
         Column("stage", pa.string(), "the stage"),
         Column("seconds", pa.float64(), "wall-clock time", minimum=0),
         Column("n_outputs", pa.int64(), "outputs of the stage (one a shard, or one)", minimum=0),

@@ -8,7 +8,12 @@ SAMPLES = Table(
     "samples",
     "One row for each distinct readable sample; a sample is its bytes.",
     (
-        Column("sample_id", pa.string(), "first 32 hex digits of SHA-256 of the bytes (`sha256sum` gives the same)"),
+        Column(
+            "sample_id",
+            pa.string(),
+            "first 32 hex digits of SHA-256 of the bytes (`sha256sum` gives the same)",
+            references=("registry", "sample_id"),
+        ),
         Column("width", pa.int32(), "pixels, after EXIF orientation", minimum=1),
         Column("height", pa.int32(), "pixels, after EXIF orientation", minimum=1),
         Column("mode", pa.string(), "colour mode as stored (Pillow's name: RGB, L, P, CMYK, I;16, ...)"),

@@ -8,7 +8,7 @@ SCORES = Table(
     "scores",
     "One row for each embedded sample. Scores never delete: a filter of the config does, and says so.",
     (
-        Column("sample_id", pa.string(), "the sample"),
+        Column("sample_id", pa.string(), "the sample", references=("embeddings", "sample_id")),
         Column("nearest_similarity", pa.float32(), "cosine similarity to the nearest other sample", nullable=True),
         Column(
             "outlier_score", pa.float32(), "1 - mean cosine similarity to its k nearest; high = alone", nullable=True

@@ -18,6 +18,7 @@ class Column:
 
     A `vector` column is a list whose length is one number for a whole file (the dimension of a backbone), so its
     Parquet type is a fixed-size list: see `Table.schema`. `one_of`, `minimum` and `maximum` bound non-null values.
+    `references` is a foreign key: table and column of the same run in which every non-null value of this one is.
     """
 
     name: str
@@ -28,6 +29,7 @@ class Column:
     one_of: tuple[str, ...] = ()
     minimum: float | None = None
     maximum: float | None = None
+    references: tuple[str, str] | None = None
 
     def field(self, dim: int | None) -> pa.Field:
         fixed = pa.list_(self.type.value_type, dim) if self.vector and dim is not None else self.type
@@ -118,7 +120,8 @@ class Table:
         lines += ["| column | type | meaning |", "|---|---|---|"]
         for column in self.columns:
             null = ", may be null" if column.nullable else ""
-            lines.append(f"| `{column.name}` | {_type_name(column)}{null} | {column.meaning} |")
+            refers = f"; refers to `{'.'.join(column.references)}`" if column.references else ""
+            lines.append(f"| `{column.name}` | {_type_name(column)}{null} | {column.meaning}{refers} |")
         return "\n".join(lines)
 
 

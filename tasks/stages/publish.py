@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import re
 import shutil
 from collections import Counter
@@ -29,6 +28,7 @@ from windrow.tasks.storage.outputs import (
     temporary_directory,
 )
 from windrow.tasks.storage.parquet import read_table, write_table
+from windrow.tasks.storage.seals import sealed_json
 from windrow.tasks.storage.versions import (
     CLASSES,
     SAMPLES,
@@ -193,7 +193,7 @@ def _describe(folder: Path, manifest: Mapping[str, Any], formats: Sequence[str])
         _write_anew(folder / path, text)
     written = [{"path": path, **_size(folder / path)} for path in (*texts, CLASSES, SAMPLES)]
     entries = sorted([*manifest["files"], *written], key=lambda entry: entry["path"])
-    _write_anew(folder / MANIFEST, json.dumps({**manifest, "files": entries}, indent=1, ensure_ascii=False) + "\n")
+    _write_anew(folder / MANIFEST, sealed_json({**manifest, "files": entries}, ensure_ascii=False))
 
 
 def _size(path: Path) -> dict[str, Any]:

@@ -21,7 +21,7 @@ from windrow.tasks.storage.registry import registry_files
 from windrow.tasks.storage.runs import Run, latest_run, open_run
 
 # A sample that lies in two shards is described, and embedded, once in each: the rows are equal.
-_ONE_ROW_PER_SAMPLE = frozenset({"samples", "quality", "embeddings", "backbones", "model_scores"})
+ONE_ROW_PER_SAMPLE = frozenset({"samples", "quality", "embeddings", "backbones", "model_scores"})
 
 POOL_VIEW = """
 CREATE VIEW pool AS
@@ -97,7 +97,7 @@ def connect(tables: Mapping[str, Iterable[Path]]) -> Any:
         listed = ", ".join(f"'{_quoted(file)}'" for file in files)
         distinct = (
             f"DISTINCT ON ({', '.join(declared.primary_key)})"
-            if declared.name in _ONE_ROW_PER_SAMPLE and len(files) > 1
+            if declared.name in ONE_ROW_PER_SAMPLE and len(files) > 1
             else ""
         )
         if declared.name == "backbones":

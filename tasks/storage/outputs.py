@@ -28,6 +28,7 @@ import pyarrow.parquet as pq
 from windrow.schemas import Table
 from windrow.tasks.storage.digested_file import DigestedFile
 from windrow.tasks.storage.parquet import read_table, write_table, writing_table
+from windrow.tasks.storage.seals import read_sealed, sealed_json
 
 MANIFEST = "manifest.json"
 
@@ -158,7 +159,8 @@ def writing_output(store: Path, stage: str, key: str, inputs: Mapping[str, Any])
             "seconds": time.time() - started,
             "finished_at": time.time(),
         }
-        (path / MANIFEST).write_text(json.dumps(manifest, indent=1, sort_keys=True, default=_plain))
+        plain = json.loads(json.dumps(manifest, sort_keys=True, default=_plain))
+        (path / MANIFEST).write_text(sealed_json(plain))
         publish_directory(path, final)
         shutil.rmtree(work, ignore_errors=True)
 
@@ -199,8 +201,8 @@ def replacing_output(output: Output) -> Iterator[OutputWriter]:
         writer.counts.update(output.counts)
         yield writer
         files = {file.name: file_digest(file) for file in sorted(path.iterdir())}
-        manifest = json.loads((output.path / MANIFEST).read_text()) | {"files": files, "counts": writer.counts}
-        (path / MANIFEST).write_text(json.dumps(manifest, indent=1, sort_keys=True))
+        manifest = read_sealed(output.path / MANIFEST) | {"files": files, "counts": writer.counts}
+        (path / MANIFEST).write_text(sealed_json(manifest))
         shutil.rmtree(_aside(output.path), ignore_errors=True)
         output.path.rename(_aside(output.path))
         publish_directory(path, output.path)

@@ -5,7 +5,8 @@ is published by a hard link that fails if the name exists, so of two runs that a
 reads what the first added and tries again. A folder's listing may miss a file that another run adds meanwhile, and show
 one that came after it: the names tell, and it is listed again.
 
-A forgotten sample keeps its place and loses its id, so that no index is ever given twice.
+A forgotten sample keeps its place and loses its id, so that no index is ever given twice. Each file carries a
+seal (see `seals`), as no manifest holds its digest.
 """
 
 from collections.abc import Collection, Iterator
@@ -20,6 +21,7 @@ import pyarrow.parquet as pq
 from windrow.schemas import REGISTRY, Table
 from windrow.tasks.storage.outputs import flush_to_disk, sweep, temporary_directory
 from windrow.tasks.storage.parquet import read_table, write_table
+from windrow.tasks.storage.seals import EMPTY_SEAL, seal_file
 
 LISTINGS = 5
 
@@ -92,6 +94,7 @@ def drop_ids(store: Path, sample_ids: Collection[str]) -> None:
 def _written(declared: Table, rows: pa.Table, folder: Path) -> Iterator[Path]:
     with temporary_directory(folder) as temporary:
         file = temporary / "new.parquet"
-        write_table(declared, rows, file)
+        write_table(declared, rows.replace_schema_metadata({**rows.schema.metadata, **EMPTY_SEAL}), file)
+        seal_file(file)
         flush_to_disk(file)
         yield file

@@ -7,7 +7,6 @@ Runs over one store may go on at once: nobody waits, and each finds what another
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from datetime import UTC, datetime
@@ -16,6 +15,11 @@ from pathlib import Path
 from typing import Any, Literal
 
 from windrow.tasks.storage.outputs import Output, fingerprint, open_output, write_atomically
+from windrow.tasks.storage.seals import read_sealed, sealed_json
+
+RUN = "run.json"
+STAGES = ("ingest", "features", "neighbors", "cluster", "pseudo_label", "rank", "export", "account")
+"""The stages of a finished run, in their order."""
 
 Status = Literal["running", "finished", "partial", "failed", "withdrawn"]
 
@@ -55,14 +59,14 @@ class Run:
         """Keep what a stage did."""
         folder = self.path / "stages"
         folder.mkdir(exist_ok=True)
-        write_atomically(folder / f"{record.stage}.json", json.dumps(asdict(record), indent=1))
+        write_atomically(folder / f"{record.stage}.json", sealed_json(asdict(record)))
 
     def stage(self, stage: str) -> StageRecord | None:
         """Return what a stage of this run did, None when it has not run."""
         path = self.path / "stages" / f"{stage}.json"
         if not path.exists():
             return None
-        values = json.loads(path.read_text())
+        values = read_sealed(path)
         return StageRecord(**{**values, "outputs": tuple(values["outputs"])})
 
     def stages(self) -> list[StageRecord]:
@@ -92,7 +96,7 @@ class Run:
         """Write `run.json`."""
         values = {key: value for key, value in asdict(self).items() if key != "store"}
         self.path.mkdir(parents=True, exist_ok=True)
-        write_atomically(self.path / "run.json", json.dumps(values, indent=1, sort_keys=True))
+        write_atomically(self.path / RUN, sealed_json(dict(sorted(values.items()))))
 
 
 def _now() -> str:
@@ -116,10 +120,10 @@ def start_run(store: Path, name: str, config: Mapping[str, Any]) -> Run:
 
 def open_run(store: Path, run_id: str) -> Run:
     """Open a run by its id. Raises ValueError when the store has no such run."""
-    path = store / "runs" / run_id / "run.json"
+    path = store / "runs" / run_id / RUN
     if not path.exists():
         raise ValueError(f"store {store} has no run {run_id!r}")
-    return Run(store=store, **json.loads(path.read_text()))
+    return Run(store=store, **read_sealed(path))
 
 
 def list_runs(store: Path) -> list[Run]:

@@ -5,7 +5,6 @@ A version is a folder that holds `manifest.json`; whatever is being written has 
 
 from __future__ import annotations
 
-import json
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -15,7 +14,9 @@ from typing import Any
 import duckdb
 import pyarrow as pa
 
-from windrow.tasks.storage.outputs import MANIFEST, file_digest, fingerprint
+from windrow.tasks.storage.inspection import Damage, Inspection
+from windrow.tasks.storage.outputs import MANIFEST, fingerprint
+from windrow.tasks.storage.seals import read_sealed
 from windrow.tasks.storage.withdrawal import is_withdrawn, withdrawal_text
 
 SAMPLES = "samples.parquet"
@@ -43,14 +44,6 @@ class Version:
     def number(self) -> int:
         """1 for v0001."""
         return version_number(self.version)
-
-
-@dataclass(frozen=True)
-class Damage:
-    """A file of a version that is not as it was published."""
-
-    path: str
-    reason: str
 
 
 @dataclass(frozen=True)
@@ -87,13 +80,16 @@ def version_fingerprint(config: Any, classes: Sequence[str], shards: Mapping[str
 
 def read_manifest(path: str | Path) -> dict[str, Any]:
     """Return the manifest of a version. Raises ValueError when `path` is none, or a version that was withdrawn."""
+    return read_sealed(_manifest_of(path))
+
+
+def _manifest_of(path: str | Path) -> Path:
     file = Path(path) / MANIFEST
     if is_withdrawn(Path(path)):
         raise ValueError(withdrawal_text(Path(path)))
     if not file.is_file():
         raise ValueError(f"{path} is no version of a curated set: it has no {MANIFEST}")
-    manifest: dict[str, Any] = json.loads(file.read_text())
-    return manifest
+    return file
 
 
 def open_version(path: Path, created: bool = False) -> Version:
@@ -130,29 +126,33 @@ def latest_version(store: Path, name: str) -> Version | None:
 def verify_version(path: str | Path) -> list[Damage]:
     """Hash every file of a version again; return what is not as the manifest says, nothing when all is.
 
-    Raises ValueError when `path` is no version.
+    What its shards hold is looked at by `windrow verify` (`windrow.tasks.storage.verification`). Raises ValueError when
+    `path` is no version.
     """
-    path = Path(path)
-    manifest = read_manifest(path)
-    known = {file["path"]: file["sha256"] for file in manifest["files"]}
-    damage = [Damage(name, reason) for name, sha256 in known.items() if (reason := _differs(path / name, sha256))]
-    found = {str(file.relative_to(path)) for file in path.rglob("*") if not file.is_dir()}
-    damage += [Damage(name, "is not in the manifest") for name in found - set(known) - {MANIFEST}]
-    if manifest["fingerprint"] != version_fingerprint(
-        manifest["config"], manifest["classes"], shard_digests(manifest["files"])
-    ):
-        damage.append(Damage(MANIFEST, "its fingerprint is not that of its shards"))
-    return sorted(damage, key=lambda each: each.path)
+    path = _manifest_of(path).parent
+    inspection = Inspection(path)
+    inspect_version_files(inspection, path)
+    return sorted(inspection.damage, key=lambda each: each.path)
 
 
-def _differs(path: Path, sha256: str) -> str | None:
-    try:
-        found = file_digest(path)
-    except FileNotFoundError:
-        return "is missing"
-    except OSError as error:
-        return f"cannot be read: {error.strerror}"
-    return None if found == sha256 else f"SHA-256 is {found}, in the manifest {sha256}"
+def inspect_version_files(inspection: Inspection, path: Path) -> dict[str, Any] | None:
+    """Compare the files of a version with its manifest, and return that; None when it is not as it was written."""
+    manifest = inspection.sealed(path / MANIFEST)
+    if manifest is None:
+        return None  # what it says of the other files is not to be believed
+    with inspection.reading(path / MANIFEST):
+        inspection.files(path, {file["path"]: file["sha256"] for file in manifest["files"]}, [MANIFEST])
+        for file in manifest["files"]:
+            _inspect_size(inspection, path / file["path"], file["n_bytes"])
+        shards = shard_digests(manifest["files"])
+        if manifest["fingerprint"] != version_fingerprint(manifest["config"], manifest["classes"], shards):
+            inspection.report(path / MANIFEST, "its fingerprint is not that of its shards")
+    return manifest
+
+
+def _inspect_size(inspection: Inspection, path: Path, n_bytes: int) -> None:
+    if inspection.is_sound(path) and path.stat().st_size != n_bytes:
+        inspection.report(path, f"has {path.stat().st_size:,} bytes, in the manifest {n_bytes:,}")
 
 
 def shard_digests(files: Iterable[Mapping[str, Any]]) -> dict[str, str]:

@@ -13,6 +13,7 @@ from plain_pipeline import curate_plainly
 
 from windrow.flows.config import parse_config
 from windrow.tasks.storage.catalog import open_catalog
+from windrow.tasks.storage.verification import verify
 
 # What can be wrong with a file, and the outcome that it must get.
 KINDS = ("good", "copy", "truncated", "empty", "text", "good", "good")
@@ -78,6 +79,7 @@ def test_every_occurrence_of_a_mutated_pool_has_exactly_one_outcome(
         }
     )
     run = curate_plainly(config)
+    assert verify(Path(config.store)).damage == ()
     connection = open_catalog(run.store)
     outcomes = dict(connection.sql("SELECT outcome, count(*) FROM outcomes GROUP BY 1").fetchall())
     assert sum(outcomes.values()) == n_files

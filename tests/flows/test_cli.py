@@ -3,11 +3,14 @@
 import csv
 import io
 import json
+import shutil
+from pathlib import Path
 
 import pytest
 from workshop import Workshop
 
-COMMANDS = ("run", "nightly", "ingest", "query", "explain", "diff", "forget", "report", "export", "levels", "doctor")
+COMMANDS = ("run", "nightly", "ingest", "query", "explain", "diff", "forget", "report", "export", "levels", "verify")
+COMMANDS += ("doctor",)
 
 
 def lines(text: str) -> list[dict[str, str]]:
@@ -69,6 +72,27 @@ def test_the_doctor_finds_a_healthy_installation(workshop: Workshop) -> None:
     assert "finished" in ended.stdout
 
 
+def test_a_store_is_verified_and_its_damage_is_told_a_line_each(workshop: Workshop, tmp_path: Path) -> None:
+    sound = workshop.windrow("verify", str(workshop.store))
+    assert (sound.returncode, sound.stderr) == (0, "")
+    assert "rows checked; no damage" in sound.stdout
+    assert "not hashed" in workshop.windrow("verify", "--quick", "--store", str(workshop.store)).stdout
+    store = shutil.copytree(workshop.store, tmp_path / "store")
+    (file,) = store.glob("curated/digits/v0001/classes.txt")
+    file.chmod(0o644)
+    file.write_text("zero\n")
+    (card,) = store.glob("curated/digits/v0001/parquet/README.md")
+    card.unlink()
+    for path, places in ((store, "curated/digits/v0001/"), (file.parent, "")):
+        ended = workshop.windrow("verify", str(path))
+        assert ended.returncode == 1
+        damage, other, unchecked, summary = ended.stdout.splitlines()
+        assert damage.startswith(f"{places}classes.txt: SHA-256 is ")
+        assert other == f"{places}parquet/README.md: is missing"
+        assert unchecked.startswith("not looked at: the samples of ")
+        assert summary.endswith("2 damages")
+
+
 MISTAKES = {
     "there is no file nowhere.yaml": ("run", "nowhere.yaml"),
     "features.nmae: there is no such field; did you mean features.name?": ("run", "{config}", "-s", "features.nmae=x"),
@@ -82,6 +106,7 @@ MISTAKES = {
     "has no finished run yet": ("query", "SELECT 1", "--store", "nowhere"),
     "no sample of this run has the id or key 'f00'": ("explain", "f00", "--store", "{store}"),
     "has no version of 'letters'": ("diff", "letters", "--store", "{store}"),
+    "is no store, and no version of a curated set": ("verify", "nowhere"),
     "has no run 'tuesday'": ("report", "--run", "tuesday", "--store", "{store}"),
 }
 

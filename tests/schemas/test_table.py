@@ -41,6 +41,18 @@ def test_every_table_says_what_it_and_its_columns_mean(declared: Table) -> None:
     assert declared.schema().metadata[b"windrow.table"] == declared.name.encode()
 
 
+def test_every_reference_is_to_the_key_of_a_table_and_of_its_type() -> None:
+    tables = {table.name: table for table in TABLES}
+    referring = [(table, column) for table in TABLES for column in table.columns if column.references]
+    assert len(referring) >= 10
+    for table, column in referring:
+        assert column.references is not None
+        name, key = column.references
+        assert tables[name].primary_key == (key,), (table.name, column.name)
+        assert {each.name: each.type for each in tables[name].columns}[key] == column.type
+        assert f"refers to `{name}.{key}`" in table.markdown()
+
+
 def bad(columns: dict[str, object], table: Table = SCORES) -> str:
     with pytest.raises(ValueError, match="table ") as caught:
         table.build(columns)  # type: ignore[arg-type]

@@ -1,6 +1,5 @@
 """Versions are listed, checked against their manifest, and compared."""
 
-import json
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +11,7 @@ from small_export import CLASSES, export, make_selection
 from windrow.schemas.exported import EXPORTED_SAMPLES
 from windrow.tasks.storage.outputs import MANIFEST
 from windrow.tasks.storage.parquet import write_table
+from windrow.tasks.storage.seals import sealed_json
 from windrow.tasks.storage.versions import (
     SAMPLES,
     diff_versions,
@@ -93,8 +93,9 @@ def test_a_manifest_that_was_changed_to_fit_a_changed_shard_is_damage(tmp_path: 
     version = export(tmp_path, rows)
     manifest = read_manifest(version.path)
     manifest["classes"] = manifest["classes"][::-1]
-    rewrite(version.path / MANIFEST, json.dumps(manifest).encode())
-    assert [each.path for each in verify_version(version.path)] == [MANIFEST]
+    rewrite(version.path / MANIFEST, sealed_json(manifest).encode())
+    (damage,) = verify_version(version.path)
+    assert (damage.path, damage.reason) == (MANIFEST, "its fingerprint is not that of its shards")
 
 
 def test_a_difference_says_what_was_added_removed_relabelled_and_moved(tmp_path: Path) -> None:

@@ -1,0 +1,223 @@
+"""What holds between the tables of a finished run, beside what their declarations say: SQL that counts what breaks it.
+
+The views are those of the catalog, `exported_samples` and `gone` of the run's export, and `all_samples` and
+`all_embeddings`, which have a sample once for every shard that it lies in.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class Invariant:
+    """`sql` counts the rows of `table` that break it; `broken` follows their number and says what is wrong."""
+
+    table: str
+    broken: str
+    sql: str
+
+
+def _where(table: str, broken: str, condition: str) -> Invariant:
+    return Invariant(table, broken, f"SELECT count(*) FROM {table} WHERE {condition}")
+
+
+def _within(table: str, broken: str, other: str, of: str = "TRUE", key: str = "sample_id") -> Invariant:
+    """Rows of `table`, those `of` a condition, are in `other` by their `key`."""
+    return Invariant(
+        table, broken, f"SELECT count(*) FROM (SELECT * FROM {table} WHERE {of}) ANTI JOIN {other} USING ({key})"
+    )
+
+
+_READABLE = "(SELECT sample_id FROM occurrences WHERE unreadable IS NULL)"
+_EMBEDDED = "(SELECT DISTINCT sample_id FROM all_embeddings WHERE error IS NULL)"
+_SELECTED = "(SELECT * FROM selection WHERE selected)"
+_EXPORTED = "(SELECT sample_id FROM outcomes WHERE outcome = 'exported')"
+_PLACES = """(
+    SELECT sample_id, level, cluster_path[level] AS cluster_id, cluster_path[level + 1] AS parent_id
+    FROM (SELECT *, unnest(range(1, len(cluster_path) + 1)) AS level FROM assignments)
+)"""
+_MEMBERS = """(
+    SELECT level + 1 AS level, parent_id AS cluster_id, count(*) AS n FROM clusters GROUP BY ALL
+    UNION ALL SELECT 1, cluster_path[1], count(*) FROM assignments GROUP BY ALL
+)"""
+
+_SEEN = (
+    _within("occurrences", "are readable, but of no sample", "samples", "unreadable IS NULL"),
+    _within("samples", "have no readable occurrence", _READABLE),
+    Invariant(
+        "samples",
+        "are described in two ways",
+        "SELECT count(*) FROM (SELECT 1 FROM all_samples s GROUP BY sample_id HAVING count(DISTINCT s) > 1)",
+    ),
+    _within("samples", "have no row in embeddings", "embeddings"),
+    _where("all_embeddings", "have both a vector and an error, or neither", "(embedding IS NULL) = (error IS NULL)"),
+    *(
+        Invariant(
+            "embeddings",
+            f"have a vector, but no row in {table}",
+            f"SELECT count(*) FROM {_EMBEDDED} ANTI JOIN {table} USING (sample_id)",
+        )
+        for table in ("neighbors", "scores", "assignments")
+    ),
+    *(_within(table, "are of samples without a vector", _EMBEDDED) for table in ("neighbors", "scores", "assignments")),
+    Invariant(
+        "neighbors",
+        "positions are missing",
+        "SELECT coalesce(max(position) + 1, 0) - count(DISTINCT position) FROM neighbors",
+    ),
+    _where(
+        "neighbors",
+        "name a neighbour that is none",
+        "list_min(neighbors) < 0 OR list_max(neighbors) >= (SELECT count(*) FROM neighbors) "
+        "OR list_contains(neighbors, position)",
+    ),
+)
+
+_CLUSTERED = (
+    Invariant(
+        "clusters",
+        "numbers of clusters are missing",
+        "SELECT coalesce(sum(n), 0) FROM (SELECT max(cluster_id) + 1 - count(*) AS n FROM clusters GROUP BY level)",
+    ),
+    Invariant(
+        "clusters",
+        "have no parent, or one that is not there",
+        "SELECT count(*) FROM clusters c ANTI JOIN clusters p ON p.level = c.level + 1 AND p.cluster_id = c.parent_id "
+        "WHERE c.parent_id IS NOT NULL OR c.level < (SELECT max(level) FROM clusters)",
+    ),
+    Invariant(
+        "clusters",
+        "have another number of members than they say",
+        f"SELECT count(*) FROM clusters LEFT JOIN {_MEMBERS} m USING (level, cluster_id) "
+        "WHERE n_members <> coalesce(m.n, 0)",
+    ),
+    Invariant(
+        "clusters",
+        "have another number of samples than they say",
+        "SELECT count(*) FROM clusters LEFT JOIN "
+        f"(SELECT level, cluster_id, count(*) AS n FROM {_PLACES} GROUP BY ALL) p "
+        "USING (level, cluster_id) WHERE n_samples <> coalesce(p.n, 0)",
+    ),
+    Invariant(
+        "assignments",
+        "places are in no cluster, or in one that is not below the next",
+        f"SELECT count(*) FROM {_PLACES} a ANTI JOIN clusters c ON a.level = c.level AND a.cluster_id = c.cluster_id "
+        "AND a.parent_id IS NOT DISTINCT FROM c.parent_id",
+    ),
+    Invariant(
+        "labels",
+        "label sets have another number of rows than there are samples in clusters",
+        "SELECT count(*) FROM (SELECT label_set FROM labels WHERE label_set <> 'given' GROUP BY label_set "
+        "HAVING count(*) <> (SELECT count(*) FROM assignments))",
+    ),
+)
+
+_CHOSEN = (
+    _within("samples", "have no row in selection", "selection"),
+    _where("selection", "are ranked and dropped, or neither", "(rank IS NULL) = (dropped_by IS NULL)"),
+    _where(
+        "selection",
+        "are selected without rank, weight and split, or not selected with a weight or split",
+        "CASE WHEN selected THEN rank IS NULL OR weight IS NULL OR split IS NULL "
+        "ELSE weight IS NOT NULL OR split IS NOT NULL END",
+    ),
+    Invariant(
+        "selection",
+        "ranks are missing, or there twice",
+        "SELECT greatest(coalesce(max(rank), 0), count(rank)) - count(DISTINCT rank) FROM selection",
+    ),
+    Invariant(
+        "selection",
+        "are not selected, though samples of a higher rank are",
+        "SELECT count(*) FROM selection WHERE NOT selected AND rank < (SELECT max(rank) FROM selection WHERE selected)",
+    ),
+    _where(
+        "selection",
+        "are near-duplicates without the sample that stands for them, or have one and are none",
+        "(dropped_by IS NOT DISTINCT FROM 'near_duplicate') <> (duplicate_of IS NOT NULL)",
+    ),
+)
+
+_ACCOUNTED = (
+    _within("occurrences", "have no outcome", "outcomes", key="occurrence_id"),
+    Invariant(
+        "outcomes",
+        "name another sample than their occurrence",
+        "SELECT count(*) FROM outcomes u JOIN occurrences o USING (occurrence_id) "
+        "WHERE u.sample_id IS DISTINCT FROM o.sample_id",
+    ),
+    Invariant(
+        "outcomes",
+        "are duplicates of an occurrence or a sample that is not there",
+        "SELECT count(*) FROM outcomes "
+        "WHERE (outcome IN ('duplicate', 'near_duplicate')) <> (duplicate_of IS NOT NULL) "
+        "OR outcome = 'duplicate' AND duplicate_of NOT IN (SELECT occurrence_id FROM occurrences) "
+        "OR outcome = 'near_duplicate' AND duplicate_of NOT IN (SELECT sample_id FROM samples)",
+    ),
+    _within("outcomes", "are exported, but their sample was not selected", _SELECTED, "outcome = 'exported'"),
+    Invariant(
+        "outcomes",
+        "are exported more than once",
+        "SELECT count(*) - count(DISTINCT sample_id) FROM outcomes WHERE outcome = 'exported'",
+    ),
+    _within("exported_samples", "have no outcome that says so", _EXPORTED),
+    _within("outcomes", "are exported, but in no shard of the export", "exported_samples", "outcome = 'exported'"),
+    Invariant(
+        "selection",
+        "are selected, but neither exported nor gone",
+        f"SELECT count(*) FROM {_SELECTED} ANTI JOIN "
+        "(SELECT sample_id FROM exported_samples UNION ALL SELECT sample_id FROM gone) USING (sample_id)",
+    ),
+    Invariant(
+        "exported_samples",
+        "say something else than selection, assignments, registry and samples",
+        f"SELECT count(*) FROM exported_samples x LEFT JOIN {_SELECTED} s USING (sample_id) "
+        "LEFT JOIN assignments a USING (sample_id) LEFT JOIN registry r USING (sample_id) "
+        "LEFT JOIN samples p USING (sample_id) WHERE "
+        "(x.rank, x.weight, x.split, x.group_id, x.cluster_path, x.sample_index, x.n_bytes, x.format) IS DISTINCT FROM "
+        "(s.rank, s.weight, s.split, s.group_id, a.cluster_path, r.sample_index, p.n_bytes, p.format)",
+    ),
+)
+
+INVARIANTS = (*_SEEN, *_CLUSTERED, *_CHOSEN, *_ACCOUNTED)
+
+_OUTCOMES = "SELECT count(*) FROM outcomes WHERE outcome = '{}'"
+
+COUNTS: Mapping[str, Mapping[str, str]] = {
+    "ingest": {
+        "n_occurrences": "SELECT count(*) FROM occurrences",
+        "n_unreadable": "SELECT count(unreadable) FROM occurrences",
+        "n_samples": "SELECT count(*) FROM all_samples",
+    },
+    "neighbors": {"n_samples": f"SELECT count(*) FROM {_EMBEDDED}"},
+    "cluster": {
+        "n_samples": f"SELECT count(*) FROM {_EMBEDDED}",
+        "n_levels": "SELECT count(DISTINCT level) FROM clusters",
+    },
+    "pseudo_label": {
+        "n_given": "SELECT count(*) FROM labels WHERE label_set = 'given'",
+        "n_labelled": "SELECT count(*) FROM labels WHERE label_set = 'pseudo' AND NOT abstained",
+        "n_abstained": "SELECT count(*) FROM labels WHERE label_set = 'pseudo' AND abstained",
+    },
+    "rank": {
+        "n_samples": "SELECT count(*) FROM samples",
+        "n_ranked": "SELECT count(rank) FROM selection",
+        "n_selected": "SELECT count(*) FROM selection WHERE selected",
+    },
+    "export": {
+        "n_samples": "SELECT count(*) FROM exported_samples",
+        "n_gone": "SELECT count(*) FROM gone",
+        "n_labelled": "SELECT count(label) FROM exported_samples",
+        "n_bytes": "SELECT coalesce(sum(n_bytes), 0) FROM exported_samples",
+    },
+    "account": {
+        "n_occurrences": "SELECT count(*) FROM occurrences",
+        **{
+            kind: _OUTCOMES.format(kind)
+            for kind in ("exported", "not_selected", "duplicate", "near_duplicate", "filtered", "unreadable")
+        },
+    },
+}
+"""For each stage, the counts that it keeps, and the SQL that counts again."""
