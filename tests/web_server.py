@@ -58,6 +58,7 @@ def serving() -> Iterator[Web]:
 
 class _Handler(BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
+    disable_nagle_algorithm = True
     server: Web
 
     def log_message(self, *_: object) -> None:
@@ -68,15 +69,10 @@ class _Handler(BaseHTTPRequestHandler):
         with web.lock:
             web.asked[self.path] += 1
             web.seen_headers[self.path] = dict(self.headers)
-            web.at_once += 1
-            web.most_at_once = max(web.most_at_once, web.at_once)
         try:
             getattr(self, "get_" + self.path.split("/")[1].split("?")[0].replace(".", "_"), self.get_missing)()
         except (BrokenPipeError, ConnectionResetError):
             self.close_connection = True
-        finally:
-            with web.lock:
-                web.at_once -= 1
 
     def answer(self, status: int, body: bytes = b"", **headers: str) -> None:
         self.send_response(status)
@@ -99,7 +95,13 @@ class _Handler(BaseHTTPRequestHandler):
         self.answer(200, picture(int(self.path.rpartition("/")[2].partition(".")[0])))
 
     def get_slow(self) -> None:
-        self.server.ended.wait(0.05)
+        web = self.server
+        with web.lock:
+            web.at_once += 1
+            web.most_at_once = max(web.most_at_once, web.at_once)
+        web.ended.wait(0.05)
+        with web.lock:
+            web.at_once -= 1  # before the answer, after which the next request may come at once
         self.get_img()
 
     def get_html(self) -> None:

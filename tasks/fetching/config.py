@@ -11,9 +11,10 @@ WEB = ("http", "https")
 class FetchConfig:
     """How the samples that a list names are fetched.
 
-    What may be fetched: URLs of `protocols` (`http`, `https`, and those of fsspec that are named, such as `s3`, which
-    use your credentials); from private, loopback and link-local addresses only with `allow_private`; local files and
-    objects that do not lie below the list's folder only with `allow_outside`. With `respect_opt_out`, robots.txt and
+    What may be fetched: what lies below the list's own folder; URLs of `protocols` (`http`, `https`, and those of
+    fsspec that are named, such as `s3`, which use your credentials), but from private, loopback and link-local
+    addresses only with `allow_private`; other local files only with `allow_outside`. Connections are direct: proxies
+    that the environment names are not used. With `respect_opt_out`, robots.txt and
     X-Robots-Tag (noindex, noimageindex, noai, noimageai, none) are honoured. Bodies of more than `max_bytes` bytes,
     before or after decompression, are refused, and chains of more than `max_redirects` redirects.
 

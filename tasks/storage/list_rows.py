@@ -6,10 +6,11 @@ A row that does not parse is a row with an error, and the rows after it are read
 from __future__ import annotations
 
 import csv
+import io
 import json
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from typing import Any, BinaryIO, Protocol
+from typing import Any, BinaryIO, Protocol, cast
 
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -67,7 +68,8 @@ def open_list(file: BinaryIO, path: str) -> ListReader | str:
         return parquet if isinstance(parquet, str) else _ParquetReader(parquet)
     if not file.read(1):
         return "empty file"
-    return _CsvReader(file, path) if extension == "csv" else _JsonReader(file)
+    text = cast(BinaryIO, io.BufferedReader(cast(io.RawIOBase, file)))  # fsspec's own readline takes no limit
+    return _CsvReader(text, path) if extension == "csv" else _JsonReader(text)
 
 
 class _CsvReader:
