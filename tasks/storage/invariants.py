@@ -9,6 +9,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+from windrow.schemas.forgotten import FORGOTTEN_BY
+
 
 @dataclass(frozen=True)
 class Invariant:
@@ -188,7 +190,7 @@ _OUTCOMES = "SELECT count(*) FROM outcomes WHERE outcome = '{}'"
 COUNTS: Mapping[str, Mapping[str, str]] = {
     "ingest": {
         "n_occurrences": "SELECT count(*) FROM occurrences",
-        "n_unreadable": "SELECT count(unreadable) FROM occurrences",
+        "n_unreadable": f"SELECT count(*) FROM occurrences WHERE unreadable NOT LIKE '{FORGOTTEN_BY}%'",
         "n_samples": "SELECT count(*) FROM all_samples",
     },
     "neighbors": {"n_samples": f"SELECT count(*) FROM {_EMBEDDED}"},
@@ -216,7 +218,15 @@ COUNTS: Mapping[str, Mapping[str, str]] = {
         "n_occurrences": "SELECT count(*) FROM occurrences",
         **{
             kind: _OUTCOMES.format(kind)
-            for kind in ("exported", "not_selected", "duplicate", "near_duplicate", "filtered", "unreadable")
+            for kind in (
+                "exported",
+                "not_selected",
+                "duplicate",
+                "near_duplicate",
+                "filtered",
+                "unreadable",
+                "forgotten",
+            )
         },
     },
 }

@@ -10,7 +10,7 @@ import pyarrow.parquet as pq
 
 from windrow.tasks.storage.inspection import UNFINISHED, Inspection
 from windrow.tasks.storage.outputs import MANIFEST, fingerprint
-from windrow.tasks.storage.runs import RUN, STAGES, Run, open_run
+from windrow.tasks.storage.runs import MAY_BE, RUN, STAGES, Run, open_run
 from windrow.tasks.storage.seals import read_sealed
 
 COUNTED: Mapping[str, Mapping[str, str]] = {
@@ -72,6 +72,8 @@ def inspect_runs(inspection: Inspection, store: Path) -> list[Run]:
         with inspection.reading(folder / RUN):
             if values is not None and values["run_id"] != folder.name:
                 inspection.report(folder / RUN, f"is the record of run {values['run_id']}")
+        if values and values["status"] == "withdrawn":  # by a take-down, which removed what its stages name
+            continue
         _inspect_stages(inspection, store, folder, bool(values and values["status"] == "finished"))
         if values and values["status"] == "finished" and inspection.is_sound(folder):
             sound.append(open_run(store, folder.name))
@@ -79,9 +81,10 @@ def inspect_runs(inspection: Inspection, store: Path) -> list[Run]:
 
 
 def _inspect_stages(inspection: Inspection, store: Path, folder: Path, finished: bool) -> None:
-    expected = {folder / RUN, *((folder / "stages" / f"{stage}.json") for stage in STAGES)}
+    required, allowed = ({folder / "stages" / f"{stage}.json" for stage in stages} for stages in (STAGES, MAY_BE))
+    expected = {folder / RUN, *required, *allowed}
     found = {path for path in folder.rglob("*") if not path.is_dir() and not path.name.startswith(UNFINISHED)}
-    for path in sorted(expected - found - {folder / RUN}) if finished else ():
+    for path in sorted(required - found) if finished else ():
         inspection.report(path, "is missing, though the run is finished")
     for path in sorted(found - expected):
         if path.suffix != ".html":  # the report: `windrow report` draws it again, and nothing reads it

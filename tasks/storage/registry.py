@@ -24,6 +24,7 @@ from windrow.tasks.storage.parquet import read_table, write_table
 from windrow.tasks.storage.seals import EMPTY_SEAL, seal_file
 
 LISTINGS = 5
+FORGOTTEN_ID = "forgotten-"  # and the index: what stands in the place of the id of a forgotten sample
 
 
 def registry_files(store: Path) -> list[Path]:
@@ -83,7 +84,7 @@ def drop_ids(store: Path, sample_ids: Collection[str]) -> None:
         table = read_table(REGISTRY, [path])
         gone = pc.is_in(table["sample_id"], pa.array(list(sample_ids), pa.string()))
         if pc.any(gone).as_py():
-            names = pa.array([f"forgotten-{index:012d}" for index in table["sample_index"].to_pylist()])
+            names = pa.array([f"{FORGOTTEN_ID}{index:012d}" for index in table["sample_index"].to_pylist()])
             left = table.set_column(0, table.schema.field(0), pc.if_else(gone, names, table["sample_id"]))
             with _written(REGISTRY, left, path.parent) as file:
                 file.replace(path)

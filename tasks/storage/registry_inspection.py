@@ -11,13 +11,17 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from windrow.schemas import REGISTRY
+from windrow.tasks.storage.forgotten import forgotten_files
 from windrow.tasks.storage.inspection import UNFINISHED, Inspection, bounded
-from windrow.tasks.storage.registry import registry_files
+from windrow.tasks.storage.registry import FORGOTTEN_ID, registry_files
 from windrow.tasks.storage.seals import broken_seal
 
 
 def inspect_registry(inspection: Inspection, store: Path) -> None:
-    """Look at the registry's files: whole, in order of `sample_id`, with indices from 0 on without a gap."""
+    """Look at the files of the registry, and at the list of what is forgotten, which is kept as it is.
+
+    The registry is whole, in order of `sample_id` (but for forgotten ones), with indices from 0 on without a gap.
+    """
     files = registry_files(store)
     for path in sorted((store / "registry").iterdir()) if (store / "registry").is_dir() else ():
         if path not in files and not path.name.startswith(UNFINISHED):
@@ -32,6 +36,12 @@ def inspect_registry(inspection: Inspection, store: Path) -> None:
                 first = None  # how many indices it holds is not known
             else:
                 first = _inspect_registry_file(inspection, path, first)
+    for path in forgotten_files(store):
+        with inspection.reading(path):
+            reason = broken_seal(path)
+            inspection.saw(path)
+            if reason is not None:
+                inspection.report(path, reason)
     if files and inspection.is_sound(store / "registry"):
         _inspect_keys(inspection, files)
 
@@ -48,7 +58,8 @@ def _inspect_registry_file(inspection: Inspection, path: Path, first: int | None
             if not np.array_equal(indices, np.arange(expected, expected + len(indices))):
                 inspection.report(path, f"its indices are not {expected:,} and up, without a gap")
                 break
-            expected, texts = expected + len(indices), [last, *ids.to_pylist()]
+            named = [name for name in ids.to_pylist() if not name.startswith(FORGOTTEN_ID)]
+            expected, texts = expected + len(indices), [last, *named]
             if any(a >= b for a, b in pairwise(texts)):
                 inspection.report(path, "its rows are not in order of sample_id, each once")
                 break

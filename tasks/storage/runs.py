@@ -18,7 +18,8 @@ from windrow.tasks.storage.outputs import Output, fingerprint, open_output, writ
 from windrow.tasks.storage.seals import read_sealed, sealed_json
 
 RUN = "run.json"
-STAGES = ("ingest", "features", "neighbors", "cluster", "pseudo_label", "rank", "export", "account")
+STAGES = ("ingest", "hash_groups", "features", "neighbors", "cluster", "pseudo_label", "rank", "export", "account")
+MAY_BE = ("model_scores",)
 """The stages of a finished run, in their order."""
 
 Status = Literal["running", "finished", "partial", "failed", "withdrawn"]

@@ -18,6 +18,7 @@ from windrow.tasks.storage.outputs import MANIFEST
 from windrow.tasks.storage.table_inspection import inspect_rows
 from windrow.tasks.storage.versions import CLASSES, SAMPLES, inspect_version_files, is_version_name
 from windrow.tasks.storage.webdataset_shards import class_indices, image_extension
+from windrow.tasks.storage.withdrawal import is_withdrawn
 
 _COLUMNS = [column.name for column in EXPORTED_SAMPLES.columns]
 _ID_DIGITS = 32
@@ -31,6 +32,8 @@ def inspect_versions(inspection: Inspection, store: Path, registry: list[Path]) 
     for folder in inspection.folders(store / "curated", depth=2):
         if not is_version_name(folder.name):
             inspection.report(folder, "is no version")
+            continue
+        if is_withdrawn(folder):
             continue
         inspect_version(inspection, folder)
         if inspection.is_sound(folder, store / "registry"):
@@ -150,7 +153,7 @@ def _tar_sample(members: Mapping[str, Any], indices: Mapping[str, int]) -> Row:
     image = image_extension(described["format"])
     label = described["label"]
     expected = {"key", "json", image} | ({"cls"} if label is not None else set())
-    if set(members) != expected:
+    if not expected <= set(members):  # there may be more: the files that came with the sample
         raise ValueError(f"sample {key} has the members {sorted(set(members) - {'key'})}")
     if not key == described["sample_id"] == members[image]:
         raise ValueError(

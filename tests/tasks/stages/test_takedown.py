@@ -26,11 +26,13 @@ from windrow.tasks.stages.forget_targets import Chosen, choose
 from windrow.tasks.stages.ingest import ingest_shards
 from windrow.tasks.stages.takedown import finish_takedowns, forget, unfinished
 from windrow.tasks.storage.catalog import open_catalog
+from windrow.tasks.storage.forgotten import forgotten_files
 from windrow.tasks.storage.holders import holds
 from windrow.tasks.storage.outputs import all_outputs, open_output, remove_output
 from windrow.tasks.storage.reader import open_webdataset
 from windrow.tasks.storage.sources import plan_shards
 from windrow.tasks.storage.store_lock import at_work
+from windrow.tasks.storage.verification import verify
 from windrow.tasks.storage.versions import diff_versions, latest_version, list_versions
 
 NOW = datetime(2025, 11, 21, tzinfo=UTC)
@@ -326,3 +328,17 @@ def test_a_sample_that_no_version_has_leaves_the_versions_as_they_are(pool: Smal
     assert [version.version for version in list_versions(pool.store)] == ["v0001"]
     told = json.loads(next((pool.store / "takedowns").iterdir()).read_text())
     assert (told["versions"], len(told["runs"])) == ([], 1)
+
+
+def test_a_store_is_sound_after_a_take_down_and_after_the_next_run(pool: SmallPool) -> None:
+    assert verify(pool.store).damage == ()
+    forget_again(pool)
+    assert verify(pool.store).damage == ()
+    curate_small(pool.config)
+    assert verify(pool.store).damage == ()
+    (listed,) = forgotten_files(pool.store)
+    damaged = bytearray(listed.read_bytes())
+    damaged[len(damaged) // 2] ^= 1
+    listed.chmod(0o644)
+    listed.write_bytes(damaged)
+    assert [each.path for each in verify(pool.store).damage] == [f"forgotten/{listed.name}"]
