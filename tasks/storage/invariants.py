@@ -191,6 +191,7 @@ COUNTS: Mapping[str, Mapping[str, str]] = {
     "ingest": {
         "n_occurrences": "SELECT count(*) FROM occurrences",
         "n_unreadable": f"SELECT count(*) FROM occurrences WHERE unreadable NOT LIKE '{FORGOTTEN_BY}%'",
+        "n_forgotten": f"SELECT count(*) FROM occurrences WHERE unreadable LIKE '{FORGOTTEN_BY}%'",
         "n_samples": "SELECT count(*) FROM all_samples",
     },
     "neighbors": {"n_samples": f"SELECT count(*) FROM {_EMBEDDED}"},
