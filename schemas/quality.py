@@ -8,7 +8,7 @@ QUALITY = Table(
     "quality",
     "Cheap measures of each readable sample, of its luma at 128 x 128 pixels, made while it is ingested.",
     (
-        Column("sample_id", pa.string(), "the sample"),
+        Column("sample_id", pa.string(), "the sample", references=("samples", "sample_id")),
         Column(
             "blur",
             pa.float32(),
@@ -34,7 +34,12 @@ HASH_GROUPS = Table(
     "hash_groups",
     "Candidates for near-duplicates, known before any embedding: samples that look alike by their perceptual hash.",
     (
-        Column("sample_id", pa.string(), "a sample whose hash is near another's (`hashes.max_distance`)"),
+        Column(
+            "sample_id",
+            pa.string(),
+            "a sample whose hash is near another's (`hashes.max_distance`)",
+            references=("quality", "sample_id"),
+        ),
         Column("group_id", pa.string(), "lowest sample_id of those that chains of near hashes join"),
         Column("n_in_group", pa.int64(), "samples in the group", minimum=2),
     ),

@@ -54,6 +54,11 @@ _SEEN = (
         "SELECT count(*) FROM (SELECT 1 FROM all_samples s GROUP BY sample_id HAVING count(DISTINCT s) > 1)",
     ),
     _within("samples", "have no row in embeddings", "embeddings"),
+    Invariant(
+        "quality",
+        "samples have no measures, though others have",
+        "SELECT count(*) FROM samples ANTI JOIN quality USING (sample_id) WHERE EXISTS (FROM quality)",
+    ),
     _where("all_embeddings", "have both a vector and an error, or neither", "(embedding IS NULL) = (error IS NULL)"),
     *(
         Invariant(

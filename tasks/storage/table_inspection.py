@@ -107,9 +107,8 @@ class _Look:
                 self._at_reference(declared, column, *column.references)
 
     def _at_reference(self, declared: Table, column: Column, table: str, key: str) -> None:
-        sql = (
-            f"FROM {declared.name} a ANTI JOIN {table} b ON a.{column.name} = b.{key} WHERE a.{column.name} IS NOT NULL"
-        )
+        rows = f"all_{declared.name}" if declared in (SAMPLES, EMBEDDINGS) else declared.name
+        sql = f"FROM {rows} a ANTI JOIN {table} b ON a.{column.name} = b.{key} WHERE a.{column.name} IS NOT NULL"
         self._expect_none(declared.name, f"values of {column.name} are not in {table}.{key}", f"SELECT count(*) {sql}")
 
     def at_invariants(self) -> None:

@@ -22,10 +22,11 @@ from windrow.tasks.storage.runs import latest_run
 from windrow.tasks.storage.verification import verify
 
 Row = dict[str, Any]
+EMPTY = {"drift", "forgotten", "hash_groups", "model_scores"}  # in this store
 STORED = [table.name for table in TABLES if table.name not in ("registry", "shards", "exports", "runs", "stages")]
 
 
-@pytest.mark.parametrize("table", [*sorted({*STORED} - {"drift"}), "exported_samples", "export_plan"])
+@pytest.mark.parametrize("table", [*sorted({*STORED} - EMPTY), "exported_samples", "export_plan"])
 def test_a_row_that_was_left_out_of_a_table_is_missed(store: Path, table: str) -> None:
     dice = Dice.roll()
     path = one_file(store, table) if table in STORED else next(store.glob(f"outputs/**/{table}.parquet"))
@@ -33,11 +34,12 @@ def test_a_row_that_was_left_out_of_a_table_is_missed(store: Path, table: str) -
     for file in files_of(store, table) if table == "backbones" else [path]:  # backbones are the same in every shard
         change_table(file, lambda rows: pa.concat_tables([rows.slice(0, left_out), rows.slice(left_out + 1)]))
     damage = verify(store).damage
-    assert any(table in each.path or table in each.reason for each in damage), f"row {left_out} of {path}: {damage}"
+    word = table.removesuffix("s")  # the stage that counted the rows may be all that misses one
+    assert any(word in each.path or word in each.reason for each in damage), f"row {left_out} of {path}: {damage}"
     assert all("SHA-256" not in each.reason and "seal" not in each.reason for each in damage)
 
 
-@pytest.mark.parametrize("table", sorted({*STORED} - {"drift"}))
+@pytest.mark.parametrize("table", sorted({*STORED} - EMPTY))
 def test_a_key_that_is_there_twice_is_found(store: Path, table: str) -> None:
     path = one_file(store, table)
     n_others = max(1, pq.read_metadata(path).num_rows - 1)  # so that their number stays, but where there is one
@@ -57,7 +59,7 @@ REFERENCES = [
     (table.name, column.name, column.references[0])
     for table in TABLES
     for column in table.columns
-    if column.references and table.name in STORED
+    if column.references and table.name in STORED and table.name not in EMPTY
 ]
 
 
