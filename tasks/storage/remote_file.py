@@ -6,7 +6,7 @@ import errno
 import io
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import BinaryIO
+from typing import Any, BinaryIO
 
 
 class RemoteFile(io.RawIOBase):
@@ -31,6 +31,12 @@ class RemoteFile(io.RawIOBase):
         """Read up to `size` bytes, all of them by default. Raises OSError."""
         with self._told():
             return self._file.read(-1 if size is None else size)
+
+    def readinto(self, buffer: Any) -> int:
+        """Read as many bytes as fit, as a buffered reader asks for them. Raises OSError."""
+        data = self.read(len(buffer))
+        buffer[: len(data)] = data
+        return len(data)
 
     def seek(self, offset: int, whence: int = 0) -> int:
         """Go to a byte. Raises OSError."""

@@ -153,7 +153,8 @@ def _tar_sample(members: Mapping[str, Any], indices: Mapping[str, int]) -> Row:
     image = image_extension(described["format"])
     label = described["label"]
     expected = {"key", "json", image} | ({"cls"} if label is not None else set())
-    if not expected <= set(members):  # there may be more: the files that came with the sample
+    expected |= set(described["provenance"]["members"].split("/")) - {""}
+    if set(members) != expected:
         raise ValueError(f"sample {key} has the members {sorted(set(members) - {'key'})}")
     if not key == described["sample_id"] == members[image]:
         raise ValueError(

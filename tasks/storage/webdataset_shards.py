@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from types import TracebackType
 from typing import Any, Self
 
@@ -53,13 +53,15 @@ def _all_integers(names: Sequence[str]) -> bool:
     return all(name.isascii() and name.isdecimal() and str(int(name)) == name for name in names)
 
 
-def describe_sample(row: Mapping[str, Any]) -> dict[str, Any]:
+def describe_sample(row: Mapping[str, Any], members: Iterable[str] = ()) -> dict[str, Any]:
     """Return the JSON of a sample from its row of the plan: the columns of EXPORTED_SAMPLES, and where it was seen.
 
-    Every sample has every field, null where unknown, or readers that infer types from the first samples miss some.
+    members: extensions of the files that came with it, as they are in the shard; the JSON has slashes between them, as
+    they hold none. Every sample has every field, null where unknown, or readers that infer types from the first samples
+    miss some.
     """
     known = {column.name: row[column.name] for column in EXPORTED_SAMPLES.columns}
-    return {**known, "provenance": {name: row[name] for name in PROVENANCE}}
+    return {**known, "provenance": {**{name: row[name] for name in PROVENANCE}, "members": "/".join(members)}}
 
 
 class WebDatasetShard:
@@ -74,17 +76,17 @@ class WebDatasetShard:
 
     def add(self, row: Mapping[str, Any], sample: SampleBytes) -> None:
         """Add the original bytes of a sample, what the plan says about it, and the files that came with it."""
-        description = json.dumps(describe_sample(row), sort_keys=True, ensure_ascii=False)
         image = image_extension(row["format"])
+        named: dict[str, str] = {}
+        for extension in sample.members:
+            named[extension] = member_extension(extension, {image, "json", "cls", *named.values()})
+        description = json.dumps(describe_sample(row, named.values()), sort_keys=True, ensure_ascii=False)
         self._tar.add(f"{row['sample_id']}.{image}", sample.data)
         self._tar.add(f"{row['sample_id']}.json", description.encode())
         if row["label"] is not None:
             self._tar.add(f"{row['sample_id']}.cls", str(self._indices[row["label"]]).encode())
-        taken = {image, "json", "cls"}
-        for extension, data in sample.members.items():
-            name = member_extension(extension, taken)
-            taken.add(name)
-            self._tar.add(f"{row['sample_id']}.{name}", data)
+        for extension, name in named.items():
+            self._tar.add(f"{row['sample_id']}.{name}", sample.members[extension])
 
     def __enter__(self) -> Self:
         self._tar.__enter__()

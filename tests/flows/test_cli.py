@@ -103,7 +103,7 @@ MISTAKES = {
     "only SELECT": ("query", "DROP TABLE samples", "--store", "{store}"),
     'Referenced column "colour" not found': ("query", "SELECT colour FROM pool", "--store", "{store}"),
     "Permission Error": ("query", "SELECT * FROM read_csv('/etc/passwd')", "--store", "{store}"),
-    "has no finished run yet": ("query", "SELECT 1", "--store", "nowhere"),
+    "has no finished run: `windrow run` makes one": ("query", "SELECT 1", "--store", "nowhere"),
     "no sample of this run has the id or key 'f00'": ("explain", "f00", "--store", "{store}"),
     "has no version of 'letters'": ("diff", "letters", "--store", "{store}"),
     "is no store, and no version of a curated set": ("verify", "nowhere"),

@@ -99,7 +99,10 @@ def test_the_tar_holds_the_original_bytes_the_description_and_the_class(tmp_path
         assert sample[EXTENSIONS[row["format"]]] == data[row["sample_id"]]
         assert hashlib.sha256(data[row["sample_id"]]).hexdigest().startswith(sample["__key__"])
         info = json.loads(sample["json"])
-        assert info.pop("provenance") == {name: row[name] for name in ("source_uri", "shard", "key")}
+        assert info.pop("provenance") == {
+            **{name: row[name] for name in ("source_uri", "shard", "key")},
+            "members": "",
+        }
         assert info == {column.name: row[column.name] for column in EXPORTED_SAMPLES.columns}
         expected = None if row["label"] is None else str(["barley", "rye", "wheat"].index(row["label"])).encode()
         assert sample.get("cls") == expected
@@ -271,7 +274,9 @@ def test_what_came_with_a_sample_comes_with_its_export_byte_for_byte(tmp_path: P
         "seg.png": beside["seg.png"],
         "txt": beside["txt"],
     }
-    assert json.loads(found["json"])["sample_id"] == tar_row["sample_id"]
+    described = json.loads(found["json"])
+    assert described["sample_id"] == tar_row["sample_id"]
+    assert described["provenance"]["members"] == "source.png/source.json/seg.png/txt"
     assert read[loose["sample_id"]]["txt"] == b"words\n"
     plain = export(tmp_path / "store", rows, ExportConfig(samples_per_shard=5, sidecars=False))
     names = {name for one in read_with_webdataset(sorted(map(str, plain.path.rglob("*.tar")))) for name in one}

@@ -260,7 +260,7 @@ def state(store: Path) -> dict[str, Any]:
         if path.suffix != ".json":
             return hashlib.sha256(path.read_bytes()).hexdigest()
         values = json.loads(path.read_text())
-        return {name: value for name, value in values.items() if name not in ("seconds", "finished_at")}
+        return {name: value for name, value in values.items() if name not in ("seconds", "finished_at", "seal")}
 
     return {str(path.relative_to(store)): held(path) for path in sorted(store.rglob("*")) if path.is_file()}
 
