@@ -1,7 +1,7 @@
 """What holds between the tables of a finished run, beside what their declarations say: SQL that counts what breaks it.
 
-The views are those of the catalog, `exported_samples` and `gone` of the run's export, and `all_samples` and
-`all_embeddings`, which have a sample once for every shard that it lies in.
+The views are those of the catalog, `exported_samples` and `gone` of the run's export, and `all_samples`, `all_quality`
+and `all_embeddings`, which have a sample once for every shard that it lies in.
 """
 
 from __future__ import annotations
@@ -57,7 +57,8 @@ _SEEN = (
     Invariant(
         "quality",
         "samples have no measures, though others have",
-        "SELECT count(*) FROM samples ANTI JOIN quality USING (sample_id) WHERE EXISTS (FROM quality)",
+        "SELECT abs((SELECT count(*) FROM all_samples) - n) FROM (SELECT count(*) AS n FROM all_quality) WHERE n > 0"
+        " UNION ALL SELECT 0 LIMIT 1",
     ),
     _where("all_embeddings", "have both a vector and an error, or neither", "(embedding IS NULL) = (error IS NULL)"),
     *(

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections import OrderedDict
+from collections import OrderedDict, deque
 from collections.abc import Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from itertools import groupby
 from pathlib import Path
@@ -20,7 +21,7 @@ from windrow.tasks.storage.source_shard import access_error, sample_id_of
 from windrow.tasks.storage.tar_source import read_range
 
 OPEN_FILES = 8
-WINDOW_BYTES = 64 * 2**20
+WINDOW_BYTES = 16 * 2**20
 WINDOW_ROWS = 2048
 CHANGED = "changed since it was ingested"
 NOT_KEPT = "was fetched from the web and is not kept"
@@ -48,8 +49,9 @@ def read_samples(occurrences: pa.Table, store: Path | None = None) -> Iterator[t
     """Yield (sample_id, bytes) for rows of OCCURRENCES (or any table with their columns), in the order of the rows.
 
     The bytes are those that were ingested: they are checked against `sample_id`, and SampleGone comes in their stead
-    when they are not there any more. Rows are fetched in windows of WINDOW_BYTES, in the order in which they lie; the
-    last OPEN_FILES files stay open. Of a Parquet file whole row groups are read, so rows of one should come together.
+    when they are not there any more. A thread fetches rows in windows of WINDOW_BYTES, one ahead, in the order in which
+    they lie; the last OPEN_FILES files stay open. Of a Parquet file whole row groups are read, so rows of one should
+    come together.
 
     Raises ValueError when a column is missing, a row has no sample_id or a copy is to be read without its store, and
     OSError when the disk or network fails.
@@ -79,11 +81,22 @@ def _read(
 def _read_windows(
     occurrences: pa.Table, store: Path | None, with_members: bool
 ) -> Iterator[tuple[str, SampleBytes | SampleGone]]:
-    with _OpenFiles(store) as opened:
+    waiting: deque[tuple[list[dict[str, Any]], Future[dict[int, SampleBytes | SampleGone]]]] = deque()
+    with _OpenFiles(store) as opened, ThreadPoolExecutor(1) as thread:
         for window in _windows(occurrences, with_members):
-            data = _read_window(window, opened, with_members)
-            for n, row in enumerate(window):
-                yield row["sample_id"], data.pop(n)
+            waiting.append((window, thread.submit(_read_window, window, opened, with_members)))
+            if len(waiting) > 1:  # one is read and hashed while the one before is made use of
+                yield from _in_order(*waiting.popleft())
+        while waiting:
+            yield from _in_order(*waiting.popleft())
+
+
+def _in_order(
+    window: list[dict[str, Any]], reading: Future[dict[int, SampleBytes | SampleGone]]
+) -> Iterator[tuple[str, SampleBytes | SampleGone]]:
+    data = reading.result()
+    for n, row in enumerate(window):
+        yield row["sample_id"], data.pop(n)
 
 
 def _windows(occurrences: pa.Table, with_members: bool) -> Iterator[list[dict[str, Any]]]:

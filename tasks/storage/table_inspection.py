@@ -11,7 +11,7 @@ import duckdb
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from windrow.schemas import EMBEDDINGS, SAMPLES, TABLES, Column, Table
+from windrow.schemas import EMBEDDINGS, QUALITY, SAMPLES, TABLES, Column, Table
 from windrow.schemas.exported import EXPORTED_SAMPLES, GONE
 from windrow.tasks.storage.catalog import ONE_ROW_PER_SAMPLE, connect, run_tables, tables_of
 from windrow.tasks.storage.inspection import Inspection, bounded
@@ -20,6 +20,7 @@ from windrow.tasks.storage.parquet import ROWS_PER_GROUP
 from windrow.tasks.storage.runs import Run
 
 EXPORT_TABLES = (EXPORTED_SAMPLES, GONE)
+OF_EVERY_SHARD = (SAMPLES, QUALITY, EMBEDDINGS)
 
 
 def inspect_run_tables(inspection: Inspection, run: Run) -> None:
@@ -66,7 +67,7 @@ def _connected(files: Mapping[str, Sequence[Path]]) -> Iterator[Any]:
     with connect(files) as connection, bounded(connection):
         for declared in EXPORT_TABLES:
             _view(connection, declared.name, declared, files[declared.name])
-        for declared in (SAMPLES, EMBEDDINGS):
+        for declared in OF_EVERY_SHARD:
             _view(connection, f"all_{declared.name}", declared, files.get(declared.name, ()))
         yield connection
 
@@ -107,7 +108,7 @@ class _Look:
                 self._at_reference(declared, column, *column.references)
 
     def _at_reference(self, declared: Table, column: Column, table: str, key: str) -> None:
-        rows = f"all_{declared.name}" if declared in (SAMPLES, EMBEDDINGS) else declared.name
+        rows = f"all_{declared.name}" if declared in OF_EVERY_SHARD else declared.name
         sql = f"FROM {rows} a ANTI JOIN {table} b ON a.{column.name} = b.{key} WHERE a.{column.name} IS NOT NULL"
         self._expect_none(declared.name, f"values of {column.name} are not in {table}.{key}", f"SELECT count(*) {sql}")
 
