@@ -9,9 +9,10 @@ from typing import Any
 
 import pytest
 import webdataset as wds
-from hypothesis import given, settings
+from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
+from windrow.tasks.storage import tar_source
 from windrow.tasks.storage.source_shard import Found, IngestConfig
 from windrow.tasks.storage.tar_source import iterate_tar, split_member
 
@@ -263,3 +264,39 @@ def test_no_damage_makes_it_raise(data: st.DataObject) -> None:
         else:
             whole[start : start + len(patch)] = patch
     read(bytes(whole))
+
+
+NAMES = st.text(st.characters(exclude_categories=["Cs", "Cc"]), min_size=1, max_size=130).map(
+    lambda name: name.lstrip("./") or "x"
+)
+KINDS = st.sampled_from([tarfile.REGTYPE, tarfile.REGTYPE, tarfile.AREGTYPE, tarfile.DIRTYPE, tarfile.SYMTYPE])
+
+
+@settings(deadline=None, max_examples=60)
+@given(
+    members=st.lists(st.tuples(NAMES, KINDS, st.binary(max_size=1500)), max_size=8),
+    form=st.sampled_from([tarfile.USTAR_FORMAT, tarfile.GNU_FORMAT, tarfile.PAX_FORMAT]),
+    comment=st.booleans(),
+)
+def test_headers_are_those_that_tarfile_reads(
+    members: list[tuple[str, bytes, bytes]], form: int, comment: bool
+) -> None:
+    out = io.BytesIO()
+    pax = {"comment": "for all"} if comment and form == tarfile.PAX_FORMAT else None
+    with tarfile.open(fileobj=out, mode="w", format=form, pax_headers=pax, errors="surrogateescape") as tar:
+        for name, kind, data in members:
+            info = tarfile.TarInfo(name)
+            info.type, info.linkname = kind, "elsewhere" if kind == tarfile.SYMTYPE else ""
+            info.size = len(data) if kind in (tarfile.REGTYPE, tarfile.AREGTYPE) else 0
+            try:
+                tar.addfile(info, io.BytesIO(data))
+            except ValueError:  # too long a name for this format
+                continue
+    out.seek(0)
+    try:
+        with tarfile.open(fileobj=out, mode="r:", errors="surrogateescape") as tar:
+            expected = [(info.name, info.isreg(), info.size, info.offset_data) for info in tar]
+    except tarfile.ReadError:  # it cannot read all that it writes
+        assume(False)
+    found = [each for each in tar_source._headers(out, len(out.getvalue())) if not isinstance(each, str)]
+    assert [(info.name, info.isreg(), info.size, info.offset_data) for info in found] == expected
