@@ -267,12 +267,12 @@ def table(title: str, columns: Sequence[str], rows: Sequence[Sequence[object]]) 
 HOW_TO_READ = """
 ## How to read it
 
-- An index hashes every sample by itself and reads its header in a sandbox; `sha256sum` hashes whole tars, with no use of
-  the processor's own SHA instructions, so ours is near it though it does more.
-- Decoding also measures blur, brightness, contrast, entropy and a perceptual hash, in a process that may crash: Pillow's
+- An index hashes every sample by itself, and reads its header in a sandbox; `sha256sum` hashes tars, without the
+  processor's own SHA instructions, so ours is near it though it does more.
+- Decoding also measures blur, brightness, contrast, entropy and a perceptual hash, in a sandbox. Pillow's
   loop decodes to colours and does no more.
-- An export hashes everything twice (each sample against its id, the shard for its manifest), which takes as long as `dd`
-  takes for all: it is near the copy of a folder of files, not that of one file.
+- An export hashes everything twice (each sample against its id, the shard for its manifest), which takes as long as
+  all of `dd`: it is near the copy of a folder of files, not that of one file.
 """
 
 
