@@ -20,7 +20,7 @@ from windrow.tasks.storage.records import export_rows, run_rows, shard_rows, sta
 from windrow.tasks.storage.registry import registry_files
 from windrow.tasks.storage.runs import Run, latest_run, open_run
 
-# A sample that lies in two shards is described, and embedded, once in each: the rows are equal.
+# A sample that lies in two shards is described, and embedded, once in each: the rows are equal, or one has failed.
 ONE_ROW_PER_SAMPLE = frozenset({"samples", "quality", "embeddings", "backbones", "model_scores"})
 
 POOL_VIEW = """
@@ -95,17 +95,20 @@ def connect(tables: Mapping[str, Iterable[Path]]) -> Any:
             _add_rows(connection, declared, [])
             continue
         listed = ", ".join(f"'{_quoted(file)}'" for file in files)
-        distinct = (
-            f"DISTINCT ON ({', '.join(declared.primary_key)})"
-            if declared.name in ONE_ROW_PER_SAMPLE and len(files) > 1
-            else ""
-        )
-        if declared.name == "backbones":
-            distinct = "DISTINCT"
-        connection.execute(f"CREATE VIEW {declared.name} AS SELECT {distinct} * FROM read_parquet([{listed}])")
+        rows = f"FROM read_parquet([{listed}])"
+        if declared.name in ONE_ROW_PER_SAMPLE and len(files) > 1:
+            rows = _one_row_of_each(declared, rows)
+        connection.execute(f"CREATE VIEW {declared.name} AS {rows}")
     connection.execute(POOL_VIEW)
     connection.execute("CREATE VIEW curated AS SELECT * FROM pool WHERE selected ORDER BY rank")
     return connection
+
+
+def _one_row_of_each(declared: Table, rows: str) -> str:
+    keys = ", ".join(declared.primary_key)
+    if "error" in declared.schema().names:  # what failed in one shard and not in another has not failed
+        return f"{rows} QUALIFY row_number() OVER (PARTITION BY {keys} ORDER BY error NULLS FIRST) = 1"
+    return f"SELECT DISTINCT ON ({keys}) * {rows}" if declared.name != "backbones" else f"SELECT DISTINCT * {rows}"
 
 
 def confine(connection: Any, store: Path) -> None:

@@ -5,7 +5,7 @@ from pathlib import Path
 import duckdb
 import pytest
 
-from windrow.schemas import MODEL_SCORES, OCCURRENCES, QUALITY, SAMPLES, TABLES
+from windrow.schemas import EMBEDDINGS, MODEL_SCORES, OCCURRENCES, QUALITY, SAMPLES, TABLES
 from windrow.tasks.storage.catalog import confine, connect, open_catalog, query
 from windrow.tasks.storage.parquet import write_table
 
@@ -52,6 +52,18 @@ def test_what_two_shards_say_of_a_sample_is_one_row_of_the_pool_with_all_its_sco
             write_table(table, table.build(columns), tables[table.name][-1])
     found = connect(tables).sql("SELECT blur, phash, n_pixels, aspect_ratio, model_scores FROM pool").fetchall()
     assert found == [(0.5, None, 64, 1.0, {"x.a": None, "x.b": 0.5})]
+
+
+@pytest.mark.parametrize("first", [0, 1])
+def test_of_a_sample_that_failed_in_one_of_two_shards_the_other_row_counts(tmp_path: Path, first: int) -> None:
+    rows = [([0.25, 0.5], None), (None, "gone")]
+    paths = []
+    for number in (first, 1 - first):
+        vector, error = rows[number]
+        paths.append(tmp_path / f"{len(paths)}.parquet")
+        columns = {"sample_id": ["a"], "backbone_id": ["b"], "embedding": [vector], "error": [error]}
+        write_table(EMBEDDINGS, EMBEDDINGS.build(columns, dim=2), paths[-1])
+    assert connect({"embeddings": paths}).sql("SELECT sample_id, error FROM embeddings").fetchall() == [("a", None)]
 
 
 def test_sql_reads_the_store_and_no_other_file(tmp_path: Path) -> None:
