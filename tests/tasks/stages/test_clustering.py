@@ -121,11 +121,12 @@ def test_a_process_killed_while_it_clusters_is_gone_on_with(tmp_path: Path):
         os.sched_yield()
     alone.kill()
     assert alone.wait() == -signal.SIGKILL  # it was at work, not done
-    (left,) = rounds
+    left = list(rounds)
+    assert len(left) in (1, 2)  # two between the writing of a round and the removal of the one before
     said: list[str] = []
     assert clustered(store, [path], config, progress=said.append) == undisturbed
     assert said[0].startswith("level 1: going on after round")
-    assert not left.exists()
+    assert not any(path.exists() for path in left)
 
 
 def test_a_round_is_kept_whole_and_replaces_the_one_before(tmp_path: Path):
