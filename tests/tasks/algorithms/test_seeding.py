@@ -63,7 +63,7 @@ def chosen_sets(values: np.ndarray, k: int, n_candidates: int) -> dict[frozenset
 def test_seeds_follow_the_exact_distribution_of_k_means_plus_plus(n_candidates: int | None):
     values = np.array([0, 3, 8, 12, 20, 27, 31, 43])  # whole numbers and a whole mean: equal potentials are equal
     expected = chosen_sets(values, 6, n_candidates or 2 + int(np.log(6)))
-    n_seeds = 1000
+    n_seeds = 2000
     points = values.astype(np.float32)[:, None]
     seen: Counter[frozenset[int]] = Counter()
     for seed in range(n_seeds):
@@ -72,20 +72,20 @@ def test_seeds_follow_the_exact_distribution_of_k_means_plus_plus(n_candidates: 
     every = [frozenset(rows) for rows in combinations(range(len(values)), 6)]
     assert set(seen) <= set(every)
     assert sum(expected.values()) == pytest.approx(1)
-    # a sample of this size differs from its distribution by 0.02 to 0.05 in total variation
-    assert sum(abs(seen[rows] / n_seeds - expected.get(rows, 0)) for rows in every) / 2 < 0.06
+    # two samples of this size from one distribution differ by 0.01 to 0.04 in total variation
+    assert sum(abs(seen[rows] / n_seeds - expected.get(rows, 0)) for rows in every) / 2 < 0.05
 
 
 def test_the_second_of_two_plain_seeds_is_drawn_by_squared_distance():
     points = np.array([[0, 0], [1, 0], [0, 2], [3, 4]], dtype=np.float32)
     squared = np.square(points[:, None] - points).sum(axis=2)
     drawn = np.zeros((4, 4))
-    for seed in range(1000):
+    for seed in range(2000):
         first, second = kmeans_plus_plus(points, 2, seed=seed, n_candidates=1, resources=ONE)
         drawn[(points == first).all(axis=1).argmax(), (points == second).all(axis=1).argmax()] += 1
-    np.testing.assert_allclose(drawn.sum(axis=1) / 1000, 0.25, atol=0.05)
+    np.testing.assert_allclose(drawn.sum(axis=1) / 2000, 0.25, atol=0.04)
     shares = drawn / drawn.sum(axis=1, keepdims=True)
-    np.testing.assert_allclose(shares, squared / squared.sum(axis=1, keepdims=True), atol=0.1)
+    np.testing.assert_allclose(shares, squared / squared.sum(axis=1, keepdims=True), atol=0.08)
 
 
 def test_with_all_points_in_the_sample_it_leaves_what_greedy_k_means_plus_plus_leaves():
