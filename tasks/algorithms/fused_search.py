@@ -1,7 +1,7 @@
 """The two lowest scores of every row in one Triton kernel: scores live in registers and are never written.
 
-By calculation, not yet measured on a GPU: below some hundred dimensions a score that is written out and read again costs
-more time than its product.
+By calculation, not yet measured on a GPU: below some hundred dimensions a score that is written out and read again
+costs more time than its product.
 """
 
 from __future__ import annotations
