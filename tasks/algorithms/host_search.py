@@ -37,7 +37,8 @@ class HostBlock:
         x = np.empty((len(raw), len(origin) + 1), np.float32)
         np.subtract(raw, origin, out=x[:, :-1])
         x[:, -1] = 1
-        return cls(rows, raw, x, np.sqrt(np.einsum("ij,ij->i", x[:, :-1], x[:, :-1])))
+        squared = np.einsum("ij,ij->i", x[:, :-1], x[:, :-1], dtype=np.float64)
+        return cls(rows, raw, x, np.sqrt(squared).astype(np.float32))
 
     def take(self, rows: Rows) -> HostBlock:
         """Only some of its rows."""
@@ -154,8 +155,10 @@ def score_error(gamma: float, length: Floats, reach: Floats) -> Floats:
     """A bound on the error of scores of centroids up to a length, for a relative error gamma of products.
 
     Centroids a little beyond the reach are covered as well: it allows twice what half a squared length may be off by.
+    The last term is for going from scores to distances and back: |x|^2, of a length that was rounded once, is off by a
+    few units whatever the centroids' lengths are.
     """
-    return (gamma * reach * (length + reach) + TINY).astype(np.float32)
+    return (gamma * reach * (length + reach) + 8 * UNIT * np.square(length) + TINY).astype(np.float32)
 
 
 def rounding(dim: int) -> float:
