@@ -90,14 +90,6 @@ def class_wise_thresholds(probabilities: Float32Array, threshold: float, floor: 
     return thresholds
 
 
-def sparse_top_k(probabilities: Float32Array, k: int) -> tuple[Int64Array, Float32Array]:
-    """The k most probable classes (n, k) of each row and their probabilities, descending; lowest first of equals."""
-    if probabilities.ndim != 2 or not 1 <= k <= probabilities.shape[1]:
-        raise ValueError(f"k must be from 1 to the number of classes of {probabilities.shape}, got {k}")
-    classes = np.argsort(-probabilities, axis=1, kind="stable")[:, :k]
-    return classes, np.take_along_axis(probabilities, classes, axis=1)
-
-
 def coverage_accuracy_curve(confidence: npt.NDArray[Any], correct: npt.NDArray[np.bool_]) -> CoverageCurve:
     """What each threshold on confidence (n,) would cover, and how much of it would be correct (n,)."""
     if confidence.ndim != 1 or confidence.shape != correct.shape:

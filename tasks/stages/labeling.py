@@ -16,10 +16,11 @@ from windrow.schemas import ASSIGNMENTS, LABELS
 from windrow.tasks.algorithms.calibration import apply_temperature, fit_temperature
 from windrow.tasks.algorithms.knn_vote import knn_vote
 from windrow.tasks.algorithms.label_makers import LabelMaker, cross_fit, ensemble
-from windrow.tasks.algorithms.label_policy import Decision, LabelPolicyConfig, decide, sparse_top_k
+from windrow.tasks.algorithms.label_policy import Decision, LabelPolicyConfig, decide
 from windrow.tasks.algorithms.label_propagation import label_propagation
 from windrow.tasks.algorithms.logistic_probe import logistic_probe
 from windrow.tasks.algorithms.neighbors import NeighborGraph
+from windrow.tasks.algorithms.sparse_probabilities import SparseProbabilities
 from windrow.tasks.stages.given_labels import given_labels
 from windrow.tasks.stages.neighbors import read_graph
 from windrow.tasks.storage.outputs import (
@@ -190,15 +191,15 @@ def _predictions(
 ) -> pa.Table:
     n = len(probabilities)
     decision: Decision = decide(probabilities, config.policy)
-    top, values = sparse_top_k(probabilities, min(config.top_k, len(classes)))
+    top = SparseProbabilities.of(probabilities, min(config.top_k, len(classes)))
     names = pa.array(classes, pa.string())
-    offsets = pa.array(np.arange(n + 1) * top.shape[1], pa.int32())
+    offsets = pa.array(np.arange(n + 1) * top.classes.shape[1], pa.int32())
     columns = {
         "sample_id": pool.sample_ids,
         "label_set": pa.repeat(label_set, n),
         "label": names.take(pa.array(decision.label, mask=decision.abstained)),
-        "classes": pa.ListArray.from_arrays(offsets, names.take(pa.array(top.reshape(-1)))),
-        "probabilities": pa.ListArray.from_arrays(offsets, pa.array(values.reshape(-1), pa.float32())),
+        "classes": pa.ListArray.from_arrays(offsets, names.take(pa.array(top.classes.reshape(-1)))),
+        "probabilities": pa.ListArray.from_arrays(offsets, pa.array(top.probabilities.reshape(-1), pa.float32())),
         "confidence": pa.array(np.clip(decision.confidence, 0, 1), pa.float32()),
         "abstained": pa.array(decision.abstained),
         "annotator": pa.repeat("windrow", n),

@@ -8,7 +8,6 @@ from windrow.tasks.algorithms.label_policy import (
     class_wise_thresholds,
     coverage_accuracy_curve,
     decide,
-    sparse_top_k,
 )
 
 FEW = settings(max_examples=30, deadline=None)
@@ -72,24 +71,6 @@ def test_permuting_the_pool_permutes_the_decision(seed, policy):
     )
 
 
-def test_top_k_is_descending_with_the_lowest_class_first_among_equals():
-    classes, values = sparse_top_k(np.array([[0.1, 0.4, 0.1, 0.4], [0, 0, 0, 1]], dtype=np.float32), 3)
-    assert classes.tolist() == [[1, 3, 0], [3, 0, 1]]
-    np.testing.assert_allclose(values, [[0.4, 0.4, 0.1], [1, 0, 0]], atol=1e-7)
-    assert classes.dtype == np.int64 and values.dtype == np.float32
-
-
-@FEW
-@given(st.integers(0, 10_000), st.integers(1, 4))
-def test_the_first_of_the_top_k_is_the_label_and_all_of_them_the_distribution(seed, k):
-    probabilities = distributions(seed)
-    classes, values = sparse_top_k(probabilities, k)
-    np.testing.assert_array_equal(classes[:, 0], decide(probabilities, LabelPolicyConfig("none")).label)
-    assert np.all(np.diff(values, axis=1) <= 0)
-    if k == 4:
-        np.testing.assert_array_equal(np.sort(classes, axis=1), np.tile(np.arange(4), (60, 1)))
-
-
 def test_the_coverage_curve_takes_equal_confidences_together():
     curve = coverage_accuracy_curve(np.array([0.5, 0.9, 0.5, 0.7]), np.array([True, True, False, False]))
     np.testing.assert_allclose(curve.threshold, [0.9, 0.7, 0.5])
@@ -108,7 +89,6 @@ def test_the_coverage_curve_takes_equal_confidences_together():
             "floor must be from 0 to the threshold 0.3, got 0.4",
         ),
         (lambda: decide(np.zeros(3, np.float32), LabelPolicyConfig()), "probabilities must have shape"),
-        (lambda: sparse_top_k(np.zeros((1, 2), np.float32), 3), "k must be from 1"),
         (lambda: coverage_accuracy_curve(np.zeros(2), np.zeros(1, bool)), "one shape"),
     ],
 )
