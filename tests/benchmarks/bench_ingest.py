@@ -8,6 +8,7 @@ the photographs of a folder, made different by a comment of 8 bytes in each. --w
 from __future__ import annotations
 
 import argparse
+import contextlib
 import io
 import json
 import os
@@ -19,12 +20,12 @@ import sys
 import tarfile
 import tempfile
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
-from importlib.metadata import version
+from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 import numpy as np
 import pyarrow as pa
@@ -33,6 +34,7 @@ from rich.console import Console
 
 from windrow.schemas import OCCURRENCES
 from windrow.schemas.exported import EXPORT_PLAN
+from windrow.tasks.decoding import inspect_image
 from windrow.tasks.executors import ExecutorConfig, close_executors, open_executor
 from windrow.tasks.stages.export import ExportConfig, plan_export, write_export_shard
 from windrow.tasks.stages.ingest import IngestConfig, ingest_shards
@@ -140,6 +142,54 @@ def ingest_table(tars: Path, folder: Path) -> str:
                          f"{seconds[floor] / found:.2f}"))  # fmt: skip
     title = f"Ingest: {n_samples:,} photographs, {n_bytes / 1e9:.1f} GB, in {len(list(tars.glob('*.tar')))} tars"
     return table(title, ("processes", "work", "seconds", "samples/s", "MB/s", "of the floor's speed"), rows)
+
+
+def decoder_table(tars: Path) -> str:
+    """Return what one thread of each decoder takes for a photograph. Those that are not installed are left out."""
+    images = [member.read() for path in sorted(tars.glob("*.tar"))[:2] for member in jpegs(path)]
+    decoders: dict[str, Callable[[bytes], object]] = {
+        "ours: luma, whole file": pillow_luma,
+        "ours: the same, a square of it, five measures": inspect_image,
+        "Pillow, colours": lambda data: Image.open(io.BytesIO(data)).load(),
+    }
+    with contextlib.suppress(ImportError):
+        import simplejpeg
+
+        decoders["simplejpeg, colours"] = lambda data: simplejpeg.decode_jpeg(data, "RGB")
+        decoders["simplejpeg, luma"] = lambda data: simplejpeg.decode_jpeg(data, "GRAY")
+    with contextlib.suppress(ImportError):
+        import cv2
+
+        cv2.setNumThreads(1)
+        decoders["OpenCV, colours"] = lambda data: cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_COLOR)
+        decoders["OpenCV, luma"] = lambda data: cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_GRAYSCALE)
+    best = dict.fromkeys(decoders, np.inf)
+    for _ in range(10):
+        for name, decode in decoders.items():
+            started = time.process_time()
+            for data in images:
+                decode(data)
+            best[name] = min(best[name], (time.process_time() - started) / len(images))
+    colours = min(seconds for name, seconds in best.items() if "colours" in name)
+    rows = [(name, f"{seconds * 1e3:.3f}", f"{colours / seconds:.2f}") for name, seconds in best.items()]
+    title = f"Decoders: {len(images)} photographs, one thread"
+    return table(title, ("decoder", "CPU ms a photograph", "of the fastest decoder to colours"), rows)
+
+
+def pillow_luma(data: bytes) -> None:
+    """Decode as ingest does."""
+    image = Image.open(io.BytesIO(data))
+    image.draft("L", None)
+    image.load()
+
+
+def jpegs(path: Path) -> Iterator[IO[bytes]]:
+    """Yield the photographs of a tar."""
+    with tarfile.open(path) as tar:
+        for member in tar:
+            file = tar.extractfile(member)
+            if file and member.name.endswith(".jpg"):
+                yield file
 
 
 WHAT = {
@@ -258,6 +308,13 @@ def make_tiny(n: int, tars: Path) -> None:
                 tar.addfile(info, io.BytesIO(out.getvalue()))
 
 
+def installed(library: str) -> bool:
+    """Say whether there is such a distribution."""
+    with contextlib.suppress(PackageNotFoundError):
+        return bool(version(library))
+    return False
+
+
 def table(title: str, columns: Sequence[str], rows: Sequence[Sequence[object]]) -> str:
     """Return a Markdown table under a title."""
     lines = [" | ".join(columns), "|".join("---" for _ in columns), *(" | ".join(map(str, row)) for row in rows)]
@@ -269,10 +326,14 @@ HOW_TO_READ = """
 
 - An index hashes every sample by itself, and reads its header in a sandbox; `sha256sum` hashes tars, without the
   processor's own SHA instructions, so ours is near it though it does more.
+- A JPEG is decoded to its luma, all of the file: that is faster than any decoder's colours. A decoder written for
+  nothing else (simplejpeg, `pip install simplejpeg opencv-python-headless` to have it timed) takes a tenth less for the
+  same luma, of which Pillow's own frame round libjpeg-turbo is the difference.
 - Decoding also measures blur, brightness, contrast, entropy and a perceptual hash, in a sandbox. Pillow's
   loop decodes to colours and does no more.
-- An export hashes everything twice (each sample against its id, the shard for its manifest), which takes as long as
-  all of `dd`: it is near the copy of a folder of files, not that of one file.
+- The floor of an export is the copy of the same samples: as files of their own by `cp`, or out of their tars by `dd`.
+  `dd` of one file that has these bytes in one piece is there to show the disk; the two SHA-256 of every byte (each
+  sample against its id, the shard for its manifest) alone take as long.
 """
 
 
@@ -293,10 +354,14 @@ def main() -> None:
         folder.mkdir()
         tars.mkdir()
         make_tars(args.photos, tars, args.tars)
-        made = [ingest_table(tars, folder), export_table(tars, folder), memory_table(folder)]
+        made = [ingest_table(tars, folder), decoder_table(tars), export_table(tars, folder), memory_table(folder)]
         close_executors()
     model = re.search(r"model name\s*:\s*(.*)", Path("/proc/cpuinfo").read_text())
-    libraries = ", ".join(f"{library} {version(library)}" for library in ("pillow", "pyarrow"))
+    libraries = ", ".join(
+        f"{library} {version(library)}"
+        for library in ("pillow", "pyarrow", "simplejpeg", "opencv-python-headless")
+        if installed(library)
+    )
     hardware = f"{model.group(1) if model else platform.machine()}, {len(os.sched_getaffinity(0))} cores; {libraries}."
     text = f"# Ingest and export against their floors\n\n{hardware} Load average at the start: {load:.1f}.\n\n"
     text += "\n".join(made) + HOW_TO_READ
