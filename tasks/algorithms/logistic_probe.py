@@ -18,23 +18,20 @@ MAX_ITERATIONS = 500
 
 @dataclass(frozen=True)
 class LogisticProbe:
-    """A fitted probe: softmax(((x / |x| - mean) / scale) weights + bias) over the classes that had labels.
+    """A fitted probe: softmax((x / |x|) weights + bias) over the classes that had labels.
 
-    classes: int64 (c,) ascending; weights: float64 (d, c); bias: (c,); mean and scale: (d,), of the pool.
+    classes: int64 (c,) ascending; weights: float64 (d, c); bias: float64 (c,).
     """
 
     classes: Int64Array
     n_classes: int
     weights: Float64Array
     bias: Float64Array
-    mean: Float64Array
-    scale: Float64Array
 
     def predict_proba(self, embeddings: npt.NDArray[Any]) -> Float32Array:
         """Probabilities (m, n_classes) of embeddings (m, d), 0 for classes without labels, the same for any m."""
-        units, norms = unit_rows((unit_rows(embeddings)[0] - self.mean) / self.scale)
         columns, lengths = unit_rows(self.weights.T)
-        logits = (units @ columns.T) * norms[:, None] * lengths + self.bias
+        logits = (unit_rows(embeddings)[0] @ columns.T) * lengths + self.bias
         probabilities = np.zeros((len(embeddings), self.n_classes), dtype=np.float32)
         probabilities[:, self.classes] = _softmax(logits)
         return probabilities
@@ -44,7 +41,7 @@ def logistic_probe(
     embeddings: npt.NDArray[Any],
     labels: Int64Array,
     n_classes: int,
-    l2: float = 0.01,
+    l2: float | None = None,
     class_balanced: bool = True,
     rows: Int64Array | None = None,
 ) -> Float32Array:
@@ -58,40 +55,33 @@ def logistic_probe(
 
 
 def fit_logistic_probe(
-    embeddings: npt.NDArray[Any], labels: Int64Array, n_classes: int, l2: float = 0.01, class_balanced: bool = True
+    embeddings: npt.NDArray[Any],
+    labels: Int64Array,
+    n_classes: int,
+    l2: float | None = None,
+    class_balanced: bool = True,
 ) -> LogisticProbe:
     """The weights that minimise mean cross-entropy + l2 / 2 ||weights||^2 over the labelled rows; the bias is free.
 
-    Embeddings are L2-normalised, standardised with the whole pool's mean and standard deviation, which need no labels,
-    and divided by sqrt(d), so that l2 means the same for every dim. class_balanced gives every class with labels the
-    same total weight. The objective is convex and starts from 0: no seed. With one class only, it has probability 1.
+    Embeddings are L2-normalised, so that l2 means the same for every dim. l2 None: 1 over the number of labels, which
+    weighs the penalty as one label. Standardising the columns by the pool's mean and deviation was 2 points of macro
+    recall worse on CIFAR-10 and 10 on digits, and most on long tails, whose mean is that of the largest classes.
+    class_balanced gives every class with labels the same total weight. The objective is convex and starts from 0: no
+    seed. With one class only, it has probability 1.
     """
     check_embeddings("embeddings", embeddings)
     check_pool(embeddings, labels)
     labelled = labelled_rows(labels, n_classes)
-    if not l2 > 0:
+    penalty = 1 / len(labelled) if l2 is None else l2
+    if not penalty > 0:
         raise ValueError(f"l2 must be positive, got {l2}")
-    mean, scale = standardisation(embeddings)
     classes, targets, counts = np.unique(labels[labelled], return_inverse=True, return_counts=True)
     sample_weights = (
         1.0 / (len(classes) * counts[targets]) if class_balanced else np.full(len(labelled), 1 / len(labelled))
     )
-    features = (unit_rows(embeddings[labelled])[0] - mean) / scale
-    weights, bias = _minimise(features, targets, sample_weights, len(classes), l2)
-    return LogisticProbe(classes, n_classes, weights, bias, mean, scale)
-
-
-def standardisation(embeddings: npt.NDArray[Any]) -> tuple[Float64Array, Float64Array]:
-    """Mean (d,) and sqrt(d) times standard deviation (d,) of the L2-normalised rows (n, d).
-
-    A constant column's deviation counts as 1.
-    """
-    n, d = embeddings.shape
-    blocks = [slice(start, start + BLOCK) for start in range(0, n, BLOCK)]
-    mean = sum((unit_rows(embeddings[b])[0].sum(axis=0) for b in blocks), np.zeros(d)) / n
-    squares = sum((np.square(unit_rows(embeddings[b])[0] - mean).sum(axis=0) for b in blocks), np.zeros(d)) / n
-    deviation = np.sqrt(squares)
-    return mean, np.where(deviation > 1e-12, deviation, 1.0) * np.sqrt(d)
+    features = unit_rows(embeddings[labelled])[0]
+    weights, bias = _minimise(features, targets, sample_weights, len(classes), penalty)
+    return LogisticProbe(classes, n_classes, weights, bias)
 
 
 def _minimise(
