@@ -61,7 +61,7 @@ def open_parquet(file: BinaryIO) -> pq.ParquetFile | str:
         parquet = pq.ParquetFile(file, buffer_size=2**20, pre_buffer=False, page_checksum_verification=True)
         counts = [parquet.metadata.row_group(group).num_rows for group in range(parquet.num_row_groups)]
         return parquet if min(counts, default=0) >= 0 and sum(counts) <= MAX_ROWS else "damaged Parquet file"
-    except (pa.ArrowException, OSError) as error:
+    except (pa.ArrowException, OSError, UnicodeDecodeError) as error:  # the last: a column's name is damaged
         _raise_if_disk_failed(error)
     file.seek(0)
     start = file.read(4)

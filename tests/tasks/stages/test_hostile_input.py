@@ -16,7 +16,7 @@ import pyarrow as pa
 import pytest
 import torch
 from hostile_inputs import HOSTILE, Hostile, encoded, page, parquet, picture, png_chunk, told
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from PIL import Image
 from torch import nn
@@ -140,6 +140,7 @@ WHOLE = parquet(
 
 @given(st.lists(st.tuples(st.integers(0, len(WHOLE) - 1), st.binary(min_size=1, max_size=9)), min_size=1, max_size=4))
 @settings(max_examples=100, deadline=None)
+@example([(WHOLE.rindex(b"image"), b"\x80")])
 def test_no_damage_to_a_parquet_file_makes_reading_it_raise_or_go_on_for_ever(damage: list[tuple[int, bytes]]) -> None:
     data = bytearray(WHOLE)
     for start, patch in damage:
