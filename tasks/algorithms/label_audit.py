@@ -65,7 +65,7 @@ def audit_sample(keys: npt.NDArray[Any], n_checks: int, strata: Int64Array | Non
     wanted = _allocate(sizes, n_checks)
     ranked = np.lexsort((order, groups))[np.count_nonzero(groups < 0) :]
     place = np.arange(len(ranked)) - (np.cumsum(sizes) - sizes)[groups[ranked]]
-    return np.asarray(np.sort(ranked[place < wanted[groups[ranked]]]))
+    return np.sort(ranked[place < wanted[groups[ranked]]])
 
 
 def _allocate(sizes: Int64Array, n_checks: int) -> Int64Array:
@@ -77,7 +77,7 @@ def _allocate(sizes: Int64Array, n_checks: int) -> Int64Array:
     short = n_checks - int(first.sum() + whole.sum())
     # Largest remainder first, the lowest stratum of equals.
     whole[np.argsort(whole - exact, kind="stable")[:short]] += 1
-    return first + whole
+    return np.asarray(first + whole)
 
 
 def accuracy_interval(n_right: float, n_checked: float, level: float = 0.95) -> Interval:

@@ -46,8 +46,9 @@ class LabelPolicyConfig:
 class Decision:
     """A label, or none, for each sample.
 
-    label: int64 (n,), -1 where abstained; confidence: float32 (n,), of the most probable class; abstained: bool (n,);
-    weight: float32 (n,), 0 where abstained, from 0 to 1 under 'soft', otherwise 1.
+    label: int64 (n,), -1 where abstained; confidence: float32 (n,), the probability of the label or, where abstained,
+    of what it would have been; abstained: bool (n,); weight: float32 (n,), 0 where abstained, from 0 to
+    1 under 'soft', otherwise 1.
     """
 
     label: Int64Array
@@ -56,11 +57,19 @@ class Decision:
     weight: Float32Array
 
 
-def decide(probabilities: Float32Array, config: LabelPolicyConfig) -> Decision:
-    """The most probable class of each row (n, n_classes), the lowest of equals, or -1 where the policy abstains."""
+def decide(probabilities: Float32Array, config: LabelPolicyConfig, predicted: Int64Array | None = None) -> Decision:
+    """The most probable class of each row (n, n_classes), the lowest of equals, or -1 where the policy abstains.
+
+    predicted: int64 (n,), the classes to give in its stead; their probability is then the confidence. Thresholds are
+    those of the pool's probabilities either way.
+    """
     check_rows("probabilities", probabilities)
-    predicted = probabilities.argmax(axis=1).astype(np.int64)
-    confidence = probabilities.max(axis=1)
+    n, n_classes = probabilities.shape
+    if predicted is None:
+        predicted = probabilities.argmax(axis=1).astype(np.int64)
+    if predicted.shape != (n,) or (n and not 0 <= predicted.min() <= predicted.max() < n_classes):
+        raise ValueError(f"predicted must be {n} classes from 0 to {n_classes - 1}, got shape {predicted.shape}")
+    confidence = probabilities[np.arange(n), predicted]
     # In float32, as the confidence is: 0.95 is then not above a confidence of 0.95.
     abstained = confidence < class_thresholds(probabilities, config).astype(np.float32)[predicted]
     weight = soft_weights(confidence, config.spread) if config.policy == "soft" else (~abstained).astype(np.float32)

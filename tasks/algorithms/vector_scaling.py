@@ -46,15 +46,15 @@ def fit_vector_scaling(
     probabilities: Float32Array,
     labels: Int64Array,
     scale_deviation: float = 0.1,
-    bias_deviation: float = 0.5,
+    bias_deviation: float = 1.0,
     class_weights: Float64Array | None = None,
 ) -> VectorScaling:
     """The scales and biases that make out-of-sample probabilities (n, n_classes) fit labels (n,) best.
 
     First the one temperature T of `fit_temperature`, then the minimum of the sum of -log likelihood, plus
     (scale T - 1)^2 / (2 scale_deviation^2) and bias^2 / (2 bias_deviation^2) summed over classes: normal priors that
-    weigh about as much as one label a class. With no labels this is temperature scaling, exactly, and it tends to it as
-    the deviations tend to 0. Convex, from a fixed start: no seed. Rows labelled -1 are left out. class_weights: see
+    weigh about as much as a label or two a class. It tends to temperature scaling as the deviations tend to 0, and with
+    no labels changes nothing. Convex, from a fixed start: no seed. Rows labelled -1 are left out. class_weights: see
     `fit_temperature`. No relative scale (scale T) gets below 0.05.
     """
     check_labels(probabilities, labels)
