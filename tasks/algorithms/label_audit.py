@@ -12,6 +12,9 @@ from scipy.stats import beta
 from windrow.tasks.algorithms.neighbors import Float64Array, Int64Array
 from windrow.tasks.algorithms.seeded_order import seeded_order
 
+# Effective counts are fractions; below this they are what rounding left of 0, which the Beta law cannot take.
+SMALLEST_COUNT = 1e-9
+
 
 @dataclass(frozen=True)
 class CoverageCurve:
@@ -90,8 +93,8 @@ def accuracy_interval(n_right: float, n_checked: float, level: float = 0.95) -> 
     if not 0 < level < 1:
         raise ValueError(f"level must be between 0 and 1, got {level}")
     tail = (1.0 - level) / 2.0
-    low = beta.ppf(tail, n_right, n_checked - n_right + 1) if n_right > 0 else 0.0
-    high = beta.ppf(1.0 - tail, n_right + 1, n_checked - n_right) if n_right < n_checked else 1.0
+    low = beta.ppf(tail, n_right, n_checked - n_right + 1) if n_right > SMALLEST_COUNT else 0.0
+    high = beta.ppf(1.0 - tail, n_right + 1, n_checked - n_right) if n_checked - n_right > SMALLEST_COUNT else 1.0
     return Interval(n_right / n_checked, float(low), float(high))
 
 
