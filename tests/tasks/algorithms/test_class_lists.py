@@ -23,6 +23,8 @@ def test_lists_are_the_members_they_were_made_of(seed, n, n_classes, share):
     members = rng.random((n, n_classes)) < share
     lists, labels = ClassLists.of([members]), rng.integers(n_classes, size=n)
     assert [lists[i].tolist() for i in range(n)] == [np.flatnonzero(row).tolist() for row in members]
+    single = [row.tolist()[0] if len(row) == 1 else -1 for row in (lists[i] for i in range(n))]
+    assert lists.only().tolist() == single
     np.testing.assert_array_equal(lists.contains(labels), members[np.arange(n), labels])
 
 

@@ -2,8 +2,9 @@ import numpy as np
 import pytest
 
 from windrow.tasks.algorithms.label_policy import LabelPolicyConfig, decide
-from windrow.tasks.algorithms.label_shift import confusion_matrix
+from windrow.tasks.algorithms.label_shift import confusion_matrix, em_prior
 from windrow.tasks.algorithms.prior_correction import correct_prior, shares_variance
+from windrow.tasks.algorithms.vector_scaling import apply_vector_scaling
 
 TAILED = np.array([0.8, 0.15, 0.05])
 MEANS = np.array([[0.0, 0.0], [1.5, 0.0], [0.0, 1.5]])
@@ -63,12 +64,25 @@ def test_the_variance_is_that_of_the_estimate_over_draws_of_the_labels():
     assert np.mean(variances) == pytest.approx(np.var(estimates, axis=0).sum(), rel=0.3)
 
 
-def test_few_labels_are_believed_less():
+def test_shares_are_believed_as_far_as_they_stand_out_of_their_variance():
     _, labels, pool = tailed_pool(2, 3)
-    few = correct_prior(pool[labels >= 0], labels, pool).prior
-    _, labels, pool = tailed_pool(2, 100)
-    many = correct_prior(pool[labels >= 0], labels, pool).prior
-    assert np.abs(few - 1 / 3).sum() < 0.8 * np.abs(many - 1 / 3).sum()
+    held_out = pool[labels >= 0]
+    found = correct_prior(held_out, labels, pool)
+    equal = np.full(3, 1 / 3)
+    moved = em_prior(found.even[labels < 0], equal) - equal
+    variance = shares_variance(apply_vector_scaling(held_out, found.scaling), labels[labels >= 0])
+    trust = (moved**2).sum() / ((moved**2).sum() + variance)
+    assert trust < 0.9
+    np.testing.assert_allclose(found.prior, equal + trust * moved, rtol=1e-6)
+
+
+def test_more_labels_of_one_class_do_not_pass_for_a_larger_class():
+    _, labels, pool = tailed_pool(7, 300, n=20_000)
+    fewer = labels.copy()
+    fewer[np.flatnonzero(labels == 1)[30:]] = -1
+    fewer[np.flatnonzero(labels == 2)[30:]] = -1
+    found = correct_prior(pool[fewer >= 0], fewer, pool)
+    assert np.ptp(found.scaling.bias) < 0.8
 
 
 def test_an_even_pool_is_left_about_as_it_is_and_a_labelled_one_wholly():

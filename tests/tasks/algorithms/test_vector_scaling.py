@@ -57,6 +57,25 @@ def test_the_bias_that_distorted_the_probabilities_is_found_again():
     assert expected_calibration_error(mended, labels) < 0.02 < expected_calibration_error(by_temperature, labels)
 
 
+def test_no_other_scales_and_biases_cost_less():
+    given_ = distributions(7)
+    labels = draw_labels(given_, 8)
+    temperature = fit_temperature(given_, labels)
+    found = fit_vector_scaling(given_, labels, 0.3, 0.5)
+
+    def cost(scale, bias):
+        scores = np.log(given_.astype(np.float64)) * scale + bias
+        likelihoods = scores[np.arange(50), labels] - np.log(np.exp(scores).sum(axis=1))
+        prior = ((scale * temperature - 1) ** 2).sum() / 0.3**2 + (bias**2).sum() / 0.5**2
+        return prior / 2 - likelihoods.sum()
+
+    rng = np.random.default_rng(9)
+    for size in (0.003, 0.03, 0.3):
+        for _ in range(30):
+            other = size * rng.standard_normal((2, 3))
+            assert cost(found.scale, found.bias) < cost(found.scale + other[0], found.bias + other[1])
+
+
 def test_four_labels_bend_less_than_four_hundred():
     few = np.array([[0.6, 0.4]] * 4, dtype=np.float32)
     little = fit_vector_scaling(few, np.array([1, 1, 1, 0]))
