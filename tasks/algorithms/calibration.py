@@ -19,29 +19,51 @@ def apply_temperature(probabilities: Float32Array, temperature: float) -> Float3
     """
     if not temperature > 0:
         raise ValueError(f"temperature must be positive, got {temperature}")
-    return np.exp(_log_softmax(_log(probabilities) / temperature)).astype(np.float32)
+    return np.exp(log_softmax(log_probabilities(probabilities) / temperature)).astype(np.float32)
 
 
-def fit_temperature(probabilities: Float32Array, labels: Int64Array, prior_deviation: float = 1.0) -> float:
+def fit_temperature(
+    probabilities: Float32Array,
+    labels: Int64Array,
+    prior_deviation: float = 1.0,
+    class_weights: Float64Array | None = None,
+) -> float:
     """The temperature, from 0.05 to 20, that makes out-of-sample probabilities (n, n_classes) fit labels (n,) best.
 
     Minimises the sum of -log softmax(log p / T)[label] (Guo et al. 2017, section 4.2) plus a normal prior on log T,
     mean 0 and this deviation, which weighs about as much as one or two labels: with few it holds T near 1, with
-    hundreds it is not felt. Rows labelled -1 are left out; with none left, 1.
+    hundreds it is not felt. Rows labelled -1 are left out; with none left, 1. class_weights (n_classes,): what a
+    label of each class counts, for labels that are not drawn as the pool is (label_weights).
     """
-    _check(probabilities, labels)
+    check_labels(probabilities, labels)
     if not prior_deviation > 0:
         raise ValueError(f"prior_deviation must be positive, got {prior_deviation}")
     rows = np.flatnonzero(labels >= 0)
-    logs = _log(probabilities[rows])
+    logs = log_probabilities(probabilities[rows])
     targets = labels[rows]
+    weights = label_weights(targets, class_weights, probabilities.shape[1])
 
     def cost(log_temperature: float) -> float:
-        likelihoods = _log_softmax(logs / np.exp(log_temperature))[np.arange(len(rows)), targets]
-        return float(0.5 * (log_temperature / prior_deviation) ** 2 - likelihoods.sum())
+        likelihoods = log_softmax(logs / np.exp(log_temperature))[np.arange(len(rows)), targets]
+        return float(0.5 * (log_temperature / prior_deviation) ** 2 - (weights * likelihoods).sum())
 
     bounds = (np.log(SMALLEST_TEMPERATURE), np.log(LARGEST_TEMPERATURE))
     return float(np.exp(minimize_scalar(cost, bounds=bounds, method="bounded", options={"xatol": 1e-6}).x))
+
+
+def label_weights(targets: Int64Array, class_weights: Float64Array | None, n_classes: int) -> Float64Array:
+    """What each label counts (m,): its class's weight, scaled so that the weights sum to (sum w)^2 / sum w^2.
+
+    That is their effective number (Kish 1965, section 11.7): a few heavy labels say as little as a few labels. 1 each
+    without class_weights, and where all weights are 0.
+    """
+    if class_weights is None:
+        return np.ones(len(targets))
+    if class_weights.shape != (n_classes,) or not (class_weights >= 0).all():
+        raise ValueError(f"class_weights must be {n_classes} numbers from 0, got {class_weights.tolist()}")
+    weights = class_weights[targets].astype(np.float64)
+    squared = float((weights**2).sum())
+    return np.asarray(weights * (weights.sum() / squared)) if squared > 0 else np.ones(len(targets))
 
 
 def expected_calibration_error(probabilities: Float32Array, labels: Int64Array, n_bins: int = 15) -> float:
@@ -50,7 +72,7 @@ def expected_calibration_error(probabilities: Float32Array, labels: Int64Array, 
     Guo et al. 2017, equation 3; bin m holds ((m - 1) / n_bins, m / n_bins]. Rows labelled -1 are left out; with none
     left, nan.
     """
-    _check(probabilities, labels)
+    check_labels(probabilities, labels)
     if n_bins < 1:
         raise ValueError(f"n_bins must be positive, got {n_bins}")
     rows = np.flatnonzero(labels >= 0)
@@ -63,7 +85,8 @@ def expected_calibration_error(probabilities: Float32Array, labels: Int64Array, 
     return float(np.abs(np.bincount(bins, weights=correct - confidence)).sum() / len(rows))
 
 
-def _check(probabilities: Float32Array, labels: Int64Array) -> None:
+def check_labels(probabilities: Float32Array, labels: Int64Array) -> None:
+    """Raise ValueError unless there is a label, -1 to n_classes - 1, for each row of probabilities (n, n_classes)."""
     if probabilities.ndim != 2 or labels.shape != probabilities.shape[:1]:
         raise ValueError(
             f"probabilities must be (n, n_classes) and labels (n,), got {probabilities.shape} and {labels.shape}"
@@ -74,10 +97,12 @@ def _check(probabilities: Float32Array, labels: Int64Array) -> None:
         )
 
 
-def _log(probabilities: Float32Array) -> Float64Array:
+def log_probabilities(probabilities: Float32Array) -> Float64Array:
+    """Natural logarithms, of 1e-7 where a probability is below it."""
     return np.log(np.maximum(probabilities.astype(np.float64), SMALLEST_PROBABILITY))
 
 
-def _log_softmax(scores: Float64Array) -> Float64Array:
+def log_softmax(scores: Float64Array) -> Float64Array:
+    """Logarithms of each row's softmax, without overflow."""
     shifted = scores - scores.max(axis=1, keepdims=True)
     return np.asarray(shifted - np.log(np.exp(shifted).sum(axis=1, keepdims=True)))

@@ -3,7 +3,12 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from windrow.tasks.algorithms.calibration import apply_temperature, expected_calibration_error, fit_temperature
+from windrow.tasks.algorithms.calibration import (
+    apply_temperature,
+    expected_calibration_error,
+    fit_temperature,
+    label_weights,
+)
 
 FEW = settings(max_examples=30, deadline=None)
 
@@ -60,6 +65,22 @@ def test_few_labels_hold_the_temperature_near_one_and_none_leave_it_there():
     assert fit_temperature(np.repeat(right, 9000, axis=0), np.zeros(27000, dtype=np.int64)) < 0.06
 
 
+def test_class_weights_count_a_label_as_often_as_its_class():
+    given_ = np.array([[0.7, 0.3], [0.7, 0.3], [0.4, 0.6], [0.4, 0.6]], dtype=np.float32)
+    labels = np.array([0, 1, 1, 1])
+    plain = fit_temperature(given_, labels)
+    assert fit_temperature(given_, labels, class_weights=np.array([3.0, 3.0])) == pytest.approx(plain, abs=1e-4)
+    assert fit_temperature(given_, labels, class_weights=np.array([9.0, 1.0])) < plain
+    alone = fit_temperature(given_[labels == 1], labels[labels == 1])
+    assert fit_temperature(given_, labels, class_weights=np.array([0.0, 5.0])) == pytest.approx(alone, abs=1e-4)
+
+
+def test_unequal_weights_sum_to_the_effective_number_of_labels():
+    weights = label_weights(np.array([0, 0, 0, 1]), np.array([1.0, 3.0]), 2)
+    np.testing.assert_allclose(weights, np.array([1, 1, 1, 3]) * 6 / 12)
+    assert label_weights(np.array([0, 1]), np.zeros(2), 2).tolist() == [1, 1]
+
+
 def test_one_hopeless_label_does_not_flatten_the_rest():
     sure = np.tile(np.array([[0.99, 0.01, 0]], dtype=np.float32), (50, 1))
     assert fit_temperature(sure, np.array([0] * 49 + [2])) < 3
@@ -86,6 +107,7 @@ def test_sure_and_right_has_no_calibration_error():
         (lambda p: fit_temperature(p, np.array([0])), r"probabilities must be \(n, n_classes\) and labels \(n,\)"),
         (lambda p: fit_temperature(p, np.array([0, 2])), "labels must be from -1 to 1, got 0 to 2"),
         (lambda p: fit_temperature(p, np.array([0, 1]), 0.0), "prior_deviation must be positive"),
+        (lambda p: fit_temperature(p, np.array([0, 1]), class_weights=np.ones(3)), "class_weights must be 2 numbers"),
         (lambda p: expected_calibration_error(p, np.array([0, 1]), 0), "n_bins must be positive"),
     ],
 )

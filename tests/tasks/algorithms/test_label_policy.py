@@ -3,14 +3,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from windrow.tasks.algorithms.label_policy import (
-    LabelPolicyConfig,
-    class_wise_thresholds,
-    coverage_accuracy_curve,
-    decide,
-)
+from windrow.tasks.algorithms.label_policy import LabelPolicyConfig, class_thresholds, decide
 
 FEW = settings(max_examples=30, deadline=None)
+POLICIES = ["none", "fixed", "class-wise", "self-adaptive", "soft"]
 
 
 def distributions(seed, n=60, n_classes=4):
@@ -35,19 +31,8 @@ def test_a_fixed_threshold_abstains_below_it_and_not_at_it():
     assert decision.abstained.tolist() == [False, True, False]
 
 
-def test_class_wise_thresholds_by_hand():
-    # Four confident predictions of class 0, two of class 1, none of class 2: status 1, 1/2 and 0.
-    sure = [[0.98, 0.01, 0.01]] * 4 + [[0.01, 0.98, 0.01]] * 2 + [[0.2, 0.2, 0.6]]
-    thresholds = class_wise_thresholds(np.array(sure, dtype=np.float32), 0.9, 0.0)
-    np.testing.assert_allclose(thresholds, [0.9, 0.9 * 0.5 / 1.5, 0.0])
-    np.testing.assert_allclose(class_wise_thresholds(np.array(sure, dtype=np.float32), 0.9, 0.5), [0.9, 0.5, 0.5])
-
-
 def test_where_nothing_is_confident_no_class_is_treated_more_gently():
-    unsure = two_class(0.6, 0.4)
-    assert class_wise_thresholds(unsure, 0.9, 0.1).tolist() == [0.9, 0.9]
-    assert decide(unsure, LabelPolicyConfig("class-wise", 0.9, 0.1)).abstained.all()
-    assert class_wise_thresholds(np.empty((0, 2), np.float32), 0.9, 0.1).tolist() == [0.9, 0.9]
+    assert decide(two_class(0.6, 0.4), LabelPolicyConfig("class-wise", 0.9, 0.1)).abstained.all()
 
 
 @FEW
@@ -62,34 +47,55 @@ def test_class_wise_labels_all_that_the_fixed_threshold_does_and_nothing_below_t
 
 
 @FEW
-@given(st.integers(0, 10_000), st.sampled_from(["none", "fixed", "class-wise"]))
+@given(st.integers(0, 10_000), st.sampled_from(POLICIES))
 def test_permuting_the_pool_permutes_the_decision(seed, policy):
     probabilities, order = distributions(seed), np.random.default_rng(seed).permutation(60)
     config = LabelPolicyConfig(policy, 0.8, 0.4)
-    np.testing.assert_array_equal(
-        decide(probabilities[order], config).label, decide(probabilities, config).label[order]
-    )
+    plain, permuted = decide(probabilities, config), decide(probabilities[order], config)
+    np.testing.assert_array_equal(permuted.label, plain.label[order])
+    np.testing.assert_array_equal(permuted.weight, plain.weight[order])
 
 
-def test_the_coverage_curve_takes_equal_confidences_together():
-    curve = coverage_accuracy_curve(np.array([0.5, 0.9, 0.5, 0.7]), np.array([True, True, False, False]))
-    np.testing.assert_allclose(curve.threshold, [0.9, 0.7, 0.5])
-    np.testing.assert_allclose(curve.coverage, [0.25, 0.5, 1])
-    np.testing.assert_allclose(curve.accuracy, [1, 0.5, 0.5])
-    assert coverage_accuracy_curve(np.array([]), np.array([], dtype=bool)).coverage.size == 0
+def test_the_soft_policy_labels_all_and_weighs_the_unsure_less():
+    decision = decide(two_class(0.9, 0.8, 0.6), LabelPolicyConfig("soft"))
+    assert decision.label.tolist() == [0, 0, 0] and not decision.abstained.any()
+    assert decision.weight[:2].tolist() == [1, 1] and 0 < decision.weight[2] < 1
+    fixed = decide(two_class(0.9, 0.6), LabelPolicyConfig("fixed"))
+    assert fixed.weight.tolist() == [1, 0] and fixed.weight.dtype == np.float32
+
+
+def test_other_classes_can_be_given_with_their_own_confidence():
+    decision = decide(two_class(0.9, 0.9), LabelPolicyConfig("fixed", 0.5), np.array([0, 1]))
+    assert decision.label.tolist() == [0, -1]
+    np.testing.assert_allclose(decision.confidence, [0.9, 0.1], atol=1e-6)
+
+
+@FEW
+@given(st.integers(0, 10_000), st.sampled_from(POLICIES))
+def test_a_policy_abstains_just_below_its_class_threshold(seed, policy):
+    probabilities, config = distributions(seed), LabelPolicyConfig(policy, 0.8, 0.4)
+    decision = decide(probabilities, config)
+    limit = class_thresholds(probabilities, config).astype(np.float32)[probabilities.argmax(axis=1)]
+    np.testing.assert_array_equal(decision.abstained, decision.confidence < limit)
+    np.testing.assert_array_equal(decision.weight == 0, decision.abstained)
 
 
 @pytest.mark.parametrize(
     ("call", "message"),
     [
-        (lambda: LabelPolicyConfig("maybe"), "policy must be 'none', 'fixed' or 'class-wise', got 'maybe'"),
+        (
+            lambda: LabelPolicyConfig("maybe"),
+            "policy must be one of none, fixed, class-wise, self-adaptive, soft, got 'maybe'",
+        ),
         (lambda: LabelPolicyConfig(threshold=1.5), "threshold must be from 0 to 1, got 1.5"),
         (
             lambda: LabelPolicyConfig("class-wise", threshold=0.3, floor=0.4),
             "floor must be from 0 to the threshold 0.3, got 0.4",
         ),
         (lambda: decide(np.zeros(3, np.float32), LabelPolicyConfig()), "probabilities must have shape"),
-        (lambda: coverage_accuracy_curve(np.zeros(2), np.zeros(1, bool)), "one shape"),
+        (lambda: LabelPolicyConfig("self-adaptive", floor=1.5), "floor must be from 0 to 1, got 1.5"),
+        (lambda: LabelPolicyConfig("soft", spread=0), "spread must be positive, got 0"),
+        (lambda: decide(two_class(0.5), LabelPolicyConfig(), np.array([2])), "predicted must be 1 classes from 0 to 1"),
     ],
 )
 def test_a_bad_call_names_the_argument(call, message):
