@@ -47,8 +47,8 @@ def combine(probabilities: Sequence[Float32Array], weights: Sequence[float] | No
 def consensus(clusterings: Sequence[Int64Array], n_clusters: int) -> Int64Array:
     """The cluster (n,), in the first clustering's numbers, of each sample that all clusterings agree on; -1 elsewhere.
 
-    clusterings: int64 (n,) each, 0 to n_clusters - 1, or -1 where it abstains, which is no agreement. Each is renumbered
-    by `align_clusters` to fit the first.
+    clusterings: int64 (n,) each, 0 to n_clusters - 1, or -1 where it abstains, which is no agreement. Each is
+    renumbered by `align_clusters` to fit the first.
     """
     if not clusterings or len({c.shape for c in clusterings}) != 1:
         raise ValueError(f"clusterings must be one or more arrays of one shape, got {[c.shape for c in clusterings]}")
