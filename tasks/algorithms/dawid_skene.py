@@ -68,8 +68,9 @@ def fit_dawid_skene(
 
     votes: int64 (n, n_makers), -1 where a maker abstains, which is taken to say nothing about the class. anchors: int64
     (n,), the class where it is known, -1 elsewhere; a maker's vote for an anchor must not have been made from that
-    anchor's label (use `cross_fit`), or it looks infallible. prior: (n_classes,), positive, if the class frequencies are
-    known: they are held; else they are learnt with the rest, with `smoothing` samples of each class in advance.
+    anchor's label (use `cross_fit`), or it looks infallible. prior: (n_classes,), positive, if the class frequencies
+    are known: they are held; else they are learnt with the rest, with `smoothing` samples of each class in advance.
+    Memory: some 32 bytes for each distinct pattern of votes and each class. The order of the samples does not matter.
     """
     config = config or DawidSkeneConfig()
     _check_votes(votes, n_classes)
@@ -110,7 +111,10 @@ def _iterate(
 
 def _vote_shares(votes: Int64Array, n_classes: int) -> Float64Array:
     """Each class's share of the votes; a tenth of a vote for every class, so that none is ruled out at the start."""
-    shares: Float64Array = (votes[:, :, None] == np.arange(n_classes)).sum(axis=1) + 0.1
+    shares = np.full((len(votes), n_classes), 0.1)
+    for column in votes.T:
+        voted = np.flatnonzero(column >= 0)
+        shares[voted, column[voted]] += 1.0
     return shares
 
 

@@ -56,4 +56,4 @@ def blend_views(whole: Float32Array, parts: Float32Array, threshold: float = 0.5
     largest = parts.max(axis=1)
     # In float32, as the probabilities are: 0.9 is then not below a threshold of 0.9.
     together = np.where(largest >= np.float32(threshold), largest, parts.min(axis=1))
-    return ((whole + together) / 2).astype(np.float32)
+    return np.asarray((whole + together) / 2, dtype=np.float32)
