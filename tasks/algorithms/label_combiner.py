@@ -7,7 +7,7 @@ import numpy as np
 import numpy.typing as npt
 from scipy.optimize import linear_sum_assignment
 
-from windrow.tasks.algorithms.label_makers import ensemble
+from windrow.tasks.algorithms.label_makers import Mean, ensemble
 from windrow.tasks.algorithms.neighbors import Float32Array, Float64Array, Int64Array
 
 
@@ -17,8 +17,8 @@ class Combination:
 
     probabilities: float32 (n, n_classes), rows sum to 1. agrees: bool (n, m), whether the maker's most probable class
     is the mean's. agreement: float32 (n,), the weight of those that agree, from 0 to 1. disagreement: float32 (n,), the
-    mean's entropy minus the makers' mean entropy, in nats from 0 (all say the same) to log n_classes (each is sure, of
-    different classes): what is unsure because the makers differ, not because each is unsure itself.
+    entropy of the arithmetic mean minus the mean of the makers' entropies, in nats from 0 (all say the same) to log
+    n_classes (each is sure, of different classes): what is unsure because the makers differ, not because each is.
     """
 
     probabilities: Float32Array
@@ -27,21 +27,27 @@ class Combination:
     disagreement: Float32Array
 
 
-def combine(probabilities: Sequence[Float32Array], weights: Sequence[float] | None = None) -> Combination:
-    """The arithmetic mean of probabilities, arrays (n, n_classes) of the same samples; equal weights if None.
+def combine(
+    probabilities: Sequence[Float32Array], weights: Sequence[float] | None = None, mean: Mean = "geometric"
+) -> Combination:
+    """The mean, as in `ensemble`, of probabilities, arrays (n, n_classes) of the same samples; equal weights if None.
+
+    Give each maker its `fit_temperature` on cross-fitted labels first: on 5,000 CIFAR-10 embeddings with 4 and 10
+    labels a class that was worth more than any weights, weights learnt from the same labels added nothing, and the
+    geometric mean was never behind the arithmetic one by more than chance, also with a maker near chance among them.
 
     Each sample is combined on its own: a pool may come in blocks of rows. A maker that knows nothing of a sample, all
     shares equal, agrees with nobody on it. Of equal classes the lowest is a maker's answer.
     """
-    mean = ensemble(probabilities, weights)
+    together = ensemble(probabilities, weights, mean)
     shares = np.full(len(probabilities), 1.0) if weights is None else np.asarray(weights, dtype=np.float64)
     shares = shares / shares.sum()
-    answer = mean.argmax(axis=1)
-    agrees = np.stack([(p.argmax(axis=1) == answer) & (p.max(axis=1) > p.min(axis=1)) for p in probabilities], axis=1)
-    own = sum((s * _entropy(p) for s, p in zip(shares, probabilities, strict=True)), np.zeros(len(mean)))
+    answer = together.argmax(axis=1)
+    agrees = np.stack([_knows(p) & (p.argmax(axis=1) == answer) for p in probabilities], axis=1)
+    own = sum((s * _entropy(p) for s, p in zip(shares, probabilities, strict=True)), np.zeros(len(together)))
     # Jensen's inequality makes it positive, float32 rounding not always.
-    disagreement = np.maximum(_entropy(mean) - own, 0.0).astype(np.float32)
-    return Combination(mean, agrees, (agrees * shares).sum(axis=1).astype(np.float32), disagreement)
+    disagreement = np.maximum(_entropy(ensemble(probabilities, weights)) - own, 0.0).astype(np.float32)
+    return Combination(together, agrees, (agrees * shares).sum(axis=1).astype(np.float32), disagreement)
 
 
 def consensus(clusterings: Sequence[Int64Array], n_clusters: int) -> Int64Array:
@@ -73,6 +79,11 @@ def align_clusters(reference: Int64Array, other: Int64Array, n_clusters: int) ->
     shared = np.bincount(pairs, minlength=n_clusters * n_clusters).reshape(n_clusters, n_clusters)
     number = linear_sum_assignment(shared, maximize=True)[1]
     return np.where(other >= 0, number[other], -1).astype(np.int64)
+
+
+def _knows(probabilities: Float32Array) -> npt.NDArray[np.bool_]:
+    known: npt.NDArray[np.bool_] = probabilities.max(axis=1) > probabilities.min(axis=1)
+    return known | (probabilities.shape[1] == 1)
 
 
 def _entropy(probabilities: Float32Array) -> Float64Array:

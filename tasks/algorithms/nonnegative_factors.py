@@ -6,6 +6,7 @@ from windrow.tasks.algorithms.neighbors import Float64Array, Int64Array
 
 N_ITERS = 2000
 TOLERANCE = 1e-12
+TINY = np.finfo(np.float64).tiny
 
 
 def nonnegative_factors(
@@ -24,13 +25,22 @@ def nonnegative_factors(
     shares = counts / counts.sum(axis=0)
     right = shares[anchor_rows(counts, n_factors)] + 1e-3 * shares.mean()
     left = np.full((len(counts), n_factors), 1.0 / len(counts))
+    # The anchors stay until left fits them: any factors between them and the mean may fit the table as well.
+    left, right = _descend(shares, left, right, n_iters, hold_right=True)
+    return _descend(shares, left, right, n_iters, hold_right=False)
+
+
+def _descend(
+    shares: Float64Array, left: Float64Array, right: Float64Array, n_iters: int, hold_right: bool
+) -> tuple[Float64Array, Float64Array]:
     previous = np.inf
     for _ in range(n_iters):
-        left *= _ratio(shares, left, right) @ right.T / right.sum(axis=1)
-        # The scale between the factors is free.
-        right *= left.sum(axis=0)[:, None]
-        left /= np.maximum(left.sum(axis=0), np.finfo(np.float64).tiny)
-        right *= left.T @ _ratio(shares, left, right)
+        left = left * (_ratio(shares, left, right) @ right.T / right.sum(axis=1))
+        if not hold_right:
+            total = np.maximum(left.sum(axis=0), TINY)
+            # The scale between the factors is free: with left's columns summing to 1, right's do after its step.
+            left, right = left / total, right * total[:, None]
+            right = right * (left.T @ _ratio(shares, left, right))
         cost = divergence(shares, left, right)
         if previous - cost <= TOLERANCE:
             break
@@ -54,8 +64,7 @@ def anchor_rows(counts: Int64Array, n_factors: int) -> Int64Array:
     one count a column, and lies closer to it the fewer it has.
     """
     shares = counts / np.maximum(counts.sum(axis=0), 1)
-    mean = counts.shape[1] * np.full(counts.shape[1], 1.0 / counts.shape[1]) / counts.sum(axis=0).mean()
-    rows = shares + mean
+    rows = shares + 1.0 / counts.sum(axis=0).mean()
     rest = rows / rows.sum(axis=1, keepdims=True)
     chosen = np.empty(n_factors, dtype=np.int64)
     for place in range(n_factors):
@@ -68,4 +77,4 @@ def anchor_rows(counts: Int64Array, n_factors: int) -> Int64Array:
 
 
 def _ratio(table: Float64Array, left: Float64Array, right: Float64Array) -> Float64Array:
-    return np.asarray(table / np.maximum(left @ right, np.finfo(np.float64).tiny))
+    return np.asarray(table / np.maximum(left @ right, TINY))
