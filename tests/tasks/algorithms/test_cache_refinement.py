@@ -41,7 +41,7 @@ def test_a_sample_moves_towards_the_class_of_the_cached_sample_it_resembles():
     pool = np.array([[1.0, 0.0], [0.0, 1.0], [1.0, 0.0]])
     shares = np.array([[1.0, 0.0], [0.0, 1.0], [0.5, 0.5]], np.float32)
     refined = cache_refinement(pool, SparseProbabilities.of(shares, 2), CacheConfig(per_class=1, beta=1.0, weight=2.0))
-    # The third is predicted 0, the lowest of equals, but less surely than the first: the cache is {0: first, 1: second}.
+    # The third is predicted 0, the lowest of equals, but less surely than the first: the first two are cached.
     # Both predictions are sqrt(1/2) like its own, the features 1 and exp(-1).
     logits = 2.0 * 0.5**0.5 * np.array([1.0, np.exp(-1.0)])
     np.testing.assert_allclose(refined[2], np.exp(logits) / np.exp(logits).sum(), atol=1e-6)

@@ -77,7 +77,7 @@ def test_a_zero_embedding_knows_nothing_and_an_empty_pool_is_no_mistake():
     [
         (
             lambda: class_prototypes(np.ones((2, 3))),
-            r"texts must have shape \(n_classes, n_templates, d\), got \(2, 3\)",
+            r"texts must have shape .*, got \(2, 3\)",
         ),
         (lambda: class_prototypes(np.ones((2, 0, 3))), "texts must have shape"),
         (lambda: class_prototypes(np.array([[[1.0]], [[np.nan]]])), "texts must be finite, row 1 is not"),
