@@ -44,7 +44,7 @@ class DawidSkene:
 
     prior: float64 (n_classes,); confusion: float64 (n_makers, n_classes, n_classes), [j, y, v] = p(maker j votes v |
     class y), rows sum to 1. objective: float64 (n_iters,), the log-likelihood of votes and anchors plus the logarithm
-    of the smoothing's Dirichlet density (up to a constant) before each iteration; it never falls.
+    of the smoothing's Dirichlet density (up to a constant) after each iteration; it never falls.
     """
 
     prior: Float64Array
@@ -66,6 +66,9 @@ def fit_dawid_skene(
 ) -> DawidSkene:
     """Confusion matrices that explain the votes best, by EM from the majority vote: no seed.
 
+    With anchors also from what they alone say, and the more likely end is the answer: from a majority that is mostly
+    wrong no few anchors would lead back.
+
     votes: int64 (n, n_makers), -1 where a maker abstains, which is taken to say nothing about the class. anchors: int64
     (n,), the class where it is known, -1 elsewhere; a maker's vote for an anchor must not have been made from that
     anchor's label (use `cross_fit`), or it looks infallible. prior: (n_classes,), positive, if the class frequencies
@@ -80,30 +83,44 @@ def fit_dawid_skene(
     if prior is not None and (prior.shape != (n_classes,) or not np.all(prior > 0)):
         raise ValueError(f"prior must be {n_classes} positive numbers, got {prior}")
     patterns, counts = np.unique(np.column_stack([votes, known]), axis=0, return_counts=True)
-    return _iterate(patterns[:, :-1], patterns[:, -1], counts.astype(np.float64), n_classes, prior, config)
+    table = _Patterns(patterns[:, :-1], counts.astype(np.float64), _certainty(patterns[:, -1], n_classes))
+    fits = [_iterate(table, start, prior, config) for start in _starts(table)]
+    return max(fits, key=lambda fit: float(fit.objective[-1]))
+
+
+@dataclass(frozen=True)
+class _Patterns:
+    """Distinct rows of votes (p, n_makers), how many samples have each (p,), and log p(class | anchor) (p, n_classes)."""
+
+    votes: Int64Array
+    counts: Float64Array
+    certain: Float64Array
+
+
+def _certainty(anchors: Int64Array, n_classes: int) -> Float64Array:
+    return np.where((anchors[:, None] == np.arange(n_classes)) | (anchors[:, None] < 0), 0.0, -np.inf)
+
+
+def _starts(table: _Patterns) -> list[Float64Array]:
+    """Beliefs to start from: the majority's; and, with anchors, the anchors' alone."""
+    anchored = np.isinf(table.certain).any(axis=1)
+    majority = _normalise(np.log(_vote_shares(table.votes, table.certain.shape[1])) + table.certain)[0]
+    return [majority, np.where(anchored[:, None], majority, 0.0)] if anchored.any() else [majority]
 
 
 def _iterate(
-    votes: Int64Array,
-    anchors: Int64Array,
-    counts: Float64Array,
-    n_classes: int,
-    prior: Float64Array | None,
-    config: DawidSkeneConfig,
+    table: _Patterns, belief: Float64Array, prior: Float64Array | None, config: DawidSkeneConfig
 ) -> DawidSkene:
-    added = config.smoothing + config.trust * np.eye(n_classes)
-    certain = np.where(anchors[:, None] == np.arange(n_classes), 0.0, -np.inf)
-    certain[anchors < 0] = 0.0
-    belief = _normalise(np.log(_vote_shares(votes, n_classes)) + certain)[0]
+    added = config.smoothing + config.trust * np.eye(belief.shape[1])
     objective: list[float] = []
     while True:
-        mass = belief * counts[:, None]
+        mass = belief * table.counts[:, None]
         frequency = mass.sum(axis=0) + config.smoothing if prior is None else prior
         log_prior = np.log(frequency / frequency.sum())
-        log_confusion = np.log(_confusion(votes, mass, added))
-        belief, evidence = _normalise(_log_joint(votes, log_prior, log_confusion) + certain)
+        log_confusion = np.log(_confusion(table.votes, mass, added))
+        belief, evidence = _normalise(_log_joint(table.votes, log_prior, log_confusion) + table.certain)
         density = (added * log_confusion).sum() + (config.smoothing * log_prior.sum() if prior is None else 0.0)
-        objective.append(float((counts * evidence).sum() + density))
+        objective.append(float((table.counts * evidence).sum() + density))
         gain = objective[-1] - objective[-2] if len(objective) > 1 else np.inf
         if len(objective) == config.n_iters or gain <= TOLERANCE * abs(objective[-1]):
             return DawidSkene(np.exp(log_prior), np.exp(log_confusion), np.array(objective))
