@@ -83,7 +83,7 @@ def align_clusters(reference: Int64Array, other: Int64Array, n_clusters: int) ->
 
 def _knows(probabilities: Float32Array) -> npt.NDArray[np.bool_]:
     known: npt.NDArray[np.bool_] = probabilities.max(axis=1) > probabilities.min(axis=1)
-    return known | (probabilities.shape[1] == 1)
+    return known if probabilities.shape[1] > 1 else np.ones(len(known), dtype=np.bool_)
 
 
 def _entropy(probabilities: Float32Array) -> Float64Array:

@@ -19,6 +19,7 @@ from windrow.tasks.backbones.protocol import BackboneUnavailable
 
 TEMPLATES = ("a photo of a {}.",)
 BATCH = 256
+VOCABULARIES = ("tokenizer.json", "vocab.json", "vocab.txt", "spiece.model")
 
 
 @dataclass(frozen=True)
@@ -66,6 +67,9 @@ def _hugging_face(name: str, folder_name: str, sentences: list[str]) -> TextProt
     folder = Path(folder_name).expanduser()
     if not (folder / "config.json").is_file() or not list(folder.glob("*.safetensors")):
         raise BackboneUnavailable(f"{name}: no folder with config.json and *.safetensors: save_pretrained() makes one")
+    # Without these files transformers makes up a tokenizer, and says nothing.
+    if not any((folder / file).is_file() for file in VOCABULARIES):
+        raise BackboneUnavailable(f"{name}: no tokenizer in the folder, none of {', '.join(VOCABULARIES)}")
     local: dict[str, Any] = {"local_files_only": True}
     with quiet():
         try:
