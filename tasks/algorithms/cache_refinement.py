@@ -21,12 +21,13 @@ class CacheConfig:
     """How many samples of a class are kept, and how they count.
 
     `per_class`: samples of each predicted class in the cache. `beta`: how sharply their influence falls with distance;
-    0 asks the predictions only. `weight`: of the cache's residual, in logits; 0 changes nothing.
+    0 asks the predictions only. `weight`: of the cache's residual, in logits; 0 changes nothing. The defaults were the
+    best of a small grid on CIFAR-10 embeddings with noisy prototypes in a text's place, and won 0 to 1 % there.
     """
 
     per_class: int = 16
-    beta: float = 5.5
-    weight: float = 1.0
+    beta: float = 1.0
+    weight: float = 5.0
 
     def __post_init__(self) -> None:
         if self.per_class < 1:
