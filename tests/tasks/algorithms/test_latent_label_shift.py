@@ -47,6 +47,19 @@ def test_with_the_true_discriminator_the_answer_is_bayes_rule():
     np.testing.assert_array_equal(order[truth], shift.probabilities.argmax(axis=1))
 
 
+def test_between_two_classes_a_samples_own_source_decides():
+    rng = np.random.default_rng(4)
+    sources = np.concatenate([rng.integers(4, size=4000), np.arange(4)])
+    truth = (rng.random(4000)[:, None] > np.cumsum(MIXING.T[sources[:4000]], axis=1)).sum(axis=1)
+    of_class = MIXING / MIXING.sum(axis=1)[:, None]
+    # The last four look like class 0 as much as like class 1, one in each source.
+    discriminator = np.concatenate([of_class[truth], np.tile(of_class[:2].mean(axis=0), (4, 1))])
+    shift = latent_label_shift(discriminator.astype(np.float32), sources, 3)
+    order = matched(shift.probabilities[:4000].argmax(axis=1), truth)
+    expected = of_class[0] / of_class[:2].sum(axis=0)
+    np.testing.assert_allclose(shift.probabilities[-4:, order[0]], expected, atol=0.06)
+
+
 def test_permuting_the_rows_permutes_the_answer_up_to_the_order_of_classes():
     pool, sources, _ = pool_of_sources(2)
     discriminator = source_probabilities(pool, sources, 4)
