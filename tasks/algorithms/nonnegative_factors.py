@@ -26,13 +26,17 @@ def nonnegative_factors(
     right = shares[anchor_rows(counts, n_factors)] + 1e-3 * shares.mean()
     left = np.full((len(counts), n_factors), 1.0 / len(counts))
     # The anchors stay until left fits them: any factors between them and the mean may fit the table as well.
-    left, right = _descend(shares, left, right, n_iters, hold_right=True)
-    return _descend(shares, left, right, n_iters, hold_right=False)
+    left, right = descend(shares, left, right, n_iters, hold_right=True)
+    return descend(shares, left, right, n_iters, hold_right=False)
 
 
-def _descend(
+def descend(
     shares: Float64Array, left: Float64Array, right: Float64Array, n_iters: int, hold_right: bool
 ) -> tuple[Float64Array, Float64Array]:
+    """Multiplicative updates of left (m, k), and of right (k, r) unless it is held; none raises the divergence.
+
+    shares: (m, r), columns summing to 1. Where right moves, the columns of both factors sum to 1 afterwards.
+    """
     previous = np.inf
     for _ in range(n_iters):
         left = left * (_ratio(shares, left, right) @ right.T / right.sum(axis=1))
