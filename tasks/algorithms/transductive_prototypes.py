@@ -1,0 +1,166 @@
+"""Prototypes that move to where the pool is, with neighbours that agree: seeded k-means on a graph."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+from scipy import sparse
+from scipy.special import softmax
+from threadpoolctl import threadpool_limits
+
+from windrow.tasks.algorithms.label_makers import check_pool, labelled_rows
+from windrow.tasks.algorithms.label_propagation import normalised_affinity
+from windrow.tasks.algorithms.neighbors import (
+    Float32Array,
+    Float64Array,
+    Int64Array,
+    NeighborGraph,
+    check_embeddings,
+)
+from windrow.tasks.algorithms.prediction_smoothing import damped_step
+from windrow.tasks.algorithms.prototypes import centred_units, class_means, pool_mean
+
+BLOCK = 8192
+
+
+@dataclass(frozen=True)
+class TransductivePrototypes:
+    """probabilities: float32 (n, n_classes); means: float64 (c, d) of the classes (c,) that had labels, int64 ascending.
+
+    change: the most that a probability moved in the last of n_iters; converged: whether that is at most the tolerance.
+    """
+
+    probabilities: Float32Array
+    classes: Int64Array
+    means: Float64Array
+    n_iters: int
+    change: float
+    converged: bool
+
+
+@dataclass(frozen=True)
+class TransductivePrototypesConfig:
+    """What the optimiser minimises, and for how long.
+
+    strength: of the neighbours (lambda), in the units of a squared distance over 2; 0 leaves the graph out.
+    temperature: 0 gives every sample to one class. seed_weight: how many samples a labelled one counts as in its
+    class's mean. gamma: see label_propagation. tolerance: the change of a probability that ends it; max_iters at most.
+    """
+
+    strength: float = 0.15
+    temperature: float = 0.05
+    seed_weight: float = 10.0
+    gamma: float = 3.0
+    tolerance: float = 1e-4
+    max_iters: int = 100
+
+    def __post_init__(self) -> None:
+        for name in ("strength", "temperature"):
+            if not getattr(self, name) >= 0:
+                raise ValueError(f"{name} must be at least 0, got {getattr(self, name)}")
+        for name in ("seed_weight", "gamma", "max_iters"):
+            if not getattr(self, name) > 0:
+                raise ValueError(f"{name} must be positive, got {getattr(self, name)}")
+        if not 0 < self.tolerance < 1:
+            raise ValueError(f"tolerance must be between 0 and 1, got {self.tolerance}")
+
+
+DEFAULT = TransductivePrototypesConfig()
+
+
+def transductive_prototypes(
+    embeddings: npt.NDArray[Any],
+    graph: NeighborGraph,
+    labels: Int64Array,
+    n_classes: int,
+    config: TransductivePrototypesConfig = DEFAULT,
+    rows: Int64Array | None = None,
+) -> Float32Array:
+    """Probabilities (n, n_classes) of the pool, or of these rows of it, by fit_transductive_prototypes."""
+    found = fit_transductive_prototypes(embeddings, graph, labels, n_classes, config).probabilities
+    return found if rows is None else found[rows]
+
+
+def fit_transductive_prototypes(
+    embeddings: npt.NDArray[Any],
+    graph: NeighborGraph,
+    labels: Int64Array,
+    n_classes: int,
+    config: TransductivePrototypesConfig = DEFAULT,
+) -> TransductivePrototypes:
+    """Class shares y and means m that minimise, over the pool's rows f and with labelled rows fixed to their class,
+
+        sum_ic w_i y_ic |f_i - m_c|^2 / 2 + temperature sum_ic y_ic log y_ic - strength / 2 sum_ij S_ij y_i . y_j
+
+    with w_i the seed_weight of a labelled row, else 1, S as in label_propagation, f as in fit_prototypes. After Ziko et
+    al. 2021, Transductive few-shot learning: clustering is all you need?, their bound optimiser with K-means
+    prototypes. All y move at once, y_i = softmax((-|f_i - m|^2 / 2 + strength sum_j S_ij y_j) / temperature) where they
+    rest, then the means, from the labelled rows' means. Damped (see `damped_step`), so that the objective never rises.
+    With temperature 0 the softmax is an argmax, the lowest class of equals: with strength 0 and seed_weight 1 this is
+    k-means with seeds; with strength above 0 it may swing between two answers, and then says that it did not converge.
+    Memory: three float64 arrays (n, c) at a time; each iteration reads the pool once.
+    """
+    check_embeddings("embeddings", embeddings)
+    check_pool(embeddings, labels)
+    if len(graph.indices) != len(labels):
+        raise ValueError(f"graph must have a row for each of the {len(labels)} labels, got {len(graph.indices)}")
+    labelled = labelled_rows(labels, n_classes)
+    origin = pool_mean(embeddings)
+    classes, means = class_means(centred_units(embeddings[labelled], origin), labels[labelled])
+    state = _Pool(embeddings, origin, normalised_affinity(graph, config.gamma), labels, classes, config)
+    with threadpool_limits(limits=1):
+        shares, means = state.iterate(None, means)
+        n_iters, change = 1, np.inf
+        while change > config.tolerance and n_iters < config.max_iters:
+            moved, means = state.iterate(shares, means)
+            change = float(np.abs(moved - shares).max(initial=0.0))
+            shares, n_iters = moved, n_iters + 1
+    probabilities = np.zeros((len(labels), n_classes), dtype=np.float32)
+    probabilities[:, classes] = shares
+    return TransductivePrototypes(probabilities, classes, means, n_iters, change, change <= config.tolerance)
+
+
+@dataclass(frozen=True)
+class _Pool:
+    embeddings: npt.NDArray[Any]
+    origin: Float64Array
+    affinity: sparse.csr_array
+    labels: Int64Array
+    classes: Int64Array
+    config: TransductivePrototypesConfig
+
+    def iterate(self, shares: Float64Array | None, means: Float64Array) -> tuple[Float64Array, Float64Array]:
+        """New shares from the old ones (none yet: the distances alone) and the means, then their means."""
+        moved = np.empty((len(self.labels), len(self.classes)))
+        sums, mass = np.zeros_like(means), np.zeros((len(means), 1))
+        for block, units in self._blocks():
+            # |f|^2 / 2 is the same for every class.
+            nearness = units @ means.T - 0.5 * np.square(means).sum(axis=1)
+            before = None if shares is None else shares[block]
+            heard = None if shares is None or not self.config.strength else self.affinity[block] @ shares
+            mine = self._seeded(self._step(nearness, heard, before), block)
+            weighted = mine * np.where(self.labels[block] >= 0, self.config.seed_weight, 1.0)[:, None]
+            moved[block], sums, mass = mine, sums + weighted.T @ units, mass + weighted.sum(axis=0)[:, None]
+        return moved, sums / mass
+
+    def _blocks(self) -> Iterator[tuple[slice, Float64Array]]:
+        for start in range(0, len(self.labels), BLOCK):
+            block = slice(start, start + BLOCK)
+            yield block, centred_units(self.embeddings[block], self.origin)
+
+    def _step(self, nearness: Float64Array, heard: Float64Array | None, before: Float64Array | None) -> Float64Array:
+        strength, temperature = self.config.strength, self.config.temperature
+        if not temperature:
+            score = nearness if heard is None else nearness + strength * heard
+            return np.asarray((score.argmax(axis=1)[:, None] == np.arange(score.shape[1])).astype(np.float64))
+        if heard is None or before is None:
+            return np.asarray(softmax(nearness / temperature, axis=1))
+        return damped_step(nearness / temperature, heard, before, strength / temperature)
+
+    def _seeded(self, shares: Float64Array, block: slice) -> Float64Array:
+        labels = self.labels[block, None]
+        return np.where(labels >= 0, labels == self.classes, shares)
