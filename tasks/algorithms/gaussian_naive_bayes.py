@@ -189,8 +189,8 @@ def _prior(prior: Prior | Float64Array, counts: Int64Array, n_classes: int) -> F
     if isinstance(prior, str):
         if prior not in ("uniform", "labels"):
             raise ValueError(f"prior must be 'uniform', 'labels' or an array, got {prior!r}")
-        return np.full(n_classes, 1.0 / n_classes) if prior == "uniform" else counts / counts.sum()
+        return np.full(n_classes, 1.0 / n_classes) if prior == "uniform" else np.asarray(counts / counts.sum())
     given = np.asarray(prior, dtype=np.float64)
     if given.shape != (n_classes,) or not np.isfinite(given).all() or given.min() < 0 or not given[counts > 0].all():
         raise ValueError(f"prior must be ({n_classes},), positive where a class has labels, got {given.tolist()}")
-    return given / given.sum()
+    return np.asarray(given / given.sum())

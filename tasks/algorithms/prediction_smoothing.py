@@ -52,6 +52,8 @@ def smooth_predictions(
         raise ValueError("probabilities must be at least 0 and have rows of sum 1")
     if not strength >= 0:
         raise ValueError(f"strength must be at least 0, got {strength}")
+    if not gamma > 0:
+        raise ValueError(f"gamma must be positive, got {gamma}")
     if not 0 < tolerance < 1:
         raise ValueError(f"tolerance must be between 0 and 1, got {tolerance}")
     if max_iters < 1:

@@ -55,7 +55,7 @@ class SpectralKernelRegression:
 
 @dataclass(frozen=True)
 class _Problem:
-    """Least squares: features (m, d) and targets (m, c) less their means, in rows times the root of a sample's weight."""
+    """Least squares: features (m, d) and targets (m, c) less their means, rows times the root of a sample's weight."""
 
     classes: Int64Array
     features: Float64Array

@@ -29,7 +29,7 @@ BLOCK = 8192
 
 @dataclass(frozen=True)
 class TransductivePrototypes:
-    """probabilities: float32 (n, n_classes); means: float64 (c, d) of the classes (c,) that had labels, int64 ascending.
+    """probabilities: float32 (n, n_classes); means: float64 (c, d) of the classes int64 (c,) that had labels.
 
     change: the most that a probability moved in the last of n_iters; converged: whether that is at most the tolerance.
     """
