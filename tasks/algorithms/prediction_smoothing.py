@@ -14,21 +14,22 @@ from windrow.tasks.algorithms.neighbors import Float32Array, Float64Array, Neigh
 
 @dataclass(frozen=True)
 class SmoothedPredictions:
-    """probabilities: float32 (n, n_classes); change: the most that a probability moved in the last of n_iters.
+    """probabilities: float32 (n, n_classes), after n_iters damped steps.
 
-    converged: whether that is at most the tolerance.
+    gap: the most by which a probability differs from what its neighbours' make it, see `undamped_step`; converged:
+    whether that is at most the tolerance.
     """
 
     probabilities: Float32Array
     n_iters: int
-    change: float
+    gap: float
     converged: bool
 
 
 def smooth_predictions(
     graph: NeighborGraph,
     probabilities: Float32Array,
-    strength: float = 3.0,
+    strength: float = 2.0,
     gamma: float = 3.0,
     tolerance: float = 1e-6,
     max_iters: int = 300,
@@ -62,20 +63,26 @@ def smooth_predictions(
     known = np.flatnonzero(probabilities.any(axis=0))
     logits = np.log(np.maximum(probabilities[:, known].astype(np.float64), SMALLEST_PROBABILITY))
     shares = softmax(logits, axis=1)
-    n_iters, change = 0, np.inf
-    while change > tolerance and n_iters < max_iters:
-        moved = damped_step(logits, affinity @ shares, shares, strength)
-        change = float(np.abs(moved - shares).max(initial=0.0))
-        shares, n_iters = moved, n_iters + 1
+    for n_iters in range(max_iters + 1):
+        heard = affinity @ shares
+        gap = float(np.abs(undamped_step(logits, heard, strength) - shares).max(initial=0.0))
+        if gap <= tolerance or n_iters == max_iters:
+            break
+        shares = damped_step(logits, heard, shares, strength)
     smoothed = np.zeros(probabilities.shape, dtype=np.float32)
     smoothed[:, known] = shares
-    return SmoothedPredictions(smoothed, n_iters, change, change <= tolerance)
+    return SmoothedPredictions(smoothed, n_iters, gap, gap <= tolerance)
+
+
+def undamped_step(logits: Float64Array, heard: Float64Array, strength: float) -> Float64Array:
+    """softmax(logits + strength heard) (n, c). Shares that it gives back are at rest, however sure they are."""
+    return np.asarray(softmax(logits + strength * heard, axis=1))
 
 
 def damped_step(logits: Float64Array, heard: Float64Array, shares: Float64Array, strength: float) -> Float64Array:
     """One step to a minimum over the simplex of sum z (log z - logits) - strength / 2 sum_ij S_ij z_i . z_j.
 
-    heard: S shares. The undamped softmax(logits + strength heard) descends only where S has no negative eigenvalue.
+    heard: S shares. The undamped step descends only where S has no negative eigenvalue.
     Ours are at least -1: -z'Sz = -z'(S + I)z + |z|^2. The first term is concave, so its tangent is above it; the second
     exceeds its own tangent by |z - shares|^2 <= KL(z || shares) (Pinsker's inequality, and |v|_2^2 <= |v|_1^2 / 2 for a
     v of sum 0). What is minimised here is that bound, so the objective cannot rise.

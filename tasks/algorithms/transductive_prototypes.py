@@ -31,14 +31,15 @@ BLOCK = 8192
 class TransductivePrototypes:
     """probabilities: float32 (n, n_classes); means: float64 (c, d) of the classes int64 (c,) that had labels.
 
-    change: the most that a probability moved in the last of n_iters; converged: whether that is at most the tolerance.
+    gap: the most by which a sample's probability differs from what the means and its neighbours make it, after n_iters
+    steps; converged: whether that is at most the tolerance.
     """
 
     probabilities: Float32Array
     classes: Int64Array
     means: Float64Array
     n_iters: int
-    change: float
+    gap: float
     converged: bool
 
 
@@ -48,7 +49,7 @@ class TransductivePrototypesConfig:
 
     strength: of the neighbours (lambda), in the units of a squared distance over 2; 0 leaves the graph out.
     temperature: 0 gives every sample to one class. seed_weight: how many samples a labelled one counts as in its
-    class's mean. gamma: see label_propagation. tolerance: the change of a probability that ends it; max_iters at most.
+    class's mean. gamma: see label_propagation. tolerance: the gap that ends it; max_iters: steps at most.
     """
 
     strength: float = 0.15
@@ -113,15 +114,15 @@ def fit_transductive_prototypes(
     classes, means = class_means(centred_units(embeddings[labelled], origin), labels[labelled])
     state = _Pool(embeddings, origin, normalised_affinity(graph, config.gamma), labels, classes, config)
     with threadpool_limits(limits=1):
-        shares, means = state.iterate(None, means)
-        n_iters, change = 1, np.inf
-        while change > config.tolerance and n_iters < config.max_iters:
-            moved, means = state.iterate(shares, means)
-            change = float(np.abs(moved - shares).max(initial=0.0))
-            shares, n_iters = moved, n_iters + 1
+        shares, means, _ = state.iterate(None, means)
+        for n_iters in range(1, config.max_iters + 1):
+            moved, moved_means, gap = state.iterate(shares, means)
+            if gap <= config.tolerance or n_iters == config.max_iters:
+                break
+            shares, means = moved, moved_means
     probabilities = np.zeros((len(labels), n_classes), dtype=np.float32)
     probabilities[:, classes] = shares
-    return TransductivePrototypes(probabilities, classes, means, n_iters, change, change <= config.tolerance)
+    return TransductivePrototypes(probabilities, classes, means, n_iters, gap, gap <= config.tolerance)
 
 
 @dataclass(frozen=True)
@@ -133,33 +134,40 @@ class _Pool:
     classes: Int64Array
     config: TransductivePrototypesConfig
 
-    def iterate(self, shares: Float64Array | None, means: Float64Array) -> tuple[Float64Array, Float64Array]:
-        """New shares from the old ones (none yet: the distances alone) and the means, then their means."""
+    def iterate(self, shares: Float64Array | None, means: Float64Array) -> tuple[Float64Array, Float64Array, float]:
+        """New shares from the old ones (none yet: the distances alone) and the means, their means, the old one's gap."""
         moved = np.empty((len(self.labels), len(self.classes)))
-        sums, mass = np.zeros_like(means), np.zeros((len(means), 1))
+        sums, mass, gap = np.zeros_like(means), np.zeros((len(means), 1)), 0.0
         for block, units in self._blocks():
             # |f|^2 / 2 is the same for every class.
             nearness = units @ means.T - 0.5 * np.square(means).sum(axis=1)
-            before = None if shares is None else shares[block]
-            heard = None if shares is None or not self.config.strength else self.affinity[block] @ shares
-            mine = self._seeded(self._step(nearness, heard, before), block)
+            if shares is None:
+                mine = self._seeded(self._rest(nearness, np.zeros_like(nearness)), block)
+            else:
+                heard = self.affinity[block] @ shares
+                rest = self._seeded(self._rest(nearness, heard), block)
+                gap = max(gap, float(np.abs(rest - shares[block]).max(initial=0.0)))
+                mine = self._seeded(self._step(nearness, heard, shares[block]), block)
             weighted = mine * np.where(self.labels[block] >= 0, self.config.seed_weight, 1.0)[:, None]
             moved[block], sums, mass = mine, sums + weighted.T @ units, mass + weighted.sum(axis=0)[:, None]
-        return moved, sums / mass
+        return moved, sums / mass, gap
 
     def _blocks(self) -> Iterator[tuple[slice, Float64Array]]:
         for start in range(0, len(self.labels), BLOCK):
             block = slice(start, start + BLOCK)
             yield block, centred_units(self.embeddings[block], self.origin)
 
-    def _step(self, nearness: Float64Array, heard: Float64Array | None, before: Float64Array | None) -> Float64Array:
-        strength, temperature = self.config.strength, self.config.temperature
-        if not temperature:
-            score = nearness if heard is None else nearness + strength * heard
-            return np.asarray((score.argmax(axis=1)[:, None] == np.arange(score.shape[1])).astype(np.float64))
-        if heard is None or before is None:
-            return np.asarray(softmax(nearness / temperature, axis=1))
-        return damped_step(nearness / temperature, heard, before, strength / temperature)
+    def _rest(self, nearness: Float64Array, heard: Float64Array) -> Float64Array:
+        score = nearness + self.config.strength * heard
+        if self.config.temperature:
+            return np.asarray(softmax(score / self.config.temperature, axis=1))
+        return np.asarray((score.argmax(axis=1)[:, None] == np.arange(score.shape[1])).astype(np.float64))
+
+    def _step(self, nearness: Float64Array, heard: Float64Array, before: Float64Array) -> Float64Array:
+        if not self.config.temperature:
+            return self._rest(nearness, heard)
+        logits = nearness / self.config.temperature
+        return damped_step(logits, heard, before, self.config.strength / self.config.temperature)
 
     def _seeded(self, shares: Float64Array, block: slice) -> Float64Array:
         labels = self.labels[block, None]

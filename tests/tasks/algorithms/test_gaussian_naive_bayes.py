@@ -113,7 +113,9 @@ def test_all_the_shrinkage_makes_every_class_share_the_pools_variance():
     moments = class_moments(pool, labels, 3)
     for class_variances in (False, True):
         fitted = fit_gaussian_naive_bayes(moments, class_variances=class_variances, shrinkage=1e12)
-        np.testing.assert_allclose(fitted.variance, np.tile(unit(pool).var(axis=0), (len(fitted.variance), 1)), rtol=1e-6)
+        np.testing.assert_allclose(
+            fitted.variance, np.tile(unit(pool).var(axis=0), (len(fitted.variance), 1)), rtol=1e-6
+        )
 
 
 def test_a_constant_dimension_and_identical_samples_are_no_division_by_zero():
