@@ -135,7 +135,7 @@ class _Pool:
     config: TransductivePrototypesConfig
 
     def iterate(self, shares: Float64Array | None, means: Float64Array) -> tuple[Float64Array, Float64Array, float]:
-        """New shares from the old ones (none yet: the distances alone) and the means, their means, the old one's gap."""
+        """New shares from the old (none yet: by distance alone) and the means; their means; the old shares' gap."""
         moved = np.empty((len(self.labels), len(self.classes)))
         sums, mass, gap = np.zeros_like(means), np.zeros((len(means), 1)), 0.0
         for block, units in self._blocks():

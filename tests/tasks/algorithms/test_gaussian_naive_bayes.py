@@ -1,3 +1,5 @@
+import itertools
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -75,7 +77,7 @@ def test_moments_of_shards_merge_to_those_of_the_pool_in_any_order(seed, cuts):
     order = np.random.default_rng(seed).permutation(len(pool))
     whole = class_moments(pool, labels, 3)
     bounds = [0, *sorted(cuts), 60]
-    shards = [order[a:b] for a, b in zip(bounds, bounds[1:], strict=False)]
+    shards = [order[a:b] for a, b in itertools.pairwise(bounds)]
     moments = [class_moments(pool[s], labels[s], 3) for s in shards]
     merged = moments[0]
     for each in moments[1:]:
