@@ -140,8 +140,8 @@ def fit_gaussian_naive_bayes(
     shrinkage: float = 10.0,
     n_effective: float = 30.0,
 ) -> GaussianNaiveBayes:
-    """Means and variances of the classes from moments of the pool, as in Zheng et al. 2023, Revisiting discriminative
-    vs. generative classifiers, but for shrinkage and evidence.
+    """Means and variances of the classes from moments of the pool (Zheng et al. 2023, Revisiting discriminative vs.
+    generative classifiers, for the statistics; shrinkage and n_effective are ours).
 
     The variance within classes is shared by them, which makes the classifier linear, and shrunk to the pool's as if
     that were known from `shrinkage` more samples: with one label a class it is the pool's. class_variances: each class

@@ -11,6 +11,8 @@ from windrow.tasks.algorithms.label_makers import SMALLEST_PROBABILITY
 from windrow.tasks.algorithms.label_propagation import normalised_affinity
 from windrow.tasks.algorithms.neighbors import Float32Array, Float64Array, NeighborGraph
 
+BLOCK = 8192
+
 
 @dataclass(frozen=True)
 class SmoothedPredictions:
@@ -36,13 +38,13 @@ def smooth_predictions(
 ) -> SmoothedPredictions:
     """The z that minimise sum_i KL(z_i || q_i) - strength / 2 sum_ij S_ij z_i . z_j, rows (n, n_classes) summing to 1.
 
-    LAME: Boudiaf et al. 2022, Parameter-free online test-time adaptation, equation 4, over one graph of the whole pool
+    LAME: Boudiaf et al. 2022, Parameter-free online test-time adaptation, over one graph of the whole pool
     instead of a batch, so that no label depends on who else was in the batch. q are the given probabilities and S the
     affinity of label_propagation, whose rows weigh about 1: strength is the number of neighbours in LAME's unweighted
     sum. A minimum has z = softmax(log q + strength S z); 0 gives q back. The steps are damped (see `damped_step`), so
     that the objective never rises, and all rows move at once: permuting the pool permutes the answer. A probability of
     0 counts as 1e-7, or a row that was sure would never hear its neighbours; a class that has 0 everywhere keeps it.
-    Memory: three float64 arrays (n, n_classes) at a time.
+    Memory: three float64 arrays (n, n_classes), 24 bytes a sample and class.
     """
     n = len(graph.indices)
     if probabilities.ndim != 2 or len(probabilities) != n:
@@ -64,11 +66,16 @@ def smooth_predictions(
     logits = np.log(np.maximum(probabilities[:, known].astype(np.float64), SMALLEST_PROBABILITY))
     shares = softmax(logits, axis=1)
     for n_iters in range(max_iters + 1):
-        heard = affinity @ shares
-        gap = float(np.abs(undamped_step(logits, heard, strength) - shares).max(initial=0.0))
+        moved, gap = np.empty_like(shares), 0.0
+        for start in range(0, n, BLOCK):
+            block = slice(start, start + BLOCK)
+            heard = affinity[block] @ shares
+            rest = undamped_step(logits[block], heard, strength)
+            gap = max(gap, float(np.abs(rest - shares[block]).max()))
+            moved[block] = damped_step(logits[block], heard, shares[block], strength)
         if gap <= tolerance or n_iters == max_iters:
             break
-        shares = damped_step(logits, heard, shares, strength)
+        shares = moved
     smoothed = np.zeros(probabilities.shape, dtype=np.float32)
     smoothed[:, known] = shares
     return SmoothedPredictions(smoothed, n_iters, gap, gap <= tolerance)

@@ -72,7 +72,7 @@ def fit_prototypes(
     """The mean of each class's labelled embeddings, brought to length 1, less the pool's mean and at length 1 again.
 
     Centring is Wang et al. 2019, SimpleShot, with the pool for base classes. Then one pass of Poulakakis-Daktylidis and
-    Jamali-Rad 2024, BECLR, section 4 (OpTA): entropic optimal transport (`transport_barycentres`) carries every class
+    Jamali-Rad 2024, BECLR (OpTA): entropic optimal transport (`transport_barycentres`) carries every class
     to a share of the pool, and its barycentre corrects for the few samples that happened to be labelled. Two things
     differ: the barycentre counts as the mean of transport_weight labels beside the class's own instead of replacing it,
     and a class's share is its mean probability under the uncorrected prototypes instead of 1 / c, or the classes of a
