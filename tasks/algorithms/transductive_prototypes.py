@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -20,6 +19,7 @@ from windrow.tasks.algorithms.neighbors import (
     Int64Array,
     NeighborGraph,
     check_embeddings,
+    unit_rows,
 )
 from windrow.tasks.algorithms.prediction_smoothing import damped_step
 from windrow.tasks.algorithms.prototypes import centred_units, class_means, pool_mean
@@ -112,7 +112,8 @@ def fit_transductive_prototypes(
     labelled = labelled_rows(labels, n_classes)
     origin = pool_mean(embeddings)
     classes, means = class_means(centred_units(embeddings[labelled], origin), labels[labelled])
-    state = _Pool(embeddings, origin, normalised_affinity(graph, config.gamma), labels, classes, config)
+    scale, shift = _scales(embeddings, origin)
+    state = _Pool(embeddings, origin, scale, shift, normalised_affinity(graph, config.gamma), labels, classes, config)
     with threadpool_limits(limits=1):
         shares, means, _ = state.iterate(None, means)
         for n_iters in range(1, config.max_iters + 1):
@@ -129,6 +130,8 @@ def fit_transductive_prototypes(
 class _Pool:
     embeddings: npt.NDArray[Any]
     origin: Float64Array
+    scale: Float64Array
+    shift: Float64Array
     affinity: sparse.csr_array
     labels: Int64Array
     classes: Int64Array
@@ -138,9 +141,11 @@ class _Pool:
         """New shares from the old (none yet: by distance alone) and the means; their means; the old shares' gap."""
         moved = np.empty((len(self.labels), len(self.classes)))
         sums, mass, gap = np.zeros_like(means), np.zeros((len(means), 1)), 0.0
-        for block, units in self._blocks():
-            # |f|^2 / 2 is the same for every class.
-            nearness = units @ means.T - 0.5 * np.square(means).sum(axis=1)
+        for start in range(0, len(self.labels), BLOCK):
+            block = slice(start, start + BLOCK)
+            raw, scale, shift = self.embeddings[block].astype(np.float64), self.scale[block], self.shift[block]
+            # Of f = scale raw - shift origin; |f|^2 / 2 is the same for every class.
+            nearness = scale * (raw @ means.T) - shift * (means @ self.origin) - 0.5 * np.square(means).sum(axis=1)
             if shares is None:
                 mine = self._seeded(self._rest(nearness, np.zeros_like(nearness)), block)
             else:
@@ -149,13 +154,9 @@ class _Pool:
                 gap = max(gap, float(np.abs(rest - shares[block]).max(initial=0.0)))
                 mine = self._seeded(self._step(nearness, heard, shares[block]), block)
             weighted = mine * np.where(self.labels[block] >= 0, self.config.seed_weight, 1.0)[:, None]
-            moved[block], sums, mass = mine, sums + weighted.T @ units, mass + weighted.sum(axis=0)[:, None]
+            moved[block], mass = mine, mass + weighted.sum(axis=0)[:, None]
+            sums += (weighted * scale).T @ raw - np.outer((weighted * shift).sum(axis=0), self.origin)
         return moved, sums / mass, gap
-
-    def _blocks(self) -> Iterator[tuple[slice, Float64Array]]:
-        for start in range(0, len(self.labels), BLOCK):
-            block = slice(start, start + BLOCK)
-            yield block, centred_units(self.embeddings[block], self.origin)
 
     def _rest(self, nearness: Float64Array, heard: Float64Array) -> Float64Array:
         score = nearness + self.config.strength * heard
@@ -172,3 +173,15 @@ class _Pool:
     def _seeded(self, shares: Float64Array, block: slice) -> Float64Array:
         labels = self.labels[block, None]
         return np.where(labels >= 0, labels == self.classes, shares)
+
+
+def _scales(embeddings: npt.NDArray[Any], origin: Float64Array) -> tuple[Float64Array, Float64Array]:
+    """scale and shift (n, 1) with centred_units(x) = scale x - shift origin, so that products need no copy."""
+    scale, shift = np.empty((len(embeddings), 1)), np.empty((len(embeddings), 1))
+    for start in range(0, len(embeddings), BLOCK):
+        block = slice(start, start + BLOCK)
+        units, norms = unit_rows(embeddings[block])
+        lengths = unit_rows(units - origin)[1]
+        shift[block, 0] = np.divide(1.0, lengths, out=np.zeros_like(lengths), where=lengths > 0)
+        scale[block, 0] = shift[block, 0] * np.divide(1.0, norms, out=np.zeros_like(norms), where=norms > 0)
+    return scale, shift
