@@ -14,7 +14,7 @@ from windrow.flows.ingest import ingest
 from windrow.flows.pseudo_label import pseudo_label
 from windrow.flows.rank import rank
 from windrow.flows.score import score
-from windrow.flows.stage import earlier, find_run, recording
+from windrow.flows.stage import earlier, ending, find_run, recording
 from windrow.flows.summary import summarise
 from windrow.tasks import reporting
 from windrow.tasks.exporting import gone_in
@@ -38,20 +38,16 @@ def curate(config: CurationConfig) -> str:
     """Turn the sources into a version of a curated set, and account for every occurrence; returns the run's id."""
     check_filters(config.selection.filters)
     run = find_run(config, None)
-    try:
-        with at_work(run.store):
-            ingest(config, run.run_id)
-            if config.scores:
-                score(config, run.run_id)
-            extract_features(config, run.run_id)
-            cluster(config, run.run_id)
-            pseudo_label(config, run.run_id)
-            rank(config, run.run_id)
-            export(config, run.run_id)
-            conclude(config, run)
-    except BaseException as error:
-        run.finish("failed", f"{type(error).__name__}: {error}")
-        raise
+    with ending(run), at_work(run.store):
+        ingest(config, run.run_id)
+        if config.scores:
+            score(config, run.run_id)
+        extract_features(config, run.run_id)
+        cluster(config, run.run_id)
+        pseudo_label(config, run.run_id)
+        rank(config, run.run_id)
+        export(config, run.run_id)
+        conclude(config, run)
     return run.run_id
 
 

@@ -13,8 +13,8 @@ RUNS = Table(
         Column(
             "status",
             pa.string(),
-            "how it ended; withdrawn: a take-down removed its outputs",
-            one_of=("running", "finished", "partial", "failed", "withdrawn"),
+            "how it ended; killed: its process is gone; withdrawn: a take-down removed its outputs",
+            one_of=("running", "finished", "partial", "failed", "killed", "withdrawn"),
         ),
         Column("started_at", pa.timestamp("us", "UTC"), "start"),
         Column("finished_at", pa.timestamp("us", "UTC"), "end", nullable=True),

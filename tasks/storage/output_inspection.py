@@ -12,6 +12,7 @@ from windrow.tasks.storage.inspection import UNFINISHED, Inspection
 from windrow.tasks.storage.outputs import MANIFEST, fingerprint
 from windrow.tasks.storage.runs import MAY_BE, RUN, STAGES, Run, open_run
 from windrow.tasks.storage.seals import read_sealed
+from windrow.tasks.storage.signs_of_life import ALIVE
 
 COUNTED: Mapping[str, Mapping[str, str]] = {
     "ingest": {"occurrences": "n_occurrences", "samples": "n_samples"},
@@ -82,14 +83,14 @@ def inspect_runs(inspection: Inspection, store: Path) -> list[Run]:
 
 def _inspect_stages(inspection: Inspection, store: Path, folder: Path, finished: bool) -> None:
     required, allowed = ({folder / "stages" / f"{stage}.json" for stage in stages} for stages in (STAGES, MAY_BE))
-    expected = {folder / RUN, *required, *allowed}
+    expected = {folder / RUN, folder / ALIVE, *required, *allowed}
     found = {path for path in folder.rglob("*") if not path.is_dir() and not path.name.startswith(UNFINISHED)}
     for path in sorted(required - found) if finished else ():
         inspection.report(path, "is missing, though the run is finished")
     for path in sorted(found - expected):
         if path.suffix != ".html":  # the report: `windrow report` draws it again, and nothing reads it
             inspection.report(path, "does not belong here")
-    for path in sorted(found & expected - {folder / RUN}):
+    for path in sorted(found & (required | allowed)):
         record = inspection.sealed(path)
         if record is not None:
             with inspection.reading(path):

@@ -90,9 +90,10 @@ def test_a_run_that_was_killed_goes_on_and_ends_with_the_same_bytes(
     os.killpg(process.pid, signal.SIGKILL)
     process.wait()
     assert list_versions(store) == []
-    assert [run.status for run in list_runs(store)] == ["running"]
+    assert [run.status for run in list_runs(store)] == ["killed"]
     ended = workshop.windrow("run", str(config))
     assert ended.returncode == 0, ended.stdout + ended.stderr
+    assert "its process ended without a word" in ended.stdout
     assert digests(version_of(store)) == digests(version_of(workshop.store))
 
 
