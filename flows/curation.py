@@ -11,6 +11,7 @@ from windrow.flows.config import CurationConfig
 from windrow.flows.export import export
 from windrow.flows.extract_features import extract_features
 from windrow.flows.ingest import ingest
+from windrow.flows.log import say
 from windrow.flows.pseudo_label import pseudo_label
 from windrow.flows.rank import rank
 from windrow.flows.score import score
@@ -52,14 +53,20 @@ def curate(config: CurationConfig) -> str:
 
 
 def conclude(config: CurationConfig, run: Run) -> None:
-    """Give every occurrence its outcome, make the run the one that readers see, and draw its report."""
+    """Give every occurrence its outcome, make the run the one that readers see, and draw its report.
+
+    A report that fails takes nothing back, as its data are published: the run is finished, with a warning.
+    """
     stages = {stage: earlier(run, config, stage, export) for stage in ACCOUNTED}
     with recording(run, "account") as log:
         log.done = [reporting.account_for(run.store, stages, gone_in(run))]
         log.n_samples = log.done[0].counts["n_occurrences"]
     finished = run.finish("finished")
-    page = reporting.report(finished)
-    show(finished, page)
+    try:
+        show(finished, reporting.report(finished))
+    except Exception as error:
+        what = f"the report failed: {type(error).__name__}: {error}"
+        say(f"{finished.warn(what).warning}. The run is finished; `windrow report` draws it again")
 
 
 def show(run: Run, page: Path) -> None:

@@ -21,6 +21,7 @@ RUNS = Table(
         Column("code_version", pa.string(), "version of windrow"),
         Column("config", pa.string(), "the config, as JSON"),
         Column("error", pa.string(), "why it failed", nullable=True),
+        Column("warning", pa.string(), "why it has no report, though it finished", nullable=True),
     ),
     ("run_id",),
 )

@@ -46,7 +46,7 @@ class StageRecord:
 
 @dataclass(frozen=True)
 class Run:
-    """A run of the pipeline. `error` says why it failed; times are UTC, ISO 8601."""
+    """A run of the pipeline. `error` says why it failed, `warning` why it has no report. Times are UTC, ISO 8601."""
 
     store: Path
     run_id: str
@@ -57,6 +57,7 @@ class Run:
     code_version: str
     config: Mapping[str, Any]
     error: str | None = None
+    warning: str | None = None
 
     @property
     def path(self) -> Path:
@@ -94,6 +95,12 @@ class Run:
         if signs := _alive.pop(self.path.resolve(), None):
             signs.end()  # after the save: who finds neither reads how the run ended
         return ended
+
+    def warn(self, warning: str) -> Run:
+        """Keep what went wrong though the run is finished, and return it as it now is."""
+        warned = replace(self, warning=warning)
+        warned.save()
+        return warned
 
     def withdraw(self, why: str) -> None:
         """Say that outputs of this run are no longer there; its report, which shows samples, goes too."""
