@@ -30,10 +30,11 @@ THREADS: Any = ThreadPoolTaskRunner(max_workers=32)
 
 @dataclass
 class StageLog:
-    """Collects what a stage did."""
+    """Collects what a stage did; `version` is what an export published or found."""
 
     done: list[Done] = field(default_factory=list)
     n_samples: int = 0
+    version: Path | None = None
 
 
 def find_run(config: CurationConfig, run_id: str | None) -> Run:
@@ -87,9 +88,9 @@ def recording(run: Run, stage: str) -> Iterator[StageLog]:
         for name, count in done.counts.items():
             counts[name] = counts.get(name, 0) + count
     n_found = sum(done.found for done in log.done)
-    record = StageRecord(
-        stage, tuple(done.path for done in log.done), n_found, log.n_samples, time.monotonic() - started, counts
-    )
+    outputs = tuple(done.path for done in log.done)
+    version = str(log.version.relative_to(run.store)) if log.version else None
+    record = StageRecord(stage, outputs, n_found, log.n_samples, time.monotonic() - started, counts, version)
     run.record(record)
     say(describe(record))
     create_table_artifact(

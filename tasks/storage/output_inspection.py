@@ -10,7 +10,7 @@ import pyarrow.parquet as pq
 
 from windrow.tasks.storage.inspection import UNFINISHED, Inspection
 from windrow.tasks.storage.outputs import MANIFEST, fingerprint
-from windrow.tasks.storage.runs import MAY_BE, RUN, STAGES, Run, open_run
+from windrow.tasks.storage.runs import JOURNAL, MAY_BE, RUN, STAGES, Run, open_run
 from windrow.tasks.storage.seals import read_sealed
 from windrow.tasks.storage.signs_of_life import ALIVE
 
@@ -69,6 +69,8 @@ def inspect_runs(inspection: Inspection, store: Path) -> list[Run]:
     """Look at the records of every run; return the finished runs without damage, oldest first."""
     sound = []
     for folder in inspection.folders(store / "runs"):
+        if is_stillborn(folder):
+            continue
         values = inspection.sealed(folder / RUN)
         with inspection.reading(folder / RUN):
             if values is not None and values["run_id"] != folder.name:
@@ -79,6 +81,13 @@ def inspect_runs(inspection: Inspection, store: Path) -> list[Run]:
         if values and values["status"] == "finished" and inspection.is_sound(folder):
             sound.append(open_run(store, folder.name))
     return sound
+
+
+def is_stillborn(folder: Path) -> bool:
+    """Say whether a process was killed before it had written the record of its run: nothing else names that."""
+    journal = folder.parent.parent / JOURNAL / f"{folder.name}.json"
+    names = {path.name for path in folder.iterdir() if not path.name.startswith(UNFINISHED)}
+    return names <= {ALIVE} and not journal.exists()
 
 
 def _inspect_stages(inspection: Inspection, store: Path, folder: Path, finished: bool) -> None:

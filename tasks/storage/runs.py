@@ -5,7 +5,8 @@ are the tables of its outputs. Readers take the last run whose status is 'finish
 Runs over one store may go on at once: nobody waits, and each finds what another has finished.
 
 A run whose process is gone cannot say so. Whoever opens one that says 'running' is told 'killed' in that case, see
-`signs_of_life`; `run.json` stays as it is.
+`signs_of_life`; `run.json` stays as it is. `journal/<run_id>.json` is a witness of a run that was started: where its
+folder is lost, `windrow verify` misses it.
 """
 
 from __future__ import annotations
@@ -22,6 +23,7 @@ from windrow.tasks.storage.seals import read_sealed, sealed_json
 from windrow.tasks.storage.signs_of_life import SignsOfLife, is_gone
 
 RUN = "run.json"
+JOURNAL = "journal"
 STAGES = ("ingest", "hash_groups", "features", "neighbors", "cluster", "pseudo_label", "rank", "export", "account")
 MAY_BE = ("model_scores",)
 """The stages of a finished run, in their order."""
@@ -34,7 +36,10 @@ _alive: dict[Path, SignsOfLife] = {}  # of the runs that this process started an
 
 @dataclass(frozen=True)
 class StageRecord:
-    """What a stage of a run did: its outputs (paths relative to the store), and how long it took."""
+    """What a stage of a run did: its outputs (paths relative to the store), and how long it took.
+
+    `version` is the version that an export published, or found that holds the same; a path relative to the store.
+    """
 
     stage: str
     outputs: tuple[str, ...]
@@ -42,6 +47,7 @@ class StageRecord:
     n_samples: int
     seconds: float
     counts: Mapping[str, int]
+    version: str | None = None
 
 
 @dataclass(frozen=True)
@@ -136,6 +142,9 @@ def start_run(store: Path, name: str, config: Mapping[str, Any]) -> Run:
             continue
         _alive[run.path.resolve()] = SignsOfLife(run.path)  # before the save: nobody is to see it without
         run.save()
+        journal = store / JOURNAL
+        journal.mkdir(exist_ok=True)
+        write_atomically(journal / f"{run_id}.json", sealed_json({"run_id": run_id}))
         return run
 
 
