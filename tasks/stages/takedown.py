@@ -36,8 +36,8 @@ from windrow.tasks.storage.withdrawal import withdraw_version
 
 NOT_TOUCHED = (
     "the source files at `occurrences`, which are yours to delete",
-    "embeddings of other samples by a dictionary of the backbone 'patches' that was fitted on these too, in runs that had "
-    "none of these; the dictionary itself goes (see `remove`), and the next run fits one without them",
+    "embeddings of other samples by a dictionary of the backbone 'patches' that was fitted on these too, in runs that "
+    "had none of these; the dictionary itself goes (see `remove`), and the next run fits one without them",
     "copies of the versions below, made elsewhere",
 )
 _LEFT = (".tmp-*", ".work-*", ".old-*")
