@@ -16,6 +16,7 @@ from windrow.tasks.storage.signs_of_life import ALIVE
 
 COUNTED: Mapping[str, Mapping[str, str]] = {
     "ingest": {"occurrences": "n_occurrences", "samples": "n_samples"},
+    "hash_groups": {"hash_groups": "n_in_hash_groups"},
     "features": {"embeddings": "n_samples"},
     "neighbors": {"neighbors": "n_samples", "scores": "n_samples"},
     "cluster": {"assignments": "n_samples"},
