@@ -98,13 +98,12 @@ def test_a_run_that_was_killed_goes_on_and_ends_with_the_same_bytes(
 
 
 def test_a_report_that_fails_leaves_a_finished_run_with_a_warning(workshop: Workshop) -> None:
-    config = workshop.write_config("no-report", name="unreported", store=str(workshop.store))
     code = (
         "import windrow.tasks.reporting as reporting, windrow.flows.cli as cli\n"
         "reporting.write_report = lambda *_: 1 / 0\n"
         "cli.main()"
     )
-    command = [sys.executable, "-c", code, "run", str(config)]
+    command = [sys.executable, "-c", code, "run", str(workshop.config), "--set", "name=unreported"]
     ended = subprocess.run(command, env=environment(workshop.folder), capture_output=True, text=True, timeout=240)
     assert ended.returncode == 0, ended.stdout + ended.stderr
     assert "report:  the report failed: ZeroDivisionError: division by zero" in ended.stdout
