@@ -112,7 +112,7 @@ def ingest(config: ConfigFile = DEFAULT_CONFIG, overrides: Overrides = None, ver
     settings = _config(config, overrides, verbose)
     from windrow.flows.ingest import ingest as flow
 
-    _end_alone(settings, flow(settings))
+    _run_alone(settings, flow)
 
 
 @app.command()
@@ -121,14 +121,16 @@ def export(config: ConfigFile = DEFAULT_CONFIG, overrides: Overrides = None, ver
     settings = _config(config, overrides, verbose)
     from windrow.flows.export import export as flow
 
-    _end_alone(settings, flow(settings))
+    _run_alone(settings, flow)
 
 
-def _end_alone(settings: Any, run_id: str) -> None:
-    from windrow.tasks.storage.runs import open_run
+def _run_alone(settings: Any, flow: Callable[..., object]) -> None:
+    from windrow.flows.stage import ending, find_run
 
-    ended = open_run(Path(settings.store), run_id).finish("partial")
-    out.print(f"run {ended.run_id}, without the stages after {ended.stages()[-1].stage}")
+    run = find_run(settings, None)
+    with ending(run):
+        flow(settings, run.run_id)
+    out.print(f"run {run.run_id}, without the stages after {run.stages()[-1].stage}")
 
 
 @app.command()

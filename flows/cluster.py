@@ -1,6 +1,6 @@
 """Cluster: the k-NN graph of the pool, and its hierarchy of clusters."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -12,7 +12,7 @@ from windrow.flows.extract_features import extract_features
 from windrow.flows.progress import stage_progress
 from windrow.flows.stage import earlier, find_run, recording
 from windrow.tasks import clustering
-from windrow.tasks.storage.outputs import fingerprint
+from windrow.tasks.storage.outputs import fingerprint, open_output
 from windrow.tasks.storage.runs import latest_run
 
 ANY = ("refit", "memory_gb", "device")  # settings of clustering that may differ from the last run's
@@ -28,19 +28,27 @@ def cluster(config: CurationConfig, run_id: str | None = None) -> str:
         log.done = [clustering.neighbors(store, embedded, config.neighbors)]
         log.n_samples = log.done[0].counts["n_samples"]
     with recording(run, "cluster") as log, stage_progress("cluster", 1) as progress:
-        before = clusters_before(store, config)
+        before = clusters_before(store, config, embedded)
         log.done = [clustering.cluster(store, embedded, config.clustering, config.seed, progress.note, before)]
         log.n_samples = log.done[0].counts["n_samples"]
     return run.run_id
 
 
-def clusters_before(store: Path, config: CurationConfig) -> str | None:
-    """The clusters of the last finished run of this curated set, if they are of the same backbone and settings."""
+def clusters_before(store: Path, config: CurationConfig, embedded: Sequence[str]) -> str | None:
+    """The clusters of the last finished run of this curated set, if they are of the same backbone and settings.
+
+    A backbone of the same settings is another where it was fitted again, as it is after a take-down.
+    """
     run = latest_run(store, config.name)
     record = run.stage("cluster") if run else None
     if run is None or record is None or _comparable(run.config) != _comparable(asdict(config)):
         return None
-    return record.outputs[0]
+    here, there = embedded[:1], run.stage("features").outputs[:1]  # type: ignore[union-attr]
+    return record.outputs[0] if _backbones(store, here) == _backbones(store, there) else None
+
+
+def _backbones(store: Path, embedded: Sequence[str]) -> set[str]:
+    return {open_output(store / path).inputs["backbone_id"] for path in embedded}
 
 
 def _comparable(config: Mapping[str, Any]) -> str:

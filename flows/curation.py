@@ -11,10 +11,11 @@ from windrow.flows.config import CurationConfig
 from windrow.flows.export import export
 from windrow.flows.extract_features import extract_features
 from windrow.flows.ingest import ingest
+from windrow.flows.log import say
 from windrow.flows.pseudo_label import pseudo_label
 from windrow.flows.rank import rank
 from windrow.flows.score import score
-from windrow.flows.stage import earlier, find_run, recording
+from windrow.flows.stage import earlier, ending, find_run, recording
 from windrow.flows.summary import summarise
 from windrow.tasks import reporting
 from windrow.tasks.exporting import gone_in
@@ -38,32 +39,34 @@ def curate(config: CurationConfig) -> str:
     """Turn the sources into a version of a curated set, and account for every occurrence; returns the run's id."""
     check_filters(config.selection.filters)
     run = find_run(config, None)
-    try:
-        with at_work(run.store):
-            ingest(config, run.run_id)
-            if config.scores:
-                score(config, run.run_id)
-            extract_features(config, run.run_id)
-            cluster(config, run.run_id)
-            pseudo_label(config, run.run_id)
-            rank(config, run.run_id)
-            export(config, run.run_id)
-            conclude(config, run)
-    except BaseException as error:
-        run.finish("failed", f"{type(error).__name__}: {error}")
-        raise
+    with ending(run), at_work(run.store):
+        ingest(config, run.run_id)
+        if config.scores:
+            score(config, run.run_id)
+        extract_features(config, run.run_id)
+        cluster(config, run.run_id)
+        pseudo_label(config, run.run_id)
+        rank(config, run.run_id)
+        export(config, run.run_id)
+        conclude(config, run)
     return run.run_id
 
 
 def conclude(config: CurationConfig, run: Run) -> None:
-    """Give every occurrence its outcome, make the run the one that readers see, and draw its report."""
+    """Give every occurrence its outcome, make the run the one that readers see, and draw its report.
+
+    A report that fails takes nothing back, as its data are published: the run is finished, with a warning.
+    """
     stages = {stage: earlier(run, config, stage, export) for stage in ACCOUNTED}
     with recording(run, "account") as log:
         log.done = [reporting.account_for(run.store, stages, gone_in(run))]
         log.n_samples = log.done[0].counts["n_occurrences"]
     finished = run.finish("finished")
-    page = reporting.report(finished)
-    show(finished, page)
+    try:
+        show(finished, reporting.report(finished))
+    except Exception as error:
+        what = f"the report failed: {type(error).__name__}: {error}"
+        say(f"{finished.warn(what).warning}. The run is finished; `windrow report` draws it again")
 
 
 def show(run: Run, page: Path) -> None:

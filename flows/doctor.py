@@ -110,12 +110,12 @@ def contents(store: Path) -> Iterator[Finding]:
         return
     runs = list_runs(store)
     ended = [run for run in runs if run.status == "finished"]
-    yield Finding(
-        "good", "store", f"{store}: {len(runs)} runs, {len(ended)} finished, {len(list_versions(store))} versions"
-    )
-    failed = [run for run in runs if run.status == "failed"]
+    n_running = sum(run.status == "running" for run in runs)
+    text = f"{len(runs)} runs, {len(ended)} finished, {n_running} running, {len(list_versions(store))} versions"
+    yield Finding("good", "store", f"{store}: {text}")
+    failed = [run for run in runs if run.status in ("failed", "killed")]
     if failed and (not ended or failed[-1].run_id > ended[-1].run_id):
-        yield Finding("note", "last run", f"{failed[-1].run_id} failed: {failed[-1].error}")
+        yield Finding("note", "last run", f"{failed[-1].run_id} {failed[-1].status}: {failed[-1].error}")
     for name in unfinished(store):
         yield Finding("bad", "take-down", f"{name} was cut short: `windrow forget` (without a sample) finishes it")
     left = [*store.glob("**/.tmp-*"), *store.glob("**/.work-*")]
@@ -123,7 +123,7 @@ def contents(store: Path) -> Iterator[Finding]:
         yield Finding(
             "note",
             "store",
-            f"{len(left)} unfinished outputs of killed runs; when none is running: rm -r {left[0]}, ...",
+            f"{len(left)} unfinished outputs of killed runs; when no run is running: rm -r {left[0]}, ...",
         )
 
 

@@ -26,5 +26,6 @@ def export(config: CurationConfig, run_id: str | None = None) -> str:
         log.done = collect("export", futures, len(shards))
         log.n_samples = sum(done.counts["n_samples"] for done in log.done)
         version = exporting.publish(store, config.name, shards, log.done, config.export, stages)
+        log.version = version.path
         say(f"{version.name} {version.version}: {'new' if version.created else 'unchanged'}")
     return run.run_id

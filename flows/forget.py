@@ -61,6 +61,8 @@ def _say_what_goes(console: Console, choice: Choice, survey: Mapping[str, Any]) 
         f"seen {plural(len(survey['occurrences']), 'time')}; {plural(len(survey['remove']), 'output')} to delete, "
         f"{plural(len(survey['rewrite']), 'shard')} to rewrite, {plural(len(survey['runs']), 'run')} to withdraw"
     )
+    if any(path.startswith("outputs/fit_backbone/") for path in survey["remove"]):
+        console.print("the fitted backbone learnt from them: it goes, and the next run fits and embeds anew")
     for version in survey["versions"]:
         n_held = len(version["sample_ids"])
         console.print(f"{escape(version['path'])} holds {n_held:,} of them: to withdraw", soft_wrap=True)

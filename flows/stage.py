@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -17,7 +18,7 @@ from windrow.flows.log import say
 from windrow.tasks.executors import open_executor
 from windrow.tasks.stages.takedown import finish_takedowns
 from windrow.tasks.storage.outputs import Done
-from windrow.tasks.storage.runs import Run, StageRecord, open_run, start_run
+from windrow.tasks.storage.runs import Run, StageRecord, Status, list_runs, open_run, start_run
 from windrow.tasks.storage.store_lock import at_work
 
 GROUPS_PER_WORKER = 4
@@ -29,18 +30,42 @@ THREADS: Any = ThreadPoolTaskRunner(max_workers=32)
 
 @dataclass
 class StageLog:
-    """Collects what a stage did."""
+    """Collects what a stage did; `version` is what an export published or found."""
 
     done: list[Done] = field(default_factory=list)
     n_samples: int = 0
+    version: Path | None = None
 
 
 def find_run(config: CurationConfig, run_id: str | None) -> Run:
-    """Open the run `run_id`, or start one, after what is left of a take-down that was cut short."""
+    """Open the run `run_id`, or start one, after what is left of a take-down that was cut short.
+
+    Of a run whose process is gone the log says so, when it was the last of this curated set.
+    """
     store = Path(config.store)
-    if run_id is None:
-        finish_takedowns(store)
-    return open_run(store, run_id) if run_id else start_run(store, config.name, asdict(config))
+    if run_id is not None:
+        return open_run(store, run_id)
+    finish_takedowns(store)
+    last = next((run for run in reversed(list_runs(store)) if run.name == config.name), None)
+    if last is not None and last.status == "killed":
+        logging.getLogger("windrow").info(f"run {last.run_id}: {last.error}. What it finished is not done again.")
+    return start_run(store, config.name, asdict(config))
+
+
+@contextmanager
+def ending(run: Run) -> Iterator[None]:
+    """Keep how a run ended when the block does: 'failed' and why, or 'partial', unless it has finished in the block."""
+    try:
+        yield
+    except BaseException as error:
+        _end(run, "failed", f"{type(error).__name__}: {error}")
+        raise
+    _end(run, "partial")
+
+
+def _end(run: Run, status: Status, error: str | None = None) -> None:
+    if open_run(run.store, run.run_id).status == "running":
+        run.finish(status, error)
 
 
 def earlier(run: Run, config: CurationConfig, stage: str, flow: Callable[..., Any]) -> list[str]:
@@ -63,9 +88,9 @@ def recording(run: Run, stage: str) -> Iterator[StageLog]:
         for name, count in done.counts.items():
             counts[name] = counts.get(name, 0) + count
     n_found = sum(done.found for done in log.done)
-    record = StageRecord(
-        stage, tuple(done.path for done in log.done), n_found, log.n_samples, time.monotonic() - started, counts
-    )
+    outputs = tuple(done.path for done in log.done)
+    version = str(log.version.relative_to(run.store)) if log.version else None
+    record = StageRecord(stage, outputs, n_found, log.n_samples, time.monotonic() - started, counts, version)
     run.record(record)
     say(describe(record))
     create_table_artifact(

@@ -122,5 +122,5 @@ def print_run(console: Console, store: Path, run_id: str) -> None:
     version = latest_version(store, run.name)
     if version is not None:
         console.print(f"version: {version.path} ({version.n_samples:,} samples)", soft_wrap=True)
-    console.print(f"report:  {run.path / 'report.html'}", soft_wrap=True)
+    console.print(f"report:  {run.warning or run.path / 'report.html'}", soft_wrap=True, markup=False)
     console.print(f'next:    windrow query --store {store} "{NEXT_QUERY}"', soft_wrap=True, markup=False)

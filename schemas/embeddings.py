@@ -19,6 +19,13 @@ BACKBONES = Table(
     ("backbone_id",),
 )
 
+FITTED_ON = Table(
+    "fitted_on",
+    "The samples that a backbone was fitted on, kept beside it: a take-down of one of them removes it.",
+    (Column("sample_id", pa.string(), "the sample"),),
+    ("sample_id",),
+)
+
 EMBEDDINGS = Table(
     "embeddings",
     "One vector for each readable sample.",

@@ -13,14 +13,15 @@ RUNS = Table(
         Column(
             "status",
             pa.string(),
-            "how it ended; withdrawn: a take-down removed its outputs",
-            one_of=("running", "finished", "partial", "failed", "withdrawn"),
+            "how it ended; killed: its process is gone; withdrawn: a take-down removed its outputs",
+            one_of=("running", "finished", "partial", "failed", "killed", "withdrawn"),
         ),
         Column("started_at", pa.timestamp("us", "UTC"), "start"),
         Column("finished_at", pa.timestamp("us", "UTC"), "end", nullable=True),
         Column("code_version", pa.string(), "version of windrow"),
         Column("config", pa.string(), "the config, as JSON"),
         Column("error", pa.string(), "why it failed", nullable=True),
+        Column("warning", pa.string(), "why it has no report, though it finished", nullable=True),
     ),
     ("run_id",),
 )

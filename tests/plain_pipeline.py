@@ -34,9 +34,10 @@ def curate_plainly(config: CurationConfig) -> Run:
     run = start_run(store, config.name, asdict(config))
     stages: dict[str, list[str]] = {}
 
-    def record(stage: str, done: Sequence[Done]) -> None:
+    def record(stage: str, done: Sequence[Done], version: str | None = None) -> None:
         stages[stage] = [each.path for each in done]
-        run.record(StageRecord(stage, tuple(stages[stage]), sum(each.found for each in done), 0, 0.0, {}))
+        n_found = sum(each.found for each in done)
+        run.record(StageRecord(stage, tuple(stages[stage]), n_found, 0, 0.0, {}, version))
 
     record("ingest", ingest_shards(store, plan_shards(config.sources), config.ingest))
     tables = [open_output(store / path).read(SAMPLES, ["sample_id"]) for path in stages["ingest"]]
@@ -56,12 +57,14 @@ def curate_plainly(config: CurationConfig) -> Run:
     rows, classes = selected_rows(store, {k: stages[k] for k in stages if k != "neighbors"}, config.export.label_set)
     plan = plan_export(store, rows, config.export, classes)
     shards = [write_export_shard(store, shard, config.export) for shard in plan]
+    version = None
     if any(done.counts["n_samples"] for done in shards):
         provenance = {
             stage: content_fingerprint([open_output(store / p) for p in stages[stage]]) for stage in PUBLISHED
         }
-        publish_version(store, config.name, plan, shards, config.export, provenance)
-    record("export", shards)
+        published = publish_version(store, config.name, plan, shards, config.export, provenance)
+        version = str(published.path.relative_to(store))
+    record("export", shards, version)
     gone = {row["sample_id"]: row["reason"] for row in gone_samples(store, shards).to_pylist()}
     record("account", [account(store, {k: stages[k] for k in ("ingest", "features", "rank")}, gone)])
     return run.finish("finished")

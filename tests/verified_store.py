@@ -1,5 +1,6 @@
 """A small store made by the real stages, with a version, and the means to damage copies of it."""
 
+import io
 import json
 import os
 import random
@@ -11,6 +12,7 @@ from typing import Any
 
 import pyarrow as pa
 import pyarrow.parquet as pq
+from PIL import Image
 from plain_pipeline import curate_plainly
 from small_export import image_bytes
 
@@ -52,13 +54,17 @@ def rewrite(path: Path, data: bytes) -> None:
 
 
 def make_store(folder: Path) -> Path:
-    """Curate 30 images, loose and in a tar, with copies and broken ones among them; publish a version; two splits."""
+    """Curate 30 images, loose and in a tar, with copies and broken ones among them; publish a version; two splits.
+
+    Two of them are one picture in other bytes: a group of perceptual hashes, and a near-duplicate.
+    """
     loose, tar = folder / "loose", folder / "some.tar"
     loose.mkdir()
     with tarfile.open(tar, "w") as members:
         for seed in range(30):
             data = image_bytes(seed if seed < 27 else 0, "PNG", side=12)
             data = data[: len(data) // 2] if seed == 20 else data
+            data = saved_again(image_bytes(24, "PNG", side=12)) if seed == 25 else data
             image = loose / f"{seed:02d}.png"
             image.write_bytes(data)
             (loose / f"{seed:02d}.cls").write_text(str(seed % 2))
@@ -88,6 +94,13 @@ def make_store(folder: Path) -> Path:
     dones = [write_export_shard(store, shard, config.export) for shard in shards]
     publish_version(store, config.name, shards, dones, config.export, {"ingest": "0" * 32})
     return store
+
+
+def saved_again(data: bytes) -> bytes:
+    """Return the same pixels in other bytes."""
+    out = io.BytesIO()
+    Image.open(io.BytesIO(data)).save(out, "PNG", compress_level=0)
+    return out.getvalue()
 
 
 def every_file(store: Path) -> list[Path]:

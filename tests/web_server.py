@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gzip
 import io
+import ssl
 import threading
 from collections import Counter
 from collections.abc import Iterator
@@ -21,13 +22,16 @@ def picture(number: int, size: int = 8) -> bytes:
 
 
 class Web(ThreadingHTTPServer):
-    """Counts requests by path; `robots` is its robots.txt (None: there is none)."""
+    """Counts requests by path; `robots` is its robots.txt (None: there is none). With `tls` it speaks HTTPS."""
 
     daemon_threads = True
     request_queue_size = 64
 
-    def __init__(self) -> None:
+    def __init__(self, tls: ssl.SSLContext | None = None) -> None:
         super().__init__(("127.0.0.1", 0), _Handler)
+        self.tls = tls
+        if tls is not None:
+            self.socket = tls.wrap_socket(self.socket, server_side=True)
         self.asked: Counter[str] = Counter()
         self.seen_headers: dict[str, dict[str, str]] = {}
         self.robots: bytes | None = None
@@ -39,13 +43,13 @@ class Web(ThreadingHTTPServer):
 
     @property
     def url(self) -> str:
-        return f"http://127.0.0.1:{self.server_address[1]}"
+        return f"{'https' if self.tls else 'http'}://127.0.0.1:{self.server_address[1]}"
 
 
 @contextmanager
-def serving() -> Iterator[Web]:
+def serving(tls: ssl.SSLContext | None = None) -> Iterator[Web]:
     """Serve until the block ends."""
-    with Web() as web:
+    with Web(tls) as web:
         thread = threading.Thread(target=web.serve_forever, kwargs={"poll_interval": 0.01})
         thread.start()
         try:

@@ -16,13 +16,14 @@ class FetchConfig:
     addresses only with `allow_private`; other local files only with `allow_outside`. Connections are direct: proxies
     that the environment names are not used. With `respect_opt_out`, robots.txt and
     X-Robots-Tag (noindex, noimageindex, noai, noimageai, none) are honoured. Bodies of more than `max_bytes` bytes,
-    before or after decompression, are refused, and chains of more than `max_redirects` redirects.
+    before or after decompression, are refused, and chains of more than `max_redirects` redirects. Certificates of
+    servers are checked; `ca_file` (PEM) has authorities to trust besides the public ones, such as a company's own.
 
-    How patiently (none of this changes what a finished shard is): seconds to connect, between two pieces of a body, and
-    for a whole request; `tries` of a request that failed for now (429, 5xx, timeouts, lost connections), after
-    `retry_seconds`, twice as many, ..., or what the server's Retry-After says, when that is not more than
-    `max_retry_after`; `concurrency` requests at once in a worker, `per_host` of these to one host; `runs` in which a
-    shard with samples that failed for now is tried, the first included.
+    How patiently (none of this changes what a finished shard is): seconds to look up a host's address, to connect,
+    between two pieces of a body, and for a whole request; `tries` of a request that failed for now (429, 5xx, timeouts,
+    lost connections), after `retry_seconds`, twice as many, ..., or what the server's Retry-After says, when that is
+    not more than `max_retry_after`; `concurrency` requests at once in a worker, `per_host` of these to one host; `runs`
+    in which a shard with samples that failed for now is tried, the first included.
     """
 
     protocols: tuple[str, ...] = WEB
@@ -31,6 +32,8 @@ class FetchConfig:
     respect_opt_out: bool = True
     max_bytes: int = 32 * 2**20
     max_redirects: int = 5
+    ca_file: str | None = None
+    lookup_seconds: float = 10.0
     connect_seconds: float = 10.0
     read_seconds: float = 20.0
     total_seconds: float = 120.0
@@ -51,12 +54,13 @@ class FetchConfig:
         for name in ("max_redirects", "retry_seconds", "max_retry_after"):
             if not getattr(self, name) >= 0:
                 raise ValueError(f"ingest.fetch.{name}: wants 0 or more, got {getattr(self, name)}")
-        for name in ("connect_seconds", "read_seconds", "total_seconds"):
+        for name in ("lookup_seconds", "connect_seconds", "read_seconds", "total_seconds"):
             if not 0 < getattr(self, name) <= 86400:
                 raise ValueError(f"ingest.fetch.{name}: wants more than 0 and at most 86400, got {getattr(self, name)}")
 
 
 PACE = (
+    "lookup_seconds",
     "connect_seconds",
     "read_seconds",
     "total_seconds",

@@ -20,13 +20,21 @@ from windrow.tasks.fetching.body import RefusedBodyError, read_body
 from windrow.tasks.fetching.config import WEB, FetchConfig
 from windrow.tasks.fetching.hosts import Host, host_of
 from windrow.tasks.fetching.locations import Address, parse_address, public_url, scheme_of
-from windrow.tasks.fetching.network import Network, RefusedAddressError, UnknownHostError
+from windrow.tasks.fetching.network import (
+    BadCertificateError,
+    LookupTimedOutError,
+    Network,
+    RefusedAddressError,
+    UnknownHostError,
+)
 from windrow.tasks.fetching.opt_out import MAX_ROBOTS_BYTES, USER_AGENT, RobotsRules, parse_robots, refusal_in
 from windrow.tasks.fetching.reasons import (
     BAD_CERTIFICATE,
     CANNOT_CONNECT,
     CONNECTION_LOST,
+    LOOKUP_TIMED_OUT,
     NO_ANSWER,
+    NO_SIGN,
     NOT_A_URL,
     OF_HOST,
     PRIVATE_ADDRESS,
@@ -51,15 +59,18 @@ class _Response:
 
 
 class Fetcher:
-    """Fetches from any number of threads up to `config.concurrency`; connections are kept until `close`."""
+    """Fetches from any number of threads up to `config.concurrency`; connections are kept until `close`.
+
+    Raises ValueError when `config.ca_file` is no file of certificates.
+    """
 
     def __init__(self, config: FetchConfig, max_bytes: int) -> None:
         self._config = config
         self._max_bytes = min(max_bytes, config.max_bytes)
-        self._network = Network(config.allow_private)
+        self._network = Network(config.allow_private, config.lookup_seconds)
         self._closing = threading.Event()
         self._pool = httpcore.ConnectionPool(
-            ssl_context=_tls(),
+            ssl_context=_tls(config.ca_file),
             max_connections=config.concurrency,
             keepalive_expiry=30.0,
             network_backend=self._network,
@@ -151,7 +162,7 @@ class Fetcher:
             if host.is_down or self._closing.wait(max(0.0, host.resume_at - time.monotonic())):
                 return Failure(NO_ANSWER)
             answer = self._exchange(address, max_bytes, opts_out)
-            host.answered(not isinstance(answer, Failure) or answer.reason not in (CANNOT_CONNECT, TIMED_OUT))
+            host.answered(not isinstance(answer, Failure) or answer.reason not in NO_SIGN)
             if isinstance(answer, Failure) and answer.retry_after is not None:
                 host.pause(answer.retry_after, self._config.max_retry_after)
             return answer
@@ -166,13 +177,16 @@ class Fetcher:
             return Failure(PRIVATE_ADDRESS)
         except UnknownHostError:
             return Failure(UNKNOWN_HOST)
+        except LookupTimedOutError:
+            return Failure(LOOKUP_TIMED_OUT)
         except RefusedBodyError as refused:
             return Failure(str(refused))
         except _TIMEOUTS:
             return Failure(TIMED_OUT)
-        except (httpcore.ConnectError, httpcore.ConnectTimeout) as error:
-            is_forged = isinstance(error.__cause__, ssl.SSLCertVerificationError)
-            return Failure(BAD_CERTIFICATE if is_forged else CANNOT_CONNECT)
+        except BadCertificateError:
+            return Failure(BAD_CERTIFICATE)
+        except (httpcore.ConnectError, httpcore.ConnectTimeout):
+            return Failure(CANNOT_CONNECT)
         except _LOST as error:
             is_cut = has_answered and isinstance(error, httpcore.RemoteProtocolError)
             return Failure(TRUNCATED if is_cut else CONNECTION_LOST)
@@ -242,5 +256,12 @@ def _seconds_in(retry_after: str) -> float | None:
 
 
 @cache
-def _tls() -> ssl.SSLContext:
-    return httpcore.default_ssl_context()
+def _tls(ca_file: str | None) -> ssl.SSLContext:
+    context = httpcore.default_ssl_context()
+    if ca_file is not None:
+        try:
+            context.load_verify_locations(ca_file)
+        except OSError as error:  # an ssl.SSLError is one
+            text = f"ingest.fetch.ca_file: wants a PEM file of certificates, got {ca_file}: {error}"
+            raise ValueError(text) from None
+    return context

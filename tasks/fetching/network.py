@@ -11,6 +11,7 @@ import ssl
 import threading
 import time
 from collections.abc import Iterable, Iterator
+from concurrent.futures import Future
 from contextlib import contextmanager
 from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_address
 from typing import Any
@@ -18,6 +19,7 @@ from typing import Any
 import httpcore
 
 MAX_ADDRESSES = 4
+MAX_LOOKUPS = 256
 _NAT64 = IPv6Network("64:ff9b::/96")
 _UNICAST = IPv6Network("2000::/3")
 _ASSIGNMENTS = IPv4Network("192.0.0.0/24")
@@ -29,6 +31,14 @@ class RefusedAddressError(Exception):
 
 class UnknownHostError(Exception):
     """There is no host of this name."""
+
+
+class BadCertificateError(Exception):
+    """The certificate of the host is expired, of another host, or signed by nobody who is trusted."""
+
+
+class LookupTimedOutError(Exception):
+    """Nobody has said in time what the addresses of a host are."""
 
 
 def is_public(address: IPv4Address | IPv6Address) -> bool:
@@ -43,10 +53,14 @@ def is_public(address: IPv4Address | IPv6Address) -> bool:
 
 
 class Network(httpcore.NetworkBackend):
-    """Connects to public addresses only, or to any; `deadline` limits the requests of the calling thread."""
+    """Connects to public addresses only, or to any; `deadline` limits the requests of the calling thread.
 
-    def __init__(self, allow_private: bool) -> None:
+    Looking up a host's addresses may take `lookup_seconds`.
+    """
+
+    def __init__(self, allow_private: bool, lookup_seconds: float = 10.0) -> None:
         self._allow_private = allow_private
+        self._lookup_seconds = lookup_seconds
         self._plain = httpcore.SyncBackend()
         self._clock = _Clock()
 
@@ -69,10 +83,11 @@ class Network(httpcore.NetworkBackend):
     ) -> httpcore.NetworkStream:
         """Connect to the first address of the host that answers.
 
-        Raises RefusedAddressError when one of its addresses is not public, UnknownHostError, and ConnectError or
-        ConnectTimeout of httpcore.
+        Raises RefusedAddressError when one of its addresses is not public, UnknownHostError, LookupTimedOutError, and
+        ConnectError or ConnectTimeout of httpcore.
         """
-        addresses = _resolve(host, port)
+        seconds = self._clock.left(self._lookup_seconds, httpcore.ConnectTimeout)
+        addresses = resolve_in_time(host, port, seconds or self._lookup_seconds)
         if not self._allow_private and not all(is_public(ip_address(address)) for address in addresses):
             raise RefusedAddressError
         error: Exception = httpcore.ConnectError("no address")
@@ -117,10 +132,43 @@ class _Stream(httpcore.NetworkStream):
         self, ssl_context: ssl.SSLContext, server_hostname: str | None = None, timeout: float | None = None
     ) -> httpcore.NetworkStream:
         left = self._clock.left(timeout, httpcore.ConnectTimeout)
-        return _Stream(self._stream.start_tls(ssl_context, server_hostname, left), self._clock)
+        try:
+            return _Stream(self._stream.start_tls(ssl_context, server_hostname, left), self._clock)
+        except httpcore.ConnectError as error:  # its pool takes away the cause
+            if isinstance(error.__cause__, ssl.SSLCertVerificationError):
+                raise BadCertificateError from None
+            raise
 
     def get_extra_info(self, info: str) -> Any:
         return self._stream.get_extra_info(info)
+
+
+_lookups = threading.BoundedSemaphore(MAX_LOOKUPS)
+
+
+def resolve_in_time(host: str, port: int, seconds: float) -> list[str]:
+    """Return the addresses of a host, as `_resolve` does. Raises LookupTimedOutError after so many seconds.
+
+    The system offers no lookup that ends in time, so it goes on in a thread that nobody waits for; MAX_LOOKUPS of them
+    at most, and while there are as many nothing else is looked up.
+    """
+    if not _lookups.acquire(timeout=seconds):
+        raise LookupTimedOutError
+    answer: Future[list[str]] = Future()
+
+    def look_up() -> None:
+        try:
+            answer.set_result(_resolve(host, port))
+        except BaseException as error:
+            answer.set_exception(error)
+        finally:
+            _lookups.release()
+
+    threading.Thread(target=look_up, name=f"look up {host}", daemon=True).start()
+    try:
+        return answer.result(seconds)
+    except TimeoutError:
+        raise LookupTimedOutError from None
 
 
 def _resolve(host: str, port: int) -> list[str]:

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 CANNOT_CONNECT = "cannot connect"
 CONNECTION_LOST = "connection lost"
 TIMED_OUT = "timed out"
+LOOKUP_TIMED_OUT = "name lookup timed out"
 TRUNCATED = "truncated body"
 NOT_A_URL = "not a URL"
 NO_ANSWER = "host does not answer"
@@ -15,9 +16,11 @@ ROBOTS_UNREAD = "robots.txt cannot be read"
 PRIVATE_ADDRESS = "private address"
 UNKNOWN_HOST = "unknown host"
 BAD_CERTIFICATE = "certificate is not valid"
-OF_HOST = (CANNOT_CONNECT, NO_ANSWER, CONNECTION_LOST, TIMED_OUT, PRIVATE_ADDRESS, UNKNOWN_HOST, BAD_CERTIFICATE)
+NO_SIGN = (CANNOT_CONNECT, TIMED_OUT, LOOKUP_TIMED_OUT)
+"""Reasons after which, a few times in a row, a host is left alone for a while."""
+OF_HOST = (*NO_SIGN, NO_ANSWER, CONNECTION_LOST, PRIVATE_ADDRESS, UNKNOWN_HOST, BAD_CERTIFICATE)
 _PASSING = re.compile(
-    rf"{CANNOT_CONNECT}|{NO_ANSWER}|{CONNECTION_LOST}|{TIMED_OUT}|{TRUNCATED}|{ROBOTS_UNREAD}: .*"
+    rf"{CANNOT_CONNECT}|{NO_ANSWER}|{CONNECTION_LOST}|{TIMED_OUT}|{LOOKUP_TIMED_OUT}|{TRUNCATED}|{ROBOTS_UNREAD}: .*"
     r"|HTTP (408|425|429|5\d\d)"
 )
 

@@ -14,6 +14,7 @@ import pyarrow.compute as pc
 from PIL import Image
 
 from windrow.schemas import BACKBONES, EMBEDDINGS, OCCURRENCES, SAMPLES
+from windrow.schemas.embeddings import FITTED_ON
 from windrow.tasks.backbones import BackboneConfig, load_backbone
 from windrow.tasks.backbones.extract import Embedded, embed_images
 from windrow.tasks.backbones.patches import fit_patches, save_patches
@@ -24,7 +25,7 @@ from windrow.tasks.storage.sources import SampleGone, read_samples
 
 STAGE = "features"
 VERSION = 2
-FIT_VERSION = 1
+FIT_VERSION = 2
 FITTED = "patches.npz"
 N_IMAGES_TO_FIT = 2000
 
@@ -60,34 +61,40 @@ def fit_backbone(store: Path, ingested: Sequence[str], config: BackboneConfig, s
     """Fit the default backbone on a sample of the pool, once for a store; None for a backbone that needs no fit.
 
     The images are those with the lowest `sample_id`, which is a hash: a uniform sample of the pool. The pool is not
-    part of the fingerprint: the first fit stays, or every night's new samples would change all embeddings.
+    part of the fingerprint: the first fit stays, or every night's new samples would change all embeddings. It stays
+    until one of its samples is forgotten (FITTED_ON names them): the next run then fits anew and embeds anew.
     """
     if config.name != "patches":
         return None
 
     def write(writer: OutputWriter) -> None:
         size = {} if config.image_size is None else {"image_size": config.image_size}
-        images = _images_to_fit(store, [open_output(store / path) for path in ingested])
-        fitted = fit_patches(images, seed=seed, **size)
+        used: set[str] = set()
+        images = _images_to_fit(store, [open_output(store / path) for path in ingested], used)
+        fitted = fit_patches(images, max_images=N_IMAGES_TO_FIT, seed=seed, **size)
         save_patches(fitted, writer.path / FITTED)
+        writer.write(FITTED_ON, FITTED_ON.build({"sample_id": sorted(used)}))
 
     inputs = {"image_size": config.image_size, "seed": seed, "n_images": N_IMAGES_TO_FIT}
     return make_output(store, "fit_backbone", FIT_VERSION, inputs, write)
 
 
-def _images_to_fit(store: Path, ingested: Sequence[Output]) -> Iterator[Image.Image]:
+def _images_to_fit(store: Path, ingested: Sequence[Output], used: set[str]) -> Iterator[Image.Image]:
+    """Yield the images, and put their ids into `used`."""
     ids = pa.concat_arrays([o.read(SAMPLES, ["sample_id"])["sample_id"].combine_chunks() for o in ingested])
     wanted = pc.unique(ids).sort()[:N_IMAGES_TO_FIT]
     for output in ingested:
         rows = first_occurrences(output)
         rows = rows.filter(pc.is_in(rows["sample_id"], wanted))
-        for _, data in read_samples(rows, store):
+        for sample_id, data in read_samples(rows, store):
             if isinstance(data, SampleGone):
                 continue
             try:
-                yield decode_rgb(data)
+                image = decode_rgb(data)
             except UnreadableImage:
                 continue
+            used.add(sample_id)
+            yield image
 
 
 def extract_shards(

@@ -36,7 +36,8 @@ from windrow.tasks.storage.withdrawal import withdraw_version
 
 NOT_TOUCHED = (
     "the source files at `occurrences`, which are yours to delete",
-    "what was learnt from many samples at once: the patch dictionary of the backbone 'patches' (outputs/fit_backbone)",
+    "embeddings of other samples by a dictionary of the backbone 'patches' that was fitted on these too, in runs that "
+    "had none of these; the dictionary itself goes (see `remove`), and the next run fits one without them",
     "copies of the versions below, made elsewhere",
 )
 _LEFT = (".tmp-*", ".work-*", ".old-*")

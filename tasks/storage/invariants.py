@@ -55,6 +55,11 @@ _SEEN = (
     ),
     _within("samples", "have no row in embeddings", "embeddings"),
     Invariant(
+        "hash_groups",
+        "groups have another number of samples than they say",
+        "SELECT count(*) FROM (SELECT 1 FROM hash_groups GROUP BY group_id HAVING count(*) <> max(n_in_group))",
+    ),
+    Invariant(
         "quality",
         "samples have no measures, though others have",
         "SELECT abs((SELECT count(*) FROM all_samples) - n) FROM (SELECT count(*) AS n FROM all_quality) WHERE n > 0"
@@ -199,6 +204,11 @@ COUNTS: Mapping[str, Mapping[str, str]] = {
         "n_unreadable": f"SELECT count(*) FROM occurrences WHERE unreadable NOT LIKE '{FORGOTTEN_BY}%'",
         "n_forgotten": f"SELECT count(*) FROM occurrences WHERE unreadable LIKE '{FORGOTTEN_BY}%'",
         "n_samples": "SELECT count(*) FROM all_samples",
+    },
+    "hash_groups": {
+        "n_hashed": "SELECT count(DISTINCT sample_id) FROM all_quality WHERE phash IS NOT NULL",
+        "n_in_hash_groups": "SELECT count(*) FROM hash_groups",
+        "n_hash_groups": "SELECT count(DISTINCT group_id) FROM hash_groups",
     },
     "neighbors": {"n_samples": f"SELECT count(*) FROM {_EMBEDDED}"},
     "cluster": {

@@ -10,11 +10,13 @@ import pyarrow.parquet as pq
 
 from windrow.tasks.storage.inspection import UNFINISHED, Inspection
 from windrow.tasks.storage.outputs import MANIFEST, fingerprint
-from windrow.tasks.storage.runs import MAY_BE, RUN, STAGES, Run, open_run
+from windrow.tasks.storage.runs import JOURNAL, MAY_BE, RUN, STAGES, Run, open_run
 from windrow.tasks.storage.seals import read_sealed
+from windrow.tasks.storage.signs_of_life import ALIVE
 
 COUNTED: Mapping[str, Mapping[str, str]] = {
     "ingest": {"occurrences": "n_occurrences", "samples": "n_samples"},
+    "hash_groups": {"hash_groups": "n_in_hash_groups"},
     "features": {"embeddings": "n_samples"},
     "neighbors": {"neighbors": "n_samples", "scores": "n_samples"},
     "cluster": {"assignments": "n_samples"},
@@ -68,6 +70,8 @@ def inspect_runs(inspection: Inspection, store: Path) -> list[Run]:
     """Look at the records of every run; return the finished runs without damage, oldest first."""
     sound = []
     for folder in inspection.folders(store / "runs"):
+        if is_stillborn(folder):
+            continue
         values = inspection.sealed(folder / RUN)
         with inspection.reading(folder / RUN):
             if values is not None and values["run_id"] != folder.name:
@@ -80,16 +84,23 @@ def inspect_runs(inspection: Inspection, store: Path) -> list[Run]:
     return sound
 
 
+def is_stillborn(folder: Path) -> bool:
+    """Say whether a process was killed before it had written the record of its run: nothing else names that."""
+    journal = folder.parent.parent / JOURNAL / f"{folder.name}.json"
+    names = {path.name for path in folder.iterdir() if not path.name.startswith(UNFINISHED)}
+    return names <= {ALIVE} and not journal.exists()
+
+
 def _inspect_stages(inspection: Inspection, store: Path, folder: Path, finished: bool) -> None:
     required, allowed = ({folder / "stages" / f"{stage}.json" for stage in stages} for stages in (STAGES, MAY_BE))
-    expected = {folder / RUN, *required, *allowed}
+    expected = {folder / RUN, folder / ALIVE, *required, *allowed}
     found = {path for path in folder.rglob("*") if not path.is_dir() and not path.name.startswith(UNFINISHED)}
     for path in sorted(required - found) if finished else ():
         inspection.report(path, "is missing, though the run is finished")
     for path in sorted(found - expected):
         if path.suffix != ".html":  # the report: `windrow report` draws it again, and nothing reads it
             inspection.report(path, "does not belong here")
-    for path in sorted(found & expected - {folder / RUN}):
+    for path in sorted(found & (required | allowed)):
         record = inspection.sealed(path)
         if record is not None:
             with inspection.reading(path):

@@ -10,7 +10,7 @@ from typing import Self
 
 from windrow.tasks.storage.source_shard import Member
 from windrow.tasks.storage.tar_writer import TarWriter, Writable
-from windrow.tasks.storage.webdataset_shards import member_extension
+from windrow.tasks.storage.webdataset_shards import member_extensions
 
 
 class Packing:
@@ -45,10 +45,8 @@ class Packing:
         return self._offsets[sample_id], self._beside[place]
 
     def _add_members(self, key: str, extension: str, members: Mapping[str, bytes]) -> Iterator[Member]:
-        taken = {extension}
-        for name, data in members.items():
-            safe = member_extension(name, taken)
-            taken.add(safe)
+        for name, safe in member_extensions(members, {extension}).items():
+            data = members[name]
             yield Member(name, self._tar.add(f"{key}.{safe}", data), len(data))
 
     def __enter__(self) -> Self:

@@ -23,6 +23,7 @@ def run_rows(store: Path) -> list[dict[str, Any]]:
             "code_version": run.code_version,
             "config": json.dumps(run.config, sort_keys=True),
             "error": run.error,
+            "warning": run.warning,
         }
         for run in list_runs(store)
     ]

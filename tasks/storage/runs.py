@@ -3,6 +3,10 @@
 `run.json` is the run's own state; `stages/<stage>.json` names the outputs that the stage made or found. A run's tables
 are the tables of its outputs. Readers take the last run whose status is 'finished', so a run in progress is not seen.
 Runs over one store may go on at once: nobody waits, and each finds what another has finished.
+
+A run whose process is gone cannot say so. Whoever opens one that says 'running' is told 'killed' in that case, see
+`signs_of_life`; `run.json` stays as it is. `journal/<run_id>.json` is a witness of a run that was started: where its
+folder is lost, `windrow verify` misses it.
 """
 
 from __future__ import annotations
@@ -16,18 +20,26 @@ from typing import Any, Literal
 
 from windrow.tasks.storage.outputs import Output, fingerprint, open_output, write_atomically
 from windrow.tasks.storage.seals import read_sealed, sealed_json
+from windrow.tasks.storage.signs_of_life import SignsOfLife, is_gone
 
 RUN = "run.json"
+JOURNAL = "journal"
 STAGES = ("ingest", "hash_groups", "features", "neighbors", "cluster", "pseudo_label", "rank", "export", "account")
 MAY_BE = ("model_scores",)
 """The stages of a finished run, in their order."""
 
-Status = Literal["running", "finished", "partial", "failed", "withdrawn"]
+Status = Literal["running", "finished", "partial", "failed", "killed", "withdrawn"]
+KILLED = "its process ended without a word: it was killed, was out of memory, or its machine went down"
+
+_alive: dict[Path, SignsOfLife] = {}  # of the runs that this process started and has not finished
 
 
 @dataclass(frozen=True)
 class StageRecord:
-    """What a stage of a run did: its outputs (paths relative to the store), and how long it took."""
+    """What a stage of a run did: its outputs (paths relative to the store), and how long it took.
+
+    `version` is the version that an export published, or found that holds the same; a path relative to the store.
+    """
 
     stage: str
     outputs: tuple[str, ...]
@@ -35,11 +47,12 @@ class StageRecord:
     n_samples: int
     seconds: float
     counts: Mapping[str, int]
+    version: str | None = None
 
 
 @dataclass(frozen=True)
 class Run:
-    """A run of the pipeline. `error` says why it failed; times are UTC, ISO 8601."""
+    """A run of the pipeline. `error` says why it failed, `warning` why it has no report. Times are UTC, ISO 8601."""
 
     store: Path
     run_id: str
@@ -50,6 +63,7 @@ class Run:
     code_version: str
     config: Mapping[str, Any]
     error: str | None = None
+    warning: str | None = None
 
     @property
     def path(self) -> Path:
@@ -84,7 +98,15 @@ class Run:
         """Keep how the run ended, and return it as it now is."""
         ended = replace(self, status=status, finished_at=_now(), error=error)
         ended.save()
+        if signs := _alive.pop(self.path.resolve(), None):
+            signs.end()  # after the save: who finds neither reads how the run ended
         return ended
+
+    def warn(self, warning: str) -> Run:
+        """Keep what went wrong though the run is finished, and return it as it now is."""
+        warned = replace(self, warning=warning)
+        warned.save()
+        return warned
 
     def withdraw(self, why: str) -> None:
         """Say that outputs of this run are no longer there; its report, which shows samples, goes too."""
@@ -105,7 +127,10 @@ def _now() -> str:
 
 
 def start_run(store: Path, name: str, config: Mapping[str, Any]) -> Run:
-    """Start a run: its id is the time and a fingerprint of the config, so ids sort by time."""
+    """Start a run: its id is the time and a fingerprint of the config, so ids sort by time.
+
+    It counts as running until `finish`, or until this process ends.
+    """
     while True:
         started = _now()
         stamp = started[:26].replace("-", "").replace(":", "").replace(".", "").replace("T", "-")
@@ -115,7 +140,11 @@ def start_run(store: Path, name: str, config: Mapping[str, Any]) -> Run:
             run.path.mkdir(parents=True)
         except FileExistsError:  # another run started in the same microsecond
             continue
+        _alive[run.path.resolve()] = SignsOfLife(run.path)  # before the save: nobody is to see it without
         run.save()
+        journal = store / JOURNAL
+        journal.mkdir(exist_ok=True)
+        write_atomically(journal / f"{run_id}.json", sealed_json({"run_id": run_id}))
         return run
 
 
@@ -124,7 +153,11 @@ def open_run(store: Path, run_id: str) -> Run:
     path = store / "runs" / run_id / RUN
     if not path.exists():
         raise ValueError(f"store {store} has no run {run_id!r}")
-    return Run(store=store, **read_sealed(path))
+    run = Run(store=store, **read_sealed(path))
+    if run.status == "running" and is_gone(run.path):
+        run = Run(store=store, **read_sealed(path))  # it may have ended well between the two looks
+        return replace(run, status="killed", error=KILLED) if run.status == "running" else run
+    return run
 
 
 def list_runs(store: Path) -> list[Run]:

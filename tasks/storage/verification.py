@@ -9,6 +9,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
+from windrow.tasks.storage.absences import inspect_absences
 from windrow.tasks.storage.inspection import UNFINISHED, Damage, Inspection
 from windrow.tasks.storage.output_inspection import inspect_outputs, inspect_runs
 from windrow.tasks.storage.outputs import MANIFEST
@@ -17,7 +18,7 @@ from windrow.tasks.storage.registry_inspection import inspect_registry
 from windrow.tasks.storage.table_inspection import inspect_run_tables
 from windrow.tasks.storage.version_inspection import inspect_version, inspect_versions
 
-PARTS = ("outputs", "curated", "runs", "registry")
+PARTS = ("outputs", "curated", "runs", "registry", "journal", "forgotten", "takedowns")
 
 
 @dataclass(frozen=True)
@@ -65,6 +66,7 @@ def _verify_store(inspection: Inspection, store: Path) -> None:
     inspect_registry(inspection, store)
     runs = inspect_runs(inspection, store)
     inspect_versions(inspection, store, registry_files(store))
+    inspect_absences(inspection, store)
     last = {run.name: run for run in runs}
     for run in last.values():
         inspect_run_tables(inspection, run)

@@ -17,11 +17,18 @@ PROVENANCE = ("source_uri", "shard", "key")
 SOURCE = "source."
 
 
-def member_extension(extension: str, taken: Collection[str]) -> str:
-    """Return the extension under which a file that came with a sample lies beside it: its own, unless that is taken.
+def member_extensions(extensions: Iterable[str], taken: Collection[str]) -> dict[str, str]:
+    """Return the extension under which each file that came with a sample lies beside it, by its own, in their order.
 
-    Characters that cannot be in the name of a member become `_`.
+    It is its own, unless that is one of `taken` or of an earlier file; characters that no member may have become `_`.
     """
+    named: dict[str, str] = {}
+    for extension in extensions:
+        named[extension] = _free_extension(extension, {*taken, *named.values()})
+    return named
+
+
+def _free_extension(extension: str, taken: Collection[str]) -> str:
     name = "".join("_" if char == "/" or not char.isprintable() else char for char in extension)
     while name in taken or not name:
         name = SOURCE + name
@@ -77,9 +84,7 @@ class WebDatasetShard:
     def add(self, row: Mapping[str, Any], sample: SampleBytes) -> None:
         """Add the original bytes of a sample, what the plan says about it, and the files that came with it."""
         image = image_extension(row["format"])
-        named: dict[str, str] = {}
-        for extension in sample.members:
-            named[extension] = member_extension(extension, {image, "json", "cls", *named.values()})
+        named = member_extensions(sample.members, {image, "json", "cls"})
         description = json.dumps(describe_sample(row, named.values()), sort_keys=True, ensure_ascii=False)
         self._tar.add(f"{row['sample_id']}.{image}", sample.data)
         self._tar.add(f"{row['sample_id']}.json", description.encode())

@@ -8,6 +8,8 @@ from faults.disturbance import Fault, curate_disturbed
 from faults.small_pool import config_of
 from faults.store_state import Contents, check_readers, contents, finished_outputs, left_behind
 
+from windrow.tasks.storage.runs import list_runs
+
 
 @dataclass(frozen=True)
 class Undisturbed:
@@ -34,3 +36,4 @@ def ends_well_when_run_again(undisturbed: Undisturbed, store: Path) -> None:
     assert check_readers(store) >= 1
     assert finished_outputs(store).items() >= finished.items(), "what was finished was made again"
     assert left_behind(store) == []
+    assert "running" not in {run.status for run in list_runs(store)}

@@ -90,10 +90,26 @@ def test_a_run_that_was_killed_goes_on_and_ends_with_the_same_bytes(
     os.killpg(process.pid, signal.SIGKILL)
     process.wait()
     assert list_versions(store) == []
-    assert [run.status for run in list_runs(store)] == ["running"]
+    assert [run.status for run in list_runs(store)] == ["killed"]
     ended = workshop.windrow("run", str(config))
     assert ended.returncode == 0, ended.stdout + ended.stderr
+    assert "its process ended without a word" in ended.stdout
     assert digests(version_of(store)) == digests(version_of(workshop.store))
+
+
+def test_a_report_that_fails_leaves_a_finished_run_with_a_warning(workshop: Workshop) -> None:
+    code = (
+        "import windrow.tasks.reporting as reporting, windrow.flows.cli as cli\n"
+        "reporting.write_report = lambda *_: 1 / 0\n"
+        "cli.main()"
+    )
+    command = [sys.executable, "-c", code, "run", str(workshop.config), "--set", "name=unreported"]
+    ended = subprocess.run(command, env=environment(workshop.folder), capture_output=True, text=True, timeout=240)
+    assert ended.returncode == 0, ended.stdout + ended.stderr
+    assert "report:  the report failed: ZeroDivisionError: division by zero" in ended.stdout
+    sql = "SELECT status, error, warning FROM runs WHERE name = 'unreported'"
+    (row,) = open_catalog(workshop.store).sql(sql).fetchall()
+    assert row == ("finished", None, "the report failed: ZeroDivisionError: division by zero")
 
 
 def test_one_worker_gives_the_same_bytes_as_two(workshop: Workshop, digests: Digests) -> None:

@@ -3,6 +3,8 @@
 import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from threading import BoundedSemaphore, Event
+from threading import enumerate as enumerate_threads
 from typing import Any
 
 import pytest
@@ -159,6 +161,36 @@ def test_the_connection_goes_to_the_address_that_was_checked(web: Web, monkeypat
     stream = network.Network(allow_private=False).connect_tcp("rebinding.example", port, 1.0)
     assert stream.get_extra_info("server_addr") == ("127.0.0.1", port)
     stream.close()
+
+
+def test_a_name_that_nobody_resolves_costs_its_time_and_its_url_only(web: Web, monkeypatch: pytest.MonkeyPatch) -> None:
+    answered, look_up = Event(), network.socket.getaddrinfo
+
+    def hanging(name: str, *others: Any, **more: Any) -> list[Any]:
+        if name == "hanging.example":
+            answered.wait(30)
+        return look_up("127.0.0.1" if name == "hanging.example" else name, *others, **more)
+
+    monkeypatch.setattr(network.socket, "getaddrinfo", hanging)
+    started = time.monotonic()
+    settings: dict[str, Any] = {"lookup_seconds": 0.1, "tries": 1}
+    assert fetch("http://hanging.example/img/1.png", **settings) == "name lookup timed out"
+    assert fetch(f"{web.url}/img/1.png", **settings) == picture(1)
+    assert time.monotonic() - started < 10
+    answered.set()
+    assert network.resolve_in_time("hanging.example", 80, 5.0) == ["127.0.0.1"]
+
+
+def test_only_so_many_names_are_looked_up_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(network, "_lookups", BoundedSemaphore(1))
+    answered = Event()
+    monkeypatch.setattr(network.socket, "getaddrinfo", lambda *_, **__: answered.wait(30) and [])
+    for _ in range(2):
+        with pytest.raises(network.LookupTimedOutError):
+            network.resolve_in_time("hanging.example", 80, 0.05)
+    (thread,) = (thread for thread in enumerate_threads() if thread.name == "look up hanging.example")
+    answered.set()
+    thread.join()
 
 
 @pytest.mark.parametrize(

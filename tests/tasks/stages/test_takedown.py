@@ -16,12 +16,14 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
+from plain_pipeline import curate_plainly
 from small_pool import SmallPool, curate_small, ids, make_small_pool, png, stripes
 
 from windrow.schemas import EMBEDDINGS, OCCURRENCES
 from windrow.tasks.report.thumbnails import Thumbnail, thumbnail
 from windrow.tasks.stages.clustering import cluster_pool
 from windrow.tasks.stages.clustering_config import ClusteringConfig
+from windrow.tasks.stages.features import FITTED
 from windrow.tasks.stages.forget_targets import Chosen, choose
 from windrow.tasks.stages.ingest import ingest_shards
 from windrow.tasks.stages.takedown import finish_takedowns, forget, unfinished
@@ -134,8 +136,9 @@ def test_the_next_version_is_without_them_and_every_occurrence_is_accounted_for(
     reasons = connection.sql("SELECT DISTINCT reason FROM outcomes WHERE outcome = 'forgotten'").fetchall()
     (takedown,) = (path.stem for path in (pool.store / "takedowns").iterdir())
     assert reasons == [(f"take-down {takedown}",)]
-    records = [record for stage in ("ingest", "features") if (record := run.stage(stage))]
-    assert all(record.n_found == len(record.outputs) == 2 for record in records), "read or embedded again"
+    read = run.stage("ingest")
+    assert read is not None
+    assert read.n_found == len(read.outputs) == 2, "read again"
 
 
 def test_what_is_left_of_a_shard_is_what_ingest_would_make_of_it(pool: SmallPool) -> None:
@@ -224,6 +227,30 @@ def test_clusters_that_went_on_from_theirs_go_too_and_the_next_ones_start_afresh
     assert not (pool.store / second.path).exists()
     afresh = cluster_pool(pool.store, without, config, 0, before=second.path)
     assert open_output(pool.store / afresh.path).inputs["earlier"] is None
+
+
+def test_a_backbone_that_was_fitted_on_them_goes_and_the_next_is_fitted_without_them(pool: SmallPool) -> None:
+    (first,) = all_outputs(pool.store, "fit_backbone")
+    assert holds(first, pa.array(ids(pool.near)))
+    before = (first.path / FITTED).read_bytes()
+    forget_again(pool)
+    assert list(all_outputs(pool.store, "fit_backbone")) == []
+    curate_plainly(pool.config)
+    (second,) = all_outputs(pool.store, "fit_backbone")
+    assert pq.read_table(second.path / "fitted_on.parquet")["sample_id"].to_pylist() == ids(*pool.others)
+    assert (second.path / FITTED).read_bytes() != before
+
+
+def test_a_backbone_that_was_fitted_without_them_stays_and_nothing_is_embedded_again(pool: SmallPool) -> None:
+    more = pool.with_source("later", png(stripes(99)))
+    curate_plainly(more.config)
+    (first,) = all_outputs(pool.store, "fit_backbone")
+    forget(pool.store, [vars(Chosen(*ids(png(stripes(99))), *ids(png(stripes(99)))))], None, NOW)
+    run = curate_plainly(more.config)
+    assert [output.path for output in all_outputs(pool.store, "fit_backbone")] == [first.path]
+    embedded = run.stage("features")
+    assert embedded is not None
+    assert embedded.n_found == len(embedded.outputs) == 3
 
 
 def test_a_shard_of_an_earlier_code_version_is_removed_rather_than_rewritten(pool: SmallPool) -> None:

@@ -22,7 +22,7 @@ from windrow.tasks.storage.runs import latest_run
 from windrow.tasks.storage.verification import verify
 
 Row = dict[str, Any]
-EMPTY = {"drift", "forgotten", "hash_groups", "model_scores"}  # in this store
+EMPTY = {"drift", "forgotten", "model_scores"}  # in this store
 STORED = [table.name for table in TABLES if table.name not in ("registry", "shards", "exports", "runs", "stages")]
 
 
@@ -107,6 +107,7 @@ INCONSISTENT: list[tuple[str, str, Callable[[Row], bool], object, str]] = [
     ("embeddings", "error", lambda r: r["embedding"] is not None, "x", "have both a vector and an error"),
     ("neighbors", "position", ANY, 999, "positions are missing"),
     ("neighbors", "neighbors", ANY, lambda r: [r["position"]] * len(r["neighbors"]), "neighbour that is"),
+    ("hash_groups", "n_in_group", ANY, 3, "groups have another number of samples than they say"),
     ("clusters", "parent_id", lambda r: r["level"] == 1, 7, "have no parent, or one that is not there"),
     ("clusters", "n_samples", ANY, 26, "have another number of samples than they say"),
     ("clusters", "n_members", ANY, 26, "have another number of members than they say"),

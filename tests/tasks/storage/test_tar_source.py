@@ -190,6 +190,25 @@ def test_what_is_no_tar_is_one_unreadable_occurrence(data: bytes, reason: str) -
     assert [(one.key, one.error) for one in read(data)] == [("shard.tar", reason)]
 
 
+def test_headers_that_only_announce_headers_are_no_tar() -> None:
+    announcing = tar_bytes([("é" * 200 + ".png", b"")])[:1024]  # a pax header and what it holds
+    assert [one.error for one in read(announcing * 3000 + bytes(1024))] == ["not a tar"]
+
+
+@pytest.mark.parametrize("at", [0, 2048], ids=["the first header", "a later one"])
+@pytest.mark.parametrize("failure", [MemoryError, OSError, RuntimeError])
+def test_a_failure_that_is_not_the_tars_is_not_taken_for_damage(failure: type[Exception], at: int) -> None:
+    class Failing(io.BytesIO):
+        def read(self, size: int | None = -1, /) -> bytes:
+            if self.tell() >= at and size == 512:
+                raise failure
+            return super().read(size)
+
+    file = Failing(tar_bytes([(f"{number}.png", b"12345678") for number in range(5)]))
+    with pytest.raises(failure):
+        list(iterate_tar(file, "shard.tar", IngestConfig()))
+
+
 def test_a_tar_of_nothing_has_no_occurrences() -> None:
     assert read(tar_bytes([])) == []
 
