@@ -12,6 +12,10 @@ import numpy as np
 from windrow.tasks.algorithms.neighbors import Float64Array
 
 BLOCK = 8192
+# Earlier points that the acceleration remembers: k numbers each, twice.
+MEMORY = 6
+# An error that many times the last one has come from a bad acceleration.
+GROWTH = 2.0
 
 # Some rows of the pool, as a slice -> the logarithms (b, k) of the matrix there; -inf where it is 0. A fresh array.
 LogMatrix = Callable[[slice], Float64Array]
@@ -60,6 +64,7 @@ def scale(
     with np.errstate(divide="ignore"):
         log_row, target = np.log(row_marginal), np.log(column_marginal)
     column = np.where(used, 0.0 if start is None else start, -np.inf)
+    mixing = _Mixing()
     for n_iters in range(1, max_iters + 1):
         row, mass = _pass(log_matrix, log_row, column)
         if np.isneginf(mass[used]).any():
@@ -68,7 +73,7 @@ def scale(
         error = float(np.abs(step).max())
         if error <= tolerance:
             return Scaling(row, column, np.exp(mass), error, n_iters)
-        column[used] += step
+        column[used] += mixing.step(column[used], step, error)
     raise NotConvergedError(
         f"Sinkhorn scaling: marginals off by {error:.1e} after max_iters={max_iters}, tolerance={tolerance:.1e};"
         " allow more iterations, or make the matrix less sharp"
@@ -92,6 +97,32 @@ def log_sum_exp(logs: Float64Array, axis: int) -> Float64Array:
     largest = np.where(np.isfinite(largest), largest, 0.0)
     with np.errstate(divide="ignore"):
         return np.asarray(np.log(np.exp(logs - largest).sum(axis=axis)) + largest.squeeze(axis))
+
+
+class _Mixing:
+    """Anderson's acceleration of a fixed-point iteration (Walker and Ni 2011), forgotten when it leads astray.
+
+    The last few points and their plain steps give the step that a linear iteration would need to its end. Sinkhorn's
+    own step always leads nearer; where the error has grown instead, it is taken and the memory begins anew.
+    """
+
+    def __init__(self) -> None:
+        self.points: list[Float64Array] = []
+        self.steps: list[Float64Array] = []
+        self.error = np.inf
+
+    def step(self, point: Float64Array, plain: Float64Array, error: float) -> Float64Array:
+        """The step (k,) to take from a point (k,) with this plain step and error."""
+        if error > GROWTH * self.error:
+            self.points, self.steps = [], []
+        self.error = error
+        self.points = [*self.points[-MEMORY:], point.copy()]
+        self.steps = [*self.steps[-MEMORY:], plain]
+        if len(self.points) < 2:
+            return plain
+        moved, changed = np.diff(self.points, axis=0), np.diff(self.steps, axis=0)
+        mix = np.linalg.lstsq(changed.T, plain, rcond=1e-10)[0]
+        return np.asarray(plain - mix @ (moved + changed))
 
 
 def _pass(log_matrix: LogMatrix, log_row: Float64Array, column: Float64Array) -> tuple[Float64Array, Float64Array]:

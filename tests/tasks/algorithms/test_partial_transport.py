@@ -28,25 +28,21 @@ def objective(plan, shares, rho, config, similarity=None, semantic_weight=0.0):
 
 
 def by_brute_force(shares, rho, config):
+    """The best plan by a general solver, its rows with the virtual column as softmax of anything."""
     n, k = shares.shape
 
-    def value(flat):
-        return objective(flat.reshape(n, k), shares.astype(np.float64), rho, config)
+    def plan(flat):
+        powers = np.exp(flat.reshape(n, k + 1))
+        return (powers / powers.sum(axis=1, keepdims=True) / n)[:, :k]
 
-    constraints = [
-        {"type": "eq", "fun": lambda flat: flat.sum() - rho},
-        {"type": "ineq", "fun": lambda flat: 1 / n - flat.reshape(n, k).sum(axis=1)},
-    ]
-    start = np.full(n * k, rho / (n * k))
     found = minimize(
-        value,
-        start,
+        lambda flat: objective(plan(flat), shares.astype(np.float64), rho, config),
+        np.zeros(n * (k + 1)),
         method="SLSQP",
-        bounds=[(1e-9, None)] * (n * k),
-        constraints=constraints,
-        options={"maxiter": 500, "ftol": 1e-13},
+        constraints={"type": "eq", "fun": lambda flat: plan(flat).sum() - rho},
+        options={"maxiter": 1000, "ftol": 1e-14},
     )
-    return found.x.reshape(n, k), found.fun
+    return plan(found.x), found.fun
 
 
 @pytest.mark.parametrize("seed", range(4))
