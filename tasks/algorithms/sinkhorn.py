@@ -14,7 +14,7 @@ from windrow.tasks.algorithms.neighbors import Float64Array
 BLOCK = 8192
 # Earlier points that the acceleration remembers: k numbers each, twice.
 MEMORY = 6
-# An error that many times the last one has come from a bad acceleration.
+# An error that many times the least so far has come from a bad acceleration.
 GROWTH = 2.0
 
 # Some rows of the pool, as a slice -> the logarithms (b, k) of the matrix there; -inf where it is 0. A fresh array.
@@ -73,7 +73,7 @@ def scale(
         error = float(np.abs(step).max())
         if error <= tolerance:
             return Scaling(row, column, np.exp(mass), error, n_iters)
-        column[used] += mixing.step(column[used], step, error)
+        column[used] = mixing.next(column[used], step, error)
     raise NotConvergedError(
         f"Sinkhorn scaling: marginals off by {error:.1e} after max_iters={max_iters}, tolerance={tolerance:.1e};"
         " allow more iterations, or make the matrix less sharp"
@@ -100,28 +100,36 @@ def log_sum_exp(logs: Float64Array, axis: int) -> Float64Array:
 
 
 class _Mixing:
-    """Anderson's acceleration of a fixed-point iteration (Walker and Ni 2011), forgotten when it leads astray.
+    """Anderson's acceleration of a fixed-point iteration (Walker and Ni 2011), with a way back.
 
-    The last few points and their plain steps give the step that a linear iteration would need to its end. Sinkhorn's
-    own step always leads nearer; where the error has grown instead, it is taken and the memory begins anew.
+    The last few points and their plain steps give the step that a linear iteration would need to its end. Plain steps
+    always lead to the answer, if slowly. So where the error has grown, the next point is the plain one from the best so
+    far, and only plain steps follow for a while, twice as long after every such mistake.
     """
 
     def __init__(self) -> None:
         self.points: list[Float64Array] = []
         self.steps: list[Float64Array] = []
-        self.error = np.inf
+        self.best: tuple[float, Float64Array] = (np.inf, np.empty(0))
+        self.patience = self.rest = 0
 
-    def step(self, point: Float64Array, plain: Float64Array, error: float) -> Float64Array:
-        """The step (k,) to take from a point (k,) with this plain step and error."""
-        if error > GROWTH * self.error:
+    def next(self, point: Float64Array, step: Float64Array, error: float) -> Float64Array:
+        """The next point (k,), after a point with this plain step and error."""
+        if len(self.points) > 1 and error > GROWTH * self.best[0]:
             self.points, self.steps = [], []
-        self.error = error
-        self.points = [*self.points[-MEMORY:], point.copy()]
-        self.steps = [*self.steps[-MEMORY:], plain]
+            self.patience = self.rest = 2 * self.patience + MEMORY
+            return self.best[1]
+        plain = point + step
+        if error < self.best[0]:
+            self.best = (error, plain)
+        if self.rest:
+            self.rest -= 1
+            return plain
+        self.points, self.steps = [*self.points[-MEMORY:], point], [*self.steps[-MEMORY:], step]
         if len(self.points) < 2:
             return plain
         moved, changed = np.diff(self.points, axis=0), np.diff(self.steps, axis=0)
-        mix = np.linalg.lstsq(changed.T, plain, rcond=1e-10)[0]
+        mix = np.linalg.lstsq(changed.T, step, rcond=1e-10)[0]
         return np.asarray(plain - mix @ (moved + changed))
 
 
