@@ -20,11 +20,12 @@ class TransportConfig:
     """What a plan Q (n, n_classes) pays beside the cost <Q, -log P>, and when Sinkhorn's iterations stop.
 
     `size_weight`: of KL(the clusters' masses || rho times their marginal). `eps`: of the negative entropy of Q and the
-    virtual cluster. `tolerance`, `max_iters`: of `sinkhorn.scale`.
+    virtual cluster. `tolerance`, `max_iters`: of `sinkhorn.scale`. The defaults are those that refined another maker's
+    probabilities best, balanced and long-tailed; the papers cluster with size_weight 1 and eps 0.1.
     """
 
-    size_weight: float = 1.0
-    eps: float = 0.1
+    size_weight: float = 0.3
+    eps: float = 1.0
     tolerance: float = 1e-6
     max_iters: int = 2000
 

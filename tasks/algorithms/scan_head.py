@@ -32,9 +32,9 @@ class ScanConfig:
 
     entropy_weight: float = 5.0
     n_heads: int = 5
-    n_epochs: int = 20
+    n_epochs: int = 30
     batch_size: int = 512
-    learning_rate: float = 0.01
+    learning_rate: float = 0.03
     seed: int = 0
     device: str = "cpu"
 

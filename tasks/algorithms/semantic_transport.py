@@ -33,7 +33,7 @@ def sp2ot_labels(
     probabilities: Float32Array | SparseProbabilities,
     graph: NeighborGraph,
     rho: float = 1.0,
-    semantic_weight: float = 1.0,
+    semantic_weight: float = 3.0,
     config: TransportConfig | None = None,
     marginal: Float64Array | None = None,
     labels: Int64Array | None = None,
