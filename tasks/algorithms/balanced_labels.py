@@ -31,7 +31,8 @@ def sela_labels(
     these marginals that maximises power * sum Q log P + entropy(Q). power 1 is the least change (in Kullback-Leibler
     divergence) of P to the marginal; a large one gives the balanced hard assignment. The paper's 25 is for clustering.
     As a refinement of label propagation it gained little on a balanced pool, whatever the power, and on a long-tailed
-    one it lowered the macro recall, with equal shares and, more so, with the true ones. marginal: shares (n_classes,), equal if None; a class with share 0 gets nothing. labels: int64 (n,), -1 for
+    one it lowered the macro recall, with equal shares and with the true ones.
+    marginal: shares (n_classes,), equal if None; a class with share 0 gets nothing. labels: int64 (n,), -1 for
     unlabelled; a labelled sample keeps its label, and counts in the marginal. A probability of 0 counts as 1e-7. Raises
     NotConvergedError.
     """
