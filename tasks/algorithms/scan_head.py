@@ -9,7 +9,7 @@ import numpy as np
 import numpy.typing as npt
 import torch
 
-from windrow.tasks.algorithms.logistic_probe import LogisticProbe, fit_logistic_probe, standardisation
+from windrow.tasks.algorithms.logistic_probe import LogisticProbe, fit_logistic_probe
 from windrow.tasks.algorithms.neighbors import (
     Float32Array,
     Float64Array,
@@ -60,10 +60,10 @@ def fit_scan_head(
     """Heads over n_clusters that minimise -mean log <p_i, p_j> over neighbours (i, j) - lambda entropy(mean p).
 
     Van Gansbeke et al. 2020, SCAN: Learning to classify images without labels, equation 2, on stored embeddings (n, d)
-    standardised as in `fit_logistic_probe`. A batch takes its samples in the order of a permutation and one neighbour
-    of each, both from the seed alone: the same pool in the same order gives the same heads on the same machine, a
-    permuted pool other ones. The loss that decides is that of all neighbours in the graph. Holds the standardised rows,
-    4 n d bytes, on the device.
+    of length 1, standardised, as gradient steps want them. A batch takes its samples in the order of a permutation and
+    one neighbour of each, both from the seed alone: the same pool in the same order gives the same heads on the same
+    machine, a permuted pool other ones. The loss that decides is that of all neighbours in the graph. Holds the
+    standardised rows, 4 n d bytes, on the device.
     """
     config = config or ScanConfig()
     check_embeddings("embeddings", embeddings)
@@ -73,18 +73,33 @@ def fit_scan_head(
         raise ValueError("graph must have a neighbour for some row, has none")
     if n_clusters < 2:
         raise ValueError(f"n_clusters must be at least 2, got {n_clusters}")
-    mean, scale = standardisation(embeddings)
+    mean, scale = _standardisation(embeddings)
     features = np.empty(embeddings.shape, dtype=np.float32)
     for rows in row_blocks(len(features)):
         features[rows] = (unit_rows(embeddings[rows])[0] - mean) / scale
     with _one_thread():
         table = _train(torch.from_numpy(features).to(config.device), graph, n_clusters, config)
     heads = [
-        LogisticProbe(np.arange(n_clusters), n_clusters, each[:-1], each[-1], mean, scale)
+        LogisticProbe(
+            np.arange(n_clusters), n_clusters, each[:-1] / scale[:, None], each[-1] - (mean / scale) @ each[:-1]
+        )
         for each in table.cpu().numpy().astype(np.float64).transpose(1, 0, 2)
     ]
     losses = np.array([scan_loss(predict_pool(head, embeddings), graph, config.entropy_weight) for head in heads])
     return ScanHeads(heads[int(losses.argmin())], losses)
+
+
+def _standardisation(embeddings: npt.NDArray[Any]) -> tuple[Float64Array, Float64Array]:
+    """Mean (d,) and sqrt(d) times standard deviation (d,) of the L2-normalised rows (n, d).
+
+    A constant column's deviation counts as 1.
+    """
+    n, d = embeddings.shape
+    blocks = row_blocks(n)
+    mean = sum((unit_rows(embeddings[b])[0].sum(axis=0) for b in blocks), np.zeros(d)) / n
+    squares = sum((np.square(unit_rows(embeddings[b])[0] - mean).sum(axis=0) for b in blocks), np.zeros(d)) / n
+    deviation = np.sqrt(squares)
+    return mean, np.where(deviation > 1e-12, deviation, 1.0) * np.sqrt(d)
 
 
 def scan_loss(probabilities: Float32Array, graph: NeighborGraph, entropy_weight: float) -> float:

@@ -8,7 +8,7 @@ import numpy.typing as npt
 from scipy.optimize import minimize
 from threadpoolctl import threadpool_limits
 
-from windrow.tasks.algorithms.logistic_probe import LogisticProbe, standardisation
+from windrow.tasks.algorithms.logistic_probe import LogisticProbe
 from windrow.tasks.algorithms.neighbors import Float32Array, Float64Array, check_embeddings, unit_rows
 from windrow.tasks.algorithms.sinkhorn import log_sum_exp, row_blocks
 
@@ -45,20 +45,19 @@ def fit_soft_probe(
 ) -> LogisticProbe:
     """The probe that minimises the weighted mean of cross-entropy(targets, prediction) plus the config's terms.
 
-    embeddings (n, d) are standardised as in `fit_logistic_probe`; targets (n, n_classes), rows summing to 1; weights
+    embeddings (n, d) are L2-normalised; targets (n, n_classes), rows summing to 1; weights
     (n,), not negative, equal if None: they count in the regularisers' means too. balance and entropy are those of
     Arazo et al. 2020, Pseudo-labeling and confirmation bias in deep semi-supervised learning, equations 3 and 4; with
     entropy the objective is no longer convex, and the answer depends on start (zeros if None). No seed. Holds the
-    standardised rows as float32, 4 n d bytes, and a few arrays (n, n_classes) of float64.
+    unit rows as float32, 4 n d bytes, and a few arrays (n, n_classes) of float64.
     """
     config = config or SoftProbeConfig()
     shares = _check(embeddings, targets, weights)
-    mean, scale = standardisation(embeddings)
     # A sample without weight has no part in the fit.
     used = np.flatnonzero(shares)
     features = np.empty((len(used), embeddings.shape[1]), dtype=np.float32)
     for rows in row_blocks(len(used)):
-        features[rows] = (unit_rows(embeddings[used[rows]])[0] - mean) / scale
+        features[rows] = unit_rows(embeddings[used[rows]])[0]
     objective = _Objective(features, targets[used].astype(np.float64), shares[used], config)
     first = np.zeros((embeddings.shape[1] + 1, targets.shape[1]))
     if start is not None:
@@ -68,7 +67,7 @@ def fit_soft_probe(
         options = {"maxiter": config.max_iters, "gtol": 1e-6, "ftol": 1e-12}
         found = minimize(objective, first.ravel(), jac=True, method="L-BFGS-B", options=options)
     table = np.asarray(found.x, dtype=np.float64).reshape(first.shape)
-    return LogisticProbe(np.arange(targets.shape[1]), targets.shape[1], table[:-1], table[-1], mean, scale)
+    return LogisticProbe(np.arange(targets.shape[1]), targets.shape[1], table[:-1], table[-1])
 
 
 def predict_pool(probe: LogisticProbe, embeddings: npt.NDArray[Any]) -> Float32Array:

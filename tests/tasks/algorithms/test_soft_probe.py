@@ -36,7 +36,7 @@ def test_the_gradient_is_that_of_the_loss(seed, balance, entropy):
 def test_of_hard_labels_it_is_the_logistic_probe(seed):
     pool, targets = random_pool(seed)
     labels = targets.argmax(axis=1).astype(np.int64)
-    plain = fit_logistic_probe(pool, labels, 3, class_balanced=False).predict_proba(pool)
+    plain = fit_logistic_probe(pool, labels, 3, 0.01, class_balanced=False).predict_proba(pool)
     soft = fit_soft_probe(pool, np.eye(3, dtype=np.float32)[labels], config=SoftProbeConfig(max_iters=500))
     np.testing.assert_allclose(soft.predict_proba(pool)[:, np.unique(labels)], plain[:, np.unique(labels)], atol=5e-3)
 
@@ -52,7 +52,7 @@ def test_a_weight_is_a_number_of_copies_and_a_permutation_changes_nothing(seed):
     order = np.random.default_rng(seed).permutation(40)
     permuted = fit_soft_probe(pool[order], targets[order], copies[order].astype(np.float64), config)
     np.testing.assert_allclose(permuted.weights, weighted.weights, atol=1e-3)
-    features = (pool / np.linalg.norm(pool, axis=1, keepdims=True) - weighted.mean) / weighted.scale
+    features = pool / np.linalg.norm(pool, axis=1, keepdims=True)
     repeated = _Objective(
         np.repeat(features, copies, axis=0).astype(np.float32),
         np.repeat(targets, copies, axis=0).astype(np.float64),
