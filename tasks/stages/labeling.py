@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Literal
 
 import numpy as np
 import numpy.typing as npt
@@ -13,12 +12,8 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from windrow.schemas import ASSIGNMENTS, LABELS
-from windrow.tasks.algorithms.calibration import apply_temperature, fit_temperature
-from windrow.tasks.algorithms.knn_vote import knn_vote
-from windrow.tasks.algorithms.label_makers import LabelMaker, cross_fit, ensemble
-from windrow.tasks.algorithms.label_policy import Decision, LabelPolicyConfig, decide
-from windrow.tasks.algorithms.label_propagation import label_propagation
-from windrow.tasks.algorithms.logistic_probe import logistic_probe
+from windrow.tasks.algorithms.label_policy import LabelPolicyConfig, decide
+from windrow.tasks.algorithms.label_spreading import MAKERS, MakerName, spread_labels
 from windrow.tasks.algorithms.neighbors import NeighborGraph
 from windrow.tasks.algorithms.sparse_probabilities import SparseProbabilities
 from windrow.tasks.stages.given_labels import given_labels
@@ -34,9 +29,8 @@ from windrow.tasks.storage.outputs import (
 )
 from windrow.tasks.storage.pool import Pool, read_pool
 
-VERSION = 1
+VERSION = 2
 
-MakerName = Literal["knn", "propagation", "probe"]
 Probabilities = npt.NDArray[np.float32]
 
 
@@ -45,22 +39,23 @@ class LabelsConfig:
     """Where labels come from and when a pseudo-label is sure enough.
 
     `given`: 'found' (labels that came with samples), 'none', or a Parquet or CSV file with columns `label` and
-    `sample_id` (or `key`). `makers`: methods that spread them over the pool, each into a label set of its name.
-    `combine`: those whose mean is the label set 'pseudo'. `policy`: when to abstain. `top_k`: classes kept for each
-    sample. `n_folds`: of the cross-fit that calibrates the confidences.
+    `sample_id` (or `key`). `makers`: methods that spread them over the pool, each into a label set of its name: knn,
+    propagation, probe, prototypes, smoothed, naive_bayes, spectral, transductive, transport (LABELS.md says which is
+    for what). `combine`: those whose weighted mean is the label set 'pseudo'. `policy`: when to abstain. `top_k`:
+    classes kept for each sample. `n_folds`: of the cross-fit that weighs the makers and calibrates the confidences.
     With labels of fewer than two classes, 'pseudo' holds the coarsest clusters.
     """
 
     given: str = "found"
-    makers: tuple[MakerName, ...] = ("knn", "propagation", "probe")
-    combine: tuple[MakerName, ...] = ("propagation", "probe")
+    makers: tuple[MakerName, ...] = ("propagation", "probe", "smoothed")
+    combine: tuple[MakerName, ...] = ("propagation", "probe", "smoothed")
     policy: LabelPolicyConfig = field(default_factory=LabelPolicyConfig)
     top_k: int = 5
     n_folds: int = 5
 
     def __post_init__(self) -> None:
-        if not self.makers or not set(self.makers) <= {"knn", "propagation", "probe"}:
-            raise ValueError(f"labels.makers: wants some of knn, propagation and probe, got {self.makers}")
+        if not self.makers or not set(self.makers) <= set(MAKERS):
+            raise ValueError(f"labels.makers: wants some of {', '.join(MAKERS)}, got {self.makers}")
         if not self.combine or not set(self.combine) <= set(self.makers):
             raise ValueError(f"labels.combine: wants some of the makers {self.makers}, got {self.combine}")
         if self.top_k < 1 or self.n_folds < 2:
@@ -127,6 +122,7 @@ def _cluster_labels(output: Output) -> list[pa.Table]:
             "probabilities": pa.ListArray.from_arrays(single, pa.repeat(pa.scalar(1.0, pa.float32()), n)),
             "confidence": pa.repeat(pa.scalar(1.0, pa.float32()), n),
             "abstained": pa.repeat(False, n),
+            "weight": pa.repeat(pa.scalar(1.0, pa.float32()), n),
             "annotator": pa.repeat("windrow", n),
             "method": pa.repeat(f"hierarchical k-means, level {level}", n),
             "round": pa.repeat(pa.scalar(0, pa.int32()), n),
@@ -140,39 +136,21 @@ def _renamed(table: pa.Table, label_set: str) -> pa.Table:
     return table.set_column(table.schema.get_field_index("label_set"), table.schema.field("label_set"), names)
 
 
-def label_makers(
-    pool: Pool, graph: NeighborGraph, n_classes: int, makers: Sequence[MakerName]
-) -> dict[MakerName, LabelMaker]:
-    """Return the makers by name, each a function of labels (n,) and of the rows to predict."""
-    every: dict[MakerName, LabelMaker] = {
-        "knn": lambda labels, rows: knn_vote(pool.embeddings, labels, n_classes, rows=rows),
-        "propagation": lambda labels, rows: label_propagation(graph, labels, n_classes, rows=rows),
-        "probe": lambda labels, rows: logistic_probe(pool.embeddings, labels, n_classes, rows=rows),
-    }
-    return {name: every[name] for name in makers}
-
-
 def _spread(
     pool: Pool, graph: NeighborGraph, given: pa.Table, classes: Sequence[str], config: LabelsConfig, seed: int
 ) -> list[pa.Table]:
-    """The tables of each maker and of their ensemble, whose confidences are calibrated on left-out labels."""
+    """The tables of each maker and of what they say together."""
     labels = pool_labels(pool, given, classes)
-    everyone = np.arange(len(labels))
-    held_out, predicted = {}, {}
-    tables = []
-    for name, maker in label_makers(pool, graph, len(classes), config.makers).items():
-        out_of_sample = cross_fit(maker, labels, len(classes), config.n_folds, seed)
-        temperature = fit_temperature(out_of_sample, labels[labels >= 0])
-        held_out[name] = apply_temperature(out_of_sample, temperature)
-        predicted[name] = apply_temperature(maker(labels, everyone), temperature)
-        tables.append(
-            _predictions(pool, predicted[name], classes, name, f"{name}, temperature {temperature:.3f}", config)
-        )
-    temperature = fit_temperature(ensemble([held_out[name] for name in config.combine]), labels[labels >= 0])
-    mean = apply_temperature(ensemble([predicted[name] for name in config.combine]), temperature)
-    mean[labels >= 0] = np.eye(len(classes), dtype=np.float32)[labels[labels >= 0]]
-    method = f"mean of {', '.join(config.combine)}, temperature {temperature:.3f}; given labels stand"
-    return [*tables, _predictions(pool, mean, classes, "pseudo", method, config)]
+    spread = spread_labels(
+        pool.embeddings, graph, labels, len(classes), config.makers, config.combine, config.n_folds, seed
+    )
+    tables = [
+        _predictions(pool, values, classes, name, f"{name}, temperature {spread.temperatures[name]:.3f}", config)
+        for name, values in spread.makers.items()
+    ]
+    weights = ", ".join(f"{name} {weight:.2f}" for name, weight in spread.weights.items())
+    method = f"weighted mean of {weights}, calibrated by class and to the pool's shares; given labels stand"
+    return [*tables, _predictions(pool, spread.confidence, classes, "pseudo", method, config, spread.label)]
 
 
 def pool_labels(pool: Pool, given: pa.Table, classes: Sequence[str]) -> npt.NDArray[np.int64]:
@@ -187,23 +165,40 @@ def pool_labels(pool: Pool, given: pa.Table, classes: Sequence[str]) -> npt.NDAr
 
 
 def _predictions(
-    pool: Pool, probabilities: Probabilities, classes: Sequence[str], label_set: str, method: str, config: LabelsConfig
+    pool: Pool,
+    probabilities: Probabilities,
+    classes: Sequence[str],
+    label_set: str,
+    method: str,
+    config: LabelsConfig,
+    predicted: npt.NDArray[np.int64] | None = None,
 ) -> pa.Table:
     n = len(probabilities)
-    decision: Decision = decide(probabilities, config.policy)
-    top = SparseProbabilities.of(probabilities, min(config.top_k, len(classes)))
+    decision = decide(probabilities, config.policy, predicted)
+    top = _top(probabilities, predicted, min(config.top_k, len(classes)))
     names = pa.array(classes, pa.string())
-    offsets = pa.array(np.arange(n + 1) * top.classes.shape[1], pa.int32())
+    offsets = pa.array(np.arange(n + 1) * top.shape[1], pa.int32())
+    values = np.take_along_axis(probabilities, top, axis=1).reshape(-1)
     columns = {
         "sample_id": pool.sample_ids,
         "label_set": pa.repeat(label_set, n),
         "label": names.take(pa.array(decision.label, mask=decision.abstained)),
-        "classes": pa.ListArray.from_arrays(offsets, names.take(pa.array(top.classes.reshape(-1)))),
-        "probabilities": pa.ListArray.from_arrays(offsets, pa.array(top.probabilities.reshape(-1), pa.float32())),
+        "classes": pa.ListArray.from_arrays(offsets, names.take(pa.array(top.reshape(-1)))),
+        "probabilities": pa.ListArray.from_arrays(offsets, pa.array(values, pa.float32())),
         "confidence": pa.array(np.clip(decision.confidence, 0, 1), pa.float32()),
         "abstained": pa.array(decision.abstained),
+        "weight": pa.array(decision.weight),
         "annotator": pa.repeat("windrow", n),
         "method": pa.repeat(method, n),
         "round": pa.repeat(pa.scalar(0, pa.int32()), n),
     }
     return LABELS.build(columns)
+
+
+def _top(probabilities: Probabilities, predicted: npt.NDArray[np.int64] | None, k: int) -> npt.NDArray[np.int64]:
+    """The k most probable classes (n, k) of each row, after what is predicted in their stead."""
+    if predicted is None:
+        return SparseProbabilities.of(probabilities, k).classes
+    raised = probabilities.copy()
+    raised[np.arange(len(raised)), predicted] += 1
+    return SparseProbabilities.of(raised, k).classes
