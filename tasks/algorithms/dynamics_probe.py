@@ -23,7 +23,7 @@ class DynamicsProbeConfig:
     """How the head is trained. An epoch is one gradient step over all samples.
 
     `n_epochs`: epochs, all at one learning rate. `n_seeds`: heads, each from its own first weights. `learning_rate`:
-    on embeddings standardised and divided by sqrt(dim), so that it means the same for every dim. `momentum`: Nesterov's.
+    on embeddings standardised and divided by sqrt(dim), so that it means the same for any dim. `momentum`: Nesterov's.
     """
 
     n_epochs: int = 40
@@ -73,7 +73,9 @@ def probe_epochs(
 def _logits(features: Float32Array, weights: Float64Array) -> Float32Array:
     # A product shared among threads adds up in another order; one thread gives the same bits on every machine size.
     with threadpool_limits(limits=1):
-        blocks = [features[start : start + BLOCK] @ weights.astype(np.float32) for start in range(0, len(features), BLOCK)]
+        blocks = [
+            features[start : start + BLOCK] @ weights.astype(np.float32) for start in range(0, len(features), BLOCK)
+        ]
     return np.concatenate(blocks)
 
 

@@ -46,7 +46,7 @@ def _entropy(predictions: SparseProbabilities) -> Float64Array:
     listed = predictions.probabilities.astype(np.float64)
     rest = predictions.rest()
     n_unlisted = predictions.n_classes - (predictions.classes >= 0).sum(axis=1)
-    return _surprise(listed).sum(axis=1) + n_unlisted * _surprise(rest)
+    return np.asarray(_surprise(listed).sum(axis=1) + n_unlisted * _surprise(rest), dtype=np.float64)
 
 
 def _surprise(share: Float64Array) -> Float64Array:

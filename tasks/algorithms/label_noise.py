@@ -1,7 +1,7 @@
 """What the methods against label noise share: the judgement that they return, and the cut that needs no threshold.
 
-Labels are int64 (n,), from 0 to n_classes - 1, every sample with one. A label quality score is float32 (n,): the higher,
-the more likely the label is right. Its scale is the method's own; only a posterior's values mean a probability.
+Labels are int64 (n,), from 0 to n_classes - 1, every sample with one. A label quality score is float32 (n,): the
+higher, the more likely the label is right. Its scale is the method's own; only a posterior's values are probabilities.
 """
 
 from __future__ import annotations
@@ -10,7 +10,6 @@ from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
-from scipy.stats import rankdata
 
 from windrow.tasks.algorithms.neighbors import Float32Array, Float64Array, Int64Array
 
@@ -52,8 +51,3 @@ def most_expected_f1(noise: Float64Array) -> Flags:
     hits = np.cumsum(ordered)
     expected = 2.0 * hits / (np.arange(1, len(noise) + 1) + hits[-1])
     return np.asarray(noise >= ordered[expected.argmax()])
-
-
-def rank_share(score: npt.NDArray[np.floating]) -> Float64Array:  # type: ignore[type-arg]
-    """The rank of each score (n,) among all, divided by n: above 0 to 1, equal scores share their mean rank."""
-    return np.asarray(rankdata(score) / max(len(score), 1), dtype=np.float64)

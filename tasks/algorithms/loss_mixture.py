@@ -24,7 +24,7 @@ SMALLEST_VARIANCE = 1e-8
 
 @dataclass(frozen=True)
 class LossMixture:
-    """A fitted mixture: the family used, and the mean, variance and weight (2,) of the clean and of the noisy losses."""
+    """A fitted mixture: the family used, and the mean, variance and weight (2,) of clean and of noisy losses."""
 
     family: Family
     mean: Float64Array
@@ -58,7 +58,7 @@ def fit_loss_mixture(normalised: Float64Array, family: Family = "beta") -> LossM
     """10 rounds of EM, the M-step by weighted moments; None where the losses are one value.
 
     Arazo et al. 2019, Unsupervised label noise modeling and loss correction, section 3.1: beta components. A beta of
-    mean m has variance below m (1 - m); where the moments leave that, or a component dies, Gaussians are fitted instead.
+    mean m has variance below m (1 - m); where the moments leave that, or a component dies, Gaussians are fitted.
     """
     if family not in ("beta", "gaussian"):
         raise ValueError(f"family must be 'beta' or 'gaussian', got {family!r}")
@@ -74,7 +74,7 @@ def fit_loss_mixture(normalised: Float64Array, family: Family = "beta") -> LossM
 
 
 def judge_by_loss(loss: npt.NDArray[Any], family: Family = "beta") -> LabelJudgement:
-    """1 - the posterior of the noisy component as score; noisy above a posterior of 1/2; all clean if losses are one."""
+    """1 - the noisy component's posterior as score; noisy above a posterior of 1/2; all clean if losses are equal."""
     normalised = normalised_losses(loss)
     mixture = fit_loss_mixture(normalised, family)
     posterior = np.zeros(len(loss)) if mixture is None else mixture.noise_posterior(normalised)

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 from scipy.optimize import minimize_scalar
 
-from windrow.tasks.algorithms.label_noise import check_given
+from windrow.tasks.algorithms.label_noise import LabelJudgement, check_given, most_expected_f1
 from windrow.tasks.algorithms.neighbors import Float32Array, Float64Array, Int64Array
 from windrow.tasks.algorithms.sparse_probabilities import SparseProbabilities
 
@@ -31,11 +31,15 @@ class NoiseTransition:
     temperature: float
     log_likelihood: float
 
+    def judge(self) -> LabelJudgement:
+        """The posterior as score; noisy are those that most_expected_f1 chooses by it."""
+        return LabelJudgement(self.posterior, most_expected_f1(1.0 - self.posterior.astype(np.float64)))
+
 
 def fit_noise_transition(
     predictions: SparseProbabilities, labels: Int64Array, temperature: float = 1.0
 ) -> NoiseTransition:
-    """The table of the largest likelihood of the labels, prod_i sum_c p_i(c) T(c, label_i), by EM from 0.7 I + ...
+    """The table of the largest likelihood of the labels, prod_i sum_c p_i(c) T(c, label_i), by EM.
 
     The labels of one annotator in Dawid and Skene 1979, with the predictions p for the class prior: concave in T, so EM
     climbs to its only maximum. p stands for the clean class given the sample: use out-of-sample predictions, best of a
@@ -83,11 +87,12 @@ def _tempered(predictions: SparseProbabilities, temperature: float) -> SparsePro
 def _likelihood(predictions: SparseProbabilities, labels: Int64Array, table: Float64Array) -> Float64Array:
     to_label = np.where(predictions.classes >= 0, table[predictions.classes, labels[:, None]], 0.0)
     listed = (predictions.probabilities * to_label).sum(axis=1)
-    return listed + predictions.rest() * np.maximum(table.sum(axis=0)[labels] - to_label.sum(axis=1), 0.0)
+    to_others = np.maximum(table.sum(axis=0)[labels] - to_label.sum(axis=1), 0.0)
+    return np.asarray(listed + predictions.rest() * to_others, dtype=np.float64)
 
 
 def _expected_counts(predictions: SparseProbabilities, labels: Int64Array, table: Float64Array) -> Float64Array:
-    """Expected samples by (true, given). What rows do not list is added to whole columns and taken back where listed."""
+    """Expected samples by (true, given). What rows do not list goes to whole columns, less where listed."""
     n_classes = predictions.n_classes
     inverse = 1.0 / _likelihood(predictions, labels, table)
     of_rest = predictions.rest() * inverse
