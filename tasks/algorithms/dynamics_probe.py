@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-from threadpoolctl import threadpool_limits
+from threadpoolctl import ThreadpoolController
 
 from windrow.tasks.algorithms.label_noise import check_given
 from windrow.tasks.algorithms.logistic_probe import standardisation
@@ -63,30 +63,29 @@ def probe_epochs(
     rng = np.random.default_rng(seed)
     weights = rng.normal(0.0, FIRST_WEIGHTS, (features.shape[1], n_classes))
     velocity = np.zeros_like(weights)
+    threads = ThreadpoolController()
     for _ in range(config.n_epochs):
-        ahead = weights + config.momentum * velocity
-        velocity = config.momentum * velocity - config.learning_rate * _gradient(features, labels, ahead)
-        weights = weights + velocity
-        yield _logits(features, weights)
+        # A product shared among threads adds up in another order; one thread gives the same bits on every machine size.
+        with threads.limit(limits=1):
+            ahead = weights + config.momentum * velocity
+            velocity = config.momentum * velocity - config.learning_rate * _gradient(features, labels, ahead)
+            weights = weights + velocity
+            logits = _logits(features, weights)
+        yield logits
 
 
 def _logits(features: Float32Array, weights: Float64Array) -> Float32Array:
-    # A product shared among threads adds up in another order; one thread gives the same bits on every machine size.
-    with threadpool_limits(limits=1):
-        blocks = [
-            features[start : start + BLOCK] @ weights.astype(np.float32) for start in range(0, len(features), BLOCK)
-        ]
-    return np.concatenate(blocks)
+    narrow = weights.astype(np.float32)
+    return np.concatenate([features[start : start + BLOCK] @ narrow for start in range(0, len(features), BLOCK)])
 
 
 def _gradient(features: Float32Array, labels: Int64Array, weights: Float64Array) -> Float64Array:
     total = np.zeros_like(weights)
-    with threadpool_limits(limits=1):
-        for start in range(0, len(features), BLOCK):
-            block, own = features[start : start + BLOCK], labels[start : start + BLOCK]
-            logits = (block @ weights.astype(np.float32)).astype(np.float64)
-            powers = np.exp(logits - logits.max(axis=1, keepdims=True))
-            residual = powers / powers.sum(axis=1, keepdims=True)
-            residual[np.arange(len(own)), own] -= 1.0
-            total += block.T @ residual.astype(np.float32)
+    for start in range(0, len(features), BLOCK):
+        block, own = features[start : start + BLOCK], labels[start : start + BLOCK]
+        logits = _logits(block, weights).astype(np.float64)
+        powers = np.exp(logits - logits.max(axis=1, keepdims=True))
+        residual = powers / powers.sum(axis=1, keepdims=True)
+        residual[np.arange(len(own)), own] -= 1.0
+        total += block.T @ residual.astype(np.float32)
     return total / len(features)

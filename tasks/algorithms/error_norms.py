@@ -13,7 +13,7 @@ def el2n_score(dynamics: TrainingDynamics, epoch: int = 9) -> Float32Array:
     """-||p - y|| after this epoch (from 0), the mean over seeds: a label quality score float32 (n,).
 
     Paul et al. 2021, Deep learning on a data diet, definition 2.3, negated; the paper's scores rank difficulty,
-    and take an early epoch. Not at initialisation, where it says nothing of the label. No verdict: the paper gives none.
+    and take an early epoch; at initialisation they say nothing of the label. No verdict: the paper gives none.
     """
     return np.asarray(-_mean_error(dynamics, epoch), dtype=np.float32)
 

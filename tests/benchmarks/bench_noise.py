@@ -37,7 +37,6 @@ from windrow.tasks.algorithms.loss_mixture import judge_by_loss
 from windrow.tasks.algorithms.neighbor_agreement import judge_by_neighbors
 from windrow.tasks.algorithms.neighbors import NeighborGraph, neighbor_graph
 from windrow.tasks.algorithms.noise_ignorant_probe import NoiseIgnorantPrediction, probe_out_of_sample
-from windrow.tasks.algorithms.noise_transition import fit_tempered_transition
 from windrow.tasks.algorithms.separation_scores import separation_scores
 from windrow.tasks.algorithms.sparse_probabilities import SparseProbabilities
 from windrow.tasks.algorithms.training_dynamics import record_dynamics
