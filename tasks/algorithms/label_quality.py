@@ -12,7 +12,7 @@ from windrow.tasks.algorithms.confident_learning import find_noisy
 from windrow.tasks.algorithms.label_confidence import normalised_margin
 from windrow.tasks.algorithms.label_noise import Flags, LabelJudgement, check_given
 from windrow.tasks.algorithms.neighbor_agreement import neighbor_shares
-from windrow.tasks.algorithms.neighbors import Float64Array, Int64Array, NeighborGraph, neighbor_graph
+from windrow.tasks.algorithms.neighbors import Float32Array, Float64Array, Int64Array, NeighborGraph, neighbor_graph
 from windrow.tasks.algorithms.noise_ignorant_probe import probe_out_of_sample
 from windrow.tasks.algorithms.noise_transition import NoiseTransition, fit_tempered_transition
 from windrow.tasks.algorithms.sparse_probabilities import SparseProbabilities
@@ -32,14 +32,14 @@ class LabelQualityConfig:
     l2: float = 0.001
     n_folds: int = 5
     k: int = 50
-    n_rounds: int = 2
+    n_rounds: int = 3
     n_kept: int = 20
     seed: int = 0
 
     def __post_init__(self) -> None:
         if not self.l2 > 0:
             raise ValueError(f"l2 must be positive, got {self.l2}")
-        for name, least in (("n_folds", 2), ("k", 1), ("n_rounds", 0), ("n_kept", 1)):
+        for name, least in (("n_folds", 2), ("k", 1), ("n_rounds", 1), ("n_kept", 1)):
             if getattr(self, name) < least:
                 raise ValueError(f"{name} must be at least {least}, got {getattr(self, name)}")
 
@@ -68,40 +68,56 @@ def label_quality(
 ) -> LabelQuality:
     """Judge every label of the pool (n,), all given; graph and out-of-sample predictions are made where not given.
 
-    A cross-fitted probe is refitted without the labels that a class-wise noise model (fit_tempered_transition) doubts.
-    The score is the sum of that model's posterior, which sees noise by class; of the probe's and the neighbours'
-    margins, which see noise by picture; and of 0.2 log p. As many are called wrong as confident learning prunes by
-    noise rate on the first predictions, those of the lowest score. Weights and cut were chosen on CIFAR-10 features
-    (tests/benchmarks/bench_noise.py); what they gain over any one part is in its table. Refitting shows a probe the
-    doubts about other samples that a probe had which saw this sample's label: out of sample but for that.
+    A cross-fitted probe is refitted without the labels that confident learning prunes by noise rate, then without those
+    that a class-wise noise model (fit_tempered_transition) doubts; not by that model at once, because a probe that has
+    learnt the noise explains every label without it. The score is `combined_score`; those with the lowest are called
+    wrong, as many as confident learning prunes on the first predictions: a noise rate that nobody has to give. The refits
+    show a probe doubts about other samples that came from a probe which saw this one's label: out of sample but for
+    that. Cross-fitting makes dense predictions, 4 n n_classes bytes.
     """
     check_given(labels, n_classes, len(embeddings))
     config = LabelQualityConfig() if config is None else config
-    probe = (embeddings, labels, n_classes, config.l2, config.n_folds, config.seed, config.n_kept)
-    first = probe_out_of_sample(*probe) if predictions is None else predictions
     graph = neighbor_graph(embeddings, min(config.k, len(embeddings) - 1)) if graph is None else graph
-    last, transition = first, fit_tempered_transition(first, labels)
+    settings = (embeddings, labels, n_classes, config.l2, config.n_folds, config.seed, config.n_kept)
+    first = probe_out_of_sample(*settings) if predictions is None else predictions
+    pruned = find_noisy(first, labels)
+    belief = np.where(pruned, 0.0, 1.0) + 0.5 * first.of_class(labels)
     for _ in range(config.n_rounds):
-        doubted = doubted_labels(transition.posterior.astype(np.float64), labels, config.n_folds)
-        last = probe_out_of_sample(*probe, left_out=doubted)
+        last = probe_out_of_sample(*settings, left_out=doubted_labels(belief, labels, config.n_folds))
         transition = fit_tempered_transition(last, labels)
-    own, other = neighbor_shares(graph, labels, n_classes)
-    score = transition.posterior + normalised_margin(last, labels) + (own - other)
-    score += LOG_WEIGHT * np.log(np.maximum(last.of_class(labels), SMALLEST))
-    noisy = _lowest(score, int(find_noisy(first, labels).sum()))
-    return LabelQuality(LabelJudgement(score.astype(np.float32), noisy), float(noisy.mean()), last, transition)
+        belief = transition.posterior.astype(np.float64)
+    score = combined_score(belief, last, neighbor_shares(graph, labels, n_classes), labels)
+    noisy = _lowest(score, int(pruned.sum()))
+    return LabelQuality(LabelJudgement(score, noisy), float(noisy.mean()), last, transition)
 
 
-def doubted_labels(posterior: Float64Array, labels: Int64Array, n_least: int) -> Flags:
-    """Where the label is more probably wrong than right, but of each class the n_least most probable are kept."""
-    order = np.lexsort((-posterior, labels))
+def combined_score(
+    posterior: Float64Array,
+    predictions: SparseProbabilities,
+    shares: tuple[Float64Array, Float64Array],
+    labels: Int64Array,
+) -> Float32Array:
+    """posterior + margin of the predictions + margin of the neighbours' shares + 0.2 log p(label): float32 (n,).
+
+    The posterior sees noise by class, the margins see noise by picture, and the logarithm orders the surest errors. The
+    weights were chosen on CIFAR-10 features, where tests/benchmarks/bench_noise.py tells what they gain.
+    """
+    own, other = shares
+    sure = np.log(np.maximum(predictions.of_class(labels), SMALLEST))
+    margins = normalised_margin(predictions, labels) + (own - other)
+    return np.asarray(posterior + margins + LOG_WEIGHT * sure, dtype=np.float32)
+
+
+def doubted_labels(belief: Float64Array, labels: Int64Array, n_least: int) -> Flags:
+    """Where belief in the label (n,) is below 1/2, but of each class the n_least most believed are kept."""
+    order = np.lexsort((-belief, labels))
     ordered = labels[order]
     place = np.empty(len(labels), dtype=np.int64)
     place[order] = np.arange(len(labels)) - np.searchsorted(ordered, ordered, side="left")
-    return np.asarray((posterior < 0.5) & (place >= n_least))
+    return np.asarray((belief < 0.5) & (place >= n_least))
 
 
-def _lowest(score: Float64Array, n: int) -> Flags:
+def _lowest(score: Float32Array, n: int) -> Flags:
     """The n lowest scores; equal ones in order of position."""
     chosen = np.zeros(len(score), dtype=np.bool_)
     chosen[np.argsort(score, kind="stable")[:n]] = True

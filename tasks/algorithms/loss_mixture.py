@@ -15,11 +15,11 @@ from windrow.tasks.algorithms.neighbors import Float64Array
 
 Family = Literal["beta", "gaussian"]
 
-N_ITERATIONS = 10
+N_ITERATIONS = 40
 # Losses are kept this far from 0 and 1, where a beta density may be infinite.
 EDGE = 1e-4
-# A component that is narrower is one value, of which no density can be fitted.
-SMALLEST_VARIANCE = 1e-8
+# A component that is narrower is one value: a beta has no such moments that float64 could tell, a Gaussian stays here.
+SMALLEST_VARIANCE = 1e-6
 
 
 @dataclass(frozen=True)
@@ -55,15 +55,20 @@ def normalised_losses(loss: npt.NDArray[Any]) -> Float64Array:
 
 
 def fit_loss_mixture(normalised: Float64Array, family: Family = "beta") -> LossMixture | None:
-    """10 rounds of EM, the M-step by weighted moments; None where the losses are one value.
+    """40 rounds of EM, the M-step by weighted moments; None where the losses are one value.
 
-    Arazo et al. 2019, Unsupervised label noise modeling and loss correction, section 3.1: beta components. A beta of
-    mean m has variance below m (1 - m); where the moments leave that, or a component dies, Gaussians are fitted.
+    Arazo et al. 2019, Unsupervised label noise modeling and loss correction, section 3.1: beta components (there 10
+    rounds, which leave the noisy mean 0.07 from where it converges for heaps with means of 0.14 and 0.73). Gaussians
+    are fitted where a beta component shrinks to one value or dies.
     """
     if family not in ("beta", "gaussian"):
         raise ValueError(f"family must be 'beta' or 'gaussian', got {family!r}")
-    # The median first: both components start with half of the samples and an order of their means.
-    noisy = np.where(normalised > np.median(normalised), 0.9, 0.1)
+    if not 0 < normalised.min() <= normalised.max() < 1:
+        raise ValueError(f"normalised must be between 0 and 1, got {normalised.min()} to {normalised.max()}")
+    if normalised.min() == normalised.max():
+        return None
+    # The posterior of densities 2 (1 - x) and 2 x: no cut between the heaps is guessed.
+    noisy = normalised
     mixture = None
     for _ in range(N_ITERATIONS):
         mixture = _moments(normalised, noisy, family)
@@ -88,9 +93,9 @@ def _moments(values: Float64Array, noisy: Float64Array, family: Family) -> LossM
         return None
     mean = shares @ values / totals
     variance = (shares * np.square(values - mean[:, None])).sum(axis=1) / totals
-    impossible = family == "beta" and (variance >= mean * (1 - mean)).any()
-    if impossible or variance.min() < SMALLEST_VARIANCE:
+    if family == "beta" and variance.min() < SMALLEST_VARIANCE:
         return None
+    variance = np.maximum(variance, SMALLEST_VARIANCE)
     order = np.argsort(mean, kind="stable")
     return LossMixture(family, mean[order], variance[order], totals[order] / len(values))
 

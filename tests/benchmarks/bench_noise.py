@@ -140,15 +140,14 @@ def f1(noisy: Flags, wrong: Flags) -> float:
 
 
 def read_pool(chosen: argparse.Namespace) -> tuple[Floats, Labels]:
-    """Embeddings and true classes of the samples asked for, drawn by a fixed seed."""
+    """Embeddings and true classes of all images."""
     if chosen.embeddings:
         with np.load(chosen.embeddings) as arrays:
             embeddings, truth = arrays["embeddings"], arrays["labels"].astype(np.int64)
     else:
         samples = read_samples(chosen.data)
         embeddings, truth = embed(chosen.model, samples), np.array([sample.label for sample in samples])
-    rows = np.sort(np.random.default_rng(0).permutation(len(truth))[: chosen.samples])
-    return embeddings[rows].astype(np.float32), truth[rows]
+    return embeddings, truth
 
 
 def main() -> None:
@@ -157,18 +156,20 @@ def main() -> None:
     parser.add_argument("--data", type=Path, default=Path("../shared/data/cifar10-20k"))
     parser.add_argument("--model", default="../shared/models/mobilenet_v2_1.0_224")
     parser.add_argument("--embeddings", type=Path, help="an .npz of embeddings and labels, instead of --data, --model")
-    parser.add_argument("--samples", type=int, default=20_000, help="how many of the images")
-    parser.add_argument("--seeds", type=int, default=3, help="draws of each noise")
+    parser.add_argument("--samples", type=int, default=4_000, help="how many of the images each seed draws")
+    parser.add_argument("--seeds", type=int, default=3, help="draws of the images and of each noise")
     parser.add_argument("--l2", type=float, default=LabelQualityConfig().l2, help="of the shared predictions' probe")
     chosen = parser.parse_args()
-    embeddings, truth = read_pool(chosen)
-    n_classes = int(truth.max()) + 1
-    graph = neighbor_graph(embeddings, LabelQualityConfig().k)
+    everything, every_truth = read_pool(chosen)
+    n_classes = int(every_truth.max()) + 1
     roc: dict[str, dict[str, list[float]]] = defaultdict(lambda: defaultdict(list))
     hits: dict[str, dict[str, list[float]]] = defaultdict(lambda: defaultdict(list))
     seconds: dict[str, float] = defaultdict(float)
     kinds: list[str] = []
     for seed in range(chosen.seeds):
+        rows = np.sort(np.random.default_rng(seed + 100).permutation(len(every_truth))[: chosen.samples])
+        embeddings, truth = everything[rows].astype(np.float32), every_truth[rows]
+        graph = neighbor_graph(embeddings, LabelQualityConfig().k)
         for kind, labels in corruptions(embeddings, truth, n_classes, seed):
             kinds += [] if kind in kinds else [kind]
             given = probe_out_of_sample(embeddings, labels, n_classes, chosen.l2)

@@ -11,7 +11,7 @@ CONFIG = LabelQualityConfig(l2=0.01, k=20)
 
 @pytest.mark.parametrize(("rate", "pair"), [(0.2, False), (0.4, False), (0.4, True)])
 def test_wrong_labels_are_found_without_a_threshold(rate, pair):
-    pool, labels, truth = noisy_blobs(rate=rate, pair=pair)
+    pool, labels, truth = noisy_blobs(900, rate=rate, pair=pair)
     found = label_quality(pool, labels, 3, CONFIG)
     assert below(found.judgement.score, labels != truth) > 0.95
     assert f1(found.judgement.noisy, labels != truth) > 0.9
@@ -47,7 +47,7 @@ def test_doubt_leaves_each_class_its_most_probable_labels():
     [
         (lambda: LabelQualityConfig(l2=0), "l2 must be positive"),
         (lambda: LabelQualityConfig(n_folds=1), "n_folds must be at least 2, got 1"),
-        (lambda: LabelQualityConfig(n_rounds=-1), "n_rounds must be at least 0, got -1"),
+        (lambda: LabelQualityConfig(n_rounds=0), "n_rounds must be at least 1, got 0"),
         (lambda: label_quality(np.ones((2, 2)), np.array([0, -1]), 2), "labels must be from 0 to 1"),
     ],
 )

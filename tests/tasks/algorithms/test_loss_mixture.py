@@ -47,11 +47,11 @@ def test_a_larger_loss_is_never_likelier_right_whatever_the_order_or_scale(seed,
     np.testing.assert_allclose(judge_by_loss(3 + 7 * loss[order], family).score, score[order], atol=1e-5)
 
 
-def test_two_values_too_far_apart_for_a_beta_fall_back_to_gaussians():
-    loss = np.concatenate([np.full(50, 1e-4), np.full(50, 1 - 1e-4)]) + 1e-9
-    assert fit_loss_mixture(loss) is None
-    spread = np.concatenate([np.full(30, 1e-4), np.full(20, 1 - 1e-4), np.full(50, 1e-4), np.linspace(0.4, 0.6, 9)])
-    assert fit_loss_mixture(spread).family in ("beta", "gaussian")
+def test_losses_of_one_value_among_others_fall_back_to_gaussians():
+    mixture = fit_loss_mixture(np.concatenate([np.full(50, 0.1), np.linspace(0.7, 0.9, 50)]))
+    assert mixture.family == "gaussian"
+    np.testing.assert_allclose(mixture.mean, [0.1, 0.8], atol=1e-4)
+    assert mixture.noise_posterior(np.array([0.1, 0.75])).round(3).tolist() == [0, 1]
 
 
 def test_equal_losses_are_all_clean():
@@ -64,3 +64,5 @@ def test_a_bad_call_names_the_argument():
         normalised_losses(np.array([1.0, np.nan]))
     with pytest.raises(ValueError, match="family must be 'beta' or 'gaussian', got 'gamma'"):
         judge_by_loss(np.ones(3), "gamma")
+    with pytest.raises(ValueError, match="normalised must be between 0 and 1, got 0.5 to 2.0"):
+        fit_loss_mixture(np.array([0.5, 2.0]))

@@ -62,7 +62,7 @@ def test_every_sample_is_judged_against_threshold_samples():
     judged = judge_by_margin(pool, labels, 3, SHORT)
     assert np.isfinite(judged.score).all()
     assert below(judged.score, labels != truth) > 0.9
-    assert judged.noisy[labels != truth].mean() > 0.9
+    assert judged.noisy[labels != truth].mean() > 0.8 and judged.noisy[labels == truth].mean() < 0.05
     again = judge_by_margin(pool, labels, 3, SHORT)
     np.testing.assert_array_equal(judged.score, again.score)
 
