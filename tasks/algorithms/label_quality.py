@@ -71,7 +71,7 @@ def label_quality(
     A cross-fitted probe is refitted without the labels that confident learning prunes by noise rate, then without those
     that a class-wise noise model (fit_tempered_transition) doubts; not by that model at once, because a probe that has
     learnt the noise explains every label without it. The score is `combined_score`; those with the lowest are called
-    wrong, as many as confident learning prunes on the first predictions: a noise rate that nobody has to give. The refits
+    wrong, as many as confident learning prunes on the first predictions: a noise rate that nobody gives. The refits
     show a probe doubts about other samples that came from a probe which saw this one's label: out of sample but for
     that. Cross-fitting makes dense predictions, 4 n n_classes bytes.
     """

@@ -64,5 +64,5 @@ def test_a_bad_call_names_the_argument():
         normalised_losses(np.array([1.0, np.nan]))
     with pytest.raises(ValueError, match="family must be 'beta' or 'gaussian', got 'gamma'"):
         judge_by_loss(np.ones(3), "gamma")
-    with pytest.raises(ValueError, match="normalised must be between 0 and 1, got 0.5 to 2.0"):
+    with pytest.raises(ValueError, match=r"normalised must be between 0 and 1, got 0\.5 to 2\.0"):
         fit_loss_mixture(np.array([0.5, 2.0]))
