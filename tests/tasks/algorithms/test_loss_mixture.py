@@ -5,7 +5,7 @@ from hypothesis import strategies as st
 from noisy_labels import f1
 from scipy.stats import beta
 
-from windrow.tasks.algorithms.loss_mixture import fit_loss_mixture, judge_by_loss, normalised_losses
+from windrow.tasks.algorithms.loss_mixture import LossMixture, fit_loss_mixture, judge_by_loss, normalised_losses
 
 
 def two_heaps(seed, n=2000, share=0.3):
@@ -52,6 +52,15 @@ def test_losses_of_one_value_among_others_fall_back_to_gaussians():
     assert mixture.family == "gaussian"
     np.testing.assert_allclose(mixture.mean, [0.1, 0.8], atol=1e-4)
     assert mixture.noise_posterior(np.array([0.1, 0.75])).round(3).tolist() == [0, 1]
+
+
+def test_the_wider_component_takes_neither_end():
+    at = np.linspace(0.01, 0.99, 50)
+    for variance in ([0.04, 0.001], [0.001, 0.04]):
+        mixture = LossMixture("gaussian", np.array([0.3, 0.6]), np.array(variance), np.array([0.7, 0.3]))
+        posterior = mixture.noise_posterior(at)
+        assert (np.diff(posterior) >= 0).all()
+        assert posterior[0] < 0.5 < posterior[-1]
 
 
 def test_equal_losses_are_all_clean():
