@@ -73,7 +73,8 @@ def label_quality(
     learnt the noise explains every label without it. The score is `combined_score`; those with the lowest are called
     wrong, as many as confident learning prunes on the first predictions: a noise rate that nobody gives. The refits
     show a probe doubts about other samples that came from a probe which saw this one's label: out of sample but for
-    that. Cross-fitting makes dense predictions, 4 n n_classes bytes.
+    that. Cross-fitting makes dense predictions, 4 n n_classes bytes, and deals its folds by place: a permuted pool has
+    other folds.
     """
     check_given(labels, n_classes, len(embeddings))
     config = LabelQualityConfig() if config is None else config

@@ -2,9 +2,10 @@ import numpy as np
 import pytest
 from noisy_labels import below, f1, noisy_blobs
 
-from windrow.tasks.algorithms.label_quality import LabelQualityConfig, doubted_labels, label_quality
+from windrow.tasks.algorithms.label_quality import LabelQualityConfig, combined_score, doubted_labels, label_quality
 from windrow.tasks.algorithms.neighbors import neighbor_graph
 from windrow.tasks.algorithms.noise_ignorant_probe import probe_out_of_sample
+from windrow.tasks.algorithms.sparse_probabilities import SparseProbabilities
 
 CONFIG = LabelQualityConfig(l2=0.01, k=20)
 
@@ -33,6 +34,14 @@ def test_what_is_given_is_not_made_anew_and_changes_nothing():
     ).judgement
     np.testing.assert_array_equal(own.score, given.score)
     np.testing.assert_array_equal(own.noisy, given.noisy)
+
+
+def test_the_score_of_two_samples_worked_by_hand():
+    first = SparseProbabilities.of(np.array([[0.9, 0.1], [0.9, 0.1]], np.float32), 2)
+    last = SparseProbabilities.of(np.array([[1.0, 0.0], [1.0, 0.0]], np.float32), 2)
+    shares = np.array([0.75, 0.25]), np.array([0.25, 0.75])
+    score = combined_score(np.array([1.0, 0.0]), first, last, shares, np.array([0, 1]))
+    np.testing.assert_allclose(score, [0.8 + 0.75, -0.8 - 0.25 + 0.2 * np.log(1e-4)], rtol=1e-6)
 
 
 def test_doubt_leaves_each_class_its_most_probable_labels():
