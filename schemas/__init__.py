@@ -3,7 +3,7 @@
 from windrow.schemas.clusters import ASSIGNMENTS, CLUSTERS, DRIFT
 from windrow.schemas.embeddings import BACKBONES, EMBEDDINGS, NEIGHBORS
 from windrow.schemas.forgotten import FORGOTTEN
-from windrow.schemas.labels import LABELS
+from windrow.schemas.labels import LABEL_QUALITY, LABELS
 from windrow.schemas.occurrences import OCCURRENCES
 from windrow.schemas.quality import HASH_GROUPS, QUALITY
 from windrow.schemas.runs import EXPORTS, RUNS, STAGES
@@ -30,6 +30,7 @@ TABLES: tuple[Table, ...] = (
     SCORES,
     MODEL_SCORES,
     LABELS,
+    LABEL_QUALITY,
     SELECTION,
     OUTCOMES,
     EXPORTS,
@@ -47,6 +48,7 @@ __all__ = [
     "FORGOTTEN",
     "HASH_GROUPS",
     "LABELS",
+    "LABEL_QUALITY",
     "MODEL_SCORES",
     "NEIGHBORS",
     "OCCURRENCES",

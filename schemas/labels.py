@@ -26,3 +26,19 @@ LABELS = Table(
     ),
     ("sample_id", "label_set"),
 )
+
+LABEL_QUALITY = Table(
+    "label_quality",
+    "How likely each given label is right, judged by models that did not learn from it. No row for labels of classes"
+    " with fewer labels than `labels.n_folds`.",
+    (
+        Column("sample_id", pa.string(), "the sample", references=("samples", "sample_id")),
+        Column(
+            "label_quality", pa.float32(), "the lower, the more likely the given label is wrong; an order, no share"
+        ),
+        Column("is_doubtful", pa.bool_(), "true for the lowest, as many as seem to be wrong in all"),
+        Column("suggested_label", pa.string(), "the most probable class by a model that did not see the label"),
+        Column("suggested_probability", pa.float32(), "what that model says of it", minimum=0, maximum=1),
+    ),
+    ("sample_id",),
+)

@@ -165,6 +165,7 @@ class _Rows:
             "probabilities": [[0.6, 0.3, 0.1]] * self.n,
             "confidence": [0.6] * self.n,
             "abstained": [n % 4 == 0 for n in range(self.n)],
+            "weight": [float(n % 4 != 0) for n in range(self.n)],
             "annotator": ["windrow"] * self.n,
             "method": ["made up"] * self.n,
             "round": [0] * self.n,

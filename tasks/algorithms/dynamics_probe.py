@@ -11,8 +11,8 @@ import numpy.typing as npt
 from threadpoolctl import ThreadpoolController
 
 from windrow.tasks.algorithms.label_noise import check_given
-from windrow.tasks.algorithms.logistic_probe import standardisation
 from windrow.tasks.algorithms.neighbors import Float32Array, Float64Array, Int64Array, check_embeddings, unit_rows
+from windrow.tasks.algorithms.standardisation import standardisation
 
 BLOCK = 8192
 FIRST_WEIGHTS = 0.1
@@ -41,7 +41,7 @@ class DynamicsProbeConfig:
 
 
 def probe_features(embeddings: npt.NDArray[Any]) -> Float32Array:
-    """What the head sees, float32 (n, d + 1): standardised as in logistic_probe, and a column of ones for the bias."""
+    """What the head sees, float32 (n, d + 1): standardised, and a column of ones for the bias."""
     check_embeddings("embeddings", embeddings)
     mean, scale = standardisation(embeddings)
     features = np.ones((len(embeddings), embeddings.shape[1] + 1), dtype=np.float32)

@@ -20,6 +20,7 @@ from windrow.tasks.algorithms.neighbors import (
 )
 from windrow.tasks.algorithms.sinkhorn import row_blocks
 from windrow.tasks.algorithms.soft_probe import predict_pool
+from windrow.tasks.algorithms.standardisation import standardisation
 
 
 @dataclass(frozen=True)
@@ -73,7 +74,7 @@ def fit_scan_head(
         raise ValueError("graph must have a neighbour for some row, has none")
     if n_clusters < 2:
         raise ValueError(f"n_clusters must be at least 2, got {n_clusters}")
-    mean, scale = _standardisation(embeddings)
+    mean, scale = standardisation(embeddings)
     features = np.empty(embeddings.shape, dtype=np.float32)
     for rows in row_blocks(len(features)):
         features[rows] = (unit_rows(embeddings[rows])[0] - mean) / scale
@@ -87,19 +88,6 @@ def fit_scan_head(
     ]
     losses = np.array([scan_loss(predict_pool(head, embeddings), graph, config.entropy_weight) for head in heads])
     return ScanHeads(heads[int(losses.argmin())], losses)
-
-
-def _standardisation(embeddings: npt.NDArray[Any]) -> tuple[Float64Array, Float64Array]:
-    """Mean (d,) and sqrt(d) times standard deviation (d,) of the L2-normalised rows (n, d).
-
-    A constant column's deviation counts as 1.
-    """
-    n, d = embeddings.shape
-    blocks = row_blocks(n)
-    mean = sum((unit_rows(embeddings[b])[0].sum(axis=0) for b in blocks), np.zeros(d)) / n
-    squares = sum((np.square(unit_rows(embeddings[b])[0] - mean).sum(axis=0) for b in blocks), np.zeros(d)) / n
-    deviation = np.sqrt(squares)
-    return mean, np.where(deviation > 1e-12, deviation, 1.0) * np.sqrt(d)
 
 
 def scan_loss(probabilities: Float32Array, graph: NeighborGraph, entropy_weight: float) -> float:

@@ -19,11 +19,9 @@ QUESTIONS: tuple[tuple[str, str], ...] = (
         "WHERE outcome = 'unreadable' GROUP BY ALL ORDER BY n DESC",
     ),
     (
-        "Which given labels do the nearest samples contradict?",
-        "SELECT g.sample_id, g.label AS given, k.label AS neighbours_say, round(k.confidence, 3) AS confidence\n"
-        "FROM labels g JOIN labels k USING (sample_id)\n"
-        "WHERE g.label_set = 'given' AND k.label_set = 'knn' AND k.label <> g.label\n"
-        "ORDER BY confidence DESC, g.sample_id LIMIT 20",
+        "Which given labels are probably wrong?",
+        "SELECT sample_id, given_label, suggested_label, round(label_quality, 3) AS label_quality\n"
+        "FROM pool WHERE is_doubtful ORDER BY label_quality, sample_id LIMIT 20",
     ),
     (
         "Where do the most unusual samples of the curated set come from?",

@@ -11,12 +11,13 @@ import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from windrow.schemas import ASSIGNMENTS, LABELS
+from windrow.schemas import ASSIGNMENTS, LABEL_QUALITY, LABELS
 from windrow.tasks.algorithms.label_policy import LabelPolicyConfig, decide
 from windrow.tasks.algorithms.label_spreading import MAKERS, MakerName, spread_labels
 from windrow.tasks.algorithms.neighbors import NeighborGraph
 from windrow.tasks.algorithms.sparse_probabilities import SparseProbabilities
 from windrow.tasks.stages.given_labels import given_labels
+from windrow.tasks.stages.label_checks import check_labels
 from windrow.tasks.stages.neighbors import read_graph
 from windrow.tasks.storage.outputs import (
     Done,
@@ -43,6 +44,7 @@ class LabelsConfig:
     propagation, probe, prototypes, smoothed, naive_bayes, spectral, transductive, transport (LABELS.md says which is
     for what). `combine`: those whose weighted mean is the label set 'pseudo'. `policy`: when to abstain. `top_k`:
     classes kept for each sample. `n_folds`: of the cross-fit that weighs the makers and calibrates the confidences.
+    `check_given`: judge the given labels too (the table `label_quality`).
     With labels of fewer than two classes, 'pseudo' holds the coarsest clusters.
     """
 
@@ -52,6 +54,7 @@ class LabelsConfig:
     policy: LabelPolicyConfig = field(default_factory=LabelPolicyConfig)
     top_k: int = 5
     n_folds: int = 5
+    check_given: bool = True
 
     def __post_init__(self) -> None:
         if not self.makers or not set(self.makers) <= set(MAKERS):
@@ -63,7 +66,8 @@ class LabelsConfig:
 
 
 def label_pool(store: Path, stages: Mapping[str, Sequence[str]], config: LabelsConfig, seed: int) -> Done:
-    """Write LABELS of the pool: label sets given, cluster_1 (finest) and up, each maker's own, and pseudo.
+    """Write LABELS of the pool: label sets given, cluster_1 (finest) and up, each maker's own, and pseudo; and
+    LABEL_QUALITY of the given ones.
 
     `stages` maps ingest, features, neighbors and cluster to their outputs.
     """
@@ -73,18 +77,23 @@ def label_pool(store: Path, stages: Mapping[str, Sequence[str]], config: LabelsC
         given = given_labels(config.given, outputs)
         clusters = _cluster_labels(outputs["cluster"][0])
         classes = class_names(given)
+        checked = LABEL_QUALITY.schema().empty_table()
         if len(classes) < 2:
             spread = [_renamed(clusters[-1], "pseudo")] if clusters else []
         else:
             pool = read_pool(outputs["features"])
-            spread = _spread(pool, read_graph(outputs["neighbors"][0]), given, classes, config, seed)
+            labels = pool_labels(pool, given, classes)
+            spread = _spread(pool, read_graph(outputs["neighbors"][0]), labels, classes, config, seed)
+            checked = check_labels(pool, labels, classes, config.n_folds, seed) if config.check_given else checked
         table = pa.concat_tables([given, *clusters, *spread])
         writer.write(LABELS, table)
+        writer.write(LABEL_QUALITY, checked)
         pseudo = table.filter(pc.equal(table["label_set"], "pseudo"))
         n_abstained = pc.sum(pseudo["abstained"]).as_py() or 0
         writer.counts.update(
             n_given=given.num_rows,
             n_classes=len(classes),
+            n_checked=checked.num_rows,
             n_labelled=len(pseudo) - n_abstained,
             n_abstained=n_abstained,
         )
@@ -137,10 +146,14 @@ def _renamed(table: pa.Table, label_set: str) -> pa.Table:
 
 
 def _spread(
-    pool: Pool, graph: NeighborGraph, given: pa.Table, classes: Sequence[str], config: LabelsConfig, seed: int
+    pool: Pool,
+    graph: NeighborGraph,
+    labels: npt.NDArray[np.int64],
+    classes: Sequence[str],
+    config: LabelsConfig,
+    seed: int,
 ) -> list[pa.Table]:
     """The tables of each maker and of what they say together."""
-    labels = pool_labels(pool, given, classes)
     spread = spread_labels(
         pool.embeddings, graph, labels, len(classes), config.makers, config.combine, config.n_folds, seed
     )

@@ -125,6 +125,12 @@ _CLUSTERED = (
         "SELECT count(*) FROM (SELECT label_set FROM labels WHERE label_set <> 'given' GROUP BY label_set "
         "HAVING count(*) <> (SELECT count(*) FROM assignments))",
     ),
+    Invariant(
+        "label_quality",
+        "judge samples that have no given label",
+        "SELECT count(*) FROM label_quality ANTI JOIN "
+        "(SELECT sample_id FROM labels WHERE label_set = 'given' AND label IS NOT NULL) USING (sample_id)",
+    ),
 )
 
 _CHOSEN = (
