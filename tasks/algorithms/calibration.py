@@ -1,7 +1,6 @@
 """Temperature scaling: confidence that means what it says."""
 
 import numpy as np
-from scipy.optimize import minimize_scalar
 
 from windrow.tasks.algorithms.label_makers import SMALLEST_PROBABILITY
 from windrow.tasks.algorithms.neighbors import Float32Array, Float64Array, Int64Array
@@ -29,6 +28,8 @@ def fit_temperature(probabilities: Float32Array, labels: Int64Array, prior_devia
     mean 0 and this deviation, which weighs about as much as one or two labels: with few it holds T near 1, with
     hundreds it is not felt. Rows labelled -1 are left out; with none left, 1.
     """
+    from scipy.optimize import minimize_scalar
+
     _check(probabilities, labels)
     if not prior_deviation > 0:
         raise ValueError(f"prior_deviation must be positive, got {prior_deviation}")
