@@ -66,8 +66,11 @@ def prepare(verbose: bool) -> None:
 def _config(path: Path, overrides: list[str] | None, verbose: bool) -> Any:
     prepare(verbose)
     from windrow.flows.config import load_config
+    from windrow.tasks.stages.ranking import check_filters
 
-    return load_config(path, overrides or [])
+    settings = load_config(path, overrides or [])
+    check_filters(settings.selection.filters)  # the flow does too, but a command's takes seconds to start
+    return settings
 
 
 @app.command()

@@ -18,30 +18,34 @@ Result = subprocess.CompletedProcess[str]
 
 @dataclass(frozen=True)
 class Workshop:
-    """A pool, a store that was made of it, and the means to run commands over both."""
+    """A pool, a store that was made of it, and the means to run commands over both.
+
+    `api`: of a Prefect server that the commands use; without it, each that needs one starts a temporary one.
+    """
 
     folder: Path
     pool: DemoPool
     config: Path
     store: Path
+    api: str | None = None
 
     def windrow(self, *words: str, timeout: float = 240) -> Result:
         """Run the command line in a process of its own."""
         command = [sys.executable, "-m", "windrow.flows.cli", *words]
         return subprocess.run(
-            command, cwd=self.folder, env=environment(self.folder), capture_output=True, text=True, timeout=timeout
+            command, cwd=self.folder, env=self.environment(), capture_output=True, text=True, timeout=timeout
         )
+
+    def environment(self) -> dict[str, str]:
+        """Return the environment of a command: Prefect's own files lie in the folder, and lines are not cut."""
+        settings = {"PREFECT_HOME": str(self.folder / "prefect"), "COLUMNS": "160", "NO_COLOR": "1"}
+        return {**os.environ, **settings, **({"PREFECT_API_URL": self.api} if self.api else {})}
 
     def write_config(self, name: str, **changes: Any) -> Path:
         """Write a variant of the config beside it."""
         path = self.folder / f"{name}.yaml"
         path.write_text(yaml.safe_dump({**settings(self.pool, self.folder / name), **changes}))
         return path
-
-
-def environment(folder: Path) -> dict[str, str]:
-    """Return the environment of a command: Prefect's own files lie in `folder`, and lines are not cut."""
-    return {**os.environ, "PREFECT_HOME": str(folder / "prefect"), "COLUMNS": "160", "NO_COLOR": "1"}
 
 
 def settings(pool: DemoPool, store: Path) -> dict[str, Any]:

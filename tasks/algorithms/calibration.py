@@ -1,7 +1,6 @@
 """Temperature scaling: confidence that means what it says."""
 
 import numpy as np
-from scipy.optimize import minimize_scalar
 
 from windrow.tasks.algorithms.label_makers import SMALLEST_PROBABILITY
 from windrow.tasks.algorithms.neighbors import Float32Array, Float64Array, Int64Array
@@ -35,6 +34,8 @@ def fit_temperature(
     hundreds it is not felt. Rows labelled -1 are left out; with none left, 1. class_weights (n_classes,): what a
     label of each class counts, for labels that are not drawn as the pool is (label_weights).
     """
+    from scipy.optimize import minimize_scalar
+
     check_labels(probabilities, labels)
     if not prior_deviation > 0:
         raise ValueError(f"prior_deviation must be positive, got {prior_deviation}")

@@ -11,11 +11,13 @@ property of the pair, not of the block it fell in: similarity(a, b) = similarity
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
-import torch
+
+if TYPE_CHECKING:
+    import torch
 
 Embeddings = npt.NDArray[np.floating[Any]]
 Rows = npt.NDArray[np.int64]
@@ -162,6 +164,8 @@ class _Pairs:
         return result
 
     def _unit(self, rows: Rows) -> torch.Tensor:
+        import torch
+
         lengths = np.sqrt(self.squares[rows])
         x = self.embeddings[rows].astype(np.float64) / np.where(lengths > 0, lengths, 1)[:, None]
         return torch.from_numpy(x.astype(np.float32))

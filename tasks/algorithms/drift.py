@@ -6,7 +6,6 @@ from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
-from scipy.stats import binom
 
 from windrow.tasks.algorithms.frozen_tree import FAR, FrozenTree
 from windrow.tasks.algorithms.points import Floats, Ints, Points, Rows
@@ -67,7 +66,7 @@ def measure_drift(
     crowds = new_regions(points, np.flatnonzero(is_far), distance, frozen.far[cluster], limits.region_size)
     n_regions = sum(_by_more_than_chance(crowd, cluster, len(frozen.far), n_far) for crowd in crowds)
     reasons = []
-    if n_far > limits.share_far * n and binom.sf(n_far - 1, n, 1 - FAR) < SURE:
+    if n_far > limits.share_far * n and _chance_of(n_far, n) < SURE:
         reasons.append(f"{n_far / n:.1%} of {n:,} new samples are far from every cluster, expected {1 - FAR:.0%}")
     if n >= limits.region_size and mean > limits.distance_ratio * expected:
         reasons.append(f"new samples lie {mean / expected:.2f} times as far from their centroids as expected")
@@ -84,7 +83,14 @@ def _by_more_than_chance(crowd: Rows, cluster: Ints, k: int, n_tried: int) -> bo
     Without this, a cluster that is given thousands of samples like its own has crowds among its far ones.
     """
     given = int(np.bincount(cluster, minlength=k)[np.unique(cluster[crowd])].sum())
-    return bool(binom.sf(len(crowd) - 1, given, 1 - FAR) < SURE / n_tried)
+    return _chance_of(len(crowd), given) < SURE / n_tried
+
+
+def _chance_of(n_far: int, n: int) -> float:
+    """The probability that n_far or more of n samples like the clusters' are far."""
+    from scipy.stats import binom
+
+    return float(binom.sf(n_far - 1, n, 1 - FAR))
 
 
 def new_regions(points: Points, far: Rows, distance: Floats, radius: Floats, size: int) -> list[Rows]:

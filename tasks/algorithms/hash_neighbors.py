@@ -15,8 +15,6 @@ from math import comb
 
 import numpy as np
 import numpy.typing as npt
-from scipy.sparse import coo_array
-from scipy.sparse.csgraph import connected_components
 
 Hashes = npt.NDArray[np.uint64] | npt.NDArray[np.int64]
 Rows = npt.NDArray[np.int64]
@@ -71,6 +69,9 @@ def hash_groups(hashes: Hashes, max_distance: int) -> Rows:
 
 def _joined(group: Rows, pairs: list[tuple[Rows, Rows]]) -> Rows:
     """Join the groups that pairs connect; a group is named by the lowest of its members."""
+    from scipy.sparse import coo_array
+    from scipy.sparse.csgraph import connected_components
+
     if not pairs:
         return group
     left, right = (group[np.concatenate(side)] for side in zip(*pairs, strict=True))

@@ -5,7 +5,7 @@ order, from 0 to n_classes - 1, and -1 where a sample is not labelled; a class w
 """
 
 from collections.abc import Callable, Sequence
-from typing import Any, Literal
+from typing import Any, Literal, get_args
 
 import numpy as np
 import numpy.typing as npt
@@ -15,6 +15,10 @@ from windrow.tasks.algorithms.neighbors import Float32Array, Float64Array, Int64
 # labels (n,) and the rows (m,) wanted -> probabilities (m, n_classes)
 LabelMaker = Callable[[Int64Array, Int64Array], Float32Array]
 Mean = Literal["arithmetic", "geometric"]
+MakerName = Literal[
+    "knn", "propagation", "probe", "prototypes", "smoothed", "naive_bayes", "spectral", "transductive", "transport"
+]
+MAKERS: tuple[MakerName, ...] = get_args(MakerName)
 
 # A float32 probability below this says no more than 0 does. Logarithms start from it, so that a hard 0 is not a veto.
 SMALLEST_PROBABILITY = 1e-7

@@ -1,12 +1,17 @@
 """Labels spread along the nearest-neighbour graph."""
 
+from __future__ import annotations
+
 import math
+from typing import TYPE_CHECKING
 
 import numpy as np
-from scipy import sparse
 
 from windrow.tasks.algorithms.label_makers import check_pool, labelled_rows, normalise_rows
 from windrow.tasks.algorithms.neighbors import Float32Array, Float64Array, Int64Array, NeighborGraph
+
+if TYPE_CHECKING:
+    from scipy import sparse
 
 CLASS_BLOCK = 64
 
@@ -53,6 +58,8 @@ def label_propagation(
 
 def normalised_affinity(graph: NeighborGraph, gamma: float) -> sparse.csr_array:
     """S = D^-1/2 (A + A') D^-1/2 (n, n), symmetric, eigenvalues from -1 to 1; zero where a sample has no affinity."""
+    from scipy import sparse
+
     n, k = graph.indices.shape
     # A slot without a neighbour (index -1, similarity -inf) becomes affinity 0 with row 0.
     weights = np.maximum(graph.similarity.astype(np.float64), 0.0).ravel() ** gamma

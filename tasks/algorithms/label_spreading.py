@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Literal, get_args
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -12,7 +12,7 @@ import numpy.typing as npt
 from windrow.tasks.algorithms.calibration import apply_temperature, fit_temperature
 from windrow.tasks.algorithms.gaussian_naive_bayes import gaussian_naive_bayes
 from windrow.tasks.algorithms.knn_vote import knn_vote
-from windrow.tasks.algorithms.label_makers import LabelMaker, cross_fit, ensemble
+from windrow.tasks.algorithms.label_makers import LabelMaker, MakerName, cross_fit, ensemble
 from windrow.tasks.algorithms.label_propagation import label_propagation
 from windrow.tasks.algorithms.logistic_probe import logistic_probe
 from windrow.tasks.algorithms.maker_weights import maker_weights
@@ -24,10 +24,6 @@ from windrow.tasks.algorithms.semantic_transport import sp2ot_labels
 from windrow.tasks.algorithms.spectral_kernel_regression import spectral_kernel_regression
 from windrow.tasks.algorithms.transductive_prototypes import transductive_prototypes
 
-MakerName = Literal[
-    "knn", "propagation", "probe", "prototypes", "smoothed", "naive_bayes", "spectral", "transductive", "transport"
-]
-MAKERS: tuple[MakerName, ...] = get_args(MakerName)
 Embeddings = npt.NDArray[Any]
 
 

@@ -5,7 +5,6 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-from scipy.optimize import minimize
 from threadpoolctl import threadpool_limits
 
 from windrow.tasks.algorithms.label_makers import check_pool, labelled_rows
@@ -87,6 +86,9 @@ def fit_logistic_probe(
 def _minimise(
     features: Float64Array, targets: Int64Array, sample_weights: Float64Array, n_targets: int, l2: float
 ) -> tuple[Float64Array, Float64Array]:
+    # Not below: a library that is loaded within `threadpool_limits` would keep its threads.
+    from scipy.optimize import minimize
+
     d = features.shape[1]
     one_hot = (targets[:, None] == np.arange(n_targets)).astype(np.float64)
 

@@ -16,7 +16,6 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-import torch
 
 Int64Array = npt.NDArray[np.int64]
 Float32Array = npt.NDArray[np.float32]
@@ -253,6 +252,8 @@ def _search_tile(
 
 def _merge(best: Int64Array, similarity: Float32Array, first: int) -> Int64Array:
     """The k largest keys of each row among its best so far (b, k) and a tile of similarities (b, m), largest first."""
+    import torch
+
     k = best.shape[1]
     # Only what reaches the tile's own k-th value, ties included, can be among the k best: few enough to sort.
     reach = torch.topk(torch.from_numpy(similarity), min(k, similarity.shape[1])).values[:, -1].numpy()

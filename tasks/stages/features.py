@@ -17,7 +17,6 @@ from windrow.schemas import BACKBONES, EMBEDDINGS, OCCURRENCES, SAMPLES
 from windrow.schemas.embeddings import FITTED_ON
 from windrow.tasks.backbones import BackboneConfig, load_backbone
 from windrow.tasks.backbones.extract import Embedded, embed_images
-from windrow.tasks.backbones.patches import fit_patches, save_patches
 from windrow.tasks.decoding import UnreadableImage, decode_rgb
 from windrow.tasks.executors.state import worker_state
 from windrow.tasks.storage.outputs import Done, Output, OutputWriter, fingerprint, is_done, make_output, open_output
@@ -68,6 +67,8 @@ def fit_backbone(store: Path, ingested: Sequence[str], config: BackboneConfig, s
         return None
 
     def write(writer: OutputWriter) -> None:
+        from windrow.tasks.backbones.patches import fit_patches, save_patches
+
         size = {} if config.image_size is None else {"image_size": config.image_size}
         used: set[str] = set()
         images = _images_to_fit(store, [open_output(store / path) for path in ingested], used)

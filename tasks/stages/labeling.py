@@ -12,12 +12,11 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from windrow.schemas import ASSIGNMENTS, LABEL_QUALITY, LABELS
+from windrow.tasks.algorithms.label_makers import MAKERS, MakerName
 from windrow.tasks.algorithms.label_policy import LabelPolicyConfig, decide
-from windrow.tasks.algorithms.label_spreading import MAKERS, MakerName, spread_labels
 from windrow.tasks.algorithms.neighbors import NeighborGraph
 from windrow.tasks.algorithms.sparse_probabilities import SparseProbabilities
 from windrow.tasks.stages.given_labels import given_labels
-from windrow.tasks.stages.label_checks import check_labels
 from windrow.tasks.stages.neighbors import read_graph
 from windrow.tasks.storage.outputs import (
     Done,
@@ -74,6 +73,8 @@ def label_pool(store: Path, stages: Mapping[str, Sequence[str]], config: LabelsC
     outputs = {stage: [open_output(store / path) for path in paths] for stage, paths in stages.items()}
 
     def write(writer: OutputWriter) -> None:
+        from windrow.tasks.stages.label_checks import check_labels
+
         given = given_labels(config.given, outputs)
         clusters = _cluster_labels(outputs["cluster"][0])
         classes = class_names(given)
@@ -154,6 +155,8 @@ def _spread(
     seed: int,
 ) -> list[pa.Table]:
     """The tables of each maker and of what they say together."""
+    from windrow.tasks.algorithms.label_spreading import spread_labels
+
     spread = spread_labels(
         pool.embeddings, graph, labels, len(classes), config.makers, config.combine, config.n_folds, seed
     )

@@ -8,8 +8,6 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
-from scipy.sparse import coo_array
-from scipy.sparse.csgraph import connected_components
 
 
 @dataclass(frozen=True)
@@ -30,6 +28,9 @@ def group_samples(sample_ids: pa.Array, pairs: npt.NDArray[np.int64], names: Seq
     `sample_ids` ascend. Two samples are in a group when a chain of `pairs` (m, 2: rows that belong together) or of
     equal `names` joins them.
     """
+    from scipy.sparse import coo_array
+    from scipy.sparse.csgraph import connected_components
+
     n = len(sample_ids)
     first: dict[str, int] = {}
     named = [(row, first.setdefault(name, row)) for row, name in enumerate(names) if name is not None]

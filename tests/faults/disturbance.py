@@ -22,10 +22,24 @@ from windrow.flows.config import CurationConfig
 
 Kind = Literal["none", "kill", "pause", "full disk", "read-only", "I/O error"]
 
-# Children are forked from a server that has imported what takes seconds, and has no threads.
+# Children are forked from a server that has imported what takes seconds, and has no threads. PyArrow imports
+# pandas where that is installed.
 _FORKS = get_context("forkserver")
 _FORKS.set_forkserver_preload(
-    ["windrow.flows.config", "windrow.tasks.stages.clustering", "windrow.tasks.stages.publish", "windrow.tasks.storage"]
+    [
+        "torch",
+        "pandas",
+        "pyarrow.dataset",
+        "scipy.optimize",
+        "scipy.sparse.csgraph",
+        "windrow.flows.config",
+        "windrow.tasks.backbones.patches",
+        "windrow.tasks.stages.clustering",
+        "windrow.tasks.stages.model_scores",
+        "windrow.tasks.stages.outcomes",
+        "windrow.tasks.stages.publish",
+        "windrow.tasks.storage",
+    ]
 )
 _CREATING = frozenset({"os.mkdir", "os.link"})
 _CHANGING = _CREATING | {"os.rename", "os.remove", "os.rmdir", "os.chmod"}

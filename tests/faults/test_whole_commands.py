@@ -11,7 +11,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 
 import pytest
-from workshop import Workshop, environment
+from workshop import Workshop
 
 from windrow.schemas import REGISTRY
 from windrow.tasks.storage.parquet import read_table
@@ -36,7 +36,7 @@ def start(workshop: Workshop, config: Path, **settings: str) -> subprocess.Popen
     return subprocess.Popen(
         [sys.executable, "-m", "windrow.flows.cli", "run", str(config)],
         cwd=workshop.folder,
-        env={**environment(workshop.folder), **settings},
+        env={**workshop.environment(), **settings},
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
         text=True,
@@ -56,14 +56,14 @@ def wait_for_child(process: subprocess.Popen[str], word: str) -> int:
     raise AssertionError(f"no child with {word!r}")
 
 
-def test_a_worker_that_is_killed_is_replaced_and_the_run_goes_on(workshop: Workshop, digests: Digests) -> None:
-    store = workshop.folder / "worker-killed"
-    process = start(workshop, workshop.write_config(store.name))
+def test_a_worker_that_is_killed_is_replaced_and_the_run_goes_on(served: Workshop, digests: Digests) -> None:
+    store = served.folder / "worker-killed"
+    process = start(served, served.write_config(store.name))
     os.kill(wait_for_child(process, "local_worker"), signal.SIGKILL)
     told, _ = process.communicate(timeout=SECONDS)
     assert process.returncode == 0, told
     (version,) = list_versions(store)
-    (expected,) = list_versions(workshop.store, "digits")
+    (expected,) = list_versions(served.store, "digits")
     assert digests(version.path) == digests(expected.path)
 
 

@@ -17,12 +17,18 @@ def lines(text: str) -> list[dict[str, str]]:
     return list(csv.DictReader(io.StringIO(text)))
 
 
+@pytest.fixture(scope="module")
+def overview(workshop: Workshop) -> str:
+    """What `windrow --help` prints."""
+    return workshop.windrow("--help").stdout
+
+
 @pytest.mark.parametrize("command", COMMANDS)
-def test_every_command_explains_itself(workshop: Workshop, command: str) -> None:
+def test_every_command_explains_itself(workshop: Workshop, overview: str, command: str) -> None:
     ended = workshop.windrow(command, "--help")
     assert ended.returncode == 0
     assert f"Usage: windrow {command}" in ended.stdout
-    assert command in workshop.windrow("--help").stdout
+    assert command in overview
 
 
 def test_a_query_answers_as_a_table_as_csv_and_as_json(workshop: Workshop) -> None:
@@ -112,9 +118,9 @@ MISTAKES = {
 
 
 @pytest.mark.parametrize("message", MISTAKES)
-def test_a_mistake_is_told_in_a_line_without_a_traceback(workshop: Workshop, message: str) -> None:
-    words = [word.format(config=workshop.config, store=workshop.store) for word in MISTAKES[message]]
-    ended = workshop.windrow(*words)
+def test_a_mistake_is_told_in_a_line_without_a_traceback(served: Workshop, message: str) -> None:
+    words = [word.format(config=served.config, store=served.store) for word in MISTAKES[message]]
+    ended = served.windrow(*words)
     assert ended.returncode == 2, ended.stdout + ended.stderr
     assert message in ended.stderr
     assert "Traceback" not in ended.stdout + ended.stderr

@@ -13,7 +13,7 @@ from importlib.util import find_spec
 from pathlib import Path
 
 import pytest
-from workshop import Workshop, environment
+from workshop import Workshop
 
 from windrow.schemas import OUTCOME_KINDS
 from windrow.tasks.storage import open_catalog
@@ -68,7 +68,7 @@ def start(workshop: Workshop, config: Path) -> subprocess.Popen[bytes]:
     return subprocess.Popen(
         command,
         cwd=workshop.folder,
-        env=environment(workshop.folder),
+        env=workshop.environment(),
         stdout=subprocess.DEVNULL,
         stderr=subprocess.DEVNULL,
         start_new_session=True,
@@ -97,66 +97,66 @@ def test_a_run_that_was_killed_goes_on_and_ends_with_the_same_bytes(
     assert digests(version_of(store)) == digests(version_of(workshop.store))
 
 
-def test_a_report_that_fails_leaves_a_finished_run_with_a_warning(workshop: Workshop) -> None:
+def test_a_report_that_fails_leaves_a_finished_run_with_a_warning(served: Workshop) -> None:
     code = (
         "import windrow.tasks.reporting as reporting, windrow.flows.cli as cli\n"
         "reporting.write_report = lambda *_: 1 / 0\n"
         "cli.main()"
     )
-    command = [sys.executable, "-c", code, "run", str(workshop.config), "--set", "name=unreported"]
-    ended = subprocess.run(command, env=environment(workshop.folder), capture_output=True, text=True, timeout=240)
+    command = [sys.executable, "-c", code, "run", str(served.config), "--set", "name=unreported"]
+    ended = subprocess.run(command, env=served.environment(), capture_output=True, text=True, timeout=240)
     assert ended.returncode == 0, ended.stdout + ended.stderr
     assert "report:  the report failed: ZeroDivisionError: division by zero" in ended.stdout
     sql = "SELECT status, error, warning FROM runs WHERE name = 'unreported'"
-    (row,) = open_catalog(workshop.store).sql(sql).fetchall()
+    (row,) = open_catalog(served.store).sql(sql).fetchall()
     assert row == ("finished", None, "the report failed: ZeroDivisionError: division by zero")
 
 
-def test_one_worker_gives_the_same_bytes_as_two(workshop: Workshop, digests: Digests) -> None:
-    config = workshop.write_config("one-worker", executor={"n_workers": 1})
-    ended = workshop.windrow("run", str(config))
+def test_one_worker_gives_the_same_bytes_as_two(served: Workshop, digests: Digests) -> None:
+    config = served.write_config("one-worker", executor={"n_workers": 1})
+    ended = served.windrow("run", str(config))
     assert ended.returncode == 0, ended.stdout + ended.stderr
-    assert digests(version_of(workshop.folder / "one-worker")) == digests(version_of(workshop.store))
+    assert digests(version_of(served.folder / "one-worker")) == digests(version_of(served.store))
 
 
 @pytest.mark.ray
 @pytest.mark.skipif(find_spec("ray") is None, reason="ray is not installed: pip install 'windrow[ray]'")
-def test_two_ray_actors_give_the_same_bytes_as_local_processes(workshop: Workshop, digests: Digests) -> None:
-    config = workshop.write_config("on-ray", executor={"kind": "ray", "n_workers": 2})
-    ended = workshop.windrow("run", str(config))
+def test_two_ray_actors_give_the_same_bytes_as_local_processes(served: Workshop, digests: Digests) -> None:
+    config = served.write_config("on-ray", executor={"kind": "ray", "n_workers": 2})
+    ended = served.windrow("run", str(config))
     assert ended.returncode == 0, ended.stdout + ended.stderr
-    assert digests(version_of(workshop.folder / "on-ray")) == digests(version_of(workshop.store))
+    assert digests(version_of(served.folder / "on-ray")) == digests(version_of(served.store))
 
 
-def test_a_new_threshold_runs_the_ranking_again_and_nothing_before_it(workshop: Workshop) -> None:
-    ended = workshop.windrow("run", str(workshop.config), "--set", "selection.target_size=40", "--set", "name=small")
+def test_a_new_threshold_runs_the_ranking_again_and_nothing_before_it(served: Workshop) -> None:
+    ended = served.windrow("run", str(served.config), "--set", "selection.target_size=40", "--set", "name=small")
     assert ended.returncode == 0, ended.stdout + ended.stderr
-    run = latest_run(workshop.store, "small")
+    run = latest_run(served.store, "small")
     assert run is not None
     made = {record.stage for record in run.stages() if len(record.outputs) > record.n_found}
     assert made == {"rank", "export", "account"}
-    small = {row[0] for row in open_catalog(workshop.store, run.run_id).sql("SELECT sample_id FROM curated").fetchall()}
-    first = latest_run(workshop.store, "digits")
+    small = {row[0] for row in open_catalog(served.store, run.run_id).sql("SELECT sample_id FROM curated").fetchall()}
+    first = latest_run(served.store, "digits")
     assert first is not None
-    large = open_catalog(workshop.store, first.run_id).sql("SELECT sample_id FROM curated ORDER BY rank").fetchall()
+    large = open_catalog(served.store, first.run_id).sql("SELECT sample_id FROM curated ORDER BY rank").fetchall()
     assert small == {row[0] for row in large[:40]}
 
-    again = workshop.windrow("run", str(workshop.config), "--set", "selection.target_size=30", "--set", "name=small")
+    again = served.windrow("run", str(served.config), "--set", "selection.target_size=30", "--set", "name=small")
     assert again.returncode == 0, again.stdout + again.stderr
-    change = workshop.windrow("diff", "small", "--store", str(workshop.store)).stdout
+    change = served.windrow("diff", "small", "--store", str(served.store)).stdout
     assert "v0001 (40 samples) to v0002 (30)" in change
     assert [line.split("│")[2].strip() for line in change.splitlines() if "│" in line] == ["0", "10", "0"]
 
 
-def test_a_night_with_a_new_tar_reads_and_embeds_that_tar_only_and_publishes_a_version(workshop: Workshop) -> None:
-    pool = workshop.folder / "growing-pool"
+def test_a_night_with_a_new_tar_reads_and_embeds_that_tar_only_and_publishes_a_version(served: Workshop) -> None:
+    pool = served.folder / "growing-pool"
     pool.mkdir()
-    first, second, *_ = sorted(workshop.pool.sources[0].glob("*.tar"))
-    config = workshop.write_config("growing", sources=[str(pool)], selection={"target_size": 50})
-    store = workshop.folder / "growing"
+    first, second, *_ = sorted(served.pool.sources[0].glob("*.tar"))
+    config = served.write_config("growing", sources=[str(pool)], selection={"target_size": 50})
+    store = served.folder / "growing"
     for version, name in (("v0001", first), ("v0002", second)):
         shutil.copy(name, pool)
-        ended = workshop.windrow("nightly", str(config))
+        ended = served.windrow("nightly", str(config))
         assert ended.returncode == 0, ended.stdout + ended.stderr
         assert ended.stdout.rstrip().endswith(f"digits {version}")
     run = latest_run(store)

@@ -3,7 +3,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from windrow.tasks.algorithms.label_spreading import MAKERS, maker, spread_labels
+from windrow.tasks.algorithms.label_makers import MAKERS
+from windrow.tasks.algorithms.label_spreading import maker, spread_labels
 from windrow.tasks.algorithms.neighbors import neighbor_graph
 
 DEFAULT = ("propagation", "probe", "smoothed")

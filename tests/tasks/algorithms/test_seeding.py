@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Iterator
 from itertools import combinations
 
 import numpy as np
@@ -59,6 +60,21 @@ def chosen_sets(values: np.ndarray, k: int, n_candidates: int) -> dict[frozenset
     return sets
 
 
+def of_many_seeds(points: np.ndarray, k: int, n_seeds: int, n_candidates: int | None) -> Iterator[np.ndarray]:
+    """`kmeans_plus_plus` for each seed below n_seeds, the threads of the libraries being limited once for all."""
+    with Blocks(points, ONE).working() as blocks:
+        for seed in range(n_seeds):
+            yield seed_blocks(blocks, k, State.of(blocks.n, ONE), seed=seed, n_candidates=n_candidates)
+
+
+@pytest.mark.parametrize("n_candidates", [None, 1])
+def test_many_seeds_get_what_each_gets_alone(n_candidates: int | None):
+    points = mixture(50, 5)
+    for seed, centroids in enumerate(of_many_seeds(points, 6, 20, n_candidates)):
+        alone = kmeans_plus_plus(points, 6, seed=seed, n_candidates=n_candidates, resources=ONE)
+        np.testing.assert_array_equal(centroids, alone)
+
+
 @pytest.mark.parametrize("n_candidates", [None, 1])
 def test_seeds_follow_the_exact_distribution_of_k_means_plus_plus(n_candidates: int | None):
     values = np.array([0, 3, 8, 12, 20, 27, 31, 43])  # whole numbers and a whole mean: equal potentials are equal
@@ -66,8 +82,7 @@ def test_seeds_follow_the_exact_distribution_of_k_means_plus_plus(n_candidates: 
     n_seeds = 2000
     points = values.astype(np.float32)[:, None]
     seen: Counter[frozenset[int]] = Counter()
-    for seed in range(n_seeds):
-        centroids = kmeans_plus_plus(points, 6, seed=seed, n_candidates=n_candidates, resources=ONE)
+    for centroids in of_many_seeds(points, 6, n_seeds, n_candidates):
         seen[frozenset(np.abs(points - centroids.T).argmin(axis=0).tolist())] += 1
     every = [frozenset(rows) for rows in combinations(range(len(values)), 6)]
     assert set(seen) <= set(every)
@@ -80,8 +95,7 @@ def test_the_second_of_two_plain_seeds_is_drawn_by_squared_distance():
     points = np.array([[0, 0], [1, 0], [0, 2], [3, 4]], dtype=np.float32)
     squared = np.square(points[:, None] - points).sum(axis=2)
     drawn = np.zeros((4, 4))
-    for seed in range(2000):
-        first, second = kmeans_plus_plus(points, 2, seed=seed, n_candidates=1, resources=ONE)
+    for first, second in of_many_seeds(points, 2, 2000, 1):
         drawn[(points == first).all(axis=1).argmax(), (points == second).all(axis=1).argmax()] += 1
     np.testing.assert_allclose(drawn.sum(axis=1) / 2000, 0.25, atol=0.04)
     shares = drawn / drawn.sum(axis=1, keepdims=True)
