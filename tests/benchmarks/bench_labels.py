@@ -1,0 +1,224 @@
+"""How well a few labels are spread, by us and by scikit-learn: python tests/benchmarks/bench_labels.py [--write]
+
+Pools are drawn from CIFAR-10, embedded by MobileNetV2 at 96 pixels: balanced (500 of each class) and long-tailed
+(class c keeps 2000 x 100^(-c / 9), in the order of classes.txt). Of each class 1, 4, 10 or 100 samples are labelled,
+half of it at most; all is scored on the others. scikit-learn sees the same embeddings at unit length, each of its
+methods with the best of a few settings for each cell: settings that only the truth could choose, which ours are not
+given. The seeds are not those that our defaults were chosen with. --embeddings: an .npz of `embeddings` (n, d) and
+`labels`, instead of embedding the images anew. --write puts the tables into labels.md.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import platform
+import re
+import time
+import warnings
+from collections import defaultdict
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+from rich.console import Console
+from sklearn.exceptions import ConvergenceWarning
+from sklearn.linear_model import LogisticRegression
+from sklearn.semi_supervised import LabelSpreading
+
+from windrow.tasks.algorithms.label_makers import MAKERS
+from windrow.tasks.algorithms.label_policy import LabelPolicyConfig, Policy, decide
+from windrow.tasks.algorithms.label_spreading import spread_labels
+from windrow.tasks.algorithms.neighbors import NeighborGraph, neighbor_graph, unit_rows
+from windrow.tasks.stages.labeling import LabelsConfig
+
+COUNTS = (1, 4, 10, 100)
+KINDS = ("balanced", "long-tailed")
+POLICIES: tuple[tuple[Policy, float], ...] = (
+    ("none", 0.0), ("fixed", 0.8), ("fixed", 0.95), ("class-wise", 0.8), ("self-adaptive", 0.5), ("soft", 0.5)
+)  # fmt: skip
+PEERS = {
+    "scikit-learn LabelSpreading": (
+        LabelSpreading("knn", n_neighbors=7, max_iter=100),
+        LabelSpreading("knn", n_neighbors=20, max_iter=100),
+        LabelSpreading("rbf", gamma=20, max_iter=100),
+    ),
+    "scikit-learn LogisticRegression": (
+        LogisticRegression(C=1, max_iter=2000, class_weight="balanced"),
+        LogisticRegression(C=1, max_iter=2000),
+        LogisticRegression(C=10, max_iter=2000, class_weight="balanced"),
+    ),
+}
+Ints = npt.NDArray[np.int64]
+Cell = tuple[str, int]
+say = Console(stderr=True).log
+
+
+@dataclass(frozen=True)
+class Case:
+    """A pool, its truth, and the labels that are given of it (-1: none)."""
+
+    kind: str
+    n_each: int
+    embeddings: npt.NDArray[np.float32]
+    graph: NeighborGraph
+    truth: Ints
+    given: Ints
+
+    def recall(self, predicted: Ints) -> float:
+        """Macro recall over the samples without a label."""
+        hidden = self.given < 0
+        return float(np.mean([(predicted[hidden & (self.truth == c)] == c).mean() for c in np.unique(self.truth)]))
+
+    def accuracy(self, predicted: Ints) -> float:
+        """The share of the samples without a label that is right."""
+        return float((predicted == self.truth)[self.given < 0].mean())
+
+
+def cases(embeddings: npt.NDArray[np.float32], truth: Ints, seeds: Sequence[int]) -> Iterator[Case]:
+    """Yield every kind of pool with every number of labels, for each seed."""
+    for kind in KINDS:
+        for seed in seeds:
+            rng = np.random.default_rng([seed, KINDS.index(kind)])
+            sizes = [500 if kind == "balanced" else int(2000 * 100 ** (-c / 9)) for c in range(10)]
+            members = [rng.permutation(np.flatnonzero(truth == c))[:size] for c, size in enumerate(sizes)]
+            rows = np.sort(np.concatenate(members))
+            graph = neighbor_graph(embeddings[rows], 20)
+            order = rng.permutation(len(rows))
+            for n_each in COUNTS:
+                given = np.full(len(rows), -1, np.int64)
+                for c, size in enumerate(sizes):
+                    given[order[truth[rows[order]] == c][: min(n_each, size // 2)]] = c
+                yield Case(kind, n_each, embeddings[rows], graph, truth[rows], given)
+
+
+def peer(case: Case, model: LabelSpreading | LogisticRegression) -> Ints:
+    """What a model of scikit-learn says of every sample."""
+    units = unit_rows(case.embeddings)[0]
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", ConvergenceWarning)
+        warnings.simplefilter("ignore", RuntimeWarning)  # LabelSpreading divides by 0 where no label arrives
+        if isinstance(model, LabelSpreading):
+            return np.asarray(model.fit(units, case.given).transduction_)
+        known = case.given >= 0
+        return np.asarray(model.fit(units[known], case.given[known]).predict(units))
+
+
+class Results:
+    """Scores by table, row and cell, one for each seed."""
+
+    def __init__(self) -> None:
+        self.scores: dict[str, dict[str, dict[Cell, list[str | float]]]] = defaultdict(
+            lambda: defaultdict(lambda: defaultdict(list))
+        )
+
+    def add(self, table: str, row: str, case: Case, *values: float) -> None:
+        """Add what one seed gave."""
+        self.scores[table][row][(case.kind, case.n_each)].append(np.array(values))  # type: ignore[arg-type]
+
+    def mean(self, table: str, row: str, cell: Cell) -> npt.NDArray[np.float64]:
+        """Mean over the seeds."""
+        return np.asarray(np.mean(self.scores[table][row][cell], axis=0))
+
+    def best_of(self, table: str, rows: Sequence[str], name: str) -> None:
+        """Replace rows by the one that is best in each cell."""
+        for cell in [(kind, n) for kind in KINDS for n in COUNTS]:
+            best = max(rows, key=lambda row: float(self.mean(table, row, cell)[0]))
+            self.scores[table][name][cell] = self.scores[table][best][cell]
+        for row in rows:
+            del self.scores[table][row]
+
+    def markdown(self, table: str, title: str) -> str:
+        """A table of mean ± standard deviation in percent, or of the means where there are several values."""
+        head = ["", *(f"{kind}, {n}" for kind in KINDS for n in COUNTS)]
+        lines = [f"## {title}", "", f"| {' | '.join(head)} |", "|" + " --- |" * len(head)]
+        for row, cells in self.scores[table].items():
+            said = []
+            for kind in KINDS:
+                for n in COUNTS:
+                    values = 100 * np.array(cells[(kind, n)], dtype=np.float64)
+                    mean, spread = values.mean(axis=0), values.std(axis=0)
+                    alone = len(mean) == 1
+                    said.append(f"{mean[0]:.1f} ± {spread[0]:.1f}" if alone else " / ".join(f"{v:.0f}" for v in mean))
+            lines.append(f"| {row} | {' | '.join(said)} |")
+        return "\n".join(lines) + "\n"
+
+
+def measure(case: Case, results: Results) -> None:
+    """Score all methods on a case."""
+    defaults = LabelsConfig()
+    spread = spread_labels(
+        case.embeddings, case.graph, case.given, 10, MAKERS, defaults.combine, defaults.n_folds, seed=0
+    )
+    results.add("recall", "**Windrow's default**", case, case.recall(spread.label))
+    results.add("accuracy", "**Windrow's default**, labels for macro recall", case, case.accuracy(spread.label))
+    results.add("accuracy", "the same, the most probable class", case, case.accuracy(spread.confidence.argmax(axis=1)))
+    for name in MAKERS:
+        said = spread.makers[name].argmax(axis=1)
+        results.add("recall", name, case, case.recall(said))
+        results.add("accuracy", name, case, case.accuracy(said))
+    for name, models in PEERS.items():
+        for number, model in enumerate(models):
+            said = peer(case, model)
+            results.add("recall", f"{name} {number}", case, case.recall(said))
+            results.add("accuracy", f"{name} {number}", case, case.accuracy(said))
+    for policy, value in POLICIES:
+        fields = {"fixed": "threshold", "class-wise": "threshold", "self-adaptive": "floor", "soft": "spread"}
+        config = LabelPolicyConfig(policy, **({fields[policy]: value} if policy in fields else {}))
+        decision = decide(spread.confidence, config, spread.label)
+        hidden = case.given < 0
+        weight = decision.weight[hidden].astype(np.float64)
+        right = float((weight * (spread.label == case.truth)[hidden]).sum() / max(weight.sum(), 1e-9))
+        results.add("policies", f"{policy} {value:g}" if value else policy, case, float(weight.mean()), right)
+
+
+def load(args: argparse.Namespace) -> tuple[npt.NDArray[np.float32], Ints]:
+    """Read the embeddings, or make them."""
+    if args.embeddings:
+        file = np.load(args.embeddings)
+        return file["embeddings"].astype(np.float32), file["labels"].astype(np.int64)
+    from bench_cifar import embed, read_samples
+
+    samples = read_samples(args.data)
+    return embed(args.model, samples), np.array([sample.label for sample in samples], np.int64)
+
+
+def main() -> None:
+    """Make the tables."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--data", type=Path, default=Path("../shared/data/cifar10-20k"))
+    parser.add_argument("--model", default="../shared/models/mobilenet_v2_1.0_224")
+    parser.add_argument("--embeddings", type=Path, help="an .npz of embeddings and labels, instead of --data, --model")
+    parser.add_argument("--seeds", type=int, default=5)
+    parser.add_argument("--write", action="store_true", help="write labels.md")
+    args = parser.parse_args()
+    embeddings, truth = load(args)
+    results = Results()
+    started = time.perf_counter()
+    for case in cases(embeddings, truth, range(100, 100 + args.seeds)):
+        measure(case, results)
+        say(f"{case.kind}, {case.n_each} labels a class: {time.perf_counter() - started:.0f} s")
+    for table in ("recall", "accuracy"):
+        for name, models in PEERS.items():
+            results.best_of(table, [f"{name} {n}" for n in range(len(models))], f"{name}, best of {len(models)}")
+    model = re.search(r"model name\s*:\s*(.*)", Path("/proc/cpuinfo").read_text())
+    text = "\n".join(
+        [
+            "# A few labels spread over a pool\n",
+            f"{model.group(1) if model else platform.machine()}, {os.cpu_count()} cores; {args.seeds} seeds.\n",
+            results.markdown(
+                "recall", "Macro recall of the samples without a label, %: mean ± deviation over the seeds"
+            ),
+            results.markdown("accuracy", "Accuracy, %"),
+            results.markdown("policies", "The default's policies: coverage / accuracy of what is labelled, %"),
+        ]
+    )
+    print(text)
+    if args.write:
+        Path(__file__).with_name("labels.md").write_text(text)
+
+
+if __name__ == "__main__":
+    main()
