@@ -103,12 +103,13 @@ def test_a_report_that_fails_leaves_a_finished_run_with_a_warning(served: Worksh
         "reporting.write_report = lambda *_: 1 / 0\n"
         "cli.main()"
     )
-    command = [sys.executable, "-c", code, "run", str(served.config), "--set", "name=unreported"]
+    config = served.write_config("unreported")
+    command = [sys.executable, "-c", code, "run", str(config)]
     ended = subprocess.run(command, env=served.environment(), capture_output=True, text=True, timeout=240)
     assert ended.returncode == 0, ended.stdout + ended.stderr
     assert "report:  the report failed: ZeroDivisionError: division by zero" in ended.stdout
-    sql = "SELECT status, error, warning FROM runs WHERE name = 'unreported'"
-    (row,) = open_catalog(served.store).sql(sql).fetchall()
+    sql = "SELECT status, error, warning FROM runs"
+    (row,) = open_catalog(served.folder / "unreported").sql(sql).fetchall()
     assert row == ("finished", None, "the report failed: ZeroDivisionError: division by zero")
 
 
