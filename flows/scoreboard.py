@@ -17,8 +17,8 @@ from windrow.flows.judged_pool import JudgedPool, Rows
 from windrow.tasks.algorithms.balance import normalised_entropy
 from windrow.tasks.algorithms.logistic_probe import fit_logistic_probe
 
-L2 = 1e-4
-"""Penalty of the probe. At 1e-2 it would never predict a rare class, which would flatter a balanced set."""
+L2 = 1e-5
+"""Penalty of the probe. At 1e-3 it would rarely predict a rare class, which would flatter a balanced set."""
 
 Features = npt.NDArray[np.float32]
 
