@@ -1,11 +1,12 @@
 """Images from bytes: one way to look at a picture, one way to turn it into RGB, and a short reason when neither works.
 
-Only raster formats that Pillow reads by itself are opened. EPS, PDF, WMF and SVG are programs or documents: rendering
-them starts other programs or fetches files, so they are refused by name.
+Only raster formats that Pillow reads by itself are opened, and HEIC where pillow-heif is installed. EPS, PDF, WMF and
+SVG are programs or documents: rendering them starts other programs or fetches files, so they are refused by name.
 """
 
 from __future__ import annotations
 
+import contextlib
 import io
 import re
 import warnings
@@ -24,8 +25,14 @@ DECODE_RECIPE = "rgb-1: first frame, exif orientation, white under alpha, 16 bit
 """Part of every feature fingerprint. Change the number whenever `decode_rgb` may return other pixels."""
 
 Image.init()
+with contextlib.suppress(ImportError):  # its wheels hold GPL code, so it is the user's to install
+    import pillow_heif
+
+    pillow_heif.register_heif_opener()
 FORMATS = tuple(
-    f for f in ("JPEG", "PNG", "WEBP", "GIF", "BMP", "TIFF", "JPEG2000", "AVIF", "PPM", "QOI") if f in Image.OPEN
+    f
+    for f in ("JPEG", "PNG", "WEBP", "GIF", "BMP", "TIFF", "JPEG2000", "AVIF", "PPM", "QOI", "HEIF")
+    if f in Image.OPEN
 )
 
 _WIDE_MODES = frozenset({"I;16", "I;16L", "I;16B", "I;16N", "I", "F"})
@@ -219,5 +226,6 @@ def _unidentified(data: bytes) -> str:
     if b"<svg" in head.lower():
         return "format not accepted: SVG"
     if head[4:8] == b"ftyp":
-        return "damaged image" if head[8:12] == b"avif" else "format not accepted: HEIC or video"
+        known = head[8:12] == b"avif" or ("HEIF" in FORMATS and head[8:12] in (b"heic", b"heix", b"mif1"))
+        return "damaged image" if known else "format not accepted: HEIC or video"
     return "damaged image" if head.startswith(_ACCEPTED_STARTS) else "not an image"

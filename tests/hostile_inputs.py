@@ -331,7 +331,12 @@ def _images() -> Iterator[Hostile]:
     yield Hostile("SVG", "a.svg", lambda: b'<svg xmlns="http://www.w3.org/2000/svg"/>', "format not accepted: SVG")
     yield Hostile("PDF", "a.jpg", lambda: b"%PDF-1.7\n", "format not accepted: PDF")
     yield Hostile("EPS", "a.jpg", lambda: b"%!PS-Adobe-3.0 EPSF-3.0\n", "format not accepted: EPS")
-    yield Hostile("HEIC", "a.heic", lambda: b"\0\0\0\x18ftypheic\0\0\0\0mif1heic", "format not accepted: HEIC or video")
+    yield Hostile(
+        "a video named as HEIC",
+        "a.heic",
+        lambda: b"\0\0\0\x18ftypmp42\0\0\0\0mp42",
+        "format not accepted: HEIC or video",
+    )
     yield Hostile("AVIF", "a.avif", lambda: encoded(picture(), "AVIF"), "read: 40 x 30 RGB AVIF")
     yield Hostile("half an AVIF", "a.avif", lambda: half(encoded(picture(), "AVIF")), "damaged image")
 

@@ -19,6 +19,7 @@ import pyarrow.compute as pc
 
 from windrow.schemas import OCCURRENCES, QUALITY, SAMPLES
 from windrow.schemas.forgotten import FORGOTTEN_BY
+from windrow.tasks.decoding import FORMATS
 from windrow.tasks.fetching.config import PACE
 from windrow.tasks.fetching.reasons import may_pass
 from windrow.tasks.stages.inspection import Inspected, inspect_all
@@ -97,7 +98,7 @@ def _inputs(shard: SourceShard, config: IngestConfig, n_before: int) -> dict[str
     if shard.kind != "url":
         del settings["fetch"], settings["url_column"]
     names = ("source_uri", "kind", "shard", "identity")
-    inputs = {name: getattr(shard, name) for name in names} | {"config": settings}
+    inputs = {name: getattr(shard, name) for name in names} | {"config": settings, "formats": FORMATS}
     return inputs | {"n_runs_before": n_before} if n_before else inputs
 
 

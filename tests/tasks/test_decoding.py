@@ -3,6 +3,7 @@ import struct
 import warnings
 import zlib
 from dataclasses import replace
+from importlib.util import find_spec
 
 import numpy as np
 import pytest
@@ -62,7 +63,7 @@ def test_an_animation_has_frames_and_its_first_one_is_decoded() -> None:
         (b"%PDF-1.7\n", "format not accepted: PDF"),
         (b"%!PS-Adobe-3.0 EPSF-3.0\n", "format not accepted: EPS"),
         (b'<?xml version="1.0"?>\n<svg xmlns="http://www.w3.org/2000/svg"/>', "format not accepted: SVG"),
-        (b"\x00\x00\x00\x18ftypheic\x00\x00\x00\x00", "format not accepted: HEIC or video"),
+        (b"\x00\x00\x00\x18ftypmp42\x00\x00\x00\x00", "format not accepted: HEIC or video"),
         (b"\xff\xd8\xff\xe0", "damaged image"),
         (png_header(30_000, 30_000), f"too many pixels: 900000000 > {MAX_PIXELS}"),
         (png_header(10_000, 10_000), "truncated image"),
@@ -195,3 +196,14 @@ def test_damage_after_the_header_is_found_only_by_decoding() -> None:
     assert inspect_image(cut, decode=False).width == 200
     with pytest.raises(UnreadableImage, match="truncated image"):
         inspect_image(cut)
+
+
+@pytest.mark.skipif(find_spec("pillow_heif") is None, reason="pillow-heif is not installed")
+def test_heic_is_an_image_where_it_can_be_read() -> None:
+    out = io.BytesIO()
+    Image.new("RGB", (64, 48), "teal").save(out, "HEIF")
+    facts = inspect_image(out.getvalue())
+    assert (facts.format, facts.width, facts.height) == ("HEIF", 64, 48)
+    assert decode_rgb(out.getvalue()).size == (64, 48)
+    with pytest.raises(UnreadableImage, match="damaged image"):
+        inspect_image(out.getvalue()[:-40])
