@@ -50,7 +50,7 @@ def minimise_logistic(objective: LogisticObjective, shape: tuple[int, int], l2: 
 
     # A matrix product shared among threads adds up in another order: one thread, so that every machine size agrees.
     with threadpool_limits(limits=1):
-        factor = cholesky(_metric(objective.curvature() / shape[1], l2), lower=True, overwrite_a=True) if shaped else None
+        factor = cholesky(_metric(objective.curvature() / shape[1], l2), lower=True) if shaped else None
         walk = _Walk(objective, shape, l2, factor, solve_triangular)
         options = {"maxiter": MAX_ITERATIONS, "gtol": 0.0, "ftol": 1e-14}
         start = np.zeros(shape[0] * shape[1])
@@ -159,7 +159,7 @@ def unit_float32(embeddings: npt.NDArray[Any]) -> Float32Array:
     """Rows (b, d) divided by their norm, but for rounding to float32 those of unit_rows, several times as fast."""
     if embeddings.dtype.itemsize > 4:
         return unit_rows(embeddings)[0].astype(np.float32)
-    wide = embeddings.astype(np.float64)  # where no square of a float32 number overflows or vanishes
-    norms = np.sqrt(np.einsum("ij,ij->i", wide, wide))
-    wide /= np.where(norms > 0, norms, 1.0)[:, None]
-    return wide.astype(np.float32)
+    rows = embeddings.astype(np.float32)
+    # In float64 no square of a float32 number overflows or vanishes.
+    norms = np.sqrt(np.einsum("ij,ij->i", rows, rows, dtype=np.float64))
+    return np.divide(rows, np.where(norms > 0, norms, 1.0)[:, None], out=rows, casting="same_kind")

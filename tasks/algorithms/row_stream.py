@@ -11,6 +11,7 @@ import numpy.typing as npt
 from windrow.tasks.algorithms.label_makers import check_pool
 from windrow.tasks.algorithms.neighbors import Int64Array, check_embeddings
 
+# Rows at a time where nothing else is said; a reader may cut them otherwise.
 BLOCK = 8192
 
 Part = tuple[npt.NDArray[Any], Int64Array]
@@ -29,8 +30,8 @@ def array_stream(embeddings: npt.NDArray[Any], labels: Int64Array) -> RowStream:
     return blocks
 
 
-def labelled_blocks(stream: RowStream, n_classes: int) -> Iterator[Part]:
-    """The labelled rows in their order, 8192 at a time whatever the stream's own blocks; the last block has the rest.
+def labelled_blocks(stream: RowStream, n_classes: int, size: int = BLOCK) -> Iterator[Part]:
+    """The labelled rows in their order, `size` at a time whatever the stream's own blocks; the last block has the rest.
 
     Raises ValueError for rows that are not finite, labels out of range, and blocks of another dim or length.
     """
@@ -41,10 +42,12 @@ def labelled_blocks(stream: RowStream, n_classes: int) -> Iterator[Part]:
         there = labels >= 0
         held.append((embeddings[there], labels[there]))
         n_held += int(there.sum())
-        while n_held >= BLOCK:
-            rows, own = _joined(held)
-            yield rows[:BLOCK], own[:BLOCK]
-            held, n_held = [(rows[BLOCK:], own[BLOCK:])], n_held - BLOCK
+        if n_held < size:
+            continue
+        rows, own = _joined(held)
+        whole = n_held - n_held % size
+        yield from ((rows[start : start + size], own[start : start + size]) for start in range(0, whole, size))
+        held, n_held = [(rows[whole:], own[whole:])], n_held - whole
     if n_held:
         yield _joined(held)
 

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import torch
 
-from windrow.tasks.algorithms.logistic_objective import minimise_logistic, unit_float32
+from windrow.tasks.algorithms.logistic_objective import BLOCK, minimise_logistic, unit_float32
 from windrow.tasks.algorithms.logistic_probe import LogisticProbe
 from windrow.tasks.algorithms.neighbors import Float64Array, Int64Array
 from windrow.tasks.algorithms.row_stream import RowStream, class_counts, labelled_blocks
@@ -25,7 +25,7 @@ def fit_streaming_probe(
 ) -> LogisticProbe:
     """fit_logistic_probe's probe, of the same objective, from the stream's labelled rows: about 40 passes over it.
 
-    Rows are cut into blocks of 8192 in their order and their float64 sums are added in that order, on one thread on a
+    Rows are cut into blocks of 1024 in their order and their float64 sums are added in that order, on one thread on a
     CPU: no shard changes a bit of the answer, and it is fit_logistic_probe's as far as its tolerance goes, on a GPU
     too. Memory: a block, 24 d^2 bytes of curvature and its factor, and 25 tables (d + 1, n_classes). `device`: of
     PyTorch. Raises ValueError for a bad block, or without a label.
@@ -79,7 +79,7 @@ class _StreamedRows:
 
     def _blocks(self) -> Iterator[tuple[torch.Tensor, torch.Tensor, torch.Tensor]]:
         """Unit rows float32 (b, d), their columns int64 (b,) and weights float64 (b,), on the device."""
-        for embeddings, labels in labelled_blocks(self.stream, self.n_classes):
+        for embeddings, labels in labelled_blocks(self.stream, self.n_classes, BLOCK):
             parts = (unit_float32(embeddings), self.place[labels], self.shares[labels])
             rows, targets, weights = (torch.from_numpy(part).to(self.device) for part in parts)
             yield rows, targets, weights
