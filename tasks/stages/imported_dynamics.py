@@ -61,10 +61,10 @@ class _Record:
         for part in file.parts():
             rows = [row for row, index in enumerate(part.sample_index.tolist()) if index in labels]
             indices = part.sample_index[rows].tolist()
-            repeated = next((index for index in indices if index in seen), None)
-            seen.update(indices)
-            if repeated is not None or len(set(indices)) < len(indices):
-                raise ValueError(f"labels.dynamics: {file.path}: column sample_index repeats {repeated or indices[0]}")
+            for index in indices:
+                if index in seen:
+                    raise ValueError(f"labels.dynamics: {file.path}: column sample_index has {index} twice")
+                seen.add(index)
             known.add(part, rows, [labels[index] for index in indices], place)
         if not seen:
             raise ValueError(f"labels.dynamics: {file.path}: column sample_index has no sample with a given label")

@@ -62,20 +62,18 @@ class DynamicsFile:
             for name, array in arrays.items():
                 if shapes.setdefault(name, array.shape[1:]) != array.shape[1:]:
                     raise self._mistake(name, f"has lists of shape {shapes[name]} and {array.shape[1:]}")
-            if len({shape[0] for shape in shapes.values()}) > 1:
-                raise self._mistake("loss", f"has another number of epochs than the other: {shapes}")
             logits = arrays.get("logits")
             if "probabilities" in arrays:
                 logits = self._logarithms(arrays["probabilities"])
             yield DynamicsPart(batch["sample_index"].to_numpy().astype(np.int64), arrays.get("loss"), logits)
 
     def _dense(self, name: str, values: pa.Array) -> npt.NDArray[np.float64]:
-        """A column as an array (b, n_epochs) of losses or (b, n_epochs, n_classes); one epoch where there is no list."""
+        """A column as an array: losses (b, n_epochs), others (b, n_epochs, n_classes); without epochs, one."""
         shape = [len(values)]
         while isinstance(values, pa.ListArray | pa.LargeListArray | pa.FixedSizeListArray):
             lengths = pc.unique(pc.list_value_length(values)).to_pylist()
-            if lengths != [lengths[0]] or not lengths[0]:
-                raise self._mistake(name, f"wants lists of one length, has lengths {lengths[:5]} (None is a null)")
+            if values.null_count or len(lengths) != 1 or not lengths[0]:
+                raise self._mistake(name, f"wants lists of one length, got {lengths[:5]}, {values.null_count} nulls")
             shape.append(lengths[0])
             values = values.flatten()
         if len(shape) - 1 not in DEPTHS[name] or not (pa.types.is_floating(values.type) or name == "loss"):
