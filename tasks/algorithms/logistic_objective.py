@@ -108,13 +108,14 @@ class HeldRows:
     weights: Float64Array
 
     def curvature(self) -> Float64Array:
-        def of_block(rows: slice) -> Float64Array:
-            wide = np.ones((len(self.targets[rows]), self.features.shape[1] + 1), dtype=np.float32)
+        # One strip: totals of several would each take 8 d^2 bytes.
+        total = np.zeros((self.features.shape[1] + 1, self.features.shape[1] + 1))
+        for rows in self._blocks():
+            wide = np.ones((len(self.targets[rows]), len(total)), dtype=np.float32)
             wide[:, :-1] = self.features[rows]
             wide *= np.sqrt(self.weights[rows])[:, None].astype(np.float32)
-            return (wide.T @ wide).astype(np.float64)
-
-        return self._summed(of_block)
+            total += wide.T @ wide
+        return total
 
     def likelihood(self, table: Float64Array) -> tuple[float, Float64Array]:
         def of_block(rows: slice) -> Float64Array:
@@ -126,8 +127,7 @@ class HeldRows:
         return float(summed[-1, 0]), summed[:-1]
 
     def _summed(self, of_block: Callable[[slice], Float64Array]) -> Float64Array:
-        n = len(self.targets)
-        blocks = [slice(start, min(start + BLOCK, n)) for start in range(0, n, BLOCK)]
+        blocks = self._blocks()
         each = -(-len(blocks) // STRIPS)
 
         def of_strip(first: int) -> Float64Array:
@@ -140,6 +140,10 @@ class HeldRows:
         with ThreadPoolExecutor(min(Resources().n_threads, len(strips))) as threads:
             totals = threads.map(of_strip, strips) if len(strips) > 1 else map(of_strip, strips)
             return sum(totals, np.zeros(1))
+
+    def _blocks(self) -> list[slice]:
+        n = len(self.targets)
+        return [slice(start, min(start + BLOCK, n)) for start in range(0, n, BLOCK)]
 
 
 def cross_entropy(logits: Float64Array, targets: Int64Array, weights: Float64Array) -> tuple[float, Float64Array]:

@@ -56,10 +56,10 @@ class _StreamedRows:
     device: str
 
     def curvature(self) -> Float64Array:
-        total: Any = 0.0
+        total: Any = None
         for rows, _, weights in self._blocks():
             wide = torch.cat([rows, torch.ones_like(rows[:, :1])], dim=1) * weights.sqrt().float()[:, None]
-            total = total + (wide.T @ wide).double()
+            total = (wide.T @ wide).double() if total is None else total.add_(wide.T @ wide)
         return np.asarray(total.cpu().numpy())
 
     def likelihood(self, table: Float64Array) -> tuple[float, Float64Array]:
