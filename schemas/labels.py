@@ -42,3 +42,18 @@ LABEL_QUALITY = Table(
     ),
     ("sample_id",),
 )
+
+DYNAMICS_SCORES = Table(
+    "dynamics_scores",
+    "How likely each given label is right by what a training job recorded of it, the file `labels.dynamics`. No row for"
+    " samples that the file or the given labels do not name.",
+    (
+        Column("sample_id", pa.string(), "the sample", references=("samples", "sample_id")),
+        Column("method", pa.string(), "how", one_of=("aum", "early_learning", "el2n", "loss_mixture")),
+        Column("score", pa.float32(), "the lower, the more likely the given label is wrong; each method has its scale"),
+        Column(
+            "is_doubtful", pa.bool_(), "the method's verdict; null for aum and el2n, which give none", nullable=True
+        ),
+    ),
+    ("sample_id", "method"),
+)

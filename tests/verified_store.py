@@ -72,12 +72,15 @@ def make_store(folder: Path) -> Path:
                 for file in (image, image.with_suffix(".cls")):
                     members.add(file, file.name)
                     file.unlink()
+    losses = folder / "losses.parquet"
+    pq.write_table(pa.table({"sample_index": range(30), "loss": [seed % 7 / 3 for seed in range(30)]}), losses)
     config = parse_config(
         {
             "name": "small",
             "sources": [str(loose), str(tar)],
             "store": str(folder / "store"),
             "clustering": {"n_clusters": [4, 2], "n_rounds": 1},
+            "labels": {"dynamics": str(losses)},
             "selection": {
                 "target_size": 14,
                 "filters": [{"name": "alone", "keep": "nearest_similarity >= 0.05"}],

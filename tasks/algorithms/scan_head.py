@@ -1,7 +1,6 @@
 """SCAN: a linear clustering head that gives neighbours the same cluster and uses all clusters."""
 
 from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
@@ -21,6 +20,7 @@ from windrow.tasks.algorithms.neighbors import (
 from windrow.tasks.algorithms.sinkhorn import row_blocks
 from windrow.tasks.algorithms.soft_probe import predict_pool
 from windrow.tasks.algorithms.standardisation import standardisation
+from windrow.tasks.algorithms.torch_threads import one_thread
 
 
 @dataclass(frozen=True)
@@ -78,7 +78,7 @@ def fit_scan_head(
     features = np.empty(embeddings.shape, dtype=np.float32)
     for rows in row_blocks(len(features)):
         features[rows] = (unit_rows(embeddings[rows])[0] - mean) / scale
-    with _one_thread():
+    with one_thread():
         table = _train(torch.from_numpy(features).to(config.device), graph, n_clusters, config)
     heads = [
         LogisticProbe(
@@ -159,14 +159,3 @@ def _batches(
         # Equal batches, so that no small one is left over: its mean prediction would say little of the pool's.
         n_batches = max(1, round(len(order) / config.batch_size))
         yield from zip(np.array_split(order, n_batches), np.array_split(chosen, n_batches), strict=True)
-
-
-@contextmanager
-def _one_thread() -> Iterator[None]:
-    """Compute on one thread, so that sums are added in the same order on every machine."""
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    try:
-        yield
-    finally:
-        torch.set_num_threads(threads)

@@ -131,6 +131,12 @@ _CLUSTERED = (
         "SELECT count(*) FROM label_quality ANTI JOIN "
         "(SELECT sample_id FROM labels WHERE label_set = 'given' AND label IS NOT NULL) USING (sample_id)",
     ),
+    Invariant(
+        "dynamics_scores",
+        "judge samples that have no given label",
+        "SELECT count(*) FROM dynamics_scores ANTI JOIN "
+        "(SELECT sample_id FROM labels WHERE label_set = 'given' AND label IS NOT NULL) USING (sample_id)",
+    ),
 )
 
 _CHOSEN = (

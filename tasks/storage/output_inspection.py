@@ -20,7 +20,7 @@ COUNTED: Mapping[str, Mapping[str, str]] = {
     "features": {"embeddings": "n_samples"},
     "neighbors": {"neighbors": "n_samples", "scores": "n_samples"},
     "cluster": {"assignments": "n_samples"},
-    "pseudo_label": {"label_quality": "n_checked"},
+    "pseudo_label": {"label_quality": "n_checked", "dynamics_scores": "n_dynamics_scores"},
     "rank": {"selection": "n_samples"},
     "account": {"outcomes": "n_occurrences"},
     "export-plan": {"export_plan": "n_samples"},
