@@ -68,10 +68,11 @@ def approximate_neighbor_graph(
     """
     check_embeddings("embeddings", embeddings)
     n = len(embeddings)
-    for name, value, least, most in (("k", k, 1, n - 1), ("n_probe", n_probe, 1, n), ("n_checked", n_checked, 1, None)):
-        if value < least or (most is not None and value > most):
-            limits = f"at least {least}" if most is None else f"from {least} to {most} for {n} embeddings"
-            raise ValueError(f"{name} must be {limits}, got {value}")
+    if not 1 <= k < n:
+        raise ValueError(f"k must be from 1 to {n - 1} for {n} embeddings, got {k}")
+    for name, value in (("n_probe", n_probe), ("n_checked", n_checked)):
+        if value < 1:
+            raise ValueError(f"{name} must be at least 1, got {value}")
     n_cells = min(n // CELL_SIZE, int(CELLS_PER_ROOT * np.sqrt(n)))
     if n_cells <= n_probe:
         return ApproximateGraph(neighbor_graph(embeddings, k), 1.0)
