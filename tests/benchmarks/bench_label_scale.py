@@ -1,8 +1,8 @@
 """Time and memory of graphs and label methods as the pool grows: python tests/benchmarks/bench_label_scale.py [--write]
 
-Synthetic pools: 128 dimensions, 100 Gaussian clusters in 10 classes, 100 labels a class. Every method at every size runs
-in a process of its own, which reads the pool and the graph, so that its peak memory is its own. --only NAME measures one
-method, --sizes sets others than 20,000, 100,000 and 500,000. --write puts all into label_scale.md.
+Synthetic pools: 128 dimensions, 100 Gaussian clusters in 10 classes, 100 labels a class. Every method at every size
+runs in a process of its own, which reads the pool and the graph, so that its peak memory is its own. --only NAME
+measures one method, --sizes sets others than 20,000, 100,000 and 500,000. --write puts all into label_scale.md.
 """
 
 from __future__ import annotations
@@ -53,7 +53,7 @@ class Cost:
 
 
 def make_pool(n: int, path: Path) -> None:
-    """Write `embeddings` float16 (n, d), `few` labels (100 a class, else -1) and `all` labels, a fifth of them wrong."""
+    """Write `embeddings` float16 (n, d), `few` labels (100 a class, else -1) and `all` labels, some wrong."""
     rng = np.random.default_rng(n)
     cluster = rng.integers(N_CLUSTERS, size=n)
     centres = rng.standard_normal((N_CLUSTERS, DIM), dtype=np.float32)
@@ -177,7 +177,8 @@ def report(sizes: Sequence[int], costs: Mapping[str, Mapping[int, Cost | None]],
     starts = {n: max(by_size[n].start_mb for by_size in costs.values() if by_size.get(n)) for n in sizes}  # type: ignore[union-attr]
     return (
         f"# Graphs and label methods as the pool grows\n\n{hardware} Load average at the start: {load:.1f}.\n\n"
-        f"{DIM} dimensions, {N_CLUSTERS} clusters in {N_CLASSES} classes. Recall of the approximate graph: {recall}.\n\n"
+        f"{DIM} dimensions, {N_CLUSTERS} clusters in {N_CLASSES} classes, k = {K}. "
+        f"Recall of the approximate graph: {recall}.\n\n"
         + table(columns, [row(method, sizes, by_size) for method, by_size in costs.items()])
         + HOW_TO_READ
         + "- At the start: " + ", ".join(f"{mb:,.0f} MB with {n:,} rows" for n, mb in starts.items()) + ".\n"
