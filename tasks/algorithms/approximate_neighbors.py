@@ -77,9 +77,7 @@ def approximate_neighbor_graph(
     if n_cells <= n_probe:
         return ApproximateGraph(neighbor_graph(embeddings, k), 1.0)
     rng = np.random.default_rng(seed)
-    # Faiss's threads work on rows of their own; those of a matrix product would change its bits.
-    with threadpool_limits(1, user_api="blas"):
-        graph = _search_cells(embeddings, k, _centroids(embeddings, n_cells, rng), n_probe)
+    graph = _search_cells(embeddings, k, _centroids(embeddings, n_cells, rng), n_probe)
     checked = np.sort(rng.choice(n, min(n_checked, n), replace=False))
     return ApproximateGraph(graph, recall_of(graph, embeddings, checked))
 
@@ -105,17 +103,19 @@ def _centroids(embeddings: npt.NDArray[Any], n_cells: int, rng: np.random.Genera
 
 def _search_cells(embeddings: npt.NDArray[Any], k: int, centroids: Float32Array, n_probe: int) -> NeighborGraph:
     n_probe = min(n_probe, len(centroids))
-    index, cell = _filled_index(embeddings, centroids)
-    index.nprobe, index.max_codes = n_probe, MOST_SCANNED * n_probe * -(-len(embeddings) // len(centroids))
     keys = np.empty((len(embeddings), k), dtype=np.int64)
-    # Rows of a cell look into much the same cells: these stay in the processor's cache, and few candidates are new.
-    order = np.argsort(cell, kind="stable")
-    for start in range(0, len(order), QUERY_BLOCK):
-        rows = order[start : start + QUERY_BLOCK]
-        units = unit_rows(embeddings[rows])[0]
-        distance, probed = _nearest_cells(units.astype(np.float32), centroids, n_probe)
-        column = index.search_preassigned(units.astype(np.float32), k + 1 + MARGIN, Iq=probed, Dq=distance)[1]
-        keys[rows] = _best_keys(embeddings, rows, units, column, k)
+    # Faiss's own threads work on rows of their own; those of a matrix product would change its bits.
+    with threadpool_limits(1, user_api="blas"):
+        index, cell = _filled_index(embeddings, centroids)
+        index.nprobe, index.max_codes = n_probe, MOST_SCANNED * n_probe * -(-len(embeddings) // len(centroids))
+        # Rows of a cell look into much the same cells: these stay in the processor's cache, and few candidates are new.
+        order = np.argsort(cell, kind="stable")
+        for start in range(0, len(order), QUERY_BLOCK):
+            rows = order[start : start + QUERY_BLOCK]
+            units = unit_rows(embeddings[rows])[0]
+            distance, probed = _nearest_cells(units.astype(np.float32), centroids, n_probe)
+            column = index.search_preassigned(units.astype(np.float32), k + 1 + MARGIN, Iq=probed, Dq=distance)[1]
+            keys[rows] = _best_keys(embeddings, rows, units, column, k)
     short = np.flatnonzero(keys[:, -1] == NOTHING)
     if len(short):
         rest = search(embeddings[short], embeddings, k, exclude=short)

@@ -1,3 +1,4 @@
+import faiss
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -107,6 +108,15 @@ def test_threads_do_not_change_a_byte_and_the_seed_does():
     assert not same(many.graph, approximate_neighbor_graph(pool, 10, seed=1, **FEW_CELLS).graph)
 
 
+def test_threads_do_not_change_which_of_nearly_equally_near_cells_are_looked_into():
+    rng = np.random.default_rng(0)
+    pool = rng.standard_normal((3000, 128))
+    centroids = unit_rows(pool[0] + 1e-5 * rng.standard_normal((2800, 128)))[0].astype(np.float32)
+    with threadpool_limits(1):
+        one = _search_cells(pool, 1, centroids, 40)
+    assert same(one, _search_cells(pool, 1, centroids, 40))
+
+
 def test_a_small_pool_gets_the_exact_graph():
     pool = clustered_pool(4, n=CELL_SIZE * 6)
     found = approximate_neighbor_graph(pool, 5, n_probe=6)
@@ -121,6 +131,15 @@ def test_very_many_duplicates_find_each_other_and_zero_rows_find_k_rows():
     assert (found.graph.similarity[1000:2500] == 1).all()
     assert found.graph.indices[1500].tolist() == [0, *range(1000, 1009)]
     assert (found.graph.similarity[2500:2600] == 0).all() and (found.graph.indices >= 0).all()
+
+
+def test_a_cell_of_duplicates_is_scanned_no_further_than_the_limit():
+    pool = np.ones((1200, 4), dtype=np.float32)
+    pool[:11, 0] = np.arange(2, 13)
+    faiss.cvar.indexIVF_stats.reset()
+    graph = _search_cells(pool, 3, unit_rows(pool[:12])[0].astype(np.float32), 2)
+    assert faiss.cvar.indexIVF_stats.ndis <= MOST_SCANNED * 2 * 100 * 1200 < 1200 * 1189
+    assert graph.indices[1000].tolist() == [11, 12, 13]
 
 
 def test_float16_embeddings_are_searched_as_the_numbers_they_are():
