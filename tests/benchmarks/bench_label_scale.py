@@ -18,6 +18,7 @@ import tempfile
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from importlib import import_module
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -92,6 +93,8 @@ def measure(method: str, folder: Path, n: int) -> None:
     if method not in (EXACT, APPROXIMATE):
         with np.load(folder / f"graph-{n}.npz") as arrays:
             graph = NeighborGraph(arrays["indices"], arrays["similarity"])
+    for library in ("faiss", "torch", "scipy.optimize", "scipy.sparse.linalg"):
+        import_module(library)  # else the first size pays for what is imported on first use
     work, before, started = work_of(method, pool, graph), most_memory(), time.perf_counter()
     found: Any = work()
     seconds, peak, recall = time.perf_counter() - started, most_memory(), None
@@ -156,8 +159,8 @@ def measured(methods: Sequence[str], sizes: Sequence[int], folder: Path) -> dict
 HOW_TO_READ = f"""
 ## How to read it
 
-- For each size: seconds, seconds for a million rows at that pace, and the peak memory of the process in MB, of which a
-  process that has only imported the methods and read the pool and the graph has what the last line says.
+- For each size: seconds, seconds for a million rows at that pace, and the peak memory of the process in MB, of which it
+  had what the last line says before it began: libraries, the pool and the graph.
 - Growth is e where seconds grow as n^e: 1 is linear, 2 is quadratic. Between small sizes, fixed costs flatter it.
 - The exact graph compares every two rows and is measured to 100,000. The approximate one takes n^1.5: rows look into a
   fixed number of cells, of which there are 4 n^0.5. Gaussian clusters are easy for it: measure the recall of your pool.
