@@ -36,12 +36,14 @@ from windrow.tasks.algorithms.neighbors import (
     unit_rows,
 )
 
+# Of 20,000 CIFAR-10 images' MobileNetV2 features (1280 dimensions), 32, 48 and 64 found 93.0, 96.2 and 97.6 % of the
+# 20 nearest; cells learnt from twice as many rows in more iterations found 93.2 % instead of 93.0.
 N_PROBE = 48
 N_CHECKED = 1000
-# Rows in a cell, on average, up to the size of pool where comparing with the centroids would take longest.
+# Rows in a cell, on average, up to 65,536 rows; beyond, there are 4 n^(1/2) cells, which have more.
 CELL_SIZE = 64
 CELLS_PER_ROOT = 4
-# The cells are learnt from so many rows each, in so many iterations: better ones find hardly more.
+# The cells are learnt from so many rows each, in so many iterations.
 SAMPLED_PER_CELL = 32
 N_ITERS = 8
 # A row scans at most this many times what n_probe cells hold on average: cells of duplicates have no bound.
