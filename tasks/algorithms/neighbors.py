@@ -135,8 +135,8 @@ def candidate_search(
     unsure = np.flatnonzero(keys[:, 0] == UNSURE)
     if len(unsure):
         rest = exact_search(queries[unsure], base, k, exclude[unsure], block, base_block)
-        keys[unsure] = np.where(rest.indices < 0, NOTHING, _key_of(rest.similarity, rest.indices))
-    return _decode(keys)
+        keys[unsure] = np.where(rest.indices < 0, NOTHING, key_of(rest.similarity, rest.indices))
+    return decode_keys(keys)
 
 
 def exact_search(
@@ -154,7 +154,7 @@ def exact_search(
         for start in range(0, len(queries), block):
             rows = slice(start, start + block)
             best[rows] = _search_tile(best[rows], unit_rows(queries[rows])[0], tile, exclude[rows] - first, first)
-    return _decode(best)
+    return decode_keys(best)
 
 
 def check_embeddings(name: str, embeddings: npt.NDArray[Any]) -> None:
@@ -175,15 +175,15 @@ def _proven_keys(
     best = np.full((len(queries), k), NOTHING, dtype=np.int64)
     ceiling = np.full(len(queries), -np.inf)
     for first in range(0, len(base), tile):
-        grid = _grid_rows(base[first : first + tile])
+        grid = grid_rows(base[first : first + tile])
         index.reset()
         index.add(grid.astype(np.float32) / np.float32(GRID))
         for start in range(0, len(queries), block):
             rows = slice(start, start + block)
             wanted = unit_rows(queries[rows])[0]
             value, column = index.search(wanted.astype(np.float32), n_candidates)
-            similarity = _products(wanted, grid, column)
-            key = _key_of(similarity.astype(np.float32), column + first)
+            similarity = exact_products(wanted, grid, column)
+            key = key_of(similarity.astype(np.float32), column + first)
             key[(column < 0) | (column == exclude[rows, None] - first)] = NOTHING
             best[rows] = -np.sort(-np.concatenate([best[rows], key], axis=1), axis=1)[:, :k]
             ceiling[rows] = np.maximum(ceiling[rows], _ceiling(value, similarity, column, base.shape[1]))
@@ -199,7 +199,7 @@ def _faiss_index(d: int, n_candidates: int) -> Any:
     return faiss.index_cpu_to_all_gpus(index) if on_gpu else index
 
 
-def _grid_rows(vectors: npt.NDArray[Any]) -> npt.NDArray[np.int32]:
+def grid_rows(vectors: npt.NDArray[Any]) -> npt.NDArray[np.int32]:
     """The rows of `unit_rows` in multiples of 2^-26, which int32 holds in half the memory."""
     grid = np.empty(vectors.shape, dtype=np.int32)
     for start in range(0, len(vectors), QUERY_BLOCK):
@@ -207,7 +207,7 @@ def _grid_rows(vectors: npt.NDArray[Any]) -> npt.NDArray[np.int32]:
     return grid
 
 
-def _products(queries: Float64Array, grid: npt.NDArray[np.int32], column: Int64Array) -> Float64Array:
+def exact_products(queries: Float64Array, grid: npt.NDArray[np.int32], column: Int64Array) -> Float64Array:
     """Exact products (b, c) of each query (b, d) with the rows of the grid that its columns (b, c) name."""
     products = np.empty(column.shape)
     step = max(1, SCORED_AT_ONCE // max(1, column.shape[1] * grid.shape[1]))
@@ -259,7 +259,7 @@ def _merge(best: Int64Array, similarity: Float32Array, first: int) -> Int64Array
     reach = torch.topk(torch.from_numpy(similarity), min(k, similarity.shape[1])).values[:, -1].numpy()
     reach = np.maximum(reach, _similarity_of(best[:, -1]))
     row, column = np.nonzero((similarity >= reach[:, None]) & (similarity > -np.inf))
-    keys = np.concatenate([best.ravel(), _key_of(similarity[row, column], column + first)])
+    keys = np.concatenate([best.ravel(), key_of(similarity[row, column], column + first)])
     row = np.concatenate([np.repeat(np.arange(len(best)), k), row])
     order = np.lexsort((-keys, row))
     row_starts = np.searchsorted(row[order], np.arange(len(best)))
@@ -267,7 +267,7 @@ def _merge(best: Int64Array, similarity: Float32Array, first: int) -> Int64Array
     return merged
 
 
-def _key_of(similarity: Float32Array, index: Int64Array) -> Int64Array:
+def key_of(similarity: Float32Array, index: Int64Array) -> Int64Array:
     """One integer that sorts by similarity, then lowest index: the float's bits above, the index counted down below."""
     # Adding 0 turns -0.0 into 0.0; a negative float's bits sort backwards until its magnitude bits are flipped.
     bits = (similarity + np.float32(0)).view(np.int32)
@@ -281,6 +281,6 @@ def _similarity_of(keys: Int64Array) -> Float32Array:
     return np.where(keys == NOTHING, np.float32(-np.inf), similarity)
 
 
-def _decode(keys: Int64Array) -> NeighborGraph:
+def decode_keys(keys: Int64Array) -> NeighborGraph:
     indices = np.where(keys == NOTHING, -1, LARGEST_INDEX - (keys & LARGEST_INDEX))
     return NeighborGraph(indices, _similarity_of(keys))

@@ -1,0 +1,215 @@
+"""Time and memory of graphs and label methods as the pool grows: python tests/benchmarks/bench_label_scale.py [--write]
+
+Synthetic pools: 128 dimensions, 100 Gaussian clusters in 10 classes, 100 labels a class. Every method at every size
+runs in a process of its own, which reads the pool and the graph, so that its peak memory is its own. --only NAME
+measures one method, --sizes sets others than 20,000, 100,000 and 500,000. --write puts all into label_scale.md.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import platform
+import re
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from importlib import import_module
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+from rich.console import Console
+
+from windrow.tasks.algorithms.approximate_neighbors import approximate_neighbor_graph
+from windrow.tasks.algorithms.label_makers import MAKERS, MakerName
+from windrow.tasks.algorithms.label_quality import label_quality
+from windrow.tasks.algorithms.label_spreading import maker
+from windrow.tasks.algorithms.neighbors import NeighborGraph, neighbor_graph
+
+SIZES = (20_000, 100_000, 500_000)
+DIM, N_CLUSTERS, N_CLASSES, N_LABELS, K = 128, 100, 10, 100, 20
+WRONG = 0.2  # share of the labels that label_quality judges
+EXACT, APPROXIMATE, QUALITY = "exact graph", "approximate graph", "label_quality"
+METHODS = (EXACT, APPROXIMATE, *MAKERS, QUALITY)
+# The exact graph compares every two rows: at 500,000 it would take 25 times as long as at 100,000, and teach nothing.
+LARGEST = {EXACT: 100_000, QUALITY: 100_000}
+say = Console(stderr=True).log
+
+
+@dataclass(frozen=True)
+class Cost:
+    """Of one method at one size: seconds, MB before it began and at its peak; recall: of a graph that has one."""
+
+    seconds: float
+    start_mb: float
+    peak_mb: float
+    recall: float | None = None
+
+
+def make_pool(n: int, path: Path) -> None:
+    """Write `embeddings` float16 (n, d), `few` labels (100 a class, else -1) and `all` labels, some wrong."""
+    rng = np.random.default_rng(n)
+    cluster = rng.integers(N_CLUSTERS, size=n)
+    centres = rng.standard_normal((N_CLUSTERS, DIM), dtype=np.float32)
+    embeddings = np.empty((n, DIM), dtype=np.float16)
+    for start in range(0, n, 8192):
+        own = centres[cluster[start : start + 8192]]
+        embeddings[start : start + 8192] = own + rng.standard_normal(own.shape, dtype=np.float32)
+    truth = (cluster % N_CLASSES).astype(np.int64)
+    few = np.full(n, -1, dtype=np.int64)
+    for label in range(N_CLASSES):
+        few[rng.choice(np.flatnonzero(truth == label), N_LABELS, replace=False)] = label
+    wrong = rng.random(n) < WRONG
+    shifted = (truth + rng.integers(1, N_CLASSES, size=n)) % N_CLASSES
+    np.savez(path, embeddings=embeddings, few=few, all=np.where(wrong, shifted, truth))
+
+
+def work_of(method: str, pool: Mapping[str, npt.NDArray[Any]], graph: NeighborGraph | None) -> Callable[[], object]:
+    """Return what is timed."""
+    if method == EXACT:
+        return lambda: neighbor_graph(pool["embeddings"], K)
+    if method == APPROXIMATE:
+        return lambda: approximate_neighbor_graph(pool["embeddings"], K)
+    assert graph is not None
+    if method == QUALITY:
+        return lambda: label_quality(pool["embeddings"], pool["all"], N_CLASSES, graph=graph)
+    name: MakerName = next(name for name in MAKERS if name == method)
+    make = maker(name, pool["embeddings"], graph, N_CLASSES)
+    return lambda: make(pool["few"], np.arange(len(pool["few"])))
+
+
+def measure(method: str, folder: Path, n: int) -> None:
+    """Run a method in this process and print its cost; the approximate graph is kept for those that need one."""
+    with np.load(folder / f"pool-{n}.npz") as arrays:
+        pool = {name: arrays[name] for name in arrays.files}
+    graph = None
+    if method not in (EXACT, APPROXIMATE):
+        with np.load(folder / f"graph-{n}.npz") as arrays:
+            graph = NeighborGraph(arrays["indices"], arrays["similarity"])
+    for library in ("faiss", "torch", "scipy.optimize", "scipy.sparse.linalg"):
+        import_module(library)  # else the first size pays for what is imported on first use
+    work, before, started = work_of(method, pool, graph), most_memory(), time.perf_counter()
+    found: Any = work()
+    seconds, peak, recall = time.perf_counter() - started, most_memory(), None
+    if method == APPROXIMATE:
+        recall = found.recall
+        np.savez(folder / f"graph-{n}.npz", indices=found.graph.indices, similarity=found.graph.similarity)
+    print(json.dumps({"seconds": seconds, "start_mb": before, "peak_mb": peak, "recall": recall}))
+
+
+def most_memory() -> float:
+    """Return the most memory that this process has had, in MB."""
+    found = re.search(r"VmHWM:\s*(\d+) kB", Path("/proc/self/status").read_text())
+    return int(found[1]) * 1024 / 1e6 if found else np.nan
+
+
+def cost_of(method: str, folder: Path, n: int) -> Cost | None:
+    """Measure in a process of its own; None where that was killed, which the table shows."""
+    say(f"{method}: {n:,} rows")
+    words = [sys.executable, __file__, "--measure", method, str(folder), str(n)]
+    ended = subprocess.run(words, stdout=subprocess.PIPE, text=True)
+    if ended.returncode > 0:
+        raise RuntimeError(f"{method} at {n:,} rows ended with {ended.returncode}")
+    return Cost(**json.loads(ended.stdout)) if ended.returncode == 0 else None
+
+
+def growth(sizes: Sequence[int], seconds: Sequence[float]) -> float:
+    """Return the exponent e of seconds ~ n^e: the least-squares slope of their logarithms."""
+    return float(np.polyfit(np.log(sizes), np.log(seconds), 1)[0])
+
+
+def row(method: str, sizes: Sequence[int], costs: Mapping[int, Cost | None]) -> list[str]:
+    """Return the cells of a method: three for each size, and the exponent of growth."""
+    cells = [method]
+    for n in sizes:
+        cost = costs.get(n)
+        if cost is None:
+            cells += ["killed" if n in costs else "-", "-", "-"]
+        else:
+            cells += [f"{cost.seconds:.1f}", f"{cost.seconds / n * 1e6:,.0f}", f"{cost.peak_mb:,.0f}"]
+    known = {n: cost.seconds for n, cost in costs.items() if cost}
+    return [*cells, f"{growth(list(known), list(known.values())):.2f}" if len(known) > 1 else "-"]
+
+
+def table(columns: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
+    """Return a Markdown table."""
+    lines = [" | ".join(columns), "|".join("---" for _ in columns), *(" | ".join(cells) for cells in rows)]
+    return "\n".join(f"| {line} |" for line in lines) + "\n"
+
+
+def measured(methods: Sequence[str], sizes: Sequence[int], folder: Path) -> dict[str, dict[int, Cost | None]]:
+    """Measure methods at all sizes; the graph that label methods read is measured anyway."""
+    costs: dict[str, dict[int, Cost | None]] = {method: {} for method in METHODS}
+    for n in sizes:
+        make_pool(n, folder / f"pool-{n}.npz")
+        for method in METHODS:
+            wanted = method in methods or (method == APPROXIMATE and set(methods) - {EXACT})
+            if wanted and n <= LARGEST.get(method, n):
+                costs[method][n] = cost_of(method, folder, n)
+    return {method: by_size for method, by_size in costs.items() if by_size}
+
+
+HOW_TO_READ = f"""
+## How to read it
+
+- For each size: seconds, seconds for a million rows at that pace, and the peak memory of the process in MB, of which it
+  had what the last line says before it began: libraries, the pool and the graph.
+- Growth is e where seconds grow as n^e: 1 is linear, 2 is quadratic. Between small sizes, fixed costs flatter it.
+- The exact graph compares every two rows and is measured to 100,000. The approximate one takes n^1.5: rows look into a
+  fixed number of cells, of which there are 4 n^0.5. Gaussian clusters are easy for it: measure the recall of your pool.
+- Makers are given the approximate graph (k = {K}) and {N_LABELS} labels a class. Those that take no graph ignore it.
+- label_quality judges a label for every row, a fifth of them wrong.
+"""
+
+
+def report(sizes: Sequence[int], costs: Mapping[str, Mapping[int, Cost | None]], load: float) -> str:
+    """Return the page."""
+    model = re.search(r"model name\s*:\s*(.*)", Path("/proc/cpuinfo").read_text())
+    libraries = ", ".join(f"{name} {version(name)}" for name in ("numpy", "scipy", "torch", "faiss-cpu"))
+    hardware = f"{model.group(1) if model else platform.machine()}, {len(os.sched_getaffinity(0))} cores; {libraries}."
+    columns = ["method", *(f"{n:,}: {what}" for n in sizes for what in ("s", "s/million", "peak MB")), "growth"]
+    found = {n: cost for n, cost in costs.get(APPROXIMATE, {}).items() if cost and cost.recall is not None}
+    recall = ", ".join(f"{cost.recall:.3f} of {n:,}" for n, cost in found.items())
+    starts = {n: max(by_size[n].start_mb for by_size in costs.values() if by_size.get(n)) for n in sizes}  # type: ignore[union-attr]
+    return (
+        f"# Graphs and label methods as the pool grows\n\n{hardware} Load average at the start: {load:.1f}.\n\n"
+        f"{DIM} dimensions, {N_CLUSTERS} clusters in {N_CLASSES} classes, k = {K}. "
+        f"Recall of the approximate graph: {recall}.\n\n"
+        + table(columns, [row(method, sizes, by_size) for method, by_size in costs.items()])
+        + HOW_TO_READ
+        + "- At the start: " + ", ".join(f"{mb:,.0f} MB with {n:,} rows" for n, mb in starts.items()) + ".\n"
+    )  # fmt: skip
+
+
+def main() -> None:
+    """Make the table."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--sizes", type=int, nargs="+", default=list(SIZES), help="rows")
+    parser.add_argument("--only", choices=METHODS, help="measure one method, and the graph where it needs one")
+    parser.add_argument("--write", action="store_true", help="write label_scale.md")
+    parser.add_argument("--measure", nargs=3, help=argparse.SUPPRESS)
+    chosen = parser.parse_args()
+    if chosen.measure:
+        measure(chosen.measure[0], Path(chosen.measure[1]), int(chosen.measure[2]))
+        return
+    if chosen.write and chosen.only:
+        parser.error("--write is for all methods, not for --only")
+    load = os.getloadavg()[0]
+    sizes = sorted(chosen.sizes)
+    with tempfile.TemporaryDirectory(prefix="windrow-bench-") as name:
+        costs = measured([chosen.only] if chosen.only else METHODS, sizes, Path(name))
+    text = report(sizes, costs, load)
+    print(text)
+    if chosen.write:
+        Path(__file__).with_name("label_scale.md").write_text(text)
+
+
+if __name__ == "__main__":
+    main()
