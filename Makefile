@@ -34,9 +34,13 @@ wheel: install
 	$(BIN)/python -m build --quiet --wheel
 	$(BIN)/python .ci/check_wheel.py dist/*.whl
 
-# The first needs images and an encoder, by default in ../shared: see the script's --help. The second takes half an hour.
+# Most need images and an encoder, by default in ../shared: see each script's --help. All of them take hours.
 bench: install
 	$(BIN)/python tests/benchmarks/bench_cifar.py
+	$(BIN)/python tests/benchmarks/bench_ingest.py --write
+	$(BIN)/python tests/benchmarks/bench_labels.py --write
+	$(BIN)/python tests/benchmarks/bench_noise.py
+	$(BIN)/python tests/benchmarks/bench_label_scale.py --write
 	$(BIN)/python tests/benchmarks/bench_clustering.py --write
 
 # Writes the table reference and the output of the commands into README.md.
