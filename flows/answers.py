@@ -133,7 +133,7 @@ def _print_facts(console: Console, facts: dict[str, Any]) -> None:
 def _print_labels(console: Console, connection: Any, sample_id: str) -> None:
     relation = connection.sql(
         "SELECT label_set, label, confidence, classes, probabilities, method FROM labels WHERE sample_id = ? "
-        "ORDER BY CASE label_set WHEN 'pseudo' THEN 0 WHEN 'given' THEN 1 ELSE 2 END, label_set LIKE 'cluster%', label_set",
+        "ORDER BY label_set <> 'pseudo', label_set <> 'given', label_set LIKE 'cluster%', label_set",
         params=[sample_id],
     )
     table = Table("label set", "label", "confidence", "most probable", "method", title="labels", title_justify="left")

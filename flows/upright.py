@@ -1,4 +1,4 @@
-"""Rows with more columns than the terminal has room for: each stands upright, a line a column, so that nothing is cut."""
+"""Rows with more columns than the terminal has room for: each stands upright, a line a column, nothing cut."""
 
 from __future__ import annotations
 

@@ -15,8 +15,8 @@ from windrow.tasks.storage.catalog import open_catalog
 from windrow.tasks.storage.runs import start_run
 
 
-def console() -> Console:
-    return Console(file=io.StringIO(), width=80)
+def console(width: int = 160) -> Console:
+    return Console(file=io.StringIO(), width=width)
 
 
 def printed(console: Console) -> str:
@@ -36,7 +36,7 @@ def test_a_proposal_gives_each_level_a_reason_and_ends_with_a_line_for_the_confi
 
 
 def test_the_levels_of_a_run_are_printed_with_their_sizes_and_inertia(tmp_path: Path) -> None:
-    shown = console()
+    shown = console(width=80)
     print_levels(shown, open_catalog(make_store(tmp_path).run.store))
     rows = [[cell.strip() for cell in line.split("│")[1:-1]] for line in printed(shown).splitlines() if "│" in line]
     assert rows == [
