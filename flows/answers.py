@@ -12,6 +12,7 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
+from windrow.flows.upright import fits, print_upright
 from windrow.tasks.report import write_report
 from windrow.tasks.storage.catalog import open_catalog
 from windrow.tasks.storage.runs import latest_run, open_run
@@ -19,11 +20,12 @@ from windrow.tasks.storage.versions import Version, diff_versions, list_versions
 from windrow.tasks.storage.withdrawal import is_withdrawn, withdrawal_text
 
 ROWS_ON_TERMINAL = 100
+ROWS_UPRIGHT = 10
 ID_DIGITS = 32
 
 
 def print_rows(console: Console, relation: Any, form: Literal["table", "csv", "json"]) -> None:
-    """Print the rows of a query; a terminal shows the first 100, the other forms all."""
+    """Print the rows of a query: as a table the first 100, or the first 10 upright where it is too wide; else all."""
     if form == "csv":
         writer = csv.writer(sys.stdout)
         writer.writerow(relation.columns)
@@ -36,13 +38,19 @@ def print_rows(console: Console, relation: Any, form: Literal["table", "csv", "j
 
 
 def _print_table(console: Console, relation: Any) -> None:
-    rows = relation.limit(ROWS_ON_TERMINAL + 1).fetchall()
+    found = relation.limit(ROWS_ON_TERMINAL + 1).fetchall()
+    rows = [[_shown(value) for value in row] for row in found]
     table = Table(*(escape(name) for name in relation.columns))
     for row in rows[:ROWS_ON_TERMINAL]:
-        table.add_row(*(escape(_shown(value)) for value in row))
-    console.print(table)
-    if len(rows) > ROWS_ON_TERMINAL:
-        console.print(f"the first {ROWS_ON_TERMINAL} rows; --format csv prints all", style="dim")
+        table.add_row(*map(escape, row))
+    n_shown = ROWS_ON_TERMINAL
+    if fits(console, table):
+        console.print(table)
+    else:
+        n_shown = ROWS_UPRIGHT
+        print_upright(console, relation.columns, rows[:n_shown])
+    if len(rows) > n_shown:
+        console.print(f"the first {n_shown} rows; --format csv prints all", style="dim")
 
 
 def _shown(value: Any) -> str:
@@ -71,6 +79,7 @@ def print_story(console: Console, connection: Any, wanted: str) -> None:
     for values in row.fetchall() if sample_id else []:
         _print_facts(console, dict(zip(row.columns, values, strict=True)))
         _print_labels(console, connection, sample_id or "")
+        _print_quality(console, connection, sample_id or "")
 
 
 OCCURRENCES_SQL = """
@@ -124,7 +133,7 @@ def _print_facts(console: Console, facts: dict[str, Any]) -> None:
 def _print_labels(console: Console, connection: Any, sample_id: str) -> None:
     relation = connection.sql(
         "SELECT label_set, label, confidence, classes, probabilities, method FROM labels WHERE sample_id = ? "
-        "ORDER BY label_set",
+        "ORDER BY label_set <> 'pseudo', label_set <> 'given', label_set LIKE 'cluster%', label_set",
         params=[sample_id],
     )
     table = Table("label set", "label", "confidence", "most probable", "method", title="labels", title_justify="left")
@@ -132,6 +141,13 @@ def _print_labels(console: Console, connection: Any, sample_id: str) -> None:
         top = ", ".join(f"{name} {p:.2f}" for name, p in list(zip(classes, probabilities, strict=True))[:3])
         table.add_row(*map(escape, (label_set, label or "abstained", f"{confidence:.3f}", top, method)))
     console.print(table)
+
+
+def _print_quality(console: Console, connection: Any, sample_id: str) -> None:
+    sql = "SELECT is_doubtful, suggested_label, suggested_probability FROM label_quality WHERE sample_id = ?"
+    for is_doubtful, suggested, probability in connection.execute(sql, [sample_id]).fetchall():
+        verdict = "is doubtful" if is_doubtful else "is not doubted"
+        console.print(f"the given label {verdict}; without it, a model would say {escape(suggested)} {probability:.2f}")
 
 
 def print_diff(console: Console, store: Path, name: str, old: str | None, new: str | None) -> None:

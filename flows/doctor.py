@@ -108,7 +108,13 @@ def contents(store: Path) -> Iterator[Finding]:
     if not store.exists():
         yield Finding("note", "store", f"{store} does not exist yet: `windrow run` makes it")
         return
+    if not store.is_dir():
+        yield Finding("bad", "store", f"{store} is a file, and a store is a folder: choose another --store")
+        return
     runs = list_runs(store)
+    if not runs and any(store.iterdir()):
+        yield Finding("note", "store", f"{store} has files but no run: is it the store? `windrow run` makes one there")
+        return
     ended = [run for run in runs if run.status == "finished"]
     n_running = sum(run.status == "running" for run in runs)
     text = f"{len(runs)} runs, {len(ended)} finished, {n_running} running, {len(list_versions(store))} versions"

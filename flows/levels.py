@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 from rich.console import Console
@@ -9,8 +10,19 @@ from rich.table import Table
 
 from windrow.tasks.algorithms.level_settings import propose_levels
 from windrow.tasks.report.formats import decimal, percent
-from windrow.tasks.report.level_facts import read_level_figures, spread
+from windrow.tasks.report.level_facts import LevelFigures, read_level_figures, spread
 
+FIGURES: dict[str, Callable[[LevelFigures], str]] = {
+    "clusters": lambda level: f"{level.n_clusters:,}",
+    "members each": lambda level: spread(level.members),
+    "samples each": lambda level: spread(level.samples),
+    "one member": lambda level: percent(level.n_single / level.n_clusters, 0),
+    "empty": lambda level: f"{level.n_empty:,}",
+    "effective": lambda level: decimal(level.effective, 1),
+    "largest": lambda level: percent(level.largest),
+    "inertia": lambda level: decimal(level.inertia, 1),
+    "a member": lambda level: decimal(level.mean_square, 4),
+}
 DRIFT_SQL = "SELECT refitted, reasons, n_new, share_far, n_new_regions, share_unchanged FROM drift"
 
 
@@ -19,23 +31,11 @@ def print_levels(console: Console, connection: Any) -> None:
     levels = read_level_figures(connection)
     if not levels:
         raise ValueError("this run has no clusters: it ended before its pool was clustered")
-    headings = ("level", "clusters", "members each", "samples each", "one member", "empty", "effective", "largest")
-    table = Table(*headings, "inertia", "a member")
-    for column in table.columns:
+    table = Table("", *(f"level {level.number}" for level in levels))
+    for column in table.columns[1:]:
         column.justify = "right"
-    for level in levels:
-        table.add_row(
-            f"{level.number}",
-            f"{level.n_clusters:,}",
-            spread(level.members),
-            spread(level.samples),
-            percent(level.n_single / level.n_clusters, 0),
-            f"{level.n_empty:,}",
-            decimal(level.effective, 1),
-            percent(level.largest),
-            decimal(level.inertia, 1),
-            decimal(level.mean_square, 4),
-        )
+    for name, figure in FIGURES.items():
+        table.add_row(name, *(figure(level) for level in levels))
     console.print(table)
     for row in connection.execute(DRIFT_SQL).fetchall():
         console.print(_drift(*row), highlight=False)

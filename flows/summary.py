@@ -77,7 +77,7 @@ def summarise(run: Run) -> str:
     """Return the summary of a finished run as Markdown."""
     summary = read_summary(run)
     lines = ["| outcome | occurrences | meaning |", "|---|---:|---|"]
-    lines += [f"| {kind} | {n:,} | {MEANINGS[kind]} |" for kind, n in summary.outcomes.items()]
+    lines += [f"| {kind.replace('_', ' ')} | {n:,} | {MEANINGS[kind]} |" for kind, n in summary.outcomes.items()]
     lines += [f"| **all** | {sum(summary.outcomes.values()):,} | each counted once |", ""]
     before, after = summary.entropy
     lines += [f"Balance of classes (normalised entropy): pool {before:.3f}, curated set {after:.3f}.", ""]

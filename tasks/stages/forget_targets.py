@@ -85,7 +85,10 @@ def _resolved(store: Path, target: str) -> Iterable[str]:
 
 
 def _listed(path: Path) -> list[str]:
-    lines = [line.strip() for line in path.read_text().splitlines()]
+    try:
+        lines = [line.strip() for line in path.read_text().splitlines()]
+    except (OSError, UnicodeDecodeError) as error:
+        raise ValueError(f"the list of samples @{path} cannot be read: {getattr(error, 'strerror', error)}") from error
     for number, line in enumerate(lines, start=1):
         if line and not SAMPLE_ID.fullmatch(line):
             raise ValueError(f"{path}, line {number}: wants a sample_id of 32 hex digits, got {line!r}")

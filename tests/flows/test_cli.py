@@ -41,6 +41,17 @@ def test_a_query_answers_as_a_table_as_csv_and_as_json(workshop: Workshop) -> No
     assert [{key: str(value) for key, value in row.items()} for row in as_json] == rows
 
 
+def test_a_row_that_is_too_wide_for_the_terminal_stands_upright_and_whole(workshop: Workshop) -> None:
+    words = ("--store", str(workshop.store))
+    shown = workshop.windrow("query", "SELECT * FROM pool ORDER BY sample_id LIMIT 11", *words).stdout
+    sql = "SELECT sample_id FROM samples ORDER BY sample_id LIMIT 11"
+    ids = [row["sample_id"] for row in lines(workshop.windrow("query", sql, *words, "--format", "csv").stdout)]
+    values = [line.split() for line in shown.splitlines()]
+    assert [value[1] for value in values if value[0] == "sample_id"] == ids[:10]
+    assert "the first 10 rows; --format csv prints all" in shown
+    assert "…" not in shown
+
+
 def test_the_story_of_a_sample_says_where_it_was_seen_and_what_became_of_it(workshop: Workshop) -> None:
     sql = "SELECT sample_id, outcome FROM outcomes WHERE outcome = '{}' LIMIT 1"
     for outcome, words in {
@@ -78,6 +89,16 @@ def test_the_doctor_finds_a_healthy_installation(workshop: Workshop) -> None:
     assert "finished" in ended.stdout
 
 
+def test_the_doctor_says_when_a_file_or_another_folder_is_taken_for_the_store(workshop: Workshop) -> None:
+    for path, code, words in (
+        (workshop.config, 1, "is a file"),
+        (workshop.store.parent, 0, "no run: is it the store?"),
+    ):
+        ended = workshop.windrow("doctor", "--store", str(path))
+        assert ended.returncode == code
+        assert words in " ".join(ended.stdout.split())
+
+
 def test_a_store_is_verified_and_its_damage_is_told_a_line_each(workshop: Workshop, tmp_path: Path) -> None:
     sound = workshop.windrow("verify", str(workshop.store))
     assert (sound.returncode, sound.stderr) == (0, "")
@@ -110,6 +131,7 @@ MISTAKES = {
     'Referenced column "colour" not found': ("query", "SELECT colour FROM pool", "--store", "{store}"),
     "Permission Error": ("query", "SELECT * FROM read_csv('/etc/passwd')", "--store", "{store}"),
     "has no finished run: `windrow run` makes one": ("query", "SELECT 1", "--store", "nowhere"),
+    "cannot be read: No such file": ("forget", "@nofile", "--store", "{store}"),
     "no sample of this run has the id or key 'f00'": ("explain", "f00", "--store", "{store}"),
     "has no version of 'letters'": ("diff", "letters", "--store", "{store}"),
     "is no store, and no version of a curated set": ("verify", "nowhere"),
@@ -131,7 +153,7 @@ def test_the_levels_of_a_run_are_shown_with_their_sizes(workshop: Workshop) -> N
     assert shown.returncode == 0, shown.stderr
     sql = "SELECT count(*) AS n, sum(inertia) > 0 AS positive FROM clusters WHERE level = 1"
     finest = lines(workshop.windrow("query", sql, "--store", str(workshop.store), "--format", "csv").stdout)[0]
-    row = next(line for line in shown.stdout.splitlines() if line.startswith("│     1"))
+    row = next(line for line in shown.stdout.splitlines() if line.startswith("│ clusters"))
     assert finest["n"] in row
     assert finest["positive"] in ("True", "true")
 

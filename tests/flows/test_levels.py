@@ -15,8 +15,8 @@ from windrow.tasks.storage.catalog import open_catalog
 from windrow.tasks.storage.runs import start_run
 
 
-def console() -> Console:
-    return Console(file=io.StringIO(), width=160)
+def console(width: int = 160) -> Console:
+    return Console(file=io.StringIO(), width=width)
 
 
 def printed(console: Console) -> str:
@@ -36,12 +36,19 @@ def test_a_proposal_gives_each_level_a_reason_and_ends_with_a_line_for_the_confi
 
 
 def test_the_levels_of_a_run_are_printed_with_their_sizes_and_inertia(tmp_path: Path) -> None:
-    shown = console()
+    shown = console(width=80)
     print_levels(shown, open_catalog(make_store(tmp_path).run.store))
     rows = [[cell.strip() for cell in line.split("│")[1:-1]] for line in printed(shown).splitlines() if "│" in line]
     assert rows == [
-        ["1", "13", "0 · 5–5 · 5", "0 · 5–5 · 5", "0%", "1", "12.0", "8.3%", "24.0", "0.4000"],
-        ["2", "3", "4 · 4–5 · 5", "20 · 20–20 · 20", "0%", "0", "3.0", "33.3%", "57.0", "4.3846"],
+        ["clusters", "13", "3"],
+        ["members each", "0 · 5–5 · 5", "4 · 4–5 · 5"],
+        ["samples each", "0 · 5–5 · 5", "20 · 20–20 · 20"],
+        ["one member", "0%", "0%"],
+        ["empty", "1", "0"],
+        ["effective", "12.0", "3.0"],
+        ["largest", "8.3%", "33.3%"],
+        ["inertia", "24.0", "57.0"],
+        ["a member", "0.4000", "4.3846"],
     ]
 
 
