@@ -30,9 +30,11 @@ REASONS_SQL = """
 SELECT outcome, reason, count(*) AS n FROM outcomes WHERE outcome IN ('filtered', 'unreadable', 'forgotten')
 GROUP BY ALL ORDER BY n DESC, reason LIMIT 8
 """
-# Balance is over what the labels say where there are given ones, and over the coarsest clusters otherwise.
+# Balance is over what the labels say where there are given ones, and over the coarsest clusters otherwise. What was
+# dropped, photographs among digits, say, is of no class, whatever label was nearest.
 BALANCE_SQL = (
-    "SELECT classes[1] AS class, count(*), count(*) FILTER (selected) FROM pool WHERE classes IS NOT NULL GROUP BY 1"
+    "SELECT classes[1] AS class, count(*), count(*) FILTER (selected) FROM pool"
+    " WHERE classes IS NOT NULL AND dropped_by IS NULL GROUP BY 1"
 )
 ALIKE_SQL = "SELECT count(*), count(DISTINCT group_id) FROM hash_groups"
 

@@ -16,11 +16,12 @@ CLASSES_SHOWN = 30
 
 # The class of a sample is its most probable one, whether it abstained or not, as in the run's summary.
 CLASSES_SQL = """
-SELECT classes[1], count(*), count(*) FILTER (selected) FROM pool WHERE classes IS NOT NULL GROUP BY 1
+SELECT classes[1], count(*), count(*) FILTER (selected) FROM pool WHERE classes IS NOT NULL AND dropped_by IS NULL
+GROUP BY 1
 """
 COARSEST_SQL = """
 SELECT 'cluster ' || cluster_path[-1], count(*), count(*) FILTER (selected)
-FROM pool WHERE cluster_path IS NOT NULL GROUP BY 1
+FROM pool WHERE cluster_path IS NOT NULL AND dropped_by IS NULL GROUP BY 1
 """
 LEVEL_SQL = """
 SELECT c.cluster_id, coalesce(c.parent_id, -1) AS parent_id, c.n_samples, coalesce(s.n, 0) AS n_selected

@@ -86,13 +86,13 @@ def test_totals_are_those_of_the_store(connection: Any) -> None:
     assert totals.n_labelled == 15
 
 
-def test_balance_counts_each_class_in_pool_and_curated_set(connection: Any) -> None:
+def test_balance_counts_each_class_of_what_was_not_dropped_in_pool_and_curated_set(connection: Any) -> None:
     balance = read_balance(connection)
     assert balance is not None and balance.kind == "class"
     assert {share.name: (share.pool, share.curated) for share in balance.shares} == {
-        CLASSES[0]: (20, 7),
-        CLASSES[1]: (20, 7),
-        CLASSES[2]: (20, 6),
+        CLASSES[0]: (17, 7),
+        CLASSES[1]: (17, 7),
+        CLASSES[2]: (17, 6),
     }
     assert balance.entropy[0] == pytest.approx(1)
     assert balance.entropy[1] == pytest.approx(-(2 * 0.35 * np.log(0.35) + 0.3 * np.log(0.3)) / np.log(3))
