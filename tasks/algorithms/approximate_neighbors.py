@@ -15,7 +15,7 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-from threadpoolctl import threadpool_limits
+from threadpoolctl import ThreadpoolController
 
 from windrow.tasks.algorithms.kmeans import kmeans
 from windrow.tasks.algorithms.neighbors import (
@@ -104,20 +104,21 @@ def _centroids(embeddings: npt.NDArray[Any], n_cells: int, rng: np.random.Genera
 
 
 def _search_cells(embeddings: npt.NDArray[Any], k: int, centroids: Float32Array, n_probe: int) -> NeighborGraph:
+    import faiss  # noqa: F401  (before the controller, which knows only libraries that are loaded)
+
     n_probe = min(n_probe, len(centroids))
     keys = np.empty((len(embeddings), k), dtype=np.int64)
-    # Faiss's own threads work on rows of their own; those of a matrix product would change its bits.
-    with threadpool_limits(1, user_api="blas"):
-        index, cell = _filled_index(embeddings, centroids)
-        index.nprobe, index.max_codes = n_probe, MOST_SCANNED * n_probe * -(-len(embeddings) // len(centroids))
-        # Rows of a cell look into much the same cells: these stay in the processor's cache, and few candidates are new.
-        order = np.argsort(cell, kind="stable")
-        for start in range(0, len(order), QUERY_BLOCK):
-            rows = order[start : start + QUERY_BLOCK]
-            units = unit_rows(embeddings[rows])[0]
-            distance, probed = _nearest_cells(units.astype(np.float32), centroids, n_probe)
-            column = index.search_preassigned(units.astype(np.float32), k + 1 + MARGIN, Iq=probed, Dq=distance)[1]
-            keys[rows] = _best_keys(embeddings, rows, units, column, k)
+    one_thread = ThreadpoolController()
+    index, cell = _filled_index(embeddings, centroids, one_thread)
+    index.nprobe, index.max_codes = n_probe, MOST_SCANNED * n_probe * -(-len(embeddings) // len(centroids))
+    # Rows of a cell look into much the same cells: these stay in the processor's cache, and few candidates are new.
+    order = np.argsort(cell, kind="stable")
+    for start in range(0, len(order), QUERY_BLOCK):
+        rows = order[start : start + QUERY_BLOCK]
+        units = unit_rows(embeddings[rows])[0]
+        distance, probed = _nearest_cells(units.astype(np.float32), centroids, n_probe, one_thread)
+        column = index.search_preassigned(units.astype(np.float32), k + 1 + MARGIN, Iq=probed, Dq=distance)[1]
+        keys[rows] = _best_keys(embeddings, rows, units, column, k)
     short = np.flatnonzero(keys[:, -1] == NOTHING)
     if len(short):
         rest = search(embeddings[short], embeddings, k, exclude=short)
@@ -125,7 +126,9 @@ def _search_cells(embeddings: npt.NDArray[Any], k: int, centroids: Float32Array,
     return decode_keys(keys)
 
 
-def _filled_index(embeddings: npt.NDArray[Any], centroids: Float32Array) -> tuple[Any, Int64Array]:
+def _filled_index(
+    embeddings: npt.NDArray[Any], centroids: Float32Array, one_thread: ThreadpoolController
+) -> tuple[Any, Int64Array]:
     """Faiss's inverted file, each row in its nearest cell, in order of position; and these cells (n,)."""
     import faiss
     from faiss.contrib.ivf_tools import add_preassigned
@@ -136,7 +139,7 @@ def _filled_index(embeddings: npt.NDArray[Any], centroids: Float32Array) -> tupl
     index.train(centroids)
     cell = np.empty(len(embeddings), dtype=np.int64)
     for rows, units in _unit_blocks(embeddings):
-        cell[rows] = _nearest_cells(units, centroids, 1)[1][:, 0]
+        cell[rows] = _nearest_cells(units, centroids, 1, one_thread)[1][:, 0]
         add_preassigned(index, units, cell[rows])  # Faiss numbers them as they come: by position
     return index, cell
 
@@ -147,11 +150,18 @@ def _unit_blocks(embeddings: npt.NDArray[Any]) -> Iterator[tuple[slice, Float32A
         yield rows, unit_rows(embeddings[rows])[0].astype(np.float32)
 
 
-def _nearest_cells(units: Float32Array, centroids: Float32Array, n: int) -> tuple[Float32Array, Int64Array]:
-    """Squared distances and numbers of the n nearest centroids (b, n), nearest first."""
+def _nearest_cells(
+    units: Float32Array, centroids: Float32Array, n: int, one_thread: ThreadpoolController
+) -> tuple[Float32Array, Int64Array]:
+    """Squared distances and numbers of the n nearest centroids (b, n), nearest first.
+
+    On one thread, as the bits of a matrix product depend on their number. A limit of BLAS alone does not hold: Faiss's
+    OpenBLAS counts its threads by OpenMP, of which PyTorch brings a second copy.
+    """
     import faiss
 
-    distance, cell = faiss.knn(units, centroids, n)
+    with one_thread.limit(limits=1):
+        distance, cell = faiss.knn(units, centroids, n)
     return distance, cell
 
 
