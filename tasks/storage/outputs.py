@@ -261,6 +261,8 @@ def temporary_directory(parent: Path) -> Iterator[Path]:
         yield path
     finally:
         shutil.rmtree(path, ignore_errors=True)
+        if path.exists():  # a disk that failed for a moment: nothing else may ever be written here, and sweep
+            shutil.rmtree(path, ignore_errors=True)
         os.close(lock)
 
 
