@@ -1,5 +1,6 @@
 import itertools
 
+import label_pools
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -15,14 +16,8 @@ from windrow.tasks.algorithms.gaussian_naive_bayes import (
 FEW = settings(max_examples=15, deadline=None)
 
 
-def random_pool(seed, n=60, d=6, n_classes=3, labelled=30):
-    rng = np.random.default_rng(seed)
-    truth = rng.integers(n_classes, size=n)
-    labels = np.full(n, -1, dtype=np.int64)
-    rows = rng.permutation(n)[:labelled]
-    labels[rows] = truth[rows]
-    labels[rows[:n_classes]] = np.arange(n_classes)
-    return (rng.standard_normal((n, d)) + np.eye(d)[truth]).astype(np.float32), labels
+def random_pool(seed, labelled=30, **sizes):
+    return label_pools.random_pool(seed, labelled=labelled, pull=1, **sizes)
 
 
 def unit(pool):

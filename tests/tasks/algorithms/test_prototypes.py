@@ -1,3 +1,4 @@
+import label_pools
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -9,14 +10,8 @@ from windrow.tasks.algorithms.prototypes import fit_prototypes, prototypes, tran
 FEW = settings(max_examples=15, deadline=None)
 
 
-def random_pool(seed, n=50, d=6, n_classes=3, labelled=12):
-    rng = np.random.default_rng(seed)
-    truth = rng.integers(n_classes, size=n)
-    labels = np.full(n, -1, dtype=np.int64)
-    rows = rng.permutation(n)[:labelled]
-    labels[rows] = truth[rows]
-    labels[rows[:n_classes]] = np.arange(n_classes)
-    return (rng.standard_normal((n, d)) + 2 * np.eye(d)[truth]).astype(np.float32), labels
+def random_pool(seed, n=50, **sizes):
+    return label_pools.random_pool(seed, n, **sizes)
 
 
 def by_hand(pool, labels, n_classes, temperature, weight, smoothness=0.05):

@@ -1,3 +1,4 @@
+import label_pools
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -14,14 +15,8 @@ from windrow.tasks.algorithms.spectral_kernel_regression import (
 FEW = settings(max_examples=12, deadline=None)
 
 
-def random_pool(seed, n=60, d=6, n_classes=3, labelled=12):
-    rng = np.random.default_rng(seed)
-    truth = rng.integers(n_classes, size=n)
-    labels = np.full(n, -1, dtype=np.int64)
-    rows = rng.permutation(n)[:labelled]
-    labels[rows] = truth[rows]
-    labels[rows[:n_classes]] = np.arange(n_classes)
-    return (rng.standard_normal((n, d)) * np.linspace(2, 0.5, d) + 2 * np.eye(d)[truth]).astype(np.float32), labels
+def random_pool(seed, d=6, **sizes):
+    return label_pools.random_pool(seed, d=d, spread=np.linspace(2, 0.5, d), **sizes)
 
 
 def centred(pool):
