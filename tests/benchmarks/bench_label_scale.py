@@ -30,7 +30,7 @@ from rich.console import Console
 from windrow.tasks.algorithms.approximate_neighbors import approximate_neighbor_graph
 from windrow.tasks.algorithms.label_makers import MAKERS, MakerName
 from windrow.tasks.algorithms.label_quality import label_quality
-from windrow.tasks.algorithms.label_spreading import maker
+from windrow.tasks.algorithms.named_makers import maker
 from windrow.tasks.algorithms.neighbors import NeighborGraph, neighbor_graph
 
 SIZES = (20_000, 100_000, 500_000)

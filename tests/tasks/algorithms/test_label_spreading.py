@@ -4,7 +4,8 @@ import numpy as np
 import pytest
 
 from windrow.tasks.algorithms.label_makers import MAKERS
-from windrow.tasks.algorithms.label_spreading import maker, spread_labels
+from windrow.tasks.algorithms.label_spreading import spread_labels
+from windrow.tasks.algorithms.named_makers import maker
 from windrow.tasks.algorithms.neighbors import neighbor_graph
 
 DEFAULT = ("propagation", "probe", "smoothed")
