@@ -6,19 +6,30 @@ from prefect import flow
 
 from windrow.flows.cluster import cluster
 from windrow.flows.config import CurationConfig
-from windrow.flows.progress import stage_progress
-from windrow.flows.stage import earlier, find_run, recording
+from windrow.flows.progress import collect
+from windrow.flows.stage import THREADS, earlier, find_run, recording
 from windrow.tasks import pseudo_labeling
 
 STAGES = ("ingest", "features", "neighbors", "cluster")
 
 
-@flow(name="pseudo-label", flow_run_name="pseudo-label {config.name}")
+@flow(name="pseudo-label", flow_run_name="pseudo-label {config.name}", task_runner=THREADS)
 def pseudo_label(config: CurationConfig, run_id: str | None = None) -> str:
     """Label every embedded sample, or abstain; returns the run's id."""
     run = find_run(config, run_id)
+    store, labels = Path(config.store), config.labels
     stages = {stage: earlier(run, config, stage, cluster) for stage in STAGES}
-    with recording(run, "pseudo_label") as log, stage_progress("pseudo-label", 1):
-        log.done = [pseudo_labeling.pseudo_label(Path(config.store), stages, config.labels, config.seed)]
+    with recording(run, "pseudo_label") as log:
+        given = pseudo_labeling.given_labels(store, stages.pop("ingest"), labels.given)
+        stages["given_labels"] = [given.path]
+        makers = labels.makers if given.counts["n_classes"] > 1 else ()
+        futures = [
+            pseudo_labeling.predict_labels.submit(store, stages, maker, labels, config.seed, config.executor)
+            for maker in makers
+        ]
+        predicted = collect("pseudo-label", futures, len(makers))
+        stages["predictions"] = [done.path for done in predicted]
+        decided = pseudo_labeling.decide_labels(store, stages, labels, config.seed)
+        log.done = [given, *predicted, decided]
         log.n_samples = run.stage("cluster").n_samples  # type: ignore[union-attr]
     return run.run_id

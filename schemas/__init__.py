@@ -3,7 +3,7 @@
 from windrow.schemas.clusters import ASSIGNMENTS, CLUSTERS, DRIFT
 from windrow.schemas.embeddings import BACKBONES, EMBEDDINGS, NEIGHBORS
 from windrow.schemas.forgotten import FORGOTTEN
-from windrow.schemas.labels import DYNAMICS_SCORES, LABEL_QUALITY, LABELS
+from windrow.schemas.labels import DYNAMICS_SCORES, LABEL_QUALITY, LABELS, PREDICTIONS
 from windrow.schemas.occurrences import OCCURRENCES
 from windrow.schemas.quality import HASH_GROUPS, QUALITY
 from windrow.schemas.runs import EXPORTS, RUNS, STAGES
@@ -29,6 +29,7 @@ TABLES: tuple[Table, ...] = (
     DRIFT,
     SCORES,
     MODEL_SCORES,
+    PREDICTIONS,
     LABELS,
     LABEL_QUALITY,
     DYNAMICS_SCORES,
@@ -56,6 +57,7 @@ __all__ = [
     "OCCURRENCES",
     "OUTCOMES",
     "OUTCOME_KINDS",
+    "PREDICTIONS",
     "QUALITY",
     "REGISTRY",
     "RUNS",

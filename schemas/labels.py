@@ -27,6 +27,25 @@ LABELS = Table(
     ("sample_id", "label_set"),
 )
 
+PREDICTIONS = Table(
+    "predictions",
+    "What each label maker says of each sample, before it is calibrated.",
+    (
+        Column("sample_id", pa.string(), "the sample", references=("samples", "sample_id")),
+        Column("maker", pa.string(), "propagation, probe, ..."),
+        Column("classes", pa.list_(pa.string()), "the most probable classes, by all given labels; 64 at most"),
+        Column("probabilities", pa.list_(pa.float32()), "their probabilities"),
+        Column(
+            "held_out_classes",
+            pa.list_(pa.string()),
+            "the same by others' labels only; null without a given label",
+            nullable=True,
+        ),
+        Column("held_out_probabilities", pa.list_(pa.float32()), "their probabilities", nullable=True),
+    ),
+    ("sample_id", "maker"),
+)
+
 LABEL_QUALITY = Table(
     "label_quality",
     "How likely each given label is right, judged by models that did not learn from it. No row for labels of classes"

@@ -1,15 +1,40 @@
-"""Prefect task of pseudo-labelling."""
+"""Prefect tasks of pseudo-labelling: find the given labels, let each maker spread them, decide."""
 
 from pathlib import Path
 
 from prefect import task
 
+from windrow.tasks.algorithms.label_makers import MakerName
+from windrow.tasks.executors import ExecutorConfig, open_executor
 from windrow.tasks.retries import COMPUTE_TASK
-from windrow.tasks.stages.labeling import LabelsConfig, label_pool
+from windrow.tasks.stages import labeling, predictions
+from windrow.tasks.stages.given_labels import find_given
+from windrow.tasks.stages.labeling import LabelsConfig
 from windrow.tasks.storage.outputs import Done
 
 
-@task(name="pseudo-label", task_run_name="pseudo-label", **COMPUTE_TASK)
-def pseudo_label(store: Path, stages: dict[str, list[str]], config: LabelsConfig, seed: int) -> Done:
-    """Label the pool by its clusters, and by what a few given labels say."""
-    return label_pool(store, stages, config, seed)
+@task(name="given-labels", task_run_name="given labels", **COMPUTE_TASK)
+def given_labels(store: Path, ingested: list[str], source: str) -> Done:
+    """Find the labels that came with samples, or those of a file."""
+    return find_given(store, ingested, source)
+
+
+@task(name="predict-labels", task_run_name="{maker}", **COMPUTE_TASK)
+def predict_labels(
+    store: Path,
+    stages: dict[str, list[str]],
+    maker: MakerName,
+    config: LabelsConfig,
+    seed: int,
+    executor: ExecutorConfig,
+) -> list[Done]:
+    """Let one maker spread the given labels over the pool, in a worker."""
+    features, (neighbors,), (given,) = stages["features"], stages["neighbors"], stages["given_labels"]
+    work = predictions.predict_labels
+    return [open_executor(executor).run(work, store, features, neighbors, given, maker, config.n_folds, seed)]
+
+
+@task(name="decide-labels", task_run_name="decide labels", **COMPUTE_TASK)
+def decide_labels(store: Path, stages: dict[str, list[str]], config: LabelsConfig, seed: int) -> Done:
+    """Label the pool by its clusters, and by what the makers say together."""
+    return labeling.decide_labels(store, stages, config, seed)

@@ -1,6 +1,6 @@
 """The pipeline without Prefect and without workers: the stages' plain functions, one after the other."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
 
@@ -11,12 +11,14 @@ from windrow.schemas import SAMPLES
 from windrow.tasks.stages.clustering import cluster_pool
 from windrow.tasks.stages.export import gone_samples, plan_export, write_export_shard
 from windrow.tasks.stages.features import FITTED, extract_shards, fit_backbone, identify_backbone
+from windrow.tasks.stages.given_labels import find_given
 from windrow.tasks.stages.hash_groups import group_hashes
 from windrow.tasks.stages.ingest import ingest_shards
-from windrow.tasks.stages.labeling import label_pool
+from windrow.tasks.stages.labeling import decide_labels
 from windrow.tasks.stages.model_scores import score_shards
 from windrow.tasks.stages.neighbors import find_neighbors
 from windrow.tasks.stages.outcomes import account
+from windrow.tasks.stages.predictions import predict_labels
 from windrow.tasks.stages.publish import publish_version
 from windrow.tasks.stages.ranking import rank_pool
 from windrow.tasks.stages.selected_rows import selected_rows
@@ -26,6 +28,20 @@ from windrow.tasks.storage.runs import Run, StageRecord, start_run
 from windrow.tasks.storage.sources import plan_shards
 
 PUBLISHED = ("ingest", "features", "cluster", "pseudo_label", "rank")
+
+
+def label_plainly(config: CurationConfig, stages: Mapping[str, Sequence[str]]) -> list[Done]:
+    """Find the given labels, let every maker spread them, decide."""
+    store, labels = Path(config.store), config.labels
+    given = find_given(store, stages["ingest"], labels.given)
+    around = (stages["features"], stages["neighbors"][0], given.path)
+    makers = labels.makers if given.counts["n_classes"] > 1 else ()
+    predicted = [predict_labels(store, *around, maker, labels.n_folds, config.seed) for maker in makers]
+    of_labels = {"given_labels": [given.path], "predictions": [done.path for done in predicted]}
+    decided = decide_labels(
+        store, {**{k: stages[k] for k in ("features", "neighbors", "cluster")}, **of_labels}, labels, config.seed
+    )
+    return [given, *predicted, decided]
 
 
 def curate_plainly(config: CurationConfig) -> Run:
@@ -52,7 +68,7 @@ def curate_plainly(config: CurationConfig) -> Run:
     record("features", extract_shards(store, stages["ingest"], config.features, weights, backbone))
     record("neighbors", [find_neighbors(store, stages["features"], config.neighbors)])
     record("cluster", [cluster_pool(store, stages["features"], config.clustering, config.seed)])
-    record("pseudo_label", [label_pool(store, dict(stages), config.labels, config.seed)])
+    record("pseudo_label", label_plainly(config, stages))
     record("rank", [rank_pool(store, dict(stages), config.selection, config.seed)])
     rows, classes = selected_rows(store, {k: stages[k] for k in stages if k != "neighbors"}, config.export.label_set)
     plan = plan_export(store, rows, config.export, classes)

@@ -6,11 +6,25 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import duckdb
+import numpy as np
+import numpy.typing as npt
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from windrow.schemas import LABELS
 from windrow.tasks.storage.catalog import connect, tables_of
-from windrow.tasks.storage.outputs import Output
+from windrow.tasks.storage.outputs import (
+    Done,
+    Output,
+    OutputWriter,
+    content_fingerprint,
+    file_digest,
+    make_output,
+    open_output,
+)
+from windrow.tasks.storage.pool import Pool
+
+VERSION = 1
 
 # A sample that is seen with several labels keeps their shares, and abstains when none has the majority.
 AGGREGATE = """
@@ -19,6 +33,42 @@ shared AS (SELECT *, n / sum(n) OVER (PARTITION BY sample_id) AS share FROM coun
 SELECT sample_id, list(label ORDER BY share DESC, label) AS classes, list(share ORDER BY share DESC, label) AS shares
 FROM shared GROUP BY sample_id ORDER BY sample_id
 """
+
+
+def find_given(store: Path, ingested: Sequence[str], source: str) -> Done:
+    """Write LABELS of the label set 'given', see `given_labels`. The counts are n_given and n_classes."""
+    outputs = {"ingest": [open_output(store / path) for path in ingested]}
+
+    def write(writer: OutputWriter) -> None:
+        given = given_labels(source, outputs)
+        writer.write(LABELS, given)
+        writer.counts.update(n_given=given.num_rows, n_classes=len(class_names(given)))
+
+    by_file = source not in ("found", "none") and Path(source).is_file()
+    inputs = {
+        "ingest": content_fingerprint(outputs["ingest"]),
+        "given": source,
+        "file": file_digest(Path(source)) if by_file else None,
+    }
+    return make_output(store, "given_labels", VERSION, inputs, write)
+
+
+def class_names(labels: pa.Table) -> list[str]:
+    """Return the distinct labels: in the order of numbers when all are, otherwise of the alphabet."""
+    names = [name for name in pc.unique(labels["label"]).to_pylist() if name is not None]
+    numeric = all(name.isascii() and name.isdigit() for name in names)
+    return sorted(names, key=lambda name: (int(name), name) if numeric else (0, name))
+
+
+def pool_labels(pool: Pool, given: pa.Table, classes: Sequence[str]) -> npt.NDArray[np.int64]:
+    """Return the class of each sample of the pool, -1 where it has no given label."""
+    hard = given.filter(pc.is_valid(given["label"]))
+    row = pc.index_in(hard["sample_id"].combine_chunks(), pool.sample_ids)
+    number = pc.index_in(hard["label"].combine_chunks(), pa.array(classes))
+    labels = np.full(len(pool.sample_ids), -1, np.int64)
+    there = pc.is_valid(row).to_numpy(zero_copy_only=False)
+    labels[np.asarray(row.drop_null())] = np.asarray(number)[there]
+    return labels
 
 
 def given_labels(source: str, outputs: Mapping[str, Sequence[Output]]) -> pa.Table:

@@ -14,10 +14,9 @@ import pyarrow.compute as pc
 from windrow.schemas import ASSIGNMENTS, DYNAMICS_SCORES, LABEL_QUALITY, LABELS
 from windrow.tasks.algorithms.label_makers import MAKERS, MakerName
 from windrow.tasks.algorithms.label_policy import LabelPolicyConfig, decide
-from windrow.tasks.algorithms.neighbors import NeighborGraph
 from windrow.tasks.algorithms.sparse_probabilities import SparseProbabilities
-from windrow.tasks.stages.given_labels import given_labels
-from windrow.tasks.stages.neighbors import read_graph
+from windrow.tasks.stages.given_labels import class_names, pool_labels
+from windrow.tasks.stages.predictions import read_predictions
 from windrow.tasks.storage.outputs import (
     Done,
     Output,
@@ -29,7 +28,7 @@ from windrow.tasks.storage.outputs import (
 )
 from windrow.tasks.storage.pool import Pool, read_pool
 
-VERSION = 3
+VERSION = 4
 
 Probabilities = npt.NDArray[np.float32]
 
@@ -69,11 +68,13 @@ class LabelsConfig:
             raise ValueError(f"labels: top_k {self.top_k} wants 1 or more, n_folds {self.n_folds} 2 or more")
 
 
-def label_pool(store: Path, stages: Mapping[str, Sequence[str]], config: LabelsConfig, seed: int) -> Done:
-    """Write LABELS of the pool: label sets given, cluster_1 (finest) and up, each maker's own, and pseudo; and
-    LABEL_QUALITY and DYNAMICS_SCORES of the given ones.
+def decide_labels(store: Path, stages: Mapping[str, Sequence[str]], config: LabelsConfig, seed: int) -> Done:
+    """Write LABELS of the pool: label sets cluster_1 (finest) and up, each maker's own, and pseudo.
 
-    `stages` maps ingest, features, neighbors and cluster to their outputs.
+    Also LABEL_QUALITY and DYNAMICS_SCORES of the given ones.
+
+    `stages` maps features, cluster, given_labels and predictions to their outputs; predictions to none where the given
+    labels have fewer than two classes.
     """
     outputs = {stage: [open_output(store / path) for path in paths] for stage, paths in stages.items()}
 
@@ -81,7 +82,7 @@ def label_pool(store: Path, stages: Mapping[str, Sequence[str]], config: LabelsC
         from windrow.tasks.stages.imported_dynamics import imported_dynamics
         from windrow.tasks.stages.label_checks import check_labels
 
-        given = given_labels(config.given, outputs)
+        given = outputs["given_labels"][0].read(LABELS)
         scored = DYNAMICS_SCORES.schema().empty_table()
         if config.dynamics is not None:
             scored = imported_dynamics(Path(config.dynamics), store, given)
@@ -93,40 +94,29 @@ def label_pool(store: Path, stages: Mapping[str, Sequence[str]], config: LabelsC
         else:
             pool = read_pool(outputs["features"])
             labels = pool_labels(pool, given, classes)
-            spread = _spread(pool, read_graph(outputs["neighbors"][0]), labels, classes, config, seed)
+            spread = _spread(pool, outputs["predictions"], labels, classes, config)
             checked = check_labels(pool, labels, classes, config.n_folds, seed) if config.check_given else checked
-        table = pa.concat_tables([given, *clusters, *spread])
+        table = pa.concat_tables([LABELS.schema().empty_table(), *clusters, *spread])
         writer.write(LABELS, table)
         writer.write(LABEL_QUALITY, checked)
         writer.write(DYNAMICS_SCORES, scored)
         pseudo = table.filter(pc.equal(table["label_set"], "pseudo"))
         n_abstained = pc.sum(pseudo["abstained"]).as_py() or 0
         writer.counts.update(
-            n_given=given.num_rows,
-            n_classes=len(classes),
             n_checked=checked.num_rows,
             n_dynamics_scores=scored.num_rows,
             n_labelled=len(pseudo) - n_abstained,
             n_abstained=n_abstained,
         )
 
-    by_file = config.given not in ("found", "none")
     dynamics = Path(config.dynamics) if config.dynamics is not None else None
     inputs = {
         **{stage: content_fingerprint(found) for stage, found in outputs.items()},
         "config": config,
         "seed": seed,
         "dynamics": file_digest(dynamics) if dynamics is not None and dynamics.is_file() else None,
-        "given": file_digest(Path(config.given)) if by_file and Path(config.given).is_file() else None,
     }
     return make_output(store, "pseudo_label", VERSION, inputs, write)
-
-
-def class_names(labels: pa.Table) -> list[str]:
-    """Return the distinct labels: in the order of numbers when all are, otherwise of the alphabet."""
-    names = [name for name in pc.unique(labels["label"]).to_pylist() if name is not None]
-    numeric = all(name.isascii() and name.isdigit() for name in names)
-    return sorted(names, key=lambda name: (int(name), name) if numeric else (0, name))
 
 
 def _cluster_labels(output: Output) -> list[pa.Table]:
@@ -161,18 +151,16 @@ def _renamed(table: pa.Table, label_set: str) -> pa.Table:
 
 def _spread(
     pool: Pool,
-    graph: NeighborGraph,
+    predictions: Sequence[Output],
     labels: npt.NDArray[np.int64],
     classes: Sequence[str],
     config: LabelsConfig,
-    seed: int,
 ) -> list[pa.Table]:
     """The tables of each maker and of what they say together."""
-    from windrow.tasks.algorithms.label_spreading import spread_labels
+    from windrow.tasks.algorithms.label_spreading import MakerPredictions, combine_predictions
 
-    spread = spread_labels(
-        pool.embeddings, graph, labels, len(classes), config.makers, config.combine, config.n_folds, seed
-    )
+    made = {name: MakerPredictions(*read_predictions(each, classes)) for name, each in _by_maker(predictions).items()}
+    spread = combine_predictions(made, labels, config.combine)
     tables = [
         _predictions(pool, values, classes, name, f"{name}, temperature {spread.temperatures[name]:.3f}", config)
         for name, values in spread.makers.items()
@@ -182,15 +170,8 @@ def _spread(
     return [*tables, _predictions(pool, spread.confidence, classes, "pseudo", method, config, spread.label)]
 
 
-def pool_labels(pool: Pool, given: pa.Table, classes: Sequence[str]) -> npt.NDArray[np.int64]:
-    """Return the class of each sample of the pool, -1 where it has no given label."""
-    hard = given.filter(pc.is_valid(given["label"]))
-    row = pc.index_in(hard["sample_id"].combine_chunks(), pool.sample_ids)
-    number = pc.index_in(hard["label"].combine_chunks(), pa.array(classes))
-    labels = np.full(len(pool.sample_ids), -1, np.int64)
-    there = pc.is_valid(row).to_numpy(zero_copy_only=False)
-    labels[np.asarray(row.drop_null())] = np.asarray(number)[there]
-    return labels
+def _by_maker(predictions: Sequence[Output]) -> dict[MakerName, Output]:
+    return {output.inputs["maker"]: output for output in predictions}
 
 
 def _predictions(

@@ -8,7 +8,7 @@ from pathlib import Path
 import pyarrow as pa
 
 from windrow.schemas import REGISTRY
-from windrow.tasks.stages.labeling import class_names
+from windrow.tasks.stages.given_labels import class_names
 from windrow.tasks.storage.catalog import connect, tables_of
 from windrow.tasks.storage.outputs import open_output
 from windrow.tasks.storage.registry import registry_files

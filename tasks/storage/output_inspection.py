@@ -20,6 +20,8 @@ COUNTED: Mapping[str, Mapping[str, str]] = {
     "features": {"embeddings": "n_samples"},
     "neighbors": {"neighbors": "n_samples", "scores": "n_samples"},
     "cluster": {"assignments": "n_samples"},
+    "given_labels": {"labels": "n_given"},
+    "predictions": {"predictions": "n_predictions"},
     "pseudo_label": {"label_quality": "n_checked", "dynamics_scores": "n_dynamics_scores"},
     "rank": {"selection": "n_samples"},
     "account": {"outcomes": "n_occurrences"},

@@ -31,7 +31,7 @@ def test_tasks_that_compute_are_never_tried_again_and_those_that_read_are() -> N
     compute = (
         clustering.neighbors,
         clustering.cluster,
-        pseudo_labeling.pseudo_label,
+        pseudo_labeling.decide_labels,
         ranking.rank,
         reporting.account_for,
         features.identify_backbone,

@@ -5,8 +5,7 @@ from pathlib import Path
 import pytest
 
 from windrow.schemas import OCCURRENCES, SAMPLES
-from windrow.tasks.stages.given_labels import given_labels
-from windrow.tasks.stages.labeling import class_names
+from windrow.tasks.stages.given_labels import class_names, given_labels
 from windrow.tasks.storage.outputs import Output, OutputWriter, make_output, open_output
 
 # (sample, key, label)
