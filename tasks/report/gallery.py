@@ -78,6 +78,11 @@ SELECT l.sample_id, l.classes[1:$2], l.probabilities[1:$2], l.abstained
 FROM labels l JOIN selection e USING (sample_id)
 WHERE l.label_set = 'pseudo' AND e.selected AND len(l.classes) > 1 ORDER BY l.confidence, l.sample_id LIMIT $1
 """
+WRONG_SQL = """
+SELECT q.sample_id, g.label, q.suggested_label, q.suggested_probability, count(*) OVER ()
+FROM label_quality q JOIN labels g ON g.sample_id = q.sample_id AND g.label_set = 'given'
+WHERE q.is_doubtful ORDER BY q.label_quality, q.sample_id LIMIT $1
+"""
 OUTLIERS_SQL = """
 SELECT sample_id, outlier_score FROM scores WHERE outlier_score IS NOT NULL
 ORDER BY outlier_score DESC, sample_id LIMIT $1
@@ -91,6 +96,7 @@ def pick_galleries(connection: Any, levels: Sequence[Level], seed: int) -> tuple
         _clusters(connection, levels),
         _near_duplicates(connection),
         _doubts(connection),
+        _wrong(connection),
         _outliers(connection),
     )
 
@@ -117,6 +123,16 @@ def _doubts(connection: Any) -> Gallery:
 def _doubtful(sample_id: str, classes: list[str], probabilities: list[float], abstained: bool) -> Shot:
     lines = [f"{percent(share, 0)} {name}" for name, share in zip(classes, probabilities, strict=False)]
     return Shot(sample_id, "\n".join([*lines, *(["abstained"] if abstained else [])]))
+
+
+def _wrong(connection: Any) -> Gallery:
+    rows = connection.execute(WRONG_SQL, [SHOTS]).fetchall()
+    shots = [Shot(name, f"{given}?\n{percent(share, 0)} {better}") for name, given, better, share, _ in rows]
+    meaning = (
+        "The given label, and the class that a model which did not see it finds most probable; most doubtful first."
+    )
+    strips = (Strip("", tuple(shots), rows[0][-1] - len(rows)),) if rows else ()
+    return Gallery("Labels that may be wrong", meaning, strips, "No given label is in doubt.")
 
 
 def _outliers(connection: Any) -> Gallery:

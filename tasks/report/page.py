@@ -24,6 +24,8 @@ from windrow.tasks.report.figures import bar, size_curve
 from windrow.tasks.report.funnel import read_funnel, read_unreadable
 from windrow.tasks.report.gallery import pick_galleries
 from windrow.tasks.report.icicle import SHADES, blocks, full_shade, icicle
+from windrow.tasks.report.label_curve import label_curve
+from windrow.tasks.report.label_facts import read_label_facts
 from windrow.tasks.report.level_facts import read_level_figures, spread
 from windrow.tasks.report.map_sample import read_map
 from windrow.tasks.report.questions import QUESTIONS
@@ -97,10 +99,13 @@ def _figures(connection: Any, levels: tuple[Level, ...], balance: Balance | None
     by_class = balance is not None and balance.kind == "class"
     names = [read_top_classes(connection, level.number) if by_class else {} for level in levels]
     order = [share.name for share in balance.shares] if balance else []
+    labels = read_label_facts(connection)
     found = read_map(connection, seed, "" if by_class else "cluster ")
     drawn = blocks(levels) if levels else []
     return {
         "balance": balance,
+        "labels": labels,
+        "label_curve": label_curve(labels) if labels and labels.curve else None,
         "levels": levels,
         "size_curve": size_curve(levels[0].pool, levels[0].curated) if drawn else None,
         "icicle": icicle(levels, names) if drawn else None,

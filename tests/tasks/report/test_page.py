@@ -18,6 +18,7 @@ from windrow.tasks.storage.sources import SampleGone
 SECTIONS = [
     "Funnel",
     "Balance before and after",
+    "Labels",
     "Cluster sizes",
     "Hierarchy",
     "Samples",

@@ -1,0 +1,99 @@
+"""The labels of a run in numbers: by class, and how sure they are. Aggregates that DuckDB computes."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from itertools import accumulate
+from typing import Any
+
+CLASSES_SHOWN = 30
+BINS = 100
+
+# Abstained samples count under what they would have been.
+CLASSES_SQL = """
+SELECT p.classes[1], count(g.label), count(*) FILTER (g.label IS NULL AND NOT p.abstained),
+       count(*) FILTER (g.label IS NULL AND p.abstained),
+       avg(p.confidence) FILTER (g.label IS NULL AND NOT p.abstained)
+FROM (SELECT * FROM labels WHERE label_set = 'pseudo') p
+LEFT JOIN (SELECT * FROM labels WHERE label_set = 'given') g USING (sample_id)
+GROUP BY 1 ORDER BY count(*) DESC, 1
+"""
+CONFIDENCE_SQL = """
+SELECT count(*), sum(confidence)
+FROM labels WHERE label_set = 'pseudo' AND sample_id NOT IN (
+    SELECT sample_id FROM labels WHERE label_set = 'given' AND label IS NOT NULL
+) GROUP BY floor(confidence * $1) ORDER BY floor(confidence * $1) DESC
+"""
+METHOD_SQL = "SELECT DISTINCT method FROM labels WHERE label_set = 'pseudo' ORDER BY 1"
+
+
+@dataclass(frozen=True)
+class ClassLabels:
+    """A class: samples with this label given; of the others how many got it, and how many abstained from it.
+
+    confidence: mean of those that got it, None where there are none.
+    """
+
+    name: str
+    n_given: int
+    n_labelled: int
+    n_abstained: int
+    confidence: float | None
+
+
+@dataclass(frozen=True)
+class LabelFacts:
+    """The label set 'pseudo': its classes, most samples first, and how it was made.
+
+    curve: (coverage, mean confidence) of the samples without a given label, the surest first, in steps of confidence.
+    """
+
+    classes: tuple[ClassLabels, ...]
+    methods: tuple[str, ...]
+    curve: tuple[tuple[float, float], ...]
+
+    @property
+    def n_given(self) -> int:
+        """Samples whose label was given."""
+        return sum(each.n_given for each in self.classes)
+
+    @property
+    def n_labelled(self) -> int:
+        """Samples that came without a label and got one."""
+        return sum(each.n_labelled for each in self.classes)
+
+    @property
+    def n_unlabelled(self) -> int:
+        """Samples that came without a label."""
+        return self.n_labelled + sum(each.n_abstained for each in self.classes)
+
+    @property
+    def coverage(self) -> float:
+        """The share of the samples without a label that got one (nan where there are none)."""
+        return self.n_labelled / self.n_unlabelled if self.n_unlabelled else float("nan")
+
+    @property
+    def confidence(self) -> float:
+        """The mean confidence of what got a label: the share that should be right (nan where there is nothing)."""
+        total = sum(each.n_labelled * each.confidence for each in self.classes if each.confidence is not None)
+        return total / self.n_labelled if self.n_labelled else float("nan")
+
+    @property
+    def shown(self) -> tuple[ClassLabels, ...]:
+        """The largest CLASSES_SHOWN."""
+        return self.classes[:CLASSES_SHOWN]
+
+
+def read_label_facts(connection: Any) -> LabelFacts | None:
+    """Return what the run's label set 'pseudo' says of classes; None without one, or where it holds clusters."""
+    methods = tuple(method for (method,) in connection.execute(METHOD_SQL).fetchall())
+    if not methods or any(method.startswith("hierarchical k-means") for method in methods):
+        return None
+    classes = tuple(ClassLabels(*row) for row in connection.execute(CLASSES_SQL).fetchall())
+    bins = connection.execute(CONFIDENCE_SQL, [BINS]).fetchall()
+    return LabelFacts(classes, methods, _curve(bins))
+
+
+def _curve(bins: list[tuple[int, float]]) -> tuple[tuple[float, float], ...]:
+    numbers, sums = (list(accumulate(column)) for column in zip(*bins, strict=True)) if bins else ([], [])
+    return tuple((n / numbers[-1], total / n) for n, total in zip(numbers, sums, strict=True))
