@@ -11,12 +11,13 @@ import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from windrow.schemas import ASSIGNMENTS, DYNAMICS_SCORES, LABEL_QUALITY, LABELS
+from windrow.schemas import ASSIGNMENTS, LABEL_CHECKS, LABEL_QUALITY, LABELS
 from windrow.tasks.algorithms.label_makers import MAKERS, MakerName
 from windrow.tasks.algorithms.label_policy import LabelPolicyConfig, decide
 from windrow.tasks.algorithms.neighbors import NeighborGraph
 from windrow.tasks.algorithms.sparse_probabilities import SparseProbabilities
 from windrow.tasks.stages.given_labels import given_labels
+from windrow.tasks.stages.label_checks_config import LabelChecksConfig
 from windrow.tasks.stages.neighbors import read_graph
 from windrow.tasks.storage.outputs import (
     Done,
@@ -29,7 +30,7 @@ from windrow.tasks.storage.outputs import (
 )
 from windrow.tasks.storage.pool import Pool, read_pool
 
-VERSION = 3
+VERSION = 4
 
 Probabilities = npt.NDArray[np.float32]
 
@@ -43,11 +44,7 @@ class LabelsConfig:
     propagation, probe, prototypes, smoothed, naive_bayes, spectral, transductive, transport (LABELS.md says which is
     for what). `combine`: those whose weighted mean is the label set 'pseudo'. `policy`: when to abstain. `top_k`:
     classes kept for each sample. `n_folds`: of the cross-fit that weighs the makers and calibrates the confidences.
-    `check_given`: judge the given labels too (the table `label_quality`).
-    `dynamics`: a Parquet file of what a training job recorded of samples by their `sample_index` (int64, the
-    registry's): `loss` (a number, or a list of one for each epoch), or `logits` or `probabilities` (a list over the
-    classes, or a list of those, one for each epoch), with the names of the classes as a JSON list under `class_names`
-    in the schema's metadata. The given labels of those samples are judged by it (the table `dynamics_scores`).
+    `checks`: how the given labels are judged (the tables `label_quality` and `label_checks`).
     With labels of fewer than two classes, 'pseudo' holds the coarsest clusters.
     """
 
@@ -57,8 +54,7 @@ class LabelsConfig:
     policy: LabelPolicyConfig = field(default_factory=LabelPolicyConfig)
     top_k: int = 5
     n_folds: int = 5
-    check_given: bool = True
-    dynamics: str | None = None
+    checks: LabelChecksConfig = field(default_factory=LabelChecksConfig)
 
     def __post_init__(self) -> None:
         if not self.makers or not set(self.makers) <= set(MAKERS):
@@ -71,52 +67,46 @@ class LabelsConfig:
 
 def label_pool(store: Path, stages: Mapping[str, Sequence[str]], config: LabelsConfig, seed: int) -> Done:
     """Write LABELS of the pool: label sets given, cluster_1 (finest) and up, each maker's own, and pseudo; and
-    LABEL_QUALITY and DYNAMICS_SCORES of the given ones.
+    LABEL_QUALITY and LABEL_CHECKS of the given ones.
 
     `stages` maps ingest, features, neighbors and cluster to their outputs.
     """
+    from windrow.tasks.stages.label_checks import dynamics_digest, judge_given
+
     outputs = {stage: [open_output(store / path) for path in paths] for stage, paths in stages.items()}
 
     def write(writer: OutputWriter) -> None:
-        from windrow.tasks.stages.imported_dynamics import imported_dynamics
-        from windrow.tasks.stages.label_checks import check_labels
-
         given = given_labels(config.given, outputs)
-        scored = DYNAMICS_SCORES.schema().empty_table()
-        if config.dynamics is not None:
-            scored = imported_dynamics(Path(config.dynamics), store, given)
         clusters = _cluster_labels(outputs["cluster"][0])
         classes = class_names(given)
-        checked = LABEL_QUALITY.schema().empty_table()
+        pool, graph = read_pool(outputs["features"]), read_graph(outputs["neighbors"][0])
+        quality, checks = judge_given(store, pool, graph, given, config.checks, config.n_folds, seed)
         if len(classes) < 2:
             spread = [_renamed(clusters[-1], "pseudo")] if clusters else []
         else:
-            pool = read_pool(outputs["features"])
             labels = pool_labels(pool, given, classes)
-            spread = _spread(pool, read_graph(outputs["neighbors"][0]), labels, classes, config, seed)
-            checked = check_labels(pool, labels, classes, config.n_folds, seed) if config.check_given else checked
+            spread = _spread(pool, graph, labels, classes, config, seed)
         table = pa.concat_tables([given, *clusters, *spread])
         writer.write(LABELS, table)
-        writer.write(LABEL_QUALITY, checked)
-        writer.write(DYNAMICS_SCORES, scored)
+        writer.write(LABEL_QUALITY, quality)
+        writer.write(LABEL_CHECKS, checks)
         pseudo = table.filter(pc.equal(table["label_set"], "pseudo"))
         n_abstained = pc.sum(pseudo["abstained"]).as_py() or 0
         writer.counts.update(
             n_given=given.num_rows,
             n_classes=len(classes),
-            n_checked=checked.num_rows,
-            n_dynamics_scores=scored.num_rows,
+            n_checked=quality.num_rows,
+            n_label_checks=checks.num_rows,
             n_labelled=len(pseudo) - n_abstained,
             n_abstained=n_abstained,
         )
 
     by_file = config.given not in ("found", "none")
-    dynamics = Path(config.dynamics) if config.dynamics is not None else None
     inputs = {
         **{stage: content_fingerprint(found) for stage, found in outputs.items()},
         "config": config,
         "seed": seed,
-        "dynamics": file_digest(dynamics) if dynamics is not None and dynamics.is_file() else None,
+        "dynamics": dynamics_digest(config.checks),
         "given": file_digest(Path(config.given)) if by_file and Path(config.given).is_file() else None,
     }
     return make_output(store, "pseudo_label", VERSION, inputs, write)

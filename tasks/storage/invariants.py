@@ -132,9 +132,9 @@ _CLUSTERED = (
         "(SELECT sample_id FROM labels WHERE label_set = 'given' AND label IS NOT NULL) USING (sample_id)",
     ),
     Invariant(
-        "dynamics_scores",
+        "label_checks",
         "judge samples that have no given label",
-        "SELECT count(*) FROM dynamics_scores ANTI JOIN "
+        "SELECT count(*) FROM label_checks ANTI JOIN "
         "(SELECT sample_id FROM labels WHERE label_set = 'given' AND label IS NOT NULL) USING (sample_id)",
     ),
 )
