@@ -54,6 +54,7 @@ CheckName = Literal[
     "neighbor_agreement",
     "noise_ignorant_probe",
     "cross_split",
+    "loss_mixture",
     "small_loss",
     "linear_separation",
     "long_tail_calibration",
@@ -61,15 +62,14 @@ CheckName = Literal[
     "el2n",
     "grand",
     "early_learning",
-    "loss_mixture",
 ]
 CHECKS: tuple[CheckName, ...] = get_args(CheckName)
 
 LABEL_CHECKS = Table(
     "label_checks",
-    "How likely each given label is right by the methods of `labels.checks.methods`, and by what a training job recorded"
-    " of it, the file `labels.checks.dynamics`. No row for labels of classes with fewer labels than `labels.n_folds`, nor"
-    " by the training job for samples and classes that its file does not name.",
+    "How likely each given label is right by the methods of `labels.checks.methods`, and by what a training job"
+    " recorded of it, the file `labels.checks.dynamics`. Windrow has no row for labels of classes with fewer labels"
+    " than `labels.n_folds`, a training job none for samples and classes that its file does not name.",
     (
         Column("sample_id", pa.string(), "the sample", references=("samples", "sample_id")),
         Column("method", pa.string(), "how", one_of=CHECKS),

@@ -114,8 +114,9 @@ def judge_pool(
     quality, checks = LABEL_QUALITY.schema().empty_table(), LABEL_CHECKS.schema().empty_table()
     if len(known) < 2 or not (config.default or config.methods):
         return quality, checks
-    # What judges imports SciPy's and its own probes: only a process that judges waits for them.
-    from windrow.tasks.stages.label_judgements import JudgedLabels, judge
+    # What judges needs SciPy's optimisers, which take half a second to import.
+    from windrow.tasks.stages.judged_labels import JudgedLabels
+    from windrow.tasks.stages.label_judgements import judge
 
     own = np.searchsorted(known, labels[rows])
     of_all = graph if len(rows) == len(labels) else None

@@ -1,7 +1,6 @@
 """What a training job recorded, by sample_index, judges the given labels."""
 
 import json
-from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -10,9 +9,10 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 from plain_pipeline import curate_plainly
+from small_labels import given_table
 from small_pool import make_small_pool
 
-from windrow.schemas import LABEL_CHECKS, LABELS
+from windrow.schemas import LABEL_CHECKS
 from windrow.tasks.stages.imported_dynamics import imported_dynamics
 from windrow.tasks.storage.registry import register_samples, sample_indices
 
@@ -22,21 +22,6 @@ WRONG = [5, 30, 31]
 
 def ids(n: int) -> list[str]:
     return [f"{number * 7919 % 1000:032x}" for number in range(n)]
-
-
-def given_table(samples: Sequence[str], labels: Sequence[str | None]) -> pa.Table:
-    n = len(samples)
-    rest = {"annotator": ["user"] * n, "method": ["test"] * n, "round": [0] * n, "label_set": ["given"] * n}
-    columns = {
-        "sample_id": samples,
-        "label": labels,
-        "classes": [[label or "cat"] for label in labels],
-        "probabilities": [[1.0]] * n,
-        "confidence": [1.0] * n,
-        "abstained": [label is None for label in labels],
-        "weight": [1.0] * n,
-    }
-    return LABELS.build({**columns, **rest})
 
 
 @pytest.fixture
