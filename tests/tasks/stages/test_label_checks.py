@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -15,12 +17,20 @@ from noisy_labels import below, f1, noisy_blobs
 from small_features import ids, write_features
 from small_labels import write_given
 
-from windrow.flows.config import ConfigError, parse_config
 from windrow.flows.stage import describe
 from windrow.schemas import LABEL_CHECKS, LABEL_QUALITY
 from windrow.schemas.labels import CHECKS, CheckName
 from windrow.tasks import pseudo_labeling
+from windrow.tasks.algorithms.area_under_margin import judge_by_margin
+from windrow.tasks.algorithms.cross_split import cross_split
+from windrow.tasks.algorithms.dynamics_probe import DynamicsProbeConfig
+from windrow.tasks.algorithms.label_makers import cross_fit
+from windrow.tasks.algorithms.label_quality import LabelQualityConfig, label_quality
+from windrow.tasks.algorithms.long_tail_calibration import TailCalibrationConfig, tail_calibrated_probe
 from windrow.tasks.algorithms.neighbors import NeighborGraph
+from windrow.tasks.algorithms.noise_ignorant_probe import ignore_noise, probe_out_of_sample
+from windrow.tasks.algorithms.separation_scores import separation_scores
+from windrow.tasks.algorithms.sparse_probabilities import SparseProbabilities
 from windrow.tasks.stages.check_settings import (
     AumConfig,
     ConfidentLearningConfig,
@@ -139,11 +149,54 @@ def test_a_graph_of_the_whole_pool_is_used_and_says_the_same(
 ) -> None:
     wide = pool.check(tmp_path, replace(EVERY, methods=("neighbor_agreement",)), k=60)
     assert rows_of(tmp_path, wide, "neighbor_agreement").equals(rows_of(*judged, "neighbor_agreement"))
-    settings = (replace(EVERY, methods=("neighbor_agreement",), default=False), 5, 0)
+    everyone, same = np.tile(np.arange(60), (N, 1)), np.ones((N, 60), np.float32)
+    misled, own = (said(pool, "neighbor_agreement", NeighborGraph(everyone[:, :k], same[:, :k])) for k in (60, 5))
+    assert not np.array_equal(misled, own)
+    assert np.array_equal(own, said(pool, "neighbor_agreement", NeighborGraph(everyone[:, :9], same[:, :9])))
+
+
+def said(pool: NoisyPool, method: CheckName, graph: NeighborGraph) -> np.ndarray:
+    """The scores of one method, with four folds and the seed 3."""
     labels = np.array([NAMES.index(label) for label in pool.labels])
-    first = NeighborGraph(np.tile(np.arange(60), (N, 1)), np.ones((N, 60), np.float32))  # all look at the same ones
-    _, misled = judge_pool(Pool(pa.array(pool.samples), pool.vectors), first, labels, NAMES, *settings)
-    assert not misled["score"].equals(rows_of(*judged, "neighbor_agreement")["score"])
+    config = replace(EVERY, methods=(method,), default=False)
+    _, checks = judge_pool(Pool(pa.array(pool.samples), pool.vectors), graph, labels, NAMES, config, 4, 3)
+    return checks["score"].to_numpy()
+
+
+def predicted(vectors: np.ndarray, labels: np.ndarray) -> SparseProbabilities:
+    return probe_out_of_sample(vectors, labels, 3, 0.001, 4, 3)
+
+
+def calibrated(vectors: np.ndarray, labels: np.ndarray) -> SparseProbabilities:
+    config = TailCalibrationConfig(seed=3)
+    maker = partial(tail_calibrated_probe, vectors, n_classes=3, config=config)
+    return SparseProbabilities.of(cross_fit(lambda known, rows: maker(labels=known, rows=rows), labels, 3, 4, 3), 3)
+
+
+TWINS: dict[CheckName, Callable[[np.ndarray, np.ndarray], np.ndarray]] = {
+    "self_confidence": lambda vectors, labels: predicted(vectors, labels).of_class(labels),
+    "noise_ignorant_probe": lambda vectors, labels: (
+        ignore_noise(vectors, labels, 3, n_folds=4, seed=3).judge(labels).score
+    ),
+    "cross_split": lambda vectors, labels: cross_split(vectors, labels, 3, seed=3).judgement.score,
+    "long_tail_calibration": lambda vectors, labels: calibrated(vectors, labels).of_class(labels),
+    "aum": lambda vectors, labels: judge_by_margin(vectors, labels, 3, DynamicsProbeConfig(12, 2), seed=3).score,
+    "noise_transition": lambda vectors, labels: (
+        label_quality(vectors, labels, 3, LabelQualityConfig(n_folds=4, seed=3)).transition.posterior
+    ),
+    "linear_separation": lambda vectors, labels: (
+        separation_scores(
+            vectors, -np.log(np.maximum(predicted(vectors, labels).of_class(labels), 1e-7)), n_folds=4, seed=3
+        ).linear.score
+    ),
+}
+
+
+@pytest.mark.parametrize("method", TWINS)
+def test_a_method_says_what_its_function_says(pool: NoisyPool, method: CheckName) -> None:
+    labels = np.array([NAMES.index(label) for label in pool.labels])
+    graph = NeighborGraph(np.zeros((N, 1), np.int64), np.ones((N, 1), np.float32))
+    np.testing.assert_array_equal(said(pool, method, graph), TWINS[method](pool.vectors, labels).astype(np.float32))
 
 
 def test_without_methods_the_table_is_empty_and_the_log_does_not_speak_of_it(pool: NoisyPool, tmp_path: Path) -> None:
@@ -212,48 +265,6 @@ def test_every_setting_is_heeded(
 ) -> None:
     done = pool.check(tmp_path, replace(EVERY, methods=(method,), default=False, **changes))
     assert not rows_of(tmp_path, done, method).equals(rows_of(*judged, method))
-
-
-@pytest.mark.parametrize(
-    ("checks", "message"),
-    [
-        ({"methods": ["aun"]}, r"labels\.checks\.methods\.0: Input should be 'self_confidence'"),
-        ({"methods": ["aum", "aum"]}, r"labels\.checks\.methods: names repeat: \['aum', 'aum'\]"),
-        ({"method": ["aum"]}, r"labels\.checks\.method: there is no such field; did you mean labels\.checks\.methods"),
-        ({"l2": 0}, r"labels\.checks\.l2: wants a number above 0, got 0"),
-        ({"aum": {"percentile": 101}}, r"labels\.checks\.aum\.percentile: wants 0 to 100, got 101"),
-        ({"aum": {"share": 1}}, r"labels\.checks\.aum\.share: there is no such field; known are percentile"),
-        ({"neighbor_agreement": {"k": 0}}, r"labels\.checks\.neighbor_agreement\.k: wants 1 or more, got 0"),
-        ({"neighbor_agreement": {"temperature": 0}}, r"neighbor_agreement\.temperature: wants a number above 0"),
-        ({"noise_ignorant_probe": {"strengths": []}}, r"noise_ignorant_probe\.strengths: wants numbers above 0"),
-        ({"linear_separation": {"l2": -1}}, r"linear_separation\.l2: wants a number above 0, got -1"),
-        ({"long_tail_calibration": {"n_donors": 0}}, r"long_tail_calibration\.n_donors: wants 1 or more"),
-        ({"long_tail_calibration": {"outlier_share": 0.6}}, r"outlier_share: wants 0 to 0\.5, got 0\.6"),
-        ({"probe_training": {"n_epochs": 9}}, r"probe_training\.early_epoch: wants 0 to below the 9 epochs, got 9"),
-        ({"probe_training": {"n_seeds": 0}}, r"probe_training\.n_seeds: wants 1 or more, got 0"),
-        ({"early_learning": {"beta": 1}}, r"early_learning\.beta: wants 0 to below 1, got 1"),
-    ],
-)
-def test_a_mistake_in_the_config_is_told_in_one_line_with_its_field(checks: dict[str, Any], message: str) -> None:
-    with pytest.raises(ConfigError, match=message) as caught:
-        parse_config({"sources": ["pool"], "labels": {"checks": checks}})
-    assert "\n" not in str(caught.value)
-
-
-def test_the_old_names_are_refused_and_the_new_ones_read() -> None:
-    for name in ("check_given", "dynamics"):
-        with pytest.raises(ConfigError, match=rf"labels\.{name}: there is no such field"):
-            parse_config({"sources": ["pool"], "labels": {name: None}})
-    checks = {"methods": ["aum", "cross_split"], "default": False, "probe_training": {"n_epochs": 20}}
-    config = parse_config({"sources": ["pool"], "labels": {"checks": checks}}).labels.checks
-    training = ProbeTrainingConfig(n_epochs=20)
-    assert config == LabelChecksConfig(methods=("aum", "cross_split"), default=False, probe_training=training)
-    for made, message in (
-        (lambda: LabelChecksConfig(methods=("aun",)), "got 'aun'"),  # type: ignore[arg-type]
-        (lambda: ConfidentLearningConfig("none"), "confident_learning.pruning: wants one of"),  # type: ignore[arg-type]
-    ):
-        with pytest.raises(ValueError, match=message):
-            made()
 
 
 def test_the_task_does_what_the_stage_does(pool: NoisyPool, tmp_path: Path) -> None:
