@@ -231,10 +231,7 @@ COUNTS: Mapping[str, Mapping[str, str]] = {
         "n_given": "SELECT count(*) FROM labels WHERE label_set = 'given'",
         "n_labelled": "SELECT count(*) FROM labels WHERE label_set = 'pseudo' AND NOT abstained",
         "n_abstained": "SELECT count(*) FROM labels WHERE label_set = 'pseudo' AND abstained",
-    },
-    "label_checks": {
         "n_checked": "SELECT count(*) FROM label_quality",
-        "n_doubtful": "SELECT count(*) FROM label_quality WHERE is_doubtful",
         "n_label_checks": "SELECT count(*) FROM label_checks",
     },
     "rank": {

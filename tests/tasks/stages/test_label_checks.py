@@ -267,6 +267,27 @@ def test_every_setting_is_heeded(
     assert not rows_of(tmp_path, done, method).equals(rows_of(*judged, method))
 
 
+@pytest.mark.parametrize(
+    ("vectors", "n_classes"),
+    [
+        (np.random.default_rng(0).normal(size=(4, 3)), 2),
+        (np.ones((20, 3)), 2),
+        (np.zeros((20, 1)), 2),
+        (np.random.default_rng(0).normal(size=(60, 8)), 30),
+    ],
+)
+def test_the_smallest_pools_and_samples_that_are_all_alike_are_judged_by_every_method(
+    vectors: np.ndarray, n_classes: int
+) -> None:
+    n = len(vectors)
+    graph = NeighborGraph(np.zeros((n, 1), np.int64), np.ones((n, 1), np.float32))
+    pool = Pool(pa.array(ids(n)), vectors.astype(np.float16))
+    labels, names = np.arange(n) % n_classes, [str(number) for number in range(n_classes)]
+    quality, checks = judge_pool(pool, graph, labels, names, EVERY, 2, 0)
+    assert (quality.num_rows, checks.num_rows) == (n, n * len(CHECKS))
+    assert np.isfinite(checks["score"].to_numpy()).all()
+
+
 def test_the_task_does_what_the_stage_does(pool: NoisyPool, tmp_path: Path) -> None:
     config = LabelChecksConfig(methods=("self_confidence",), default=False)
     inputs = [write_features(tmp_path, pool.samples, pool.vectors)]
