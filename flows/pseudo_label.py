@@ -27,9 +27,11 @@ def pseudo_label(config: CurationConfig, run_id: str | None = None) -> str:
             pseudo_labeling.predict_labels.submit(store, stages, maker, labels, config.seed, config.executor)
             for maker in makers
         ]
-        predicted = collect("pseudo-label", futures, len(makers))
+        checking = pseudo_labeling.check_labels.submit(store, stages, labels, config.seed, config.executor)
+        *predicted, checked = collect("pseudo-label", [*futures, checking], len(makers) + 1)
         stages["predictions"] = [done.path for done in predicted]
-        decided = pseudo_labeling.decide_labels(store, stages, labels, config.seed)
-        log.done = [given, *predicted, decided]
+        stages.pop("neighbors")
+        decided = pseudo_labeling.decide_labels(store, stages, labels)
+        log.done = [given, *predicted, decided, checked]
         log.n_samples = run.stage("cluster").n_samples  # type: ignore[union-attr]
     return run.run_id

@@ -22,6 +22,8 @@ from windrow.tasks.storage.runs import Run, StageRecord, Status, list_runs, open
 from windrow.tasks.storage.store_lock import at_work
 
 GROUPS_PER_WORKER = 4
+# Counts of what only a setting asks for: a 0 would tell of it to all who did not.
+ONLY_WHEN_ASKED = {"n_label_checks"}
 Shard = TypeVar("Shard")
 
 # Threads only wait for workers; a few more than there are workers keep every one of these busy.
@@ -103,7 +105,8 @@ def recording(run: Run, stage: str) -> Iterator[StageLog]:
 def describe(record: StageRecord) -> str:
     """Return one line about what a stage did."""
     made = len(record.outputs) - record.n_found
-    counts = ", ".join(f"{number:,} {_words(name)}" for name, number in record.counts.items())
+    said = {name: number for name, number in record.counts.items() if number or name not in ONLY_WHEN_ASKED}
+    counts = ", ".join(f"{number:,} {_words(name)}" for name, number in said.items())
     return f"{_words(record.stage)}: {counts} ({made} made, {record.n_found} found done, {record.seconds:.1f} s)"
 
 

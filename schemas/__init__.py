@@ -3,7 +3,7 @@
 from windrow.schemas.clusters import ASSIGNMENTS, CLUSTERS, DRIFT
 from windrow.schemas.embeddings import BACKBONES, EMBEDDINGS, NEIGHBORS
 from windrow.schemas.forgotten import FORGOTTEN
-from windrow.schemas.labels import DYNAMICS_SCORES, LABEL_QUALITY, LABELS, PREDICTIONS
+from windrow.schemas.labels import LABEL_CHECKS, LABEL_QUALITY, LABELS, PREDICTIONS
 from windrow.schemas.occurrences import OCCURRENCES
 from windrow.schemas.quality import HASH_GROUPS, QUALITY
 from windrow.schemas.runs import EXPORTS, RUNS, STAGES
@@ -32,7 +32,7 @@ TABLES: tuple[Table, ...] = (
     PREDICTIONS,
     LABELS,
     LABEL_QUALITY,
-    DYNAMICS_SCORES,
+    LABEL_CHECKS,
     SELECTION,
     OUTCOMES,
     EXPORTS,
@@ -45,12 +45,12 @@ __all__ = [
     "BACKBONES",
     "CLUSTERS",
     "DRIFT",
-    "DYNAMICS_SCORES",
     "EMBEDDINGS",
     "EXPORTS",
     "FORGOTTEN",
     "HASH_GROUPS",
     "LABELS",
+    "LABEL_CHECKS",
     "LABEL_QUALITY",
     "MODEL_SCORES",
     "NEIGHBORS",

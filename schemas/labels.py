@@ -1,5 +1,7 @@
 """Labels and pseudo-labels: who says what about a sample, and how surely."""
 
+from typing import Literal, get_args
+
 import pyarrow as pa
 
 from windrow.schemas.table import Column, Table
@@ -62,17 +64,48 @@ LABEL_QUALITY = Table(
     ("sample_id",),
 )
 
-DYNAMICS_SCORES = Table(
-    "dynamics_scores",
-    "How likely each given label is right by what a training job recorded of it, the file `labels.dynamics`. No row for"
-    " samples that the file or the given labels do not name.",
+CheckName = Literal[
+    "self_confidence",
+    "normalised_margin",
+    "weighted_entropy",
+    "confident_learning",
+    "noise_transition",
+    "neighbor_agreement",
+    "noise_ignorant_probe",
+    "cross_split",
+    "loss_mixture",
+    "small_loss",
+    "linear_separation",
+    "long_tail_calibration",
+    "aum",
+    "el2n",
+    "grand",
+    "early_learning",
+]
+CHECKS: tuple[CheckName, ...] = get_args(CheckName)
+
+LABEL_CHECKS = Table(
+    "label_checks",
+    "How likely each given label is right by the methods of `labels.checks.methods`, and by what a training job"
+    " recorded of it, the file `labels.checks.dynamics`. Windrow has no row for labels of classes with fewer labels"
+    " than `labels.n_folds`, a training job none for samples and classes that its file does not name.",
     (
         Column("sample_id", pa.string(), "the sample", references=("samples", "sample_id")),
-        Column("method", pa.string(), "how", one_of=("aum", "early_learning", "el2n", "loss_mixture")),
+        Column("method", pa.string(), "how", one_of=CHECKS),
+        Column(
+            "source",
+            pa.string(),
+            "whose model it is: windrow, or training, of the job that wrote the file",
+            one_of=("windrow", "training"),
+        ),
         Column("score", pa.float32(), "the lower, the more likely the given label is wrong; each method has its scale"),
         Column(
-            "is_doubtful", pa.bool_(), "the method's verdict; null for aum and el2n, which give none", nullable=True
+            "is_doubtful",
+            pa.bool_(),
+            "the method's verdict; null for self_confidence, normalised_margin, weighted_entropy, el2n and grand, which"
+            " give none, and for aum of a training job",
+            nullable=True,
         ),
     ),
-    ("sample_id", "method"),
+    ("sample_id", "method", "source"),
 )

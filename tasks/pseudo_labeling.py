@@ -7,7 +7,7 @@ from prefect import task
 from windrow.tasks.algorithms.label_makers import MakerName
 from windrow.tasks.executors import ExecutorConfig, open_executor
 from windrow.tasks.retries import COMPUTE_TASK
-from windrow.tasks.stages import labeling, predictions
+from windrow.tasks.stages import label_checks, labeling, predictions
 from windrow.tasks.stages.given_labels import find_given
 from windrow.tasks.stages.labeling import LabelsConfig
 from windrow.tasks.storage.outputs import Done
@@ -35,6 +35,17 @@ def predict_labels(
 
 
 @task(name="decide-labels", task_run_name="decide labels", **COMPUTE_TASK)
-def decide_labels(store: Path, stages: dict[str, list[str]], config: LabelsConfig, seed: int) -> Done:
+def decide_labels(store: Path, stages: dict[str, list[str]], config: LabelsConfig) -> Done:
     """Label the pool by its clusters, and by what the makers say together."""
-    return labeling.decide_labels(store, stages, config, seed)
+    return labeling.decide_labels(store, stages, config)
+
+
+@task(name="check-labels", task_run_name="check labels", **COMPUTE_TASK)
+def check_labels(
+    store: Path, stages: dict[str, list[str]], config: LabelsConfig, seed: int, executor: ExecutorConfig
+) -> list[Done]:
+    """Judge the given labels by models that did not learn from them, in a worker."""
+    features, (neighbors,), (given,) = stages["features"], stages["neighbors"], stages["given_labels"]
+    work = label_checks.check_labels
+    of_checks = (config.checks, config.n_folds, seed)
+    return [open_executor(executor).run(work, store, features, neighbors, given, *of_checks)]

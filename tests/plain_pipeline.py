@@ -14,6 +14,7 @@ from windrow.tasks.stages.features import FITTED, extract_shards, fit_backbone, 
 from windrow.tasks.stages.given_labels import find_given
 from windrow.tasks.stages.hash_groups import group_hashes
 from windrow.tasks.stages.ingest import ingest_shards
+from windrow.tasks.stages.label_checks import check_labels
 from windrow.tasks.stages.labeling import decide_labels
 from windrow.tasks.stages.model_scores import score_shards
 from windrow.tasks.stages.neighbors import find_neighbors
@@ -38,10 +39,9 @@ def label_plainly(config: CurationConfig, stages: Mapping[str, Sequence[str]]) -
     makers = labels.makers if given.counts["n_classes"] > 1 else ()
     predicted = [predict_labels(store, *around, maker, labels.n_folds, config.seed) for maker in makers]
     of_labels = {"given_labels": [given.path], "predictions": [done.path for done in predicted]}
-    decided = decide_labels(
-        store, {**{k: stages[k] for k in ("features", "neighbors", "cluster")}, **of_labels}, labels, config.seed
-    )
-    return [given, *predicted, decided]
+    decided = decide_labels(store, {**{k: stages[k] for k in ("features", "cluster")}, **of_labels}, labels)
+    checked = check_labels(store, *around, labels.checks, labels.n_folds, config.seed)
+    return [given, *predicted, decided, checked]
 
 
 def curate_plainly(config: CurationConfig) -> Run:

@@ -1,15 +1,44 @@
-"""Outputs of features, neighbours and given labels, made of arrays."""
+"""Given labels as a stage hands them on, alone or with the pool that they are of, made of lists."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
+import pyarrow as pa
 from small_features import ids, write_features
 
 from windrow.schemas import LABELS
 from windrow.tasks.stages.neighbors import NeighborsConfig, find_neighbors
 from windrow.tasks.storage.outputs import OutputWriter, make_output
+
+
+def given_table(samples: Sequence[str], labels: Sequence[str | None]) -> pa.Table:
+    """Return rows of LABELS, label set 'given'."""
+    n = len(samples)
+    rest = {"annotator": ["user"] * n, "method": ["test"] * n, "round": [0] * n, "label_set": ["given"] * n}
+    columns = {
+        "sample_id": samples,
+        "label": labels,
+        "classes": [[label or "cat"] for label in labels],
+        "probabilities": [[1.0]] * n,
+        "confidence": [1.0] * n,
+        "abstained": [label is None for label in labels],
+        "weight": [1.0] * n,
+    }
+    return LABELS.build({**columns, **rest})
+
+
+def write_given(store: Path, samples: Sequence[str], labels: Sequence[str | None]) -> str:
+    """Write an output of the stage `given_labels` that holds these labels."""
+    given = given_table(samples, labels)
+
+    def write(writer: OutputWriter) -> None:
+        writer.write(LABELS, given)
+        writer.counts.update(n_given=len(samples), n_classes=len({*labels} - {None}))
+
+    inputs = {"samples": list(samples), "labels": list(labels)}
+    return make_output(store, "given_labels", 1, inputs, write).path
 
 
 @dataclass(frozen=True)
@@ -21,31 +50,6 @@ class LabelledPool:
     given: str
 
 
-def write_given(store: Path, names: Sequence[str | None], sample_ids: Sequence[str]) -> str:
-    """Write the output of the stage `given_labels`: a label for each sample, or None."""
-    known = [(sample, name) for sample, name in zip(sample_ids, names, strict=True) if name is not None]
-
-    def write(writer: OutputWriter) -> None:
-        n = len(known)
-        columns = {
-            "sample_id": [sample for sample, _ in known],
-            "label_set": ["given"] * n,
-            "label": [name for _, name in known],
-            "classes": [[name] for _, name in known],
-            "probabilities": [[1.0]] * n,
-            "confidence": [1.0] * n,
-            "abstained": [False] * n,
-            "weight": [1.0] * n,
-            "annotator": ["user"] * n,
-            "method": ["test"] * n,
-            "round": [0] * n,
-        }
-        writer.write(LABELS, LABELS.build(columns))
-        writer.counts.update(n_given=n, n_classes=len({name for _, name in known}))
-
-    return make_output(store, "given_labels", 1, {"known": known}, write).path
-
-
 def write_labelled_pool(
     store: Path, vectors: np.ndarray, names: Sequence[str | None], n_shards: int = 1
 ) -> LabelledPool:
@@ -54,4 +58,5 @@ def write_labelled_pool(
     shards = [np.arange(len(vectors))[start::n_shards] for start in range(n_shards)]
     features = [write_features(store, sample_ids[rows].tolist(), vectors[rows]) for rows in shards]
     neighbors = find_neighbors(store, features, NeighborsConfig(k=min(10, len(vectors) - 1))).path
-    return LabelledPool(features, neighbors, write_given(store, names, sample_ids.tolist()))
+    known = [n for n, name in enumerate(names) if name is not None]
+    return LabelledPool(features, neighbors, write_given(store, sample_ids[known].tolist(), [names[n] for n in known]))

@@ -80,7 +80,7 @@ def make_store(folder: Path) -> Path:
             "sources": [str(loose), str(tar)],
             "store": str(folder / "store"),
             "clustering": {"n_clusters": [4, 2], "n_rounds": 1},
-            "labels": {"dynamics": str(losses)},
+            "labels": {"checks": {"dynamics": str(losses)}},
             "selection": {
                 "target_size": 14,
                 "filters": [{"name": "alone", "keep": "nearest_similarity >= 0.05"}],

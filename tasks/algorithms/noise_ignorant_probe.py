@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -40,18 +40,24 @@ def ignore_noise(
     n_folds: int = 5,
     seed: int = 0,
     n_kept: int = 20,
+    known: Mapping[float, SparseProbabilities] | None = None,
 ) -> NoiseIgnorantPrediction:
     """Zhu et al. 2024, Label noise: ignorance is bliss: minimise the risk of the noisy labels as if they were right.
 
     l2 is the strength whose out-of-sample predictions have the smallest cross-entropy with the noisy labels, the first
     of equals; where noise is below half of each class, the best classifier is the same for noisy and for clean labels.
-    n_kept: classes kept for each sample. Each strength's cross-fit makes dense predictions, 4 n n_classes bytes.
+    n_kept: classes kept for each sample. known: what probe_out_of_sample gave already, with the same settings, by l2.
+    Each strength's cross-fit makes dense predictions, 4 n n_classes bytes.
     """
     check_pool(embeddings, labels)
     check_given(labels, n_classes, len(labels))
     if not strengths or not min(strengths) > 0:
         raise ValueError(f"strengths must be one or more positive numbers, got {list(strengths)}")
-    found = [probe_out_of_sample(embeddings, labels, n_classes, l2, n_folds, seed, n_kept) for l2 in strengths]
+    made = dict(known or {})
+    for l2 in strengths:
+        if l2 not in made:
+            made[l2] = probe_out_of_sample(embeddings, labels, n_classes, l2, n_folds, seed, n_kept)
+    found = [made[l2] for l2 in strengths]
     best = int(np.argmin([_cross_entropy(predictions, labels) for predictions in found]))
     return NoiseIgnorantPrediction(found[best], found[best].classes[:, 0].copy(), strengths[best])
 

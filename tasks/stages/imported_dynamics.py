@@ -11,7 +11,7 @@ import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from windrow.schemas import DYNAMICS_SCORES
+from windrow.schemas import LABEL_CHECKS
 from windrow.tasks.algorithms.area_under_margin import area_under_margin
 from windrow.tasks.algorithms.early_learning import early_learning_targets, judge_by_target, softmax_epochs
 from windrow.tasks.algorithms.error_norms import el2n_score
@@ -27,7 +27,7 @@ Verdict = npt.NDArray[np.bool_] | None
 
 
 def imported_dynamics(path: Path, store: Path, given: pa.Table) -> pa.Table:
-    """Return DYNAMICS_SCORES of the samples that have a hard label in `given` (rows of LABELS) and a row in the file.
+    """Return LABEL_CHECKS of the samples that have a hard label in `given` (rows of LABELS) and a row in the file.
 
     The file's `sample_index` is the registry's. From logits or probabilities: 'aum', 'el2n' and 'early_learning', of
     samples whose label is one of the file's classes. From losses, the file's own or else those of its logits:
@@ -40,7 +40,7 @@ def imported_dynamics(path: Path, store: Path, given: pa.Table) -> pa.Table:
     file = DynamicsFile(path)
     record = _Record.of(file, labels)
     rows = [table for table in _judged(record) if table.num_rows]
-    return pa.concat_tables(rows) if rows else DYNAMICS_SCORES.schema().empty_table()
+    return pa.concat_tables(rows) if rows else LABEL_CHECKS.schema().empty_table()
 
 
 @dataclass(frozen=True)
@@ -63,11 +63,13 @@ class _Record:
             indices = part.sample_index[rows].tolist()
             for index in indices:
                 if index in seen:
-                    raise ValueError(f"labels.dynamics: {file.path}: column sample_index has {index} twice")
+                    raise ValueError(f"labels.checks.dynamics: {file.path}: column sample_index has {index} twice")
                 seen.add(index)
             known.add(part, rows, [labels[index] for index in indices], place)
         if not seen:
-            raise ValueError(f"labels.dynamics: {file.path}: column sample_index has no sample with a given label")
+            raise ValueError(
+                f"labels.checks.dynamics: {file.path}: column sample_index has no sample with a given label"
+            )
         return known.joined()
 
 
@@ -128,7 +130,8 @@ def _table(samples: Sequence[str], method: str, score: Scores, verdict: Verdict)
     columns = {
         "sample_id": pa.array(samples, pa.string()),
         "method": pa.repeat(method, len(samples)),
+        "source": pa.repeat("training", len(samples)),
         "score": pa.array(score, pa.float32()),
         "is_doubtful": pa.nulls(len(samples), pa.bool_()) if verdict is None else pa.array(verdict),
     }
-    return DYNAMICS_SCORES.build(columns).sort_by("sample_id")
+    return LABEL_CHECKS.build(columns).sort_by("sample_id")

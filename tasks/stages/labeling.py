@@ -11,18 +11,18 @@ import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from windrow.schemas import ASSIGNMENTS, DYNAMICS_SCORES, LABEL_QUALITY, LABELS
+from windrow.schemas import ASSIGNMENTS, LABELS
 from windrow.tasks.algorithms.label_makers import MAKERS, MakerName
 from windrow.tasks.algorithms.label_policy import LabelPolicyConfig, decide
 from windrow.tasks.algorithms.sparse_probabilities import SparseProbabilities
 from windrow.tasks.stages.given_labels import class_names, pool_labels
+from windrow.tasks.stages.label_checks_config import LabelChecksConfig
 from windrow.tasks.stages.predictions import read_predictions
 from windrow.tasks.storage.outputs import (
     Done,
     Output,
     OutputWriter,
     content_fingerprint,
-    file_digest,
     make_output,
     open_output,
 )
@@ -42,11 +42,7 @@ class LabelsConfig:
     propagation, probe, prototypes, smoothed, naive_bayes, spectral, transductive, transport (LABELS.md says which is
     for what). `combine`: those whose weighted mean is the label set 'pseudo'. `policy`: when to abstain. `top_k`:
     classes kept for each sample. `n_folds`: of the cross-fit that weighs the makers and calibrates the confidences.
-    `check_given`: judge the given labels too (the table `label_quality`).
-    `dynamics`: a Parquet file of what a training job recorded of samples by their `sample_index` (int64, the
-    registry's): `loss` (a number, or a list of one for each epoch), or `logits` or `probabilities` (a list over the
-    classes, or a list of those, one for each epoch), with the names of the classes as a JSON list under `class_names`
-    in the schema's metadata. The given labels of those samples are judged by it (the table `dynamics_scores`).
+    `checks`: how the given labels are judged (the tables `label_quality` and `label_checks`).
     With labels of fewer than two classes, 'pseudo' holds the coarsest clusters.
     """
 
@@ -56,8 +52,7 @@ class LabelsConfig:
     policy: LabelPolicyConfig = field(default_factory=LabelPolicyConfig)
     top_k: int = 5
     n_folds: int = 5
-    check_given: bool = True
-    dynamics: str | None = None
+    checks: LabelChecksConfig = field(default_factory=LabelChecksConfig)
 
     def __post_init__(self) -> None:
         if not self.makers or not set(self.makers) <= set(MAKERS):
@@ -68,54 +63,31 @@ class LabelsConfig:
             raise ValueError(f"labels: top_k {self.top_k} wants 1 or more, n_folds {self.n_folds} 2 or more")
 
 
-def decide_labels(store: Path, stages: Mapping[str, Sequence[str]], config: LabelsConfig, seed: int) -> Done:
+def decide_labels(store: Path, stages: Mapping[str, Sequence[str]], config: LabelsConfig) -> Done:
     """Write LABELS of the pool: label sets cluster_1 (finest) and up, each maker's own, and pseudo.
 
-    Also LABEL_QUALITY and DYNAMICS_SCORES of the given ones.
-
     `stages` maps features, cluster, given_labels and predictions to their outputs; predictions to none where the given
-    labels have fewer than two classes.
+    labels have fewer than two classes. The counts are n_labelled and n_abstained, of the label set pseudo.
     """
     outputs = {stage: [open_output(store / path) for path in paths] for stage, paths in stages.items()}
 
     def write(writer: OutputWriter) -> None:
-        from windrow.tasks.stages.imported_dynamics import imported_dynamics
-        from windrow.tasks.stages.label_checks import check_labels
-
         given = outputs["given_labels"][0].read(LABELS)
-        scored = DYNAMICS_SCORES.schema().empty_table()
-        if config.dynamics is not None:
-            scored = imported_dynamics(Path(config.dynamics), store, given)
         clusters = _cluster_labels(outputs["cluster"][0])
         classes = class_names(given)
-        checked = LABEL_QUALITY.schema().empty_table()
         if len(classes) < 2:
             spread = [_renamed(clusters[-1], "pseudo")] if clusters else []
         else:
             pool = read_pool(outputs["features"])
-            labels = pool_labels(pool, given, classes)
-            spread = _spread(pool, outputs["predictions"], labels, classes, config)
-            checked = check_labels(pool, labels, classes, config.n_folds, seed) if config.check_given else checked
+            spread = _spread(pool, outputs["predictions"], pool_labels(pool, given, classes), classes, config)
         table = pa.concat_tables([LABELS.schema().empty_table(), *clusters, *spread])
         writer.write(LABELS, table)
-        writer.write(LABEL_QUALITY, checked)
-        writer.write(DYNAMICS_SCORES, scored)
         pseudo = table.filter(pc.equal(table["label_set"], "pseudo"))
         n_abstained = pc.sum(pseudo["abstained"]).as_py() or 0
-        writer.counts.update(
-            n_checked=checked.num_rows,
-            n_dynamics_scores=scored.num_rows,
-            n_labelled=len(pseudo) - n_abstained,
-            n_abstained=n_abstained,
-        )
+        writer.counts.update(n_labelled=len(pseudo) - n_abstained, n_abstained=n_abstained)
 
-    dynamics = Path(config.dynamics) if config.dynamics is not None else None
-    inputs = {
-        **{stage: content_fingerprint(found) for stage, found in outputs.items()},
-        "config": config,
-        "seed": seed,
-        "dynamics": file_digest(dynamics) if dynamics is not None and dynamics.is_file() else None,
-    }
+    decisions = {name: getattr(config, name) for name in ("combine", "policy", "top_k")}
+    inputs = {**{stage: content_fingerprint(found) for stage, found in outputs.items()}, **decisions}
     return make_output(store, "pseudo_label", VERSION, inputs, write)
 
 

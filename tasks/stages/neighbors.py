@@ -56,7 +56,7 @@ def find_neighbors(store: Path, features: Sequence[str], config: NeighborsConfig
         n = len(pool.sample_ids)
         if n < 2:
             raise ValueError(f"the pool has {n} samples with an embedding; a curated set needs at least 2")
-        graph, recall = _graph(pool.embeddings, config)
+        graph, recall = graph_of(pool.embeddings, config)
         neighbors = {
             "sample_id": pool.sample_ids,
             "position": np.arange(n),
@@ -78,8 +78,8 @@ def find_neighbors(store: Path, features: Sequence[str], config: NeighborsConfig
     return make_output(store, "neighbors", VERSION, inputs, write)
 
 
-def _graph(embeddings: npt.NDArray[Any], config: NeighborsConfig) -> tuple[NeighborGraph, float | None]:
-    """The graph, and its recall unless every two samples were compared."""
+def graph_of(embeddings: npt.NDArray[Any], config: NeighborsConfig) -> tuple[NeighborGraph, float | None]:
+    """Return the k-NN graph, and its recall unless every two samples were compared."""
     k = min(config.k, len(embeddings) - 1)
     if config.method == "exact" or (config.method == "auto" and len(embeddings) <= MOST_EXACT):
         return neighbor_graph(embeddings, k), None

@@ -39,11 +39,11 @@ class DynamicsFile:
 
     def __init__(self, path: Path) -> None:
         if not path.is_file():
-            raise ValueError(f"labels.dynamics: there is no file {str(path)!r}")
+            raise ValueError(f"labels.checks.dynamics: there is no file {str(path)!r}")
         try:
             self._file = pq.ParquetFile(path, page_checksum_verification=True)
         except pa.ArrowInvalid as error:
-            raise ValueError(f"labels.dynamics: {path} is no Parquet file ({error})") from None
+            raise ValueError(f"labels.checks.dynamics: {path} is no Parquet file ({error})") from None
         self.path, schema = path, self._file.schema_arrow
         self.columns = [name for name in DEPTHS if name in schema.names]
         if "sample_index" not in schema.names or not pa.types.is_integer(schema.field("sample_index").type):
@@ -108,4 +108,4 @@ class DynamicsFile:
         return [str(name) for name in names]
 
     def _mistake(self, column: str, what: str) -> ValueError:
-        return ValueError(f"labels.dynamics: {self.path}: column {column} {what}")
+        return ValueError(f"labels.checks.dynamics: {self.path}: column {column} {what}")

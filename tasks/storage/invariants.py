@@ -132,9 +132,9 @@ _CLUSTERED = (
         "(SELECT sample_id FROM labels WHERE label_set = 'given' AND label IS NOT NULL) USING (sample_id)",
     ),
     Invariant(
-        "dynamics_scores",
+        "label_checks",
         "judge samples that have no given label",
-        "SELECT count(*) FROM dynamics_scores ANTI JOIN "
+        "SELECT count(*) FROM label_checks ANTI JOIN "
         "(SELECT sample_id FROM labels WHERE label_set = 'given' AND label IS NOT NULL) USING (sample_id)",
     ),
 )
@@ -231,6 +231,10 @@ COUNTS: Mapping[str, Mapping[str, str]] = {
         "n_given": "SELECT count(*) FROM labels WHERE label_set = 'given'",
         "n_labelled": "SELECT count(*) FROM labels WHERE label_set = 'pseudo' AND NOT abstained",
         "n_abstained": "SELECT count(*) FROM labels WHERE label_set = 'pseudo' AND abstained",
+        "n_predictions": "SELECT count(*) FROM predictions",
+        "n_checked": "SELECT count(*) FROM label_quality",
+        "n_doubtful": "SELECT count(*) FROM label_quality WHERE is_doubtful",
+        "n_label_checks": "SELECT count(*) FROM label_checks",
     },
     "rank": {
         "n_samples": "SELECT count(*) FROM samples",

@@ -22,7 +22,7 @@ COUNTED: Mapping[str, Mapping[str, str]] = {
     "cluster": {"assignments": "n_samples"},
     "given_labels": {"labels": "n_given"},
     "predictions": {"predictions": "n_predictions"},
-    "pseudo_label": {"label_quality": "n_checked", "dynamics_scores": "n_dynamics_scores"},
+    "label_checks": {"label_quality": "n_checked", "label_checks": "n_label_checks"},
     "rank": {"selection": "n_samples"},
     "account": {"outcomes": "n_occurrences"},
     "export-plan": {"export_plan": "n_samples"},

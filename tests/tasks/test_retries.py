@@ -32,10 +32,11 @@ def test_tasks_that_compute_are_never_tried_again_and_those_that_read_are() -> N
         clustering.neighbors,
         clustering.cluster,
         pseudo_labeling.decide_labels,
+        pseudo_labeling.check_labels,
         ranking.rank,
         reporting.account_for,
         features.identify_backbone,
     )
-    assert [task.retries for task in compute] == [0] * 6
+    assert [task.retries for task in compute] == [0] * 7
     read = (ingestion.ingest_group, features.extract_group, exporting.write_shard, exporting.publish)
     assert all(task.retries > 0 for task in read)

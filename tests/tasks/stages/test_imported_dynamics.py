@@ -1,7 +1,6 @@
 """What a training job recorded, by sample_index, judges the given labels."""
 
 import json
-from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -10,9 +9,10 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 from plain_pipeline import curate_plainly
+from small_labels import given_table
 from small_pool import make_small_pool
 
-from windrow.schemas import DYNAMICS_SCORES, LABELS
+from windrow.schemas import LABEL_CHECKS
 from windrow.tasks.stages.imported_dynamics import imported_dynamics
 from windrow.tasks.storage.registry import register_samples, sample_indices
 
@@ -22,21 +22,6 @@ WRONG = [5, 30, 31]
 
 def ids(n: int) -> list[str]:
     return [f"{number * 7919 % 1000:032x}" for number in range(n)]
-
-
-def given_table(samples: Sequence[str], labels: Sequence[str | None]) -> pa.Table:
-    n = len(samples)
-    rest = {"annotator": ["user"] * n, "method": ["test"] * n, "round": [0] * n, "label_set": ["given"] * n}
-    columns = {
-        "sample_id": samples,
-        "label": labels,
-        "classes": [[label or "cat"] for label in labels],
-        "probabilities": [[1.0]] * n,
-        "confidence": [1.0] * n,
-        "abstained": [label is None for label in labels],
-        "weight": [1.0] * n,
-    }
-    return LABELS.build({**columns, **rest})
 
 
 @pytest.fixture
@@ -149,11 +134,11 @@ def test_a_bad_file_is_told_in_one_line_with_its_column(
     store, given, _, _ = pool
     with pytest.raises(ValueError, match=message) as caught:
         imported_dynamics(written(store, columns, classes), store, given)
-    assert "\n" not in str(caught.value) and "labels.dynamics: " in str(caught.value)
+    assert "\n" not in str(caught.value) and "labels.checks.dynamics: " in str(caught.value)
 
 
 def test_a_file_that_is_missing_or_no_parquet_is_named(tmp_path: Path) -> None:
-    with pytest.raises(ValueError, match=r"labels.dynamics: there is no file '.*none.parquet'"):
+    with pytest.raises(ValueError, match=r"labels.checks.dynamics: there is no file '.*none.parquet'"):
         imported_dynamics(tmp_path / "none.parquet", tmp_path, given_table([], []))
     (tmp_path / "text.parquet").write_text("loss")
     with pytest.raises(ValueError, match=r"text.parquet is no Parquet file"):
@@ -162,15 +147,16 @@ def test_a_file_that_is_missing_or_no_parquet_is_named(tmp_path: Path) -> None:
 
 def test_a_run_has_the_scores_and_another_file_makes_them_anew(tmp_path: Path) -> None:
     path = tmp_path / "losses.parquet"
-    config = make_small_pool(tmp_path, labels={"dynamics": str(path)}).config
-    with pytest.raises(ValueError, match=r"labels.dynamics: there is no file"):
+    config = make_small_pool(tmp_path, labels={"checks": {"dynamics": str(path)}}).config
+    with pytest.raises(ValueError, match=r"labels.checks.dynamics: there is no file"):
         curate_plainly(config)
     outputs = []
     for losses in ([0.1, 5.0] * 8, [0.1, 5.0] * 8, [5.0, 0.1] * 8):
         pq.write_table(pa.table({"sample_index": range(16), "loss": losses}), path)
-        outputs.append(curate_plainly(config).outputs("pseudo_label")[0])
+        given, *_, checked = curate_plainly(config).outputs("pseudo_label")
+        outputs.append(checked)
     assert outputs[0].path == outputs[1].path != outputs[2].path
-    before, _, after = (output.read(DYNAMICS_SCORES) for output in outputs)
-    assert before["sample_id"].equals(after["sample_id"]) and before.num_rows == outputs[0].counts["n_given"] > 2
+    before, _, after = (output.read(LABEL_CHECKS) for output in outputs)
+    assert before["sample_id"].equals(after["sample_id"]) and before.num_rows == given.counts["n_given"] > 2
     assert 0 < before["is_doubtful"].to_pylist().count(True) < before.num_rows
     assert [not doubt for doubt in before["is_doubtful"].to_pylist()] == after["is_doubtful"].to_pylist()
