@@ -38,8 +38,16 @@ def belonging(embeddings: npt.NDArray[Any], graph: NeighborGraph, labels: Int64A
     seem no nearer than it is, and the p-value is at least that of full conformal prediction: of samples that are drawn
     as the labelled ones were, a share of alpha at most has a p-value of alpha or less, whatever the classes and the
     embedding. Labels given evenly of a long-tailed pool are not so drawn: the promise is then kept for their mix.
-    With m labels no p-value is below 1 / (m + 1): 19 labels refuse nothing at 0.05, 98 nothing at 0.01. For the same
-    reason there is none for each class: it would take 19 labels of each.
+    With m labels no p-value is below 1 / (m + 1): 18 labels refuse nothing at 0.05, 48 nothing at 0.02. For the same
+    reason there is none for each class: it would take 49 labels of each.
+
+Measured (tests/benchmarks/belonging.md, 3 seeds), at 0.02 with 10 labels a class: in the demo 100 % of the photographs
+    among digits were refused and 1.9 % of the digits; among 3,000 images of CIFAR-10 (frozen MobileNetV2) 100 % of the
+    digits and 48 % of the photographs, and 1 to 3 % of its own; in a long tail 100 and 30 %, and below 1 %. Classes
+    that nobody labelled are hardly told from those that somebody did (3 to 6 % refused): this is no detector of new
+    classes. At a confidence of 0.8 coverage of the classes fell by 0 to 2 points, at 0.05 by 0 to 9 (in the demo, whose
+    labels are even and whose pool is not). scikit-learn's LocalOutlierFactor on the labelled samples finds more of the
+    photographs (68 %) and fewer of the digits (46 %).
     """
     check_pool(embeddings, labels)
     check_pool(graph.indices, labels)
@@ -59,7 +67,11 @@ def nearness(
     The product of two scores. Mean cosine to the NEAREST labelled samples (Sun et al. 2022, Out-of-distribution
     detection with deep nearest neighbors), to the power of SHARPNESS: it finds samples that are like nothing else. And
     the probability that a walk over the graph stops on a labelled sample, when it goes on with probability STEP
-    (label propagation's mass, before classes are compared): it finds groups that are like each other.
+    (label propagation's mass, before classes are compared): it finds groups that are like each other. Either alone is
+    blind to what the other finds. Permuting the samples permutes the answer, but for ties that rounding breaks.
+
+    Takes as long as label propagation of as many classes as there are folds, the number of labels or N_FOLDS, and holds
+    about 0.7 kB a sample (100,000 samples of 64 dimensions with 1,000 labels: 4 s on a core).
     """
     rows = labelled_rows(labels, int(labels.max(initial=0)) + 1)
     near = _cosine(embeddings, rows) ** SHARPNESS

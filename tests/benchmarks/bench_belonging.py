@@ -241,7 +241,7 @@ def main() -> None:
             "## Refused of the samples without a label, %\n",
             table(("no class", "labels a class", "", "AUROC", *refused_at), refused, (1, 2, 2)),
             "## The default's labels: coverage / accuracy in the classes / coverage of samples of none, %\n",
-            table(("no class", "labels a class", "none refused", *sure_at), sure, (3, 3, 3)),
+            table(("no class", "labels a class", "nothing refused", *sure_at), sure, (3, 3, 3)),
         ]
     )
     print(text)
