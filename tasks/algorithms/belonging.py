@@ -37,9 +37,9 @@ def belonging(embeddings: npt.NDArray[Any], graph: NeighborGraph, labels: Int64A
     Near is `nearness`. It never falls when a label is added, so taking a labelled sample out with its fold makes it
     seem no nearer than it is, and the p-value is at least that of full conformal prediction: of samples that are drawn
     as the labelled ones were, a share of alpha at most, on average over draws of the labels, has a p-value of alpha or
-    less, whatever the classes and the embedding. Labels given evenly of a long-tailed pool are not so drawn: the promise is then kept
-    for their mix. With m labels no p-value is below 1 / (m + 1): 18 labels refuse nothing at 0.05, 48 nothing at 0.02. For the same
-    reason there is none for each class: it would take 49 labels of each.
+    less, whatever the classes and the embedding. Labels given evenly of a long-tailed pool are not so drawn: the
+    promise is then kept for their mix. With m labels no p-value is below 1 / (m + 1): 18 labels refuse nothing at
+    0.05, 48 nothing at 0.02. For the same reason there is none for each class: it would take 49 labels of each.
 
     Measured (tests/benchmarks/belonging.md, 3 seeds), at 0.02 with 10 labels a class. In the demo 100 % of the
     photographs among digits were refused, and 1.9 % of the digits; among 3,000 images of CIFAR-10 (frozen MobileNetV2)
