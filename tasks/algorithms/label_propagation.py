@@ -45,34 +45,43 @@ def label_propagation(
         raise ValueError(f"tolerance must be between 0 and 1, got {tolerance}")
     counts = np.bincount(labels[labelled], minlength=n_classes)
     smoother = normalised_affinity(graph, gamma)
-    spread = np.empty((len(labels) if rows is None else len(rows), n_classes), dtype=np.float64)
+    scores = np.empty((len(labels) if rows is None else len(rows), n_classes), dtype=np.float64)
     for start in range(0, n_classes, CLASS_BLOCK):
         classes = np.arange(start, min(start + CLASS_BLOCK, n_classes))
         seeds = (labels[:, None] == classes).astype(np.float64)
         if class_balanced:
             seeds /= np.maximum(counts[classes], 1)
-        reached = _solve(smoother, seeds, alpha, tolerance)
-        spread[:, classes] = reached if rows is None else reached[rows]
-    return normalise_rows(spread)
+        reached = spread(smoother, seeds, alpha, tolerance)
+        scores[:, classes] = reached if rows is None else reached[rows]
+    return normalise_rows(scores)
 
 
 def normalised_affinity(graph: NeighborGraph, gamma: float) -> sparse.csr_array:
     """S = D^-1/2 (A + A') D^-1/2 (n, n), symmetric, eigenvalues from -1 to 1; zero where a sample has no affinity."""
     from scipy import sparse
 
+    weights = affinity(graph, gamma)
+    degree = np.asarray(weights.sum(axis=1)).ravel()
+    scale = np.divide(1.0, np.sqrt(degree), out=np.zeros(len(degree)), where=degree > 0)
+    return (sparse.diags_array(scale) @ weights @ sparse.diags_array(scale)).tocsr()
+
+
+def affinity(graph: NeighborGraph, gamma: float) -> sparse.csr_array:
+    """W = A + A' (n, n), symmetric, A_ij = max(cos_ij, 0)^gamma over the neighbours of i."""
+    from scipy import sparse
+
     n, k = graph.indices.shape
     # A slot without a neighbour (index -1, similarity -inf) becomes affinity 0 with row 0.
     weights = np.maximum(graph.similarity.astype(np.float64), 0.0).ravel() ** gamma
     starts = np.arange(0, n * k + 1, k)
-    affinity = sparse.csr_array((weights, np.maximum(graph.indices, 0).ravel(), starts), shape=(n, n))
-    affinity = (affinity + affinity.T).tocsr()
-    degree = np.asarray(affinity.sum(axis=1)).ravel()
-    scale = np.divide(1.0, np.sqrt(degree), out=np.zeros(n), where=degree > 0)
-    return (sparse.diags_array(scale) @ affinity @ sparse.diags_array(scale)).tocsr()
+    directed = sparse.csr_array((weights, np.maximum(graph.indices, 0).ravel(), starts), shape=(n, n))
+    return (directed + directed.T).tocsr()
 
 
-def _solve(smoother: sparse.csr_array, seeds: Float64Array, alpha: float, tolerance: float) -> Float64Array:
-    """Chebyshev's acceleration of F <- alpha S F + (1 - alpha) Y (Golub and Varga 1961).
+def spread(smoother: sparse.csr_array, seeds: Float64Array, alpha: float, tolerance: float) -> Float64Array:
+    """F = (1 - alpha) (I - alpha S)^-1 Y for S (n, n) and Y (n, columns), but for `tolerance` times the norm of Y.
+
+    Chebyshev's acceleration of F <- alpha S F + (1 - alpha) Y (Golub and Varga 1961).
 
     Its coefficients depend on alpha alone: no inner products, so a class's column is the same with and without others,
     and after t steps the error has shrunk by 2 r^t with r = alpha / (1 + sqrt(1 - alpha^2)).
