@@ -69,7 +69,7 @@ def settings_of(name: MakerName, settings: MakerSettings = DEFAULT) -> dict[str,
     A stored answer of a maker is still good where these, its inputs and its seed are the same.
     """
     _check_name(name)
-    own = {name: getattr(settings, name)}
+    own: dict[str, Any] = {name: getattr(settings, name)}
     if name == "smoothed":
         return {**own, "prototypes": settings.prototypes}
     if name == "transport":

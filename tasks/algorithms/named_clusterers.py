@@ -60,6 +60,14 @@ def cluster_labels(
     return self_train(embeddings, start.shares, relabel, own.n_rounds, SoftProbeConfig(own.l2), KEPT).kept[-1]
 
 
+def maker_of_clusters(
+    make_clusters: Callable[[], SparseProbabilities], n_classes: int, settings: MakerSettings = DEFAULT
+) -> LabelMaker:
+    """Clusters as a label maker: made on the first use and kept, however often `name_clusters` names them anew."""
+    clusters = cache(make_clusters)
+    return lambda labels, rows: name_clusters(clusters(), labels, n_classes, settings.clusters.smoothing, rows)
+
+
 def cluster_maker(
     name: ClustererName,
     embeddings: npt.NDArray[Any],
@@ -70,7 +78,9 @@ def cluster_maker(
 ) -> LabelMaker:
     """`cluster_labels` as a label maker: the clusters are made on the first use and kept, and named by each labels."""
     n_clusters = settings.clusters.n_clusters or n_classes
-    return _named(lambda: cluster_labels(name, embeddings, graph, n_clusters, settings, seed), n_classes, settings)
+    return maker_of_clusters(
+        lambda: cluster_labels(name, embeddings, graph, n_clusters, settings, seed), n_classes, settings
+    )
 
 
 def source_clusters(
@@ -104,12 +114,9 @@ def source_maker(
 ) -> LabelMaker:
     """`source_clusters` as a label maker: the clusters are made on the first use and kept, and named by each labels."""
     n_clusters = settings.clusters.n_clusters or n_classes
-    return _named(lambda: source_clusters(embeddings, sources, n_clusters, settings, seed), n_classes, settings)
-
-
-def _named(make_clusters: Callable[[], SparseProbabilities], n_classes: int, settings: MakerSettings) -> LabelMaker:
-    clusters = cache(make_clusters)
-    return lambda labels, rows: name_clusters(clusters(), labels, n_classes, settings.clusters.smoothing, rows)
+    return maker_of_clusters(
+        lambda: source_clusters(embeddings, sources, n_clusters, settings, seed), n_classes, settings
+    )
 
 
 def _kept(probabilities: Float32Array) -> SparseProbabilities:
@@ -145,8 +152,8 @@ def _relabel(name: ClustererName, graph: NeighborGraph, start: ClusterStart, set
 
     def semantic(number: int, predicted: Float32Array) -> tuple[Float32Array, Float64Array]:
         config, rho = TransportConfig(sp2ot.size_weight, sp2ot.eps, TOLERANCE), rho_ramp(number + 1, sp2ot.n_rounds)
-        options = {"gamma": sp2ot.gamma, "n_steps": sp2ot.n_steps}
-        return _weighted(sp2ot_labels(predicted, graph, rho, sp2ot.semantic_weight, config, **options).labels)
+        weight, gamma, n_steps = sp2ot.semantic_weight, sp2ot.gamma, sp2ot.n_steps
+        return _weighted(sp2ot_labels(predicted, graph, rho, weight, config, gamma=gamma, n_steps=n_steps).labels)
 
     def sharpened(_: int, predicted: Float32Array) -> tuple[Float32Array, Float64Array]:
         return depict_targets(predicted), np.ones(len(predicted))

@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy.typing as npt
 
-from windrow.tasks.algorithms.label_makers import LEARNERS, LabelMaker, MakerName
+from windrow.tasks.algorithms.label_makers import CLUSTERERS, LEARNERS, MAKERS, LabelMaker, MakerName
 from windrow.tasks.algorithms.maker_settings import DEFAULT, MakerSettings
 from windrow.tasks.algorithms.named_clusterers import cluster_maker, source_maker
 from windrow.tasks.algorithms.named_learners import learner
@@ -34,13 +34,15 @@ def maker(
     """
     if name in LEARNERS:
         return learner(name, embeddings, graph, n_classes, settings, seed)
+    if name in CLUSTERERS:
+        return cluster_maker(name, embeddings, graph, n_classes, settings, seed)
     if name == "zero_shot":
         if texts is None or len(texts.prototypes) != n_classes:
-            found = "none" if texts is None else f"{len(texts.prototypes)}"
-            raise ValueError(f"texts: zero_shot wants those of {n_classes} classes, got {found}")
+            found = 0 if texts is None else len(texts.prototypes)
+            raise ValueError(f"texts: zero_shot wants a text prototype of each of {n_classes} classes, got {found}")
         return zero_shot_maker(embeddings, texts, settings.zero_shot)
     if name == "sources":
         if sources is None:
             raise ValueError("sources: the maker 'sources' wants the source of each sample, got none")
         return source_maker(embeddings, sources, n_classes, settings, seed)
-    return cluster_maker(name, embeddings, graph, n_classes, settings, seed)
+    raise ValueError(f"name must be one of {', '.join(MAKERS)}, got {name!r}")
