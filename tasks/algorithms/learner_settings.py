@@ -146,12 +146,16 @@ class TransportSettings:
 
 @dataclass(frozen=True)
 class MlpSettings:
-    """A network of one hidden layer. `n_hidden`: its units. `n_epochs`: passes over the labelled samples. `batch_size`:
-    samples a step. `learning_rate`, `weight_decay`: AdamW's. `held_out`: share of the labels that stops the training,
-    after `patience` epochs without a better one. `class_balanced`: every class weighs the same. `device`: PyTorch's."""
+    """A network of one hidden layer. `n_hidden`: its units. `n_epochs`: passes over the labelled samples; more where it
+    takes more to make `least_steps`, since with few labels a pass is a step or two. `batch_size`: samples a step.
+    `learning_rate`, `weight_decay`: AdamW's. `held_out`: share of the labels that stops the training, after
+    `patience` epochs without a better one. `class_balanced`: every class weighs the same. `device`: PyTorch's.
+
+    Macro recall on CIFAR-10 with 10 labels a class: 20 steps learn next to nothing, 100 0.46, 300 0.47, 1000 0.48."""
 
     n_hidden: int = 256
     n_epochs: int = 20
+    least_steps: int = 300
     batch_size: int = 256
     learning_rate: float = 0.0003
     weight_decay: float = 0.01
@@ -162,7 +166,7 @@ class MlpSettings:
 
     def __post_init__(self) -> None:
         check_positive("mlp", self, "n_hidden", "n_epochs", "batch_size", "learning_rate", "patience")
-        check_from_zero("mlp", self, "weight_decay")
+        check_from_zero("mlp", self, "least_steps", "weight_decay")
         check_fraction("mlp", self, "held_out", zero=True)
 
 

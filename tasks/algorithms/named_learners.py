@@ -122,9 +122,14 @@ def _network(
 ) -> Float32Array:
     from windrow.tasks.algorithms.streaming_mlp import StreamedMlpConfig, fit_streaming_mlp
 
-    labelled_rows(labels, n_classes)
-    config = StreamedMlpConfig(seed=seed, **vars(settings.mlp))
-    return _predict(fit_streaming_mlp(array_stream(embeddings, labels), n_classes, config), embeddings, rows)
+    own, labelled = settings.mlp, labelled_rows(labels, n_classes)
+    n_epochs = max(own.n_epochs, -(-own.least_steps // -(-len(labelled) // own.batch_size)))
+    # Many passes are made over few rows: those are read from the pool once.
+    few = n_epochs > own.n_epochs
+    stream = array_stream(embeddings[labelled], labels[labelled]) if few else array_stream(embeddings, labels)
+    fields = {key: value for key, value in vars(own).items() if key != "least_steps"}
+    config = StreamedMlpConfig(seed=seed, **{**fields, "n_epochs": n_epochs})
+    return _predict(fit_streaming_mlp(stream, n_classes, config), embeddings, rows)
 
 
 def _self_trained(

@@ -68,7 +68,7 @@ SAME_DEFAULTS = [
     (SpectralSettings(), [spectral_kernel_regression], set()),
     (TransductiveSettings(), [TransductivePrototypesConfig], set()),
     (TransportSettings(), [sp2ot_labels, TransportConfig], set()),
-    (MlpSettings(), [StreamedMlpConfig], set()),
+    (MlpSettings(), [StreamedMlpConfig], {"least_steps"}),
     (IterativeSettings(), [iterative_labels], {"start", "l2", "balance", "entropy", "max_iters"}),
     (ClustersSettings(), [name_clusters], {"n_clusters"}),
     (ScanSettings(), [ScanConfig], {"confident"}),
@@ -165,7 +165,7 @@ def test_a_bad_setting_is_named_with_what_came(make, message) -> None:
 POOL, LABELS = random_pool(3, n=60, labelled=15)
 GRAPH = neighbor_graph(POOL, 6)
 QUICK = MakerSettings(
-    mlp=MlpSettings(n_epochs=2, n_hidden=8),
+    mlp=MlpSettings(n_epochs=2, n_hidden=8, least_steps=0),
     scan=ScanSettings(n_epochs=2, n_heads=2),
     depict=DepictSettings(n_rounds=2),
     sela=SelaSettings(n_rounds=2),
@@ -183,7 +183,7 @@ OTHER = MakerSettings(
     spectral=SpectralSettings(temperature=1.0),
     transductive=TransductiveSettings(temperature=0.5),
     transport=TransportSettings(eps=3.0),
-    mlp=MlpSettings(n_hidden=4, n_epochs=3),
+    mlp=MlpSettings(n_hidden=4, n_epochs=3, least_steps=0),
     iterative=IterativeSettings(n_rounds=1),
     clusters=ClustersSettings(n_clusters=5),
     scan=ScanSettings(n_epochs=3, n_heads=1),
