@@ -25,20 +25,24 @@ class ClustersSettings:
 
 @dataclass(frozen=True)
 class ScanSettings:
-    """`entropy_weight`: against empty clusters. `n_heads`: trained side by side, the best stays. `n_epochs`: passes.
-    `batch_size`: samples a step. `learning_rate`: Adam's. `confident`: probability from which samples label themselves
-    for SCAN's third step; null leaves it out, and so does a pool without such a sample. `device`: PyTorch's."""
+    """`entropy_weight`: against empty clusters. `n_heads`: trained side by side, the best stays. `n_epochs`: passes;
+    more where it takes more to make `least_steps`. `batch_size`: samples a step. `learning_rate`: Adam's. `confident`:
+    probability above which samples label themselves for SCAN's third step; null leaves it out, and so does a pool
+    without such a sample. `device`: PyTorch's.
+
+    Of 1,500 CIFAR-10 images, 90 steps (30 passes) put 0.40 into the right cluster, 300 0.43, 1000 0.43."""
 
     entropy_weight: float = 5.0
     n_heads: int = 5
     n_epochs: int = 30
+    least_steps: int = 300
     batch_size: int = 512
     learning_rate: float = 0.03
     confident: float | None = None
     device: str = "cpu"
 
     def __post_init__(self) -> None:
-        check_from_zero("scan", self, "entropy_weight")
+        check_from_zero("scan", self, "entropy_weight", "least_steps")
         check_positive("scan", self, "n_heads", "n_epochs", "batch_size", "learning_rate")
         check_fraction("scan", self, "confident")
 

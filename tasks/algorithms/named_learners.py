@@ -21,7 +21,8 @@ from windrow.tasks.algorithms.prediction_smoothing import smooth_predictions
 from windrow.tasks.algorithms.prototypes import prototypes
 from windrow.tasks.algorithms.row_stream import array_stream
 from windrow.tasks.algorithms.semantic_transport import sp2ot_labels
-from windrow.tasks.algorithms.sinkhorn import row_blocks
+from windrow.tasks.algorithms.setting_rules import PLACE
+from windrow.tasks.algorithms.sinkhorn import NotConvergedError, row_blocks
 from windrow.tasks.algorithms.soft_probe import SoftProbeConfig
 from windrow.tasks.algorithms.sparse_probabilities import SparseProbabilities
 from windrow.tasks.algorithms.spectral_kernel_regression import spectral_kernel_regression
@@ -106,9 +107,12 @@ def _transported(
     own = settings.transport
     start = _probe(embeddings, labels, n_classes, settings, np.arange(len(labels)))
     config = TransportConfig(own.size_weight, own.eps)
-    found = sp2ot_labels(
-        start, graph, own.rho, own.semantic_weight, config, labels=labels, gamma=own.gamma, n_steps=own.n_steps
-    )
+    try:
+        found = sp2ot_labels(
+            start, graph, own.rho, own.semantic_weight, config, labels=labels, gamma=own.gamma, n_steps=own.n_steps
+        )
+    except NotConvergedError as error:
+        raise NotConvergedError(f"{PLACE}.transport: wants a larger eps for this pool, got {own}: {error}") from None
     return found.labels.probabilities
 
 

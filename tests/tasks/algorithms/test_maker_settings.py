@@ -71,7 +71,7 @@ SAME_DEFAULTS = [
     (MlpSettings(), [StreamedMlpConfig], {"least_steps"}),
     (IterativeSettings(), [iterative_labels], {"start", "l2", "balance", "entropy", "max_iters"}),
     (ClustersSettings(), [name_clusters], {"n_clusters"}),
-    (ScanSettings(), [ScanConfig], {"confident"}),
+    (ScanSettings(), [ScanConfig], {"confident", "least_steps"}),
     (DepictSettings(), [depict_refine], {"l2"}),
     (SelaSettings(), [sela_labels], {"n_rounds", "l2"}),
     (SwavSettings(), [swav_codes], set()),
@@ -166,7 +166,7 @@ POOL, LABELS = random_pool(3, n=60, labelled=15)
 GRAPH = neighbor_graph(POOL, 6)
 QUICK = MakerSettings(
     mlp=MlpSettings(n_epochs=2, n_hidden=8, least_steps=0),
-    scan=ScanSettings(n_epochs=2, n_heads=2),
+    scan=ScanSettings(n_epochs=2, n_heads=2, least_steps=0),
     depict=DepictSettings(n_rounds=2),
     sela=SelaSettings(n_rounds=2),
     p2ot=P2otSettings(n_rounds=2),
@@ -186,7 +186,7 @@ OTHER = MakerSettings(
     mlp=MlpSettings(n_hidden=4, n_epochs=3, least_steps=0),
     iterative=IterativeSettings(n_rounds=1),
     clusters=ClustersSettings(n_clusters=5),
-    scan=ScanSettings(n_epochs=3, n_heads=1),
+    scan=ScanSettings(n_epochs=3, n_heads=1, least_steps=0),
     depict=DepictSettings(n_rounds=3),
     sela=SelaSettings(n_rounds=3, power=2.0),
     swav=SwavSettings(eps=0.5),

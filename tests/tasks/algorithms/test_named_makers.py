@@ -30,6 +30,7 @@ from windrow.tasks.algorithms.named_learners import iterative_rounds
 from windrow.tasks.algorithms.named_makers import maker
 from windrow.tasks.algorithms.neighbors import neighbor_graph
 from windrow.tasks.algorithms.row_stream import array_stream
+from windrow.tasks.algorithms.sinkhorn import NotConvergedError
 from windrow.tasks.algorithms.streaming_mlp import MlpProbe, StreamedMlpConfig, fit_streaming_mlp
 from windrow.tasks.algorithms.zero_shot import zero_shot
 from windrow.tasks.algorithms.zero_shot_maker import TextClasses, multi_label_scores
@@ -172,6 +173,12 @@ def test_the_rounds_of_self_training_begin_with_their_start_and_end_with_the_pre
         np.testing.assert_array_equal(ours.probabilities, theirs.probabilities)
     fewer = iterative_rounds(POOL, GRAPH, LABELS, 3, replace(own, iterative=replace(own.iterative, n_rounds=2)))
     np.testing.assert_array_equal(fewer[2].probabilities, rounds[2].probabilities)
+
+
+def test_transport_that_is_too_hard_names_the_setting():
+    own = MakerSettings(transport=TransportSettings(eps=0.001, size_weight=100.0))
+    with pytest.raises(NotConvergedError, match=r"labels\.settings\.transport: wants a larger eps for this pool, got"):
+        said("transport", own)
 
 
 TEXTS = TextClasses(np.eye(6)[:3] + 0.1, scale=7.0)
