@@ -5,7 +5,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from windrow.tasks.algorithms.cluster_naming import name_clusters
+from windrow.tasks.algorithms.cluster_naming import _labelled_mass, name_clusters
+from windrow.tasks.algorithms.label_makers import normalise_rows
 from windrow.tasks.algorithms.sparse_probabilities import SparseProbabilities
 
 FEW = settings(max_examples=40, deadline=None)
@@ -54,6 +55,24 @@ def test_a_class_without_a_label_gets_the_cluster_that_is_left_and_two_share_the
     two = name_clusters(clusters, np.array([1, 0, -1, -1]), 4)
     np.testing.assert_array_equal(two[:2], np.eye(4)[[1, 0]])
     np.testing.assert_array_equal(two[2:], [[0, 0, 0.5, 0.5]] * 2)
+
+
+def test_a_soft_cluster_that_two_classes_share_is_worth_no_more_than_one_of_its_own() -> None:
+    shares = np.array([[1, 0, 0], [0.4, 0.3, 0.3]], np.float32)
+    named = name_clusters(SparseProbabilities.of(shares, 3), np.array([2, -1]), 3)
+    np.testing.assert_allclose(named, [[0, 0, 1], [0.3, 0.3, 0.4]], atol=1e-6)
+
+
+@FEW
+@given(st.integers(0, 10_000))
+def test_the_labelled_mass_is_the_same_to_the_bit_in_any_order(seed: int) -> None:
+    rng = np.random.default_rng(seed)
+    # Of all magnitudes, whose plain sums in float64 do depend on their order.
+    shares = normalise_rows(np.exp(rng.uniform(-40, 0, size=(300, 4))))
+    labels, order = rng.integers(2, size=300), rng.permutation(300)
+    there = _labelled_mass(SparseProbabilities.of(shares, 4), labels, 2)
+    moved = _labelled_mass(SparseProbabilities.of(shares[order], 4), labels[order], 2)
+    np.testing.assert_array_equal(moved, there)
 
 
 def test_with_more_clusters_than_classes_each_gets_the_classes_of_its_labels_smoothed() -> None:
