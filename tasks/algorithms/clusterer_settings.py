@@ -1,4 +1,9 @@
-"""Settings of the makers that do not learn from labels: clusterers, texts and sources."""
+"""Settings of the makers that do not learn from labels: clusterers, texts and sources.
+
+The heads' l2 of 0.0001 was the best of 0.01, 0.001 and 0.0001 on 2,000 or 3,000 CIFAR-10 images with one seed, by their
+true classes: with 0.01 `depict` collapsed to even shares. With it `sp2ot` put 0.45 into the right cluster, the others
+0.42 to 0.43, and k-means alone 0.42: differences that one seed does not prove.
+"""
 
 from __future__ import annotations
 
