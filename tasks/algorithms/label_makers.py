@@ -15,9 +15,25 @@ from windrow.tasks.algorithms.neighbors import Float32Array, Float64Array, Int64
 # labels (n,) and the rows (m,) wanted -> probabilities (m, n_classes)
 LabelMaker = Callable[[Int64Array, Int64Array], Float32Array]
 Mean = Literal["arithmetic", "geometric"]
-MakerName = Literal[
-    "knn", "propagation", "probe", "prototypes", "smoothed", "naive_bayes", "spectral", "transductive", "transport"
+# Makers that learn from the labels; those that cluster without them, and only name the clusters by them; and those that
+# need one thing more: texts of the classes, the sources of the samples.
+LearnerName = Literal[
+    "knn",
+    "propagation",
+    "probe",
+    "prototypes",
+    "smoothed",
+    "naive_bayes",
+    "spectral",
+    "transductive",
+    "transport",
+    "mlp",
+    "iterative",
 ]
+ClustererName = Literal["scan", "depict", "sela", "swav", "p2ot", "sp2ot"]
+MakerName = Literal[LearnerName, ClustererName, "zero_shot", "sources"]
+LEARNERS: tuple[LearnerName, ...] = get_args(LearnerName)
+CLUSTERERS: tuple[ClustererName, ...] = get_args(ClustererName)
 MAKERS: tuple[MakerName, ...] = get_args(MakerName)
 
 # A float32 probability below this says no more than 0 does. Logarithms start from it, so that a hard 0 is not a veto.

@@ -1,51 +1,48 @@
-"""The label makers by their names."""
+"""The label makers by their names, each with its settings."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import Any
 
-import numpy as np
 import numpy.typing as npt
 
-from windrow.tasks.algorithms.gaussian_naive_bayes import gaussian_naive_bayes
-from windrow.tasks.algorithms.knn_vote import knn_vote
-from windrow.tasks.algorithms.label_makers import LabelMaker, MakerName
-from windrow.tasks.algorithms.label_propagation import label_propagation
-from windrow.tasks.algorithms.logistic_probe import logistic_probe
-from windrow.tasks.algorithms.neighbors import Float32Array, Int64Array, NeighborGraph
-from windrow.tasks.algorithms.prediction_smoothing import smooth_predictions
-from windrow.tasks.algorithms.prototypes import prototypes
-from windrow.tasks.algorithms.semantic_transport import sp2ot_labels
-from windrow.tasks.algorithms.spectral_kernel_regression import spectral_kernel_regression
-from windrow.tasks.algorithms.transductive_prototypes import transductive_prototypes
+from windrow.tasks.algorithms.label_makers import CLUSTERERS, LEARNERS, MAKERS, LabelMaker, MakerName
+from windrow.tasks.algorithms.maker_settings import DEFAULT, MakerSettings
+from windrow.tasks.algorithms.named_clusterers import cluster_maker, source_maker
+from windrow.tasks.algorithms.named_learners import learner
+from windrow.tasks.algorithms.neighbors import Int64Array, NeighborGraph
+from windrow.tasks.algorithms.zero_shot_maker import TextClasses, zero_shot_maker
 
 
-def maker(name: MakerName, embeddings: npt.NDArray[Any], graph: NeighborGraph, n_classes: int) -> LabelMaker:
+def maker(
+    name: MakerName,
+    embeddings: npt.NDArray[Any],
+    graph: NeighborGraph,
+    n_classes: int,
+    settings: MakerSettings = DEFAULT,
+    *,
+    seed: int = 0,
+    texts: TextClasses | None = None,
+    sources: Int64Array | None = None,
+) -> LabelMaker:
     """A maker by its name, as a function of labels (n,) and of the rows to predict.
 
-    smoothed: prototypes, smoothed over the graph; transport: the probe, refined by SP2OT; the others are the modules of
-    their name.
+    smoothed: prototypes, smoothed over the graph; transport: the probe, refined by SP2OT; iterative: the last of
+    `iterative_rounds`; scan, depict, sela, swav, p2ot and sp2ot: `cluster_labels`, named by the labels; the others are
+    the modules of their name. zero_shot needs texts, sources needs sources int64 (n,): where each sample came from,
+    0 to n_sources - 1. What does not depend on the labels is computed on the first use and kept. Raises ValueError.
     """
-    every: dict[MakerName, LabelMaker] = {
-        "knn": lambda labels, rows: knn_vote(embeddings, labels, n_classes, rows=rows),
-        "propagation": lambda labels, rows: label_propagation(graph, labels, n_classes, rows=rows),
-        "probe": lambda labels, rows: logistic_probe(embeddings, labels, n_classes, rows=rows),
-        "prototypes": lambda labels, rows: prototypes(embeddings, labels, n_classes, rows=rows),
-        "smoothed": _of_all(
-            lambda labels: smooth_predictions(graph, prototypes(embeddings, labels, n_classes)).probabilities
-        ),
-        "naive_bayes": lambda labels, rows: gaussian_naive_bayes(embeddings, labels, n_classes, rows=rows),
-        "spectral": lambda labels, rows: spectral_kernel_regression(embeddings, labels, n_classes, rows=rows),
-        "transductive": lambda labels, rows: transductive_prototypes(embeddings, graph, labels, n_classes, rows=rows),
-        "transport": _of_all(
-            lambda labels: (
-                sp2ot_labels(logistic_probe(embeddings, labels, n_classes), graph, labels=labels).labels.probabilities
-            )
-        ),
-    }
-    return every[name]
-
-
-def _of_all(predict: Callable[[Int64Array], Float32Array]) -> LabelMaker:
-    return lambda labels, rows: np.asarray(predict(labels)[rows])
+    if name in LEARNERS:
+        return learner(name, embeddings, graph, n_classes, settings, seed)
+    if name in CLUSTERERS:
+        return cluster_maker(name, embeddings, graph, n_classes, settings, seed)
+    if name == "zero_shot":
+        if texts is None or len(texts.prototypes) != n_classes:
+            found = 0 if texts is None else len(texts.prototypes)
+            raise ValueError(f"texts: zero_shot wants a text prototype of each of {n_classes} classes, got {found}")
+        return zero_shot_maker(embeddings, texts, settings.zero_shot)
+    if name == "sources":
+        if sources is None:
+            raise ValueError("sources: the maker 'sources' wants the source of each sample, got none")
+        return source_maker(embeddings, sources, n_classes, settings, seed)
+    raise ValueError(f"name must be one of {', '.join(MAKERS)}, got {name!r}")

@@ -28,7 +28,7 @@ import numpy.typing as npt
 from rich.console import Console
 
 from windrow.tasks.algorithms.approximate_neighbors import approximate_neighbor_graph
-from windrow.tasks.algorithms.label_makers import MAKERS, MakerName
+from windrow.tasks.algorithms.label_makers import LEARNERS, MakerName
 from windrow.tasks.algorithms.label_quality import label_quality
 from windrow.tasks.algorithms.named_makers import maker
 from windrow.tasks.algorithms.neighbors import NeighborGraph, neighbor_graph
@@ -37,7 +37,7 @@ SIZES = (20_000, 100_000, 500_000)
 DIM, N_CLUSTERS, N_CLASSES, N_LABELS, K = 128, 100, 10, 100, 20
 WRONG = 0.2  # share of the labels that label_quality judges
 EXACT, APPROXIMATE, QUALITY = "exact graph", "approximate graph", "label_quality"
-METHODS = (EXACT, APPROXIMATE, *MAKERS, QUALITY)
+METHODS = (EXACT, APPROXIMATE, *LEARNERS, QUALITY)
 # The exact graph compares every two rows: at 500,000 it would take 25 times as long as at 100,000, and teach nothing.
 LARGEST = {EXACT: 100_000, QUALITY: 100_000}
 say = Console(stderr=True).log
@@ -80,7 +80,7 @@ def work_of(method: str, pool: Mapping[str, npt.NDArray[Any]], graph: NeighborGr
     assert graph is not None
     if method == QUALITY:
         return lambda: label_quality(pool["embeddings"], pool["all"], N_CLASSES, graph=graph)
-    name: MakerName = next(name for name in MAKERS if name == method)
+    name: MakerName = next(name for name in LEARNERS if name == method)
     make = maker(name, pool["embeddings"], graph, N_CLASSES)
     return lambda: make(pool["few"], np.arange(len(pool["few"])))
 

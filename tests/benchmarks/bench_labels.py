@@ -28,7 +28,7 @@ from sklearn.exceptions import ConvergenceWarning
 from sklearn.linear_model import LogisticRegression
 from sklearn.semi_supervised import LabelSpreading
 
-from windrow.tasks.algorithms.label_makers import MAKERS
+from windrow.tasks.algorithms.label_makers import LEARNERS
 from windrow.tasks.algorithms.label_policy import LabelPolicyConfig, Policy, decide
 from windrow.tasks.algorithms.label_spreading import spread_labels
 from windrow.tasks.algorithms.neighbors import NeighborGraph, neighbor_graph, unit_rows
@@ -150,12 +150,12 @@ def measure(case: Case, results: Results) -> None:
     """Score all methods on a case."""
     defaults = LabelsConfig()
     spread = spread_labels(
-        case.embeddings, case.graph, case.given, 10, MAKERS, defaults.combine, defaults.n_folds, seed=0
+        case.embeddings, case.graph, case.given, 10, LEARNERS, defaults.combine, defaults.n_folds, seed=0
     )
     results.add("recall", "**Windrow's default**", case, case.recall(spread.label))
     results.add("accuracy", "**Windrow's default**, labels for macro recall", case, case.accuracy(spread.label))
     results.add("accuracy", "the same, the most probable class", case, case.accuracy(spread.confidence.argmax(axis=1)))
-    for name in MAKERS:
+    for name in LEARNERS:
         said = spread.makers[name].argmax(axis=1)
         results.add("recall", name, case, case.recall(said))
         results.add("accuracy", name, case, case.accuracy(said))

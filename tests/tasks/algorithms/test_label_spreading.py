@@ -3,7 +3,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from windrow.tasks.algorithms.label_makers import MAKERS
+from windrow.tasks.algorithms.label_makers import CLUSTERERS, LEARNERS
 from windrow.tasks.algorithms.label_spreading import spread_labels
 from windrow.tasks.algorithms.named_makers import maker
 from windrow.tasks.algorithms.neighbors import neighbor_graph
@@ -23,7 +23,7 @@ def blobs(seed: int, n_each: int = 40, n_labels: int = 6, spread: float = 0.35):
     return x[order], truth[order], labels[order]
 
 
-@pytest.mark.parametrize("name", MAKERS)
+@pytest.mark.parametrize("name", [*LEARNERS, *CLUSTERERS])
 def test_every_maker_finds_clouds_and_predicts_only_the_rows_asked_for(name):
     x, truth, labels = blobs(0)
     make = maker(name, x, neighbor_graph(x, 10), 3)

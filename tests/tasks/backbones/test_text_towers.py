@@ -1,4 +1,3 @@
-import json
 import shutil
 import sys
 from pathlib import Path
@@ -7,6 +6,7 @@ import numpy as np
 import pytest
 import torch
 from PIL import Image
+from tiny_clip import save_tiny_clip, tiny_tokenizer
 
 from windrow.tasks.algorithms.zero_shot import class_prototypes, zero_shot
 from windrow.tasks.backbones import BackboneConfig, BackboneUnavailable, load_backbone
@@ -16,38 +16,11 @@ transformers = pytest.importorskip("transformers", reason="the extra 'hf' is not
 
 NAMES = ["cat", "dog", "old cat"]
 TEMPLATES = ["a {}.", "the {}!", "{}"]
-SETTINGS = {
-    "do_center_crop": True,
-    "size": {"shortest_edge": 32},
-    "crop_size": {"height": 32, "width": 32},
-    "resample": 3,
-    "image_mean": [0.5, 0.5, 0.5],
-    "image_std": [0.5, 0.5, 0.5],
-    "image_processor_type": "CLIPImageProcessor",
-}
-
-
-def tiny_tokenizer() -> object:
-    letters = [*"abcdefghijklmnopqrstuvwxyz.!"]
-    symbols = [*letters, *(f"{letter}</w>" for letter in letters), "<|startoftext|>", "<|endoftext|>"]
-    return transformers.CLIPTokenizer(vocab={s: i for i, s in enumerate(symbols)}, merges=[], model_max_length=24)
 
 
 @pytest.fixture(scope="module")
 def tiny_clip(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A CLIP with random weights, saved as users do: no real weights are at hand here."""
-    folder = tmp_path_factory.mktemp("clip")
-    shape = {"hidden_size": 32, "num_hidden_layers": 2, "num_attention_heads": 2, "intermediate_size": 64}
-    tokenizer = tiny_tokenizer()
-    ends = {"bos_token_id": tokenizer.bos_token_id, "eos_token_id": tokenizer.eos_token_id, "pad_token_id": 1}
-    text = {**shape, **ends, "vocab_size": len(tokenizer), "max_position_embeddings": 24}
-    vision = {**shape, "image_size": 32, "patch_size": 8}
-    torch.manual_seed(0)
-    config = transformers.CLIPConfig(text_config=text, vision_config=vision, projection_dim=16)
-    transformers.CLIPModel(config).save_pretrained(folder)
-    tokenizer.save_pretrained(folder)
-    (folder / "preprocessor_config.json").write_text(json.dumps(SETTINGS))
-    return folder
+    return save_tiny_clip(tmp_path_factory.mktemp("clip"))
 
 
 def test_each_text_is_what_the_library_makes_of_it_alone(tiny_clip: Path) -> None:
