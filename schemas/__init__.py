@@ -3,7 +3,7 @@
 from windrow.schemas.clusters import ASSIGNMENTS, CLUSTERS, DRIFT
 from windrow.schemas.embeddings import BACKBONES, EMBEDDINGS, NEIGHBORS
 from windrow.schemas.forgotten import FORGOTTEN
-from windrow.schemas.labels import LABEL_CHECKS, LABEL_QUALITY, LABELS, PREDICTIONS
+from windrow.schemas.labels import BELONGING, LABEL_CHECKS, LABEL_QUALITY, LABELS, PREDICTIONS
 from windrow.schemas.occurrences import OCCURRENCES
 from windrow.schemas.quality import HASH_GROUPS, QUALITY
 from windrow.schemas.runs import EXPORTS, RUNS, STAGES
@@ -30,6 +30,7 @@ TABLES: tuple[Table, ...] = (
     SCORES,
     MODEL_SCORES,
     PREDICTIONS,
+    BELONGING,
     LABELS,
     LABEL_QUALITY,
     LABEL_CHECKS,
@@ -43,6 +44,7 @@ TABLES: tuple[Table, ...] = (
 __all__ = [
     "ASSIGNMENTS",
     "BACKBONES",
+    "BELONGING",
     "CLUSTERS",
     "DRIFT",
     "EMBEDDINGS",

@@ -35,6 +35,7 @@ PREDICTIONS = Table(
     (
         Column("sample_id", pa.string(), "the sample", references=("samples", "sample_id")),
         Column("maker", pa.string(), "propagation, probe, ..."),
+        Column("round", pa.int32(), "round of an iterative maker, from 0; the last counts", minimum=0),
         Column("classes", pa.list_(pa.string()), "the most probable classes, by all given labels; 64 at most"),
         Column("probabilities", pa.list_(pa.float32()), "their probabilities"),
         Column(
@@ -45,7 +46,19 @@ PREDICTIONS = Table(
         ),
         Column("held_out_probabilities", pa.list_(pa.float32()), "their probabilities", nullable=True),
     ),
-    ("sample_id", "maker"),
+    ("sample_id", "maker", "round"),
+)
+
+BELONGING = Table(
+    "belonging",
+    "How usual it would be for a sample of the labelled classes to be this far from the labels: a conformal p-value.",
+    (
+        Column("sample_id", pa.string(), "the sample", references=("samples", "sample_id")),
+        Column(
+            "belonging", pa.float32(), "near 0: perhaps of no labelled class; 1 for given labels", minimum=0, maximum=1
+        ),
+    ),
+    ("sample_id",),
 )
 
 LABEL_QUALITY = Table(

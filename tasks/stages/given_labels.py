@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 
 import duckdb
@@ -53,9 +53,9 @@ def find_given(store: Path, ingested: Sequence[str], source: str) -> Done:
     return make_output(store, "given_labels", VERSION, inputs, write)
 
 
-def class_names(labels: pa.Table) -> list[str]:
-    """Return the distinct labels: in the order of numbers when all are, otherwise of the alphabet."""
-    names = [name for name in pc.unique(labels["label"]).to_pylist() if name is not None]
+def class_names(labels: pa.Table, others: Collection[str] = ()) -> list[str]:
+    """Return the distinct labels, and others: in the order of numbers when all are, otherwise of the alphabet."""
+    names = {name for name in pc.unique(labels["label"]).to_pylist() if name is not None} | set(others)
     numeric = all(name.isascii() and name.isdigit() for name in names)
     return sorted(names, key=lambda name: (int(name), name) if numeric else (0, name))
 

@@ -1,113 +1,178 @@
-"""Predictions: what each label maker says of every sample, by a few given labels. One output a maker."""
+"""Predictions: what each label maker says of every sample, by a few given labels or without. One output a maker."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
-import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
 from windrow.schemas import LABELS, PREDICTIONS
-from windrow.tasks.algorithms.label_makers import MakerName
-from windrow.tasks.algorithms.neighbors import Float32Array, Int64Array
-from windrow.tasks.algorithms.sparse_probabilities import SparseProbabilities
+from windrow.tasks.algorithms.label_makers import CLUSTERERS, MakerName
+from windrow.tasks.algorithms.maker_settings import MakerSettings, needs_graph, settings_of
+from windrow.tasks.algorithms.neighbors import Float32Array, Int64Array, NeighborGraph
+from windrow.tasks.backbones.protocol import BackboneConfig
 from windrow.tasks.stages.given_labels import class_names, pool_labels
 from windrow.tasks.stages.neighbors import read_graph
+from windrow.tasks.stages.prediction_rows import prediction_rows
+from windrow.tasks.storage.catalog import connect, tables_of
 from windrow.tasks.storage.outputs import Done, Output, OutputWriter, content_fingerprint, make_output, open_output
-from windrow.tasks.storage.pool import read_pool
+from windrow.tasks.storage.pool import Pool, read_pool
+
+if TYPE_CHECKING:
+    from windrow.tasks.algorithms.label_makers import LabelMaker
 
 VERSION = 1
-MOST_CLASSES = 64  # kept of each prediction; the others share what is left evenly
+WITHOUT_LABELS: tuple[MakerName, ...] = (*CLUSTERERS, "sources", "zero_shot")
+
+SOURCES_SQL = "SELECT sample_id, min(source_uri) AS source FROM occurrences GROUP BY sample_id ORDER BY sample_id"
 
 
-def predict_labels(
-    store: Path, features: Sequence[str], neighbors: str, given: str, maker: MakerName, n_folds: int, seed: int
-) -> Done:
-    """Write PREDICTIONS of one maker, in the order of `sample_id`, from labels of two classes or more.
+@dataclass(frozen=True)
+class Prediction:
+    """What a maker is to predict: its name, all makers' settings, the folds and the seed, and the pool's backbone.
 
-    `features`, `neighbors` and `given` are the outputs of those stages. The count is n_predictions.
+    A maker of WITHOUT_LABELS needs no given labels: without them, clusters are named by their numbers.
     """
-    embedded = [open_output(store / path) for path in features]
-    graph, labelled = open_output(store / neighbors), open_output(store / given)
+
+    maker: MakerName
+    settings: MakerSettings
+    n_folds: int
+    seed: int
+    backbone: BackboneConfig
+
+    @property
+    def named_classes(self) -> tuple[str, ...]:
+        """The classes that the settings of 'zero_shot' name."""
+        return self.settings.zero_shot.labels() if self.maker == "zero_shot" else ()
+
+
+def predict_labels(store: Path, stages: Mapping[str, Sequence[str]], wanted: Prediction) -> Done:
+    """Write PREDICTIONS of one maker, in the order of `sample_id`.
+
+    `stages` maps ingest, features, neighbors and given_labels to their outputs. The counts are n_predictions and, of an
+    iterative maker, those of all rounds. Raises ValueError for settings that do not fit the pool, naming them.
+    """
+    outputs = {stage: [open_output(store / path) for path in paths] for stage, paths in stages.items()}
+    given = outputs["given_labels"][0].read(LABELS)
+    classes = classes_of(given, wanted)
 
     def write(writer: OutputWriter) -> None:
-        from windrow.tasks.algorithms.label_spreading import predict
-        from windrow.tasks.algorithms.named_makers import maker as named
-
-        pool, labels = read_pool(embedded), labelled.read(LABELS)
-        classes = class_names(labels)
-        known = pool_labels(pool, labels, classes)
-        made = predict(
-            named(maker, pool.embeddings, read_graph(graph), len(classes)), known, len(classes), n_folds, seed
+        pool = read_pool(outputs["features"])
+        there = pool_labels(pool, given, classes) >= 0
+        rounds = _rounds(pool, outputs, given, classes, wanted)
+        table = pa.concat_tables(
+            prediction_rows(pool.sample_ids, wanted.maker, number, classes, each.pool, each.held_out, there)
+            for number, each in enumerate(rounds)
         )
-        writer.write(PREDICTIONS, _table(pool.sample_ids, maker, classes, made.pool, made.held_out, known))
-        writer.counts.update(n_predictions=len(known))
+        writer.write(PREDICTIONS, table)
+        writer.counts.update(n_predictions=table.num_rows)
 
     inputs = {
-        "embeddings": content_fingerprint(embedded),
-        "neighbors": graph.digest,
-        "given": labelled.digest,
-        "maker": maker,
-        "n_folds": n_folds,
-        "seed": seed,
+        "embeddings": content_fingerprint(outputs["features"]),
+        "neighbors": content_fingerprint(outputs["neighbors"]) if needs_graph(wanted.maker, wanted.settings) else None,
+        "sources": content_fingerprint(outputs["ingest"]) if wanted.maker == "sources" else None,
+        "backbone": wanted.backbone if wanted.maker == "zero_shot" else None,
+        "given": outputs["given_labels"][0].digest,
+        "classes": classes,
+        "maker": wanted.maker,
+        "settings": settings_of(wanted.maker, wanted.settings),
+        "n_folds": wanted.n_folds,
+        "seed": wanted.seed,
     }
     return make_output(store, "predictions", VERSION, inputs, write)
 
 
-def read_predictions(output: Output, classes: Sequence[str]) -> tuple[Float32Array, Float32Array]:
-    """Read a maker's probabilities back: of the pool (n, n_classes), and out of sample of its m labelled samples."""
-    table = output.read(PREDICTIONS)
-    held_out = table.filter(pc.is_valid(table["held_out_classes"]))
-    return (
-        _dense(table["classes"], table["probabilities"], classes),
-        _dense(held_out["held_out_classes"], held_out["held_out_probabilities"], classes),
-    )
+def classes_of(given: pa.Table, wanted: Prediction) -> list[str]:
+    """Return what a maker predicts: the given classes and those that its settings name; or else numbers of clusters."""
+    if has_classes(given) or wanted.maker == "zero_shot":
+        return class_names(given, wanted.named_classes)
+    n_clusters = wanted.settings.clusters.n_clusters
+    if n_clusters is None:
+        raise ValueError(
+            f"labels.settings.clusters.n_clusters: {wanted.maker} wants a number where no labels are given"
+        )
+    return [str(number) for number in range(n_clusters)]
 
 
-def _table(
-    sample_ids: pa.Array,
-    maker: str,
+def has_classes(given: pa.Table) -> bool:
+    """Say whether there are labels of two classes, without which nothing can be learnt from them."""
+    return len(class_names(given)) > 1
+
+
+@dataclass(frozen=True)
+class _Round:
+    """What a maker says in a round: of the pool (n, n_classes), and in the last round of its m labelled samples by the
+    labels of others (m, n_classes)."""
+
+    pool: Float32Array
+    held_out: Float32Array | None = None
+
+
+def _rounds(
+    pool: Pool, outputs: Mapping[str, Sequence[Output]], given: pa.Table, classes: Sequence[str], wanted: Prediction
+) -> list[_Round]:
+    from windrow.tasks.algorithms.label_makers import cross_fit
+    from windrow.tasks.algorithms.named_learners import iterative_rounds
+    from windrow.tasks.algorithms.sinkhorn import NotConvergedError
+
+    labels, everyone = pool_labels(pool, given, classes), np.arange(len(pool.sample_ids))
+    graph, n_classes, settings, seed = read_graph(outputs["neighbors"][0]), len(classes), wanted.settings, wanted.seed
+    try:
+        if not has_classes(given):
+            return [_Round(_without_labels(pool, graph, outputs, classes, wanted))]
+        make = _maker(pool, graph, outputs, classes, wanted)
+        held_out = cross_fit(make, labels, n_classes, wanted.n_folds, seed)
+        if wanted.maker != "iterative":
+            return [_Round(make(labels, everyone), held_out)]
+        *earlier, last = iterative_rounds(pool.embeddings, graph, labels, n_classes, settings, seed=seed)
+        return [*(_Round(each.dense()) for each in earlier), _Round(last.dense(), held_out)]
+    except NotConvergedError as error:
+        raise ValueError(str(error)) from None
+
+
+def _maker(
+    pool: Pool,
+    graph: NeighborGraph,
+    outputs: Mapping[str, Sequence[Output]],
     classes: Sequence[str],
-    pool: Float32Array,
-    held_out: Float32Array,
-    labels: Int64Array,
-) -> pa.Table:
-    every = np.ones(len(labels), np.bool_)
-    names, shares = _lists(pool, every, classes)
-    held_out_names, held_out_shares = _lists(held_out, labels >= 0, classes)
-    columns = {
-        "sample_id": sample_ids,
-        "maker": pa.repeat(maker, len(labels)),
-        "classes": names,
-        "probabilities": shares,
-        "held_out_classes": held_out_names,
-        "held_out_probabilities": held_out_shares,
-    }
-    return PREDICTIONS.build(columns)
+    wanted: Prediction,
+) -> LabelMaker:
+    from windrow.tasks.algorithms.named_makers import maker
+    from windrow.tasks.stages.class_texts import class_texts
+
+    name, settings = wanted.maker, wanted.settings
+    texts = class_texts(wanted.backbone, classes, settings.zero_shot) if name == "zero_shot" else None
+    sources = _sources(pool, outputs["ingest"]) if name == "sources" else None
+    return maker(name, pool.embeddings, graph, len(classes), settings, seed=wanted.seed, texts=texts, sources=sources)
 
 
-def _lists(
-    probabilities: Float32Array, there: npt.NDArray[np.bool_], classes: Sequence[str]
-) -> tuple[pa.Array, pa.Array]:
-    """Lists of classes and of their probabilities, one for each of `there`, null where that is false."""
-    top = SparseProbabilities.of(probabilities, min(MOST_CLASSES, len(classes)))
-    ends = np.concatenate([[0], np.cumsum(there * top.classes.shape[1])])
-    offsets = pa.array(ends.astype(np.int32), mask=np.append(~there, False))
-    names = pa.array(classes, pa.string()).take(pa.array(top.classes.reshape(-1)))
-    return (
-        pa.ListArray.from_arrays(offsets, names),
-        pa.ListArray.from_arrays(offsets, pa.array(top.probabilities.reshape(-1), pa.float32())),
-    )
+def _without_labels(
+    pool: Pool,
+    graph: NeighborGraph,
+    outputs: Mapping[str, Sequence[Output]],
+    classes: Sequence[str],
+    wanted: Prediction,
+) -> Float32Array:
+    from windrow.tasks.algorithms.named_clusterers import cluster_labels, source_clusters
+
+    name, settings, seed = wanted.maker, wanted.settings, wanted.seed
+    n = len(pool.sample_ids)
+    if name == "zero_shot":
+        return _maker(pool, graph, outputs, classes, wanted)(np.full(n, -1, np.int64), np.arange(n))
+    if name == "sources":
+        found = source_clusters(pool.embeddings, _sources(pool, outputs["ingest"]), len(classes), settings, seed)
+    else:
+        found = cluster_labels(name, pool.embeddings, graph, len(classes), settings, seed)  # type: ignore[arg-type]
+    return found.dense()
 
 
-def _dense(names: pa.ChunkedArray, probabilities: pa.ChunkedArray, classes: Sequence[str]) -> Float32Array:
-    n = len(names)
-    number = pc.index_in(pc.list_flatten(names).combine_chunks(), pa.array(classes, pa.string()))
-    values = pc.list_flatten(probabilities).combine_chunks()
-    width = len(number) // n if n else 1
-    numbers = number.to_numpy(zero_copy_only=False).astype(np.int64).reshape(n, width)
-    shares = values.to_numpy(zero_copy_only=False).astype(np.float32).reshape(n, width)
-    return SparseProbabilities(numbers, shares, len(classes)).dense()
+def _sources(pool: Pool, ingested: Sequence[Output]) -> Int64Array:
+    """Where each sample of the pool was seen: its first `source_uri`, numbered in their order from 0."""
+    seen = connect(tables_of({"ingest": ingested})).sql(SOURCES_SQL).to_arrow_table()
+    names = seen["source"].combine_chunks().take(pc.index_in(pool.sample_ids, seen["sample_id"].combine_chunks()))
+    return np.unique(names.to_numpy(zero_copy_only=False), return_inverse=True)[1].astype(np.int64)

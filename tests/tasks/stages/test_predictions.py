@@ -8,12 +8,15 @@ from label_pools import random_pool
 from small_labels import LabelledPool, write_labelled_pool
 
 from windrow.schemas import PREDICTIONS
-from windrow.tasks.algorithms.label_makers import MAKERS, MakerName
+from windrow.tasks.algorithms.label_makers import CLUSTERERS, LEARNERS, MakerName
 from windrow.tasks.algorithms.label_spreading import predict
 from windrow.tasks.algorithms.named_makers import maker
 from windrow.tasks.algorithms.neighbors import neighbor_graph
-from windrow.tasks.stages import predictions as stage
-from windrow.tasks.stages.predictions import predict_labels, read_predictions
+from windrow.tasks.algorithms.maker_settings import MakerSettings
+from windrow.tasks.backbones.protocol import BackboneConfig
+from windrow.tasks.stages import prediction_rows as rows
+from windrow.tasks.stages.prediction_rows import read_held_out, read_rounds
+from windrow.tasks.stages.predictions import Prediction, predict_labels
 from windrow.tasks.storage.outputs import Done, Output, open_output
 
 CLASSES = ["ant", "bee", "cat"]
