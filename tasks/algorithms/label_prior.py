@@ -36,6 +36,8 @@ class PriorConfig:
             )
         if self.use not in get_args(PriorUse):
             raise ValueError(f"labels.prior.use: wants shift or alignment, got {self.use!r}")
+        # YAML reads the class 7 as a number; a fingerprint needs keys of one kind.
+        object.__setattr__(self, "shares", {str(name): share for name, share in self.shares.items()})
         if (self.method == "given") != bool(self.shares):
             raise ValueError(f"labels.prior: shares go with method given, got {self.method!r} and {dict(self.shares)}")
         wrong = {name: share for name, share in self.shares.items() if not 0 <= share < np.inf}
@@ -68,14 +70,11 @@ def given_shares(config: PriorConfig, classes: Sequence[str]) -> Float64Array | 
     """
     if not config.shares:
         return None
-    named = {str(name): float(share) for name, share in config.shares.items()}
-    missing, unknown = sorted(set(classes) - set(named)), sorted(set(named) - set(classes))
+    missing, unknown = sorted(set(classes) - set(config.shares)), sorted(set(config.shares) - set(classes))
     if missing or unknown:
         what = f"no share for class {missing[0]!r}" if missing else f"there is no class {unknown[0]!r}"
         raise ValueError(f"labels.prior.shares: {what}; the classes are {', '.join(classes[:20])}")
-    shares = np.array([named[name] for name in classes])
-    if not shares.sum() > 0:
-        raise ValueError(f"labels.prior.shares: all are 0, got {named}")
+    shares = np.array([config.shares[name] for name in classes], dtype=np.float64)
     return np.asarray(shares / shares.sum())
 
 
