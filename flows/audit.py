@@ -12,10 +12,10 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
-from windrow.tasks.algorithms.label_audit import coverage_accuracy_curve
+from windrow.tasks.algorithms.label_audit import Interval, coverage_accuracy_curve
 from windrow.tasks.report.formats import percent
 from windrow.tasks.stages.audit import Figure, judge, read_label_set
-from windrow.tasks.stages.audit_file import read_audit, verdicts, write_audit
+from windrow.tasks.stages.audit_file import read_audit, verdicts, words_of_classes, write_audit
 from windrow.tasks.stages.given_labels import label_file_query
 from windrow.tasks.storage.catalog import open_catalog
 from windrow.tasks.storage.runs import latest_run
@@ -38,13 +38,8 @@ def write_sample(
     connection = open_catalog(store, run_id)
     labels = read_label_set(connection, label_set)
     n_drawn, by = write_audit(path, connection, labels, run_id, n, seed)
-    console.print(
-        f"{path}: {n_drawn:,} of {len(labels.label):,} labels of {label_set!r}, drawn by {by}",
-        markup=False,
-        highlight=False,
-        soft_wrap=True,
-    )
-    console.print("fill in `correct` with y, n or the true label, then: windrow audit read", path, style="dim")
+    _say(console, f"{path}: {n_drawn:,} of {len(labels.label):,} labels of {label_set!r}, drawn by {by}")
+    _say(console, f"fill in `correct` with y, n or the true label, then: windrow audit read {path}")
 
 
 def print_verdicts(console: Console, store: Path, path: Path) -> None:
@@ -67,8 +62,10 @@ def print_verdicts(console: Console, store: Path, path: Path) -> None:
         console,
         f"checked {len(rows):,} of {filled.n:,}{f'; {left:,} have no verdict and do not count' if left else ''}",
     )
+    if words := words_of_classes(filled, labels):
+        _say(console, f"read as true labels, not as yes or no, because classes are called so: {', '.join(words)}")
     console.print(_table(figures))
-    _say(console, "95% intervals for all labels of the row, also those not checked; confidence: what the labels claim")
+    _say(console, "claimed: the mean confidence; the intervals are for all labels of a row, also those not checked")
 
 
 def print_curve(console: Console, store: Path, run_id: str | None, truth: Path, label_set: str) -> None:
@@ -109,15 +106,19 @@ def _load_truth(connection: Any, truth: Path) -> None:
 
 
 def _table(figures: list[Figure]) -> Table:
-    table = Table("", "labels", "confidence", "checked", "right", "accuracy", "at least", "at most")
+    table = Table("", "labels", "claimed", "checked", "right", "accuracy", "95% interval")
     for column in table.columns[1:]:
         column.justify = "right"
     for figure in figures:
-        interval = figure.interval
-        ends = [percent(each) for each in (interval.estimate, interval.low, interval.high)] if interval else ["–"] * 3
-        counts = (f"{figure.n_labels:,}", f"{figure.confidence:.2f}", f"{figure.n_checked:,}", f"{figure.n_right:,}")
-        table.add_row(escape(figure.name), *counts, *ends, end_section=figure is figures[0])
+        counts = (f"{figure.n_labels:,}", percent(figure.confidence), f"{figure.n_checked:,}", f"{figure.n_right:,}")
+        table.add_row(escape(figure.name), *counts, *_accuracy(figure.interval), end_section=figure is figures[0])
     return table
+
+
+def _accuracy(interval: Interval | None) -> tuple[str, str]:
+    if interval is None:
+        return "–", "–"
+    return percent(interval.estimate), f"{percent(interval.low)} to {percent(interval.high)}"
 
 
 def _curve_table(correct: npt.NDArray[np.bool_], confidence: npt.NDArray[Any]) -> Table:

@@ -130,7 +130,7 @@ def band_name(band: int) -> str:
 
 def stratum_name(labels: AuditedSet, row: int, by: str) -> str:
     """A sample's stratum as in 'cat, 0.80 to 0.95'."""
-    name, band = labels.classes[labels.label[row]], band_name(int(labels.bands()[row]))
+    name, band = labels.classes[int(labels.label[row])], band_name(int(labels.bands()[row]))
     names = {"class and confidence": f"{name}, {band}", "class": name, "confidence": band}
     return names.get(by, "all")
 

@@ -168,6 +168,13 @@ def verdicts(filled: FilledIn, labels: AuditedSet) -> tuple[Int64Array, np.ndarr
     return rows, np.array([right for _, right in judged], dtype=np.bool_), by
 
 
+def words_of_classes(filled: FilledIn, labels: AuditedSet) -> list[str]:
+    """The verdicts that could be read as yes or no and were read as classes, sorted."""
+    return sorted(
+        {row["correct"] for row in filled.rows if row["correct"].casefold() in YES | NO} & set(labels.classes)
+    )
+
+
 def _is_right(verdict: str, label: str, labels: AuditedSet, where: str) -> bool:
     if verdict in {name.strip() for name in labels.classes}:
         return verdict == label.strip()
