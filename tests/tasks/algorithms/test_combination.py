@@ -31,7 +31,7 @@ def simulated(seed, accuracies, n=200, n_classes=3, n_labelled=30):
         said = np.where(rng.random(n) < accuracy, truth, (truth + rng.integers(1, n_classes, size=n)) % n_classes)
         noise = rng.dirichlet(np.full(n_classes, 2.0), size=n)
         pool[name] = (0.6 * np.eye(n_classes)[said] + 0.4 * noise).astype(np.float32)
-    return {name: each[:n_labelled] for name, each in pool.items()}, pool, labels, truth
+    return {name: each[:n_labelled].copy() for name, each in pool.items()}, pool, labels, truth
 
 
 def right(found, truth):
@@ -96,13 +96,22 @@ def test_dawid_skene_treats_classes_alike_and_holds_labels_out():
     np.testing.assert_allclose(first.held_out[place], other.held_out[place], atol=1e-5)
 
 
+def test_dawid_skene_does_not_believe_what_a_maker_says_of_the_labels_that_it_learnt():
+    held_out, pool, labels, _ = simulated(5, {"probe": 0.9, "knn": 0.4})
+    before = combine_makers(held_out, pool, labels, "dawid-skene").weights
+    pool["knn"][:30] = np.eye(3)[labels[:30]]
+    assert combine_makers(held_out, pool, labels, "dawid-skene").weights == before
+
+
 def test_daso_blends_by_the_pool_and_not_by_the_labels_held_out():
     held_out, pool, labels, _ = simulated(3, {"smoothed": 0.7, "probe": 0.8})
-    held_out = {name: each[:1] for name, each in held_out.items()}
-    labels[1:] = -1
+    rare = np.bincount(pool["probe"].argmax(axis=1)).argmin()
+    rows = pool["probe"][:30].argmax(axis=1) == rare
+    held_out = {name: each[rows] for name, each in held_out.items()}
+    labels[:30][~rows] = -1
     found = combine_makers(held_out, pool, labels, "daso")
     np.testing.assert_array_equal(found.pool, blend(pool["probe"], pool["smoothed"]))
-    np.testing.assert_allclose(found.held_out, found.pool[:1], atol=1e-7)
+    np.testing.assert_allclose(found.held_out, found.pool[:30][rows], atol=1e-7)
 
 
 def test_equal_is_the_geometric_mean_and_agreement_the_share_of_votes():

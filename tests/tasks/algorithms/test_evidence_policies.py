@@ -101,6 +101,16 @@ def test_reliable_keeps_few_of_the_common_class_and_weighs_by_entropy():
     assert decide(pool, LabelPolicyConfig("reliable", entropy_share=0.01), evidence=evidence).abstained.all()
 
 
+def test_given_labels_take_no_place_among_the_reliable():
+    pool = np.repeat(np.eye(4, dtype=np.float32), [6, 3, 3, 3], axis=0)
+    labels = np.where(np.arange(15) < 6, -1, pool.argmax(axis=1))
+    without = Evidence(np.full(15, -1), keys=np.arange(15))
+    alone = decide(pool[:6], LabelPolicyConfig("reliable"), evidence=Evidence(labels[:6], keys=np.arange(6)))
+    among = decide(pool, LabelPolicyConfig("reliable"), evidence=Evidence(labels, keys=np.arange(15)))
+    np.testing.assert_array_equal(among.label[:6], alone.label)
+    assert (decide(pool, LabelPolicyConfig("reliable"), evidence=without).label[:6] == 0).sum() < 6
+
+
 def test_a_label_that_is_not_the_most_probable_class_is_not_reliable():
     evidence = Evidence(np.array([-1, -1]), keys=np.arange(2))
     decision = decide(two_class(0.99, 0.99), LabelPolicyConfig("reliable"), np.array([0, 1]), evidence)
