@@ -8,6 +8,8 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
+import pyarrow as pa
+import pyarrow.compute as pc
 
 from windrow.tasks.algorithms.label_audit import Interval, audit_sample, stratified_interval
 from windrow.tasks.algorithms.neighbors import Float32Array, Int64Array
@@ -19,7 +21,7 @@ STRATA = ("class and confidence", "class", "confidence", "nothing")
 
 # A label that was given is no prediction: only its own label set answers for it.
 LABELLED_SQL = """
-SELECT sample_id, label, confidence FROM labels
+SELECT sample_id, ('0x' || left(sample_id, 16))::UBIGINT AS key, label, confidence FROM labels
 WHERE label_set = $1 AND ($1 = 'given' OR sample_id NOT IN (SELECT sample_id FROM labels WHERE label_set = 'given'
 AND label IS NOT NULL)) ORDER BY sample_id
 """
@@ -29,20 +31,17 @@ AND label IS NOT NULL)) ORDER BY sample_id
 class AuditedSet:
     """The samples of a label set that have a label which was not given (but for the set 'given'), by sample_id.
 
-    label: int64 (n,), places in classes, which are all that the set names, sorted; confidence: float32 (n,).
-    n_abstained: how many others have none.
+    key: uint64 (n,), the first 16 hex digits of sample_id. label: int64 (n,), places in classes, which are all that the
+    set names, sorted; confidence: float32 (n,). n_abstained: how many others have no label.
     """
 
     name: str
     sample_id: npt.NDArray[Any]
+    key: npt.NDArray[np.uint64]
     label: Int64Array
     confidence: Float32Array
     n_abstained: int
     classes: tuple[str, ...]
-
-    def keys(self) -> npt.NDArray[np.uint64]:
-        """What stays with each sample, for `seeded_order`."""
-        return np.array([int(each[:16], 16) for each in self.sample_id], dtype=np.uint64)
 
     def strata(self, by: str) -> Int64Array:
         """A number (n,), from 0 without gaps, for each of the STRATA that samples fall into."""
@@ -72,24 +71,23 @@ class Figure:
 
 def read_label_set(connection: Any, name: str) -> AuditedSet:
     """Read a label set of the catalog's run. Raises ValueError when there is none, or nothing to check in it."""
-    rows = connection.execute(LABELLED_SQL, [name]).fetchall()
-    found = [row for row in rows if row[1] is not None]
-    if not found:
+    rows = connection.sql(LABELLED_SQL, params=[name]).to_arrow_table().combine_chunks()
+    found = rows.filter(pc.is_valid(rows["label"]))
+    if not found.num_rows:
         sets = [row[0] for row in connection.execute("SELECT DISTINCT label_set FROM labels ORDER BY 1").fetchall()]
         if name not in sets:
             raise ValueError(f"this run has no label set {name!r}; it has {', '.join(sets) or 'none'}")
         raise ValueError(f"label set {name!r} has no label to check: each one abstains or was given")
     sql = "SELECT DISTINCT unnest(classes) FROM labels WHERE label_set = ?"
     named = {row[0] for row in connection.execute(sql, [name]).fetchall()}
-    sample_id, label, confidence = zip(*found, strict=True)
-    classes = tuple(sorted(named | set(label)))
-    place = {each: number for number, each in enumerate(classes)}
+    classes = tuple(sorted(named | set(pc.unique(found["label"]).to_pylist())))
     return AuditedSet(
         name,
-        np.array(sample_id, dtype=object),
-        np.array([place[each] for each in label], dtype=np.int64),
-        np.array(confidence, dtype=np.float32),
-        len(rows) - len(found),
+        found["sample_id"].to_numpy(),
+        found["key"].to_numpy(),
+        pc.index_in(found["label"], pa.array(classes)).to_numpy().astype(np.int64),
+        found["confidence"].to_numpy(),
+        rows.num_rows - found.num_rows,
         classes,
     )
 
@@ -103,10 +101,9 @@ def draw(labels: AuditedSet, n: int, seed: int) -> tuple[Int64Array, str]:
     if n < 1:
         raise ValueError(f"--n: wants 1 or more samples, got {n}")
     n = min(n, len(labels.label))
-    keys = labels.keys()
     by = next((each for each in STRATA if 2 * (labels.strata(each).max() + 1) <= n), STRATA[-1])
-    rows = audit_sample(keys, n, labels.strata(by), seed)
-    return rows[np.argsort(seeded_order(keys[rows], seed), kind="stable")], by
+    rows = audit_sample(labels.key, n, labels.strata(by), seed)
+    return rows[np.argsort(seeded_order(labels.key[rows], seed), kind="stable")], by
 
 
 def judge(labels: AuditedSet, rows: Int64Array, correct: npt.NDArray[np.bool_], by: str) -> list[Figure]:

@@ -34,7 +34,7 @@ def predictions():
     return held_out, pool, labels
 
 
-@pytest.mark.parametrize(("by", "method"), itertools.product(WAYS, PRIORS))
+@pytest.mark.parametrize(("by", "method"), list(itertools.product(WAYS, PRIORS)))
 def test_every_setting_goes_with_every_other_and_given_labels_stand(predictions, by, method):
     held_out, pool, labels = predictions
     together = combine_makers(held_out, pool, labels, by)

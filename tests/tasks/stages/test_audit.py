@@ -16,7 +16,10 @@ def label_set(seed: int, n: int, n_classes: int, *, sure: float = 0.5) -> Audite
     ids = sorted(hashlib.sha256(f"{seed} {number}".encode()).hexdigest()[:32] for number in range(n))
     label = (rng.random(n) ** 2 * n_classes).astype(np.int64)
     confidence = np.where(rng.random(n) < sure, 0.97, 0.85).astype(np.float32)
-    return AuditedSet("pseudo", np.array(ids, dtype=object), label, confidence, 0, tuple("abcdefghij"[:n_classes]))
+    keys = np.array([int(each[:16], 16) for each in ids], dtype=np.uint64)
+    return AuditedSet(
+        "pseudo", np.array(ids, dtype=object), keys, label, confidence, 0, tuple("abcdefghij"[:n_classes])
+    )
 
 
 def test_the_finest_strata_that_get_two_checks_each_are_drawn_by() -> None:
@@ -38,7 +41,8 @@ def test_the_finest_strata_that_get_two_checks_each_are_drawn_by() -> None:
 def test_a_confidence_on_the_edge_of_a_band_is_in_the_upper_one() -> None:
     confidence = np.array([0.4999, 0.5, 0.8, 0.95, 1], dtype=np.float32)
     ids = np.array([f"{number:032x}" for number in range(5)], dtype=object)
-    assert AuditedSet("x", ids, np.zeros(5, np.int64), confidence, 0, ("a",)).bands().tolist() == [0, 1, 2, 3, 3]
+    keys = np.arange(5, dtype=np.uint64)
+    assert AuditedSet("x", ids, keys, np.zeros(5, np.int64), confidence, 0, ("a",)).bands().tolist() == [0, 1, 2, 3, 3]
 
 
 def test_whoever_stops_early_has_checked_a_random_part() -> None:
