@@ -14,7 +14,7 @@ from rich.table import Table
 
 from windrow.tasks.algorithms.label_audit import Interval, coverage_accuracy_curve
 from windrow.tasks.report.formats import percent
-from windrow.tasks.stages.audit import Figure, judge, read_label_set
+from windrow.tasks.stages.audit import Figure, check_label_set, judge, read_label_set
 from windrow.tasks.stages.audit_file import read_audit, verdicts, words_of_classes, write_audit
 from windrow.tasks.stages.given_labels import label_file_query
 from windrow.tasks.storage.catalog import open_catalog
@@ -71,7 +71,7 @@ def print_verdicts(console: Console, store: Path, path: Path) -> None:
 def print_curve(console: Console, store: Path, run_id: str | None, truth: Path, label_set: str) -> None:
     """Print accuracy by coverage against a file of true labels, and what the run's own policy got."""
     connection = open_catalog(store, run_id or _last_run(store), external_access=True)
-    read_label_set(connection, label_set)
+    check_label_set(connection, label_set)
     _load_truth(connection, truth)
     found = connection.execute(CURVE_SQL, [label_set]).fetchnumpy()
     correct, confidence = (np.ma.getdata(found[name]) for name in ("correct", "confidence"))

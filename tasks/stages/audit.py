@@ -69,14 +69,19 @@ class Figure:
     interval: Interval | None
 
 
+def check_label_set(connection: Any, name: str) -> None:
+    """Raise ValueError unless the catalog's run has a label set of this name."""
+    sets = [row[0] for row in connection.execute("SELECT DISTINCT label_set FROM labels ORDER BY 1").fetchall()]
+    if name not in sets:
+        raise ValueError(f"this run has no label set {name!r}; it has {', '.join(sets) or 'none'}")
+
+
 def read_label_set(connection: Any, name: str) -> AuditedSet:
     """Read a label set of the catalog's run. Raises ValueError when there is none, or nothing to check in it."""
+    check_label_set(connection, name)
     rows = connection.sql(LABELLED_SQL, params=[name]).to_arrow_table().combine_chunks()
     found = rows.filter(pc.is_valid(rows["label"]))
     if not found.num_rows:
-        sets = [row[0] for row in connection.execute("SELECT DISTINCT label_set FROM labels ORDER BY 1").fetchall()]
-        if name not in sets:
-            raise ValueError(f"this run has no label set {name!r}; it has {', '.join(sets) or 'none'}")
         raise ValueError(f"label set {name!r} has no label to check: each one abstains or was given")
     sql = "SELECT DISTINCT unnest(classes) FROM labels WHERE label_set = ?"
     named = {row[0] for row in connection.execute(sql, [name]).fetchall()}

@@ -5,6 +5,7 @@ import io
 import subprocess
 import sys
 from collections.abc import Callable
+from dataclasses import asdict
 from pathlib import Path
 
 import numpy as np
@@ -17,6 +18,7 @@ from small_pool import make_small_pool
 
 from windrow.flows.audit import print_curve, print_verdicts, write_sample
 from windrow.flows.mistakes import explain_error
+from windrow.tasks.algorithms.label_policy import LabelPolicyConfig
 from windrow.tasks.report.formats import percent
 from windrow.tasks.storage.catalog import open_catalog
 from windrow.tasks.storage.runs import Run
@@ -221,6 +223,21 @@ def test_the_curve_of_true_labels_falls_from_the_surest_and_ends_at_all(run: Run
     text = printed(shown)
     assert "21 of the 22 samples" in text and "coverage 100%, accuracy 23.8%" in text
     assert cells(text, "14.3%")[1] == "100%" and cells(text, "100%")[1] == "23.8%"
+
+
+def test_a_set_that_abstains_from_everything_has_a_curve_and_nothing_to_check(run: Run, tmp_path: Path) -> None:
+    rows = sampled(run, tmp_path / "audit.csv")
+    write(tmp_path / "truth.csv", [{"sample_id": row["sample_id"], "label": row["label"]} for row in rows])
+    policy = LabelPolicyConfig("fixed", 1.0)
+    pool = make_small_pool(tmp_path, 40, labels={"policy": asdict(policy)})
+    unsure = curate_plainly(pool.config)
+    with pytest.raises(ValueError, match="'pseudo' has no label to check: each one abstains or was given"):
+        sampled(unsure, tmp_path / "b.csv")
+    shown = console()
+    print_curve(shown, unsure.store, None, tmp_path / "truth.csv", "pseudo")
+    assert "the policy of the run: coverage 0%, accuracy –" in printed(shown)
+    with pytest.raises(ValueError, match="no label set 'x'"):
+        print_curve(console(), unsure.store, None, tmp_path / "truth.csv", "x")
 
 
 @pytest.mark.parametrize(
