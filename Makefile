@@ -39,6 +39,7 @@ bench: install
 	$(BIN)/python tests/benchmarks/bench_cifar.py
 	$(BIN)/python tests/benchmarks/bench_ingest.py --write
 	$(BIN)/python tests/benchmarks/bench_labels.py --write
+	$(BIN)/python tests/benchmarks/bench_label_settings.py
 	$(BIN)/python tests/benchmarks/bench_noise.py
 	$(BIN)/python tests/benchmarks/bench_label_scale.py --write
 	$(BIN)/python tests/benchmarks/bench_clustering.py --write

@@ -250,6 +250,54 @@ def levels(
     print_levels(out, open_catalog(store, run_id))
 
 
+audit = typer.Typer(no_args_is_help=True, help="How right are the labels? Check a sample by hand, or against a file.")
+app.add_typer(audit, name="audit")
+LabelSet = Annotated[str, typer.Option(help="The label set, as in `pseudo`, `probe` or `given`.")]
+
+
+@audit.command("sample")
+def audit_sample(
+    path: Annotated[Path, typer.Argument(metavar="FILE", help="New .csv or .parquet file.")] = Path("audit.csv"),
+    n: Annotated[int, typer.Option("--n", "-n", min=1, help="How many samples to check.")] = 100,
+    label_set: LabelSet = "pseudo",
+    seed: Annotated[int, typer.Option(min=0, help="Another seed draws other samples.")] = 0,
+    store: Store = DEFAULT_STORE,
+    run_id: Annotated[str | None, typer.Option("--run", help="A run's id; the last finished run by default.")] = None,
+) -> None:
+    """Write a file of samples to check by hand, drawn by class and confidence from the labels that were not given.
+
+    Fill in its column `correct` (y, n, or the true label), in any order and with any program, and give it to
+    `windrow audit read`.
+    """
+    from windrow.flows.audit import write_sample
+
+    write_sample(out, store, run_id, path, n, label_set, seed)
+
+
+@audit.command("read")
+def audit_read(
+    path: Annotated[Path, typer.Argument(metavar="FILE", help="A file of `windrow audit sample`.")] = Path("audit.csv"),
+    store: Store = DEFAULT_STORE,
+) -> None:
+    """Say what the verdicts in a file prove: how right the labels are, in all, by class and by confidence."""
+    from windrow.flows.audit import print_verdicts
+
+    print_verdicts(out, store, path)
+
+
+@audit.command("curve")
+def audit_curve(
+    truth: Annotated[Path, typer.Argument(help="A .csv or .parquet file with columns label and sample_id, or key.")],
+    label_set: LabelSet = "pseudo",
+    store: Store = DEFAULT_STORE,
+    run_id: Annotated[str | None, typer.Option("--run", help="A run's id; the last finished run by default.")] = None,
+) -> None:
+    """Draw how right the labels are when only the surest are taken, by a file of true labels."""
+    from windrow.flows.audit import print_curve
+
+    print_curve(out, store, run_id, truth, label_set)
+
+
 @app.command()
 def verify(
     path: Annotated[

@@ -24,7 +24,9 @@ class AcceptRule:
     radius: Float64Array
 
 
-def fit_accept_rule(held_out: Float32Array, labels: Int64Array, error_share: float = 0.0) -> AcceptRule:
+def fit_accept_rule(
+    held_out: Float32Array, labels: Int64Array, error_share: float = 0.0, predicted: Int64Array | None = None
+) -> AcceptRule:
     """The rule that out-of-sample probabilities (m, n_classes) and their labels (m,) give.
 
     'When to accept automated predictions and when to defer to human judgment?': a class's centroid is the mean of the
@@ -33,13 +35,16 @@ def fit_accept_rule(held_out: Float32Array, labels: Int64Array, error_share: flo
     smallest distance useless, so error_share lets that share of them, at most, in: the radius is the distance of the
     error at place floor(error_share * errors), counted from 0 and nearest first.
     Where a class has no error, nothing is known beyond its correct predictions: the radius just holds the furthest of
-    them. Where it has no correct prediction, nothing is accepted. Rows labelled -1 are left out.
+    them. Where it has no correct prediction, nothing is accepted. Rows labelled -1 are left out. predicted: int64 (m,),
+    what was predicted where that is not the most probable class.
     """
     check_labels(held_out, labels)
     if not 0 <= error_share < 1:
         raise ValueError(f"error_share must be from 0 to below 1, got {error_share}")
     n_classes = held_out.shape[1]
-    predicted = held_out.argmax(axis=1)
+    predicted = held_out.argmax(axis=1) if predicted is None else predicted
+    if predicted.shape != labels.shape:
+        raise ValueError(f"predicted must have the shape {labels.shape} of the labels, got {predicted.shape}")
     centroids, radius = np.eye(n_classes), np.zeros(n_classes)
     for label in range(n_classes):
         right = held_out[(predicted == label) & (labels == label)]
@@ -50,16 +55,19 @@ def fit_accept_rule(held_out: Float32Array, labels: Int64Array, error_share: flo
     return AcceptRule(centroids, radius)
 
 
-def accept(probabilities: Float32Array, rule: AcceptRule) -> npt.NDArray[np.bool_]:
-    """Whether the most probable class, the lowest of equals, of each row (n, n_classes) can stand: bool (n,)."""
+def accept(probabilities: Float32Array, rule: AcceptRule, predicted: Int64Array | None = None) -> npt.NDArray[np.bool_]:
+    """Whether the most probable class, the lowest of equals, of each row (n, n_classes) can stand: bool (n,).
+
+    predicted: int64 (n,), the classes to ask about in its stead.
+    """
     check_rows("probabilities", probabilities)
     if probabilities.shape[1] != len(rule.radius):
         raise ValueError(f"probabilities must have {len(rule.radius)} columns, got shape {probabilities.shape}")
+    predicted = probabilities.argmax(axis=1) if predicted is None else predicted
     accepted = np.empty(len(probabilities), dtype=np.bool_)
     for rows in row_blocks(len(probabilities)):
-        block = probabilities[rows]
-        predicted = block.argmax(axis=1)
-        accepted[rows] = _distance(block, rule.centroids[predicted]) < rule.radius[predicted]
+        given = predicted[rows]
+        accepted[rows] = _distance(probabilities[rows], rule.centroids[given]) < rule.radius[given]
     return accepted
 
 

@@ -48,6 +48,14 @@ class ClassLists:
             classes.append(np.nonzero(members)[1].astype(np.int64))
         return cls(np.concatenate(sizes).cumsum(), np.concatenate(classes))
 
+    def emptied(self, rows: npt.NDArray[np.bool_]) -> ClassLists:
+        """The lists with none for the samples where rows (n,) is true."""
+        if rows.shape != (len(self),):
+            raise ValueError(f"rows must have shape ({len(self)},), got {rows.shape}")
+        sizes = np.where(rows, 0, self.sizes)
+        kept = np.repeat(~rows, self.sizes)
+        return ClassLists(np.concatenate([[0], sizes.cumsum()]).astype(np.int64), self.classes[kept])
+
     def contains(self, labels: Int64Array) -> npt.NDArray[np.bool_]:
         """Whether each sample's list has its class in labels, int64 (n,)."""
         if labels.shape != (len(self),):

@@ -21,16 +21,21 @@ def blend_shares(linear: Float32Array, temperature: float = 1.5) -> Float64Array
     return np.asarray((counts / max(counts.max(), 1.0)) ** (1.0 / temperature))
 
 
-def blend(linear: Float32Array, semantic: Float32Array, temperature: float = 1.5) -> Float32Array:
+def blend(
+    linear: Float32Array, semantic: Float32Array, temperature: float = 1.5, shares: Float64Array | None = None
+) -> Float32Array:
     """(1 - v) linear + v semantic, with v the share of the row's most probable class in linear: (n, n_classes).
 
     linear: a probe's probabilities, which lean to the classes that had more labels. semantic: those of similarity to
     class prototypes (class means, each counting the same), which lean to rare ones: DASO takes softmax(cosine / 0.05).
-    The class of a row is the lowest of equals. Rows that sum to 1 stay so.
+    The class of a row is the lowest of equals. Rows that sum to 1 stay so. shares (n_classes,): those of another pool,
+    by default these rows' `blend_shares`.
     """
     if linear.shape != semantic.shape:
         raise ValueError(f"linear and semantic must have one shape, got {linear.shape} and {semantic.shape}")
-    shares = blend_shares(linear, temperature)
+    shares = blend_shares(linear, temperature) if shares is None else shares
+    if shares.shape != linear.shape[1:]:
+        raise ValueError(f"shares must be one for each of {linear.shape[1]} classes, got shape {shares.shape}")
     blended = np.empty(linear.shape, dtype=np.float32)
     for rows in row_blocks(len(linear)):
         share = shares[linear[rows].argmax(axis=1)][:, None]

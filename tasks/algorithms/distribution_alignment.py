@@ -23,15 +23,22 @@ def align_distribution(
     zeros stand in the way (a class that no row gives enough), it ends as near as max_iterations steps get. A target
     given or estimated belongs here; for probabilities that are calibrated, shift_prior needs no iteration.
     """
+    return reweight(probabilities, alignment_factors(probabilities, target, tolerance, max_iterations))
+
+
+def alignment_factors(
+    probabilities: Float32Array, target: Float64Array | None = None, tolerance: float = 1e-4, max_iterations: int = 200
+) -> Float64Array:
+    """The factor (n_classes,) of each class by which `align_distribution` aligns, the largest 1; ones without rows."""
     check_rows("probabilities", probabilities)
     n_classes = probabilities.shape[1]
     wanted = np.full(n_classes, 1.0 / n_classes) if target is None else target.astype(np.float64)
     check_distribution("target", wanted, n_classes)
     if not tolerance > 0 or max_iterations < 1:
         raise ValueError(f"tolerance must be positive and max_iterations from 1, got {tolerance} and {max_iterations}")
-    if not len(probabilities):
-        return probabilities.copy()
     factor = np.ones(n_classes)
+    if not len(probabilities):
+        return factor
     mean = mean_prediction(probabilities)
     for _ in range(max_iterations):
         if np.abs(mean - wanted).max() < tolerance:
@@ -40,4 +47,4 @@ def align_distribution(
         # Only ratios count; without this, factors of a class that cannot reach its share would overflow.
         factor /= factor.max()
         mean = reweighted_mean(probabilities, factor)
-    return reweight(probabilities, factor)
+    return factor

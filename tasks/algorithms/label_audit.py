@@ -7,7 +7,6 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-from scipy.stats import beta
 
 from windrow.tasks.algorithms.neighbors import Float64Array, Int64Array
 from windrow.tasks.algorithms.seeded_order import seeded_order
@@ -92,6 +91,8 @@ def accuracy_interval(n_right: float, n_checked: float, level: float = 0.95) -> 
         raise ValueError(f"n_right must be from 0 to n_checked, which must be positive, got {n_right} and {n_checked}")
     if not 0 < level < 1:
         raise ValueError(f"level must be between 0 and 1, got {level}")
+    from scipy.stats import beta  # half a second, which drawing a sample need not wait for
+
     tail = (1.0 - level) / 2.0
     low = beta.ppf(tail, n_right, n_checked - n_right + 1) if n_right > SMALLEST_COUNT else 0.0
     high = beta.ppf(1.0 - tail, n_right + 1, n_checked - n_right) if n_checked - n_right > SMALLEST_COUNT else 1.0

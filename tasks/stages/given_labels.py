@@ -83,7 +83,7 @@ def given_labels(source: str, outputs: Mapping[str, Sequence[Output]]) -> pa.Tab
     if source == "found":
         named = "SELECT sample_id, found_label AS label FROM occurrences WHERE found_label IS NOT NULL"
     else:
-        named = _file_query(connection, source)
+        named = label_file_query(connection, source, "labels.given")
     readable = "sample_id IN (SELECT sample_id FROM samples)"
     connection.execute(
         f"CREATE TABLE named AS SELECT sample_id, label::VARCHAR AS label FROM ({named}) WHERE {readable}"
@@ -94,15 +94,20 @@ def given_labels(source: str, outputs: Mapping[str, Sequence[Output]]) -> pa.Tab
     return _labels(rows, "source" if source == "found" else "user", source)
 
 
-def _file_query(connection: duckdb.DuckDBPyConnection, source: str) -> str:
+def label_file_query(connection: duckdb.DuckDBPyConnection, source: str, setting: str) -> str:
+    """Load a file of labels as table `given_file`; return a SELECT of its sample_id and label.
+
+    Raises ValueError, naming the setting, when the file is missing or has other columns.
+    """
     path = Path(source)
     if not path.is_file() or path.suffix not in (".parquet", ".csv"):
-        raise ValueError(f"labels.given: wants 'found', 'none', or a .parquet or .csv file; got {source!r}")
+        words = "'found', 'none', or " if setting == "labels.given" else ""
+        raise ValueError(f"{setting}: wants {words}a .parquet or .csv file; got {source!r}")
     reader = "read_parquet(?)" if path.suffix == ".parquet" else "read_csv(?, all_varchar = true)"
     connection.execute(f"CREATE TABLE given_file AS SELECT * FROM {reader}", [source])
     columns = {row[0] for row in connection.sql("DESCRIBE given_file").fetchall()}
     if "label" not in columns or not columns & {"sample_id", "key"}:
-        raise ValueError(f"labels.given: {source} wants columns label and sample_id (or key); it has {sorted(columns)}")
+        raise ValueError(f"{setting}: {source} wants columns label and sample_id (or key); it has {sorted(columns)}")
     if "sample_id" in columns:
         return "SELECT sample_id, label FROM given_file WHERE label IS NOT NULL"
     return "SELECT o.sample_id, f.label FROM given_file f JOIN occurrences o ON o.key = f.key WHERE f.label IS NOT NULL"

@@ -85,7 +85,7 @@ def test_a_policy_abstains_just_below_its_class_threshold(seed, policy):
     [
         (
             lambda: LabelPolicyConfig("maybe"),
-            "policy must be one of none, fixed, class-wise, self-adaptive, soft, got 'maybe'",
+            "policy must be one of none, fixed, class-wise, self-adaptive, soft, reliable, .*, got 'maybe'",
         ),
         (lambda: LabelPolicyConfig(threshold=1.5), "threshold must be from 0 to 1, got 1.5"),
         (
