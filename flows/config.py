@@ -18,7 +18,7 @@ from windrow.tasks.stages.clustering_config import ClusteringConfig
 from windrow.tasks.stages.export import ExportConfig
 from windrow.tasks.stages.hash_groups import HashesConfig
 from windrow.tasks.stages.ingest import IngestConfig
-from windrow.tasks.stages.labeling import LabelsConfig
+from windrow.tasks.stages.labels_config import LabelsConfig
 from windrow.tasks.stages.neighbors import NeighborsConfig
 from windrow.tasks.stages.ranking import SelectionConfig
 

@@ -9,6 +9,8 @@ from windrow.flows.config import CurationConfig
 from windrow.flows.progress import collect
 from windrow.flows.stage import THREADS, earlier, find_run, recording
 from windrow.tasks import pseudo_labeling
+from windrow.tasks.stages.predictions import makers_of
+from windrow.tasks.storage.outputs import open_output
 
 STAGES = ("ingest", "features", "neighbors", "cluster")
 
@@ -20,18 +22,26 @@ def pseudo_label(config: CurationConfig, run_id: str | None = None) -> str:
     store, labels = Path(config.store), config.labels
     stages = {stage: earlier(run, config, stage, cluster) for stage in STAGES}
     with recording(run, "pseudo_label") as log:
-        given = pseudo_labeling.given_labels(store, stages.pop("ingest"), labels.given)
+        given = pseudo_labeling.given_labels(store, stages["ingest"], labels.given)
         stages["given_labels"] = [given.path]
-        makers = labels.makers if given.counts["n_classes"] > 1 else ()
+        makers = makers_of(labels, open_output(store / given.path))
         futures = [
-            pseudo_labeling.predict_labels.submit(store, stages, maker, labels, config.seed, config.executor)
+            pseudo_labeling.predict_labels.submit(
+                store, stages, maker, labels, config.features, config.seed, config.executor
+            )
             for maker in makers
         ]
-        checking = pseudo_labeling.check_labels.submit(store, stages, labels, config.seed, config.executor)
-        *predicted, checked = collect("pseudo-label", [*futures, checking], len(makers) + 1)
-        stages["predictions"] = [done.path for done in predicted]
-        stages.pop("neighbors")
-        decided = pseudo_labeling.decide_labels(store, stages, labels)
-        log.done = [given, *predicted, decided, checked]
+        futures.append(pseudo_labeling.check_labels.submit(store, stages, labels, config.seed, config.executor))
+        if given.counts["n_classes"] and labels.least_belonging:
+            futures.append(pseudo_labeling.find_belonging.submit(store, stages, config.executor))
+        made = collect("pseudo-label", futures, len(futures))
+        predicted, others = made[: len(makers)], made[len(makers) :]
+        found = {
+            "cluster": stages["cluster"],
+            "given_labels": stages["given_labels"],
+            "predictions": [done.path for done in predicted],
+            "belonging": [done.path for done in others[1:]],
+        }
+        log.done = [given, *made, pseudo_labeling.decide_labels(store, found, labels, config.seed)]
         log.n_samples = run.stage("cluster").n_samples  # type: ignore[union-attr]
     return run.run_id

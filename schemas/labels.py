@@ -25,6 +25,27 @@ LABELS = Table(
         Column("annotator", pa.string(), "who says so: source, user or windrow"),
         Column("method", pa.string(), "how, with its parameters"),
         Column("round", pa.int32(), "round of an iterative method, from 0", minimum=0),
+        Column(
+            "agreement",
+            pa.float32(),
+            "of 'pseudo': the share of the makers that find the same class most probable",
+            nullable=True,
+            minimum=0,
+            maximum=1,
+        ),
+        Column(
+            "possible",
+            pa.list_(pa.string()),
+            "every class that the label may be, with probability `labels.conformal.coverage` or more; null without it,"
+            " or where they are more than `most`",
+            nullable=True,
+        ),
+        Column(
+            "left_out",
+            pa.list_(pa.string()),
+            "classes that a loss must leave out for the label to be sure (policy exclude)",
+            nullable=True,
+        ),
     ),
     ("sample_id", "label_set"),
 )

@@ -1,15 +1,16 @@
-"""Prefect tasks of pseudo-labelling: find the given labels, let each maker spread them, decide."""
+"""Prefect tasks of pseudo-labelling: find the given labels, let each maker spread them, judge them, decide."""
 
 from pathlib import Path
 
 from prefect import task
 
 from windrow.tasks.algorithms.label_makers import MakerName
+from windrow.tasks.backbones import BackboneConfig
 from windrow.tasks.executors import ExecutorConfig, open_executor
 from windrow.tasks.retries import COMPUTE_TASK
-from windrow.tasks.stages import label_checks, labeling, predictions
+from windrow.tasks.stages import belonging, label_checks, labeling, predictions
 from windrow.tasks.stages.given_labels import find_given
-from windrow.tasks.stages.labeling import LabelsConfig
+from windrow.tasks.stages.labels_config import LabelsConfig
 from windrow.tasks.storage.outputs import Done
 
 
@@ -25,19 +26,19 @@ def predict_labels(
     stages: dict[str, list[str]],
     maker: MakerName,
     config: LabelsConfig,
+    backbone: BackboneConfig,
     seed: int,
     executor: ExecutorConfig,
 ) -> list[Done]:
     """Let one maker spread the given labels over the pool, in a worker."""
-    features, (neighbors,), (given,) = stages["features"], stages["neighbors"], stages["given_labels"]
     work = predictions.predict_labels
-    return [open_executor(executor).run(work, store, features, neighbors, given, maker, config.n_folds, seed)]
+    return [open_executor(executor).run(work, store, stages, maker, config, backbone, seed)]
 
 
-@task(name="decide-labels", task_run_name="decide labels", **COMPUTE_TASK)
-def decide_labels(store: Path, stages: dict[str, list[str]], config: LabelsConfig) -> Done:
-    """Label the pool by its clusters, and by what the makers say together."""
-    return labeling.decide_labels(store, stages, config)
+@task(name="find-belonging", task_run_name="belonging", **COMPUTE_TASK)
+def find_belonging(store: Path, stages: dict[str, list[str]], executor: ExecutorConfig) -> list[Done]:
+    """Find which samples are of no labelled class, in a worker."""
+    return [open_executor(executor).run(belonging.find_belonging, store, stages)]
 
 
 @task(name="check-labels", task_run_name="check labels", **COMPUTE_TASK)
@@ -46,6 +47,11 @@ def check_labels(
 ) -> list[Done]:
     """Judge the given labels by models that did not learn from them, in a worker."""
     features, (neighbors,), (given,) = stages["features"], stages["neighbors"], stages["given_labels"]
-    work = label_checks.check_labels
     of_checks = (config.checks, config.n_folds, seed)
-    return [open_executor(executor).run(work, store, features, neighbors, given, *of_checks)]
+    return [open_executor(executor).run(label_checks.check_labels, store, features, neighbors, given, *of_checks)]
+
+
+@task(name="decide-labels", task_run_name="decide labels", **COMPUTE_TASK)
+def decide_labels(store: Path, stages: dict[str, list[str]], config: LabelsConfig, seed: int) -> Done:
+    """Label the pool by its clusters, and by what the makers say together."""
+    return labeling.decide_labels(store, stages, config, seed)

@@ -8,6 +8,7 @@ import pyarrow as pa
 
 from windrow.flows.config import CurationConfig
 from windrow.schemas import SAMPLES
+from windrow.tasks.stages.belonging import find_belonging
 from windrow.tasks.stages.clustering import cluster_pool
 from windrow.tasks.stages.export import gone_samples, plan_export, write_export_shard
 from windrow.tasks.stages.features import FITTED, extract_shards, fit_backbone, identify_backbone
@@ -19,7 +20,7 @@ from windrow.tasks.stages.labeling import decide_labels
 from windrow.tasks.stages.model_scores import score_shards
 from windrow.tasks.stages.neighbors import find_neighbors
 from windrow.tasks.stages.outcomes import account
-from windrow.tasks.stages.predictions import predict_labels
+from windrow.tasks.stages.predictions import makers_of, predict_labels
 from windrow.tasks.stages.publish import publish_version
 from windrow.tasks.stages.ranking import rank_pool
 from windrow.tasks.stages.selected_rows import selected_rows
@@ -32,16 +33,22 @@ PUBLISHED = ("ingest", "features", "cluster", "pseudo_label", "rank")
 
 
 def label_plainly(config: CurationConfig, stages: Mapping[str, Sequence[str]]) -> list[Done]:
-    """Find the given labels, let every maker spread them, decide."""
-    store, labels = Path(config.store), config.labels
+    """Find the given labels, let every maker spread them, judge them, decide."""
+    store, labels, seed = Path(config.store), config.labels, config.seed
     given = find_given(store, stages["ingest"], labels.given)
+    before = {**stages, "given_labels": [given.path]}
+    makers = makers_of(labels, open_output(store / given.path))
+    predicted = [predict_labels(store, before, maker, labels, config.features, seed) for maker in makers]
     around = (stages["features"], stages["neighbors"][0], given.path)
-    makers = labels.makers if given.counts["n_classes"] > 1 else ()
-    predicted = [predict_labels(store, *around, maker, labels.n_folds, config.seed) for maker in makers]
-    of_labels = {"given_labels": [given.path], "predictions": [done.path for done in predicted]}
-    decided = decide_labels(store, {**{k: stages[k] for k in ("features", "cluster")}, **of_labels}, labels)
-    checked = check_labels(store, *around, labels.checks, labels.n_folds, config.seed)
-    return [given, *predicted, decided, checked]
+    checked = check_labels(store, *around, labels.checks, labels.n_folds, seed)
+    belongs = [find_belonging(store, before)] if given.counts["n_classes"] and labels.least_belonging else []
+    found = {
+        "cluster": stages["cluster"],
+        "given_labels": [given.path],
+        "predictions": [done.path for done in predicted],
+        "belonging": [done.path for done in belongs],
+    }
+    return [given, *predicted, checked, *belongs, decide_labels(store, found, labels, seed)]
 
 
 def curate_plainly(config: CurationConfig) -> Run:

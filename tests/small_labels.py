@@ -49,6 +49,12 @@ class LabelledPool:
     neighbors: str
     given: str
 
+    @property
+    def stages(self) -> dict[str, list[str]]:
+        """The outputs by stage; `ingest` has none."""
+        stages = {"features": self.features, "neighbors": [self.neighbors], "given_labels": [self.given]}
+        return {**stages, "ingest": []}
+
 
 def write_labelled_pool(
     store: Path, vectors: np.ndarray, names: Sequence[str | None], n_shards: int = 1

@@ -22,7 +22,6 @@ from windrow.tasks.storage.outputs import (
     make_output,
     open_output,
 )
-from windrow.tasks.storage.pool import Pool
 
 VERSION = 1
 
@@ -60,12 +59,17 @@ def class_names(labels: pa.Table, others: Collection[str] = ()) -> list[str]:
     return sorted(names, key=lambda name: (int(name), name) if numeric else (0, name))
 
 
-def pool_labels(pool: Pool, given: pa.Table, classes: Sequence[str]) -> npt.NDArray[np.int64]:
-    """Return the class of each sample of the pool, -1 where it has no given label."""
+def has_classes(given: pa.Table) -> bool:
+    """Say whether there are labels of two classes, without which nothing can be learnt from them."""
+    return len(class_names(given)) > 1
+
+
+def pool_labels(sample_ids: pa.Array, given: pa.Table, classes: Sequence[str]) -> npt.NDArray[np.int64]:
+    """Return the class of each of these samples, -1 where it has no given label."""
     hard = given.filter(pc.is_valid(given["label"]))
-    row = pc.index_in(hard["sample_id"].combine_chunks(), pool.sample_ids)
+    row = pc.index_in(hard["sample_id"].combine_chunks(), sample_ids)
     number = pc.index_in(hard["label"].combine_chunks(), pa.array(classes))
-    labels = np.full(len(pool.sample_ids), -1, np.int64)
+    labels = np.full(len(sample_ids), -1, np.int64)
     there = pc.is_valid(row).to_numpy(zero_copy_only=False)
     labels[np.asarray(row.drop_null())] = np.asarray(number)[there]
     return labels

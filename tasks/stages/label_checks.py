@@ -89,7 +89,9 @@ def judge_given(
     recorded = LABEL_CHECKS.schema().empty_table()
     if config.dynamics is not None:
         recorded = imported_dynamics(Path(config.dynamics), store, given)
-    quality, checks = judge_pool(pool, graph, pool_labels(pool, given, classes), classes, config, n_folds, seed)
+    quality, checks = judge_pool(
+        pool, graph, pool_labels(pool.sample_ids, given, classes), classes, config, n_folds, seed
+    )
     return quality, pa.concat_tables([checks, recorded])
 
 

@@ -1,186 +1,186 @@
-"""Pseudo-labels: what the clusters say, and what a few given labels say about the rest of the pool."""
+"""Pseudo-labels: what the clusters say, and what the makers say together, where that is sure enough."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
-import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from windrow.schemas import ASSIGNMENTS, LABELS
-from windrow.tasks.algorithms.label_makers import MAKERS, MakerName
-from windrow.tasks.algorithms.label_policy import LabelPolicyConfig, decide
-from windrow.tasks.algorithms.sparse_probabilities import SparseProbabilities
-from windrow.tasks.stages.given_labels import class_names, pool_labels
-from windrow.tasks.stages.label_checks_config import LabelChecksConfig
-from windrow.tasks.stages.predictions import read_predictions
+from windrow.schemas import BELONGING, LABELS, PREDICTIONS
+from windrow.tasks.algorithms.label_makers import MakerName
+from windrow.tasks.algorithms.label_policy import Decision, Evidence, decide
+from windrow.tasks.algorithms.label_prior import given_shares
+from windrow.tasks.algorithms.label_sets import possible_classes
+from windrow.tasks.algorithms.neighbors import Float32Array, Int64Array
+from windrow.tasks.stages.given_labels import class_names, has_classes, pool_labels
+from windrow.tasks.stages.label_rows import LabelSet, cluster_rows, renamed
+from windrow.tasks.stages.labels_config import LabelsConfig
+from windrow.tasks.stages.prediction_rows import read_held_out, read_rounds
 from windrow.tasks.storage.outputs import (
     Done,
     Output,
     OutputWriter,
     content_fingerprint,
+    file_digest,
     make_output,
     open_output,
 )
-from windrow.tasks.storage.pool import Pool, read_pool
+
+if TYPE_CHECKING:
+    from windrow.tasks.algorithms.label_spreading import CombineRule, SpreadLabels
 
 VERSION = 4
-
-Probabilities = npt.NDArray[np.float32]
-
-
-@dataclass(frozen=True)
-class LabelsConfig:
-    """Where labels come from and when a pseudo-label is sure enough.
-
-    `given`: 'found' (labels that came with samples), 'none', or a Parquet or CSV file with columns `label` and
-    `sample_id` (or `key`). `makers`: methods that spread them over the pool, each into a label set of its name: knn,
-    propagation, probe, prototypes, smoothed, naive_bayes, spectral, transductive, transport (LABELS.md says which is
-    for what). `combine`: those whose weighted mean is the label set 'pseudo'. `policy`: when to abstain. `top_k`:
-    classes kept for each sample. `n_folds`: of the cross-fit that weighs the makers and calibrates the confidences.
-    `checks`: how the given labels are judged (the tables `label_quality` and `label_checks`).
-    With labels of fewer than two classes, 'pseudo' holds the coarsest clusters.
-    """
-
-    given: str = "found"
-    makers: tuple[MakerName, ...] = ("propagation", "probe", "smoothed")
-    combine: tuple[MakerName, ...] = ("propagation", "probe", "smoothed")
-    policy: LabelPolicyConfig = field(default_factory=LabelPolicyConfig)
-    top_k: int = 5
-    n_folds: int = 5
-    checks: LabelChecksConfig = field(default_factory=LabelChecksConfig)
-
-    def __post_init__(self) -> None:
-        if not self.makers or not set(self.makers) <= set(MAKERS):
-            raise ValueError(f"labels.makers: wants some of {', '.join(MAKERS)}, got {self.makers}")
-        if not self.combine or not set(self.combine) <= set(self.makers):
-            raise ValueError(f"labels.combine: wants some of the makers {self.makers}, got {self.combine}")
-        if self.top_k < 1 or self.n_folds < 2:
-            raise ValueError(f"labels: top_k {self.top_k} wants 1 or more, n_folds {self.n_folds} 2 or more")
+DECISIONS = (
+    *("combine", "combine_by", "prior", "policy", "least_belonging", "conformal", "distances", "top_k", "n_folds"),
+)
 
 
-def decide_labels(store: Path, stages: Mapping[str, Sequence[str]], config: LabelsConfig) -> Done:
+def decide_labels(store: Path, stages: Mapping[str, Sequence[str]], config: LabelsConfig, seed: int) -> Done:
     """Write LABELS of the pool: label sets cluster_1 (finest) and up, each maker's own, and pseudo.
 
-    `stages` maps features, cluster, given_labels and predictions to their outputs; predictions to none where the given
-    labels have fewer than two classes. The counts are n_labelled and n_abstained, of the label set pseudo.
+    `stages` maps cluster, given_labels, predictions and belonging to their outputs, the last two to those there are.
+    The counts are n_labelled and n_abstained, of the label set pseudo, and n_refused, those of them that abstain
+    because they seem to be of no class.
     """
     outputs = {stage: [open_output(store / path) for path in paths] for stage, paths in stages.items()}
 
     def write(writer: OutputWriter) -> None:
-        given = outputs["given_labels"][0].read(LABELS)
-        clusters = _cluster_labels(outputs["cluster"][0])
-        classes = class_names(given)
-        if len(classes) < 2:
-            spread = [_renamed(clusters[-1], "pseudo")] if clusters else []
-        else:
-            pool = read_pool(outputs["features"])
-            spread = _spread(pool, outputs["predictions"], pool_labels(pool, given, classes), classes, config)
-        table = pa.concat_tables([LABELS.schema().empty_table(), *clusters, *spread])
+        clusters = cluster_rows(outputs["cluster"][0])
+        tables = [*clusters, *_predicted(outputs, config, seed)]
+        if clusters and not any(pc.equal(each["label_set"][0], "pseudo").as_py() for each in tables if each.num_rows):
+            tables.append(renamed(clusters[-1], "pseudo"))
+        table = pa.concat_tables([LABELS.schema().empty_table(), *tables])
         writer.write(LABELS, table)
         pseudo = table.filter(pc.equal(table["label_set"], "pseudo"))
         n_abstained = pc.sum(pseudo["abstained"]).as_py() or 0
-        writer.counts.update(n_labelled=len(pseudo) - n_abstained, n_abstained=n_abstained)
+        refused = _belonging(outputs, config)
+        writer.counts.update(
+            n_labelled=len(pseudo) - n_abstained,
+            n_abstained=n_abstained,
+            n_refused=0 if refused is None else int((refused <= np.float32(config.least_belonging)).sum()),
+        )
 
-    decisions = {name: getattr(config, name) for name in ("combine", "policy", "top_k")}
-    inputs = {**{stage: content_fingerprint(found) for stage, found in outputs.items()}, **decisions}
+    distances = Path(config.distances) if config.distances is not None else None
+    inputs = {
+        **{stage: content_fingerprint(found) for stage, found in outputs.items()},
+        **{name: getattr(config, name) for name in DECISIONS},
+        "distances_file": file_digest(distances) if distances is not None and distances.is_file() else None,
+        "seed": seed,
+    }
     return make_output(store, "pseudo_label", VERSION, inputs, write)
 
 
-def _cluster_labels(output: Output) -> list[pa.Table]:
-    """Cluster ids as labels, a table for each level, finest first."""
-    assignments = output.read(ASSIGNMENTS)
-    n = assignments.num_rows
-    tables = []
-    for level in range(1, output.counts["n_levels"] + 1):
-        names = pc.list_element(assignments["cluster_path"], level - 1).cast(pa.string()).combine_chunks()
-        single = pa.array(np.arange(n + 1), pa.int32())
-        columns = {
-            "sample_id": assignments["sample_id"],
-            "label_set": pa.repeat(f"cluster_{level}", n),
-            "label": names,
-            "classes": pa.ListArray.from_arrays(single, names),
-            "probabilities": pa.ListArray.from_arrays(single, pa.repeat(pa.scalar(1.0, pa.float32()), n)),
-            "confidence": pa.repeat(pa.scalar(1.0, pa.float32()), n),
-            "abstained": pa.repeat(False, n),
-            "weight": pa.repeat(pa.scalar(1.0, pa.float32()), n),
-            "annotator": pa.repeat("windrow", n),
-            "method": pa.repeat(f"hierarchical k-means, level {level}", n),
-            "round": pa.repeat(pa.scalar(0, pa.int32()), n),
-        }
-        tables.append(LABELS.build(columns))
-    return tables
+def _belonging(outputs: Mapping[str, Sequence[Output]], config: LabelsConfig) -> Float32Array | None:
+    """The p-value (n,) of each sample of the pool, in the order of `sample_id`; None where nothing is to be refused."""
+    if not outputs["belonging"] or not config.least_belonging:
+        return None
+    column = outputs["belonging"][0].read(BELONGING)["belonging"]
+    return np.asarray(column.to_numpy(), np.float32) if len(column) else None
 
 
-def _renamed(table: pa.Table, label_set: str) -> pa.Table:
-    names = pa.repeat(label_set, table.num_rows)
-    return table.set_column(table.schema.get_field_index("label_set"), table.schema.field("label_set"), names)
+def _predicted(outputs: Mapping[str, Sequence[Output]], config: LabelsConfig, seed: int) -> Iterator[pa.Table]:
+    """The tables of each maker, and of what they say together."""
+    found: dict[MakerName, Output] = {output.inputs["maker"]: output for output in outputs["predictions"]}
+    if not found:
+        return
+    first = next(iter(found.values())).read(PREDICTIONS, ["sample_id", "round"])
+    sample_ids = first.filter(pc.equal(first["round"], 0))["sample_id"].combine_chunks()
+    given = outputs["given_labels"][0].read(LABELS)
+    if not has_classes(given):
+        for name, output in found.items():
+            yield from _without_labels(name, output, sample_ids, config)
+        return
+    classes = class_names(given, config.named_classes)
+    labels = pool_labels(sample_ids, given, classes)
+    deciding = _Deciding(config, labels, _keys(sample_ids), _belonging(outputs, config))
+    for label_set in _label_sets(found, deciding, _rule(config, classes, seed)):
+        yield label_set.rows(sample_ids, classes, config.top_k)
 
 
-def _spread(
-    pool: Pool,
-    predictions: Sequence[Output],
-    labels: npt.NDArray[np.int64],
-    classes: Sequence[str],
-    config: LabelsConfig,
-) -> list[pa.Table]:
-    """The tables of each maker and of what they say together."""
+def _without_labels(name: MakerName, output: Output, sample_ids: pa.Array, config: LabelsConfig) -> Iterator[pa.Table]:
+    probabilities = read_rounds(output)[-1]
+    decision = decide(probabilities, config.policy)
+    label_set = LabelSet(
+        name, f"{name}, not calibrated: no labels", probabilities, decision, probabilities.argmax(axis=1)
+    )
+    table = label_set.rows(sample_ids, output.inputs["classes"], config.top_k)
+    yield table
+    if name == "zero_shot" and name in config.combine:
+        yield renamed(table, "pseudo")
+
+
+def _keys(sample_ids: pa.Array) -> Int64Array:
+    return np.array([int(name[:16], 16) for name in sample_ids.to_pylist()], np.uint64)
+
+
+def _rule(config: LabelsConfig, classes: Sequence[str], seed: int) -> CombineRule:
+    from windrow.tasks.algorithms.label_spreading import CombineRule
+    from windrow.tasks.stages.label_distances import read_distances
+
+    metric = None if config.distances is None else read_distances(Path(config.distances), classes)
+    shares = given_shares(config.prior, classes)
+    return CombineRule(config.combine_by, config.prior, shares, metric, config.n_folds, seed)
+
+
+@dataclass(frozen=True)
+class _Deciding:
+    """What a decision looks at beside probabilities: labels (n,), -1 where there is none, keys and belonging (n,)."""
+
+    config: LabelsConfig
+    labels: Int64Array
+    keys: Int64Array
+    belonging: Float32Array | None
+
+    def decide(
+        self, probabilities: Float32Array, held_out: Float32Array, predicted: Int64Array, held_out_label: Int64Array
+    ) -> Decision:
+        """The policy's decision, without what seems to be of no class."""
+        from windrow.tasks.algorithms.belonging import refuse
+
+        evidence = Evidence(self.labels, held_out, held_out_label, self.keys)
+        decision = decide(probabilities, self.config.policy, predicted, evidence)
+        return decision if self.belonging is None else refuse(decision, self.belonging, self.config.least_belonging)
+
+    def label_set(self, name: str, method: str, probabilities: Float32Array, held_out: Float32Array) -> LabelSet:
+        """The label set of a maker alone, where its most probable class is the label."""
+        known = self.labels >= 0
+        shares = probabilities.copy()
+        shares[known] = np.eye(shares.shape[1], dtype=np.float32)[self.labels[known]]
+        label, apart = shares.argmax(axis=1), held_out.argmax(axis=1)
+        return LabelSet(name, method, shares, self.decide(shares, held_out, label, apart), label)
+
+
+def _label_sets(found: Mapping[MakerName, Output], deciding: _Deciding, rule: CombineRule) -> Iterator[LabelSet]:
+    from windrow.tasks.algorithms.calibration import apply_temperature
     from windrow.tasks.algorithms.label_spreading import MakerPredictions, combine_predictions
 
-    made = {name: MakerPredictions(*read_predictions(each, classes)) for name, each in _by_maker(predictions).items()}
-    spread = combine_predictions(made, labels, config.combine)
-    tables = [
-        _predictions(pool, values, classes, name, f"{name}, temperature {spread.temperatures[name]:.3f}", config)
-        for name, values in spread.makers.items()
-    ]
+    rounds = {name: read_rounds(output) for name, output in found.items()}
+    made = {name: MakerPredictions(rounds[name][-1], read_held_out(output)) for name, output in found.items()}
+    spread = combine_predictions(made, deciding.labels, deciding.config.combine, rule)
+    for name, temperature in spread.temperatures.items():
+        how, held_out = f"{name}, temperature {temperature:.3f}", spread.held_out[name]
+        *earlier, _ = rounds[name]
+        for number, each in enumerate(earlier):
+            shares = apply_temperature(each, temperature)
+            yield replace(deciding.label_set(f"{name}_{number}", how, shares, held_out), number=number)
+        yield replace(deciding.label_set(name, how, spread.makers[name], held_out), number=len(earlier))
+    yield _together(spread, deciding, rule)
+
+
+def _together(spread: SpreadLabels, deciding: _Deciding, rule: CombineRule) -> LabelSet:
     weights = ", ".join(f"{name} {weight:.2f}" for name, weight in spread.weights.items())
-    method = f"weighted mean of {weights}, calibrated by class and to the pool's shares; given labels stand"
-    return [*tables, _predictions(pool, spread.confidence, classes, "pseudo", method, config, spread.label)]
-
-
-def _by_maker(predictions: Sequence[Output]) -> dict[MakerName, Output]:
-    return {output.inputs["maker"]: output for output in predictions}
-
-
-def _predictions(
-    pool: Pool,
-    probabilities: Probabilities,
-    classes: Sequence[str],
-    label_set: str,
-    method: str,
-    config: LabelsConfig,
-    predicted: npt.NDArray[np.int64] | None = None,
-) -> pa.Table:
-    n = len(probabilities)
-    decision = decide(probabilities, config.policy, predicted)
-    top = _top(probabilities, predicted, min(config.top_k, len(classes)))
-    names = pa.array(classes, pa.string())
-    offsets = pa.array(np.arange(n + 1) * top.shape[1], pa.int32())
-    values = np.take_along_axis(probabilities, top, axis=1).reshape(-1)
-    columns = {
-        "sample_id": pool.sample_ids,
-        "label_set": pa.repeat(label_set, n),
-        "label": names.take(pa.array(decision.label, mask=decision.abstained)),
-        "classes": pa.ListArray.from_arrays(offsets, names.take(pa.array(top.reshape(-1)))),
-        "probabilities": pa.ListArray.from_arrays(offsets, pa.array(values, pa.float32())),
-        "confidence": pa.array(np.clip(decision.confidence, 0, 1), pa.float32()),
-        "abstained": pa.array(decision.abstained),
-        "weight": pa.array(decision.weight),
-        "annotator": pa.repeat("windrow", n),
-        "method": pa.repeat(method, n),
-        "round": pa.repeat(pa.scalar(0, pa.int32()), n),
-    }
-    return LABELS.build(columns)
-
-
-def _top(probabilities: Probabilities, predicted: npt.NDArray[np.int64] | None, k: int) -> npt.NDArray[np.int64]:
-    """The k most probable classes (n, k) of each row, after what is predicted in their stead."""
-    if predicted is None:
-        return SparseProbabilities.of(probabilities, k).classes
-    raised = probabilities.copy()
-    raised[np.arange(len(raised)), predicted] += 1
-    return SparseProbabilities.of(raised, k).classes
+    prior = {"none": "not calibrated"}.get(rule.prior.method, f"calibrated by class, shares {rule.prior.method}")
+    method = f"{rule.by} of {weights}; {prior}; given labels stand"
+    held_out, conformal = spread.corrected.held_out, deciding.config.conformal
+    decision = deciding.decide(spread.confidence, held_out, spread.label, spread.held_out_label)
+    possible = None
+    if conformal is not None:
+        possible = possible_classes(held_out, deciding.labels, spread.corrected.pool, conformal, spread.label)
+    return LabelSet(
+        "pseudo", method, spread.confidence, decision, spread.label, agreement=spread.agreement, possible=possible
+    )

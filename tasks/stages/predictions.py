@@ -13,10 +13,11 @@ import pyarrow.compute as pc
 
 from windrow.schemas import LABELS, PREDICTIONS
 from windrow.tasks.algorithms.label_makers import CLUSTERERS, MakerName
-from windrow.tasks.algorithms.maker_settings import MakerSettings, needs_graph, settings_of
+from windrow.tasks.algorithms.maker_settings import needs_graph, settings_of
 from windrow.tasks.algorithms.neighbors import Float32Array, Int64Array, NeighborGraph
 from windrow.tasks.backbones.protocol import BackboneConfig
-from windrow.tasks.stages.given_labels import class_names, pool_labels
+from windrow.tasks.stages.given_labels import class_names, has_classes, pool_labels
+from windrow.tasks.stages.labels_config import LabelsConfig
 from windrow.tasks.stages.neighbors import read_graph
 from windrow.tasks.stages.prediction_rows import prediction_rows
 from windrow.tasks.storage.catalog import connect, tables_of
@@ -32,76 +33,73 @@ WITHOUT_LABELS: tuple[MakerName, ...] = (*CLUSTERERS, "sources", "zero_shot")
 SOURCES_SQL = "SELECT sample_id, min(source_uri) AS source FROM occurrences GROUP BY sample_id ORDER BY sample_id"
 
 
-@dataclass(frozen=True)
-class Prediction:
-    """What a maker is to predict: its name, all makers' settings, the folds and the seed, and the pool's backbone.
-
-    A maker of WITHOUT_LABELS needs no given labels: without them, clusters are named by their numbers.
-    """
-
-    maker: MakerName
-    settings: MakerSettings
-    n_folds: int
-    seed: int
-    backbone: BackboneConfig
-
-    @property
-    def named_classes(self) -> tuple[str, ...]:
-        """The classes that the settings of 'zero_shot' name."""
-        return self.settings.zero_shot.labels() if self.maker == "zero_shot" else ()
+def makers_of(config: LabelsConfig, given: Output) -> list[MakerName]:
+    """Return the makers that can predict: all, or without labels of two classes those that need none."""
+    learnt = given.counts["n_classes"] > 1
+    return [name for name in config.makers if learnt or name in WITHOUT_LABELS]
 
 
-def predict_labels(store: Path, stages: Mapping[str, Sequence[str]], wanted: Prediction) -> Done:
+def predict_labels(
+    store: Path,
+    stages: Mapping[str, Sequence[str]],
+    maker: MakerName,
+    config: LabelsConfig,
+    backbone: BackboneConfig,
+    seed: int,
+) -> Done:
     """Write PREDICTIONS of one maker, in the order of `sample_id`.
 
-    `stages` maps ingest, features, neighbors and given_labels to their outputs. The counts are n_predictions and, of an
-    iterative maker, those of all rounds. Raises ValueError for settings that do not fit the pool, naming them.
+    `stages` maps ingest, features, neighbors and given_labels to their outputs. The count is n_predictions, those of
+    all rounds of an iterative maker. Raises ValueError for settings that do not fit the pool, naming them.
     """
     outputs = {stage: [open_output(store / path) for path in paths] for stage, paths in stages.items()}
     given = outputs["given_labels"][0].read(LABELS)
-    classes = classes_of(given, wanted)
+    wanted = _Wanted(maker, _classes(given, maker, config), config, backbone, seed)
 
     def write(writer: OutputWriter) -> None:
         pool = read_pool(outputs["features"])
-        there = pool_labels(pool, given, classes) >= 0
-        rounds = _rounds(pool, outputs, given, classes, wanted)
+        there = pool_labels(pool.sample_ids, given, wanted.classes) >= 0
+        rounds = _rounds(pool, outputs, given, wanted)
         table = pa.concat_tables(
-            prediction_rows(pool.sample_ids, wanted.maker, number, classes, each.pool, each.held_out, there)
+            prediction_rows(pool.sample_ids, maker, number, wanted.classes, each.pool, each.held_out, there)
             for number, each in enumerate(rounds)
         )
         writer.write(PREDICTIONS, table)
         writer.counts.update(n_predictions=table.num_rows)
 
+    by_graph, by_source = needs_graph(maker, config.settings), maker == "sources"
     inputs = {
         "embeddings": content_fingerprint(outputs["features"]),
-        "neighbors": content_fingerprint(outputs["neighbors"]) if needs_graph(wanted.maker, wanted.settings) else None,
-        "sources": content_fingerprint(outputs["ingest"]) if wanted.maker == "sources" else None,
-        "backbone": wanted.backbone if wanted.maker == "zero_shot" else None,
+        "neighbors": content_fingerprint(outputs["neighbors"]) if by_graph else None,
+        "sources": content_fingerprint(outputs["ingest"]) if by_source else None,
+        "backbone": backbone if maker == "zero_shot" else None,
         "given": outputs["given_labels"][0].digest,
-        "classes": classes,
-        "maker": wanted.maker,
-        "settings": settings_of(wanted.maker, wanted.settings),
-        "n_folds": wanted.n_folds,
-        "seed": wanted.seed,
+        "classes": wanted.classes,
+        "maker": maker,
+        "settings": settings_of(maker, config.settings),
+        "n_folds": config.n_folds,
+        "seed": seed,
     }
     return make_output(store, "predictions", VERSION, inputs, write)
 
 
-def classes_of(given: pa.Table, wanted: Prediction) -> list[str]:
-    """Return what a maker predicts: the given classes and those that its settings name; or else numbers of clusters."""
-    if has_classes(given) or wanted.maker == "zero_shot":
-        return class_names(given, wanted.named_classes)
-    n_clusters = wanted.settings.clusters.n_clusters
+def _classes(given: pa.Table, maker: MakerName, config: LabelsConfig) -> list[str]:
+    """What a maker predicts: the classes that are given or named in settings; else numbers of clusters."""
+    if has_classes(given) or maker == "zero_shot":
+        return class_names(given, config.named_classes)
+    n_clusters = config.settings.clusters.n_clusters
     if n_clusters is None:
-        raise ValueError(
-            f"labels.settings.clusters.n_clusters: {wanted.maker} wants a number where no labels are given"
-        )
+        raise ValueError(f"labels.settings.clusters.n_clusters: {maker} wants a number where no labels are given")
     return [str(number) for number in range(n_clusters)]
 
 
-def has_classes(given: pa.Table) -> bool:
-    """Say whether there are labels of two classes, without which nothing can be learnt from them."""
-    return len(class_names(given)) > 1
+@dataclass(frozen=True)
+class _Wanted:
+    maker: MakerName
+    classes: Sequence[str]
+    config: LabelsConfig
+    backbone: BackboneConfig
+    seed: int
 
 
 @dataclass(frozen=True)
@@ -113,61 +111,49 @@ class _Round:
     held_out: Float32Array | None = None
 
 
-def _rounds(
-    pool: Pool, outputs: Mapping[str, Sequence[Output]], given: pa.Table, classes: Sequence[str], wanted: Prediction
-) -> list[_Round]:
+def _rounds(pool: Pool, outputs: Mapping[str, Sequence[Output]], given: pa.Table, wanted: _Wanted) -> list[_Round]:
     from windrow.tasks.algorithms.label_makers import cross_fit
     from windrow.tasks.algorithms.named_learners import iterative_rounds
     from windrow.tasks.algorithms.sinkhorn import NotConvergedError
 
-    labels, everyone = pool_labels(pool, given, classes), np.arange(len(pool.sample_ids))
-    graph, n_classes, settings, seed = read_graph(outputs["neighbors"][0]), len(classes), wanted.settings, wanted.seed
+    labels, everyone = pool_labels(pool.sample_ids, given, wanted.classes), np.arange(len(pool.sample_ids))
+    graph, n_classes, settings = read_graph(outputs["neighbors"][0]), len(wanted.classes), wanted.config.settings
     try:
         if not has_classes(given):
-            return [_Round(_without_labels(pool, graph, outputs, classes, wanted))]
-        make = _maker(pool, graph, outputs, classes, wanted)
-        held_out = cross_fit(make, labels, n_classes, wanted.n_folds, seed)
+            return [_Round(_without_labels(pool, graph, outputs, wanted))]
+        make = _maker(pool, graph, outputs, wanted)
+        held_out = cross_fit(make, labels, n_classes, wanted.config.n_folds, wanted.seed)
         if wanted.maker != "iterative":
             return [_Round(make(labels, everyone), held_out)]
-        *earlier, last = iterative_rounds(pool.embeddings, graph, labels, n_classes, settings, seed=seed)
+        *earlier, last = iterative_rounds(pool.embeddings, graph, labels, n_classes, settings, seed=wanted.seed)
         return [*(_Round(each.dense()) for each in earlier), _Round(last.dense(), held_out)]
     except NotConvergedError as error:
         raise ValueError(str(error)) from None
 
 
-def _maker(
-    pool: Pool,
-    graph: NeighborGraph,
-    outputs: Mapping[str, Sequence[Output]],
-    classes: Sequence[str],
-    wanted: Prediction,
-) -> LabelMaker:
+def _maker(pool: Pool, graph: NeighborGraph, outputs: Mapping[str, Sequence[Output]], wanted: _Wanted) -> LabelMaker:
     from windrow.tasks.algorithms.named_makers import maker
     from windrow.tasks.stages.class_texts import class_texts
 
-    name, settings = wanted.maker, wanted.settings
+    name, settings, classes = wanted.maker, wanted.config.settings, wanted.classes
     texts = class_texts(wanted.backbone, classes, settings.zero_shot) if name == "zero_shot" else None
     sources = _sources(pool, outputs["ingest"]) if name == "sources" else None
     return maker(name, pool.embeddings, graph, len(classes), settings, seed=wanted.seed, texts=texts, sources=sources)
 
 
 def _without_labels(
-    pool: Pool,
-    graph: NeighborGraph,
-    outputs: Mapping[str, Sequence[Output]],
-    classes: Sequence[str],
-    wanted: Prediction,
+    pool: Pool, graph: NeighborGraph, outputs: Mapping[str, Sequence[Output]], wanted: _Wanted
 ) -> Float32Array:
     from windrow.tasks.algorithms.named_clusterers import cluster_labels, source_clusters
 
-    name, settings, seed = wanted.maker, wanted.settings, wanted.seed
-    n = len(pool.sample_ids)
+    name, settings, seed = wanted.maker, wanted.config.settings, wanted.seed
+    n, n_clusters = len(pool.sample_ids), len(wanted.classes)
     if name == "zero_shot":
-        return _maker(pool, graph, outputs, classes, wanted)(np.full(n, -1, np.int64), np.arange(n))
+        return _maker(pool, graph, outputs, wanted)(np.full(n, -1, np.int64), np.arange(n))
     if name == "sources":
-        found = source_clusters(pool.embeddings, _sources(pool, outputs["ingest"]), len(classes), settings, seed)
+        found = source_clusters(pool.embeddings, _sources(pool, outputs["ingest"]), n_clusters, settings, seed)
     else:
-        found = cluster_labels(name, pool.embeddings, graph, len(classes), settings, seed)  # type: ignore[arg-type]
+        found = cluster_labels(name, pool.embeddings, graph, n_clusters, settings, seed)  # type: ignore[arg-type]
     return found.dense()
 
 

@@ -28,7 +28,8 @@ CREATE VIEW pool AS
 SELECT s.*, s.width::BIGINT * s.height AS n_pixels, s.width::DOUBLE / s.height AS aspect_ratio,
        q.blur, q.brightness, q.contrast, q.entropy, q.phash, h.group_id AS hash_group, h.n_in_group AS n_in_hash_group,
        m.model_scores, r.sample_index, a.cluster_path, a.distance, c.nearest_similarity, c.outlier_score,
-       p.label, p.confidence, p.abstained, p.classes, p.probabilities, g.label AS given_label,
+       p.label, p.confidence, p.abstained, p.classes, p.probabilities, p.agreement, p.possible, b.belonging,
+       g.label AS given_label,
        t.label_quality, t.is_doubtful, t.suggested_label,
        e.rank, coalesce(e.selected, false) AS selected, e.weight, e.dropped_by, e.duplicate_of, e.similarity,
        e.group_id, e.split
@@ -43,6 +44,7 @@ LEFT JOIN assignments a USING (sample_id)
 LEFT JOIN scores c USING (sample_id)
 LEFT JOIN (SELECT * FROM labels WHERE label_set = 'pseudo') p USING (sample_id)
 LEFT JOIN (SELECT * FROM labels WHERE label_set = 'given') g USING (sample_id)
+LEFT JOIN belonging b USING (sample_id)
 LEFT JOIN label_quality t USING (sample_id)
 LEFT JOIN selection e USING (sample_id)
 """

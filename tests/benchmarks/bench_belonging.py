@@ -44,9 +44,9 @@ from windrow.tasks.algorithms.label_policy import decide
 from windrow.tasks.algorithms.label_spreading import spread_labels
 from windrow.tasks.algorithms.neighbors import Float32Array, NeighborGraph, neighbor_graph, unit_rows
 from windrow.tasks.stages.features import FITTED, extract_shards, fit_backbone, identify_backbone
-from windrow.tasks.stages.given_labels import given_labels
+from windrow.tasks.stages.given_labels import class_names, given_labels, pool_labels
 from windrow.tasks.stages.ingest import ingest_shards
-from windrow.tasks.stages.labeling import LabelsConfig, class_names, pool_labels
+from windrow.tasks.stages.labels_config import LabelsConfig
 from windrow.tasks.storage.outputs import open_output
 from windrow.tasks.storage.pool import read_pool
 from windrow.tasks.storage.sources import plan_shards
@@ -122,7 +122,9 @@ def demo_case(seed: int) -> Case:
         names = [true[sample_id] for sample_id in pool.sample_ids.to_pylist()]
         truth = np.array([-1 if name is None else classes.index(name) for name in names], np.int64)
         embeddings = pool.embeddings.astype(np.float32)
-        return Case("demo", 10, embeddings, neighbor_graph(embeddings, 20), truth, pool_labels(pool, given, classes))
+        return Case(
+            "demo", 10, embeddings, neighbor_graph(embeddings, 20), truth, pool_labels(pool.sample_ids, given, classes)
+        )
 
 
 def peer_nearness(case: Case, make: Any) -> tuple[Float32Array, Float32Array]:

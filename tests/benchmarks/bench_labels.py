@@ -32,7 +32,7 @@ from windrow.tasks.algorithms.label_makers import LEARNERS
 from windrow.tasks.algorithms.label_policy import LabelPolicyConfig, Policy, decide
 from windrow.tasks.algorithms.label_spreading import spread_labels
 from windrow.tasks.algorithms.neighbors import NeighborGraph, neighbor_graph, unit_rows
-from windrow.tasks.stages.labeling import LabelsConfig
+from windrow.tasks.stages.labels_config import LabelsConfig
 
 COUNTS = (1, 4, 10, 100)
 KINDS = ("balanced", "long-tailed")
