@@ -16,7 +16,16 @@ from windrow.tasks.algorithms.neighbors import Float32Array, Float64Array, Int64
 LabelMaker = Callable[[Int64Array, Int64Array], Float32Array]
 Mean = Literal["arithmetic", "geometric"]
 MakerName = Literal[
-    "knn", "propagation", "probe", "prototypes", "smoothed", "naive_bayes", "spectral", "transductive", "transport"
+    "knn",
+    "propagation",
+    "probe",
+    "prototypes",
+    "smoothed",
+    "smoothed_probe",
+    "naive_bayes",
+    "spectral",
+    "transductive",
+    "transport",
 ]
 MAKERS: tuple[MakerName, ...] = get_args(MakerName)
 

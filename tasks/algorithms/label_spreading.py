@@ -16,6 +16,10 @@ from windrow.tasks.algorithms.named_makers import maker
 from windrow.tasks.algorithms.neighbors import Float32Array, Int64Array, NeighborGraph
 from windrow.tasks.algorithms.prior_correction import correct_prior
 
+PRIOR: Mapping[MakerName, float] = {"propagation": 2.0}
+"""What makers count before their labels are seen, against 1 of every other: only propagation follows the pool where it
+bends, the others draw straight lines between classes and agree among themselves."""
+
 
 @dataclass(frozen=True)
 class MakerPredictions:
@@ -64,7 +68,9 @@ def combine_predictions(
     temperatures = {name: fit_temperature(each.held_out, known) for name, each in predictions.items()}
     held_out = {name: apply_temperature(predictions[name].held_out, temperatures[name]) for name in predictions}
     predicted = {name: apply_temperature(predictions[name].pool, temperatures[name]) for name in predictions}
-    weights = maker_weights([held_out[name] for name in combine], known)
+    weights = maker_weights(
+        [held_out[name] for name in combine], known, prior=[PRIOR.get(name, 1.0) for name in combine]
+    )
     together = ensemble([held_out[name] for name in combine], list(weights), "geometric")
     pool = ensemble([predicted[name] for name in combine], list(weights), "geometric")
     corrected = correct_prior(together, labels, pool)

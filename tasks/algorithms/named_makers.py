@@ -17,6 +17,7 @@ from windrow.tasks.algorithms.neighbors import Float32Array, Int64Array, Neighbo
 from windrow.tasks.algorithms.prediction_smoothing import smooth_predictions
 from windrow.tasks.algorithms.prototypes import prototypes
 from windrow.tasks.algorithms.semantic_transport import sp2ot_labels
+from windrow.tasks.algorithms.smoothed_probe import smoothed_probe
 from windrow.tasks.algorithms.spectral_kernel_regression import spectral_kernel_regression
 from windrow.tasks.algorithms.transductive_prototypes import transductive_prototypes
 
@@ -35,6 +36,7 @@ def maker(name: MakerName, embeddings: npt.NDArray[Any], graph: NeighborGraph, n
         "smoothed": _of_all(
             lambda labels: smooth_predictions(graph, prototypes(embeddings, labels, n_classes)).probabilities
         ),
+        "smoothed_probe": lambda labels, rows: smoothed_probe(embeddings, graph, labels, n_classes, rows=rows),
         "naive_bayes": lambda labels, rows: gaussian_naive_bayes(embeddings, labels, n_classes, rows=rows),
         "spectral": lambda labels, rows: spectral_kernel_regression(embeddings, labels, n_classes, rows=rows),
         "transductive": lambda labels, rows: transductive_prototypes(embeddings, graph, labels, n_classes, rows=rows),

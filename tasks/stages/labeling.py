@@ -40,9 +40,10 @@ class LabelsConfig:
 
     `given`: 'found' (labels that came with samples), 'none', or a Parquet or CSV file with columns `label` and
     `sample_id` (or `key`). `makers`: methods that spread them over the pool, each into a label set of its name: knn,
-    propagation, probe, prototypes, smoothed, naive_bayes, spectral, transductive, transport (LABELS.md says which is
-    for what). `combine`: those whose weighted mean is the label set 'pseudo'. `policy`: when to abstain. `top_k`:
-    classes kept for each sample. `n_folds`: of the cross-fit that weighs the makers and calibrates the confidences.
+    propagation, probe, prototypes, smoothed, smoothed_probe, naive_bayes, spectral, transductive, transport (LABELS.md
+    says which is for what). `combine`: those whose weighted mean is the label set 'pseudo'. `policy`: when to abstain.
+    `top_k`: classes kept for each sample. `n_folds`: of the cross-fit that weighs the makers and calibrates the
+    confidences.
     `check_given`: judge the given labels too (the table `label_quality`).
     `dynamics`: a Parquet file of what a training job recorded of samples by their `sample_index` (int64, the
     registry's): `loss` (a number, or a list of one for each epoch), or `logits` or `probabilities` (a list over the
@@ -52,8 +53,8 @@ class LabelsConfig:
     """
 
     given: str = "found"
-    makers: tuple[MakerName, ...] = ("propagation", "probe", "smoothed")
-    combine: tuple[MakerName, ...] = ("propagation", "probe", "smoothed")
+    makers: tuple[MakerName, ...] = ("propagation", "smoothed", "smoothed_probe")
+    combine: tuple[MakerName, ...] = ("propagation", "smoothed", "smoothed_probe")
     policy: LabelPolicyConfig = field(default_factory=LabelPolicyConfig)
     top_k: int = 5
     n_folds: int = 5
