@@ -62,7 +62,7 @@ def test_a_maker_that_is_wrong_counts_for_nothing_once_labels_are_many():
 
 
 def test_two_makers_that_are_wrong_apart_are_both_heard():
-    """Of 1,200 labels one finds 70 %, one 65 %: weights that grow with m and the accuracy would take the first alone."""
+    """Of 1,200 labels one finds 70 %, one 65 %: weights that grow with m and accuracy would take the first."""
     rng = np.random.default_rng(0)
     labels = np.tile([0, 1], 600)
     first, second = (np.where(rng.random(1200) < share, labels, 1 - labels) for share in (0.7, 0.65))
