@@ -23,6 +23,7 @@ LearnerName = Literal[
     "probe",
     "prototypes",
     "smoothed",
+    "smoothed_probe",
     "naive_bayes",
     "spectral",
     "transductive",

@@ -81,6 +81,19 @@ class SmoothedSettings:
 
 
 @dataclass(frozen=True)
+class SmoothedProbeSettings:
+    """`penalty`: of the probe, in labels: its l2 is this over their number. `strength`: how many neighbours' votes a
+    prediction hears."""
+
+    penalty: float = 0.1
+    strength: float = 2.0
+
+    def __post_init__(self) -> None:
+        check_positive("smoothed_probe", self, "penalty")
+        check_from_zero("smoothed_probe", self, "strength")
+
+
+@dataclass(frozen=True)
 class NaiveBayesSettings:
     """`prior`: 'uniform', or 'labels' for their frequencies. `class_variances`: each class has its own. `shrinkage`:
     samples that the prior variance counts as. `n_effective`: independent dimensions that the embedding is worth."""

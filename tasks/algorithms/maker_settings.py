@@ -25,13 +25,14 @@ from windrow.tasks.algorithms.learner_settings import (
     ProbeSettings,
     PropagationSettings,
     PrototypesSettings,
+    SmoothedProbeSettings,
     SmoothedSettings,
     SpectralSettings,
     TransductiveSettings,
     TransportSettings,
 )
 
-GRAPH_MAKERS = frozenset({"propagation", "smoothed", "transductive", "transport", "scan", "sp2ot"})
+GRAPH_MAKERS = frozenset({"propagation", "smoothed", "smoothed_probe", "transductive", "transport", "scan", "sp2ot"})
 
 
 @dataclass(frozen=True)
@@ -43,6 +44,7 @@ class MakerSettings:
     probe: ProbeSettings = field(default_factory=ProbeSettings)
     prototypes: PrototypesSettings = field(default_factory=PrototypesSettings)
     smoothed: SmoothedSettings = field(default_factory=SmoothedSettings)
+    smoothed_probe: SmoothedProbeSettings = field(default_factory=SmoothedProbeSettings)
     naive_bayes: NaiveBayesSettings = field(default_factory=NaiveBayesSettings)
     spectral: SpectralSettings = field(default_factory=SpectralSettings)
     transductive: TransductiveSettings = field(default_factory=TransductiveSettings)

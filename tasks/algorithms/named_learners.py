@@ -23,6 +23,7 @@ from windrow.tasks.algorithms.row_stream import array_stream
 from windrow.tasks.algorithms.semantic_transport import sp2ot_labels
 from windrow.tasks.algorithms.setting_rules import PLACE
 from windrow.tasks.algorithms.sinkhorn import NotConvergedError, row_blocks
+from windrow.tasks.algorithms.smoothed_probe import smoothed_probe
 from windrow.tasks.algorithms.soft_probe import SoftProbeConfig
 from windrow.tasks.algorithms.sparse_probabilities import SparseProbabilities
 from windrow.tasks.algorithms.spectral_kernel_regression import spectral_kernel_regression
@@ -62,6 +63,7 @@ def learner(
         "probe": lambda labels, rows: _probe(embeddings, labels, n_classes, settings, rows),
         "prototypes": lambda labels, rows: prototypes(embeddings, labels, n_classes, rows=rows, **own),
         "smoothed": _of_all(lambda labels: _smoothed(embeddings, graph, labels, n_classes, settings)),
+        "smoothed_probe": lambda labels, rows: smoothed_probe(embeddings, graph, labels, n_classes, rows=rows, **own),
         "naive_bayes": lambda labels, rows: gaussian_naive_bayes(embeddings, labels, n_classes, rows=rows, **own),
         "spectral": lambda labels, rows: spectral_kernel_regression(embeddings, labels, n_classes, rows=rows, **own),
         "transductive": lambda labels, rows: transductive_prototypes(

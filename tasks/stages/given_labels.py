@@ -68,7 +68,7 @@ def pool_labels(sample_ids: pa.Array, given: pa.Table, classes: Sequence[str]) -
     """Return the class of each of these samples, -1 where it has no given label."""
     hard = given.filter(pc.is_valid(given["label"]))
     row = pc.index_in(hard["sample_id"].combine_chunks(), sample_ids)
-    number = pc.index_in(hard["label"].combine_chunks(), pa.array(classes))
+    number = pc.index_in(hard["label"].combine_chunks(), pa.array(classes, pa.string()))
     labels = np.full(len(sample_ids), -1, np.int64)
     there = pc.is_valid(row).to_numpy(zero_copy_only=False)
     labels[np.asarray(row.drop_null())] = np.asarray(number)[there]

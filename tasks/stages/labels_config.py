@@ -19,23 +19,23 @@ class LabelsConfig:
 
     `given`: 'found' (labels that came with samples), 'none', or a Parquet or CSV file with columns `label` and
     `sample_id` (or `key`). `makers`: methods that spread them over the pool, each into a label set of its name: knn,
-    propagation, probe, prototypes, smoothed, naive_bayes, spectral, transductive, transport, mlp, iterative, scan,
-    depict, sela, swav, p2ot, sp2ot, zero_shot, sources. `settings`: of each maker, by its name. `combine`: makers that
-    make the label set 'pseudo' together; `combine_by`: how (weighted, equal, dawid-skene, daso). `prior`: how large
-    the classes are in the pool. `policy`: when to abstain; `least_belonging`: a sample whose `belonging` is this or
-    less abstains too, 0 refuses none; m labels refuse nothing at 1 / (m + 1) or less: 0.02 wants 49. `conformal`: sets
-    of classes that hold the true one, the column `possible`. `distances`: a Parquet or CSV file with columns `label`,
-    `other` and `distance`, for labels that are wrong by little. `top_k`: classes kept for each sample. `n_folds`: of
-    the cross-fits that weigh the makers, calibrate the confidences and judge the given labels. `checks`: how these are
-    judged (the tables `label_quality` and `label_checks`).
+    propagation, probe, prototypes, smoothed, smoothed_probe, naive_bayes, spectral, transductive, transport, mlp,
+    iterative, scan, depict, sela, swav, p2ot, sp2ot, zero_shot, sources. `settings`: of each maker, by its name.
+    `combine`: makers that make the label set 'pseudo' together; `combine_by`: how (weighted, equal, dawid-skene, daso).
+    `prior`: how large the classes are in the pool. `policy`: when to abstain; `least_belonging`: a sample whose
+    `belonging` is this or less abstains too, 0 refuses none; with m labels nothing is below 1 / (m + 1): 0.02 wants 49.
+    `conformal`: sets of classes that hold the true one, the column `possible`. `distances`: a Parquet or CSV file with
+    columns `label`, `other` and `distance`, for labels that are wrong by little. `top_k`: classes kept for each sample.
+    `n_folds`: of the cross-fits that weigh the makers, calibrate the confidences and judge the given labels. `checks`:
+    how these are judged (the tables `label_quality` and `label_checks`).
     With labels of fewer than two classes 'pseudo' holds what zero_shot says, or else the coarsest clusters; of the
     makers those that need no labels predict (zero_shot, and clusters by number).
     """
 
     given: str = "found"
-    makers: tuple[MakerName, ...] = ("propagation", "probe", "smoothed")
+    makers: tuple[MakerName, ...] = ("propagation", "smoothed", "smoothed_probe")
     settings: MakerSettings = field(default_factory=MakerSettings)
-    combine: tuple[MakerName, ...] = ("propagation", "probe", "smoothed")
+    combine: tuple[MakerName, ...] = ("propagation", "smoothed", "smoothed_probe")
     combine_by: CombineBy = "weighted"
     prior: PriorConfig = field(default_factory=PriorConfig)
     policy: LabelPolicyConfig = field(default_factory=LabelPolicyConfig)

@@ -232,6 +232,7 @@ COUNTS: Mapping[str, Mapping[str, str]] = {
         "n_labelled": "SELECT count(*) FROM labels WHERE label_set = 'pseudo' AND NOT abstained",
         "n_abstained": "SELECT count(*) FROM labels WHERE label_set = 'pseudo' AND abstained",
         "n_predictions": "SELECT count(*) FROM predictions",
+        "n_judged": "SELECT count(*) FROM belonging",
         "n_checked": "SELECT count(*) FROM label_quality",
         "n_doubtful": "SELECT count(*) FROM label_quality WHERE is_doubtful",
         "n_label_checks": "SELECT count(*) FROM label_checks",

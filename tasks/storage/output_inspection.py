@@ -22,6 +22,7 @@ COUNTED: Mapping[str, Mapping[str, str]] = {
     "cluster": {"assignments": "n_samples"},
     "given_labels": {"labels": "n_given"},
     "predictions": {"predictions": "n_predictions"},
+    "belonging": {"belonging": "n_judged"},
     "label_checks": {"label_quality": "n_checked", "label_checks": "n_label_checks"},
     "rank": {"selection": "n_samples"},
     "account": {"outcomes": "n_occurrences"},

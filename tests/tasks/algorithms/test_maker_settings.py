@@ -37,6 +37,7 @@ from windrow.tasks.algorithms.learner_settings import (
     ProbeSettings,
     PropagationSettings,
     PrototypesSettings,
+    SmoothedProbeSettings,
     SmoothedSettings,
     SpectralSettings,
     TransductiveSettings,
@@ -51,6 +52,7 @@ from windrow.tasks.algorithms.prediction_smoothing import smooth_predictions
 from windrow.tasks.algorithms.prototypes import prototypes
 from windrow.tasks.algorithms.scan_head import ScanConfig
 from windrow.tasks.algorithms.semantic_transport import sp2ot_labels
+from windrow.tasks.algorithms.smoothed_probe import smoothed_probe
 from windrow.tasks.algorithms.spectral_kernel_regression import spectral_kernel_regression
 from windrow.tasks.algorithms.streaming_mlp import StreamedMlpConfig
 from windrow.tasks.algorithms.transductive_prototypes import TransductivePrototypesConfig
@@ -64,6 +66,7 @@ SAME_DEFAULTS = [
     (ProbeSettings(), [logistic_probe], {"most_held"}),
     (PrototypesSettings(), [prototypes], set()),
     (SmoothedSettings(), [smooth_predictions], set()),
+    (SmoothedProbeSettings(), [smoothed_probe], set()),
     (NaiveBayesSettings(), [gaussian_naive_bayes], set()),
     (SpectralSettings(), [spectral_kernel_regression], set()),
     (TransductiveSettings(), [TransductivePrototypesConfig], set()),
@@ -179,6 +182,7 @@ OTHER = MakerSettings(
     probe=ProbeSettings(l2=1.0),
     prototypes=PrototypesSettings(temperature=1.0, transport_weight=0.0),
     smoothed=SmoothedSettings(strength=0.5),
+    smoothed_probe=SmoothedProbeSettings(penalty=3.0),
     naive_bayes=NaiveBayesSettings(n_effective=2.0),
     spectral=SpectralSettings(temperature=1.0),
     transductive=TransductiveSettings(temperature=0.5),

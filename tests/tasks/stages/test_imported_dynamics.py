@@ -153,10 +153,13 @@ def test_a_run_has_the_scores_and_another_file_makes_them_anew(tmp_path: Path) -
     outputs = []
     for losses in ([0.1, 5.0] * 8, [0.1, 5.0] * 8, [5.0, 0.1] * 8):
         pq.write_table(pa.table({"sample_index": range(16), "loss": losses}), path)
-        given, *_, checked = curate_plainly(config).outputs("pseudo_label")
-        outputs.append(checked)
+        labelled = {output.stage: output for output in curate_plainly(config).outputs("pseudo_label")}
+        outputs.append(labelled["label_checks"])
     assert outputs[0].path == outputs[1].path != outputs[2].path
     before, _, after = (output.read(LABEL_CHECKS) for output in outputs)
-    assert before["sample_id"].equals(after["sample_id"]) and before.num_rows == given.counts["n_given"] > 2
+    assert (
+        before["sample_id"].equals(after["sample_id"])
+        and before.num_rows == labelled["given_labels"].counts["n_given"] > 2
+    )
     assert 0 < before["is_doubtful"].to_pylist().count(True) < before.num_rows
     assert [not doubt for doubt in before["is_doubtful"].to_pylist()] == after["is_doubtful"].to_pylist()

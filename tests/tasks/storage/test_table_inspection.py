@@ -112,7 +112,7 @@ INCONSISTENT: list[tuple[str, str, Callable[[Row], bool], object, str]] = [
     ("clusters", "n_samples", ANY, 26, "have another number of samples than they say"),
     ("clusters", "n_members", ANY, 26, "have another number of members than they say"),
     ("assignments", "cluster_path", ANY, [9, 0], "places are in no cluster"),
-    ("labels", "label_set", lambda r: r["label_set"] == "probe", "mine", "label sets have another number of rows"),
+    ("labels", "label_set", lambda r: r["label_set"] == "smoothed", "mine", "label sets have another number of rows"),
     ("selection", "dropped_by", lambda r: r["rank"] is not None, "x", "are ranked and dropped, or neither"),
     ("selection", "weight", lambda r: r["selected"], None, "are selected without rank, weight and split"),
     ("selection", "rank", lambda r: r["rank"] == 3, 4, "ranks are missing, or there twice"),
