@@ -42,6 +42,6 @@ def pseudo_label(config: CurationConfig, run_id: str | None = None) -> str:
             "predictions": [done.path for done in predicted],
             "belonging": [done.path for done in others[1:]],
         }
-        log.done = [given, *made, pseudo_labeling.decide_labels(store, found, labels, config.seed)]
+        log.done = [given, pseudo_labeling.decide_labels(store, found, labels, config.seed), *made]
         log.n_samples = run.stage("cluster").n_samples  # type: ignore[union-attr]
     return run.run_id
