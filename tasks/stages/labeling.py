@@ -122,7 +122,10 @@ def _rule(config: LabelsConfig, classes: Sequence[str], seed: int) -> CombineRul
     from windrow.tasks.algorithms.label_spreading import CombineRule
     from windrow.tasks.stages.label_distances import read_distances
 
-    metric = None if config.distances is None else read_distances(Path(config.distances), classes)
+    try:
+        metric = None if config.distances is None else read_distances(Path(config.distances), classes)
+    except ValueError as error:
+        raise ValueError(f"labels.distances: {error}") from None
     shares = given_shares(config.prior, classes)
     return CombineRule(config.combine_by, config.prior, shares, metric, config.n_folds, seed)
 
