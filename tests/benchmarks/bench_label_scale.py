@@ -1,8 +1,9 @@
 """Time and memory of graphs and label methods as the pool grows: python tests/benchmarks/bench_label_scale.py [--write]
 
 Synthetic pools: 128 dimensions, 100 Gaussian clusters in 10 classes, 100 labels a class. Every method at every size
-runs in a process of its own, which reads the pool and the graph, so that its peak memory is its own. --only NAME
-measures one method, --sizes sets others than 20,000, 100,000 and 500,000. --write puts all into label_scale.md.
+runs in a process of its own, which reads the pool and the graph, so that its peak memory is its own. A method that
+would take longer than --limit seconds at a size, if it were linear, is not measured there. --only NAME measures one
+method, --sizes sets others than 20,000, 100,000 and 500,000. --write puts all into label_scale.md.
 """
 
 from __future__ import annotations
@@ -27,19 +28,28 @@ import numpy as np
 import numpy.typing as npt
 from rich.console import Console
 
+from windrow.schemas.labels import CHECKS, CheckName
 from windrow.tasks.algorithms.approximate_neighbors import approximate_neighbor_graph
-from windrow.tasks.algorithms.label_makers import LEARNERS, MakerName
-from windrow.tasks.algorithms.label_quality import label_quality
+from windrow.tasks.algorithms.belonging import belonging
+from windrow.tasks.algorithms.label_makers import CLUSTERERS, LEARNERS, MakerName
+from windrow.tasks.algorithms.label_policy import Evidence, LabelPolicyConfig, decide
+from windrow.tasks.algorithms.label_spreading import MakerPredictions, combine_predictions
 from windrow.tasks.algorithms.named_makers import maker
 from windrow.tasks.algorithms.neighbors import NeighborGraph, neighbor_graph
+from windrow.tasks.stages.judged_labels import JudgedLabels
+from windrow.tasks.stages.label_checks_config import LabelChecksConfig
+from windrow.tasks.stages.label_judgements import judge
+from windrow.tasks.stages.labels_config import LabelsConfig
 
 SIZES = (20_000, 100_000, 500_000)
 DIM, N_CLUSTERS, N_CLASSES, N_LABELS, K = 128, 100, 10, 100, 20
-WRONG = 0.2  # share of the labels that label_quality judges
-EXACT, APPROXIMATE, QUALITY = "exact graph", "approximate graph", "label_quality"
-METHODS = (EXACT, APPROXIMATE, *LEARNERS, QUALITY)
-# The exact graph compares every two rows: at 500,000 it would take 25 times as long as at 100,000, and teach nothing.
-LARGEST = {EXACT: 100_000, QUALITY: 100_000}
+WRONG = 0.2  # share of the labels that checks judge
+EXACT, APPROXIMATE, BELONGING, DECIDE = "exact graph", "approximate graph", "belonging", "combining and deciding"
+CHECK = "check "
+METHODS = (
+    *(EXACT, APPROXIMATE, *LEARNERS, *CLUSTERERS, DECIDE, BELONGING),
+    *(f"{CHECK}{name}" for name in ("label_quality", *CHECKS)),
+)
 say = Console(stderr=True).log
 
 
@@ -73,16 +83,42 @@ def make_pool(n: int, path: Path) -> None:
 
 def work_of(method: str, pool: Mapping[str, npt.NDArray[Any]], graph: NeighborGraph | None) -> Callable[[], object]:
     """Return what is timed."""
+    embeddings, few = pool["embeddings"], pool["few"]
     if method == EXACT:
-        return lambda: neighbor_graph(pool["embeddings"], K)
+        return lambda: neighbor_graph(embeddings, K)
     if method == APPROXIMATE:
-        return lambda: approximate_neighbor_graph(pool["embeddings"], K)
+        return lambda: approximate_neighbor_graph(embeddings, K)
     assert graph is not None
-    if method == QUALITY:
-        return lambda: label_quality(pool["embeddings"], pool["all"], N_CLASSES, graph=graph)
-    name: MakerName = next(name for name in LEARNERS if name == method)
-    make = maker(name, pool["embeddings"], graph, N_CLASSES)
-    return lambda: make(pool["few"], np.arange(len(pool["few"])))
+    if method == BELONGING:
+        return lambda: belonging(embeddings, graph, few)
+    if method == DECIDE:
+        return deciding(few)
+    if method.startswith(CHECK):
+        # A graph of 50 neighbours, as the checks want it, is made anew.
+        judged = JudgedLabels(embeddings, pool["all"], N_CLASSES, LabelChecksConfig(), 5, 0)
+        checks: dict[str, CheckName] = {f"{CHECK}{name}": name for name in CHECKS}
+        return (lambda: judge(judged, checks[method])) if method in checks else (lambda: judged.quality)
+    name: MakerName = next(name for name in (*LEARNERS, *CLUSTERERS) if name == method)
+    make = maker(name, embeddings, graph, N_CLASSES)
+    return lambda: make(few, np.arange(len(few)))
+
+
+def deciding(few: npt.NDArray[np.int64]) -> Callable[[], object]:
+    """Calibrating, combining and deciding, of predictions of three makers that are there."""
+    rng = np.random.default_rng(0)
+    labelled = np.flatnonzero(few >= 0)
+    said = {}
+    for name in LabelsConfig().combine:
+        scores = rng.standard_normal((len(few), N_CLASSES), dtype=np.float32)
+        scores[labelled, few[labelled]] += 1
+        shares = np.exp(scores) / np.exp(scores).sum(axis=1, keepdims=True)
+        said[name] = MakerPredictions(shares, shares[labelled])
+
+    def work() -> None:
+        spread = combine_predictions(said, few, LabelsConfig().combine)
+        decide(spread.confidence, LabelPolicyConfig(), spread.label, Evidence(few, spread.corrected.held_out))
+
+    return work
 
 
 def measure(method: str, folder: Path, n: int) -> None:
@@ -144,14 +180,22 @@ def table(columns: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
     return "\n".join(f"| {line} |" for line in lines) + "\n"
 
 
-def measured(methods: Sequence[str], sizes: Sequence[int], folder: Path) -> dict[str, dict[int, Cost | None]]:
+def expected(costs: Mapping[int, Cost | None], n: int) -> float:
+    """Return the seconds that a method should take for n rows if it is linear; 0 where nothing is known."""
+    known = {size: cost.seconds for size, cost in costs.items() if cost}
+    return known[max(known)] / max(known) * n if known else np.inf if costs else 0.0
+
+
+def measured(
+    methods: Sequence[str], sizes: Sequence[int], folder: Path, limit: float
+) -> dict[str, dict[int, Cost | None]]:
     """Measure methods at all sizes; the graph that label methods read is measured anyway."""
     costs: dict[str, dict[int, Cost | None]] = {method: {} for method in METHODS}
     for n in sizes:
         make_pool(n, folder / f"pool-{n}.npz")
         for method in METHODS:
             wanted = method in methods or (method == APPROXIMATE and set(methods) - {EXACT})
-            if wanted and n <= LARGEST.get(method, n):
+            if wanted and expected(costs[method], n) <= limit:
                 costs[method][n] = cost_of(method, folder, n)
     return {method: by_size for method, by_size in costs.items() if by_size}
 
@@ -162,14 +206,19 @@ HOW_TO_READ = f"""
 - For each size: seconds, seconds for a million rows at that pace, and the peak memory of the process in MB, of which it
   had what the last line says before it began: libraries, the pool and the graph.
 - Growth is e where seconds grow as n^e: 1 is linear, 2 is quadratic. Between small sizes, fixed costs flatter it.
-- The exact graph compares every two rows and is measured to 100,000. The approximate one takes n^1.5: rows look into a
+- A dash: it would take longer than the limit of {{limit:,.0f}} s there, if it were linear.
+- The exact graph compares every two rows. The approximate one takes n^1.5: rows look into a
   fixed number of cells, of which there are 4 n^0.5. Gaussian clusters are easy for it: measure the recall of your pool.
 - Makers are given the approximate graph (k = {K}) and {N_LABELS} labels a class. Those that take no graph ignore it.
-- label_quality judges a label for every row, a fifth of them wrong.
+  The pipeline uses each maker `n_folds` times more, to judge it: clusterers and makers that predict only the rows asked
+  for take little more then, the others as much each time.
+- Clusters (scan to sp2ot) are found without labels, as many as classes.
+- A check judges a label for every row, a fifth of them wrong, and starts from nothing: in one run they share
+  predictions, graph and recording. Their graph, of 50 neighbours, is exact to 100,000 rows.
 """
 
 
-def report(sizes: Sequence[int], costs: Mapping[str, Mapping[int, Cost | None]], load: float) -> str:
+def report(sizes: Sequence[int], costs: Mapping[str, Mapping[int, Cost | None]], load: float, limit: float) -> str:
     """Return the page."""
     model = re.search(r"model name\s*:\s*(.*)", Path("/proc/cpuinfo").read_text())
     libraries = ", ".join(f"{name} {version(name)}" for name in ("numpy", "scipy", "torch", "faiss-cpu"))
@@ -183,7 +232,7 @@ def report(sizes: Sequence[int], costs: Mapping[str, Mapping[int, Cost | None]],
         f"{DIM} dimensions, {N_CLUSTERS} clusters in {N_CLASSES} classes, k = {K}. "
         f"Recall of the approximate graph: {recall}.\n\n"
         + table(columns, [row(method, sizes, by_size) for method, by_size in costs.items()])
-        + HOW_TO_READ
+        + HOW_TO_READ.format(limit=limit)
         + "- At the start: " + ", ".join(f"{mb:,.0f} MB with {n:,} rows" for n, mb in starts.items()) + ".\n"
     )  # fmt: skip
 
@@ -192,6 +241,7 @@ def main() -> None:
     """Make the table."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--sizes", type=int, nargs="+", default=list(SIZES), help="rows")
+    parser.add_argument("--limit", type=float, default=600, help="seconds, of one method at one size")
     parser.add_argument("--only", choices=METHODS, help="measure one method, and the graph where it needs one")
     parser.add_argument("--write", action="store_true", help="write label_scale.md")
     parser.add_argument("--measure", nargs=3, help=argparse.SUPPRESS)
@@ -204,8 +254,8 @@ def main() -> None:
     load = os.getloadavg()[0]
     sizes = sorted(chosen.sizes)
     with tempfile.TemporaryDirectory(prefix="windrow-bench-") as name:
-        costs = measured([chosen.only] if chosen.only else METHODS, sizes, Path(name))
-    text = report(sizes, costs, load)
+        costs = measured([chosen.only] if chosen.only else METHODS, sizes, Path(name), chosen.limit)
+    text = report(sizes, costs, load, chosen.limit)
     print(text)
     if chosen.write:
         Path(__file__).with_name("label_scale.md").write_text(text)

@@ -21,6 +21,7 @@ from windrow.tasks.algorithms.label_prior import PriorConfig, PriorCorrection, a
 from windrow.tasks.algorithms.label_sets import ConformalConfig, possible_classes
 from windrow.tasks.algorithms.label_spreading import predict
 from windrow.tasks.algorithms.named_makers import maker
+from windrow.tasks.stages.labels_config import LabelsConfig
 
 N_EACH = 10
 WAYS: tuple[CombineBy, ...] = ("weighted", "equal", "dawid-skene", "daso")
@@ -39,13 +40,17 @@ Row = tuple[str, tuple[float, ...]]
 def combined(case: Case) -> dict[CombineBy, CombinedPredictions]:
     """What the default's makers say of a case, combined in every way; probe and smoothed alone for DASO."""
     held_out, pool = {}, {}
-    for name in ("propagation", "probe", "smoothed"):
+    default = LabelsConfig().combine
+    for name in (*default, "probe"):
         said = predict(maker(name, case.embeddings, case.graph, 10), case.given, 10)
         temperature = fit_temperature(said.held_out, case.given[case.given >= 0])
         held_out[name], pool[name] = (apply_temperature(each, temperature) for each in (said.held_out, said.pool))
-    two = ("probe", "smoothed")
-    pairs = ({name: held_out[name] for name in two}, {name: pool[name] for name in two})
-    return {by: combine_makers(*(pairs if by == "daso" else (held_out, pool)), case.given, by) for by in WAYS}
+    found = {}
+    for by in WAYS:
+        names = ("probe", "smoothed") if by == "daso" else default
+        said = ({name: held_out[name] for name in names}, {name: pool[name] for name in names})
+        found[by] = combine_makers(*said, case.given, by)
+    return found
 
 
 def scores(case: Case, found: PriorCorrection, decision: Decision) -> tuple[float, ...]:

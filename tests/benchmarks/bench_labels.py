@@ -17,7 +17,7 @@ import re
 import time
 import warnings
 from collections import defaultdict
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -28,9 +28,10 @@ from sklearn.exceptions import ConvergenceWarning
 from sklearn.linear_model import LogisticRegression
 from sklearn.semi_supervised import LabelSpreading
 
-from windrow.tasks.algorithms.label_makers import LEARNERS
+from windrow.tasks.algorithms.label_makers import CLUSTERERS, LEARNERS, LabelMaker
 from windrow.tasks.algorithms.label_policy import LabelPolicyConfig, Policy, decide
 from windrow.tasks.algorithms.label_spreading import spread_labels
+from windrow.tasks.algorithms.named_makers import maker
 from windrow.tasks.algorithms.neighbors import NeighborGraph, neighbor_graph, unit_rows
 from windrow.tasks.stages.labels_config import LabelsConfig
 
@@ -52,6 +53,7 @@ PEERS = {
     ),
 }
 Ints = npt.NDArray[np.int64]
+AS_IT_COMES = {"scikit-learn LabelSpreading": 2, "scikit-learn LogisticRegression": 1}  # which is near its defaults
 Cell = tuple[str, int]
 say = Console(stderr=True).log
 
@@ -64,6 +66,7 @@ class Case:
     n_each: int
     embeddings: npt.NDArray[np.float32]
     graph: NeighborGraph
+    makers: Mapping[str, LabelMaker]
     truth: Ints
     given: Ints
 
@@ -85,13 +88,16 @@ def cases(embeddings: npt.NDArray[np.float32], truth: Ints, seeds: Sequence[int]
             sizes = [500 if kind == "balanced" else int(2000 * 100 ** (-c / 9)) for c in range(10)]
             members = [rng.permutation(np.flatnonzero(truth == c))[:size] for c, size in enumerate(sizes)]
             rows = np.sort(np.concatenate(members))
-            graph = neighbor_graph(embeddings[rows], 20)
+            pool = embeddings[rows]
+            graph = neighbor_graph(pool, 20)
+            # Made once a pool: clusters do not depend on the labels, which only name them.
+            makers = {name: maker(name, pool, graph, 10) for name in (*LEARNERS, *CLUSTERERS)}
             order = rng.permutation(len(rows))
             for n_each in COUNTS:
                 given = np.full(len(rows), -1, np.int64)
                 for c, size in enumerate(sizes):
                     given[order[truth[rows[order]] == c][: min(n_each, size // 2)]] = c
-                yield Case(kind, n_each, embeddings[rows], graph, truth[rows], given)
+                yield Case(kind, n_each, pool, graph, makers, truth[rows], given)
 
 
 def peer(case: Case, model: LabelSpreading | LogisticRegression) -> Ints:
@@ -122,6 +128,10 @@ class Results:
         """Mean over the seeds."""
         return np.asarray(np.mean(self.scores[table][row][cell], axis=0))
 
+    def copy(self, table: str, row: str, name: str) -> None:
+        """Give a row another name too."""
+        self.scores[table][name] = self.scores[table][row]
+
     def best_of(self, table: str, rows: Sequence[str], name: str) -> None:
         """Replace rows by the one that is best in each cell."""
         for cell in [(kind, n) for kind in KINDS for n in COUNTS]:
@@ -150,13 +160,14 @@ def measure(case: Case, results: Results) -> None:
     """Score all methods on a case."""
     defaults = LabelsConfig()
     spread = spread_labels(
-        case.embeddings, case.graph, case.given, 10, LEARNERS, defaults.combine, defaults.n_folds, seed=0
+        case.embeddings, case.graph, case.given, 10, defaults.combine, defaults.combine, defaults.n_folds, seed=0
     )
     results.add("recall", "**Windrow's default**", case, case.recall(spread.label))
     results.add("accuracy", "**Windrow's default**, labels for macro recall", case, case.accuracy(spread.label))
     results.add("accuracy", "the same, the most probable class", case, case.accuracy(spread.confidence.argmax(axis=1)))
-    for name in LEARNERS:
-        said = spread.makers[name].argmax(axis=1)
+    everyone = np.arange(len(case.given))
+    for name, make in case.makers.items():
+        said = make(case.given, everyone).argmax(axis=1)
         results.add("recall", name, case, case.recall(said))
         results.add("accuracy", name, case, case.accuracy(said))
     for name, models in PEERS.items():
@@ -202,6 +213,7 @@ def main() -> None:
         say(f"{case.kind}, {case.n_each} labels a class: {time.perf_counter() - started:.0f} s")
     for table in ("recall", "accuracy"):
         for name, models in PEERS.items():
+            results.copy(table, f"{name} {AS_IT_COMES[name]}", f"{name} as it comes")
             results.best_of(table, [f"{name} {n}" for n in range(len(models))], f"{name}, best of {len(models)}")
     model = re.search(r"model name\s*:\s*(.*)", Path("/proc/cpuinfo").read_text())
     text = "\n".join(
