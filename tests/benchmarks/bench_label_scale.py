@@ -42,7 +42,8 @@ from windrow.tasks.stages.label_judgements import judge
 from windrow.tasks.stages.labels_config import LabelsConfig
 
 SIZES = (20_000, 100_000, 500_000)
-DIM, N_CLUSTERS, N_CLASSES, N_LABELS, K = 128, 100, 10, 100, 20
+DIM, N_CLUSTERS, N_CLASSES, N_LABELS = 128, 100, 10, 100
+K, K_CHECKS = 20, 50  # neighbours that makers and that checks look at
 WRONG = 0.2  # share of the labels that checks judge
 EXACT, APPROXIMATE, BELONGING, DECIDE = "exact graph", "approximate graph", "belonging", "combining and deciding"
 CHECK = "check "
@@ -85,19 +86,19 @@ def work_of(method: str, pool: Mapping[str, npt.NDArray[Any]], graph: NeighborGr
     """Return what is timed."""
     embeddings, few = pool["embeddings"], pool["few"]
     if method == EXACT:
-        return lambda: neighbor_graph(embeddings, K)
+        return lambda: neighbor_graph(embeddings, K_CHECKS)
     if method == APPROXIMATE:
-        return lambda: approximate_neighbor_graph(embeddings, K)
+        return lambda: approximate_neighbor_graph(embeddings, K_CHECKS)
     assert graph is not None
     if method == BELONGING:
         return lambda: belonging(embeddings, graph, few)
     if method == DECIDE:
         return deciding(few)
     if method.startswith(CHECK):
-        # A graph of 50 neighbours, as the checks want it, is made anew.
-        judged = JudgedLabels(embeddings, pool["all"], N_CLASSES, LabelChecksConfig(), 5, 0)
+        judged = JudgedLabels(embeddings, pool["all"], N_CLASSES, LabelChecksConfig(), 5, 0, graph)
         checks: dict[str, CheckName] = {f"{CHECK}{name}": name for name in CHECKS}
         return (lambda: judge(judged, checks[method])) if method in checks else (lambda: judged.quality)
+    graph = NeighborGraph(graph.indices[:, :K].copy(), graph.similarity[:, :K].copy())
     name: MakerName = next(name for name in (*LEARNERS, *CLUSTERERS) if name == method)
     make = maker(name, embeddings, graph, N_CLASSES)
     return lambda: make(few, np.arange(len(few)))
@@ -209,12 +210,12 @@ HOW_TO_READ = f"""
 - A dash: it would take longer than the limit of {{limit:,.0f}} s there, if it were linear.
 - The exact graph compares every two rows. The approximate one takes n^1.5: rows look into a
   fixed number of cells, of which there are 4 n^0.5. Gaussian clusters are easy for it: measure the recall of your pool.
-- Makers are given the approximate graph (k = {K}) and {N_LABELS} labels a class. Those that take no graph ignore it.
+- Makers are given {K} neighbours of the approximate graph and {N_LABELS} labels a class. Those that take no graph ignore it.
   The pipeline uses each maker `n_folds` times more, to judge it: clusterers and makers that predict only the rows asked
   for take little more then, the others as much each time.
 - Clusters (scan to sp2ot) are found without labels, as many as classes.
-- A check judges a label for every row, a fifth of them wrong, and starts from nothing: in one run they share
-  predictions, graph and recording. Their graph, of 50 neighbours, is exact to 100,000 rows.
+- A check judges a label for every row, a fifth of them wrong, and starts from the graph alone: in one run they
+  share predictions and recordings.
 """
 
 
@@ -229,7 +230,7 @@ def report(sizes: Sequence[int], costs: Mapping[str, Mapping[int, Cost | None]],
     starts = {n: max(by_size[n].start_mb for by_size in costs.values() if by_size.get(n)) for n in sizes}  # type: ignore[union-attr]
     return (
         f"# Graphs and label methods as the pool grows\n\n{hardware} Load average at the start: {load:.1f}.\n\n"
-        f"{DIM} dimensions, {N_CLUSTERS} clusters in {N_CLASSES} classes, k = {K}. "
+        f"{DIM} dimensions, {N_CLUSTERS} clusters in {N_CLASSES} classes, k = {K_CHECKS}. "
         f"Recall of the approximate graph: {recall}.\n\n"
         + table(columns, [row(method, sizes, by_size) for method, by_size in costs.items()])
         + HOW_TO_READ.format(limit=limit)

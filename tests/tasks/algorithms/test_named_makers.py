@@ -18,6 +18,7 @@ from windrow.tasks.algorithms.learner_settings import (
     ProbeSettings,
     PropagationSettings,
     PrototypesSettings,
+    SmoothedProbeSettings,
     SmoothedSettings,
     SpectralSettings,
     TransductiveSettings,
@@ -79,6 +80,7 @@ OTHERS = {
             "class_balanced": False,
         },
     ),
+    "smoothed_probe": (SmoothedProbeSettings(), {"penalty": 3.0, "strength": 0.5}),
     "iterative": (
         IterativeSettings(),
         {
