@@ -79,6 +79,7 @@ def print_story(console: Console, connection: Any, wanted: str) -> None:
     for values in row.fetchall() if sample_id else []:
         _print_facts(console, dict(zip(row.columns, values, strict=True)))
         _print_labels(console, connection, sample_id or "")
+        _print_belonging(console, connection, sample_id or "")
         _print_quality(console, connection, sample_id or "")
 
 
@@ -148,6 +149,11 @@ def _print_quality(console: Console, connection: Any, sample_id: str) -> None:
     for is_doubtful, suggested, probability in connection.execute(sql, [sample_id]).fetchall():
         verdict = "is doubtful" if is_doubtful else "is not doubted"
         console.print(f"the given label {verdict}; without it, a model would say {escape(suggested)} {probability:.2f}")
+
+
+def _print_belonging(console: Console, connection: Any, sample_id: str) -> None:
+    for (share,) in connection.execute("SELECT belonging FROM belonging WHERE sample_id = ?", [sample_id]).fetchall():
+        console.print(f"belonging {share:.3f}: that share of samples like the labelled ones is as far from the labels")
 
 
 def print_diff(console: Console, store: Path, name: str, old: str | None, new: str | None) -> None:

@@ -83,6 +83,11 @@ SELECT q.sample_id, g.label, q.suggested_label, q.suggested_probability, count(*
 FROM label_quality q JOIN labels g ON g.sample_id = q.sample_id AND g.label_set = 'given'
 WHERE q.is_doubtful ORDER BY q.label_quality, q.sample_id LIMIT $1
 """
+STRANGERS_SQL = """
+SELECT b.sample_id, b.belonging, l.classes[1], l.probabilities[1]
+FROM belonging b JOIN labels l ON l.sample_id = b.sample_id AND l.label_set = 'pseudo'
+ORDER BY b.belonging, l.confidence DESC, b.sample_id LIMIT $1
+"""
 OUTLIERS_SQL = """
 SELECT sample_id, outlier_score FROM scores WHERE outlier_score IS NOT NULL
 ORDER BY outlier_score DESC, sample_id LIMIT $1
@@ -97,6 +102,7 @@ def pick_galleries(connection: Any, levels: Sequence[Level], seed: int) -> tuple
         _near_duplicates(connection),
         _doubts(connection),
         _wrong(connection),
+        _strangers(connection),
         _outliers(connection),
     )
 
@@ -133,6 +139,15 @@ def _wrong(connection: Any) -> Gallery:
     )
     strips = (Strip("", tuple(shots), rows[0][-1] - len(rows)),) if rows else ()
     return Gallery("Labels that may be wrong", meaning, strips, "No given label is in doubt.")
+
+
+def _strangers(connection: Any) -> Gallery:
+    rows = connection.execute(STRANGERS_SQL, [SHOTS]).fetchall()
+    shots = [Shot(name, f"{decimal(share, 3)}\nelse {percent(sure, 0)} {first}") for name, share, first, sure in rows]
+    meaning = (
+        "The samples farthest from every given label, by their belonging: of no class, or of a class's unlabelled kind."
+    )
+    return Gallery("Farthest from the labels", meaning, _strips("", shots), "Nothing was compared with given labels.")
 
 
 def _outliers(connection: Any) -> Gallery:

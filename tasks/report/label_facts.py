@@ -24,6 +24,7 @@ FROM labels WHERE label_set = 'pseudo' AND sample_id NOT IN (
     SELECT sample_id FROM labels WHERE label_set = 'given' AND label IS NOT NULL
 ) GROUP BY floor(confidence * $1) ORDER BY floor(confidence * $1) DESC
 """
+REFUSED_SQL = "SELECT count(*) FROM belonging WHERE belonging <= $1::FLOAT"
 METHOD_SQL = "SELECT DISTINCT method FROM labels WHERE label_set = 'pseudo' ORDER BY 1"
 
 
@@ -45,11 +46,13 @@ class ClassLabels:
 class LabelFacts:
     """The label set 'pseudo': its classes, most samples first, and how it was made.
 
+    n_refused: samples that abstain because they seem to be of no class.
     curve: (coverage, mean confidence) of the samples without a given label, the surest first, in steps of confidence.
     """
 
     classes: tuple[ClassLabels, ...]
     methods: tuple[str, ...]
+    n_refused: int
     curve: tuple[tuple[float, float], ...]
 
     @property
@@ -84,14 +87,15 @@ class LabelFacts:
         return self.classes[:CLASSES_SHOWN]
 
 
-def read_label_facts(connection: Any) -> LabelFacts | None:
+def read_label_facts(connection: Any, least_belonging: float = 0.0) -> LabelFacts | None:
     """Return what the run's label set 'pseudo' says of classes; None without one, or where it holds clusters."""
     methods = tuple(method for (method,) in connection.execute(METHOD_SQL).fetchall())
     if not methods or any(method.startswith("hierarchical k-means") for method in methods):
         return None
     classes = tuple(ClassLabels(*row) for row in connection.execute(CLASSES_SQL).fetchall())
     bins = connection.execute(CONFIDENCE_SQL, [BINS]).fetchall()
-    return LabelFacts(classes, methods, _curve(bins))
+    refused = connection.execute(REFUSED_SQL, [least_belonging]).fetchone()[0] if least_belonging else 0
+    return LabelFacts(classes, methods, refused, _curve(bins))
 
 
 def _curve(bins: list[tuple[int, float]]) -> tuple[tuple[float, float], ...]:

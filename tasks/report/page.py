@@ -63,7 +63,7 @@ def render(connection: Any, run: Run, read: Reader, seed: int = 0) -> str:
     levels = read_levels(connection)
     balance = read_balance(connection)
     context = {
-        **_figures(connection, levels, balance, seed),
+        **_figures(connection, levels, balance, run, seed),
         **_pictures(connection, levels, read, seed),
         "run": run,
         "totals": read_totals(connection),
@@ -95,11 +95,14 @@ def _environment() -> jinja2.Environment:
     return environment
 
 
-def _figures(connection: Any, levels: tuple[Level, ...], balance: Balance | None, seed: int) -> dict[str, Any]:
+def _figures(
+    connection: Any, levels: tuple[Level, ...], balance: Balance | None, run: Run, seed: int
+) -> dict[str, Any]:
+    least_belonging = run.config.get("labels", {}).get("least_belonging", 0.0)
     by_class = balance is not None and balance.kind == "class"
     names = [read_top_classes(connection, level.number) if by_class else {} for level in levels]
     order = [share.name for share in balance.shares] if balance else []
-    labels = read_label_facts(connection)
+    labels = read_label_facts(connection, least_belonging)
     found = read_map(connection, seed, "" if by_class else "cluster ")
     drawn = blocks(levels) if levels else []
     return {

@@ -38,7 +38,9 @@ def connected(store: Store, rows: list[tuple[str, str, str, float, bool]], metho
 
 @pytest.fixture
 def facts(store: Store) -> LabelFacts:
-    found = read_label_facts(connected(store, ROWS))
+    connection = connected(store, ROWS)
+    connection.execute("CREATE TEMP VIEW belonging AS SELECT unnest([0.02, 0.01, 0.5])::FLOAT AS belonging")
+    found = read_label_facts(connection, 0.02)
     assert found is not None
     return found
 
@@ -48,7 +50,7 @@ def test_given_labels_count_apart_and_abstained_samples_under_what_they_would_ha
     assert (cat.name, cat.n_given, cat.n_labelled, cat.n_abstained) == ("cat", 1, 1, 1)
     assert (dog.name, dog.n_given, dog.n_labelled, dog.n_abstained) == ("dog", 0, 1, 1)
     assert (facts.n_given, facts.n_labelled, facts.n_unlabelled) == (1, 2, 4)
-    assert facts.coverage == 0.5
+    assert (facts.coverage, facts.n_refused) == (0.5, 2)
     assert facts.confidence == pytest.approx(0.85)
 
 
@@ -86,3 +88,15 @@ def test_labels_in_doubt_are_shown_with_what_is_more_probable_the_most_doubtful_
     gallery = next(each for each in pick_galleries(connection, (), 0) if each.title == "Labels that may be wrong")
     (strip,) = gallery.strips
     assert [(shot.sample_id, shot.caption) for shot in strip.shots] == [("b", "cat?\n90% dog"), ("a", "cat?\n70% hen")]
+
+
+def test_samples_far_from_every_label_are_shown_the_farthest_first(store: Store) -> None:
+    connection = connected(store, ROWS)
+    connection.execute(
+        "CREATE OR REPLACE TEMP VIEW belonging AS SELECT * FROM (VALUES ('b', 0.5), ('c', 0.01), ('d', 0.01))"
+        " AS t(sample_id, belonging)"
+    )
+    gallery = next(each for each in pick_galleries(connection, (), 0) if each.title == "Farthest from the labels")
+    (strip,) = gallery.strips
+    assert [shot.sample_id for shot in strip.shots] == ["d", "c", "b"]
+    assert strip.shots[0].caption == "0.010\nelse 80% dog"
