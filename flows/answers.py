@@ -153,7 +153,10 @@ def _print_quality(console: Console, connection: Any, sample_id: str) -> None:
 
 def _print_belonging(console: Console, connection: Any, sample_id: str) -> None:
     for (share,) in connection.execute("SELECT belonging FROM belonging WHERE sample_id = ?", [sample_id]).fetchall():
-        console.print(f"belonging {share:.3f}: that share of samples like the labelled ones is as far from the labels")
+        console.print(
+            f"belonging {share:.3f}: that share of samples like the labelled ones is as far from the labels; what has"
+            " `labels.least_belonging` or less abstains"
+        )
 
 
 def print_diff(console: Console, store: Path, name: str, old: str | None, new: str | None) -> None:

@@ -57,7 +57,7 @@ def test_the_story_of_a_sample_says_where_it_was_seen_and_what_became_of_it(work
     for outcome, words in {
         "exported": ["selected for split", "pseudo", "exported"],
         "duplicate": ["seen 2 times", "duplicate of", "same bytes"],
-        "filtered": ["not ranked: greyscale", "filtered: greyscale"],
+        "filtered": ["not ranked: greyscale", "filtered: greyscale", "belonging 0.01"],
         "unreadable": ["unreadable: "],
         "not_selected": ["not selected"],
     }.items():
