@@ -210,8 +210,9 @@ HOW_TO_READ = f"""
 - A dash: it would take longer than the limit of {{limit:,.0f}} s there, if it were linear.
 - The exact graph compares every two rows. The approximate one takes n^1.5: rows look into a fixed number of cells, of
   which there are 4 n^0.5. Gaussian clusters are easy for it: measure the recall of your pool.
-- Makers are given {K} neighbours of the approximate graph and {N_LABELS} labels a class. Those that take no graph ignore
-  it. What walks along the graph of a large pool misses the processor's caches: more than linear. The pipeline uses each maker `n_folds` times more, to judge it: clusterers and makers that predict only the rows asked
+- Makers are given {K} neighbours of the approximate graph and {N_LABELS} labels a class. Those that take no graph
+  ignore it. What walks along the graph of a large pool misses the processor's caches, and takes more than linear time.
+  The pipeline uses each maker `n_folds` times more, to judge it: clusterers and makers that predict only the rows asked
   for take little more then, the others as much each time.
 - Clusters (scan to sp2ot) are found without labels, as many as classes.
 - A check judges a label for every row, a fifth of them wrong, and starts from the graph alone: in one run they
