@@ -154,7 +154,7 @@ class Results:
 
     def best_of(self, table: str, rows: Sequence[str], name: str) -> None:
         """Replace rows by the one that is best in each cell."""
-        for cell in [(kind, n) for kind in KINDS for n in COUNTS]:
+        for cell in self.scores[table][rows[0]]:
             best = max(rows, key=lambda row: float(self.mean(table, row, cell)[0]))
             self.scores[table][name][cell] = self.scores[table][best][cell]
         for row in rows:
@@ -168,6 +168,9 @@ class Results:
             said = []
             for kind in KINDS:
                 for n in COUNTS:
+                    if (kind, n) not in cells:
+                        said.append("")
+                        continue
                     values = 100 * np.array(cells[(kind, n)], dtype=np.float64)
                     mean, spread = values.mean(axis=0), values.std(axis=0)
                     alone = len(mean) == 1
@@ -224,14 +227,18 @@ def measure_pool(
 
 
 def measure_all(
-    embeddings: npt.NDArray[np.float32], truth: Ints, seeds: Sequence[int], names: Sequence[str] | None
+    embeddings: npt.NDArray[np.float32],
+    truth: Ints,
+    seeds: Sequence[int],
+    kinds: Sequence[str],
+    names: Sequence[str] | None,
 ) -> Results:
     """Score all pools, one a core at a time."""
     results, started = Results(), time.perf_counter()
     os.environ["OMP_NUM_THREADS"] = "1"  # of the processes that are started from here
     with ProcessPoolExecutor(os.cpu_count(), get_context("spawn")) as processes:
         pools = [
-            processes.submit(measure_pool, embeddings, truth, kind, seed, names) for kind in KINDS for seed in seeds
+            processes.submit(measure_pool, embeddings, truth, kind, seed, names) for kind in kinds for seed in seeds
         ]
         for number, pool in enumerate(pools, 1):
             results.join(pool.result())
@@ -257,17 +264,18 @@ def main() -> None:
     parser.add_argument("--model", default="../shared/models/mobilenet_v2_1.0_224")
     parser.add_argument("--embeddings", type=Path, help="an .npz of embeddings and labels, instead of --data, --model")
     parser.add_argument("--seeds", type=int, default=5)
+    parser.add_argument("--kinds", choices=KINDS, nargs="+", default=KINDS)
     parser.add_argument("--first-seed", type=int, default=100)
     parser.add_argument(
         "--default-only", action="store_true", help="leave the makers out that the default does not use"
     )
     parser.add_argument("--write", action="store_true", help="write labels.md")
     args = parser.parse_args()
-    if args.write and args.default_only:
-        parser.error("--write is for all makers, not for --default-only")
+    if args.write and (args.default_only or args.kinds != KINDS):
+        parser.error("--write is for all makers and kinds of pools")
     embeddings, truth = load(args)
     names = () if args.default_only else None
-    results = measure_all(embeddings, truth, range(args.first_seed, args.first_seed + args.seeds), names)
+    results = measure_all(embeddings, truth, range(args.first_seed, args.first_seed + args.seeds), args.kinds, names)
     for table in ("recall", "accuracy"):
         for name, models in PEERS.items():
             results.copy(table, f"{name} {AS_IT_COMES[name]}", f"{name} as it comes")
