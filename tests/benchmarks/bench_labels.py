@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import argparse
 import os
+import pickle
 import platform
 import re
 import time
@@ -156,7 +157,7 @@ class Results:
         """Replace rows by the one that is best in each cell."""
         for cell in self.scores[table][rows[0]]:
             best = max(rows, key=lambda row: float(self.mean(table, row, cell)[0]))
-            self.scores[table][name][cell] = self.scores[table][best][cell]
+            self.extend(table, name, cell, self.scores[table][best][cell])
         for row in rows:
             del self.scores[table][row]
 
@@ -164,7 +165,7 @@ class Results:
         """A table of mean ± standard deviation in percent, or of the means where there are several values."""
         head = ["", *(f"{kind}, {n}" for kind in KINDS for n in COUNTS)]
         lines = [f"## {title}", "", f"| {' | '.join(head)} |", "|" + " --- |" * len(head)]
-        for row, cells in self.scores[table].items():
+        for row, cells in self.scores.get(table, {}).items():
             said = []
             for kind in KINDS:
                 for n in COUNTS:
@@ -232,8 +233,9 @@ def measure_all(
     seeds: Sequence[int],
     kinds: Sequence[str],
     names: Sequence[str] | None,
+    keep: Path | None,
 ) -> Results:
-    """Score all pools, one a core at a time."""
+    """Score all pools, one a core at a time; what is there so far is kept in a file."""
     results, started = Results(), time.perf_counter()
     os.environ["OMP_NUM_THREADS"] = "1"  # of the processes that are started from here
     with ProcessPoolExecutor(os.cpu_count(), get_context("spawn")) as processes:
@@ -242,6 +244,8 @@ def measure_all(
         ]
         for number, pool in enumerate(pools, 1):
             results.join(pool.result())
+            if keep:
+                keep.write_bytes(pickle.dumps(results))
             say(f"{number} of {len(pools)} pools: {time.perf_counter() - started:.0f} s")
     return results
 
@@ -265,6 +269,7 @@ def main() -> None:
     parser.add_argument("--embeddings", type=Path, help="an .npz of embeddings and labels, instead of --data, --model")
     parser.add_argument("--seeds", type=int, default=5)
     parser.add_argument("--kinds", choices=KINDS, nargs="+", default=KINDS)
+    parser.add_argument("--keep", type=Path, help="a file for what is measured so far")
     parser.add_argument("--first-seed", type=int, default=100)
     parser.add_argument(
         "--default-only", action="store_true", help="leave the makers out that the default does not use"
@@ -275,7 +280,9 @@ def main() -> None:
         parser.error("--write is for all makers and kinds of pools")
     embeddings, truth = load(args)
     names = () if args.default_only else None
-    results = measure_all(embeddings, truth, range(args.first_seed, args.first_seed + args.seeds), args.kinds, names)
+    results = measure_all(
+        embeddings, truth, range(args.first_seed, args.first_seed + args.seeds), args.kinds, names, args.keep
+    )
     for table in ("recall", "accuracy"):
         for name, models in PEERS.items():
             results.copy(table, f"{name} {AS_IT_COMES[name]}", f"{name} as it comes")
