@@ -9,6 +9,7 @@ from windrow.flows.config import CurationConfig
 from windrow.flows.progress import collect
 from windrow.flows.stage import THREADS, earlier, find_run, recording
 from windrow.tasks import pseudo_labeling
+from windrow.tasks.stages.belonging import refuses
 from windrow.tasks.stages.predictions import makers_of
 from windrow.tasks.storage.outputs import open_output
 
@@ -24,7 +25,8 @@ def pseudo_label(config: CurationConfig, run_id: str | None = None) -> str:
     with recording(run, "pseudo_label") as log:
         given = pseudo_labeling.given_labels(store, stages["ingest"], labels.given)
         stages["given_labels"] = [given.path]
-        makers = makers_of(labels, open_output(store / given.path))
+        labelled = open_output(store / given.path)
+        makers = makers_of(labels, labelled)
         futures = [
             pseudo_labeling.predict_labels.submit(
                 store, stages, maker, labels, config.features, config.seed, config.executor
@@ -32,7 +34,7 @@ def pseudo_label(config: CurationConfig, run_id: str | None = None) -> str:
             for maker in makers
         ]
         futures.append(pseudo_labeling.check_labels.submit(store, stages, labels, config.seed, config.executor))
-        if given.counts["n_classes"] and labels.least_belonging:
+        if refuses(labels, labelled):
             futures.append(pseudo_labeling.find_belonging.submit(store, stages, config.executor))
         made = collect("pseudo-label", futures, len(futures))
         predicted, others = made[: len(makers)], made[len(makers) :]

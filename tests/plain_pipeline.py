@@ -8,7 +8,7 @@ import pyarrow as pa
 
 from windrow.flows.config import CurationConfig
 from windrow.schemas import SAMPLES
-from windrow.tasks.stages.belonging import find_belonging
+from windrow.tasks.stages.belonging import find_belonging, refuses
 from windrow.tasks.stages.clustering import cluster_pool
 from windrow.tasks.stages.export import gone_samples, plan_export, write_export_shard
 from windrow.tasks.stages.features import FITTED, extract_shards, fit_backbone, identify_backbone
@@ -37,11 +37,12 @@ def label_plainly(config: CurationConfig, stages: Mapping[str, Sequence[str]]) -
     store, labels, seed = Path(config.store), config.labels, config.seed
     given = find_given(store, stages["ingest"], labels.given)
     before = {**stages, "given_labels": [given.path]}
-    makers = makers_of(labels, open_output(store / given.path))
+    labelled = open_output(store / given.path)
+    makers = makers_of(labels, labelled)
     predicted = [predict_labels(store, before, maker, labels, config.features, seed) for maker in makers]
     around = (stages["features"], stages["neighbors"][0], given.path)
     checked = check_labels(store, *around, labels.checks, labels.n_folds, seed)
-    belongs = [find_belonging(store, before)] if given.counts["n_classes"] and labels.least_belonging else []
+    belongs = [find_belonging(store, before)] if refuses(labels, labelled) else []
     found = {
         "cluster": stages["cluster"],
         "given_labels": [given.path],

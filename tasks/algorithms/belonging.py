@@ -46,7 +46,8 @@ def belonging(embeddings: npt.NDArray[Any], graph: NeighborGraph, labels: Int64A
     100 % of digits and 48 % of photographs, and 1 to 3 % of CIFAR's own; in a long tail 100, 30 and 1 % (up to 6 % in
     the runs that the score was chosen with). Classes that nobody labelled are hardly told from the labelled (2 to 6 %
     refused, up to 100 labels a class): this is no detector of new classes. Coverage of the classes at a confidence of
-    0.8 fell by 2 points at most, and at 0.05 by 2, but in the demo by 9: its labels are even, its pool is not.
+    0.8 (makers propagation, probe and smoothed) fell by 2 points at most, and at 0.05 by 2, but in the demo by 9: its
+    labels are even, its pool is not.
     scikit-learn's LocalOutlierFactor on the labelled samples found more of the photographs (68 %) and fewer of the
     digits (46 %).
     """

@@ -9,11 +9,17 @@ import pyarrow as pa
 
 from windrow.schemas import BELONGING, LABELS
 from windrow.tasks.stages.given_labels import class_names, pool_labels
+from windrow.tasks.stages.labels_config import LabelsConfig
 from windrow.tasks.stages.neighbors import read_graph
-from windrow.tasks.storage.outputs import Done, OutputWriter, content_fingerprint, make_output, open_output
+from windrow.tasks.storage.outputs import Done, Output, OutputWriter, content_fingerprint, make_output, open_output
 from windrow.tasks.storage.pool import read_pool
 
 VERSION = 1
+
+
+def refuses(config: LabelsConfig, given: Output) -> bool:
+    """Say whether samples of no class are to abstain: labels of one class label nothing that could be refused."""
+    return given.counts["n_classes"] > 1 and config.least_belonging > 0
 
 
 def find_belonging(store: Path, stages: Mapping[str, Sequence[str]]) -> Done:

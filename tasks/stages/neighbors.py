@@ -21,8 +21,8 @@ from windrow.tasks.storage.pool import read_pool
 
 VERSION = 1
 Method = Literal["auto", "exact", "approximate"]
-# Exact search of 50,000 samples of 128 dimensions took 92 s on two busy cores, so that of twice as many takes minutes,
-# less than embedding them; then each doubling takes four times as long. 100,000 approximately: 18 s.
+# On two quiet cores exact search of 100,000 samples of 128 dimensions takes 17 s, of 500,000 427 s, and approximately
+# 10 and 95 s (tests/benchmarks/label_scale.md); with more dimensions, or other work beside, it is minutes.
 MOST_EXACT = 100_000
 
 

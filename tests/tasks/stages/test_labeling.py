@@ -219,6 +219,15 @@ def test_without_labels_clusterers_give_numbers_and_pseudo_has_the_coarsest_clus
     assert pseudo["label"].equals(coarsest["label"]) and len(pseudo) == N
 
 
+def test_labels_of_one_class_refuse_nothing(tmp_path: Path) -> None:
+    labels = tmp_path / "labels.csv"
+    labels.write_text("key,label\nme.png,cat\nnearly.png,cat\n")
+    run = curate_plainly(make_small_pool(tmp_path, labels={"given": str(labels), "least_belonging": 0.5}).config)
+    outputs = {output.stage: output for output in run.outputs("pseudo_label")}
+    assert outputs["given_labels"].counts["n_classes"] == 1
+    assert outputs["pseudo_label"].counts["n_refused"] == 0 and "belonging" not in outputs
+
+
 def test_without_labels_class_names_and_a_model_with_texts_make_the_pseudo_labels(tmp_path: Path) -> None:
     pytest.importorskip("transformers", reason="the extra 'hf' is not installed")
     labels = {
