@@ -16,7 +16,7 @@ $(VENV)/.installed: pyproject.toml requirements.lock
 	touch $@
 
 demo: install
-	$(BIN)/python -m windrow.flows.demo
+	$(BIN)/python -m windrow.flows.demo.demo
 
 test: install
 	$(BIN)/python -m pytest

@@ -11,9 +11,11 @@ from pathlib import Path
 WITHOUT_PREFECT = """
 import sys
 sys.modules["prefect"] = None
-import windrow.tasks.algorithms.hierarchy, windrow.tasks.algorithms.ranking, windrow.tasks.algorithms.logistic_probe
+import windrow.tasks.algorithms.clustering.hierarchy
+import windrow.tasks.algorithms.labels.makers.logistic_probe
+import windrow.tasks.algorithms.selection.ranking
 import numpy as np
-from windrow.tasks.algorithms.kmeans import kmeans
+from windrow.tasks.algorithms.clustering.kmeans import kmeans
 assert kmeans(np.eye(4, dtype=np.float32), 2, seed=0).centroids.shape == (2, 4)
 from importlib.metadata import version
 print("windrow", version("windrow"), "computes without Prefect, from", windrow.__path__[0])
@@ -29,7 +31,7 @@ def main(wheel: Path) -> None:
         # The dependencies are those of this environment: the wheel is what is on trial. Path files are not read from
         # PYTHONPATH, so this environment's editable windrow stays out of sight.
         environment = {**os.environ, "PYTHONPATH": sysconfig.get_path("purelib")}
-        subprocess.run([python, "-m", "windrow.flows.cli", "--help"], check=True, cwd=folder, env=environment)
+        subprocess.run([python, "-m", "windrow.flows.commands.cli", "--help"], check=True, cwd=folder, env=environment)
         subprocess.run([Path(folder, "bin", "windrow"), "query", "--help"], check=True, cwd=folder, env=environment)
         subprocess.run([python, "-c", WITHOUT_PREFECT], check=True, cwd=folder, env=environment)
 

@@ -23,14 +23,14 @@ def table_reference() -> str:
 
 def answer(sql: str) -> str:
     """Return what the command prints."""
-    words = [sys.executable, "-m", "windrow.flows.cli", "query", "--store", str(STORE), sql]
+    words = [sys.executable, "-m", "windrow.flows.commands.cli", "query", "--store", str(STORE), sql]
     return subprocess.run(words, check=True, capture_output=True, text=True).stdout
 
 
 def demo() -> str:
     """Run the demo anew and return what it prints, as a block."""
     shutil.rmtree(STORE.parent, ignore_errors=True)
-    words = [sys.executable, "-m", "windrow.flows.demo"]
+    words = [sys.executable, "-m", "windrow.flows.demo.demo"]
     shown = subprocess.run(words, check=True, capture_output=True, text=True).stdout
     return f"```\n{shown}```"
 
@@ -39,10 +39,10 @@ def training() -> str:
     """Train on a curated and on a random set, and return the commands with what the last one prints."""
     run = f"windrow run {STORE.parent}/windrow.yaml -s name=random -s selection.ranking=random"
     train = (
-        f"python -m windrow.flows.train_classifier {STORE}/curated/digits/v0001 "
+        f"python -m windrow.flows.demo.train_classifier {STORE}/curated/digits/v0001 "
         f"--against {STORE}/curated/random/v0001 --test {STORE.parent}/pool/test.parquet"
     )
-    for words in (["-m", "windrow.flows.cli", *run.split()[1:]], train.split()[1:]):
+    for words in (["-m", "windrow.flows.commands.cli", *run.split()[1:]], train.split()[1:]):
         shown = subprocess.run([sys.executable, *words], check=True, capture_output=True, text=True).stdout
     return f"```console\n$ {run}\n$ {train}\n{shown}```"
 

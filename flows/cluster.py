@@ -9,11 +9,11 @@ from prefect import flow
 
 from windrow.flows.config import CurationConfig
 from windrow.flows.extract_features import extract_features
+from windrow.flows.prefect_tasks import clustering
 from windrow.flows.progress import stage_progress
 from windrow.flows.stage import earlier, find_run, recording
-from windrow.tasks import clustering
-from windrow.tasks.storage.outputs import fingerprint, open_output
-from windrow.tasks.storage.runs import latest_run
+from windrow.tasks.storage.store.outputs import fingerprint, open_output
+from windrow.tasks.storage.store.run_records import latest_run
 
 ANY = ("refit", "memory_gb", "device")  # settings of clustering that may differ from the last run's
 

@@ -11,16 +11,16 @@ from typing import Any, get_type_hints
 import yaml
 from pydantic import TypeAdapter, ValidationError
 
-from windrow.tasks.backbones.protocol import BackboneConfig
+from windrow.tasks.backbones.backbone import BackboneConfig
+from windrow.tasks.clusters.clustering_config import ClusteringConfig
+from windrow.tasks.clusters.neighbor_graph import NeighborsConfig
 from windrow.tasks.executors import ExecutorConfig
+from windrow.tasks.export.shard_writing import ExportConfig
+from windrow.tasks.ingest.hash_groups import HashesConfig
+from windrow.tasks.ingest.ingestion import IngestConfig
+from windrow.tasks.labels.labels_config import LabelsConfig
 from windrow.tasks.scorers import ScorerConfig
-from windrow.tasks.stages.clustering_config import ClusteringConfig
-from windrow.tasks.stages.export import ExportConfig
-from windrow.tasks.stages.hash_groups import HashesConfig
-from windrow.tasks.stages.ingest import IngestConfig
-from windrow.tasks.stages.labels_config import LabelsConfig
-from windrow.tasks.stages.neighbors import NeighborsConfig
-from windrow.tasks.stages.ranking import SelectionConfig
+from windrow.tasks.selection.pool_ranking import SelectionConfig
 
 
 class ConfigError(ValueError):

@@ -12,17 +12,17 @@ from windrow.flows.export import export
 from windrow.flows.extract_features import extract_features
 from windrow.flows.ingest import ingest
 from windrow.flows.log import say
+from windrow.flows.prefect_tasks import reporting
+from windrow.flows.prefect_tasks.exporting import gone_in
 from windrow.flows.pseudo_label import pseudo_label
 from windrow.flows.rank import rank
 from windrow.flows.score import score
 from windrow.flows.stage import earlier, ending, find_run, recording
 from windrow.flows.summary import summarise
-from windrow.tasks import reporting
-from windrow.tasks.exporting import gone_in
-from windrow.tasks.stages.ranking import check_filters
-from windrow.tasks.storage.runs import Run
-from windrow.tasks.storage.store_lock import at_work
-from windrow.tasks.storage.versions import latest_version
+from windrow.tasks.selection.pool_ranking import check_filters
+from windrow.tasks.storage.files.store_lock import at_work
+from windrow.tasks.storage.published.versions import latest_version
+from windrow.tasks.storage.store.run_records import Run
 
 ACCOUNTED = ("ingest", "features", "rank")
 

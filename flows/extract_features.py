@@ -6,10 +6,10 @@ from prefect import flow
 
 from windrow.flows.config import CurationConfig
 from windrow.flows.ingest import ingest
+from windrow.flows.prefect_tasks import features
 from windrow.flows.progress import collect
 from windrow.flows.stage import THREADS, earlier, find_run, groups, recording
-from windrow.tasks import features
-from windrow.tasks.stages.features import FITTED
+from windrow.tasks.features.extraction import FITTED
 
 
 @flow(name="extract-features", flow_run_name="extract features {config.name}", task_runner=THREADS)

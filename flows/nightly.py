@@ -14,8 +14,8 @@ from prefect.types.entrypoint import EntrypointType
 
 from windrow.flows.config import CurationConfig
 from windrow.flows.curation import curate, note_failure
-from windrow.tasks.storage.runs import latest_run
-from windrow.tasks.storage.versions import latest_version
+from windrow.tasks.storage.published.versions import latest_version
+from windrow.tasks.storage.store.run_records import latest_run
 
 PUBLISHED = "windrow.version.published"
 FINISHED = "windrow.nightly.finished"

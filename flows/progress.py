@@ -15,7 +15,7 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 
 from windrow.flows.log import say
-from windrow.tasks.storage.outputs import Done
+from windrow.tasks.storage.store.outputs import Done
 
 SECONDS_BETWEEN_LINES = 10.0
 

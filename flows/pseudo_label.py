@@ -6,12 +6,12 @@ from prefect import flow
 
 from windrow.flows.cluster import cluster
 from windrow.flows.config import CurationConfig
+from windrow.flows.prefect_tasks import pseudo_labeling
 from windrow.flows.progress import collect
 from windrow.flows.stage import THREADS, earlier, find_run, recording
-from windrow.tasks import pseudo_labeling
-from windrow.tasks.stages.belonging import refuses
-from windrow.tasks.stages.predictions import makers_of
-from windrow.tasks.storage.outputs import open_output
+from windrow.tasks.labels.belonging_scores import refuses
+from windrow.tasks.labels.predictions import makers_of
+from windrow.tasks.storage.store.outputs import open_output
 
 STAGES = ("ingest", "features", "neighbors", "cluster")
 

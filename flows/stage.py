@@ -16,10 +16,10 @@ from prefect.task_runners import ThreadPoolTaskRunner
 from windrow.flows.config import CurationConfig
 from windrow.flows.log import say
 from windrow.tasks.executors import open_executor
-from windrow.tasks.stages.takedown import finish_takedowns
-from windrow.tasks.storage.outputs import Done
-from windrow.tasks.storage.runs import Run, StageRecord, Status, list_runs, open_run, start_run
-from windrow.tasks.storage.store_lock import at_work
+from windrow.tasks.storage.files.store_lock import at_work
+from windrow.tasks.storage.store.outputs import Done
+from windrow.tasks.storage.store.run_records import Run, StageRecord, Status, list_runs, open_run, start_run
+from windrow.tasks.takedown.removal import finish_takedowns
 
 GROUPS_PER_WORKER = 4
 # Counts of what only a setting asks for: a 0 would tell of it to all who did not.

@@ -8,10 +8,10 @@ from pathlib import Path
 from rich.console import Console
 from rich.table import Table
 
-from windrow.tasks.algorithms.balance import normalised_entropy
-from windrow.tasks.storage.catalog import open_catalog
-from windrow.tasks.storage.runs import Run, open_run
-from windrow.tasks.storage.versions import latest_version
+from windrow.tasks.algorithms.selection.balance import normalised_entropy
+from windrow.tasks.storage.catalog.views import open_catalog
+from windrow.tasks.storage.published.versions import latest_version
+from windrow.tasks.storage.store.run_records import Run, open_run
 
 NEXT_QUERY = "SELECT label, count(*), avg(confidence) FROM curated GROUP BY label ORDER BY label"
 

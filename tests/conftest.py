@@ -13,7 +13,7 @@ import pytest
 from prefect_server import prefect_server
 from workshop import Workshop
 
-from windrow.flows.demo_pool import make_demo_pool
+from windrow.flows.demo.demo_pool import make_demo_pool
 
 # Before any library starts its threads: those that wait for work sleep. By default they spin, which costs a third
 # of the processor time of a run.

@@ -8,7 +8,7 @@ import time
 from pathlib import Path
 from typing import Any
 
-from windrow.tasks.decoding import UnreadableImage
+from windrow.tasks.pictures.decoding import UnreadableImage
 
 _HELD: list[bytearray] = []
 

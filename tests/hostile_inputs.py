@@ -21,7 +21,7 @@ from PIL import Image, ImageCms
 PAGE = """\
 # What becomes of hostile input
 
-Each of these is built by `tests/hostile_inputs.py` and ingested by `tests/tasks/stages/test_hostile_input.py`; `make
+Each of these is built by `tests/hostile_inputs.py` and ingested by `tests/tasks/ingest/test_hostile_input.py`; `make
 docs` writes this page from the same list. Nothing here ends a run. An occurrence that cannot be used is a row with a
 reason. A sidecar or column that cannot be used is named in the metadata as `windrow_error`, and the sample is kept.
 

@@ -8,26 +8,26 @@ import pyarrow as pa
 
 from windrow.flows.config import CurationConfig
 from windrow.schemas import SAMPLES
-from windrow.tasks.stages.belonging import find_belonging, refuses
-from windrow.tasks.stages.clustering import cluster_pool
-from windrow.tasks.stages.export import gone_samples, plan_export, write_export_shard
-from windrow.tasks.stages.features import FITTED, extract_shards, fit_backbone, identify_backbone
-from windrow.tasks.stages.given_labels import find_given
-from windrow.tasks.stages.hash_groups import group_hashes
-from windrow.tasks.stages.ingest import ingest_shards
-from windrow.tasks.stages.label_checks import check_labels
-from windrow.tasks.stages.labeling import decide_labels
-from windrow.tasks.stages.model_scores import score_shards
-from windrow.tasks.stages.neighbors import find_neighbors
-from windrow.tasks.stages.outcomes import account
-from windrow.tasks.stages.predictions import makers_of, predict_labels
-from windrow.tasks.stages.publish import publish_version
-from windrow.tasks.stages.ranking import rank_pool
-from windrow.tasks.stages.selected_rows import selected_rows
-from windrow.tasks.storage.outputs import Done, content_fingerprint, open_output
-from windrow.tasks.storage.registry import register_samples
-from windrow.tasks.storage.runs import Run, StageRecord, start_run
-from windrow.tasks.storage.sources import plan_shards
+from windrow.tasks.clusters.clustering import cluster_pool
+from windrow.tasks.clusters.neighbor_graph import find_neighbors
+from windrow.tasks.export.outcomes import account
+from windrow.tasks.export.publication import publish_version
+from windrow.tasks.export.selected_rows import selected_rows
+from windrow.tasks.export.shard_writing import gone_samples, plan_export, write_export_shard
+from windrow.tasks.features.extraction import FITTED, extract_shards, fit_backbone, identify_backbone
+from windrow.tasks.features.model_scores import score_shards
+from windrow.tasks.ingest.hash_groups import group_hashes
+from windrow.tasks.ingest.ingestion import ingest_shards
+from windrow.tasks.labels.belonging_scores import find_belonging, refuses
+from windrow.tasks.labels.checks.label_checks import check_labels
+from windrow.tasks.labels.given_labels import find_given
+from windrow.tasks.labels.labeling import decide_labels
+from windrow.tasks.labels.predictions import makers_of, predict_labels
+from windrow.tasks.selection.pool_ranking import rank_pool
+from windrow.tasks.storage.sources.source_kinds import plan_shards
+from windrow.tasks.storage.store.outputs import Done, content_fingerprint, open_output
+from windrow.tasks.storage.store.registry import register_samples
+from windrow.tasks.storage.store.run_records import Run, StageRecord, start_run
 
 PUBLISHED = ("ingest", "features", "cluster", "pseudo_label", "rank")
 

@@ -22,9 +22,9 @@ from windrow.schemas import (
     SELECTION,
     Table,
 )
-from windrow.tasks.storage.outputs import OutputWriter, fingerprint, make_output
-from windrow.tasks.storage.runs import Run, StageRecord, start_run
-from windrow.tasks.storage.source_shard import sample_id_of
+from windrow.tasks.storage.sources.source_shard import sample_id_of
+from windrow.tasks.storage.store.outputs import OutputWriter, fingerprint, make_output
+from windrow.tasks.storage.store.run_records import Run, StageRecord, start_run
 
 SCRIPT = "<script>document.title='hacked'</script>"
 IMAGE = '"><img src=x onerror="document.title=\'hacked\'">'

@@ -14,10 +14,10 @@ import webdataset as wds
 from PIL import Image
 
 from windrow.schemas.exported import EXPORT_PLAN
-from windrow.tasks.stages.export import ExportConfig, plan_export, write_export_shard
-from windrow.tasks.stages.publish import publish_version
-from windrow.tasks.storage.source_shard import sample_id_of
-from windrow.tasks.storage.versions import Version
+from windrow.tasks.export.publication import publish_version
+from windrow.tasks.export.shard_writing import ExportConfig, plan_export, write_export_shard
+from windrow.tasks.storage.published.versions import Version
+from windrow.tasks.storage.sources.source_shard import sample_id_of
 
 FORMATS = ("JPEG", "PNG", "WEBP")
 EXTENSIONS = {"JPEG": "jpg", "PNG": "png", "WEBP": "webp"}

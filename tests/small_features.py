@@ -7,7 +7,7 @@ import numpy as np
 import pyarrow as pa
 
 from windrow.schemas import EMBEDDINGS
-from windrow.tasks.storage.outputs import OutputWriter, make_output
+from windrow.tasks.storage.store.outputs import OutputWriter, make_output
 
 
 def write_features(store: Path, sample_ids: Sequence[str], vectors: np.ndarray, missing: Sequence[int] = ()) -> str:

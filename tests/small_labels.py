@@ -9,8 +9,8 @@ import pyarrow as pa
 from small_features import ids, write_features
 
 from windrow.schemas import LABELS
-from windrow.tasks.stages.neighbors import NeighborsConfig, find_neighbors
-from windrow.tasks.storage.outputs import OutputWriter, make_output
+from windrow.tasks.clusters.neighbor_graph import NeighborsConfig, find_neighbors
+from windrow.tasks.storage.store.outputs import OutputWriter, make_output
 
 
 def given_table(samples: Sequence[str], labels: Sequence[str | None]) -> pa.Table:

@@ -10,14 +10,14 @@ from PIL import Image
 from plain_pipeline import curate_plainly
 
 from windrow.flows.config import CurationConfig, parse_config
+from windrow.tasks.export.publication import publish_version
+from windrow.tasks.export.selected_rows import selected_rows
+from windrow.tasks.export.shard_writing import plan_export, write_export_shard
 from windrow.tasks.report import write_report
-from windrow.tasks.stages.export import plan_export, write_export_shard
-from windrow.tasks.stages.publish import publish_version
-from windrow.tasks.stages.selected_rows import selected_rows
-from windrow.tasks.storage.catalog import open_catalog
-from windrow.tasks.storage.runs import Run
-from windrow.tasks.storage.source_shard import sample_id_of
-from windrow.tasks.storage.versions import Version
+from windrow.tasks.storage.catalog.views import open_catalog
+from windrow.tasks.storage.published.versions import Version
+from windrow.tasks.storage.sources.source_shard import sample_id_of
+from windrow.tasks.storage.store.run_records import Run
 
 SIDE = 48
 

@@ -9,9 +9,8 @@ import yaml
 from workshop import Workshop
 
 from windrow.flows.config import parse_config
-from windrow.flows.demo import CONFIG
-from windrow.tasks.storage import open_catalog
-from windrow.tasks.storage.catalog import query
+from windrow.flows.demo.demo import CONFIG
+from windrow.tasks.storage.catalog.views import open_catalog, query
 
 ROOT = Path(__file__).parent.parent
 README = (ROOT / "README.md").read_text()

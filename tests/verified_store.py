@@ -17,14 +17,14 @@ from plain_pipeline import curate_plainly
 from small_export import image_bytes
 
 from windrow.flows.config import parse_config
-from windrow.tasks.stages.export import plan_export, write_export_shard
-from windrow.tasks.stages.publish import publish_version
-from windrow.tasks.stages.selected_rows import selected_rows
-from windrow.tasks.storage.catalog import run_tables
-from windrow.tasks.storage.outputs import MANIFEST, file_digest
-from windrow.tasks.storage.runs import latest_run
-from windrow.tasks.storage.seals import read_sealed, sealed_json
-from windrow.tasks.storage.verification import Verification
+from windrow.tasks.export.publication import publish_version
+from windrow.tasks.export.selected_rows import selected_rows
+from windrow.tasks.export.shard_writing import plan_export, write_export_shard
+from windrow.tasks.storage.catalog.views import run_tables
+from windrow.tasks.storage.files.seals import read_sealed, sealed_json
+from windrow.tasks.storage.store.outputs import MANIFEST, file_digest
+from windrow.tasks.storage.store.run_records import latest_run
+from windrow.tasks.storage.verify.verification import Verification
 
 
 @dataclass(frozen=True)

@@ -11,7 +11,7 @@ from typing import Any
 
 import yaml
 
-from windrow.flows.demo_pool import DemoPool
+from windrow.flows.demo.demo_pool import DemoPool
 
 Result = subprocess.CompletedProcess[str]
 
@@ -31,7 +31,7 @@ class Workshop:
 
     def windrow(self, *words: str, timeout: float = 240) -> Result:
         """Run the command line in a process of its own."""
-        command = [sys.executable, "-m", "windrow.flows.cli", *words]
+        command = [sys.executable, "-m", "windrow.flows.commands.cli", *words]
         return subprocess.run(
             command, cwd=self.folder, env=self.environment(), capture_output=True, text=True, timeout=timeout
         )

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from windrow.tasks.backbones.protocol import Backbone, BackboneConfig, BackboneUnavailable
+from windrow.tasks.backbones.backbone import Backbone, BackboneConfig, BackboneUnavailable
 
 __all__ = ["Backbone", "BackboneConfig", "BackboneUnavailable", "load_backbone"]
 
@@ -32,7 +32,7 @@ def load_backbone(config: BackboneConfig, weights: Path | None = None) -> Backbo
 
             return open_clip_models.load(config)
         case "export" | "torchscript":
-            from windrow.tasks.backbones import exported
+            from windrow.tasks.backbones import exported_models as exported
 
             return exported.load(config)
     from windrow.tasks.backbones import patches

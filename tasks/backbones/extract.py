@@ -11,8 +11,8 @@ from itertools import islice
 import numpy as np
 import numpy.typing as npt
 
-from windrow.tasks.backbones.protocol import Backbone
-from windrow.tasks.decoding import UnreadableImage, decode_rgb
+from windrow.tasks.backbones.backbone import Backbone
+from windrow.tasks.pictures.decoding import UnreadableImage, decode_rgb
 
 NON_FINITE = "backbone gave a non-finite embedding"
 

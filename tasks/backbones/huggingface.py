@@ -15,8 +15,8 @@ from typing import Any
 import torch
 from torch import nn
 
+from windrow.tasks.backbones.backbone import BackboneConfig, BackboneUnavailable
 from windrow.tasks.backbones.preprocessing import from_hugging_face
-from windrow.tasks.backbones.protocol import BackboneConfig, BackboneUnavailable
 from windrow.tasks.backbones.torch_backbone import TorchBackbone, hash_files
 
 

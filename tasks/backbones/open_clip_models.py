@@ -8,8 +8,8 @@ import torch
 from PIL import Image
 from torch import nn
 
+from windrow.tasks.backbones.backbone import BackboneConfig, BackboneUnavailable
 from windrow.tasks.backbones.preprocessing import Preprocessing
-from windrow.tasks.backbones.protocol import BackboneConfig, BackboneUnavailable
 from windrow.tasks.backbones.torch_backbone import TorchBackbone, hash_tensors
 
 

@@ -18,6 +18,7 @@ import numpy.typing as npt
 import torch
 from PIL import Image
 
+from windrow.tasks.backbones.backbone import BackboneConfig, BackboneUnavailable
 from windrow.tasks.backbones.patch_dictionary import (
     GRID,
     Dictionary,
@@ -27,7 +28,6 @@ from windrow.tasks.backbones.patch_dictionary import (
     zca,
 )
 from windrow.tasks.backbones.preprocessing import Preprocessing
-from windrow.tasks.backbones.protocol import BackboneConfig, BackboneUnavailable
 from windrow.tasks.backbones.torch_backbone import TorchBackbone, hash_files
 
 SIDE = 32

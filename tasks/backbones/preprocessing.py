@@ -14,8 +14,8 @@ import numpy as np
 import numpy.typing as npt
 from PIL import Image
 
-from windrow.tasks.backbones.protocol import BackboneUnavailable
-from windrow.tasks.decoding import DECODE_RECIPE
+from windrow.tasks.backbones.backbone import BackboneUnavailable
+from windrow.tasks.pictures.decoding import DECODE_RECIPE
 
 MAX_ASPECT = 64
 _KNOWN_STEPS = {"do_resize", "do_center_crop", "do_rescale", "do_normalize", "do_convert_rgb", "do_reduce_labels"}

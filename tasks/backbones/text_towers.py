@@ -14,8 +14,8 @@ import numpy as np
 import numpy.typing as npt
 import torch
 
+from windrow.tasks.backbones.backbone import BackboneUnavailable
 from windrow.tasks.backbones.huggingface import quiet
-from windrow.tasks.backbones.protocol import BackboneUnavailable
 
 TEMPLATES = ("a photo of a {}.",)
 BATCH = 256

@@ -15,8 +15,8 @@ from PIL import Image
 from torch import nn
 from torch.nn.utils.fusion import fuse_conv_bn_eval
 
+from windrow.tasks.backbones.backbone import BackboneConfig, BackboneUnavailable
 from windrow.tasks.backbones.preprocessing import Preprocessing
-from windrow.tasks.backbones.protocol import BackboneConfig, BackboneUnavailable
 
 FOLD_TOLERANCE = 1e-4
 """Largest difference that folding may make, relative to the largest number in the output: float32 rounding."""

@@ -5,15 +5,15 @@ from __future__ import annotations
 import atexit
 import threading
 
-from windrow.tasks.executors.local import LocalExecutor
-from windrow.tasks.executors.pool import PooledExecutor
-from windrow.tasks.executors.protocol import (
+from windrow.tasks.executors.executor import (
     Broadcast,
     Executor,
     ExecutorConfig,
     WorkerDiedError,
     reduce_in_order,
 )
+from windrow.tasks.executors.local import LocalExecutor
+from windrow.tasks.executors.pool import PooledExecutor
 from windrow.tasks.executors.ray import RayExecutor
 from windrow.tasks.executors.state import worker_state
 

@@ -10,7 +10,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from windrow.tasks.executors.protocol import Broadcast
+from windrow.tasks.executors.executor import Broadcast
 
 
 @dataclass(frozen=True)

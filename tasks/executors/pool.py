@@ -13,7 +13,7 @@ from queue import SimpleQueue
 from typing import Any, Protocol, TypeVar
 
 from windrow.tasks.executors.calls import Call, pack, unpack
-from windrow.tasks.executors.protocol import Broadcast, WorkerDiedError
+from windrow.tasks.executors.executor import Broadcast, WorkerDiedError
 
 Result = TypeVar("Result")
 

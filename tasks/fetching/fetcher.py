@@ -17,7 +17,7 @@ from urllib.parse import urljoin
 import httpcore
 
 from windrow.tasks.fetching.body import RefusedBodyError, read_body
-from windrow.tasks.fetching.config import WEB, FetchConfig
+from windrow.tasks.fetching.fetch_config import WEB, FetchConfig
 from windrow.tasks.fetching.hosts import Host, host_of
 from windrow.tasks.fetching.locations import Address, parse_address, public_url, scheme_of
 from windrow.tasks.fetching.network import (

@@ -9,11 +9,10 @@ import numpy as np
 import numpy.typing as npt
 from markupsafe import Markup
 
+from windrow.tasks.algorithms.arrays import Float64Array
 from windrow.tasks.report.figures import BOTTOM, LEFT, RIGHT, TOP, axis_titles
 from windrow.tasks.report.formats import count, percent, shortened
 from windrow.tasks.report.svg import dots, element, picture
-
-Coordinates = npt.NDArray[np.float64]
 
 COLOURS = 10
 WIDTH, HEIGHT = 1056, 580
@@ -28,8 +27,8 @@ class EmbeddingMap:
     the variance along each axis. `n_pool` and `n_curated` are the sizes of the whole.
     """
 
-    pool: Coordinates
-    curated: Coordinates
+    pool: Float64Array
+    curated: Float64Array
     labels: tuple[str, ...]
     explained: tuple[float, float]
     n_pool: int
@@ -43,7 +42,7 @@ class EmbeddingMap:
         return {name: f"c{n}" if n < COLOURS else "other" for n, name in enumerate(names)}
 
 
-def project(vectors: npt.NDArray[np.float32], n_fitted: int) -> tuple[Coordinates, tuple[float, float]]:
+def project(vectors: npt.NDArray[np.float32], n_fitted: int) -> tuple[Float64Array, tuple[float, float]]:
     """Project vectors (n, dim) on the first two principal components of the first `n_fitted` rows.
 
     Returns the coordinates (n, 2) and the shares of the variance. Signs are fixed by the largest loading, which an SVD
@@ -99,13 +98,13 @@ def apart(places: dict[str, tuple[float, float]]) -> dict[str, tuple[float, floa
     return moved
 
 
-def _frame(points: Coordinates) -> Callable[[Coordinates], tuple[float, float]]:
+def _frame(points: Float64Array) -> Callable[[Float64Array], tuple[float, float]]:
     low, high = np.percentile(points, (0.5, 99.5), axis=0)
     middle, span = (low + high) / 2, np.maximum(high - low, 1e-9) * 1.08
     left, right, top, bottom = LEFT + 6, WIDTH - RIGHT - 6, TOP + 6, HEIGHT - BOTTOM - 6
     scale = min((right - left) / span[0], (bottom - top) / span[1])
 
-    def place(point: Coordinates) -> tuple[float, float]:
+    def place(point: Float64Array) -> tuple[float, float]:
         x = (left + right) / 2 + (point[0] - middle[0]) * scale
         y = (top + bottom) / 2 - (point[1] - middle[1]) * scale
         return float(np.clip(x, left, right)), float(np.clip(y, top, bottom))

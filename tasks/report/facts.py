@@ -6,11 +6,9 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 
-from windrow.tasks.algorithms.balance import effective_number, normalised_entropy
-
-Counts = npt.NDArray[np.int64]
+from windrow.tasks.algorithms.arrays import Int64Array
+from windrow.tasks.algorithms.selection.balance import effective_number, normalised_entropy
 
 CLASSES_SHOWN = 30
 
@@ -112,9 +110,9 @@ class Level:
     """The clusters of a level, by number: their parents (-1 at the top), and their samples in pool and curated set."""
 
     number: int
-    parents: Counts
-    pool: Counts
-    curated: Counts
+    parents: Int64Array
+    pool: Int64Array
+    curated: Int64Array
 
     @property
     def n_empty(self) -> tuple[int, int]:

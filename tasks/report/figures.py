@@ -8,7 +8,7 @@ from collections.abc import Callable, Sequence
 import numpy as np
 from markupsafe import Markup
 
-from windrow.tasks.report.facts import Counts
+from windrow.tasks.algorithms.arrays import Int64Array
 from windrow.tasks.report.formats import compact, plural
 from windrow.tasks.report.svg import element, number, picture, text
 
@@ -26,7 +26,7 @@ def bar(share: float, class_: str) -> Markup:
     return element("svg", rect, class_="bar", aria_hidden="true")
 
 
-def size_curve(pool: Counts, curated: Counts) -> Markup:
+def size_curve(pool: Int64Array, curated: Int64Array) -> Markup:
     """Draw cluster sizes, largest first, on logarithmic axes; clusters without samples have no place on them."""
     curves = [np.sort(sizes[sizes > 0])[::-1] for sizes in (pool, curated)]
     n_clusters = max(len(curve) for curve in curves)
@@ -44,7 +44,7 @@ def size_curve(pool: Counts, curated: Counts) -> Markup:
     return picture(WIDTH, HEIGHT, label, *grid, *titles, *lines, style="plot")
 
 
-def _line(curve: Counts, x: Scale, y: Scale, class_: str) -> Markup:
+def _line(curve: Int64Array, x: Scale, y: Scale, class_: str) -> Markup:
     ranks = np.unique(np.geomspace(1, len(curve), CURVE_POINTS).round().astype(int))
     points = " ".join(f"{number(x(rank))},{number(y(curve[rank - 1]))}" for rank in ranks)
     return element("polyline", points=points, class_=class_)

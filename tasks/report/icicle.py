@@ -9,7 +9,8 @@ from dataclasses import dataclass
 import numpy as np
 from markupsafe import Markup
 
-from windrow.tasks.report.facts import Counts, Level
+from windrow.tasks.algorithms.arrays import Int64Array
+from windrow.tasks.report.facts import Level
 from windrow.tasks.report.formats import count, percent, plural, shortened
 from windrow.tasks.report.svg import element, picture, text
 
@@ -26,7 +27,7 @@ class Block:
     """A drawn cluster, or several that are too small to be drawn apart. `column` 0 is the coarsest level."""
 
     column: int
-    clusters: Counts
+    clusters: Int64Array
     n_pool: int
     n_curated: int
     top: float
@@ -50,7 +51,7 @@ def blocks(levels: Sequence[Level], height: float = HEIGHT) -> list[Block]:
     return list(_column(shown, 0, np.arange(len(shown[0].pool)), 0.0, height / n_samples))
 
 
-def _column(levels: Sequence[Level], column: int, clusters: Counts, top: float, unit: float) -> Iterator[Block]:
+def _column(levels: Sequence[Level], column: int, clusters: Int64Array, top: float, unit: float) -> Iterator[Block]:
     level = levels[column]
     order = clusters[np.argsort(-level.pool[clusters], kind="stable")]
     order = order[level.pool[order] > 0]

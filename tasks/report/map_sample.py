@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from windrow.tasks.report.embedding_map import EmbeddingMap, project
-from windrow.tasks.storage.parquet import vectors_to_array
+from windrow.tasks.storage.files.parquet import vectors_to_array
 
 POOL_DOTS = 3000
 CURATED_DOTS = 2000

@@ -30,8 +30,8 @@ from windrow.tasks.report.level_facts import read_level_figures, spread
 from windrow.tasks.report.map_sample import read_map
 from windrow.tasks.report.questions import QUESTIONS
 from windrow.tasks.report.thumbnails import Reader, read_thumbnails, sample_reader
-from windrow.tasks.storage.outputs import write_atomically
-from windrow.tasks.storage.runs import Run
+from windrow.tasks.storage.store.outputs import write_atomically
+from windrow.tasks.storage.store.run_records import Run
 
 UNREADABLE_SHOWN = 20
 

@@ -11,8 +11,8 @@ from typing import Any
 
 from PIL import Image
 
-from windrow.tasks.decoding import UnreadableImage, decode_rgb
-from windrow.tasks.storage.sources import SampleGone, read_samples
+from windrow.tasks.pictures.decoding import UnreadableImage, decode_rgb
+from windrow.tasks.storage.sources.source_kinds import SampleGone, read_samples
 
 Reader = Callable[[Sequence[str]], Iterable[tuple[str, bytes | SampleGone]]]
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from windrow.tasks.scorers.protocol import Scorer, ScorerConfig
+from windrow.tasks.scorers.scorer import Scorer, ScorerConfig
 
 __all__ = ["Scorer", "ScorerConfig", "load_scorer", "scorer_version"]
 

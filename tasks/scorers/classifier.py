@@ -12,11 +12,11 @@ import torch
 from PIL import Image
 from torch import nn
 
+from windrow.tasks.backbones.backbone import BackboneConfig, BackboneUnavailable
 from windrow.tasks.backbones.huggingface import quiet, saved_files
 from windrow.tasks.backbones.preprocessing import from_hugging_face
-from windrow.tasks.backbones.protocol import BackboneConfig, BackboneUnavailable
 from windrow.tasks.backbones.torch_backbone import TorchBackbone, hash_files
-from windrow.tasks.scorers.protocol import ScorerConfig
+from windrow.tasks.scorers.scorer import ScorerConfig
 
 
 def classifier_version(config: ScorerConfig) -> str:

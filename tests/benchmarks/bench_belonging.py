@@ -36,20 +36,21 @@ from sklearn.neighbors import LocalOutlierFactor
 from sklearn.svm import OneClassSVM
 
 from windrow.flows.config import CurationConfig
-from windrow.flows.demo import SIDE
-from windrow.flows.demo_pool import make_demo_pool
-from windrow.tasks.algorithms.belonging import belonging, nearness, refuse
-from windrow.tasks.algorithms.label_makers import assign_folds
-from windrow.tasks.algorithms.label_policy import decide
-from windrow.tasks.algorithms.label_spreading import spread_labels
-from windrow.tasks.algorithms.neighbors import Float32Array, NeighborGraph, neighbor_graph, unit_rows
-from windrow.tasks.stages.features import FITTED, extract_shards, fit_backbone, identify_backbone
-from windrow.tasks.stages.given_labels import class_names, given_labels, pool_labels
-from windrow.tasks.stages.ingest import ingest_shards
-from windrow.tasks.stages.labels_config import LabelsConfig
-from windrow.tasks.storage.outputs import open_output
-from windrow.tasks.storage.pool import read_pool
-from windrow.tasks.storage.sources import plan_shards
+from windrow.flows.demo.demo import SIDE
+from windrow.flows.demo.demo_pool import make_demo_pool
+from windrow.tasks.algorithms.arrays import Float32Array
+from windrow.tasks.algorithms.labels.deciding.belonging import belonging, nearness, refuse
+from windrow.tasks.algorithms.labels.deciding.label_policy import decide
+from windrow.tasks.algorithms.labels.label_makers import assign_folds
+from windrow.tasks.algorithms.labels.label_spreading import spread_labels
+from windrow.tasks.algorithms.neighbors.exact_neighbors import NeighborGraph, neighbor_graph, unit_rows
+from windrow.tasks.features.extraction import FITTED, extract_shards, fit_backbone, identify_backbone
+from windrow.tasks.ingest.ingestion import ingest_shards
+from windrow.tasks.labels.given_labels import class_names, given_labels, pool_labels
+from windrow.tasks.labels.labels_config import LabelsConfig
+from windrow.tasks.storage.sources.source_kinds import plan_shards
+from windrow.tasks.storage.store.outputs import open_output
+from windrow.tasks.storage.store.pool import read_pool
 
 COUNTS = (4, 10, 100)
 ALPHAS = (0.02, 0.05)

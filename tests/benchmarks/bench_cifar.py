@@ -23,7 +23,7 @@ import webdataset
 from rich.console import Console
 from rich.table import Table
 
-from windrow.flows.cli import prepare
+from windrow.flows.commands.cli import prepare
 
 N_TEST, N_GIVEN, N_RANDOM, TARGET_SIZES = 100, 10, 5, (500, 1000, 2000)
 
@@ -97,12 +97,12 @@ def main() -> None:
     prepare(verbose=False)
     from windrow.flows.config import parse_config
     from windrow.flows.curation import curate
-    from windrow.flows.judged_pool import judge_pool
-    from windrow.flows.scoreboard import Probe, score_pool
-    from windrow.tasks.storage import open_catalog
-    from windrow.tasks.storage.pool import read_pool
-    from windrow.tasks.storage.runs import open_run
-    from windrow.tasks.storage.source_shard import sample_id_of
+    from windrow.flows.demo.judged_pool import judge_pool
+    from windrow.flows.demo.scoreboard import Probe, score_pool
+    from windrow.tasks.storage.catalog.views import open_catalog
+    from windrow.tasks.storage.sources.source_shard import sample_id_of
+    from windrow.tasks.storage.store.pool import read_pool
+    from windrow.tasks.storage.store.run_records import open_run
 
     console = Console(width=110)
     pool, test = make_pool(read_samples(chosen.data), chosen.out / "pool")

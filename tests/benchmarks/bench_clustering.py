@@ -28,16 +28,17 @@ from rich.console import Console
 from sklearn.cluster import kmeans_plusplus
 from threadpoolctl import threadpool_limits
 
-from windrow.tasks.algorithms.balance import normalised_entropy
-from windrow.tasks.algorithms.hierarchy import hierarchical_kmeans, resample
-from windrow.tasks.algorithms.kmeans import Iteration, kmeans
-from windrow.tasks.algorithms.nearest import assign
-from windrow.tasks.algorithms.points import Floats, Resources
-from windrow.tasks.algorithms.ranking import rank
-from windrow.tasks.algorithms.seeding import kmeans_plus_plus
-from windrow.tasks.algorithms.split_kmeans import split_kmeans
-from windrow.tasks.algorithms.tree_search import assign_by_tree
-from windrow.tasks.storage.vectors import VectorFile
+from windrow.tasks.algorithms.arrays import Float32Array
+from windrow.tasks.algorithms.clustering.hierarchy import hierarchical_kmeans, resample
+from windrow.tasks.algorithms.clustering.kmeans import Iteration, kmeans
+from windrow.tasks.algorithms.clustering.nearest import assign
+from windrow.tasks.algorithms.clustering.points import Resources
+from windrow.tasks.algorithms.clustering.seeding import kmeans_plus_plus
+from windrow.tasks.algorithms.clustering.split_kmeans import split_kmeans
+from windrow.tasks.algorithms.clustering.tree_search import assign_by_tree
+from windrow.tasks.algorithms.selection.balance import normalised_entropy
+from windrow.tasks.algorithms.selection.ranking import rank
+from windrow.tasks.storage.files.vectors import VectorFile
 
 CORES = len(os.sched_getaffinity(0))
 LITERAL_SECONDS = 987  # the literal reference on the hierarchy of `hierarchy`, on another day
@@ -45,7 +46,7 @@ say = Console(stderr=True).log
 Labels = npt.NDArray[np.int64]
 
 
-def mixture(n: int, d: int, seed: int = 0, means: npt.NDArray[np.float64] | None = None) -> tuple[Floats, Labels]:
+def mixture(n: int, d: int, seed: int = 0, means: npt.NDArray[np.float64] | None = None) -> tuple[Float32Array, Labels]:
     """200 Gaussians, means N(0, I), noise N(0, I), weights i^-1.2; and the Gaussian of each point."""
     rng = np.random.default_rng(seed)
     weights = np.arange(1, 201) ** -1.2
@@ -60,7 +61,7 @@ def table(title: str, columns: Sequence[str], rows: Iterable[Sequence[object]]) 
     return f"## {title}\n\n" + "\n".join(f"| {line} |" for line in lines) + "\n"
 
 
-def inertia_of(points: Floats, centroids: Floats) -> float:
+def inertia_of(points: Float32Array, centroids: Float32Array) -> float:
     """The sum of squared distances to the nearest centroid, by `assign`, which is checked on 1,000 rows."""
     nearest, distance = assign(points, centroids.astype(np.float32))
     rows = np.random.default_rng(0).choice(len(points), min(1000, len(points)), replace=False)
@@ -121,16 +122,16 @@ def lloyd(quick: bool) -> list[str]:
     ]
 
 
-def component_entropy(paths: npt.NDArray[np.int32], distance: Floats, of: Labels, target: int) -> float:
+def component_entropy(paths: npt.NDArray[np.int32], distance: Float32Array, of: Labels, target: int) -> float:
     """Normalised entropy of the components' shares in the balanced sample of a size."""
     chosen = rank(paths, distance, np.arange(len(of)), seed=0) <= target
     return normalised_entropy(np.bincount(of[chosen], minlength=200))
 
 
-Seeds = Callable[[Floats, int, int], Floats]
+Seeds = Callable[[Float32Array, int, int], Float32Array]
 
 
-def rounds(points: Floats, levels: Sequence[int], sizes: Sequence[int], seeds: Seeds, warm: bool, seed: int):  # type: ignore[no-untyped-def]
+def rounds(points: Float32Array, levels: Sequence[int], sizes: Sequence[int], seeds: Seeds, warm: bool, seed: int):  # type: ignore[no-untyped-def]
     """Return paths and distances of a hierarchy with other seeds than ours, or rounds from the last centroids."""
     items, paths, finest = points, [], np.empty(0, np.float32)
     for level, (k, r) in enumerate(zip(levels, sizes, strict=True)):
@@ -147,7 +148,7 @@ def rounds(points: Floats, levels: Sequence[int], sizes: Sequence[int], seeds: S
     return np.stack(paths, axis=1).astype(np.int32), finest
 
 
-def uniform(points: Floats, k: int, seed: int) -> Floats:
+def uniform(points: Float32Array, k: int, seed: int) -> Float32Array:
     """Rows at random."""
     return points[np.random.default_rng(seed).choice(len(points), k, replace=False)].copy()
 
@@ -306,7 +307,7 @@ def _gpu() -> str:
 
     if not torch.cuda.is_available():
         return "On a GPU: not measured, none was there.\n"
-    from windrow.tasks.algorithms.fused_search import best_two
+    from windrow.tasks.algorithms.clustering.fused_search import best_two
 
     def peak(left: torch.Tensor, right: torch.Tensor) -> float:
         def product() -> None:

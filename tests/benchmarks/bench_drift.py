@@ -18,13 +18,13 @@ import numpy.typing as npt
 from scipy.optimize import linear_sum_assignment
 from sklearn.datasets import load_digits
 
-from windrow.tasks.algorithms.balance import normalised_entropy
-from windrow.tasks.algorithms.drift import Drift, measure_drift
-from windrow.tasks.algorithms.frozen_tree import FrozenTree, freeze_hierarchy, place, share_unchanged
-from windrow.tasks.algorithms.hierarchy import Hierarchy, hierarchical_kmeans
-from windrow.tasks.algorithms.level_settings import grown_levels, half_mean_sizes, propose_levels
-from windrow.tasks.algorithms.points import Floats, Ints, Rows
-from windrow.tasks.algorithms.ranking import rank
+from windrow.tasks.algorithms.arrays import Float32Array, Int32Array, Int64Array
+from windrow.tasks.algorithms.clustering.drift import Drift, measure_drift
+from windrow.tasks.algorithms.clustering.frozen_tree import FrozenTree, freeze_hierarchy, place, share_unchanged
+from windrow.tasks.algorithms.clustering.hierarchy import Hierarchy, hierarchical_kmeans
+from windrow.tasks.algorithms.clustering.level_settings import grown_levels, half_mean_sizes, propose_levels
+from windrow.tasks.algorithms.selection.balance import normalised_entropy
+from windrow.tasks.algorithms.selection.ranking import rank
 
 UNSEEN = (8, 9)
 Labels = npt.NDArray[np.int64]
@@ -35,10 +35,10 @@ class Pool:
     """Samples with their true classes."""
 
     name: str
-    points: Floats
+    points: Float32Array
     labels: Labels
 
-    def at(self, rows: Rows) -> Pool:
+    def at(self, rows: Int64Array) -> Pool:
         """Some of them."""
         return Pool(self.name, self.points[rows], self.labels[rows])
 
@@ -57,14 +57,14 @@ def read_pools(cifar: Path) -> Iterator[Pool]:
             yield directions("CIFAR-10", arrays["embeddings"], arrays["labels"])
 
 
-def fit(points: Floats, seed: int, n_rounds: int = 3) -> Hierarchy:
+def fit(points: Float32Array, seed: int, n_rounds: int = 3) -> Hierarchy:
     """With the levels that a pool of this size is given."""
     levels = propose_levels(len(points)).n_clusters
     sizes = half_mean_sizes(len(points), levels)
     return hierarchical_kmeans(points, levels, n_resamples=sizes, n_rounds=n_rounds, seed=seed)
 
 
-def drift_of(points: Floats, frozen: FrozenTree) -> Drift:
+def drift_of(points: Float32Array, frozen: FrozenTree) -> Drift:
     """Place samples, and measure."""
     placed = place(points, frozen)
     return measure_drift(points, placed.paths[:, 0], placed.distance, frozen)
@@ -119,7 +119,7 @@ def mixtures(sizes: Sequence[int], dims: Sequence[int]) -> Iterator[tuple[str, .
             yield _row(f"mixture, d = {d}", "the same", [drift_of(points[cut:], freeze_hierarchy(tree))])
 
 
-def matched(before: Ints, after: Ints) -> float:
+def matched(before: Int32Array, after: Int32Array) -> float:
     """The share of samples whose cluster kept its number, after the best renumbering (Kuhn 1955)."""
     table = np.zeros((int(before.max()) + 1, int(after.max()) + 1), np.int64)
     np.add.at(table, (before, after), 1)
@@ -160,7 +160,7 @@ def _again(n_rounds: int) -> Callable[[Pool, Hierarchy, int], Hierarchy]:
     return again
 
 
-def _long_tail(labels: Labels, seed: int) -> Rows:
+def _long_tail(labels: Labels, seed: int) -> Int64Array:
     """Rows of which class i keeps 100^(-i/9) of what the smallest class has, in random order."""
     rng = np.random.default_rng(seed)
     most = int(np.bincount(labels).min())

@@ -34,13 +34,13 @@ from rich.console import Console
 
 from windrow.schemas import OCCURRENCES
 from windrow.schemas.exported import EXPORT_PLAN
-from windrow.tasks.decoding import inspect_image
 from windrow.tasks.executors import ExecutorConfig, close_executors, open_executor
-from windrow.tasks.stages.export import ExportConfig, plan_export, write_export_shard
-from windrow.tasks.stages.ingest import IngestConfig, ingest_shards
-from windrow.tasks.storage.outputs import Done, open_output
-from windrow.tasks.storage.source_shard import SourceShard
-from windrow.tasks.storage.sources import plan_shards, read_samples
+from windrow.tasks.export.shard_writing import ExportConfig, plan_export, write_export_shard
+from windrow.tasks.ingest.ingestion import IngestConfig, ingest_shards
+from windrow.tasks.pictures.decoding import inspect_image
+from windrow.tasks.storage.sources.source_kinds import plan_shards, read_samples
+from windrow.tasks.storage.sources.source_shard import SourceShard
+from windrow.tasks.storage.store.outputs import Done, open_output
 
 SHARED = Path(__file__).parents[3] / "shared" / "data" / "photos"
 N_TARS = 100

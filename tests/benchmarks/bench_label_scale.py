@@ -29,17 +29,17 @@ import numpy.typing as npt
 from rich.console import Console
 
 from windrow.schemas.labels import CHECKS, CheckName
-from windrow.tasks.algorithms.approximate_neighbors import approximate_neighbor_graph
-from windrow.tasks.algorithms.belonging import belonging
-from windrow.tasks.algorithms.label_makers import CLUSTERERS, LEARNERS, MakerName
-from windrow.tasks.algorithms.label_policy import Evidence, LabelPolicyConfig, decide
-from windrow.tasks.algorithms.label_spreading import MakerPredictions, combine_predictions
-from windrow.tasks.algorithms.named_makers import maker
-from windrow.tasks.algorithms.neighbors import NeighborGraph, neighbor_graph
-from windrow.tasks.stages.judged_labels import JudgedLabels
-from windrow.tasks.stages.label_checks_config import LabelChecksConfig
-from windrow.tasks.stages.label_judgements import judge
-from windrow.tasks.stages.labels_config import LabelsConfig
+from windrow.tasks.algorithms.labels.deciding.belonging import belonging
+from windrow.tasks.algorithms.labels.deciding.label_policy import Evidence, LabelPolicyConfig, decide
+from windrow.tasks.algorithms.labels.label_makers import CLUSTERERS, LEARNERS, MakerName
+from windrow.tasks.algorithms.labels.label_spreading import MakerPredictions, combine_predictions
+from windrow.tasks.algorithms.labels.makers.named_makers import maker
+from windrow.tasks.algorithms.neighbors.approximate_neighbors import approximate_neighbor_graph
+from windrow.tasks.algorithms.neighbors.exact_neighbors import NeighborGraph, neighbor_graph
+from windrow.tasks.labels.checks.judged_labels import JudgedLabels
+from windrow.tasks.labels.checks.label_checks_config import LabelChecksConfig
+from windrow.tasks.labels.checks.label_judgements import judge
+from windrow.tasks.labels.labels_config import LabelsConfig
 
 SIZES = (20_000, 100_000, 500_000)
 DIM, N_CLUSTERS, N_CLASSES, N_LABELS = 128, 100, 10, 100

@@ -14,14 +14,14 @@ from pathlib import Path
 import numpy as np
 from bench_labels import KINDS, Case, cases, load, say
 
-from windrow.tasks.algorithms.calibration import apply_temperature, fit_temperature
-from windrow.tasks.algorithms.combination import CombineBy, CombinedPredictions, combine_makers
-from windrow.tasks.algorithms.label_policy import Decision, Evidence, LabelPolicyConfig, decide
-from windrow.tasks.algorithms.label_prior import PriorConfig, PriorCorrection, apply_prior
-from windrow.tasks.algorithms.label_sets import ConformalConfig, possible_classes
-from windrow.tasks.algorithms.label_spreading import predict
-from windrow.tasks.algorithms.named_makers import maker
-from windrow.tasks.stages.labels_config import LabelsConfig
+from windrow.tasks.algorithms.labels.combining.calibration import apply_temperature, fit_temperature
+from windrow.tasks.algorithms.labels.combining.combination import CombineBy, CombinedPredictions, combine_makers
+from windrow.tasks.algorithms.labels.combining.label_prior import PriorConfig, PriorCorrection, apply_prior
+from windrow.tasks.algorithms.labels.deciding.label_policy import Decision, Evidence, LabelPolicyConfig, decide
+from windrow.tasks.algorithms.labels.deciding.label_sets import ConformalConfig, possible_classes
+from windrow.tasks.algorithms.labels.label_spreading import predict
+from windrow.tasks.algorithms.labels.makers.named_makers import maker
+from windrow.tasks.labels.labels_config import LabelsConfig
 
 N_EACH = 10
 WAYS: tuple[CombineBy, ...] = ("weighted", "equal", "dawid-skene", "daso")

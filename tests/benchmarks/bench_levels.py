@@ -19,10 +19,10 @@ import numpy.typing as npt
 from bench_cifar import embed, read_samples
 from sklearn.datasets import load_digits
 
-from windrow.tasks.algorithms.balance import normalised_entropy
-from windrow.tasks.algorithms.hierarchy import hierarchical_kmeans
-from windrow.tasks.algorithms.level_settings import half_mean_sizes, propose_levels
-from windrow.tasks.algorithms.ranking import rank
+from windrow.tasks.algorithms.clustering.hierarchy import hierarchical_kmeans
+from windrow.tasks.algorithms.clustering.level_settings import half_mean_sizes, propose_levels
+from windrow.tasks.algorithms.selection.balance import normalised_entropy
+from windrow.tasks.algorithms.selection.ranking import rank
 
 PREFIXES = (0.05, 0.1, 0.2, 0.4)
 

@@ -23,23 +23,27 @@ from rich.console import Console
 from rich.table import Table
 from scipy.stats import rankdata
 
-from windrow.tasks.algorithms.area_under_margin import judge_by_margin
-from windrow.tasks.algorithms.confident_learning import find_noisy, judge_by_confidence
-from windrow.tasks.algorithms.cross_split import cross_split
-from windrow.tasks.algorithms.dynamics_probe import DynamicsProbeConfig, probe_epochs, probe_features
-from windrow.tasks.algorithms.early_learning import early_learning_targets, judge_by_target, softmax_epochs
-from windrow.tasks.algorithms.error_norms import el2n_score, last_layer_grand_score
-from windrow.tasks.algorithms.label_confidence import confidence_weighted_entropy, normalised_margin
-from windrow.tasks.algorithms.label_makers import SMALLEST_PROBABILITY, cross_fit
-from windrow.tasks.algorithms.label_quality import LabelQualityConfig, label_quality
-from windrow.tasks.algorithms.long_tail_calibration import tail_calibrated_probe
-from windrow.tasks.algorithms.loss_mixture import judge_by_loss
-from windrow.tasks.algorithms.neighbor_agreement import judge_by_neighbors
-from windrow.tasks.algorithms.neighbors import NeighborGraph, neighbor_graph
-from windrow.tasks.algorithms.noise_ignorant_probe import NoiseIgnorantPrediction, probe_out_of_sample
-from windrow.tasks.algorithms.separation_scores import separation_scores
-from windrow.tasks.algorithms.sparse_probabilities import SparseProbabilities
-from windrow.tasks.algorithms.training_dynamics import record_dynamics
+from windrow.tasks.algorithms.labels.checks.area_under_margin import judge_by_margin
+from windrow.tasks.algorithms.labels.checks.confident_learning import find_noisy, judge_by_confidence
+from windrow.tasks.algorithms.labels.checks.cross_split import cross_split
+from windrow.tasks.algorithms.labels.checks.dynamics_probe import DynamicsProbeConfig, probe_epochs, probe_features
+from windrow.tasks.algorithms.labels.checks.early_learning import (
+    early_learning_targets,
+    judge_by_target,
+    softmax_epochs,
+)
+from windrow.tasks.algorithms.labels.checks.error_norms import el2n_score, last_layer_grand_score
+from windrow.tasks.algorithms.labels.checks.label_confidence import confidence_weighted_entropy, normalised_margin
+from windrow.tasks.algorithms.labels.checks.label_quality import LabelQualityConfig, label_quality
+from windrow.tasks.algorithms.labels.checks.long_tail_calibration import tail_calibrated_probe
+from windrow.tasks.algorithms.labels.checks.loss_mixture import judge_by_loss
+from windrow.tasks.algorithms.labels.checks.neighbor_agreement import judge_by_neighbors
+from windrow.tasks.algorithms.labels.checks.noise_ignorant_probe import NoiseIgnorantPrediction, probe_out_of_sample
+from windrow.tasks.algorithms.labels.checks.separation_scores import separation_scores
+from windrow.tasks.algorithms.labels.checks.training_dynamics import record_dynamics
+from windrow.tasks.algorithms.labels.label_makers import SMALLEST_PROBABILITY, cross_fit
+from windrow.tasks.algorithms.labels.sparse_probabilities import SparseProbabilities
+from windrow.tasks.algorithms.neighbors.exact_neighbors import NeighborGraph, neighbor_graph
 
 Flags = npt.NDArray[np.bool_]
 Floats = npt.NDArray[np.float32]

@@ -11,7 +11,7 @@ import numpy.typing as npt
 import torch
 from sklearn.cluster import KMeans as SklearnKMeans
 
-from windrow.tasks.algorithms.kmeans import Iteration, kmeans
+from windrow.tasks.algorithms.clustering.kmeans import Iteration, kmeans
 
 Floats = npt.NDArray[np.float32]
 

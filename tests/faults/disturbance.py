@@ -34,10 +34,10 @@ _FORKS.set_forkserver_preload(
         "scipy.sparse.csgraph",
         "windrow.flows.config",
         "windrow.tasks.backbones.patches",
-        "windrow.tasks.stages.clustering",
-        "windrow.tasks.stages.model_scores",
-        "windrow.tasks.stages.outcomes",
-        "windrow.tasks.stages.publish",
+        "windrow.tasks.clusters.clustering",
+        "windrow.tasks.features.model_scores",
+        "windrow.tasks.export.outcomes",
+        "windrow.tasks.export.publication",
         "windrow.tasks.storage",
     ]
 )

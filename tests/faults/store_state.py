@@ -5,12 +5,12 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from windrow.schemas import REGISTRY
-from windrow.tasks.storage.catalog import open_catalog
-from windrow.tasks.storage.outputs import file_digest, open_output
-from windrow.tasks.storage.parquet import read_table
-from windrow.tasks.storage.registry import registry_files
-from windrow.tasks.storage.runs import latest_run, list_runs
-from windrow.tasks.storage.versions import list_versions, verify_version
+from windrow.tasks.storage.catalog.views import open_catalog
+from windrow.tasks.storage.files.parquet import read_table
+from windrow.tasks.storage.published.versions import list_versions, verify_version
+from windrow.tasks.storage.store.outputs import file_digest, open_output
+from windrow.tasks.storage.store.registry import registry_files
+from windrow.tasks.storage.store.run_records import latest_run, list_runs
 
 Digests = Mapping[str, str]
 

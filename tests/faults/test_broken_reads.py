@@ -18,8 +18,8 @@ from faults.store_state import check_readers, contents, left_behind
 from fsspec.implementations.memory import MemoryFileSystem
 from plain_pipeline import curate_plainly
 
-from windrow.tasks.stages.ingest import IngestConfig, ingest_shards
-from windrow.tasks.storage.sources import plan_shards
+from windrow.tasks.ingest.ingestion import IngestConfig, ingest_shards
+from windrow.tasks.storage.sources.source_kinds import plan_shards
 
 
 class ConnectionLost(Exception):  # noqa: N818

@@ -14,10 +14,10 @@ import pytest
 from workshop import Workshop
 
 from windrow.schemas import REGISTRY
-from windrow.tasks.storage.parquet import read_table
-from windrow.tasks.storage.registry import registry_files
-from windrow.tasks.storage.runs import list_runs
-from windrow.tasks.storage.versions import list_versions, verify_version
+from windrow.tasks.storage.files.parquet import read_table
+from windrow.tasks.storage.published.versions import list_versions, verify_version
+from windrow.tasks.storage.store.registry import registry_files
+from windrow.tasks.storage.store.run_records import list_runs
 
 MANY = 24
 Digests = Callable[[Path], Mapping[str, str]]
@@ -34,7 +34,7 @@ def many_faults(request: pytest.FixtureRequest) -> None:
 def start(workshop: Workshop, config: Path, **settings: str) -> subprocess.Popen[str]:
     """Start `windrow run` with settings of Prefect."""
     return subprocess.Popen(
-        [sys.executable, "-m", "windrow.flows.cli", "run", str(config)],
+        [sys.executable, "-m", "windrow.flows.commands.cli", "run", str(config)],
         cwd=workshop.folder,
         env={**workshop.environment(), **settings},
         stdout=subprocess.PIPE,

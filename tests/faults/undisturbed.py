@@ -8,7 +8,7 @@ from faults.disturbance import Fault, curate_disturbed
 from faults.small_pool import config_of
 from faults.store_state import Contents, check_readers, contents, finished_outputs, left_behind
 
-from windrow.tasks.storage.runs import list_runs
+from windrow.tasks.storage.store.run_records import list_runs
 
 
 @dataclass(frozen=True)

@@ -12,8 +12,8 @@ from PIL import Image
 from plain_pipeline import curate_plainly
 
 from windrow.flows.config import parse_config
-from windrow.tasks.storage.catalog import open_catalog
-from windrow.tasks.storage.verification import verify
+from windrow.tasks.storage.catalog.views import open_catalog
+from windrow.tasks.storage.verify.verification import verify
 
 # What can be wrong with a file, and the outcome that it must get.
 KINDS = ("good", "copy", "truncated", "empty", "text", "good", "good")

@@ -5,8 +5,8 @@ from pathlib import Path
 
 from windrow.flows.cluster import clusters_before
 from windrow.flows.config import CurationConfig, parse_config
-from windrow.tasks.storage.outputs import make_output
-from windrow.tasks.storage.runs import StageRecord, start_run
+from windrow.tasks.storage.store.outputs import make_output
+from windrow.tasks.storage.store.run_records import StageRecord, start_run
 
 
 def embedded(store: Path, backbone_id: str) -> tuple[str, ...]:

@@ -24,7 +24,7 @@ from windrow.flows import automations
 from windrow.flows.config import ConfigError, CurationConfig, parse_config
 from windrow.flows.deployment import read_deployment
 from windrow.flows.nightly import FINISHED, nightly, resource_of
-from windrow.tasks import features
+from windrow.flows.prefect_tasks import features
 
 ROOT = Path(__file__).parents[2]
 DEPLOY = ROOT / "deploy"

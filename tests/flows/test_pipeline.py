@@ -16,9 +16,9 @@ import pytest
 from workshop import Workshop
 
 from windrow.schemas import OUTCOME_KINDS
-from windrow.tasks.storage import open_catalog
-from windrow.tasks.storage.runs import latest_run, list_runs
-from windrow.tasks.storage.versions import list_versions, verify_version
+from windrow.tasks.storage.catalog.views import open_catalog
+from windrow.tasks.storage.published.versions import list_versions, verify_version
+from windrow.tasks.storage.store.run_records import latest_run, list_runs
 
 Digests = Callable[[Path], Mapping[str, str]]
 
@@ -64,7 +64,7 @@ def test_a_second_run_finds_its_work_done_and_publishes_nothing(workshop: Worksh
 
 def start(workshop: Workshop, config: Path) -> subprocess.Popen[bytes]:
     """Start `windrow run` in a process group of its own."""
-    command = [sys.executable, "-m", "windrow.flows.cli", "run", str(config)]
+    command = [sys.executable, "-m", "windrow.flows.commands.cli", "run", str(config)]
     return subprocess.Popen(
         command,
         cwd=workshop.folder,
@@ -99,7 +99,7 @@ def test_a_run_that_was_killed_goes_on_and_ends_with_the_same_bytes(
 
 def test_a_report_that_fails_leaves_a_finished_run_with_a_warning(served: Workshop) -> None:
     code = (
-        "import windrow.tasks.reporting as reporting, windrow.flows.cli as cli\n"
+        "import windrow.flows.prefect_tasks.reporting as reporting, windrow.flows.commands.cli as cli\n"
         "reporting.write_report = lambda *_: 1 / 0\n"
         "cli.main()"
     )

@@ -12,8 +12,8 @@ from workshop import Workshop
 
 from windrow.flows.config import ConfigError, parse_config
 from windrow.flows.summary import summarise
-from windrow.tasks.storage import open_catalog
-from windrow.tasks.storage.runs import latest_run
+from windrow.tasks.storage.catalog.views import open_catalog
+from windrow.tasks.storage.store.run_records import latest_run
 
 FILTERS = [
     {"name": "blurred", "keep": "blur > 0.001 and width >= 64"},

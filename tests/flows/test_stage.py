@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from windrow.flows.stage import ending
-from windrow.tasks.storage.runs import open_run, start_run
+from windrow.tasks.storage.store.run_records import open_run, start_run
 
 
 def test_a_run_that_leaves_by_an_error_or_an_interruption_has_failed_and_says_why(tmp_path: Path) -> None:

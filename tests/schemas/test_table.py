@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from strategies import rows
 
 from windrow.schemas import LABELS, OUTCOMES, SCORES, TABLES, Column, Table
-from windrow.tasks.storage.parquet import read_table, write_table
+from windrow.tasks.storage.files.parquet import read_table, write_table
 
 DIM = 3
 

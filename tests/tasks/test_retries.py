@@ -6,9 +6,9 @@ import pytest
 from prefect.client.schemas.objects import TaskRun
 from prefect.states import Failed
 
-from windrow.tasks import clustering, exporting, features, ingestion, pseudo_labeling, ranking, reporting
+from windrow.flows.prefect_tasks import clustering, exporting, features, ingestion, pseudo_labeling, ranking, reporting
+from windrow.flows.prefect_tasks.retries import failed_on_io
 from windrow.tasks.executors import WorkerDiedError
-from windrow.tasks.retries import failed_on_io
 
 
 @pytest.mark.parametrize(

@@ -7,8 +7,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
+from windrow.tasks.backbones.backbone import BackboneUnavailable
 from windrow.tasks.backbones.preprocessing import Preprocessing, from_hugging_face
-from windrow.tasks.backbones.protocol import BackboneUnavailable
 
 CLIP = {
     "size": {"shortest_edge": 36},

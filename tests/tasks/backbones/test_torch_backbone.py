@@ -9,8 +9,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import nn
 
+from windrow.tasks.backbones.backbone import BackboneConfig, BackboneUnavailable
 from windrow.tasks.backbones.preprocessing import Preprocessing
-from windrow.tasks.backbones.protocol import BackboneConfig, BackboneUnavailable
 from windrow.tasks.backbones.torch_backbone import (
     FOLD_TOLERANCE,
     TorchBackbone,
@@ -19,7 +19,7 @@ from windrow.tasks.backbones.torch_backbone import (
     hash_files,
     hash_tensors,
 )
-from windrow.tasks.decoding import decode_rgb
+from windrow.tasks.pictures.decoding import decode_rgb
 
 PREPROCESS = Preprocessing((16, 16), None, mean=(0.5, 0.5, 0.5), std=(0.25, 0.25, 0.25))
 

@@ -1,7 +1,7 @@
 import pytest
 
 from windrow.flows.config import ConfigError, parse_config
-from windrow.tasks.fetching.config import PACE, FetchConfig
+from windrow.tasks.fetching.fetch_config import PACE, FetchConfig
 
 
 @pytest.mark.parametrize(

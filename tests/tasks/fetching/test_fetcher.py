@@ -11,7 +11,7 @@ import pytest
 from web_server import Web, picture
 
 from windrow.tasks.fetching import network
-from windrow.tasks.fetching.config import FetchConfig
+from windrow.tasks.fetching.fetch_config import FetchConfig
 from windrow.tasks.fetching.fetcher import Fetcher
 from windrow.tasks.fetching.opt_out import USER_AGENT
 

@@ -14,7 +14,7 @@ pytest.importorskip("cryptography", reason="comes with Prefect")
 
 from certificates import NOW, Authority
 
-from windrow.tasks.fetching.config import FetchConfig
+from windrow.tasks.fetching.fetch_config import FetchConfig
 from windrow.tasks.fetching.fetcher import Fetcher
 from windrow.tasks.fetching.hosts import forget_hosts
 

@@ -1,7 +1,7 @@
 import pytest
 from reported_store import Store, make_store
 
-from windrow.tasks.storage.runs import Run, start_run
+from windrow.tasks.storage.store.run_records import Run, start_run
 
 
 @pytest.fixture(scope="session")

@@ -10,7 +10,7 @@ from PIL import Image
 from reported_store import Store
 
 from windrow.tasks.report import write_report
-from windrow.tasks.storage.catalog import open_catalog
+from windrow.tasks.storage.catalog.views import open_catalog
 
 CHROMIUM = next(
     (path for name in ("chromium", "chromium-browser", "google-chrome") if (path := shutil.which(name))), ""

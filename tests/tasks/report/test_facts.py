@@ -16,7 +16,7 @@ from windrow.tasks.report.facts import (
     read_totals,
 )
 from windrow.tasks.report.funnel import read_funnel, read_unreadable
-from windrow.tasks.storage.catalog import open_catalog
+from windrow.tasks.storage.catalog.views import open_catalog
 
 
 @pytest.fixture(scope="module")

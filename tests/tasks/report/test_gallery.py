@@ -5,7 +5,7 @@ from reported_store import Store
 
 from windrow.tasks.report.facts import read_levels
 from windrow.tasks.report.gallery import LEAST_MEMBERS, SHOTS, Gallery, pick_galleries
-from windrow.tasks.storage.catalog import open_catalog
+from windrow.tasks.storage.catalog.views import open_catalog
 
 
 @pytest.fixture(scope="module")

@@ -10,7 +10,7 @@ from reported_store import CLASSES, Store
 from windrow.tasks.report.gallery import pick_galleries
 from windrow.tasks.report.label_curve import label_curve
 from windrow.tasks.report.label_facts import LabelFacts, read_label_facts
-from windrow.tasks.storage.catalog import open_catalog
+from windrow.tasks.storage.catalog.views import open_catalog
 
 # (sample, label set, first class, confidence, abstained)
 ROWS = [

@@ -4,8 +4,8 @@ import pytest
 from reported_store import Store
 
 from windrow.tasks.report.level_facts import read_level_figures, spread
-from windrow.tasks.storage.catalog import open_catalog
-from windrow.tasks.storage.runs import Run
+from windrow.tasks.storage.catalog.views import open_catalog
+from windrow.tasks.storage.store.run_records import Run
 
 
 @pytest.fixture(scope="module")

@@ -8,9 +8,9 @@ from PIL import Image
 from reported_store import Store
 
 from windrow.tasks.report.thumbnails import SIDE, Thumbnail, read_thumbnails, sample_reader, thumbnail
-from windrow.tasks.storage.catalog import open_catalog
-from windrow.tasks.storage.source_shard import sample_id_of
-from windrow.tasks.storage.sources import SampleGone
+from windrow.tasks.storage.catalog.views import open_catalog
+from windrow.tasks.storage.sources.source_kinds import SampleGone
+from windrow.tasks.storage.sources.source_shard import sample_id_of
 
 
 def encoded(size: tuple[int, int], kind: str) -> bytes:

@@ -1,0 +1,197 @@
+"""What the command line prints about a store: rows, a sample's story, the difference of two versions."""
+
+from __future__ import annotations
+
+import csv
+import json
+import sys
+from pathlib import Path
+from typing import Any, Literal
+
+from rich.console import Console
+from rich.markup import escape
+from rich.table import Table
+
+from windrow.flows.commands.upright import fits, print_upright
+from windrow.tasks.report import write_report
+from windrow.tasks.storage.catalog.views import open_catalog
+from windrow.tasks.storage.published.versions import Version, diff_versions, list_versions
+from windrow.tasks.storage.published.withdrawal import is_withdrawn, withdrawal_text
+from windrow.tasks.storage.store.run_records import latest_run, open_run
+
+ROWS_ON_TERMINAL = 100
+ROWS_UPRIGHT = 10
+ID_DIGITS = 32
+
+
+def print_rows(console: Console, relation: Any, form: Literal["table", "csv", "json"]) -> None:
+    """Print the rows of a query: as a table the first 100, or the first 10 upright where it is too wide; else all."""
+    if form == "csv":
+        writer = csv.writer(sys.stdout)
+        writer.writerow(relation.columns)
+        writer.writerows(relation.fetchall())
+    elif form == "json":
+        for row in relation.fetchall():
+            print(json.dumps(dict(zip(relation.columns, row, strict=True)), default=str, ensure_ascii=False))
+    else:
+        _print_table(console, relation)
+
+
+def _print_table(console: Console, relation: Any) -> None:
+    found = relation.limit(ROWS_ON_TERMINAL + 1).fetchall()
+    rows = [[_shown(value) for value in row] for row in found]
+    table = Table(*(escape(name) for name in relation.columns))
+    for row in rows[:ROWS_ON_TERMINAL]:
+        table.add_row(*map(escape, row))
+    n_shown = ROWS_ON_TERMINAL
+    if fits(console, table):
+        console.print(table)
+    else:
+        n_shown = ROWS_UPRIGHT
+        print_upright(console, relation.columns, rows[:n_shown])
+    if len(rows) > n_shown:
+        console.print(f"the first {n_shown} rows; --format csv prints all", style="dim")
+
+
+def _shown(value: Any) -> str:
+    if value is None:
+        return "–"
+    if isinstance(value, float):
+        return f"{value:.4g}"
+    if isinstance(value, list):
+        return "[" + ", ".join(_shown(each) for each in value) + "]"
+    return f"{value:,}" if isinstance(value, int) and not isinstance(value, bool) else str(value)
+
+
+def print_story(console: Console, connection: Any, wanted: str) -> None:
+    """Tell what is known of a sample. Raises ValueError when nothing, or more than one sample, fits `wanted`."""
+    sample_id, occurrences = _find(connection, wanted)
+    console.print(f"[bold]sample {escape(sample_id or 'without an id')}[/]")
+    console.print(f"seen {len(occurrences)} time{'s' if len(occurrences) > 1 else ''}:")
+    for source, shard, key, outcome, reason, duplicate_of in occurrences:
+        story = (
+            outcome.replace("_", " ")
+            + (f" of {duplicate_of}" if duplicate_of else "")
+            + (f": {reason}" if reason else "")
+        )
+        console.print(f"  {escape(source)}  {escape(shard)}  {escape(key)}  [cyan]{escape(story)}[/]", soft_wrap=True)
+    row = connection.sql("SELECT * FROM pool WHERE sample_id = ?", params=[sample_id])
+    for values in row.fetchall() if sample_id else []:
+        _print_facts(console, dict(zip(row.columns, values, strict=True)))
+        _print_labels(console, connection, sample_id or "")
+        _print_belonging(console, connection, sample_id or "")
+        _print_quality(console, connection, sample_id or "")
+
+
+OCCURRENCES_SQL = """
+SELECT o.source_uri, o.shard, o.key, u.outcome, u.reason, u.duplicate_of
+FROM occurrences o JOIN outcomes u USING (occurrence_id) WHERE {where} ORDER BY 1, 2, o.position
+"""
+
+
+def _find(connection: Any, wanted: str) -> tuple[str | None, list[tuple[Any, ...]]]:
+    find = "SELECT DISTINCT o.sample_id, o.occurrence_id FROM occurrences o WHERE "
+    for where in ("o.sample_id = $1", "o.occurrence_id = $1", "o.key = $1", "starts_with(o.sample_id, $1)"):
+        found = connection.sql(find + where, params=[wanted]).fetchall()
+        ids = sorted({row[0] for row in found}, key=str)
+        if len(ids) > 1:
+            raise ValueError(f"{len(ids)} samples fit {wanted!r}: {', '.join(str(each) for each in ids[:5])}, ...")
+        if found and ids[0] is not None:
+            return ids[0], connection.sql(OCCURRENCES_SQL.format(where="o.sample_id = $1"), params=[ids[0]]).fetchall()
+        if found:
+            unread = OCCURRENCES_SQL.format(where="o.occurrence_id = $1")
+            return None, connection.sql(unread, params=[found[0][1]]).fetchall()
+    raise ValueError(f"no sample of this run has the id or key {wanted!r}")
+
+
+def _print_facts(console: Console, facts: dict[str, Any]) -> None:
+    console.print(
+        f"{facts['format']}, {facts['width']} x {facts['height']} pixels, {facts['mode']}, {facts['n_bytes']:,} bytes"
+    )
+    if facts["cluster_path"]:
+        path = " < ".join(f"level {level}: {cluster}" for level, cluster in enumerate(facts["cluster_path"], start=1))
+        console.print(f"clusters: {path}; {_shown(facts['distance'])} from the finest centroid")
+        console.print(
+            f"nearest other sample: cosine similarity {_shown(facts['nearest_similarity'])}; "
+            f"outlier score {_shown(facts['outlier_score'])}"
+        )
+    if facts["rank"]:
+        chosen = (
+            f"selected for split {facts['split']}, weight {_shown(facts['weight'])}"
+            if facts["selected"]
+            else "not selected"
+        )
+        console.print(f"rank {facts['rank']:,}: {escape(chosen)}")
+    elif facts["dropped_by"]:
+        twin = (
+            f" of {facts['duplicate_of']} (cosine similarity {_shown(facts['similarity'])})"
+            if facts["duplicate_of"]
+            else ""
+        )
+        console.print(f"not ranked: {escape(facts['dropped_by'].replace('_', ' ') + twin)}")
+
+
+def _print_labels(console: Console, connection: Any, sample_id: str) -> None:
+    relation = connection.sql(
+        "SELECT label_set, label, confidence, classes, probabilities, method FROM labels WHERE sample_id = ? "
+        "ORDER BY label_set <> 'pseudo', label_set <> 'given', label_set LIKE 'cluster%', label_set",
+        params=[sample_id],
+    )
+    table = Table("label set", "label", "confidence", "most probable", "method", title="labels", title_justify="left")
+    for label_set, label, confidence, classes, probabilities, method in relation.fetchall():
+        top = ", ".join(f"{name} {p:.2f}" for name, p in list(zip(classes, probabilities, strict=True))[:3])
+        table.add_row(*map(escape, (label_set, label or "abstained", f"{confidence:.3f}", top, method)))
+    console.print(table)
+
+
+def _print_quality(console: Console, connection: Any, sample_id: str) -> None:
+    sql = "SELECT is_doubtful, suggested_label, suggested_probability FROM label_quality WHERE sample_id = ?"
+    for is_doubtful, suggested, probability in connection.execute(sql, [sample_id]).fetchall():
+        verdict = "is doubtful" if is_doubtful else "is not doubted"
+        console.print(f"the given label {verdict}; without it, a model would say {escape(suggested)} {probability:.2f}")
+
+
+def _print_belonging(console: Console, connection: Any, sample_id: str) -> None:
+    for (share,) in connection.execute("SELECT belonging FROM belonging WHERE sample_id = ?", [sample_id]).fetchall():
+        console.print(
+            f"belonging {share:.3f}: that share of samples like the labelled ones is as far from the labels; what has"
+            " `labels.least_belonging` or less abstains"
+        )
+
+
+def print_diff(console: Console, store: Path, name: str, old: str | None, new: str | None) -> None:
+    """Print what changed between two versions of a curated set."""
+    first, second = _two_versions(store, name, old, new)
+    change = diff_versions(first.path, second.path)
+    console.print(f"{name}: {first.version} ({first.n_samples:,} samples) to {second.version} ({second.n_samples:,})")
+    table = Table("", "samples", "for example")
+    for word in ("added", "removed", "relabelled"):
+        rows = getattr(change, word)
+        table.add_row(word, f"{rows.num_rows:,}", ", ".join(rows["sample_id"][:3].to_pylist()))
+    console.print(table)
+
+
+def _two_versions(store: Path, name: str, old: str | None, new: str | None) -> tuple[Version, Version]:
+    versions = {version.version: version for version in list_versions(store, name)}
+    if not versions:
+        raise ValueError(f"store {store} has no version of {name!r}")
+    last = list(versions)[-2:]
+    if old is None and len(last) < 2:
+        raise ValueError(f"{name!r} has one version only, {last[0]}: there is nothing to compare it with")
+    chosen = (old or last[0], new or last[-1])
+    for version in chosen:
+        if is_withdrawn(store / "curated" / name / version):
+            raise ValueError(withdrawal_text(store / "curated" / name / version))
+        if version not in versions:
+            raise ValueError(f"{name!r} has no version {version!r}; it has {', '.join(versions)}")
+    return versions[chosen[0]], versions[chosen[1]]
+
+
+def draw_report(store: Path, run_id: str | None, to: Path | None) -> Path:
+    """Write the report of a run and return its path."""
+    run = open_run(store, run_id) if run_id else latest_run(store)
+    if run is None:
+        raise ValueError(f"store {store} has no finished run: `windrow run` makes one")
+    path = to or run.path / "report.html"
+    write_report(open_catalog(store, run.run_id), path, run)
+    return path

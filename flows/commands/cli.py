@@ -1,0 +1,363 @@
+"""The command line over the flows."""
+
+from __future__ import annotations
+
+import logging
+import os
+import sys
+from collections.abc import Callable
+from functools import partial
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+import typer
+from rich.console import Console
+from rich.markup import escape
+from rich.table import Table
+
+# Prefect reads these when it is imported, which the commands do: a slow laptop needs longer than its default of 20 s to
+# start the temporary server, and a user's runs are nobody else's business.
+SETTINGS = {
+    "PREFECT_SERVER_EPHEMERAL_STARTUP_TIMEOUT_SECONDS": "180",
+    "PREFECT_SERVER_ANALYTICS_ENABLED": "false",
+    "DO_NOT_TRACK": "1",
+    "PREFECT_LOGGING_HANDLERS_CONSOLE_LEVEL": "CRITICAL",
+}
+
+app = typer.Typer(
+    help="Turns a pool of raw images into curated, pseudo-labelled training sets.\n\n"
+    "Start with `windrow run windrow.yaml`; ask `windrow query` about the result, and `windrow explain` why a sample "
+    "was kept or dropped.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    rich_markup_mode="markdown",
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+out = Console()
+err = Console(stderr=True)
+
+ConfigFile = Annotated[Path, typer.Argument(help="YAML file that says what to curate, and how.")]
+Store = Annotated[Path, typer.Option(envvar="WINDROW_STORE", help="Folder of the store.")]
+Overrides = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--set", "-s", metavar="FIELD=VALUE", help="Override a field of the config, as in `selection.target_size=500`."
+    ),
+]
+Verbose = Annotated[bool, typer.Option("--verbose", "-v", help="Show Prefect's own log too.")]
+DEFAULT_CONFIG = Path("windrow.yaml")
+DEFAULT_STORE = Path("data/store")
+
+
+def prepare(verbose: bool) -> None:
+    """Set what Prefect reads when it is imported, and send windrow's own log to the terminal."""
+    for name, value in SETTINGS.items():
+        if not (verbose and name.startswith("PREFECT_LOGGING")):
+            os.environ.setdefault(name, value)
+    handler = logging.StreamHandler(sys.stdout)
+    handler.setFormatter(logging.Formatter("%(message)s"))
+    log = logging.getLogger("windrow")
+    log.handlers[:] = [handler]
+    log.setLevel(logging.INFO)
+    log.propagate = False
+
+
+def _config(path: Path, overrides: list[str] | None, verbose: bool) -> Any:
+    prepare(verbose)
+    from windrow.flows.config import load_config
+    from windrow.tasks.selection.pool_ranking import check_filters
+
+    settings = load_config(path, overrides or [])
+    check_filters(settings.selection.filters)  # the flow does too, but a command's takes seconds to start
+    return settings
+
+
+@app.command()
+def run(config: ConfigFile = DEFAULT_CONFIG, overrides: Overrides = None, verbose: Verbose = False) -> None:
+    """Run the whole pipeline once: ingest, embed, cluster, label, rank, export, report.
+
+    What an earlier run finished is found and not done again, so the same command goes on after an interruption.
+    Two at once over one store share the work: neither waits, each finds what the other has finished.
+    """
+    settings = _config(config, overrides, verbose)
+    from windrow.flows.curation import curate
+    from windrow.flows.summary import print_run
+
+    print_run(out, Path(settings.store), curate(settings))
+
+
+@app.command()
+def nightly(
+    config: ConfigFile = DEFAULT_CONFIG,
+    cron: Annotated[
+        str | None,
+        typer.Option(help="Serve the flow and run it on this schedule, as in `0 2 * * *`; without it, run once."),
+    ] = None,
+    timezone: Annotated[str, typer.Option(help="Time zone of the schedule.")] = "UTC",
+    overrides: Overrides = None,
+    verbose: Verbose = False,
+) -> None:
+    """Run the nightly flow: curate what is new and publish a version when it differs from the last one."""
+    settings = _config(config, overrides, verbose or cron is not None)
+    from windrow.flows.nightly import nightly as flow
+    from windrow.flows.nightly import serve
+
+    if cron:
+        serve(settings, cron, timezone)
+        return
+    out.print(f"{settings.name} {flow(settings)}")
+
+
+@app.command()
+def ingest(config: ConfigFile = DEFAULT_CONFIG, overrides: Overrides = None, verbose: Verbose = False) -> None:
+    """Only read the sources: find, verify and record every sample. Nothing is copied."""
+    settings = _config(config, overrides, verbose)
+    from windrow.flows.ingest import ingest as flow
+
+    _run_alone(settings, flow)
+
+
+@app.command()
+def export(config: ConfigFile = DEFAULT_CONFIG, overrides: Overrides = None, verbose: Verbose = False) -> None:
+    """Export the curated set as a new version, running what it needs and has not been done."""
+    settings = _config(config, overrides, verbose)
+    from windrow.flows.export import export as flow
+
+    _run_alone(settings, flow)
+
+
+def _run_alone(settings: Any, flow: Callable[..., object]) -> None:
+    from windrow.flows.stage import ending, find_run
+
+    run = find_run(settings, None)
+    with ending(run):
+        flow(settings, run.run_id)
+    out.print(f"run {run.run_id}, without the stages after {run.stages()[-1].stage}")
+
+
+@app.command()
+def query(
+    sql: Annotated[str, typer.Argument(help="One SELECT over the tables, `pool` (every sample) or `curated`.")],
+    store: Store = DEFAULT_STORE,
+    run_id: Annotated[str | None, typer.Option("--run", help="A run's id; the last finished run by default.")] = None,
+    form: Annotated[Literal["table", "csv", "json"], typer.Option("--format", help="How to print the rows.")] = "table",
+    files: Annotated[bool, typer.Option("--allow-files", help="Let the SQL read other files too.")] = False,
+) -> None:
+    """Ask DuckDB about a store, as in `windrow query "SELECT label, count(*) FROM curated GROUP BY label"`."""
+    from windrow.flows.commands.answers import print_rows
+    from windrow.tasks.storage.catalog.views import open_catalog
+    from windrow.tasks.storage.catalog.views import query as ask
+
+    connection = open_catalog(store, run_id, external_access=files)
+    print_rows(out, ask(connection, sql), form)
+
+
+@app.command()
+def explain(
+    sample_id: Annotated[
+        str, typer.Argument(help="A sample's id, or the first digits of it; or the key of an occurrence.")
+    ],
+    store: Store = DEFAULT_STORE,
+    run_id: Annotated[str | None, typer.Option("--run", help="A run's id; the last finished run by default.")] = None,
+) -> None:
+    """Tell a sample's story: where it was seen, its clusters and labels, and why it was kept or dropped."""
+    from windrow.flows.commands.answers import print_story
+    from windrow.flows.commands.forget import print_forgotten
+    from windrow.tasks.storage.catalog.views import open_catalog
+
+    if print_forgotten(out, store, sample_id):
+        return
+    print_story(out, open_catalog(store, run_id), sample_id)
+
+
+@app.command()
+def forget(
+    targets: Annotated[
+        list[str] | None,
+        typer.Argument(
+            help="A sample's id, a source as the config names it (or `source:<uri>`), or `@` and a file of ids."
+        ),
+    ] = None,
+    store: Store = DEFAULT_STORE,
+    near_duplicates: Annotated[
+        bool, typer.Option("--near-duplicates/--no-near-duplicates", help="Forget near-duplicates too.")
+    ] = True,
+    reason: Annotated[str | None, typer.Option(help="Why; kept in the list and in the take-down's manifest.")] = None,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Only say what would be done.")] = False,
+    yes: Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")] = False,
+) -> None:
+    """Remove samples and their duplicates from the store, from every version, and from all that will come.
+
+    Every output that holds them is deleted or written without them, versions that hold them are withdrawn, and
+    `takedowns/` says who had what. The next run publishes a version without them. The files of your sources stay as
+    they are. Without a sample, finishes a take-down that was cut short.
+    """
+    from windrow.flows.commands.forget import forget as flow
+
+    flow(out, store, targets or [], near_duplicates, reason, None if dry_run else (lambda: yes or ask("Go on?")))
+
+
+def ask(question: str) -> bool:
+    """Ask the user."""
+    return typer.confirm(question)
+
+
+@app.command()
+def diff(
+    name: Annotated[str, typer.Argument(help="Name of the curated set.")],
+    old: Annotated[
+        str | None, typer.Argument(help="A version, as in v0001; by default the one before the last.")
+    ] = None,
+    new: Annotated[str | None, typer.Argument(help="Another version; by default the last.")] = None,
+    store: Store = DEFAULT_STORE,
+) -> None:
+    """Say what changed between two versions: samples added, removed, relabelled."""
+    from windrow.flows.commands.answers import print_diff
+
+    print_diff(out, store, name, old, new)
+
+
+@app.command()
+def report(
+    store: Store = DEFAULT_STORE,
+    run_id: Annotated[str | None, typer.Option("--run", help="A run's id; the last finished run by default.")] = None,
+    to: Annotated[Path | None, typer.Option(help="Where to write the page; in the run's folder by default.")] = None,
+) -> None:
+    """Draw the HTML report of a run (again) and print its path."""
+    from windrow.flows.commands.answers import draw_report
+
+    out.print(str(draw_report(store, run_id, to)), soft_wrap=True)
+
+
+@app.command()
+def levels(
+    n: Annotated[int | None, typer.Argument(help="Samples of a pool; by default the levels of the last run.")] = None,
+    target: Annotated[int | None, typer.Option(help="Samples wanted of them.")] = None,
+    store: Store = DEFAULT_STORE,
+    run_id: Annotated[str | None, typer.Option("--run", help="A run's id; the last finished run by default.")] = None,
+) -> None:
+    """Show a run's levels of clusters, their sizes and inertia, or propose levels for a pool of N samples."""
+    from windrow.flows.commands.levels import print_levels, print_proposal
+
+    if n is not None:
+        print_proposal(out, n, target)
+        return
+    if target is not None:
+        raise typer.BadParameter("goes with a number of samples, as in `windrow levels 1000000 --target 50000`")
+    from windrow.tasks.storage.catalog.views import open_catalog
+
+    print_levels(out, open_catalog(store, run_id))
+
+
+audit = typer.Typer(no_args_is_help=True, help="How right are the labels? Check a sample by hand, or against a file.")
+app.add_typer(audit, name="audit")
+LabelSet = Annotated[str, typer.Option(help="The label set, as in `pseudo`, `probe` or `given`.")]
+
+
+@audit.command("sample")
+def audit_sample(
+    path: Annotated[Path, typer.Argument(metavar="FILE", help="New .csv or .parquet file.")] = Path("audit.csv"),
+    n: Annotated[int, typer.Option("--n", "-n", min=1, help="How many samples to check.")] = 100,
+    label_set: LabelSet = "pseudo",
+    seed: Annotated[int, typer.Option(min=0, help="Another seed draws other samples.")] = 0,
+    store: Store = DEFAULT_STORE,
+    run_id: Annotated[str | None, typer.Option("--run", help="A run's id; the last finished run by default.")] = None,
+) -> None:
+    """Write a file of samples to check by hand, drawn by class and confidence from the labels that were not given.
+
+    Fill in its column `correct` (y, n, or the true label), in any order and with any program, and give it to
+    `windrow audit read`.
+    """
+    from windrow.flows.commands.audit import write_sample
+
+    write_sample(out, store, run_id, path, n, label_set, seed)
+
+
+@audit.command("read")
+def audit_read(
+    path: Annotated[Path, typer.Argument(metavar="FILE", help="A file of `windrow audit sample`.")] = Path("audit.csv"),
+    store: Store = DEFAULT_STORE,
+) -> None:
+    """Say what the verdicts in a file prove: how right the labels are, in all, by class and by confidence."""
+    from windrow.flows.commands.audit import print_verdicts
+
+    print_verdicts(out, store, path)
+
+
+@audit.command("curve")
+def audit_curve(
+    truth: Annotated[Path, typer.Argument(help="A .csv or .parquet file with columns label and sample_id, or key.")],
+    label_set: LabelSet = "pseudo",
+    store: Store = DEFAULT_STORE,
+    run_id: Annotated[str | None, typer.Option("--run", help="A run's id; the last finished run by default.")] = None,
+) -> None:
+    """Draw how right the labels are when only the surest are taken, by a file of true labels."""
+    from windrow.flows.commands.audit import print_curve
+
+    print_curve(out, store, run_id, truth, label_set)
+
+
+@app.command()
+def verify(
+    path: Annotated[
+        Path | None,
+        typer.Argument(help="A store, or a version's folder as in `curated/photos/v0001`; by default the store."),
+    ] = None,
+    store: Store = DEFAULT_STORE,
+    quick: Annotated[bool, typer.Option("--quick", help="Hash nothing: counts, keys and sizes only.")] = False,
+) -> None:
+    """Read a store or a version again and say what is damaged: bytes, counts, keys, and references between tables."""
+    from windrow.flows.commands.verify import verify_and_print
+
+    if not verify_and_print(out, path or store, quick):
+        raise typer.Exit(1)
+
+
+@app.command()
+def doctor(store: Store = DEFAULT_STORE) -> None:
+    """Check the installation, the store, the GPU and Prefect's API, and say what to do about what is wrong."""
+    prepare(verbose=False)
+    from windrow.flows.commands.doctor import examine
+
+    table = Table(show_header=False, box=None)
+    findings = examine(store)
+    for finding in findings:
+        mark = {"good": "[green]ok[/]", "note": "[yellow]note[/]", "bad": "[red]bad[/]"}[finding.state]
+        table.add_row(mark, escape(finding.subject), escape(finding.text))
+    out.print(table)
+    if any(finding.state == "bad" for finding in findings):
+        raise typer.Exit(1)
+
+
+def run_command(command: Callable[[], object]) -> int:
+    """Run a command and return its exit code: 2 for a user's mistake and 1 for a failure, both told in a line."""
+    try:
+        command()
+    except KeyboardInterrupt:
+        err.print("[red]interrupted[/]; what was finished is kept: run it again to go on", highlight=False)
+        return 130
+    except Exception as error:
+        if os.environ.get("WINDROW_DEBUG"):
+            raise
+        from windrow.flows.commands.mistakes import explain_error
+
+        code, text = explain_error(error)
+        err.print("[red]error:[/]", end=" ")
+        err.print(text, markup=False, highlight=False, soft_wrap=True)
+        return code
+    finally:
+        # Threads that wait for a worker would keep an interrupted process alive.
+        executors = sys.modules.get("windrow.tasks.executors")
+        if executors is not None:
+            executors.close_executors()
+    return 0
+
+
+def main() -> None:
+    """Run the command line."""
+    sys.exit(run_command(partial(app, prog_name="windrow")))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,138 @@
+"""A few labels spread over the pool by several makers, weighed, made honest: the whole of it as arrays."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import numpy.typing as npt
+
+from windrow.tasks.algorithms.arrays import Float32Array, Float64Array, Int64Array
+from windrow.tasks.algorithms.labels.combining.calibration import apply_temperature, fit_temperature
+from windrow.tasks.algorithms.labels.combining.combination import CombineBy, combine_makers
+from windrow.tasks.algorithms.labels.combining.label_prior import PriorConfig, PriorCorrection, apply_prior
+from windrow.tasks.algorithms.labels.label_makers import LabelMaker, MakerName, cross_fit
+from windrow.tasks.algorithms.labels.makers.named_makers import maker
+from windrow.tasks.algorithms.neighbors.exact_neighbors import NeighborGraph
+
+if TYPE_CHECKING:
+    from windrow.tasks.algorithms.labels.deciding.label_metric import LabelMetric
+
+
+@dataclass(frozen=True)
+class MakerPredictions:
+    """What a maker says, before calibration, float32: pool (n, n_classes) of every sample; held_out (m, n_classes) of
+    each of the m labelled samples, in their order, by the labels of others only (`cross_fit`)."""
+
+    pool: Float32Array
+    held_out: Float32Array
+
+
+@dataclass(frozen=True)
+class CombineRule:
+    """How makers become one answer: `by` is combine_makers's; prior and shares (n_classes,) are apply_prior's.
+
+    metric: how far classes are from each other, for the label that is nearest to all that a sample may be
+    (`nearest_labels`); None for the most probable class. n_folds, seed: of Dawid and Skene's cross-fit.
+    """
+
+    by: CombineBy = "weighted"
+    prior: PriorConfig = field(default_factory=PriorConfig)
+    shares: Float64Array | None = None
+    metric: LabelMetric | None = None
+    n_folds: int = 5
+    seed: int = 0
+
+
+@dataclass(frozen=True)
+class SpreadLabels:
+    """What the makers say of the pool, float32 (n, n_classes) each, and what they say together.
+
+    makers and held_out: each one's calibrated probabilities, of the pool and of the m labelled samples by the labels of
+    others; temperatures and weights: theirs, by name. confidence: the probability of each class where the pool is as it
+    seems to be; label: int64 (n,), the class that serves rare classes best; agreement: float32 (n,), the share of the
+    makers whose first class is the most probable one of all together. corrected has the same for the labelled samples,
+    by the labels of others, whose classes would be held_out_label. Labelled rows keep their label, with confidence 1.
+    """
+
+    makers: Mapping[MakerName, Float32Array]
+    held_out: Mapping[MakerName, Float32Array]
+    temperatures: Mapping[MakerName, float]
+    weights: Mapping[str, float]
+    confidence: Float32Array
+    label: Int64Array
+    agreement: Float32Array
+    corrected: PriorCorrection
+    held_out_label: Int64Array
+
+
+def predict(make: LabelMaker, labels: Int64Array, n_classes: int, n_folds: int = 5, seed: int = 0) -> MakerPredictions:
+    """Use a maker on a pool with labels int64 (n,), -1 where there is none: on all of them, and n_folds times on some.
+
+    Holds (n, n_classes) float32.
+    """
+    held_out = cross_fit(make, labels, n_classes, n_folds, seed)
+    return MakerPredictions(make(labels, np.arange(len(labels))), held_out)
+
+
+def combine_predictions(
+    predictions: Mapping[MakerName, MakerPredictions],
+    labels: Int64Array,
+    combine: Sequence[MakerName],
+    rule: CombineRule | None = None,
+) -> SpreadLabels:
+    """Calibrate and combine what makers say of a pool with labels int64 (n,), -1 where there is none.
+
+    Each one's out-of-sample predictions of the labelled rows give its temperature. Those in `combine` are combined
+    (`combine_makers`, by default a geometric mean weighed by these predictions), calibrated class by class and shifted
+    to the shares that the classes seem to have in the pool (`apply_prior`).
+    """
+    rule = rule or CombineRule()
+    known = labels[labels >= 0]
+    temperatures = {name: fit_temperature(each.held_out, known) for name, each in predictions.items()}
+    held_out = {name: apply_temperature(predictions[name].held_out, temperatures[name]) for name in predictions}
+    pool = {name: apply_temperature(predictions[name].pool, temperatures[name]) for name in predictions}
+    together = combine_makers(
+        {name: held_out[name] for name in combine},
+        {name: pool[name] for name in combine},
+        labels,
+        rule.by,
+        rule.n_folds,
+        rule.seed,
+    )
+    corrected = apply_prior(together.held_out, labels, together.pool, rule.prior, rule.shares)
+    confidence, label = corrected.pool.copy(), _decided(corrected.even, rule.metric)
+    confidence[labels >= 0] = np.eye(confidence.shape[1], dtype=np.float32)[known]
+    label[labels >= 0] = known
+    held_out_label = _decided(corrected.held_out_even, rule.metric)
+    return SpreadLabels(
+        pool, held_out, temperatures, together.weights, confidence, label, together.agreement, corrected, held_out_label
+    )
+
+
+def _decided(probabilities: Float32Array, metric: LabelMetric | None) -> Int64Array:
+    if metric is None:
+        return np.asarray(probabilities.argmax(axis=1), np.int64)
+    from windrow.tasks.algorithms.labels.deciding.label_metric import nearest_labels
+
+    return nearest_labels(probabilities, metric).label
+
+
+def spread_labels(
+    embeddings: npt.NDArray[Any],
+    graph: NeighborGraph,
+    labels: Int64Array,
+    n_classes: int,
+    makers: Sequence[MakerName],
+    combine: Sequence[MakerName],
+    n_folds: int = 5,
+    seed: int = 0,
+) -> SpreadLabels:
+    """`predict` with each of the makers over a pool of embeddings (n, d) and its k-NN graph; `combine_predictions`."""
+    predictions = {
+        name: predict(maker(name, embeddings, graph, n_classes, seed=seed), labels, n_classes, n_folds, seed)
+        for name in makers
+    }
+    return combine_predictions(predictions, labels, combine)

@@ -1,0 +1,62 @@
+"""Predictions as they are stored: the few most probable classes of each sample."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from windrow.tasks.algorithms.arrays import Float32Array, Float64Array, Int64Array
+
+
+@dataclass(frozen=True)
+class SparseProbabilities:
+    """The k most probable classes of each of n samples, most probable first; the lowest class first of equals.
+
+    classes: int64 (n, k), from 0 to n_classes - 1, -1 in a slot without a class; probabilities: float32 (n, k), 0
+    there. What a row lacks to 1 belongs to the classes that are not listed, in equal shares.
+    """
+
+    classes: Int64Array
+    probabilities: Float32Array
+    n_classes: int
+
+    def __post_init__(self) -> None:
+        if self.classes.ndim != 2 or self.classes.shape != self.probabilities.shape:
+            shapes = f"{self.classes.shape} and {self.probabilities.shape}"
+            raise ValueError(f"classes and probabilities must have one shape (n, k), got {shapes}")
+        if self.classes.size and not -1 <= self.classes.min() <= self.classes.max() < self.n_classes:
+            found = f"{self.classes.min()} to {self.classes.max()}"
+            raise ValueError(f"classes must be from -1 to {self.n_classes - 1}, got {found}")
+
+    def __len__(self) -> int:
+        return len(self.classes)
+
+    @classmethod
+    def of(cls, probabilities: Float32Array, k: int) -> SparseProbabilities:
+        """Of dense rows (n, n_classes). Raises ValueError unless 1 <= k <= n_classes."""
+        if probabilities.ndim != 2 or not 1 <= k <= probabilities.shape[1]:
+            raise ValueError(f"k must be from 1 to the number of classes of {probabilities.shape}, got {k}")
+        classes = np.argsort(-probabilities, axis=1, kind="stable")[:, :k]
+        return cls(classes, np.take_along_axis(probabilities, classes, axis=1), probabilities.shape[1])
+
+    def rest(self) -> Float64Array:
+        """What each class that a row does not list gets, float64 (n,); 0 where all are listed."""
+        n_left = self.n_classes - (self.classes >= 0).sum(axis=1)
+        missing = np.maximum(1.0 - self.probabilities.sum(axis=1, dtype=np.float64), 0.0)
+        share: Float64Array = np.divide(missing, n_left, out=np.zeros(len(self)), where=n_left > 0)
+        return share
+
+    def of_class(self, labels: Int64Array) -> Float64Array:
+        """Each row's probability of its class in labels, int64 (n,), 0 to n_classes - 1: float64 (n,)."""
+        listed = self.classes == labels[:, None]
+        value = np.where(listed, self.probabilities, 0).sum(axis=1, dtype=np.float64)
+        return np.asarray(np.where(listed.any(axis=1), value, self.rest()))
+
+    def dense(self, rows: slice | Int64Array = slice(None)) -> Float32Array:
+        """Some rows over all classes: float32 (m, n_classes)."""
+        classes, values = self.classes[rows], self.probabilities[rows]
+        full = np.repeat(self.rest()[rows].astype(np.float32)[:, None], self.n_classes, axis=1)
+        row, slot = np.nonzero(classes >= 0)
+        full[row, classes[row, slot]] = values[row, slot]
+        return full

@@ -1,0 +1,179 @@
+"""Near-duplicates by cosine similarity: greedy, exact, in blocks.
+
+Samples are taken in order of priority, and one is dropped when a sample kept before it is at least `threshold` similar.
+So every dropped sample has a kept neighbour within the threshold, and no two kept samples reach it.
+
+A float32 matrix product settles every pair whose similarity is farther from the threshold than rounding can move it;
+the few others are computed again in float64, one pair at a time. Whether a pair reaches the threshold is therefore a
+property of the pair, not of the block it fell in: similarity(a, b) = similarity(b, a), and equal vectors are at 1.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import numpy.typing as npt
+
+from windrow.tasks.algorithms.arrays import Int64Array
+
+if TYPE_CHECKING:
+    import torch
+
+Embeddings = npt.NDArray[np.floating[Any]]
+
+BLOCK = 1024
+TILE = 4096  # kept samples a matrix product
+
+
+@dataclass(frozen=True)
+class NearDuplicates:
+    """duplicate_of: int64 (n,), the row each dropped sample repeats: the first in order of priority that was kept and
+    reaches the threshold; -1 for a kept sample.
+
+    similarity: float32 (n,), cosine similarity to that row; for a kept sample the largest to any sample kept before it
+    in its partition, below the threshold, -1 where there was none.
+    """
+
+    duplicate_of: Int64Array
+    similarity: npt.NDArray[np.float32]
+
+
+def near_duplicates(
+    embeddings: Embeddings,
+    *,
+    threshold: float,
+    priority: npt.ArrayLike | None = None,
+    partition: npt.ArrayLike | None = None,
+    block: int = BLOCK,
+) -> NearDuplicates:
+    """Finds the near-duplicates among embeddings, float16 or float32 (n, d), not necessarily of unit length.
+
+    threshold: cosine similarity in (0, 1]; priority: (n,), the lowest is kept first (ties, and None: by row);
+    partition: (n,) integers, samples are compared only within one (None: all). A zero vector is a duplicate of nothing.
+    Memory grows with block, not with n x n. Raises ValueError for an embedding that is not finite, naming the first.
+    """
+    if not 0 < threshold <= 1:
+        raise ValueError(f"threshold: expected a cosine similarity in (0, 1], got {threshold}")
+    if embeddings.ndim != 2 or embeddings.dtype not in (np.float16, np.float32):
+        raise ValueError(f"embeddings: expected float16 or float32 (n, d), got {embeddings.dtype} {embeddings.shape}")
+    n = len(embeddings)
+    by = [_column(name, values, n) for name, values in (("priority", priority), ("partition", partition))]
+    order = np.lexsort(by)
+    ends = np.flatnonzero(np.diff(by[1][order])) + 1
+    pairs = _Pairs(embeddings, threshold)
+    result = NearDuplicates(np.full(n, -1, dtype=np.int64), np.full(n, -1, dtype=np.float32))
+    for members in np.split(order, ends) if n else ():
+        _greedy(pairs, members, block, result)
+    return result
+
+
+def _greedy(pairs: _Pairs, members: Int64Array, block: int, result: NearDuplicates) -> None:
+    """Fills result for one partition, its members in order of priority."""
+    kept = np.empty(0, dtype=np.int64)
+    for start in range(0, len(members), block):
+        rows = members[start : start + block]
+        nearest = np.full(len(rows), -1, dtype=np.int64)
+        highest = np.full(len(rows), -np.inf, dtype=np.float32)
+        for tile in range(0, len(kept), TILE):
+            left = np.flatnonzero(result.duplicate_of[rows] < 0)
+            _compare(pairs, rows, left, kept[tile : tile + TILE], nearest, highest, result)
+        left = np.flatnonzero(result.duplicate_of[rows] < 0)
+        kept = np.concatenate([kept, _within(pairs, rows, left, nearest, highest, result)])
+        compared = np.flatnonzero(nearest >= 0)
+        result.similarity[rows[compared]] = pairs.similarity(rows[compared], nearest[compared])
+
+
+def _compare(
+    pairs: _Pairs,
+    rows: Int64Array,
+    left: Int64Array,
+    kept: Int64Array,
+    nearest: Int64Array,
+    highest: npt.NDArray[np.float32],
+    result: NearDuplicates,
+) -> None:
+    """Drops those of rows[left] that reach the threshold with one of kept, and notes the nearest for the others."""
+    if len(left) == 0:
+        return
+    similarity, reached = pairs.compare(rows[left], kept)
+    first = reached.argmax(axis=1)
+    found = reached[np.arange(len(left)), first]
+    result.duplicate_of[rows[left[found]]] = nearest[left[found]] = kept[first[found]]
+    best = similarity.argmax(axis=1)
+    value = similarity[np.arange(len(left)), best]
+    closer = ~found & (value > highest[left])
+    nearest[left[closer]], highest[left[closer]] = kept[best[closer]], value[closer]
+
+
+def _within(
+    pairs: _Pairs,
+    rows: Int64Array,
+    left: Int64Array,
+    nearest: Int64Array,
+    highest: npt.NDArray[np.float32],
+    result: NearDuplicates,
+) -> Int64Array:
+    """The same among rows[left] themselves, one after another. Returns those kept."""
+    if len(left) == 0:
+        return left
+    similarity, reached = pairs.compare(rows[left], rows[left])
+    dropped = np.zeros(len(left), dtype=bool)
+    for i in range(len(left)):
+        if dropped[i]:
+            continue
+        later = np.arange(i + 1, len(left))
+        hit = later[reached[i, later] & ~dropped[later]]
+        dropped[hit] = True
+        result.duplicate_of[rows[left[hit]]] = nearest[left[hit]] = rows[left[i]]
+        closer = later[~dropped[later] & (similarity[i, later] > highest[left[later]])]
+        nearest[left[closer]], highest[left[closer]] = rows[left[i]], similarity[i, closer]
+    return rows[left[~dropped]]
+
+
+class _Pairs:
+    """Cosine similarities of pairs of rows, and whether they reach the threshold."""
+
+    def __init__(self, embeddings: Embeddings, threshold: float) -> None:
+        self.embeddings, self.threshold = embeddings, threshold
+        self.squares = np.empty(len(embeddings))
+        for start in range(0, len(embeddings), TILE):
+            x = embeddings[start : start + TILE].astype(np.float64)
+            self.squares[start : start + TILE] = np.einsum("ij,ij->i", x, x)
+        if not np.isfinite(self.squares).all():
+            raise ValueError(f"embeddings: row {int(np.flatnonzero(~np.isfinite(self.squares))[0])} is not finite")
+        # d roundings of half a unit each, in the worst case, on each side of the product of two unit vectors
+        self.slack = (embeddings.shape[1] + 8) * 2.0**-23
+
+    def compare(self, left: Int64Array, right: Int64Array) -> tuple[npt.NDArray[np.float32], npt.NDArray[np.bool_]]:
+        """Similarity by the float32 product, and exactly whether it reaches the threshold. Both (left, right)."""
+        similarity = (self._unit(left) @ self._unit(right).T).numpy()
+        reached = similarity >= self.threshold
+        i, j = np.nonzero(np.abs(similarity - np.float32(self.threshold)) < self.slack)
+        reached[i, j] = self.similarity(left[i], right[j]) >= self.threshold
+        return similarity, reached
+
+    def similarity(self, left: Int64Array, right: Int64Array) -> npt.NDArray[np.float32]:
+        """Similarity of left[i] and right[i], from float64. A zero vector has similarity 0 to everything."""
+        result = np.empty(len(left), dtype=np.float32)
+        for start in range(0, len(left), TILE):
+            a, b = left[start : start + TILE], right[start : start + TILE]
+            products = np.einsum("ij,ij->i", self.embeddings[a].astype(np.float64), self.embeddings[b])
+            lengths = np.sqrt(self.squares[a] * self.squares[b])
+            result[start : start + TILE] = np.clip(products / np.where(lengths > 0, lengths, 1), -1, 1)
+        return result
+
+    def _unit(self, rows: Int64Array) -> torch.Tensor:
+        import torch
+
+        lengths = np.sqrt(self.squares[rows])
+        x = self.embeddings[rows].astype(np.float64) / np.where(lengths > 0, lengths, 1)[:, None]
+        return torch.from_numpy(x.astype(np.float32))
+
+
+def _column(name: str, values: npt.ArrayLike | None, n: int) -> npt.NDArray[Any]:
+    column = np.zeros(n, dtype=np.int64) if values is None else np.asarray(values)
+    if column.shape != (n,):
+        raise ValueError(f"{name}: expected shape ({n},), got {column.shape}")
+    return column

@@ -1,0 +1,100 @@
+"""Neighbors: the k-NN graph of the pool, and the scores that it gives."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal, get_args
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+
+from windrow.schemas import NEIGHBORS, SCORES
+from windrow.tasks.algorithms.neighbors.approximate_neighbors import approximate_neighbor_graph
+from windrow.tasks.algorithms.neighbors.exact_neighbors import NeighborGraph, neighbor_graph
+from windrow.tasks.algorithms.neighbors.outliers import knn_outlier_score
+from windrow.tasks.storage.files.parquet import array_to_vectors, vectors_to_array
+from windrow.tasks.storage.store.outputs import (
+    Done,
+    Output,
+    OutputWriter,
+    content_fingerprint,
+    make_output,
+    open_output,
+)
+from windrow.tasks.storage.store.pool import read_pool
+
+VERSION = 1
+Method = Literal["auto", "exact", "approximate"]
+# On two quiet cores exact search of 100,000 samples of 128 dimensions takes 17 s, of 500,000 427 s, and approximately
+# 10 and 95 s (tests/benchmarks/label_scale.md); with more dimensions, or other work beside, it is minutes.
+MOST_EXACT = 100_000
+
+
+@dataclass(frozen=True)
+class NeighborsConfig:
+    """`k`: neighbours of each sample in the k-NN graph, by cosine similarity.
+
+    `method`: exact compares every two samples; approximate looks among the samples of near clusters only, and reports
+    which share of the true neighbours it found; auto is exact up to 100,000 samples.
+    """
+
+    k: int = 20
+    method: Method = "auto"
+
+    def __post_init__(self) -> None:
+        if self.method not in get_args(Method):
+            raise ValueError(f"neighbors.method: wants one of {', '.join(get_args(Method))}, got {self.method!r}")
+        if self.k < 1:
+            raise ValueError(f"neighbors.k: wants 1 or more, got {self.k}")
+
+
+def find_neighbors(store: Path, features: Sequence[str], config: NeighborsConfig) -> Done:
+    """Write NEIGHBORS and SCORES of the pool, in the order of `sample_id`.
+
+    The counts are n_samples and, of an approximate graph, recall_per_mille: how many of 1,000 true neighbours it has.
+    """
+    outputs = [open_output(store / path) for path in features]
+
+    def write(writer: OutputWriter) -> None:
+        pool = read_pool(outputs)
+        n = len(pool.sample_ids)
+        if n < 2:
+            raise ValueError(f"the pool has {n} samples with an embedding; a curated set needs at least 2")
+        graph, recall = graph_of(pool.embeddings, config)
+        neighbors = {
+            "sample_id": pool.sample_ids,
+            "position": np.arange(n),
+            "neighbors": array_to_vectors(graph.indices),
+            "similarity": array_to_vectors(graph.similarity),
+        }
+        scores = {
+            "sample_id": pool.sample_ids,
+            "nearest_similarity": pa.array(graph.similarity[:, 0]),
+            "outlier_score": pa.array(knn_outlier_score(graph)),
+        }
+        writer.write(NEIGHBORS, NEIGHBORS.build(neighbors, dim=graph.indices.shape[1]))
+        writer.write(SCORES, SCORES.build(scores))
+        writer.counts.update(n_samples=n)
+        if recall is not None:
+            writer.counts.update(recall_per_mille=round(1000 * recall))
+
+    inputs = {"embeddings": content_fingerprint(outputs), "k": config.k, "method": config.method}
+    return make_output(store, "neighbors", VERSION, inputs, write)
+
+
+def graph_of(embeddings: npt.NDArray[Any], config: NeighborsConfig) -> tuple[NeighborGraph, float | None]:
+    """Return the k-NN graph, and its recall unless every two samples were compared."""
+    k = min(config.k, len(embeddings) - 1)
+    if config.method == "exact" or (config.method == "auto" and len(embeddings) <= MOST_EXACT):
+        return neighbor_graph(embeddings, k), None
+    found = approximate_neighbor_graph(embeddings, k)
+    return found.graph, found.recall
+
+
+def read_graph(output: Output) -> NeighborGraph:
+    """Read the k-NN graph back from an output of this stage."""
+    table = output.read(NEIGHBORS)
+    return NeighborGraph(vectors_to_array(table["neighbors"]), vectors_to_array(table["similarity"]))

@@ -1,0 +1,140 @@
+"""The plan of an export: the selection cut into shards of one split each."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.parquet as pq
+
+from windrow.schemas.exported import EXPORT_PLAN
+from windrow.tasks.storage.files.parquet import ROWS_PER_GROUP
+from windrow.tasks.storage.published.webdataset_shards import sort_classes
+from windrow.tasks.storage.store.outputs import OutputWriter, fingerprint, make_output, open_output
+
+VERSION = 1
+CLASSES = "classes.txt"
+
+Format = Literal["webdataset", "parquet"]
+FORMATS: tuple[Format, ...] = ("webdataset", "parquet")
+
+
+@dataclass(frozen=True)
+class ExportConfig:
+    """How a curated set is exported.
+
+    `sidecars`: whether the files that came with a sample (the other members of its key in a tar, the files beside it)
+    go into the WebDataset shards too, byte for byte; where windrow writes a member of that extension itself (`.json`,
+    `.cls`, the image's), theirs is `.source.json`, ...
+
+    `label_set` names the labels that are exported; a sample on which they abstain is exported without a label.
+    `license` goes into the dataset cards as it is (Hugging Face wants an identifier such as 'cc-by-4.0').
+    """
+
+    formats: tuple[Format, ...] = FORMATS
+    samples_per_shard: int = 1000
+    sidecars: bool = True
+    label_set: str = "pseudo"
+    license: str | None = None
+
+    def __post_init__(self) -> None:
+        formats = tuple(self.formats)
+        if not formats or len(set(formats)) < len(formats) or set(formats) - set(FORMATS):
+            raise ValueError(f"export.formats: wants one or more of {', '.join(FORMATS)}, each once, got {formats}")
+        object.__setattr__(self, "formats", tuple(name for name in FORMATS if name in formats))
+        if self.samples_per_shard < 1:
+            raise ValueError(f"export.samples_per_shard: wants 1 or more, got {self.samples_per_shard}")
+        if not self.label_set:
+            raise ValueError("export.label_set: wants the name of a label set, got ''")
+        if self.license is not None and not self.license.strip():
+            raise ValueError(f"export.license: wants a name, or null where it is not known, got {self.license!r}")
+
+
+@dataclass(frozen=True)
+class ExportShard:
+    """A shard to be written: `n_rows` rows of the plan (its path is relative to the store), from `first_row` on."""
+
+    plan: str
+    split: str
+    number: int
+    first_row: int
+    n_rows: int
+
+
+def plan_export(store: Path, rows: pa.Table, config: ExportConfig, classes: Sequence[str]) -> list[ExportShard]:
+    """Cut the selection into shards, and keep it where the writers of the shards find it.
+
+    `rows` has the columns of EXPORT_PLAN (others are ignored), sorted by split and rank; `classes` are all classes of
+    the label set, in any order. Raises ValueError when rows are not so, when a sample is there twice, when a label is
+    none of the classes, and when the name of a split is more than letters, digits and `_`.
+    """
+    declared = [column.name for column in EXPORT_PLAN.columns if column.name in rows.column_names]
+    plan = _without_abstained_labels(EXPORT_PLAN.build({name: rows[name] for name in declared}))
+    _check_plan(plan, classes)
+    names = sort_classes(classes)
+
+    def write(writer: OutputWriter) -> None:
+        writer.write(EXPORT_PLAN, plan)
+        (writer.path / CLASSES).write_text("".join(f"{name}\n" for name in names))
+        writer.counts["n_samples"] = plan.num_rows
+
+    inputs = {"rows": fingerprint([rows_fingerprint(batch) for batch in _batches(plan)]), "classes": names}
+    done = make_output(store, "export-plan", VERSION, inputs, write)
+    return list(_cut(done.path, plan["split"], config.samples_per_shard))
+
+
+def rows_fingerprint(rows: pa.Table | pa.RecordBatch) -> str:
+    """Return the fingerprint of the values of some rows, however they lie in memory."""
+    return fingerprint(rows.to_pydict())
+
+
+def _batches(plan: pa.Table) -> Iterator[pa.Table]:
+    return (plan.slice(first, ROWS_PER_GROUP) for first in range(0, plan.num_rows, ROWS_PER_GROUP))
+
+
+def _without_abstained_labels(plan: pa.Table) -> pa.Table:
+    label = pc.if_else(pc.fill_null(plan["abstained"], False), pa.scalar(None, pa.string()), plan["label"])
+    return plan.set_column(plan.schema.get_field_index("label"), plan.schema.field("label"), label)
+
+
+def _check_plan(plan: pa.Table, classes: Sequence[str]) -> None:
+    order = plan.select(["split", "rank"])
+    if not order.equals(order.sort_by([("split", "ascending"), ("rank", "ascending")])):
+        raise ValueError("rows: want to be sorted by split and rank")
+    for split in pc.unique(plan["split"]).to_pylist():
+        if not re.fullmatch(r"\w+", split, re.ASCII):
+            raise ValueError(f"rows, column 'split': wants letters, digits and _, got {split!r}")
+    strange = [name for name in classes if not name or name.splitlines() != [name]]
+    if strange:
+        raise ValueError(f"classes: want names of one line, got {strange[0]!r}")
+    unknown = sorted(set(pc.unique(plan["label"]).to_pylist()) - {None, *classes})
+    if unknown:
+        raise ValueError(f"rows, column 'label': {unknown[0]!r} is none of the {len(classes)} classes")
+
+
+def _cut(plan: str, splits: pa.ChunkedArray, samples_per_shard: int) -> Iterator[ExportShard]:
+    start = 0
+    for part in pc.value_counts(splits).to_pylist():  # in order of first appearance, so in the order of the rows
+        for number, first in enumerate(range(0, part["counts"], samples_per_shard)):
+            n_rows = min(samples_per_shard, part["counts"] - first)
+            yield ExportShard(plan, part["values"], number, start + first, n_rows)
+        start += part["counts"]
+
+
+def read_plan_rows(store: Path, spec: ExportShard) -> pa.Table:
+    """Return the rows of a shard; only the row groups that hold them are read."""
+    path = open_output(store / spec.plan).table_path(EXPORT_PLAN)
+    first, last = spec.first_row // ROWS_PER_GROUP, (spec.first_row + spec.n_rows - 1) // ROWS_PER_GROUP
+    with pq.ParquetFile(path, page_checksum_verification=True) as file:
+        groups = file.read_row_groups(list(range(first, last + 1)))
+    return groups.slice(spec.first_row - first * ROWS_PER_GROUP, spec.n_rows)
+
+
+def read_classes(store: Path, plan: str) -> list[str]:
+    """Return the classes of a plan, in order."""
+    return (store / plan / CLASSES).read_text().splitlines()

@@ -1,0 +1,79 @@
+"""Outcomes: exactly one for every occurrence, or the run fails."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from windrow.schemas import OUTCOMES
+from windrow.schemas.forgotten import FORGOTTEN_BY
+from windrow.tasks.storage.catalog.views import connect, tables_of
+from windrow.tasks.storage.store.outputs import Done, OutputWriter, content_fingerprint, make_output, open_output
+
+VERSION = 1
+
+OUTCOMES_SQL = f"""
+WITH placed AS (
+    SELECT *, first_value(occurrence_id) OVER (PARTITION BY sample_id ORDER BY source_uri, shard, position) AS canonical
+    FROM occurrences
+)
+SELECT o.occurrence_id, o.sample_id,
+    CASE
+        WHEN starts_with(o.unreadable, '{FORGOTTEN_BY}') THEN 'forgotten'
+        WHEN coalesce(o.unreadable, e.error, gone.reason) IS NOT NULL THEN 'unreadable'
+        WHEN o.occurrence_id <> o.canonical THEN 'duplicate'
+        WHEN s.dropped_by = 'near_duplicate' THEN 'near_duplicate'
+        WHEN s.dropped_by IS NOT NULL THEN 'filtered'
+        WHEN s.selected THEN 'exported'
+        WHEN s.rank IS NOT NULL THEN 'not_selected'
+    END AS outcome,
+    CASE outcome
+        WHEN 'forgotten' THEN substr(o.unreadable, {len("forgotten: ") + 1})
+        WHEN 'unreadable' THEN coalesce(o.unreadable, e.error, gone.reason)
+        WHEN 'duplicate' THEN 'same bytes'
+        WHEN 'near_duplicate' THEN 'cosine similarity ' || round(s.similarity, 4)
+        WHEN 'filtered' THEN s.dropped_by
+    END AS reason,
+    CASE outcome WHEN 'duplicate' THEN o.canonical WHEN 'near_duplicate' THEN s.duplicate_of END AS duplicate_of
+FROM placed o
+LEFT JOIN selection s USING (sample_id)
+LEFT JOIN embeddings e USING (sample_id)
+LEFT JOIN gone USING (sample_id)
+ORDER BY o.occurrence_id
+"""
+
+
+def account(store: Path, stages: Mapping[str, Sequence[str]], gone: Mapping[str, str]) -> Done:
+    """Write OUTCOMES: every occurrence of the run once, in the order of `occurrence_id`.
+
+    `gone` says why samples that were selected could not be read when they were exported. Raises RuntimeError when an
+    occurrence has no outcome, or when the outcomes do not add up to the occurrences.
+    """
+    outputs = {stage: [open_output(store / path) for path in paths] for stage, paths in stages.items()}
+
+    def write(writer: OutputWriter) -> None:
+        connection = connect(tables_of(outputs))
+        _add_gone(connection, gone)
+        outcomes = connection.sql(OUTCOMES_SQL).to_arrow_table().combine_chunks()
+        n_occurrences = sum(output.counts["n_occurrences"] for output in outputs["ingest"])
+        lost = outcomes["outcome"].null_count
+        if lost or outcomes.num_rows != n_occurrences:
+            raise RuntimeError(f"{n_occurrences} occurrences, {outcomes.num_rows} outcomes, {lost} of them empty")
+        writer.write(OUTCOMES, OUTCOMES.build({name: outcomes[name] for name in outcomes.column_names}))
+        counted = {row["values"]: row["counts"] for row in pc.value_counts(outcomes["outcome"]).to_pylist()}
+        writer.counts.update({"n_occurrences": n_occurrences, **counted})
+
+    inputs = {**{stage: content_fingerprint(found) for stage, found in outputs.items()}, "gone": dict(gone)}
+    return make_output(store, "account", VERSION, inputs, write)
+
+
+def _add_gone(connection: Any, gone: Mapping[str, str]) -> None:
+    rows = pa.table(
+        {"sample_id": pa.array(list(gone), pa.string()), "reason": pa.array(list(gone.values()), pa.string())}
+    )
+    connection.register("_gone", rows)
+    connection.execute("CREATE TABLE gone AS SELECT * FROM _gone")

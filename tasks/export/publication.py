@@ -1,0 +1,205 @@
+"""Publishing: the shards of an export become an immutable, numbered version of a curated set."""
+
+from __future__ import annotations
+
+import re
+import shutil
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
+from importlib.metadata import version as package_version
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from windrow.schemas.exported import EXPORTED_SAMPLES
+from windrow.tasks.export.export_plan import read_classes
+from windrow.tasks.export.shard_writing import SHARD_FILES, ExportConfig, ExportShard
+from windrow.tasks.storage.files.parquet import read_table, write_table
+from windrow.tasks.storage.files.seals import sealed_json
+from windrow.tasks.storage.published.dataset_card import dataset_card
+from windrow.tasks.storage.published.versions import (
+    CLASSES,
+    SAMPLES,
+    Version,
+    is_version_name,
+    latest_version,
+    open_version,
+    shard_digests,
+    version_fingerprint,
+    version_number,
+)
+from windrow.tasks.storage.store.outputs import (
+    MANIFEST,
+    Done,
+    Output,
+    file_digest,
+    open_output,
+    publish_directory,
+    temporary_directory,
+)
+
+CARD = "README.md"
+
+
+@dataclass(frozen=True)
+class _ShardFile:
+    """A file of a shard's output, and its place in the version."""
+
+    source: Path
+    path: str
+    sha256: str
+    split: str
+    n_samples: int
+
+    def entry(self) -> dict[str, Any]:
+        n_bytes = self.source.stat().st_size
+        return {
+            "path": self.path,
+            "sha256": self.sha256,
+            "n_bytes": n_bytes,
+            "n_samples": self.n_samples,
+            "split": self.split,
+        }
+
+
+def publish_version(
+    store: Path,
+    name: str,
+    shards: Sequence[ExportShard],
+    dones: Sequence[Done],
+    config: ExportConfig,
+    provenance: Mapping[str, Any],
+) -> Version:
+    """Publish the shards of a plan, in its order, as the next version of `name`, or find that the last one holds them.
+
+    `dones` are what `write_export_shard` returned for `shards`. `provenance` goes into the manifest as it is (digests
+    of the stages' outputs); it does not make a version new, as equal images and labels are equal whatever they were
+    made from. Nothing here depends on the time, so the same shards give the same bytes. Shards without samples are left
+    out.
+
+    Raises ValueError when the name is no folder's name, when `dones` do not fit `shards`, and when no sample is left.
+    """
+    if not re.fullmatch(r"[A-Za-z0-9_-][A-Za-z0-9_.-]*", name):
+        raise ValueError(f"name: wants letters, digits, _, - and ., got {name!r}")
+    filled = _filled(store, name, shards, dones)
+    samples = read_table(EXPORTED_SAMPLES, [output.table_path(EXPORTED_SAMPLES) for _, output in filled])
+    classes = read_classes(store, shards[0].plan)
+    files = _shard_files(filled, config)
+    shard_entries = [file.entry() for file in files]
+    manifest = {
+        "name": name,
+        "fingerprint": version_fingerprint(asdict(config), classes, shard_digests(shard_entries)),
+        "windrow_version": package_version("windrow"),
+        "n_samples": samples.num_rows,
+        "n_shards": len(filled),
+        "counts": _counts(samples, classes),
+        "config": asdict(config),
+        "classes": classes,
+        "provenance": dict(provenance),
+        "files": shard_entries,
+    }
+    parent = store / "curated" / name
+    parent.mkdir(parents=True, exist_ok=True)
+    if same := _latest_if_same(store, manifest):
+        return same
+    with temporary_directory(parent) as folder:
+        _lay_out(folder, files, samples, classes)
+        formats = pc.unique(samples["format"]).to_pylist()
+        while True:
+            # The number before the look: a version that another publishes in between then has this number, and renaming
+            # fails. The other way round an equal version would get the number after it.
+            version = _next_version(parent)
+            if same := _latest_if_same(store, manifest):
+                return same
+            _describe(folder, {"name": name, "version": version, **manifest}, formats)
+            if publish_directory(folder, parent / version):
+                return open_version(parent / version, created=True)
+
+
+def _latest_if_same(store: Path, manifest: Mapping[str, Any]) -> Version | None:
+    latest = latest_version(store, manifest["name"])
+    return latest if latest is not None and latest.fingerprint == manifest["fingerprint"] else None
+
+
+def _next_version(parent: Path) -> str:
+    """Return a number that no folder has, be it a version or what is left of one."""
+    numbers = [version_number(path.name) for path in parent.iterdir() if is_version_name(path.name)]
+    return f"v{max(numbers, default=0) + 1:04d}"
+
+
+def _filled(
+    store: Path, name: str, shards: Sequence[ExportShard], dones: Sequence[Done]
+) -> list[tuple[ExportShard, Output]]:
+    if len(shards) != len(dones):
+        raise ValueError(f"dones: wants one for each of {len(shards)} shards, got {len(dones)}")
+    for shard, done in zip(shards, dones, strict=True):
+        if done.counts["n_samples"] + done.counts["n_gone"] != shard.n_rows:
+            raise ValueError(f"dones: {shard.split} {shard.number} has {shard.n_rows} samples, got {dict(done.counts)}")
+    filled = [(shard, done) for shard, done in zip(shards, dones, strict=True) if done.counts["n_samples"]]
+    if not filled:
+        raise ValueError(f"curated set {name!r}: no sample was selected, or all are gone; there is nothing to publish")
+    return [(shard, open_output(store / done.path)) for shard, done in filled]
+
+
+def _shard_files(filled: Sequence[tuple[ExportShard, Output]], config: ExportConfig) -> list[_ShardFile]:
+    n_shards = Counter(shard.split for shard, _ in filled)
+    numbers: Counter[str] = Counter()
+    files = []
+    for shard, output in filled:
+        number = numbers[shard.split]
+        numbers[shard.split] += 1
+        paths = {
+            "webdataset": f"webdataset/{shard.split}-{number:06d}.tar",
+            "parquet": f"parquet/{shard.split}-{number:05d}-of-{n_shards[shard.split]:05d}.parquet",
+        }
+        for layout in config.formats:
+            file = SHARD_FILES[layout]
+            n_samples = output.counts["n_samples"]
+            files.append(_ShardFile(output.path / file, paths[layout], output.files[file], shard.split, n_samples))
+    return files
+
+
+def _counts(samples: pa.Table, classes: Sequence[str]) -> dict[str, Any]:
+    splits = Counter(samples["split"].to_pylist())
+    labels = Counter(samples["label"].to_pylist())
+    clusters = Counter(path[-1] for path in samples["cluster_path"].to_pylist() if path)
+    return {
+        "split": dict(sorted(splits.items(), key=lambda item: (item[0] != "train", item[0]))),
+        "class": {name: labels[name] for name in classes},
+        "unlabelled": labels[None],
+        "cluster": {str(cluster): n for cluster, n in sorted(clusters.items())},
+    }
+
+
+def _lay_out(folder: Path, files: Sequence[_ShardFile], samples: pa.Table, classes: Sequence[str]) -> None:
+    for file in files:
+        target = folder / file.path
+        target.parent.mkdir(exist_ok=True)
+        try:
+            target.hardlink_to(file.source)
+        except OSError:  # another disk, or one without hard links
+            shutil.copyfile(file.source, target)
+    (folder / CLASSES).write_text("".join(f"{name}\n" for name in classes))
+    write_table(EXPORTED_SAMPLES, samples, folder / SAMPLES)
+
+
+def _describe(folder: Path, manifest: Mapping[str, Any], formats: Sequence[str]) -> None:
+    """Write what names the version: the cards and the manifest, again when another publisher took the number."""
+    texts = {f"{layout}/{CARD}": dataset_card(layout, manifest, formats) for layout in manifest["config"]["formats"]}
+    for path, text in texts.items():
+        _write_anew(folder / path, text)
+    written = [{"path": path, **_size(folder / path)} for path in (*texts, CLASSES, SAMPLES)]
+    entries = sorted([*manifest["files"], *written], key=lambda entry: entry["path"])
+    _write_anew(folder / MANIFEST, sealed_json({**manifest, "files": entries}, ensure_ascii=False))
+
+
+def _size(path: Path) -> dict[str, Any]:
+    return {"sha256": file_digest(path), "n_bytes": path.stat().st_size}
+
+
+def _write_anew(path: Path, text: str) -> None:
+    path.unlink(missing_ok=True)  # it may not be writable any more
+    path.write_text(text)

@@ -1,0 +1,110 @@
+"""Export: the selected samples as shards of a training set, their original bytes in WebDataset and in Parquet.
+
+`plan_export` cuts the selection into shards, `write_export_shard` writes one of them, and `publish_version` (in
+`windrow.tasks.export.publication`) makes a version of them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import ExitStack
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from windrow.schemas.exported import EXPORTED_SAMPLES, GONE
+from windrow.tasks.export.export_plan import (
+    FORMATS,
+    ExportConfig,
+    ExportShard,
+    Format,
+    plan_export,
+    read_classes,
+    read_plan_rows,
+    rows_fingerprint,
+)
+from windrow.tasks.storage.published.parquet_shards import ParquetShard
+from windrow.tasks.storage.published.webdataset_shards import WebDatasetShard, class_indices
+from windrow.tasks.storage.sources.source_kinds import SampleBytes, SampleGone, read_members, read_samples
+from windrow.tasks.storage.store.outputs import Done, OutputWriter, make_output, open_output
+
+__all__ = ["FORMATS", "ExportConfig", "ExportShard", "Format", "gone_samples", "plan_export", "write_export_shard"]
+
+STAGE = "export-shard"
+VERSION = 2
+SHARD_FILES: Mapping[Format, str] = {"webdataset": "shard.tar", "parquet": "shard.parquet"}
+
+
+def write_export_shard(store: Path, spec: ExportShard, config: ExportConfig) -> Done:
+    """Write the samples of a shard, read once, in the formats of `config`, with EXPORTED_SAMPLES and GONE beside them.
+
+    The counts are n_samples, n_gone, n_labelled and n_bytes. A shard is found again when its rows, its formats and the
+    classes are as they were, whatever its number. When samples of it were gone and are back, it is written anew.
+    """
+    rows, classes = read_plan_rows(store, spec), read_classes(store, spec.plan)
+    sidecars = config.sidecars and "webdataset" in config.formats
+    inputs = {"rows": rows_fingerprint(rows), "formats": config.formats, "sidecars": sidecars, "classes": classes}
+
+    def write(writer: OutputWriter) -> None:
+        samples = read_members(rows, store) if sidecars else _without_members(read_samples(rows, store))
+        _write_shard(writer, rows, samples, config.formats, class_indices(classes))
+
+    done = make_output(store, STAGE, VERSION, inputs, write)
+    back = _came_back(store, done, rows) if done.found and done.counts["n_gone"] else []
+    return make_output(store, STAGE, VERSION, {**inputs, "back": back}, write) if back else done
+
+
+def _without_members(
+    samples: Iterable[tuple[str, bytes | SampleGone]],
+) -> Iterator[tuple[str, SampleBytes | SampleGone]]:
+    return ((name, data if isinstance(data, SampleGone) else SampleBytes(data, {})) for name, data in samples)
+
+
+def _write_shard(
+    writer: OutputWriter,
+    rows: pa.Table,
+    samples: Iterable[tuple[str, SampleBytes | SampleGone]],
+    formats: Sequence[Format],
+    indices: Mapping[str, int],
+) -> None:
+    exported: list[Mapping[str, Any]] = []
+    gone: dict[str, str] = {}
+    with ExitStack() as opened:
+        shards = [_open_shard(name, writer, indices, opened) for name in formats]
+        for row, (sample_id, found) in zip(rows.to_pylist(), samples, strict=True):
+            if isinstance(found, SampleGone):
+                gone[sample_id] = found.reason
+                continue
+            exported.append(row)
+            for shard in shards:
+                shard.add(row, found)
+    columns = {column.name: [row[column.name] for row in exported] for column in EXPORTED_SAMPLES.columns}
+    writer.write(EXPORTED_SAMPLES, EXPORTED_SAMPLES.build(columns))
+    writer.write(GONE, GONE.build({"sample_id": list(gone), "reason": list(gone.values())}))
+    writer.counts["n_samples"] = len(exported)
+    writer.counts["n_gone"] = len(gone)
+    writer.counts["n_labelled"] = sum(row["label"] is not None for row in exported)
+    writer.counts["n_bytes"] = sum(row["n_bytes"] for row in exported)
+
+
+def _open_shard(
+    name: Format, writer: OutputWriter, indices: Mapping[str, int], opened: ExitStack
+) -> WebDatasetShard | ParquetShard:
+    if name == "parquet":
+        return opened.enter_context(ParquetShard(writer.path / SHARD_FILES[name]))
+    file = opened.enter_context(writer.appending(SHARD_FILES[name]))
+    return opened.enter_context(WebDatasetShard(file, indices))
+
+
+def _came_back(store: Path, done: Done, rows: pa.Table) -> list[str]:
+    gone = gone_samples(store, [done])["sample_id"].combine_chunks()
+    missing = rows.filter(pc.is_in(rows["sample_id"], gone))
+    return [sample_id for sample_id, data in read_samples(missing, store) if not isinstance(data, SampleGone)]
+
+
+def gone_samples(store: Path, dones: Iterable[Done]) -> pa.Table:
+    """Return GONE of some shards: the samples that could not be exported, and why."""
+    tables = [open_output(store / done.path).read(GONE) for done in dones]
+    return pa.concat_tables([GONE.schema().empty_table(), *tables])

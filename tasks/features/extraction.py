@@ -1,0 +1,208 @@
+"""Features: an embedding, or an error, for every readable sample of ingested shards."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import asdict, dataclass
+from itertools import chain, islice
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+import pyarrow.compute as pc
+from PIL import Image
+
+from windrow.schemas import BACKBONES, EMBEDDINGS, OCCURRENCES, SAMPLES
+from windrow.schemas.embeddings import FITTED_ON
+from windrow.tasks.backbones import BackboneConfig, load_backbone
+from windrow.tasks.backbones.extract import Embedded, embed_images
+from windrow.tasks.executors.state import worker_state
+from windrow.tasks.pictures.decoding import UnreadableImage, decode_rgb
+from windrow.tasks.storage.sources.source_kinds import SampleGone, read_samples
+from windrow.tasks.storage.store.outputs import (
+    Done,
+    Output,
+    OutputWriter,
+    fingerprint,
+    is_done,
+    make_output,
+    open_output,
+)
+
+STAGE = "features"
+VERSION = 2
+FIT_VERSION = 2
+FITTED = "patches.npz"
+N_IMAGES_TO_FIT = 2000
+
+_SAMPLES_FILE = f"{SAMPLES.name}.parquet"
+_Row = tuple[str, npt.NDArray[np.float16], str | None]
+
+
+@dataclass(frozen=True)
+class BackboneIdentity:
+    """What makes two embeddings comparable, as in the table `backbones`. `backbone_id` names all of it."""
+
+    backbone_id: str
+    name: str
+    version: str
+    layer: str
+    pooling: str
+    preprocessing: str
+    dim: int
+
+
+def identify_backbone(config: BackboneConfig, weights: Path | None) -> BackboneIdentity:
+    """Load a backbone in this process and say what it is."""
+    backbone = worker_state(load_backbone, config, weights)
+    recipe = f"{backbone.preprocessing}; {backbone.precision}, batches of {backbone.batch_size}"
+    parts = (backbone.version, backbone.layer, backbone.pooling, recipe, backbone.dim)
+    backbone_id = fingerprint(parts)[:16]
+    return BackboneIdentity(
+        backbone_id, backbone.name, backbone.version, backbone.layer, backbone.pooling, recipe, backbone.dim
+    )
+
+
+def fit_backbone(store: Path, ingested: Sequence[str], config: BackboneConfig, seed: int) -> Done | None:
+    """Fit the default backbone on a sample of the pool, once for a store; None for a backbone that needs no fit.
+
+    The images are those with the lowest `sample_id`, which is a hash: a uniform sample of the pool. The pool is not
+    part of the fingerprint: the first fit stays, or every night's new samples would change all embeddings. It stays
+    until one of its samples is forgotten (FITTED_ON names them): the next run then fits anew and embeds anew.
+    """
+    if config.name != "patches":
+        return None
+
+    def write(writer: OutputWriter) -> None:
+        from windrow.tasks.backbones.patches import fit_patches, save_patches
+
+        size = {} if config.image_size is None else {"image_size": config.image_size}
+        used: set[str] = set()
+        images = _images_to_fit(store, [open_output(store / path) for path in ingested], used)
+        fitted = fit_patches(images, max_images=N_IMAGES_TO_FIT, seed=seed, **size)
+        save_patches(fitted, writer.path / FITTED)
+        writer.write(FITTED_ON, FITTED_ON.build({"sample_id": sorted(used)}))
+
+    inputs = {"image_size": config.image_size, "seed": seed, "n_images": N_IMAGES_TO_FIT}
+    return make_output(store, "fit_backbone", FIT_VERSION, inputs, write)
+
+
+def _images_to_fit(store: Path, ingested: Sequence[Output], used: set[str]) -> Iterator[Image.Image]:
+    """Yield the images, and put their ids into `used`."""
+    ids = pa.concat_arrays([o.read(SAMPLES, ["sample_id"])["sample_id"].combine_chunks() for o in ingested])
+    wanted = pc.unique(ids).sort()[:N_IMAGES_TO_FIT]
+    for output in ingested:
+        rows = first_occurrences(output)
+        rows = rows.filter(pc.is_in(rows["sample_id"], wanted))
+        for sample_id, data in read_samples(rows, store):
+            if isinstance(data, SampleGone):
+                continue
+            try:
+                image = decode_rgb(data)
+            except UnreadableImage:
+                continue
+            used.add(sample_id)
+            yield image
+
+
+def extract_shards(
+    store: Path, ingested: Sequence[str], config: BackboneConfig, weights: Path | None, backbone: BackboneIdentity
+) -> list[Done]:
+    """Embed the samples of ingested shards; batches run over the boundaries of shards.
+
+    One output for each ingested shard: EMBEDDINGS, sorted by `sample_id`, and BACKBONES. It depends on the shard's
+    samples and on the backbone, not on names or labels. Finished shards are not done again.
+    """
+    shards = [open_output(store / path) for path in ingested]
+    wanted = _Wanted(store, backbone)
+    stream = _embedded(store, shards, wanted, config, weights)
+    return [_embed_shard(store, shard, backbone, islice(stream, wanted.n_rows(shard))) for shard in shards]
+
+
+class _Wanted:
+    """Which shards' samples go through the backbone: each content once, and not what is done when its turn comes.
+
+    Decided once for each, or the rows of one shard would end up in another: the samples are read ahead of the shard
+    that is written, and meanwhile another run may finish it, or the shard before it may turn out to hold the same.
+    """
+
+    def __init__(self, store: Path, backbone: BackboneIdentity) -> None:
+        self._store, self._backbone = store, backbone
+        self._first: dict[str, Path | None] = {}
+
+    def n_rows(self, shard: Output) -> int:
+        """The number of samples of a shard that are embedded: all or none."""
+        key = shard.files[_SAMPLES_FILE]
+        if key not in self._first:
+            done = is_done(self._store, STAGE, VERSION, _key_inputs(shard, self._backbone))
+            self._first[key] = None if done else shard.path
+        return shard.counts["n_samples"] if self._first[key] == shard.path else 0
+
+
+def _embedded(
+    store: Path, shards: Sequence[Output], wanted: _Wanted, config: BackboneConfig, weights: Path | None
+) -> Iterator[_Row]:
+    """The rows of the shards that are wanted; the backbone is loaded when the first is asked for."""
+    loaded = worker_state(load_backbone, config, weights)
+    pending = (shard for shard in shards if wanted.n_rows(shard))
+    samples = chain.from_iterable(read_samples(first_occurrences(shard), store) for shard in pending)
+    gone: dict[str, str] = {}
+    yield from _rows(embed_images(loaded, _bytes_or_nothing(samples, gone)), gone)
+
+
+def _key_inputs(shard: Output, backbone: BackboneIdentity) -> dict[str, str]:
+    return {"samples": shard.files[_SAMPLES_FILE], "backbone_id": backbone.backbone_id}
+
+
+def first_occurrences(shard: Output) -> pa.Table:
+    """One readable occurrence for each sample of a shard, in the order in which they lie there."""
+    rows = shard.read(OCCURRENCES)
+    rows = rows.filter(pc.is_null(rows["unreadable"]))
+    positions = rows.group_by("sample_id").aggregate([("position", "min")])["position_min"]
+    rows = rows.filter(pc.is_in(rows["position"], positions.combine_chunks()))
+    return rows.take(pc.sort_indices(rows["position"]))
+
+
+def _bytes_or_nothing(
+    samples: Iterable[tuple[str, bytes | SampleGone]], gone: dict[str, str]
+) -> Iterator[tuple[str, bytes]]:
+    for sample_id, data in samples:
+        if isinstance(data, SampleGone):
+            gone[sample_id] = data.reason
+        yield sample_id, b"" if isinstance(data, SampleGone) else data
+
+
+def _rows(batches: Iterable[Embedded], gone: dict[str, str]) -> Iterator[_Row]:
+    for batch in batches:
+        for sample_id, vector, error in zip(batch.sample_ids, batch.embeddings, batch.errors, strict=True):
+            yield sample_id, vector, gone.pop(sample_id, error)
+
+
+def _embed_shard(store: Path, shard: Output, backbone: BackboneIdentity, rows: Iterator[_Row]) -> Done:
+    embedded = sorted(rows, key=lambda row: row[0])
+
+    def write(writer: OutputWriter) -> None:
+        n_samples = shard.counts["n_samples"]
+        if [row[0] for row in embedded] != shard.read(SAMPLES, ["sample_id"])["sample_id"].to_pylist():
+            raise RuntimeError(f"{shard.path}: {len(embedded)} embeddings are not those of its {n_samples} samples")
+        writer.write(EMBEDDINGS, _embeddings_table(embedded, backbone))
+        columns = {key: [value] for key, value in asdict(backbone).items()}
+        writer.write(BACKBONES, BACKBONES.build(columns))
+        n_errors = sum(error is not None for _, _, error in embedded)
+        writer.counts.update(n_samples=n_samples, n_errors=n_errors)
+
+    return make_output(store, STAGE, VERSION, _key_inputs(shard, backbone), write)
+
+
+def _embeddings_table(rows: Sequence[_Row], backbone: BackboneIdentity) -> pa.Table:
+    vectors = np.stack([vector for _, vector, _ in rows]) if rows else np.empty((0, backbone.dim), np.float16)
+    failed = pa.array([error is not None for _, _, error in rows], pa.bool_())
+    flat = pa.array(vectors.reshape(-1), pa.float16())
+    columns = {
+        "sample_id": pa.array([sample_id for sample_id, _, _ in rows], pa.string()),
+        "backbone_id": pa.array([backbone.backbone_id] * len(rows), pa.string()),
+        "embedding": pa.FixedSizeListArray.from_arrays(flat, backbone.dim, mask=failed),
+        "error": pa.array([error for _, _, error in rows], pa.string()),
+    }
+    return EMBEDDINGS.build(columns, dim=backbone.dim)

@@ -1,0 +1,92 @@
+"""Model scores: what a scorer of the user's says of every readable sample of ingested shards."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from itertools import islice
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+from PIL import Image
+
+from windrow.schemas import MODEL_SCORES
+from windrow.tasks.executors.state import worker_state
+from windrow.tasks.features.extraction import first_occurrences
+from windrow.tasks.pictures.decoding import DECODE_RECIPE, UnreadableImage, decode_rgb
+from windrow.tasks.scorers import Scorer, ScorerConfig, load_scorer, scorer_version
+from windrow.tasks.storage.sources.source_kinds import SampleGone, read_samples
+from windrow.tasks.storage.store.outputs import Done, Output, OutputWriter, make_output, open_output
+
+STAGE = "model_scores"
+VERSION = 1
+NON_FINITE = "the model gave a number that is not finite"
+DECODE_THREADS = 2
+
+_Row = tuple[str, npt.NDArray[np.float32] | str]
+
+
+def score_shards(store: Path, ingested: Sequence[str], config: ScorerConfig) -> list[Done]:
+    """Score the samples of ingested shards: one output of MODEL_SCORES for each, by `sample_id`, then by column.
+
+    An output depends on the shard's samples and on the model's files, not on names or on where the model lies. The
+    counts are n_samples and n_errors (samples without scores).
+    """
+    version = scorer_version(config)
+    return [_score_shard(store, open_output(store / path), config, version) for path in ingested]
+
+
+def _score_shard(store: Path, shard: Output, config: ScorerConfig, version: str) -> Done:
+    def write(writer: OutputWriter) -> None:
+        rows = sorted(_scored(worker_state(load_scorer, config), shard, config.batch_size), key=lambda row: row[0])
+        writer.write(MODEL_SCORES, _table(rows, [f"{config.name}.{each}" for each in config.classes]))
+        writer.counts["n_samples"] = len(rows)
+        writer.counts["n_errors"] = sum(isinstance(scores, str) for _, scores in rows)
+
+    inputs = {
+        "samples": shard.files["samples.parquet"],
+        "version": version,
+        "decoding": DECODE_RECIPE,
+        "name": config.name,
+        "classes": config.classes,
+        "batch_size": config.batch_size,
+    }
+    return make_output(store, STAGE, VERSION, inputs, write)
+
+
+def _scored(scorer: Scorer, shard: Output, batch_size: int) -> Iterator[_Row]:
+    samples = read_samples(first_occurrences(shard))
+    with ThreadPoolExecutor(DECODE_THREADS, thread_name_prefix="decode") as threads:
+        while some := list(islice(samples, batch_size)):
+            decoded = list(threads.map(lambda data: _decoded(data, scorer.min_side), [data for _, data in some]))
+            scores = iter(scorer.score([image for image in decoded if not isinstance(image, str)]))
+            for (sample_id, _), image in zip(some, decoded, strict=True):
+                yield sample_id, image if isinstance(image, str) else _finite(next(scores))
+
+
+def _decoded(data: bytes | SampleGone, min_side: int) -> Image.Image | str:
+    if isinstance(data, SampleGone):
+        return data.reason
+    try:
+        return decode_rgb(data, min_side=min_side)
+    except UnreadableImage as error:
+        return error.reason
+
+
+def _finite(scores: npt.NDArray[np.float32]) -> npt.NDArray[np.float32] | str:
+    return scores if np.isfinite(scores).all() else NON_FINITE
+
+
+def _table(rows: Sequence[_Row], names: Sequence[str]) -> pa.Table:
+    failed = [isinstance(scores, str) for _, scores in rows]
+    columns = {
+        "sample_id": [sample_id for sample_id, _ in rows for _ in names],
+        "score": [name for _ in rows for name in names],
+        "value": [
+            None if isinstance(scores, str) else float(scores[at]) for _, scores in rows for at in range(len(names))
+        ],
+        "error": [scores if lost else None for (_, scores), lost in zip(rows, failed, strict=True) for _ in names],
+    }
+    return MODEL_SCORES.build(columns)

@@ -1,0 +1,219 @@
+"""Ingest: what a shard holds, and which of it can be used.
+
+Bytes stay where they are (see `windrow.tasks.storage.sources.source_kinds`), unless the config or the source asks for a
+copy: COPY, a tar beside the tables of the output.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import ExitStack
+from dataclasses import asdict
+from itertools import islice
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from windrow.schemas import OCCURRENCES, QUALITY, SAMPLES
+from windrow.schemas.forgotten import FORGOTTEN_BY
+from windrow.tasks.fetching.fetch_config import PACE
+from windrow.tasks.fetching.reasons import may_pass
+from windrow.tasks.ingest.inspection import Inspected, inspect_all
+from windrow.tasks.pictures.decoding import FORMATS
+from windrow.tasks.storage.published.webdataset_shards import image_extension
+from windrow.tasks.storage.sources.folder_source import read_beside
+from windrow.tasks.storage.sources.list_locations import locate_again
+from windrow.tasks.storage.sources.packing import Packing, blank
+from windrow.tasks.storage.sources.source_kinds import Already, iterate_shard, read_samples
+from windrow.tasks.storage.sources.source_shard import IngestConfig, SourceShard
+from windrow.tasks.storage.store.outputs import Done, Output, OutputWriter, make_output, open_output
+from windrow.tasks.storage.store.refused_samples import refused_samples, without_samples
+
+__all__ = ["IngestConfig", "ingest_shard", "ingest_shards"]
+
+STAGE = "ingest"
+VERSION = 2
+COPY = "copy.tar"
+ROWS_AT_ONCE = 8192
+
+
+def ingest_shard(store: Path, shard: SourceShard, config: IngestConfig) -> Done:
+    """Read a shard, decode every distinct sample once, write OCCURRENCES (by position), SAMPLES and QUALITY
+    (by sample_id).
+
+    The counts are n_occurrences, n_unreadable, n_samples and, with a copy, n_bytes_copied. A shard is found again while
+    its `identity` is the same; when only that has changed, it is read anew and the output has the same bytes (but for
+    where its copy is).
+
+    What the store was told to forget is neither decoded nor described. It is no part of the fingerprint: forgetting
+    removes the sample from every output that holds it, so what is found is what would be made.
+
+    A shard of a list with samples that failed for now (their number is in the count n_to_retry) is not found for ever:
+    each of the next runs makes it anew, up to `fetch.runs` in all, and fetches what is missing.
+
+    Raises ValueError when a Parquet file has no image column, and OSError when the disk or the network fails.
+    """
+    done = _ingest(store, shard, config, 0, None)
+    for n_before in range(1, config.fetch.runs):
+        if not done.found or not done.counts.get("n_to_retry"):
+            break
+        done = _ingest(store, shard, config, n_before, open_output(store / done.path))
+    return done
+
+
+def _ingest(store: Path, shard: SourceShard, config: IngestConfig, n_before: int, before: Output | None) -> Done:
+    def write(writer: OutputWriter) -> None:
+        samples: dict[str, dict[str, Any]] = {}
+        refused = refused_samples(store)
+        occurrences = _read_shard(
+            shard, config, refused, writer, samples, known_before(before, store) if before else None
+        )
+        copy = writer.path / COPY
+        if pc.any(pc.is_in(occurrences["sample_id"], pa.array(list(refused), pa.string()))).as_py():
+            left, ranges = without_samples(occurrences.to_pylist(), refused)
+            occurrences = occurrence_table(iter(left))
+            if copy.exists():
+                blank(copy, ranges)
+        if copy.exists():
+            occurrences = _with_copy(occurrences, str((writer.final / COPY).relative_to(store)))
+            writer.counts["n_bytes_copied"] = copy.stat().st_size
+        rows = [samples[sample_id] for sample_id in sorted(samples)]
+        measured = [row for row in rows if row["blur"] is not None]
+        tables = (SAMPLES.build(_columns(SAMPLES.columns, rows)), QUALITY.build(_columns(QUALITY.columns, measured)))
+        write_shard(writer, occurrences, *tables)
+        if shard.kind == "url":
+            writer.counts["n_to_retry"] = sum(map(may_pass, occurrences["unreadable"].to_pylist()))
+
+    return make_output(store, STAGE, VERSION, _inputs(shard, config, n_before), write)
+
+
+def _inputs(shard: SourceShard, config: IngestConfig, n_before: int) -> dict[str, Any]:
+    """Return what the output depends on: how lists are fetched is nothing to other sources, nor the pace to lists."""
+    settings = asdict(config)
+    for name in PACE:
+        del settings["fetch"][name]
+    if shard.kind != "url":
+        del settings["fetch"], settings["url_column"]
+    names = ("source_uri", "kind", "shard", "identity")
+    inputs = {name: getattr(shard, name) for name in names} | {"config": settings, "formats": FORMATS}
+    return inputs | {"n_runs_before": n_before} if n_before else inputs
+
+
+def known_before(before: Output, store: Path) -> Callable[[int], bytes | str | None]:
+    """Return what an earlier run found out about the rows of a list, for `iterate_shard`: what may pass is unknown."""
+    table = before.read(OCCURRENCES)
+    rows = {row["position"]: row for row in table.select(["position", "sample_id", "unreadable"]).to_pylist()}
+    kept = read_samples(table.filter(pc.is_valid(table["sample_id"])), store)
+
+    def known(position: int) -> bytes | str | None:
+        row = rows[position]
+        if row["sample_id"] is None:
+            return None if may_pass(row["unreadable"]) else str(row["unreadable"])
+        data = next(kept)[1]
+        return data if isinstance(data, bytes) else None
+
+    return known
+
+
+def write_shard(writer: OutputWriter, occurrences: pa.Table, samples: pa.Table, quality: pa.Table) -> None:
+    """Write the tables of a shard and their counts."""
+    writer.write(OCCURRENCES, occurrences)
+    writer.write(SAMPLES, samples)
+    writer.write(QUALITY, quality)
+    n_forgotten = pc.sum(pc.starts_with(occurrences["unreadable"], FORGOTTEN_BY)).as_py() or 0
+    writer.counts["n_occurrences"] = occurrences.num_rows
+    writer.counts["n_unreadable"] = occurrences.num_rows - occurrences["unreadable"].null_count - n_forgotten
+    writer.counts["n_samples"] = samples.num_rows
+    if n_forgotten:
+        writer.counts["n_forgotten"] = n_forgotten
+
+
+def ingest_shards(store: Path, shards: Sequence[SourceShard], config: IngestConfig) -> list[Done]:
+    """Ingest a group of shards, one after the other."""
+    return [ingest_shard(store, shard, config) for shard in shards]
+
+
+def occurrence_id_of(source_uri: str, shard: str, position: int) -> str:
+    """Return the occurrence_id: the first 32 hex digits of SHA-256 of the three, with zero bytes between them."""
+    return hashlib.sha256(f"{source_uri}\0{shard}\0{position}".encode()).hexdigest()[:32]
+
+
+def _read_shard(
+    shard: SourceShard,
+    config: IngestConfig,
+    refused: Mapping[str, str],
+    writer: OutputWriter,
+    samples: dict[str, dict[str, Any]],
+    already: Already | None,
+) -> pa.Table:
+    """Return OCCURRENCES, refused ones among them; `samples` gets the rows of SAMPLES by `sample_id`."""
+    found = iterate_shard(shard, config, writer.path / COPY, already)
+    with ExitStack() as opened:
+        packing = None
+        if shard.kind == "url" or (config.mode == "copy" and shard.kind != "tar"):
+            packing = opened.enter_context(Packing(opened.enter_context(writer.appending(COPY))))
+        looked_at = inspect_all(found, config, refused, keep_bytes=packing is not None)
+        table = occurrence_table(_occurrence(shard, one, samples, packing, config) for one in looked_at)
+    if packing is not None and not packing.n_samples:
+        (writer.path / COPY).unlink()
+    return table
+
+
+def _occurrence(
+    shard: SourceShard,
+    one: Inspected,
+    samples: dict[str, dict[str, Any]],
+    packing: Packing | None,
+    config: IngestConfig,
+) -> dict[str, Any]:
+    found, offset, members = one.found, one.found.byte_offset, one.found.members
+    if one.facts is not None and one.sample_id is not None:
+        samples[one.sample_id] = one.facts
+        if packing is not None and found.data is not None and _is_copied(shard, found.key, config):
+            beside = read_beside(shard, found)
+            offset, members = packing.add(one.sample_id, image_extension(one.facts["format"]), found.data, beside)
+    return {
+        "occurrence_id": occurrence_id_of(shard.source_uri, shard.shard, found.position),
+        "sample_id": one.sample_id,
+        "source_uri": shard.source_uri,
+        "kind": shard.kind,
+        "shard": shard.shard,
+        "position": found.position,
+        "key": found.key,
+        "extension": found.extension,
+        "byte_offset": offset,
+        "byte_length": found.byte_length,
+        "copy": None,
+        "members": [vars(member) for member in members] or None,
+        "found_label": found.label,
+        "caption": found.caption,
+        "group": found.group,
+        "license": found.license,
+        "metadata": found.metadata,
+        "unreadable": one.reason,
+    }
+
+
+def _is_copied(shard: SourceShard, key: str, config: IngestConfig) -> bool:
+    return config.mode == "copy" or locate_again(shard.source_uri, shard.shard, key) is None
+
+
+def _with_copy(occurrences: pa.Table, path: str) -> pa.Table:
+    """What has an offset has it in the copy."""
+    copied = pc.if_else(pc.is_valid(occurrences["byte_offset"]), pa.scalar(path), pa.scalar(None, pa.string()))
+    return occurrences.set_column(occurrences.schema.get_field_index("copy"), occurrences.schema.field("copy"), copied)
+
+
+def occurrence_table(rows: Iterator[dict[str, Any]]) -> pa.Table:
+    """Return OCCURRENCES. Rows become columns some thousands at a time: as objects they take ten times the memory."""
+    parts = [OCCURRENCES.schema().empty_table()]
+    while some := list(islice(rows, ROWS_AT_ONCE)):
+        parts.append(OCCURRENCES.build(_columns(OCCURRENCES.columns, some)))
+    return pa.concat_tables(parts).combine_chunks()
+
+
+def _columns(columns: Iterable[Any], rows: Sequence[Any]) -> dict[str, list[Any]]:
+    return {column.name: [row[column.name] for row in rows] for column in columns}

@@ -1,0 +1,141 @@
+"""Given labels, judged by what a training job of the user's recorded while it learnt from them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from windrow.schemas import LABEL_CHECKS
+from windrow.tasks.algorithms.arrays import Float32Array
+from windrow.tasks.algorithms.labels.checks.area_under_margin import area_under_margin
+from windrow.tasks.algorithms.labels.checks.early_learning import (
+    early_learning_targets,
+    judge_by_target,
+    softmax_epochs,
+)
+from windrow.tasks.algorithms.labels.checks.error_norms import el2n_score
+from windrow.tasks.algorithms.labels.checks.loss_mixture import judge_by_loss
+from windrow.tasks.algorithms.labels.checks.training_dynamics import TrainingDynamics, record_dynamics
+from windrow.tasks.storage.sources.dynamics_file import DynamicsFile, DynamicsPart
+from windrow.tasks.storage.store.registry import sample_indices
+
+EARLY_EPOCH = 9  # of EL2N, from 0; the last one where there are fewer
+
+Verdict = npt.NDArray[np.bool_] | None
+
+
+def imported_dynamics(path: Path, store: Path, given: pa.Table) -> pa.Table:
+    """Return LABEL_CHECKS of the samples that have a hard label in `given` (rows of LABELS) and a row in the file.
+
+    The file's `sample_index` is the registry's. From logits or probabilities: 'aum', 'el2n' and 'early_learning', of
+    samples whose label is one of the file's classes. From losses, the file's own or else those of its logits:
+    'loss_mixture', of their mean over the epochs. Memory: 12 bytes a row and epoch. Raises ValueError for a bad file,
+    naming the column, or one that has none of the samples.
+    """
+    hard = given.filter(pc.is_valid(given["label"]))
+    names = dict(zip(hard["sample_id"].to_pylist(), hard["label"].to_pylist(), strict=True))
+    labels = {index: (sample, names[sample]) for sample, index in sample_indices(store, names.keys()).items()}
+    file = DynamicsFile(path)
+    record = _Record.of(file, labels)
+    rows = [table for table in _judged(record) if table.num_rows]
+    return pa.concat_tables(rows) if rows else LABEL_CHECKS.schema().empty_table()
+
+
+@dataclass(frozen=True)
+class _Record:
+    """What the file says of the samples (n,) that it is about; `of_logits` are those whose class it knows (m,)."""
+
+    samples: Sequence[str]
+    loss: npt.NDArray[np.float64] | None
+    of_logits: Sequence[str]
+    dynamics: TrainingDynamics | None
+    early: tuple[Float32Array, npt.NDArray[np.bool_]] | None
+
+    @staticmethod
+    def of(file: DynamicsFile, labels: Mapping[int, tuple[str, str]]) -> _Record:
+        place = {name: number for number, name in enumerate(file.classes)}
+        known = _Known([], [], [], [], [])
+        seen: set[int] = set()
+        for part in file.parts():
+            rows = [row for row, index in enumerate(part.sample_index.tolist()) if index in labels]
+            indices = part.sample_index[rows].tolist()
+            for index in indices:
+                if index in seen:
+                    raise ValueError(f"labels.checks.dynamics: {file.path}: column sample_index has {index} twice")
+                seen.add(index)
+            known.add(part, rows, [labels[index] for index in indices], place)
+        if not seen:
+            raise ValueError(
+                f"labels.checks.dynamics: {file.path}: column sample_index has no sample with a given label"
+            )
+        return known.joined()
+
+
+@dataclass(frozen=True)
+class _Known:
+    """Parts of a record, as they are read."""
+
+    samples: list[str]
+    loss: list[npt.NDArray[np.float64]]
+    of_logits: list[str]
+    dynamics: list[TrainingDynamics]
+    early: list[tuple[Float32Array, npt.NDArray[np.bool_]]]
+
+    def add(
+        self, part: DynamicsPart, rows: list[int], labels: Sequence[tuple[str, str]], place: Mapping[str, int]
+    ) -> None:
+        if part.loss is not None and rows:
+            self.samples.extend(sample for sample, _ in labels)
+            self.loss.append(part.loss[rows].mean(axis=1))
+        named = [
+            (row, sample, place[label]) for row, (sample, label) in zip(rows, labels, strict=True) if label in place
+        ]
+        if part.logits is not None and named:
+            self.of_logits.extend(sample for _, sample, _ in named)
+            epochs = list(part.logits[[row for row, _, _ in named]].transpose(1, 0, 2))
+            own = np.array([number for _, _, number in named], dtype=np.int64)
+            self.dynamics.append(record_dynamics([epochs], own))
+            targets = early_learning_targets(softmax_epochs(epochs))
+            judged = judge_by_target(targets, own)
+            self.early.append((judged.score, judged.noisy))
+
+    def joined(self) -> _Record:
+        loss = np.concatenate(self.loss) if self.loss else None
+        if not self.dynamics:
+            return _Record(self.samples, loss, [], None, None)
+        margin, losses, norms = (
+            np.concatenate([part.recorded(name) for part in self.dynamics], axis=2)
+            for name in ("margin", "loss", "error_norm")
+        )
+        early = np.concatenate([score for score, _ in self.early]), np.concatenate([noisy for _, noisy in self.early])
+        samples = self.samples if self.loss else self.of_logits
+        loss = losses[0].mean(axis=0, dtype=np.float64) if loss is None else loss
+        return _Record(samples, loss, self.of_logits, TrainingDynamics(margin, losses, norms), early)
+
+
+def _judged(record: _Record) -> Iterator[pa.Table]:
+    if record.dynamics is not None and record.early is not None:
+        last = record.dynamics.recorded("error_norm").shape[1] - 1
+        yield _table(record.of_logits, "aum", area_under_margin(record.dynamics), None)
+        yield _table(record.of_logits, "early_learning", *record.early)
+        yield _table(record.of_logits, "el2n", el2n_score(record.dynamics, min(EARLY_EPOCH, last)), None)
+    if record.loss is not None:
+        judged = judge_by_loss(record.loss)
+        yield _table(record.samples, "loss_mixture", judged.score, judged.noisy)
+
+
+def _table(samples: Sequence[str], method: str, score: Float32Array, verdict: Verdict) -> pa.Table:
+    columns = {
+        "sample_id": pa.array(samples, pa.string()),
+        "method": pa.repeat(method, len(samples)),
+        "source": pa.repeat("training", len(samples)),
+        "score": pa.array(score, pa.float32()),
+        "is_doubtful": pa.nulls(len(samples), pa.bool_()) if verdict is None else pa.array(verdict),
+    }
+    return LABEL_CHECKS.build(columns).sort_by("sample_id")

@@ -1,0 +1,152 @@
+"""Label checks: given labels, judged by models that did not learn from them, and by what training jobs recorded."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from windrow.schemas import LABEL_CHECKS, LABEL_QUALITY, LABELS
+from windrow.tasks.algorithms.neighbors.exact_neighbors import NeighborGraph
+from windrow.tasks.clusters.neighbor_graph import read_graph
+from windrow.tasks.labels.checks.label_checks_config import LabelChecksConfig
+from windrow.tasks.labels.given_labels import class_names, pool_labels
+from windrow.tasks.storage.store.outputs import (
+    Done,
+    OutputWriter,
+    content_fingerprint,
+    file_digest,
+    make_output,
+    open_output,
+)
+from windrow.tasks.storage.store.pool import Pool, read_pool
+
+if TYPE_CHECKING:
+    from windrow.tasks.algorithms.labels.checks.label_quality import LabelQuality
+
+VERSION = 1
+
+
+def check_labels(
+    store: Path,
+    features: Sequence[str],
+    neighbors: str,
+    given: str,
+    config: LabelChecksConfig,
+    n_folds: int,
+    seed: int,
+) -> Done:
+    """Write LABEL_QUALITY and LABEL_CHECKS of the given labels of embedded samples.
+
+    `features`, `neighbors` and `given` are outputs of earlier stages. The counts are n_checked and n_doubtful, of
+    LABEL_QUALITY, and n_label_checks, rows of LABEL_CHECKS.
+    Raises ValueError when the file `config.dynamics` is missing or not as it should be.
+    """
+    outputs = [open_output(store / path) for path in features]
+    graph, labelled = open_output(store / neighbors), open_output(store / given)
+
+    def write(writer: OutputWriter) -> None:
+        labels, pool = labelled.read(LABELS), read_pool(outputs)
+        quality, checks = judge_given(store, pool, read_graph(graph), labels, config, n_folds, seed)
+        writer.write(LABEL_QUALITY, quality)
+        writer.write(LABEL_CHECKS, checks)
+        writer.counts.update(
+            n_checked=quality.num_rows,
+            n_doubtful=pc.sum(quality["is_doubtful"]).as_py() or 0,
+            n_label_checks=checks.num_rows,
+        )
+
+    inputs = {
+        "features": content_fingerprint(outputs),
+        "neighbors": graph.digest,
+        "given": labelled.digest,
+        "config": config,
+        "n_folds": n_folds,
+        "seed": seed,
+        "dynamics": dynamics_digest(config),
+    }
+    return make_output(store, "label_checks", VERSION, inputs, write)
+
+
+def dynamics_digest(config: LabelChecksConfig) -> str | None:
+    """Return the digest of the file `config.dynamics`, None where there is none."""
+    path = Path(config.dynamics) if config.dynamics is not None else None
+    return file_digest(path) if path is not None and path.is_file() else None
+
+
+def judge_given(
+    store: Path, pool: Pool, graph: NeighborGraph, given: pa.Table, config: LabelChecksConfig, n_folds: int, seed: int
+) -> tuple[pa.Table, pa.Table]:
+    """Return LABEL_QUALITY and LABEL_CHECKS of `given`, rows of LABELS; `graph` is of the pool."""
+    from windrow.tasks.labels.checks.imported_dynamics import imported_dynamics
+
+    classes = class_names(given)
+    recorded = LABEL_CHECKS.schema().empty_table()
+    if config.dynamics is not None:
+        recorded = imported_dynamics(Path(config.dynamics), store, given)
+    quality, checks = judge_pool(
+        pool, graph, pool_labels(pool.sample_ids, given, classes), classes, config, n_folds, seed
+    )
+    return quality, pa.concat_tables([checks, recorded])
+
+
+def judge_pool(
+    pool: Pool,
+    graph: NeighborGraph,
+    labels: npt.NDArray[np.int64],
+    classes: Sequence[str],
+    config: LabelChecksConfig,
+    n_folds: int,
+    seed: int,
+) -> tuple[pa.Table, pa.Table]:
+    """Return LABEL_QUALITY and LABEL_CHECKS, in the order of the pool, of its labels int64 (n,), -1 where none is.
+
+    Labels of a class that has fewer than n_folds cannot be judged: some model would know no such label.
+    """
+    counts = np.bincount(labels[labels >= 0], minlength=len(classes))
+    known = np.flatnonzero(counts >= n_folds)
+    rows = np.flatnonzero(np.isin(labels, known))
+    quality, checks = LABEL_QUALITY.schema().empty_table(), LABEL_CHECKS.schema().empty_table()
+    if len(known) < 2 or not (config.default or config.methods):
+        return quality, checks
+    # What judges needs SciPy's optimisers, which take half a second to import.
+    from windrow.tasks.labels.checks.judged_labels import JudgedLabels
+    from windrow.tasks.labels.checks.label_judgements import judge
+
+    own = np.searchsorted(known, labels[rows])
+    of_all = graph if len(rows) == len(labels) else None
+    judged = JudgedLabels(pool.embeddings[rows], own, len(known), config, n_folds, seed, of_all)
+    samples = pool.sample_ids.take(pa.array(rows))
+    if config.default:
+        quality = _quality(judged.quality, samples, [classes[int(number)] for number in known])
+    tables = [_checks(samples, name, *judge(judged, name)) for name in config.methods]
+    return quality, pa.concat_tables([checks, *tables])
+
+
+def _quality(found: LabelQuality, samples: pa.Array, classes: Sequence[str]) -> pa.Table:
+    columns = {
+        "sample_id": samples,
+        "label_quality": pa.array(found.judgement.score),
+        "is_doubtful": pa.array(found.judgement.noisy),
+        "suggested_label": pa.array(classes, pa.string()).take(pa.array(found.predictions.classes[:, 0])),
+        "suggested_probability": pa.array(np.clip(found.predictions.probabilities[:, 0], 0, 1)),
+    }
+    return LABEL_QUALITY.build(columns)
+
+
+def _checks(
+    samples: pa.Array, method: str, score: npt.NDArray[np.float32], doubtful: npt.NDArray[np.bool_] | None
+) -> pa.Table:
+    columns = {
+        "sample_id": samples,
+        "method": pa.repeat(method, len(samples)),
+        "source": pa.repeat("windrow", len(samples)),
+        "score": pa.array(score, pa.float32()),
+        "is_doubtful": pa.nulls(len(samples), pa.bool_()) if doubtful is None else pa.array(doubtful),
+    }
+    return LABEL_CHECKS.build(columns)

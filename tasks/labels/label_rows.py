@@ -1,0 +1,100 @@
+"""Label sets as rows of LABELS: clusters by number, and what was decided of probabilities."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from windrow.schemas import ASSIGNMENTS, LABELS
+from windrow.tasks.algorithms.arrays import Float32Array, Int64Array
+from windrow.tasks.algorithms.labels.class_lists import ClassLists
+from windrow.tasks.algorithms.labels.deciding.label_policy import Decision
+from windrow.tasks.algorithms.labels.sparse_probabilities import SparseProbabilities
+from windrow.tasks.labels.label_columns import class_list_column
+from windrow.tasks.storage.store.outputs import Output
+
+
+@dataclass(frozen=True)
+class LabelSet:
+    """A label set to store: its name, how it came about, the probabilities (n, n_classes) and the decision.
+
+    predicted: int64 (n,), the class decided on, given or not; number: of the round; agreement: (n,) or None; possible:
+    the classes that each sample may be, or None.
+    """
+
+    name: str
+    method: str
+    probabilities: Float32Array
+    decision: Decision
+    predicted: Int64Array
+    number: int = 0
+    agreement: Float32Array | None = None
+    possible: ClassLists | None = None
+
+    def rows(self, sample_ids: pa.Array, classes: Sequence[str], top_k: int) -> pa.Table:
+        """Return the rows of LABELS: the class decided on first, then the most probable of the others, top_k in all."""
+        n, decision = len(sample_ids), self.decision
+        top = self._top(min(top_k, len(classes)))
+        names = pa.array(classes, pa.string())
+        offsets = pa.array(np.arange(n + 1) * top.shape[1], pa.int32())
+        values = np.take_along_axis(self.probabilities, top, axis=1).reshape(-1)
+        columns = {
+            "sample_id": sample_ids,
+            "label_set": pa.repeat(self.name, n),
+            "label": names.take(pa.array(decision.label, mask=decision.abstained)),
+            "classes": pa.ListArray.from_arrays(offsets, names.take(pa.array(top.reshape(-1)))),
+            "probabilities": pa.ListArray.from_arrays(offsets, pa.array(values, pa.float32())),
+            "confidence": pa.array(np.clip(decision.confidence, 0, 1), pa.float32()),
+            "abstained": pa.array(decision.abstained),
+            "weight": pa.array(np.clip(decision.weight, 0, 1), pa.float32()),
+            "annotator": pa.repeat("windrow", n),
+            "method": pa.repeat(self.method, n),
+            "round": pa.repeat(pa.scalar(self.number, pa.int32()), n),
+        }
+        if self.agreement is not None:
+            columns["agreement"] = pa.array(np.clip(self.agreement, 0, 1), pa.float32())
+        if self.possible is not None:
+            columns["possible"] = class_list_column(self.possible, classes, empty_is_null=True)
+        if decision.excluded is not None:
+            columns["left_out"] = class_list_column(decision.excluded, classes)
+        return LABELS.build(columns)
+
+    def _top(self, k: int) -> Int64Array:
+        raised = self.probabilities.copy()
+        raised[np.arange(len(raised)), self.predicted] += 1
+        return SparseProbabilities.of(raised, k).classes
+
+
+def cluster_rows(output: Output) -> list[pa.Table]:
+    """Return cluster ids as labels, a table for each level, finest first."""
+    assignments = output.read(ASSIGNMENTS)
+    n = assignments.num_rows
+    tables = []
+    for level in range(1, output.counts["n_levels"] + 1):
+        names = pc.list_element(assignments["cluster_path"], level - 1).cast(pa.string()).combine_chunks()
+        single = pa.array(np.arange(n + 1), pa.int32())
+        columns = {
+            "sample_id": assignments["sample_id"],
+            "label_set": pa.repeat(f"cluster_{level}", n),
+            "label": names,
+            "classes": pa.ListArray.from_arrays(single, names),
+            "probabilities": pa.ListArray.from_arrays(single, pa.repeat(pa.scalar(1.0, pa.float32()), n)),
+            "confidence": pa.repeat(pa.scalar(1.0, pa.float32()), n),
+            "abstained": pa.repeat(False, n),
+            "weight": pa.repeat(pa.scalar(1.0, pa.float32()), n),
+            "annotator": pa.repeat("windrow", n),
+            "method": pa.repeat(f"hierarchical k-means, level {level}", n),
+            "round": pa.repeat(pa.scalar(0, pa.int32()), n),
+        }
+        tables.append(LABELS.build(columns))
+    return tables
+
+
+def renamed(table: pa.Table, label_set: str) -> pa.Table:
+    """Return the same rows under another label set."""
+    names = pa.repeat(label_set, table.num_rows)
+    return table.set_column(table.schema.get_field_index("label_set"), table.schema.field("label_set"), names)

@@ -1,0 +1,189 @@
+"""Pseudo-labels: what the clusters say, and what the makers say together, where that is sure enough."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from windrow.schemas import BELONGING, LABELS, PREDICTIONS
+from windrow.tasks.algorithms.arrays import Float32Array, Int64Array
+from windrow.tasks.algorithms.labels.combining.label_prior import given_shares
+from windrow.tasks.algorithms.labels.deciding.label_policy import Decision, Evidence, decide
+from windrow.tasks.algorithms.labels.deciding.label_sets import possible_classes
+from windrow.tasks.algorithms.labels.label_makers import MakerName
+from windrow.tasks.labels.given_labels import class_names, has_classes, pool_labels
+from windrow.tasks.labels.label_rows import LabelSet, cluster_rows, renamed
+from windrow.tasks.labels.labels_config import LabelsConfig
+from windrow.tasks.labels.prediction_rows import read_held_out, read_rounds
+from windrow.tasks.storage.store.outputs import (
+    Done,
+    Output,
+    OutputWriter,
+    content_fingerprint,
+    file_digest,
+    make_output,
+    open_output,
+)
+
+if TYPE_CHECKING:
+    from windrow.tasks.algorithms.labels.label_spreading import CombineRule, SpreadLabels
+
+VERSION = 4
+DECISIONS = (
+    *("combine", "combine_by", "prior", "policy", "least_belonging", "conformal", "distances", "top_k", "n_folds"),
+)
+
+
+def decide_labels(store: Path, stages: Mapping[str, Sequence[str]], config: LabelsConfig, seed: int) -> Done:
+    """Write LABELS of the pool: label sets cluster_1 (finest) and up, each maker's own, and pseudo.
+
+    `stages` maps cluster, given_labels, predictions and belonging to their outputs, the last two to those there are.
+    The counts are n_labelled and n_abstained, of the label set pseudo, and n_refused, those of them that abstain
+    because they seem to be of no class.
+    """
+    outputs = {stage: [open_output(store / path) for path in paths] for stage, paths in stages.items()}
+
+    def write(writer: OutputWriter) -> None:
+        clusters = cluster_rows(outputs["cluster"][0])
+        tables = [*clusters, *_predicted(outputs, config, seed)]
+        if clusters and not any(pc.equal(each["label_set"][0], "pseudo").as_py() for each in tables if each.num_rows):
+            tables.append(renamed(clusters[-1], "pseudo"))
+        table = pa.concat_tables([LABELS.schema().empty_table(), *tables])
+        writer.write(LABELS, table)
+        pseudo = table.filter(pc.equal(table["label_set"], "pseudo"))
+        n_abstained = pc.sum(pseudo["abstained"]).as_py() or 0
+        refused = _belonging(outputs, config)
+        writer.counts.update(
+            n_labelled=len(pseudo) - n_abstained,
+            n_abstained=n_abstained,
+            n_refused=0 if refused is None else int((refused <= np.float32(config.least_belonging)).sum()),
+        )
+
+    distances = Path(config.distances) if config.distances is not None else None
+    inputs = {
+        **{stage: content_fingerprint(found) for stage, found in outputs.items()},
+        **{name: getattr(config, name) for name in DECISIONS},
+        "distances_file": file_digest(distances) if distances is not None and distances.is_file() else None,
+        "seed": seed,
+    }
+    return make_output(store, "pseudo_label", VERSION, inputs, write)
+
+
+def _belonging(outputs: Mapping[str, Sequence[Output]], config: LabelsConfig) -> Float32Array | None:
+    """The p-value (n,) of each sample of the pool, in the order of `sample_id`; None where nothing is to be refused."""
+    if not outputs["belonging"] or not config.least_belonging:
+        return None
+    column = outputs["belonging"][0].read(BELONGING)["belonging"]
+    return np.asarray(column.to_numpy(), np.float32) if len(column) else None
+
+
+def _predicted(outputs: Mapping[str, Sequence[Output]], config: LabelsConfig, seed: int) -> Iterator[pa.Table]:
+    """The tables of each maker, and of what they say together."""
+    found: dict[MakerName, Output] = {output.inputs["maker"]: output for output in outputs["predictions"]}
+    if not found:
+        return
+    first = next(iter(found.values())).read(PREDICTIONS, ["sample_id", "round"])
+    sample_ids = first.filter(pc.equal(first["round"], 0))["sample_id"].combine_chunks()
+    given = outputs["given_labels"][0].read(LABELS)
+    if not has_classes(given):
+        for name, output in found.items():
+            yield from _without_labels(name, output, sample_ids, config)
+        return
+    classes = class_names(given, config.named_classes)
+    labels = pool_labels(sample_ids, given, classes)
+    deciding = _Deciding(config, labels, _keys(sample_ids), _belonging(outputs, config))
+    for label_set in _label_sets(found, deciding, _rule(config, classes, seed)):
+        yield label_set.rows(sample_ids, classes, config.top_k)
+
+
+def _without_labels(name: MakerName, output: Output, sample_ids: pa.Array, config: LabelsConfig) -> Iterator[pa.Table]:
+    probabilities = read_rounds(output)[-1]
+    decision = decide(probabilities, config.policy)
+    label_set = LabelSet(
+        name, f"{name}, not calibrated: no labels", probabilities, decision, probabilities.argmax(axis=1)
+    )
+    table = label_set.rows(sample_ids, output.inputs["classes"], config.top_k)
+    yield table
+    if name == "zero_shot" and name in config.combine:
+        yield renamed(table, "pseudo")
+
+
+def _keys(sample_ids: pa.Array) -> Int64Array:
+    return np.array([int(name[:16], 16) for name in sample_ids.to_pylist()], np.uint64)
+
+
+def _rule(config: LabelsConfig, classes: Sequence[str], seed: int) -> CombineRule:
+    from windrow.tasks.algorithms.labels.label_spreading import CombineRule
+    from windrow.tasks.labels.label_distances import read_distances
+
+    try:
+        metric = None if config.distances is None else read_distances(Path(config.distances), classes)
+    except ValueError as error:
+        raise ValueError(f"labels.distances: {error}") from None
+    shares = given_shares(config.prior, classes)
+    return CombineRule(config.combine_by, config.prior, shares, metric, config.n_folds, seed)
+
+
+@dataclass(frozen=True)
+class _Deciding:
+    """What a decision looks at beside probabilities: labels (n,), -1 where there is none, keys and belonging (n,)."""
+
+    config: LabelsConfig
+    labels: Int64Array
+    keys: Int64Array
+    belonging: Float32Array | None
+
+    def decide(
+        self, probabilities: Float32Array, held_out: Float32Array, predicted: Int64Array, held_out_label: Int64Array
+    ) -> Decision:
+        """The policy's decision, without what seems to be of no class."""
+        from windrow.tasks.algorithms.labels.deciding.belonging import refuse
+
+        evidence = Evidence(self.labels, held_out, held_out_label, self.keys)
+        decision = decide(probabilities, self.config.policy, predicted, evidence)
+        return decision if self.belonging is None else refuse(decision, self.belonging, self.config.least_belonging)
+
+    def label_set(self, name: str, method: str, probabilities: Float32Array, held_out: Float32Array) -> LabelSet:
+        """The label set of a maker alone, where its most probable class is the label."""
+        known = self.labels >= 0
+        shares = probabilities.copy()
+        shares[known] = np.eye(shares.shape[1], dtype=np.float32)[self.labels[known]]
+        label, apart = shares.argmax(axis=1), held_out.argmax(axis=1)
+        return LabelSet(name, method, shares, self.decide(shares, held_out, label, apart), label)
+
+
+def _label_sets(found: Mapping[MakerName, Output], deciding: _Deciding, rule: CombineRule) -> Iterator[LabelSet]:
+    from windrow.tasks.algorithms.labels.combining.calibration import apply_temperature
+    from windrow.tasks.algorithms.labels.label_spreading import MakerPredictions, combine_predictions
+
+    rounds = {name: read_rounds(output) for name, output in found.items()}
+    made = {name: MakerPredictions(rounds[name][-1], read_held_out(output)) for name, output in found.items()}
+    spread = combine_predictions(made, deciding.labels, deciding.config.combine, rule)
+    for name, temperature in spread.temperatures.items():
+        how, held_out = f"{name}, temperature {temperature:.3f}", spread.held_out[name]
+        *earlier, _ = rounds[name]
+        for number, each in enumerate(earlier):
+            shares = apply_temperature(each, temperature)
+            yield replace(deciding.label_set(f"{name}_{number}", how, shares, held_out), number=number)
+        yield replace(deciding.label_set(name, how, spread.makers[name], held_out), number=len(earlier))
+    yield _together(spread, deciding, rule)
+
+
+def _together(spread: SpreadLabels, deciding: _Deciding, rule: CombineRule) -> LabelSet:
+    weights = ", ".join(f"{name} {weight:.2f}" for name, weight in spread.weights.items())
+    prior = {"none": "not calibrated"}.get(rule.prior.method, f"calibrated by class, shares {rule.prior.method}")
+    method = f"{rule.by} of {weights}; {prior}; given labels stand"
+    held_out, conformal = spread.corrected.held_out, deciding.config.conformal
+    decision = deciding.decide(spread.confidence, held_out, spread.label, spread.held_out_label)
+    possible = None
+    if conformal is not None:
+        possible = possible_classes(held_out, deciding.labels, spread.corrected.pool, conformal, spread.label)
+    return LabelSet(
+        "pseudo", method, spread.confidence, decision, spread.label, agreement=spread.agreement, possible=possible
+    )

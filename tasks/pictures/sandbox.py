@@ -1,0 +1,264 @@
+"""A process that looks at images for this one: a decoder that crashes, hangs or eats memory costs one image, not a run.
+
+The process is a fresh interpreter, not a fork: this one may have threads. It lives as long as it can, so an image costs
+little more than in this process, and the images ahead are decoded while the caller is busy with other things. Its
+answers are JSON: nothing that has been near the data is unpickled here.
+
+Ingest decodes every distinct sample here. Feature extraction decodes the same bytes again, in its own process: what
+came through ingest is known to decode with the same code, and sending pixels back would cost more than it guards.
+
+Where the system has no resource limits (Windows), everything runs in the calling process, without protection.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import importlib.util
+import json
+import os
+import pickle
+import signal
+import subprocess
+import sys
+import threading
+import weakref
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import astuple, dataclass
+from multiprocessing.connection import Connection, Pipe
+from typing import Any, Self, TypeVar
+
+from windrow.tasks.pictures.sandbox_worker import EXIT_NO_MEMORY, answer, joined
+
+Tag = TypeVar("Tag")
+Verdict = dict[str, Any] | str
+
+CAN_LIMIT = importlib.util.find_spec("resource") is not None
+BATCH_IMAGES = 16  # two batches of the longest answers must fit into a socket's buffer, or both sides wait to send
+BATCH_BYTES = 2**18
+NO_MEMORY = "not enough memory to decode it"
+SECONDS_TO_END = 10
+
+_MAIN = """\
+import signal, sys
+signal.signal(signal.SIGINT, signal.SIG_IGN)
+sys.path[:] = sys.argv[3:]
+from windrow.tasks.pictures.sandbox_worker import serve
+serve(int(sys.argv[1]), int(sys.argv[2]))
+"""
+
+
+@dataclass(frozen=True)
+class Limits:
+    """What an image may cost: `seconds` of wall time, `memory_bytes` more than the process has when it starts."""
+
+    seconds: float
+    memory_bytes: int
+
+    def __post_init__(self) -> None:
+        if not 0 < self.seconds < float("inf"):
+            raise ValueError(f"seconds: wants more than 0, got {self.seconds}")
+        if self.memory_bytes < 1:
+            raise ValueError(f"memory_bytes: wants 1 or more, got {self.memory_bytes}")
+
+
+@dataclass(frozen=True)
+class _Failed:
+    """The process ended, or ran out of memory, over an image."""
+
+    reason: str
+
+
+class Sandbox:
+    """Calls `function(data, *args)` on images in another process, started at the first image and again when it died.
+
+    The function is one of an importable module. It returns a dataclass (or dict) of values that JSON can hold, less
+    than 4 KB in all, or raises UnreadableImage. Used by one thread at a time; a second one gets a process of its own.
+    """
+
+    def __init__(self, function: Callable[..., Any], *args: Any, limits: Limits) -> None:
+        self._function, self._args, self._limits = function, args, limits
+        self._process: _Process | None = None
+        self._busy = threading.Lock()
+
+    def map(self, images: Iterable[tuple[Tag, bytes | None]]) -> Iterator[tuple[Tag, Verdict | None]]:
+        """Yield for each (tag, bytes), in order, the tag with the function's result as a dict or the reason as a str.
+
+        Where there are no bytes there is no verdict: None. Up to two batches of BATCH_IMAGES are taken from `images`
+        before their turn. Reasons of the sandbox: 'decoder crashed (SIGSEGV)', 'decoder took longer than 60 s', 'not
+        enough memory to decode it'; an image gets one when it fails again as the first of a fresh process.
+
+        Raises RuntimeError when the function raises anything but UnreadableImage, or when the process does not start.
+        """
+        if not CAN_LIMIT:
+            for tag, data in images:
+                yield tag, None if data is None else _verdict(self._here(data))
+        elif self._busy.acquire(blocking=False):
+            try:
+                yield from self._map(images)
+            finally:
+                self._busy.release()
+        else:
+            with Sandbox(self._function, *self._args, limits=self._limits) as another:
+                yield from another.map(images)
+
+    def close(self) -> None:
+        """End the process; a later `map` starts another."""
+        if self._process is not None:
+            self._process.end()
+            self._process = None
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def _map(self, images: Iterable[tuple[Tag, bytes | None]]) -> Iterator[tuple[Tag, Verdict | None]]:
+        ahead: deque[list[tuple[Tag, bytes | None]]] = deque()
+        try:
+            for batch in _batches(images):
+                ahead.append(batch)
+                self._send([data for _, data in batch if data is not None])
+                if len(ahead) > 1:  # while one batch is looked at the next is on its way
+                    yield from self._take(ahead)
+            while ahead:
+                yield from self._take(ahead)
+        finally:
+            if ahead:  # its answers would be taken for those to other images
+                self.close()
+
+    def _take(self, ahead: deque[list[tuple[Tag, bytes | None]]]) -> Iterator[tuple[Tag, Verdict | None]]:
+        batch, *others = ([data for _, data in batch if data is not None] for batch in ahead)
+        outcomes = self._receive(len(batch))
+        again = [data for data, outcome in zip(batch, outcomes, strict=True) if isinstance(outcome, _Failed)]
+        if again:
+            repeated = list(self._one_by_one(again))
+            outcomes = [repeated.pop(0) if isinstance(outcome, _Failed) else outcome for outcome in outcomes]
+            for other in others:
+                self._send(other)
+        for tag, data in ahead.popleft():
+            yield tag, None if data is None else _verdict(outcomes.pop(0))
+
+    def _one_by_one(self, images: list[bytes]) -> Iterator[Verdict | _Failed]:
+        """Look again at what failed. It may be an earlier image's fault, so a fresh process has the last word."""
+        self.close()
+        for data in images:
+            is_fresh = self._process is None
+            outcome = self._ask(data)
+            if isinstance(outcome, _Failed) and not is_fresh:
+                self.close()
+                outcome = self._ask(data)
+            if isinstance(outcome, _Failed):
+                self.close()
+            yield outcome
+
+    def _here(self, data: bytes) -> Verdict | _Failed:
+        return self._outcome(*json.loads(answer(self._function, self._args, data)))
+
+    def _ask(self, data: bytes) -> Verdict | _Failed:
+        self._send([data])
+        return self._receive(1)[0]
+
+    def _send(self, images: list[bytes]) -> None:
+        if self._process is None:
+            self._process = _Process(pickle.dumps((self._function, self._args, *astuple(self._limits))))
+        self._process.send(joined(images))
+
+    def _receive(self, n_images: int) -> list[Verdict | _Failed]:
+        process = self._process
+        if process is None:
+            raise RuntimeError("sandbox: closed while it was in use")
+        received = process.receive()
+        if isinstance(received, bytes):
+            return [self._outcome(kind, value) for kind, value in json.loads(received)]
+        self._process = None
+        return [_Failed(_death(received, self._limits.seconds))] * n_images
+
+    def _outcome(self, kind: str, value: Verdict) -> Verdict | _Failed:
+        if kind == "error":
+            raise RuntimeError(f"{self._function.__qualname__} failed in the sandbox:\n{value}")
+        return _Failed(NO_MEMORY) if kind == "no memory" else value
+
+
+def _batches(images: Iterable[tuple[Tag, bytes | None]]) -> Iterator[list[tuple[Tag, bytes | None]]]:
+    batch: list[tuple[Tag, bytes | None]] = []
+    n_bytes = 0
+    for tag, data in images:
+        batch.append((tag, data))
+        n_bytes += len(data or b"")
+        if len(batch) == BATCH_IMAGES or n_bytes >= BATCH_BYTES:
+            yield batch
+            batch, n_bytes = [], 0
+    if batch:
+        yield batch
+
+
+def _verdict(outcome: Verdict | _Failed) -> Verdict:
+    return outcome.reason if isinstance(outcome, _Failed) else outcome
+
+
+class _Process:
+    def __init__(self, task: bytes) -> None:
+        self._connection, theirs = Pipe()
+        their_line, our_line = os.pipe()
+        try:
+            with theirs:
+                self._process = subprocess.Popen(
+                    [sys.executable, "-c", _MAIN, str(theirs.fileno()), str(their_line), *sys.path],
+                    env=_environment(),
+                    stdin=subprocess.DEVNULL,
+                    stdout=subprocess.DEVNULL,
+                    pass_fds=[theirs.fileno(), their_line],
+                )
+        except BaseException:
+            os.close(our_line)
+            raise
+        finally:
+            os.close(their_line)
+        self.end = weakref.finalize(self, _end, self._process, self._connection, our_line)
+        self.send(task)
+        ready = self.receive()
+        if isinstance(ready, int):
+            raise RuntimeError(f"the sandbox's process did not start: exit code {ready}")
+
+    def send(self, data: bytes) -> None:
+        with contextlib.suppress(OSError):  # it has died: whoever waits for the answer will see
+            self._connection.send_bytes(data)
+
+    def receive(self) -> bytes | int:
+        """Wait for an answer; when the process has ended, return its exit code (minus the signal) instead."""
+        try:
+            return self._connection.recv_bytes()
+        except (EOFError, OSError):
+            pass
+        try:
+            code = self._process.wait(SECONDS_TO_END)
+        except subprocess.TimeoutExpired:
+            self._process.kill()
+            code = self._process.wait()
+        self.end()
+        return code
+
+
+def _end(process: subprocess.Popen[bytes], connection: Connection, line: int) -> None:
+    process.kill()
+    process.wait()
+    connection.close()
+    os.close(line)
+
+
+def _environment() -> dict[str, str]:
+    # The allocator's settings of a worker (see executors/environment.py) would keep the memory of the largest image.
+    # A heap of its own for each thread of a decoder would count against the limit though nothing is in it.
+    environment = {name: value for name, value in os.environ.items() if not name.startswith("MALLOC_")}
+    return {**environment, "MALLOC_ARENA_MAX": "1"}
+
+
+def _death(code: int, seconds: float) -> str:
+    if code == EXIT_NO_MEMORY:
+        return NO_MEMORY
+    if code == -signal.SIGALRM:
+        return f"decoder took longer than {seconds:g} s"
+    names = {int(known): known.name for known in signal.Signals}
+    return f"decoder crashed ({names.get(-code, f'signal {-code}') if code < 0 else f'exit code {code}'})"

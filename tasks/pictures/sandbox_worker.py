@@ -1,0 +1,103 @@
+"""The life of a sandbox's process: answer for one image after another, within limits that the kernel keeps."""
+
+from __future__ import annotations
+
+import json
+import os
+import pickle
+import signal
+import struct
+import traceback
+from collections.abc import Callable, Iterator, Sequence
+from multiprocessing.connection import Connection
+from pathlib import Path
+from typing import Any, NoReturn
+
+from windrow.tasks.pictures.decoding import UnreadableImage
+
+EXIT_NO_MEMORY = 86
+MAX_ANSWER = 4096
+
+
+def serve(descriptor: int, line: int) -> NoReturn:
+    """Take the task from an inherited connection, then answer images until its other end closes.
+
+    `line` is the reading end of a pipe that nothing is written to: it closes when the parent dies.
+    """
+    _die_with(line)
+    connection = Connection(descriptor)
+    function, args, seconds, memory_bytes = pickle.loads(connection.recv_bytes())  # noqa: S301  our own parent wrote it
+    _set_limits(memory_bytes)
+    try:
+        connection.send_bytes(b"ready")
+        while True:
+            said = []
+            for data in _split(connection.recv_bytes()):
+                # By default the signal ends the process, in the middle of a decoder's loop too.
+                signal.setitimer(signal.ITIMER_REAL, seconds)
+                said.append(answer(function, args, data))
+            signal.setitimer(signal.ITIMER_REAL, 0)
+            connection.send_bytes(f"[{','.join(said)}]".encode())
+    except MemoryError:  # while it took the bytes; the rest of them is still on its way
+        os._exit(EXIT_NO_MEMORY)
+    except (EOFError, OSError):
+        os._exit(0)
+
+
+def joined(images: Sequence[bytes]) -> bytes:
+    """Return images as one message."""
+    return b"".join((struct.pack(f"<I{len(images)}Q", len(images), *map(len, images)), *images))
+
+
+def answer(function: Callable[..., Any], args: tuple[Any, ...], data: bytes) -> str:
+    """Call the function and say in JSON what came of it: [kind, value]. Kinds: facts, reason, no memory, error."""
+    try:
+        said = json.dumps(("facts", function(data, *args)), default=vars)
+        if len(said) > MAX_ANSWER:
+            raise ValueError(f"the facts are {len(said)} characters of JSON, more than {MAX_ANSWER}")
+    except Exception as error:
+        said = json.dumps(_failure(error))
+    return said
+
+
+def _split(message: bytes) -> Iterator[bytes]:
+    (n_images,) = struct.unpack_from("<I", message)
+    start = struct.calcsize(f"<I{n_images}Q")
+    for length in struct.unpack_from(f"<{n_images}Q", message, 4):
+        yield message[start : start + length]
+        start += length
+
+
+def _failure(error: BaseException) -> tuple[str, str]:
+    cause: BaseException | None = error
+    while cause is not None:
+        if isinstance(cause, MemoryError):
+            return "no memory", ""
+        cause = cause.__cause__
+    if isinstance(error, UnreadableImage):
+        return "reason", error.reason
+    return "error", "".join(traceback.format_exception(error))[-MAX_ANSWER // 8 :]
+
+
+def _die_with(line: int) -> None:
+    # PR_SET_PDEATHSIG would tell when the parent's thread ends, not its process. This signal comes when the pipe's
+    # last writer is gone, and its default is to end the process, wherever it is.
+    import fcntl
+
+    signal.signal(signal.SIGIO, signal.SIG_DFL)
+    fcntl.fcntl(line, fcntl.F_SETOWN, os.getpid())
+    fcntl.fcntl(line, fcntl.F_SETFL, fcntl.fcntl(line, fcntl.F_GETFL) | os.O_ASYNC)
+
+
+def _set_limits(memory_bytes: int) -> None:
+    import resource
+
+    signal.signal(signal.SIGALRM, signal.SIG_DFL)
+    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+    resource.setrlimit(resource.RLIMIT_FSIZE, (0, 0))
+    mapped = Path("/proc/self/statm")
+    if mapped.exists():  # Linux; macOS does not keep this limit
+        limit = int(mapped.read_text().split()[0]) * resource.getpagesize() + memory_bytes
+        hard = resource.getrlimit(resource.RLIMIT_AS)[1]
+        limit = limit if hard == resource.RLIM_INFINITY else min(limit, hard)
+        resource.setrlimit(resource.RLIMIT_AS, (limit, limit))

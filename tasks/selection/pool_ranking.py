@@ -1,0 +1,275 @@
+"""Ranking: filters, near-duplicates, and one column `rank` whose every prefix is a balanced set."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+import duckdb
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from windrow.schemas import SELECTION
+from windrow.tasks.algorithms.neighbors.deduplication import near_duplicates
+from windrow.tasks.algorithms.selection.ranking import inclusion_weights, rank
+from windrow.tasks.clusters.neighbor_graph import read_graph
+from windrow.tasks.selection.splits import Split, assign_splits, group_samples
+from windrow.tasks.storage.catalog.views import confine, connect, query, tables_of
+from windrow.tasks.storage.store.outputs import (
+    Done,
+    Output,
+    OutputWriter,
+    content_fingerprint,
+    make_output,
+    open_output,
+)
+from windrow.tasks.storage.store.pool import Pool, read_pool
+
+VERSION = 1
+UNREADABLE = "unreadable"
+NEAR_DUPLICATE = "near_duplicate"
+
+
+@dataclass(frozen=True)
+class Filter:
+    """A rule that samples must satisfy: `keep` is a SQL predicate over the columns of `pool` (README: tables).
+
+    A sample for which it is false or null is dropped, with `name` as the reason. Other tables can be asked in it, so
+    lists of allowed licences and sources are filters like any other; a sample stays when one of its occurrences is
+    allowed, and a licence that is not known is not:
+
+        name: license
+        keep: sample_id IN (SELECT sample_id FROM occurrences WHERE license IN ('cc0-1.0', 'cc-by-4.0'))
+        name: source
+        keep: sample_id IN (SELECT sample_id FROM occurrences WHERE source_uri = 's3://pool/flickr')
+    """
+
+    name: str
+    keep: str
+
+    def __post_init__(self) -> None:
+        if not self.name or self.name in (UNREADABLE, NEAR_DUPLICATE) or not self.keep:
+            raise ValueError(f"selection.filters: wants a name of its own and a predicate, got {self!r}")
+
+
+@dataclass(frozen=True)
+class SelectionConfig:
+    """How the pool becomes a curated set.
+
+    `target_size`: samples to select; None takes `target_share` of what is ranked. `ranking`: 'balanced' over the
+    hierarchy of clusters, or 'random', the baseline that curation must beat. `filters`: rules, the first that a
+    sample breaks is its reason. `drop_near_duplicates`: keep one of samples whose cosine similarity reaches
+    `near_duplicate_threshold`. `near_duplicates_within`: level of the clusters inside which they are looked for, 0 for
+    the whole pool (exact, quadratic). `splits`: shares of the export; near-duplicates and groups stay together.
+    """
+
+    target_size: int | None = None
+    target_share: float = 0.5
+    ranking: Literal["balanced", "random"] = "balanced"
+    filters: tuple[Filter, ...] = ()
+    drop_near_duplicates: bool = True
+    near_duplicate_threshold: float = 0.95
+    near_duplicates_within: int = 0
+    splits: tuple[Split, ...] = (Split("train", 1.0),)
+
+    def __post_init__(self) -> None:
+        if self.target_size is not None and self.target_size < 0:
+            raise ValueError(f"selection.target_size: wants 0 or more, got {self.target_size}")
+        if not 0 < self.target_share <= 1:
+            raise ValueError(f"selection.target_share: wants more than 0 and at most 1, got {self.target_share}")
+        if self.ranking not in ("balanced", "random"):
+            raise ValueError(f"selection.ranking: wants 'balanced' or 'random', got {self.ranking!r}")
+        if not 0 < self.near_duplicate_threshold <= 1:
+            threshold = self.near_duplicate_threshold
+            raise ValueError(f"selection.near_duplicate_threshold: wants more than 0 and at most 1, got {threshold}")
+        if self.near_duplicates_within < 0:
+            raise ValueError(f"selection.near_duplicates_within: wants a level or 0, got {self.near_duplicates_within}")
+        names = [rule.name for rule in self.filters]
+        if len(set(names)) != len(names):
+            raise ValueError(f"selection.filters: names repeat: {names}")
+        shares = sum(split.share for split in self.splits)
+        if abs(shares - 1) > 1e-6 or len({split.name for split in self.splits}) != len(self.splits):
+            raise ValueError(f"selection.splits: wants different names and shares that add up to 1, got {self.splits}")
+
+
+def rank_pool(store: Path, stages: Mapping[str, Sequence[str]], config: SelectionConfig, seed: int) -> Done:
+    """Write SELECTION: one row for every readable sample, in the order of `sample_id`.
+
+    `stages` maps ingest, features, neighbors, cluster and pseudo_label to their outputs; a filter sees
+    what else it holds, hash_groups and model_scores.
+    """
+    outputs = {stage: [open_output(store / path) for path in paths] for stage, paths in stages.items()}
+
+    def write(writer: OutputWriter) -> None:
+        rows = _pool_rows(store, outputs)
+        pool = read_pool(outputs["features"])
+        broken = _filtered(store, outputs, config.filters, rows["sample_id"])
+        selection = select(rows, pool, broken, config, seed)
+        threshold = config.near_duplicate_threshold
+        groups = _groups(rows, pool, outputs["neighbors"][0], selection["duplicate_of"], threshold)
+        splits = assign_splits(groups, config.splits, seed)
+        split = pc.if_else(selection["selected"], splits, pa.scalar(None, pa.string()))
+        columns = {**selection, "sample_id": rows["sample_id"], "group_id": groups, "split": split}
+        writer.write(SELECTION, SELECTION.build(columns))
+        writer.counts.update(_counts(columns))
+
+    inputs = {
+        **{stage: content_fingerprint(found) for stage, found in outputs.items()},
+        "config": config,
+        "seed": seed,
+    }
+    return make_output(store, "rank", VERSION, inputs, write)
+
+
+def _pool_rows(store: Path, outputs: Mapping[str, Sequence[Output]]) -> pa.Table:
+    """Every readable sample, by `sample_id`, with what ranking needs to know of it."""
+    connection = _connect(store, outputs)
+    return (
+        connection.sql("""
+        SELECT s.sample_id, a.cluster_path, a.distance, s.width::BIGINT * s.height AS n_pixels,
+               g.label IS NOT NULL AS has_label, o.group_name, e.error
+        FROM samples s
+        LEFT JOIN assignments a USING (sample_id)
+        LEFT JOIN (SELECT sample_id, label FROM labels WHERE label_set = 'given') g USING (sample_id)
+        LEFT JOIN (SELECT sample_id, min("group") AS group_name FROM occurrences GROUP BY sample_id) o USING (sample_id)
+        LEFT JOIN (SELECT sample_id, error FROM embeddings) e USING (sample_id)
+        ORDER BY s.sample_id
+    """)
+        .to_arrow_table()
+        .combine_chunks()
+    )
+
+
+def _connect(store: Path, outputs: Mapping[str, Sequence[Output]]) -> Any:
+    connection = connect(tables_of(outputs))
+    confine(connection, store)
+    return connection
+
+
+def _filtered(
+    store: Path, outputs: Mapping[str, Sequence[Output]], filters: Sequence[Filter], sample_ids: pa.Array
+) -> list[str | None]:
+    """Return for each sample the name of the first filter that it breaks."""
+    broken: dict[str, str] = {}
+    connection = _connect(store, outputs)
+    for rule in filters:
+        for sample_id in _breaking(connection, rule):
+            broken.setdefault(sample_id, rule.name)
+    return [broken.get(sample_id) for sample_id in sample_ids.to_pylist()]
+
+
+def _breaking(connection: Any, rule: Filter) -> list[str]:
+    try:
+        sql = f"SELECT sample_id FROM pool WHERE NOT coalesce(({rule.keep}\n), false)"
+        return [row[0] for row in query(connection, sql).fetchall()]
+    except (duckdb.Error, ValueError) as error:
+        raise ValueError(f"selection.filters: rule {rule.name!r} ({rule.keep}): {error}") from None
+
+
+def check_filters(filters: Sequence[Filter]) -> None:
+    """Raise ValueError for a filter that is no SQL predicate over `pool`; costs nothing, so it goes first."""
+    connection = connect({})
+    for rule in filters:
+        _breaking(connection, rule)
+
+
+def select(
+    rows: pa.Table, pool: Pool, broken: Sequence[str | None], config: SelectionConfig, seed: int
+) -> dict[str, Any]:
+    """Return the columns of SELECTION that ranking decides, in the order of `rows` (by `sample_id`)."""
+    embedded = pc.is_valid(rows["cluster_path"]).to_numpy()
+    dropped_by = [UNREADABLE if not there else rule for there, rule in zip(embedded, broken, strict=True)]
+    candidates = np.flatnonzero([rule is None for rule in dropped_by])
+    in_pool = (np.cumsum(embedded) - 1)[candidates]
+    facts = rows.take(pa.array(candidates))
+    paths = _paths(facts["cluster_path"])
+    duplicate_of, similarity = _near_duplicates(pool.embeddings[in_pool], facts, paths, config)
+    kept = duplicate_of < 0
+    ranked = candidates[kept]
+    place, strata = _ranked(facts.filter(pa.array(kept)), paths[kept], config, seed)
+    target = config.target_size if config.target_size is not None else round(config.target_share * len(ranked))
+    n = len(rows)
+    ranks, weights = np.zeros(n, np.int64), np.zeros(n)
+    ranks[ranked] = place
+    weights[ranked] = inclusion_weights(strata, place <= target)
+    selected = (ranks > 0) & (ranks <= target)
+    original = np.full(n, -1)
+    original[candidates[~kept]] = candidates[duplicate_of[~kept]]
+    similarities = np.zeros(n, np.float32)
+    similarities[candidates] = similarity
+    for row in candidates[~kept]:
+        dropped_by[row] = NEAR_DUPLICATE
+    return {
+        "rank": pa.array(ranks, mask=ranks == 0),
+        "selected": pa.array(selected),
+        "weight": pa.array(weights, mask=~selected),
+        "dropped_by": pa.array(dropped_by, pa.string()),
+        "duplicate_of": rows["sample_id"].combine_chunks().take(pa.array(original, mask=original < 0)),
+        "similarity": pa.array(similarities, mask=original < 0),
+    }
+
+
+def _ranked(
+    facts: pa.Table, paths: npt.NDArray[np.int32], config: SelectionConfig, seed: int
+) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int32]]:
+    """Return the rank of each sample, from 1, and the clusters within which all have the same chance."""
+    if config.ranking == "random":
+        return np.random.default_rng(seed).permutation(len(facts)) + 1, np.zeros((len(facts), 1), np.int32)
+    sample_ids = np.asarray(facts["sample_id"]).astype(str)
+    return rank(paths, facts["distance"].to_numpy(), sample_ids, seed), paths
+
+
+def _paths(column: pa.ChunkedArray) -> npt.NDArray[np.int32]:
+    lists = column.combine_chunks()
+    n_levels = len(lists[0]) if len(lists) else 1
+    return np.asarray(lists.flatten()).reshape(len(lists), n_levels)
+
+
+def _near_duplicates(
+    embeddings: npt.NDArray[np.float16], facts: pa.Table, paths: npt.NDArray[np.int32], config: SelectionConfig
+) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.float32]]:
+    """Keep, of near-duplicates, the labelled one, then the largest, then the closest to its centroid."""
+    if not config.drop_near_duplicates or len(facts) == 0:
+        return np.full(len(facts), -1), np.zeros(len(facts), np.float32)
+    order = np.lexsort(
+        (
+            facts["distance"].to_numpy(),
+            -facts["n_pixels"].to_numpy(),
+            ~facts["has_label"].to_numpy(zero_copy_only=False),
+        )
+    )
+    priority = np.empty(len(order), np.int64)
+    priority[order] = np.arange(len(order))
+    level = min(config.near_duplicates_within, paths.shape[1])
+    found = near_duplicates(
+        embeddings,
+        threshold=config.near_duplicate_threshold,
+        priority=priority,
+        partition=paths[:, level - 1] if level else None,
+    )
+    return found.duplicate_of, found.similarity
+
+
+def _groups(rows: pa.Table, pool: Pool, neighbors: Output, duplicates: pa.Array, threshold: float) -> pa.Array:
+    """Join samples that are near-duplicates, by the k-NN graph and by what was dropped, or that share a group."""
+    graph = read_graph(neighbors)
+    sample_ids = rows["sample_id"].combine_chunks()
+    row_of = np.asarray(pc.index_in(pool.sample_ids, sample_ids))
+    near = np.argwhere(graph.similarity >= threshold)
+    pairs = np.stack([row_of[near[:, 0]], row_of[graph.indices[near[:, 0], near[:, 1]]]], axis=1)
+    dropped = np.flatnonzero(pc.is_valid(duplicates).to_numpy(zero_copy_only=False))
+    originals = np.asarray(pc.index_in(duplicates.take(pa.array(dropped)), sample_ids))
+    pairs = np.concatenate([pairs, np.stack([dropped, originals], axis=1)]).astype(np.int64)
+    return group_samples(sample_ids, pairs, rows["group_name"].to_pylist())
+
+
+def _counts(columns: Mapping[str, Any]) -> dict[str, int]:
+    dropped = pc.value_counts(columns["dropped_by"].drop_null()).to_pylist()
+    counts = {f"dropped_by_{entry['values']}": entry["counts"] for entry in dropped}
+    n_ranked = len(columns["rank"]) - columns["rank"].null_count
+    n_selected = pc.sum(columns["selected"]).as_py() or 0
+    return {"n_samples": len(columns["rank"]), "n_ranked": n_ranked, "n_selected": n_selected, **counts}

@@ -1,0 +1,182 @@
+"""Versions of curated sets: `curated/<name>/v0001/`, v0002, ..., each complete and never changed.
+
+A version is a folder that holds `manifest.json`; whatever is being written has another name and is not seen.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import duckdb
+import pyarrow as pa
+
+from windrow.tasks.storage.files.seals import read_sealed
+from windrow.tasks.storage.published.withdrawal import is_withdrawn, withdrawal_text
+from windrow.tasks.storage.store.outputs import MANIFEST, fingerprint
+from windrow.tasks.storage.verify.findings import Damage, Inspection
+
+SAMPLES = "samples.parquet"
+CLASSES = "classes.txt"
+_NUMBERED = re.compile(r"v(\d{4,})")
+
+
+@dataclass(frozen=True)
+class Version:
+    """A published version. `n_bytes` is its size on disk, `n_shards` the shards of one format.
+
+    `created` is false where publishing found that the latest version holds the same.
+    """
+
+    name: str
+    version: str
+    path: Path
+    fingerprint: str
+    n_samples: int
+    n_shards: int
+    n_bytes: int
+    created: bool = False
+
+    @property
+    def number(self) -> int:
+        """1 for v0001."""
+        return version_number(self.version)
+
+
+@dataclass(frozen=True)
+class VersionChange:
+    """What one version has and another has not.
+
+    `added` and `removed` have columns sample_id, split and label; `relabelled` has sample_id, old and new; `moved`
+    (to another split) likewise. All are in order of sample_id; a label is null where there is none.
+    """
+
+    added: pa.Table
+    removed: pa.Table
+    relabelled: pa.Table
+    moved: pa.Table
+
+
+def version_number(version: str) -> int:
+    """Return 1 for 'v0001'. Raises ValueError when it is no version."""
+    match = _NUMBERED.fullmatch(version)
+    if match is None:
+        raise ValueError(f"version: wants v and four digits or more, as in v0001, got {version!r}")
+    return int(match[1])
+
+
+def is_version_name(name: str) -> bool:
+    """Say whether a folder is named as a version."""
+    return _NUMBERED.fullmatch(name) is not None
+
+
+def version_fingerprint(config: Any, classes: Sequence[str], shards: Mapping[str, str]) -> str:
+    """Return the fingerprint of a version: of its config, classes and the SHA-256 of each shard by path."""
+    return fingerprint({"config": config, "classes": list(classes), "shards": dict(shards)})
+
+
+def read_manifest(path: str | Path) -> dict[str, Any]:
+    """Return the manifest of a version. Raises ValueError when `path` is none, or a version that was withdrawn."""
+    return read_sealed(_manifest_of(path))
+
+
+def _manifest_of(path: str | Path) -> Path:
+    file = Path(path) / MANIFEST
+    if is_withdrawn(Path(path)):
+        raise ValueError(withdrawal_text(Path(path)))
+    if not file.is_file():
+        raise ValueError(f"{path} is no version of a curated set: it has no {MANIFEST}")
+    return file
+
+
+def open_version(path: Path, created: bool = False) -> Version:
+    """Open a version by its folder. Raises ValueError when it is none."""
+    manifest = read_manifest(path)
+    return Version(
+        name=manifest["name"],
+        version=manifest["version"],
+        path=path,
+        fingerprint=manifest["fingerprint"],
+        n_samples=manifest["n_samples"],
+        n_shards=manifest["n_shards"],
+        n_bytes=sum(file["n_bytes"] for file in manifest["files"]) + (path / MANIFEST).stat().st_size,
+        created=created,
+    )
+
+
+def list_versions(store: Path, name: str | None = None) -> list[Version]:
+    """Return the versions of a store (of the curated set `name`, if given), by name and then oldest first.
+
+    Those that were withdrawn are none any more.
+    """
+    paths = [file.parent for file in (store / "curated").glob(f"*/v*/{MANIFEST}") if is_version_name(file.parent.name)]
+    wanted = [path for path in paths if name in (None, path.parent.name) and not is_withdrawn(path)]
+    return [open_version(path) for path in sorted(wanted, key=lambda p: (p.parent.name, version_number(p.name)))]
+
+
+def latest_version(store: Path, name: str) -> Version | None:
+    """Return the last version of a curated set, or None."""
+    versions = list_versions(store, name)
+    return versions[-1] if versions else None
+
+
+def verify_version(path: str | Path) -> list[Damage]:
+    """Hash every file of a version again; return what is not as the manifest says, nothing when all is.
+
+    What its shards hold is looked at by `windrow verify` (`windrow.tasks.storage.verify.verification`). Raises
+    ValueError when `path` is no version.
+    """
+    path = _manifest_of(path).parent
+    inspection = Inspection(path)
+    inspect_version_files(inspection, path)
+    return sorted(inspection.damage, key=lambda each: each.path)
+
+
+def inspect_version_files(inspection: Inspection, path: Path) -> dict[str, Any] | None:
+    """Compare the files of a version with its manifest, and return that; None when it is not as it was written."""
+    manifest = inspection.sealed(path / MANIFEST)
+    if manifest is None:
+        return None  # what it says of the other files is not to be believed
+    with inspection.reading(path / MANIFEST):
+        inspection.files(path, {file["path"]: file["sha256"] for file in manifest["files"]}, [MANIFEST])
+        for file in manifest["files"]:
+            _inspect_size(inspection, path / file["path"], file["n_bytes"])
+        shards = shard_digests(manifest["files"])
+        if manifest["fingerprint"] != version_fingerprint(manifest["config"], manifest["classes"], shards):
+            inspection.report(path / MANIFEST, "its fingerprint is not that of its shards")
+    return manifest
+
+
+def _inspect_size(inspection: Inspection, path: Path, n_bytes: int) -> None:
+    if inspection.is_sound(path) and path.stat().st_size != n_bytes:
+        inspection.report(path, f"has {path.stat().st_size:,} bytes, in the manifest {n_bytes:,}")
+
+
+def shard_digests(files: Iterable[Mapping[str, Any]]) -> dict[str, str]:
+    """Return path and SHA-256 of the shards among the files of a manifest."""
+    return {file["path"]: file["sha256"] for file in files if "n_samples" in file}
+
+
+def diff_versions(old: str | Path, new: str | Path) -> VersionChange:
+    """Compare two versions by their folders; images are not read. Raises ValueError when one is no version."""
+    connection = duckdb.connect()
+    for view, path in (("old", Path(old)), ("new", Path(new))):
+        read_manifest(path)
+        file = str(path / SAMPLES).replace("'", "''")
+        connection.execute(f"CREATE VIEW {view} AS SELECT sample_id, split, label FROM read_parquet('{file}')")
+
+    def only_in(one: str, other: str) -> str:
+        return f"SELECT * FROM {one} ANTI JOIN {other} USING (sample_id) ORDER BY sample_id"
+
+    def changed(column: str) -> str:
+        return (
+            f"SELECT sample_id, old.{column} AS old, new.{column} AS new FROM old JOIN new USING (sample_id)"
+            f" WHERE old.{column} IS DISTINCT FROM new.{column} ORDER BY sample_id"
+        )
+
+    queries = (only_in("new", "old"), only_in("old", "new"), changed("label"), changed("split"))
+    with connection:
+        return VersionChange(*(connection.sql(query).to_arrow_table() for query in queries))

@@ -1,0 +1,103 @@
+"""A WebDataset shard: a tar with the image, the `.json` and, where there is a label, the `.cls` of each sample."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from types import TracebackType
+from typing import Any, Self
+
+from windrow.schemas.exported import EXPORTED_SAMPLES
+from windrow.tasks.storage.files.tar_writer import TarWriter, Writable
+from windrow.tasks.storage.sources.sample_bytes import SampleBytes
+
+EXTENSIONS = {"JPEG": "jpg", "MPO": "jpg", "TIFF": "tiff", "JPEG2000": "jp2"}
+
+PROVENANCE = ("source_uri", "shard", "key")
+SOURCE = "source."
+
+
+def member_extensions(extensions: Iterable[str], taken: Collection[str]) -> dict[str, str]:
+    """Return the extension under which each file that came with a sample lies beside it, by its own, in their order.
+
+    It is its own, unless that is one of `taken` or of an earlier file; characters that no member may have become `_`.
+    """
+    named: dict[str, str] = {}
+    for extension in extensions:
+        named[extension] = _free_extension(extension, {*taken, *named.values()})
+    return named
+
+
+def _free_extension(extension: str, taken: Collection[str]) -> str:
+    name = "".join("_" if char == "/" or not char.isprintable() else char for char in extension)
+    while name in taken or not name:
+        name = SOURCE + name
+    return name
+
+
+def image_extension(image_format: str) -> str:
+    """Return the extension of an image format as Pillow names it ('JPEG' gives 'jpg', 'WEBP' gives 'webp')."""
+    return EXTENSIONS.get(image_format, image_format.lower())
+
+
+def sort_classes(names: Sequence[str]) -> list[str]:
+    """Return the distinct class names in order: of their numbers when all are non-negative integers, else of text."""
+    return sorted(set(names), key=int if _all_integers(names) else None)
+
+
+def class_indices(names: Sequence[str]) -> dict[str, int]:
+    """Return the index of each class, as `.cls` holds it.
+
+    When every name is a non-negative decimal integer without leading zeros, the index is that integer, so that labels
+    of a set that has its own numbering keep it; otherwise it is the position in `sort_classes`.
+    """
+    if _all_integers(names):
+        return {name: int(name) for name in sort_classes(names)}
+    return {name: index for index, name in enumerate(sort_classes(names))}
+
+
+def _all_integers(names: Sequence[str]) -> bool:
+    return all(name.isascii() and name.isdecimal() and str(int(name)) == name for name in names)
+
+
+def describe_sample(row: Mapping[str, Any], members: Iterable[str] = ()) -> dict[str, Any]:
+    """Return the JSON of a sample from its row of the plan: the columns of EXPORTED_SAMPLES, and where it was seen.
+
+    members: extensions of the files that came with it, as they are in the shard; the JSON has slashes between them, as
+    they hold none. Every sample has every field, null where unknown, or readers that infer types from the first samples
+    miss some.
+    """
+    known = {column.name: row[column.name] for column in EXPORTED_SAMPLES.columns}
+    return {**known, "provenance": {**{name: row[name] for name in PROVENANCE}, "members": "/".join(members)}}
+
+
+class WebDatasetShard:
+    """Writes one shard to a file that the caller opened; the same samples give the same bytes.
+
+    `indices` is the index of each class (`class_indices`); `add` raises KeyError on a label that is not in it.
+    """
+
+    def __init__(self, file: Writable, indices: Mapping[str, int]) -> None:
+        self._tar = TarWriter(file)
+        self._indices = indices
+
+    def add(self, row: Mapping[str, Any], sample: SampleBytes) -> None:
+        """Add the original bytes of a sample, what the plan says about it, and the files that came with it."""
+        image = image_extension(row["format"])
+        named = member_extensions(sample.members, {image, "json", "cls"})
+        description = json.dumps(describe_sample(row, named.values()), sort_keys=True, ensure_ascii=False)
+        self._tar.add(f"{row['sample_id']}.{image}", sample.data)
+        self._tar.add(f"{row['sample_id']}.json", description.encode())
+        if row["label"] is not None:
+            self._tar.add(f"{row['sample_id']}.cls", str(self._indices[row["label"]]).encode())
+        for extension, name in named.items():
+            self._tar.add(f"{row['sample_id']}.{name}", sample.members[extension])
+
+    def __enter__(self) -> Self:
+        self._tar.__enter__()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._tar.__exit__(kind, error, trace)

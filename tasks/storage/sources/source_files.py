@@ -1,0 +1,133 @@
+"""The files of a source: found, located and opened, on local disks (os) and anywhere else (fsspec).
+
+A source is a folder, a file or a glob. Its files are named by their path relative to its root: the folder, the file's
+folder, or the part of the glob before the first wildcard. Names that start with a dot, and all below such a folder, are
+hidden and left out. Links are followed, but not back to a folder above.
+"""
+
+from __future__ import annotations
+
+import glob
+import os
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+from typing import BinaryIO, cast
+
+import fsspec
+
+from windrow.tasks.storage.files.remote_file import RemoteFile
+from windrow.tasks.storage.sources.local_listing import describe_file, glob_files, list_folder
+from windrow.tasks.storage.sources.remote_listing import describe_object, glob_objects, list_objects
+from windrow.tasks.storage.sources.source_shard import SourceFile
+
+LOCAL_BUFFER = 2**18
+
+
+def find_files(source: str) -> list[SourceFile]:
+    """Return the files of a source, sorted by path. Raises ValueError when the source does not exist."""
+    found = _find_remote(source) if _is_remote(source) else _find_local(source)
+    return sorted((file for file in found if not is_hidden(file.path)), key=lambda file: file.path)
+
+
+def find_siblings(source: str, path: str) -> list[SourceFile]:
+    """Return the files that lie in the same folder as a file of the source, that file among them."""
+    place = locate(source, path).rpartition("/")[0]
+    files = list_objects(place, recursive=False) if _is_remote(place) else list_folder(Path(place), recursive=False)
+    prefix = path[: path.rfind("/") + 1]
+    return [replace(file, path=prefix + file.path) for file in files if not is_hidden(file.path)]
+
+
+def is_hidden(path: str) -> bool:
+    """Say whether a part of a relative path starts with a dot ('.' and '..' aside)."""
+    return any(part.startswith(".") and part not in (".", "..") for part in path.split("/"))
+
+
+def is_folder(source: str) -> bool:
+    """Say whether the source is an existing folder."""
+    if not _is_remote(source):
+        return _local_path(source).is_dir()
+    fs, place = fsspec.core.url_to_fs(source)
+    return bool(not fs.isfile(place) and fs.isdir(place))
+
+
+def source_root(source: str, path: str) -> str:
+    """Return the place that `path`, of a file of the source, is relative to; neither need exist (any more).
+
+    For most sources their name alone says it. What is there is only looked at for a source that may be a glob or that
+    file itself: to ask an object store whether a name is a folder can mean to list it.
+    """
+    name = _plain_name(source)
+    if glob.has_magic(name) and not _exists(source):
+        return _glob_root(name)
+    is_itself = name.rpartition("/")[2] == path and not is_folder(source)
+    return _parent(name) if is_itself else name
+
+
+def locate(source: str, path: str, root: str | None = None) -> str:
+    """Return the path or URL of a file of the source; `root` saves looking its root up again."""
+    root = root or source_root(source, path)
+    return f"{root}{path}" if root.endswith("/") else f"{root}/{path}"
+
+
+def open_file(location: str) -> BinaryIO:
+    """Open a file that `locate` returned. A failure to read it is an OSError with a number, of whatever disk."""
+    if _is_remote(location):
+        fs, place = fsspec.core.url_to_fs(location)
+        fs.invalidate_cache()  # a worker that lives for days would open yesterday's size of the file
+        return cast(BinaryIO, RemoteFile(fs.open(place, "rb"), location))
+    return Path(location).open("rb", buffering=LOCAL_BUFFER)
+
+
+def _is_remote(uri: str) -> bool:
+    return "://" in uri and not uri.startswith("file://")
+
+
+def _plain_name(source: str) -> str:
+    name = source if _is_remote(source) else os.fspath(_local_path(source))
+    return name if name.endswith("://") else name.rstrip("/") or "/"
+
+
+def _parent(name: str) -> str:
+    return name.rpartition("/")[0] or ("/" if name.startswith("/") else ".")
+
+
+def _glob_root(pattern: str) -> str:
+    parts = pattern.split("/")
+    return _parent("/".join(parts[: next(n for n, part in enumerate(parts) if glob.has_magic(part)) + 1]))
+
+
+def _exists(uri: str) -> bool:
+    if not _is_remote(uri):
+        return _local_path(uri).exists()
+    fs, place = fsspec.core.url_to_fs(uri)
+    return bool(fs.exists(place))
+
+
+def _local_path(uri: str) -> Path:
+    return Path(uri.removeprefix("file://")).expanduser()
+
+
+def _find_local(source: str) -> Iterator[SourceFile]:
+    path = _local_path(source)
+    if path.is_dir():
+        yield from list_folder(path)
+    elif path.exists():
+        yield describe_file(path, path.name)
+    elif glob.has_magic(source):
+        yield from glob_files(str(path), Path(_glob_root(_plain_name(source))))
+    else:
+        raise ValueError(f"source {source!r} does not exist")
+
+
+def _find_remote(source: str) -> Iterator[SourceFile]:
+    fs, place = fsspec.core.url_to_fs(source)
+    fs.invalidate_cache()  # it keeps listings for the life of the process
+    if fs.isfile(place):
+        yield describe_object(place.rpartition("/")[2], fs.info(place))
+    elif fs.isdir(place):
+        yield from list_objects(source)
+    elif glob.has_magic(source):
+        yield from glob_objects(fs, place, fs._strip_protocol(_glob_root(_plain_name(source))))
+    else:
+        raise ValueError(f"source {source!r} does not exist")

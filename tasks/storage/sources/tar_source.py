@@ -1,0 +1,236 @@
+"""Tars: the members with one key are a sample and what comes with it (the WebDataset convention).
+
+The key is a member's path up to the first dot of its name, the extension the rest. Members with one key follow each
+other. The members with an image's extension are the occurrences of the key; where there is none, those whose extension
+is no sidecar's. Nothing is extracted: `byte_offset` and `byte_length` say where the bytes lie in the tar.
+"""
+
+from __future__ import annotations
+
+import re
+import tarfile
+from collections.abc import Iterator
+from dataclasses import dataclass
+from itertools import groupby
+from typing import BinaryIO
+
+from windrow.tasks.storage.sources.source_fields import (
+    MAX_SIDECAR_BYTES,
+    READ_SIDECARS,
+    Fields,
+    is_image,
+    is_sidecar,
+    read_sidecars,
+)
+from windrow.tasks.storage.sources.source_files import is_hidden
+from windrow.tasks.storage.sources.source_shard import Found, IngestConfig, Member, too_large
+from windrow.tasks.storage.sources.unpacking import is_compressed
+
+MAX_HEADER_BYTES = 2**16
+_OCTAL = re.compile(rb"[0-7]+")
+# What tarfile raises on headers: 100,000 tars with random damage, and headers before headers, led to no other kind.
+_DAMAGED = (tarfile.TarError, ValueError, OverflowError, LookupError, RecursionError)
+_REGULAR = (tarfile.REGTYPE, tarfile.AREGTYPE)
+_LONG_HEADERS = (
+    tarfile.XHDTYPE,
+    tarfile.XGLTYPE,
+    tarfile.SOLARIS_XHDTYPE,
+    tarfile.GNUTYPE_LONGNAME,
+    tarfile.GNUTYPE_LONGLINK,
+)
+
+
+class _BoundedInfo(tarfile.TarInfo):
+    """A header that is refused when reading it would take memory or time that a file name is not worth."""
+
+    def _proc_member(self, tar: tarfile.TarFile) -> tarfile.TarInfo:
+        if self.type in _LONG_HEADERS:
+            if not 0 <= self.size <= MAX_HEADER_BYTES:
+                raise ValueError(f"a header of {self.size} bytes")
+            start = tar.fileobj.tell()  # type: ignore[union-attr]
+            # Before 3.11.10 tarfile takes time by the square of the digits in a row: seconds for each 64 KiB.
+            if re.search(rb"\d{200}", tar.fileobj.read(self.size)):  # type: ignore[union-attr]
+                raise ValueError("a header with 200 digits in a row")
+            tar.fileobj.seek(start)  # type: ignore[union-attr]
+        return super()._proc_member(tar)  # type: ignore[misc,no-any-return]
+
+
+@dataclass(frozen=True)
+class _Member:
+    """A file or link of the tar; `error` says why its data cannot be used. `ends_tar`: nothing after it can be read."""
+
+    position: int
+    key: str
+    extension: str | None
+    offset: int = 0
+    size: int = 0
+    error: str | None = None
+    ends_tar: bool = False
+
+
+def iterate_tar(file: BinaryIO, name: str, config: IngestConfig, cut: str | None = None) -> Iterator[Found]:
+    """Yield every occurrence of a tar, in order of `position`, the number of the member in the tar.
+
+    Folders and hidden members are left out. Of a tar that is cut short or damaged, what comes before is kept and one
+    occurrence says so for all the rest; cut: why, where that is known. `name` is the key of an occurrence that no
+    member names.
+    """
+    for key, members in groupby(_members(file, name, cut), key=lambda member: member.key):
+        yield from _occurrences(file, key, list(members), config)
+
+
+def read_range(file: BinaryIO, offset: int, length: int) -> bytes:
+    """Return bytes of a tar; fewer than `length` when it ends before."""
+    file.seek(offset)
+    return file.read(length)
+
+
+def split_member(path: str) -> tuple[str, str | None]:
+    """Split a member's path at the first dot of its name: 'a/b.seg.PNG' gives ('a/b', 'seg.png')."""
+    folder, slash, name = path.removeprefix("./").rpartition("/")
+    stem, _, extension = name.partition(".")
+    return folder + slash + stem, extension.lower() or None
+
+
+def _occurrences(file: BinaryIO, key: str, members: list[_Member], config: IngestConfig) -> Iterator[Found]:
+    ends = [member for member in members if member.ends_tar]
+    members = [member for member in members if not member.ends_tar]
+    images = [member for member in members if is_image(member.extension)]
+    images = images or [member for member in members if not is_sidecar(member.extension)]
+    if images:
+        sidecars = {m.extension: _sidecar(file, m) for m in members if m.extension in READ_SIDECARS}
+        fields = read_sidecars(sidecars, config)
+        for member in images:
+            name = key if len(images) == 1 else f"{key}.{member.extension or ''}"
+            yield _found(file, name, member, _beside(member, members, config), fields, config)
+    elif not ends:
+        extensions = sorted({member.extension or "" for member in members})
+        error = f"no image among the members: {', '.join(extensions)}"
+        yield Found(members[0].position, key, None, error=error)
+    for member in ends:
+        yield Found(member.position, key, member.extension, error=member.error)
+
+
+def _beside(member: _Member, members: list[_Member], config: IngestConfig) -> tuple[Member, ...]:
+    others = [each for each in members if each is not member and not each.error and each.size <= config.max_bytes]
+    return tuple(Member(each.extension or "", each.offset, each.size) for each in others)
+
+
+def _found(
+    file: BinaryIO, key: str, member: _Member, others: tuple[Member, ...], fields: Fields, config: IngestConfig
+) -> Found:
+    error = member.error or too_large(member.size, config)
+    return Found(
+        position=member.position,
+        key=key,
+        extension=member.extension,
+        byte_offset=None if member.error else member.offset,
+        byte_length=None if member.error else member.size,
+        data=None if error else read_range(file, member.offset, member.size),
+        error=error,
+        members=others,
+        **vars(fields),
+    )
+
+
+def _sidecar(file: BinaryIO, member: _Member) -> bytes | str:
+    if member.size > MAX_SIDECAR_BYTES:
+        return f"larger than {MAX_SIDECAR_BYTES} bytes"
+    return member.error or read_range(file, member.offset, member.size)
+
+
+def _members(file: BinaryIO, name: str, cut: str | None) -> Iterator[_Member]:
+    size = file.seek(0, 2)
+    key, position = name, -1
+    for position, info in enumerate(_headers(file, size)):
+        if isinstance(info, str):
+            yield _Member(position, key, None, error=cut or info, ends_tar=True)
+            return
+        elif info.isdir() or is_hidden(info.name):
+            continue
+        elif not info.isreg() or info.issparse():
+            key, extension = split_member(info.name)
+            yield _Member(position, key, extension, error="not a regular file")
+        else:
+            key, extension = split_member(info.name)
+            is_cut = info.offset_data + info.size > size
+            error = (cut or "truncated tar") if is_cut else None
+            yield _Member(position, key, extension, info.offset_data, info.size, error, is_cut)
+            if is_cut:
+                return
+    if cut:
+        yield _Member(position + 1, key, None, error=cut, ends_tar=True)
+
+
+def _headers(file: BinaryIO, size: int) -> Iterator[tarfile.TarInfo | str]:
+    """Yield the headers of a tar, then the reason (a str) when something is wrong with it.
+
+    `tarfile` takes a broken header for the end of the tar, so what lies at the end is looked at here.
+    """
+    file.seek(0)
+    reason: str | None
+    try:
+        tar = tarfile.TarFile(fileobj=file, tarinfo=_BoundedInfo, errors="backslashreplace")
+    except _DAMAGED:
+        yield _not_a_tar(file, size)
+        return
+    offset = 0
+    while True:
+        try:
+            info = _plain_header(file, tar) or tar.next()
+        except _DAMAGED:
+            yield "truncated tar" if file.tell() >= size else f"damaged tar: no header at byte {tar.offset}"
+            return
+        if info is None:
+            break
+        if tar.offset <= offset or info.size < 0:
+            yield f"damaged tar: no header at byte {offset}"
+            return
+        offset = tar.offset
+        tar.members.clear()  # type: ignore[attr-defined]  # it keeps every header it has read
+        yield info
+    reason = _wrong_end(file, tar.offset)
+    if reason:
+        yield reason
+
+
+def _plain_header(file: BinaryIO, tar: tarfile.TarFile) -> tarfile.TarInfo | None:
+    """Return the next header, and go on to the one after it, when it is of the plainest kind; None of every other.
+
+    `tarfile` takes longer for a header than hashing a small photograph does.
+    """
+    opened = tar.firstmember is not None  # type: ignore[attr-defined]  # the first was read when it was opened
+    if opened or tar.pax_headers:  # what holds for all that follow
+        return None
+    file.seek(tar.offset)
+    block = file.read(tarfile.BLOCKSIZE)
+    name, size, checksum = block[:100].partition(b"\0")[0], block[124:136].strip(b" \0"), block[148:156].strip(b" \0")
+    is_plain = block[156:157] in _REGULAR and block[257:262] == b"ustar" and not any(block[345:])
+    if not is_plain or not _OCTAL.fullmatch(size) or not _OCTAL.fullmatch(checksum):
+        return None
+    if not name.isascii() or not name or name.endswith(b"/"):
+        return None
+    if int(checksum, 8) != sum(block) - sum(block[148:156]) + 8 * ord(" "):
+        return None
+    info = tarfile.TarInfo(name.decode())
+    info.size, info.offset, info.offset_data = int(size, 8), tar.offset, tar.offset + tarfile.BLOCKSIZE
+    tar.offset = info.offset_data - (-info.size // tarfile.BLOCKSIZE) * tarfile.BLOCKSIZE
+    return info
+
+
+def _not_a_tar(file: BinaryIO, size: int) -> str:
+    if size == 0:
+        return "empty file"
+    return "compressed, and no tar inside" if is_compressed(file) else "not a tar"
+
+
+def _wrong_end(file: BinaryIO, offset: int) -> str | None:
+    block = read_range(file, offset, tarfile.BLOCKSIZE)
+    if len(block) < tarfile.BLOCKSIZE:
+        return "truncated tar"
+    if any(block):
+        return f"damaged tar: no header at byte {offset}"
+    while block := file.read(2**20):
+        if block.count(0) < len(block):
+            return f"damaged tar: more data after its end at byte {offset}"
+    return None

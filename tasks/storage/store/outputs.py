@@ -1,0 +1,349 @@
+"""Outputs of stages: directories named by a fingerprint, whole or absent.
+
+A stage is a pure function of its inputs, its config and its code's version. The fingerprint of these three names its
+output, so the question 'is it done?' is 'does the directory exist?', and nothing else resumes work. An output is
+written under a temporary name, its manifest last, and renamed when whole; of two runs that write the same output the
+first rename wins and the second finds it done. Later stages fingerprint an output's `digest`, the hash of its content:
+work that comes out the same does not make later work run again.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import hashlib
+import json
+import os
+import shutil
+import tempfile
+import time
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager, contextmanager, suppress
+from dataclasses import asdict, dataclass, is_dataclass
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from windrow.schemas import Table
+from windrow.tasks.storage.files.digested_file import DigestedFile
+from windrow.tasks.storage.files.parquet import read_table, write_table, writing_table
+from windrow.tasks.storage.files.seals import read_sealed, sealed_json
+
+MANIFEST = "manifest.json"
+
+
+def fingerprint(*parts: Any) -> str:
+    """Return 32 hex digits that name `parts` (JSON-able values, dataclasses): equal parts, equal fingerprint."""
+    text = json.dumps(parts, sort_keys=True, default=_plain, ensure_ascii=False)
+    return hashlib.sha256(text.encode()).hexdigest()[:32]
+
+
+def _plain(value: Any) -> Any:
+    if is_dataclass(value) and not isinstance(value, type):
+        return asdict(value)
+    if isinstance(value, Path):
+        return str(value)
+    raise TypeError(f"no fingerprint of a {type(value).__name__}")
+
+
+def file_digest(path: Path) -> str:
+    """Return the SHA-256 of a file, in hex."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+@dataclass(frozen=True)
+class Output:
+    """A finished output: `inputs` is what it was made from, `files` maps a file's name to its SHA-256."""
+
+    stage: str
+    path: Path
+    inputs: Mapping[str, Any]
+    files: Mapping[str, str]
+    counts: Mapping[str, int]
+    seconds: float
+    finished_at: float
+
+    @property
+    def digest(self) -> str:
+        """The hash of the content."""
+        return fingerprint(dict(self.files))
+
+    def table_path(self, declared: Table) -> Path:
+        """Return the Parquet file of a table of this output."""
+        return self.path / f"{declared.name}.parquet"
+
+    def read(self, declared: Table, columns: list[str] | None = None) -> pa.Table:
+        """Read a table of this output."""
+        return read_table(declared, [self.table_path(declared)], columns)
+
+
+class OutputWriter:
+    """Collects the files of one output in a temporary directory (`path`), which is renamed to `final` when whole.
+
+    `work` is a directory, not made yet, for what should outlive a kill so that the same output can be gone on with;
+    it is removed once the output is published. What long work keeps there must be a function of the output's inputs.
+    """
+
+    def __init__(self, path: Path, work: Path, final: Path) -> None:
+        self.path, self.work, self.final = path, work, final
+        self.counts: dict[str, int] = {}
+        self.digests: dict[str, str] = {}
+
+    @contextmanager
+    def appending(self, name: str) -> Iterator[DigestedFile]:
+        """Add a file, hashed while it is written."""
+        with DigestedFile(self.path / name) as file:
+            yield file
+        self.digests[name] = file.sha256 or ""
+
+    def writing(self, declared: Table, schema: pa.Schema) -> AbstractContextManager[Callable[[pa.Table], None]]:
+        """Add a table part by part, see `writing_table`."""
+        return writing_table(declared, self.path / f"{declared.name}.parquet", schema)
+
+    def write(self, declared: Table, table: pa.Table) -> None:
+        """Validate and add a table."""
+        write_table(declared, table, self.path / f"{declared.name}.parquet")
+
+
+def output_path(store: Path, stage: str, key: str) -> Path:
+    """Return where the output of `stage` with fingerprint `key` lies."""
+    return store / "outputs" / stage / key[:2] / key
+
+
+def find_output(store: Path, stage: str, key: str) -> Output | None:
+    """Return the finished output, or None when this work is not done."""
+    path = output_path(store, stage, key)
+    return open_output(path) if (path / MANIFEST).exists() else None
+
+
+def open_output(path: Path) -> Output:
+    """Open a finished output by its path."""
+    manifest = json.loads((path / MANIFEST).read_text())
+    return Output(
+        stage=manifest["stage"],
+        path=path,
+        inputs=manifest["inputs"],
+        files=manifest["files"],
+        counts=manifest["counts"],
+        seconds=manifest["seconds"],
+        finished_at=manifest["finished_at"],
+    )
+
+
+def _work_path(final: Path) -> Path:
+    return final.parent / f".work-{final.name}"
+
+
+@contextmanager
+def writing_output(store: Path, stage: str, key: str, inputs: Mapping[str, Any]) -> Iterator[OutputWriter]:
+    """Write an output: yields a writer, publishes its directory when the block ends well, removes it otherwise.
+
+    `inputs` is what the fingerprint was made of; it is kept in the manifest as the output's provenance.
+    """
+    final = output_path(store, stage, key)
+    final.parent.mkdir(parents=True, exist_ok=True)
+    started = time.time()
+    with temporary_directory(final.parent) as path:
+        work = _work_path(final)
+        writer = OutputWriter(path, work, final)
+        yield writer
+        files = {file.name: writer.digests.get(file.name) or file_digest(file) for file in sorted(path.iterdir())}
+        manifest = {
+            "stage": stage,
+            "fingerprint": key,
+            "inputs": inputs,
+            "files": files,
+            "counts": writer.counts,
+            "seconds": time.time() - started,
+            "finished_at": time.time(),
+        }
+        plain = json.loads(json.dumps(manifest, sort_keys=True, default=_plain))
+        (path / MANIFEST).write_text(sealed_json(plain))
+        publish_directory(path, final)
+        shutil.rmtree(work, ignore_errors=True)
+
+
+def all_outputs(store: Path, stage: str = "*") -> Iterator[Output]:
+    """Yield the finished outputs of a store, by path."""
+    for path in sorted((store / "outputs").glob(f"{stage}/*/[0-9a-f]*/{MANIFEST}")):
+        yield open_output(path.parent)
+
+
+def remove_output(path: Path) -> None:
+    """Remove an output, if it is there; it is whole or absent at any time."""
+    shutil.rmtree(_aside(path), ignore_errors=True)
+    if path.is_dir():
+        path.rename(_aside(path))
+        shutil.rmtree(_aside(path))
+
+
+def restore_output(path: Path) -> None:
+    """Bring back an output that was being replaced when the process was killed."""
+    if not path.exists() and _aside(path).exists():
+        _aside(path).rename(path)
+
+
+def _aside(path: Path) -> Path:
+    return path.parent / f".old-{path.name}"
+
+
+@contextmanager
+def replacing_output(output: Output) -> Iterator[OutputWriter]:
+    """Write an output anew under its own name: the one exception to 'what is published never changes'.
+
+    It is for what a take-down leaves of an output. Where a process is killed between the old and the new,
+    `restore_output` brings back the old.
+    """
+    with temporary_directory(output.path.parent) as path:
+        writer = OutputWriter(path, path, output.path)
+        writer.counts.update(output.counts)
+        yield writer
+        files = {file.name: file_digest(file) for file in sorted(path.iterdir())}
+        manifest = read_sealed(output.path / MANIFEST) | {"files": files, "counts": writer.counts}
+        (path / MANIFEST).write_text(sealed_json(manifest))
+        shutil.rmtree(_aside(output.path), ignore_errors=True)
+        output.path.rename(_aside(output.path))
+        publish_directory(path, output.path)
+        shutil.rmtree(_aside(output.path))
+
+
+@dataclass(frozen=True)
+class Done:
+    """What a stage hands on across task boundaries: where an output lies, and whether it was there already."""
+
+    path: str
+    found: bool
+    counts: Mapping[str, int]
+
+
+def make_output(
+    store: Path, stage: str, version: int, inputs: Mapping[str, Any], write: Callable[[OutputWriter], None]
+) -> Done:
+    """Find the output of `stage` for these inputs, or let `write` fill one and publish it.
+
+    `version` is the stage's code version, to raise whenever the same inputs should give other bytes. `inputs` holds
+    everything else that the output depends on: digests of earlier outputs and the stage's config.
+    """
+    provenance = {"stage": stage, "version": version, **inputs}
+    key = fingerprint(provenance)
+    output = find_output(store, stage, key)
+    found = output is not None
+    if output is not None:
+        shutil.rmtree(_work_path(output.path), ignore_errors=True)  # of a process killed before it came to that
+    else:
+        with writing_output(store, stage, key, provenance) as writer:
+            write(writer)
+        output = open_output(output_path(store, stage, key))
+    return Done(str(output.path.relative_to(store)), found, output.counts)
+
+
+def is_done(store: Path, stage: str, version: int, inputs: Mapping[str, Any]) -> bool:
+    """Say whether `make_output` would find the output of `stage` for these inputs."""
+    return find_output(store, stage, fingerprint({"stage": stage, "version": version, **inputs})) is not None
+
+
+def content_fingerprint(outputs: Sequence[Output]) -> str:
+    """Return a fingerprint of what outputs hold together, in whatever order they come."""
+    return fingerprint(sorted({output.digest for output in outputs}))
+
+
+@contextmanager
+def temporary_directory(parent: Path) -> Iterator[Path]:
+    """Yield a new directory in `parent`, named `.tmp-…`; it is removed at the end unless it was renamed.
+
+    What processes that were killed have left in `parent` goes first: a live process holds a lock on its directory.
+    """
+    sweep(parent)
+    path, lock = _locked_directory(parent)
+    try:
+        yield path
+    finally:
+        shutil.rmtree(path, ignore_errors=True)
+        if path.exists():  # a disk that failed for a moment: nothing else may ever be written here, and sweep
+            shutil.rmtree(path, ignore_errors=True)
+        os.close(lock)
+
+
+def _locked_directory(parent: Path) -> tuple[Path, int]:
+    """Make a directory and lock it. One that another process has swept before it was locked is made again."""
+    while True:
+        path = Path(tempfile.mkdtemp(prefix=".tmp-", dir=parent))
+        try:
+            lock = _lock(path, fcntl.LOCK_EX)
+        except FileNotFoundError:
+            continue
+        except BaseException:
+            shutil.rmtree(path, ignore_errors=True)
+            raise
+        if path.exists():
+            return path, lock
+        os.close(lock)
+
+
+def _lock(path: Path, operation: int) -> int:
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        fcntl.flock(descriptor, operation)
+    except BaseException:
+        os.close(descriptor)
+        raise
+    return descriptor
+
+
+def sweep(parent: Path) -> None:
+    """Remove the temporary directories in `parent` that no live process holds."""
+    for path in parent.glob(".tmp-*"):
+        with suppress(OSError):  # another process holds it, or sweeps too
+            if path.is_dir():
+                lock = _lock(path, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                shutil.rmtree(path, ignore_errors=True)
+                os.close(lock)
+
+
+def publish_directory(path: Path, final: Path) -> bool:
+    """Make a complete directory visible under its final name, durably; False when another process was first."""
+    path.chmod(0o755)  # mkdtemp makes it private, but a store is read by others
+    for file in path.rglob("*"):
+        if file.is_file():
+            file.chmod(0o444)  # what is published never changes
+        flush_to_disk(file)
+    flush_to_disk(path)
+    try:
+        path.rename(final)
+    except OSError:
+        if final.is_dir():
+            return False
+        raise
+    flush_to_disk(final.parent)
+    return True
+
+
+def flush_to_disk(path: Path) -> None:
+    """Wait until a file or directory is on disk."""
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def write_atomically(path: Path, text: str) -> None:
+    """Replace a file by `text` so that a reader sees the old content or the new, never a part."""
+    descriptor, name = tempfile.mkstemp(prefix=".tmp-", dir=path.parent)
+    try:
+        with os.fdopen(descriptor, "w") as file:
+            file.write(text)
+            file.flush()
+            os.fsync(descriptor)
+        Path(name).chmod(0o644)
+        Path(name).replace(path)
+    except BaseException:
+        Path(name).unlink(missing_ok=True)
+        raise
+
+
+def count_rows(paths: Iterable[Path]) -> int:
+    """Return the number of rows of Parquet files, from their footers."""
+    return sum(pq.read_metadata(path).num_rows for path in paths)

@@ -1,0 +1,35 @@
+"""The pool's embeddings as arrays, in the order of `sample_id`, whatever the shards were."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from windrow.schemas import EMBEDDINGS
+from windrow.tasks.storage.files.parquet import read_table, vectors_to_array
+from windrow.tasks.storage.store.outputs import Output
+
+
+@dataclass(frozen=True)
+class Pool:
+    """Every embedded sample once: `sample_ids` ascending, `embeddings` float16 (n, dim) in the same order."""
+
+    sample_ids: pa.Array
+    embeddings: npt.NDArray[np.float16]
+
+
+def read_pool(features: Sequence[Output]) -> Pool:
+    """Gather the embeddings of feature outputs; a sample that lies in several shards counts once."""
+    table = read_table(EMBEDDINGS, [output.table_path(EMBEDDINGS) for output in features], ["sample_id", "embedding"])
+    table = table.filter(pc.is_valid(table["embedding"]))
+    table = table.take(pc.sort_indices(table["sample_id"])).combine_chunks()
+    ids = table["sample_id"].combine_chunks().cast(pa.string())
+    first = np.ones(len(ids), bool)
+    if len(ids) > 1:
+        first[1:] = pc.not_equal(ids[1:], ids[:-1]).to_numpy(zero_copy_only=False)
+    return Pool(ids.filter(pa.array(first)), vectors_to_array(table["embedding"])[first])

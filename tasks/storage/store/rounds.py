@@ -1,0 +1,59 @@
+"""The rounds of a clustering that are done, so that one that was killed goes on from there.
+
+Two runs that make the same output share its rounds: they are the same. Either may forget one that the other is about to
+read, and the first to finish removes them all: what is not there is computed, and what cannot be kept is not needed.
+"""
+
+from __future__ import annotations
+
+import os
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import IO
+
+import numpy as np
+import numpy.typing as npt
+
+
+@dataclass(frozen=True)
+class RoundFiles:
+    """Centroids in a folder, one file a level (`windrow.tasks.algorithms.clustering.hierarchy.Checkpoints`)."""
+
+    folder: Path
+
+    def load(self, level: int, round_: int) -> npt.NDArray[np.float32] | None:
+        """The centroids, or None where that round is not known."""
+        try:
+            found: npt.NDArray[np.float32] = np.load(self._path(level, round_), allow_pickle=False)
+        except FileNotFoundError:
+            return None
+        return found
+
+    def save(self, level: int, round_: int, centroids: npt.NDArray[np.float32]) -> None:
+        """Keep the centroids of a round, under their name when whole, and forget the level's earlier rounds."""
+        with suppress(FileNotFoundError):  # the folder went
+            self.folder.mkdir(parents=True, exist_ok=True)
+            with _new_file(self.folder, self._path(level, round_)) as file:
+                np.save(file, centroids)
+            for earlier in range(round_):
+                self._path(level, earlier).unlink(missing_ok=True)
+
+    def _path(self, level: int, round_: int) -> Path:
+        return self.folder / f"level-{level}-round-{round_}.npy"
+
+
+@contextmanager
+def _new_file(folder: Path, path: Path) -> Iterator[IO[bytes]]:
+    """Yield a file that gets its name when it is whole and on disk, and is removed when it does not come to that."""
+    with tempfile.NamedTemporaryFile(dir=folder, prefix=".tmp-", delete=False) as file:
+        try:
+            yield file
+            file.flush()
+            os.fsync(file.fileno())
+            Path(file.name).replace(path)
+        except BaseException:
+            Path(file.name).unlink(missing_ok=True)
+            raise

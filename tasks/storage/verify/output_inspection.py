@@ -1,0 +1,126 @@
+"""Are the outputs of stages and the records of runs as they were written?"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import pyarrow.parquet as pq
+
+from windrow.tasks.storage.files.seals import read_sealed
+from windrow.tasks.storage.files.signs_of_life import ALIVE
+from windrow.tasks.storage.store.outputs import MANIFEST, fingerprint
+from windrow.tasks.storage.store.run_records import JOURNAL, MAY_BE, RUN, STAGES, Run, open_run
+from windrow.tasks.storage.verify.findings import UNFINISHED, Inspection
+
+COUNTED: Mapping[str, Mapping[str, str]] = {
+    "ingest": {"occurrences": "n_occurrences", "samples": "n_samples"},
+    "hash_groups": {"hash_groups": "n_in_hash_groups"},
+    "features": {"embeddings": "n_samples"},
+    "neighbors": {"neighbors": "n_samples", "scores": "n_samples"},
+    "cluster": {"assignments": "n_samples"},
+    "given_labels": {"labels": "n_given"},
+    "predictions": {"predictions": "n_predictions"},
+    "belonging": {"belonging": "n_judged"},
+    "label_checks": {"label_quality": "n_checked", "label_checks": "n_label_checks"},
+    "rank": {"selection": "n_samples"},
+    "account": {"outcomes": "n_occurrences"},
+    "export-plan": {"export_plan": "n_samples"},
+    "export-shard": {"exported_samples": "n_samples", "gone": "n_gone"},
+}
+"""For each stage, the count of its outputs that says how many rows each of their tables has."""
+
+
+def inspect_outputs(inspection: Inspection, store: Path) -> None:
+    """Look at every finished output: its manifest, its files, and the number of rows of its tables."""
+    for folder in inspection.folders(store / "outputs", depth=3):
+        manifest = inspection.sealed(folder / MANIFEST)
+        if manifest is None:
+            continue  # what it says of the other files is not to be believed
+        with inspection.reading(folder / MANIFEST):
+            _inspect_name(inspection, folder, manifest)
+            inspection.files(folder, manifest["files"], [MANIFEST])
+            _inspect_counts(inspection, folder, manifest)
+
+
+def _inspect_name(inspection: Inspection, folder: Path, manifest: Mapping[str, Any]) -> None:
+    expected = {
+        "stage": folder.parent.parent.name,
+        "fingerprint": folder.name,
+        "the fingerprint of its inputs": folder.name,
+    }
+    found = {**manifest, "the fingerprint of its inputs": fingerprint(manifest["inputs"])}
+    for what, value in expected.items():
+        if found[what] != value:
+            inspection.report(folder / MANIFEST, f"{what} is {found[what]}, but its folder says {value}")
+    if folder.parent.name != folder.name[:2]:
+        inspection.report(folder / MANIFEST, f"lies in the folder {folder.parent.name}, not {folder.name[:2]}")
+
+
+def _inspect_counts(inspection: Inspection, folder: Path, manifest: Mapping[str, Any]) -> None:
+    for table, count in COUNTED.get(manifest["stage"], {}).items():
+        path = folder / f"{table}.parquet"
+        if not inspection.is_sound(path):
+            continue
+        with inspection.reading(path):
+            n_rows = pq.read_metadata(path).num_rows
+            if n_rows != manifest["counts"][count]:
+                wanted = manifest["counts"][count]
+                inspection.report(path, f"has {n_rows:,} rows, but the stage counted {wanted:,} ({count})")
+
+
+def inspect_runs(inspection: Inspection, store: Path) -> list[Run]:
+    """Look at the records of every run; return the finished runs without damage, oldest first."""
+    sound = []
+    for folder in inspection.folders(store / "runs"):
+        if is_stillborn(folder):
+            continue
+        values = inspection.sealed(folder / RUN)
+        with inspection.reading(folder / RUN):
+            if values is not None and values["run_id"] != folder.name:
+                inspection.report(folder / RUN, f"is the record of run {values['run_id']}")
+        if values and values["status"] == "withdrawn":  # by a take-down, which removed what its stages name
+            continue
+        _inspect_stages(inspection, store, folder, bool(values and values["status"] == "finished"))
+        if values and values["status"] == "finished" and inspection.is_sound(folder):
+            sound.append(open_run(store, folder.name))
+    return sound
+
+
+def is_stillborn(folder: Path) -> bool:
+    """Say whether a process was killed before it had written the record of its run: nothing else names that."""
+    journal = folder.parent.parent / JOURNAL / f"{folder.name}.json"
+    names = {path.name for path in folder.iterdir() if not path.name.startswith(UNFINISHED)}
+    return names <= {ALIVE} and not journal.exists()
+
+
+def _inspect_stages(inspection: Inspection, store: Path, folder: Path, finished: bool) -> None:
+    required, allowed = ({folder / "stages" / f"{stage}.json" for stage in stages} for stages in (STAGES, MAY_BE))
+    expected = {folder / RUN, folder / ALIVE, *required, *allowed}
+    found = {path for path in folder.rglob("*") if not path.is_dir() and not path.name.startswith(UNFINISHED)}
+    for path in sorted(required - found) if finished else ():
+        inspection.report(path, "is missing, though the run is finished")
+    for path in sorted(found - expected):
+        if path.suffix != ".html":  # the report: `windrow report` draws it again, and nothing reads it
+            inspection.report(path, "does not belong here")
+    for path in sorted(found & (required | allowed)):
+        record = inspection.sealed(path)
+        if record is not None:
+            with inspection.reading(path):
+                _inspect_record(inspection, store, path, record)
+
+
+def _inspect_record(inspection: Inspection, store: Path, path: Path, record: Mapping[str, Any]) -> None:
+    if record["stage"] != path.stem:
+        inspection.report(path, f"is the record of stage {record['stage']}")
+    missing = [name for name in record["outputs"] if not (store / name / MANIFEST).is_file()]
+    for name in missing:
+        inspection.report(path, f"names the output {name}, which is not there")
+    if missing or not inspection.is_sound(*(store / name / MANIFEST for name in record["outputs"])):
+        return
+    manifests = [read_sealed(store / name / MANIFEST) for name in record["outputs"]]
+    for count, value in record["counts"].items():
+        total = sum(manifest["counts"].get(count, 0) for manifest in manifests)
+        if total != value:
+            inspection.report(path, f"{count} is {value:,}, but that of its outputs adds up to {total:,}")

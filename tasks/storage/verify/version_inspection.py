@@ -1,0 +1,198 @@
+"""Does a published version hold what it says: the samples of its table, in its shards, with their own bytes?"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import tarfile
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import IO, Any
+
+import duckdb
+import pyarrow.parquet as pq
+
+from windrow.schemas.exported import EXPORTED, EXPORTED_SAMPLES
+from windrow.tasks.storage.published.versions import CLASSES, SAMPLES, inspect_version_files, is_version_name
+from windrow.tasks.storage.published.webdataset_shards import class_indices, image_extension
+from windrow.tasks.storage.published.withdrawal import is_withdrawn
+from windrow.tasks.storage.store.outputs import MANIFEST
+from windrow.tasks.storage.verify.findings import PIECE, Inspection, bounded
+from windrow.tasks.storage.verify.table_inspection import inspect_rows
+
+_COLUMNS = [column.name for column in EXPORTED_SAMPLES.columns]
+_ID_DIGITS = 32
+_ROWS = 1024
+
+Row = Mapping[str, Any]
+
+
+def inspect_versions(inspection: Inspection, store: Path, registry: list[Path]) -> None:
+    """Look at every version of a store, and compare its samples with the registry where both are sound."""
+    for folder in inspection.folders(store / "curated", depth=2):
+        if not is_version_name(folder.name):
+            inspection.report(folder, "is no version")
+            continue
+        if is_withdrawn(folder):
+            continue
+        inspect_version(inspection, folder)
+        if inspection.is_sound(folder, store / "registry"):
+            _compare_with_registry(inspection, folder / SAMPLES, registry)
+
+
+def inspect_version(inspection: Inspection, folder: Path) -> None:
+    """Look at the files of a version; at the samples of its shards only where its files are sound."""
+    manifest = inspect_version_files(inspection, folder)
+    if manifest is None:
+        return
+    if not inspection.is_sound(folder):
+        inspection.unchecked.append(f"the samples of {folder}, as files of it are damaged")
+        return
+    with inspection.reading(folder / MANIFEST):
+        inspect_rows(inspection, EXPORTED_SAMPLES, folder / SAMPLES)
+        _inspect_counts(inspection, folder, manifest)
+    if inspection.is_sound(folder) and not inspection.quick:
+        for layout in manifest["config"]["formats"]:
+            _inspect_shards(inspection, folder, manifest, layout)
+
+
+def _inspect_counts(inspection: Inspection, folder: Path, manifest: Mapping[str, Any]) -> None:
+    shards = [file for file in manifest["files"] if "n_samples" in file]
+    for layout in manifest["config"]["formats"]:
+        mine = [file for file in shards if file["path"].startswith(f"{layout}/")]
+        found = (len(mine), sum(file["n_samples"] for file in mine))
+        if found != (manifest["n_shards"], manifest["n_samples"]):
+            inspection.report(
+                folder / MANIFEST,
+                f"has {found[0]:,} {layout} shards with {found[1]:,} samples, and says "
+                f"{manifest['n_shards']:,} with {manifest['n_samples']:,}",
+            )
+    n_rows = pq.read_metadata(folder / SAMPLES).num_rows
+    if n_rows != manifest["n_samples"]:
+        inspection.report(folder / SAMPLES, f"has {n_rows:,} rows, in the manifest {manifest['n_samples']:,}")
+    if (folder / CLASSES).read_text(encoding="utf-8").splitlines() != manifest["classes"]:
+        inspection.report(folder / CLASSES, "has other classes than the manifest")
+    for file in shards:
+        if file["path"].endswith(".parquet"):
+            n_rows = pq.read_metadata(folder / file["path"]).num_rows
+            if n_rows != file["n_samples"]:
+                wanted = file["n_samples"]
+                inspection.report(folder / file["path"], f"has {n_rows:,} samples, in the manifest {wanted:,}")
+
+
+def _inspect_shards(inspection: Inspection, folder: Path, manifest: Mapping[str, Any], layout: str) -> None:
+    """Shards and the table are in one order: by split, then by number of the shard."""
+    rows = _table_rows(folder / SAMPLES)
+    files = sorted(
+        (file for file in manifest["files"] if "n_samples" in file and file["path"].startswith(f"{layout}/")),
+        key=lambda file: (file["split"], file["path"]),
+    )
+    for file in files:
+        path = folder / file["path"]
+        n_before = len(inspection.damage)
+        with inspection.reading(path):
+            if layout == "webdataset":
+                _compare(inspection, path, rows, _tar_rows(path, manifest["classes"]), file)
+            else:
+                _compare(inspection, path, rows, _parquet_rows(path), file)
+        inspection.advance(path.stat().st_size, inspection.name(path))
+        if len(inspection.damage) > n_before:
+            return  # where the next shard starts in the table is not known
+
+
+def _compare(
+    inspection: Inspection, path: Path, rows: Iterator[Row], samples: Iterator[Row], file: Mapping[str, Any]
+) -> None:
+    """Compare the samples of a shard with the next rows of the table. Raises ValueError at the first that differs."""
+    n = 0
+    for n, sample in enumerate(samples, start=1):
+        row = next(rows, None)
+        if row is None:
+            raise ValueError(f"sample {n:,}, {sample['sample_id']}, is not in {SAMPLES}")
+        if row["split"] != file["split"]:
+            raise ValueError(f"sample {n:,}, {sample['sample_id']}, is not of split {file['split']} in {SAMPLES}")
+        differing = [name for name in _COLUMNS if row[name] != sample.get(name)]
+        if differing:
+            raise ValueError(f"sample {n:,}, {sample['sample_id']}, has another {differing[0]} than in {SAMPLES}")
+        inspection.n_rows += 1
+    if n != file["n_samples"]:
+        inspection.report(path, f"has {n:,} samples, in the manifest {file['n_samples']:,}")
+
+
+def _table_rows(path: Path) -> Iterator[Row]:
+    with pq.ParquetFile(path) as file:
+        for batch in file.iter_batches(_ROWS, columns=_COLUMNS):
+            yield from batch.to_pylist()
+
+
+def _tar_rows(path: Path, classes: list[str]) -> Iterator[Row]:
+    """Read a tar member by member: yield what the `.json` of each sample says, once its bytes and class fit that."""
+    indices = class_indices(classes)
+    with tarfile.open(path) as tar:
+        members: dict[str, Any] = {}
+        for member in tar:
+            key, _, extension = member.name.partition(".")
+            if members and key != members["key"]:
+                yield _tar_sample(members, indices)
+                members = {}
+            members["key"] = key
+            data = tar.extractfile(member)
+            if data is None or extension in members:
+                raise ValueError(f"member {member.name} is no file, or is there twice")
+            members[extension] = data.read() if extension in ("json", "cls") else _id_of(data)
+            tar.members.clear()  # type: ignore[attr-defined]  # it would keep every header that it has read
+        if members:
+            yield _tar_sample(members, indices)
+
+
+def _tar_sample(members: Mapping[str, Any], indices: Mapping[str, int]) -> Row:
+    key = members["key"]
+    if "json" not in members:
+        raise ValueError(f"sample {key} has no .json")
+    described: dict[str, Any] = json.loads(members["json"])
+    image = image_extension(described["format"])
+    label = described["label"]
+    expected = {"key", "json", image} | ({"cls"} if label is not None else set())
+    expected |= set(described["provenance"]["members"].split("/")) - {""}
+    if set(members) != expected:
+        raise ValueError(f"sample {key} has the members {sorted(set(members) - {'key'})}")
+    if not key == described["sample_id"] == members[image]:
+        raise ValueError(
+            f"sample {key} has the bytes of {members[image]} and the description of {described['sample_id']}"
+        )
+    if label is not None and members["cls"] != str(indices[label]).encode():
+        raise ValueError(f"sample {key} has class {members['cls']!r}, but its label is {label!r}")
+    return described
+
+
+def _id_of(data: IO[bytes]) -> str:
+    digest = hashlib.sha256()
+    while piece := data.read(PIECE):
+        digest.update(piece)
+    return digest.hexdigest()[:_ID_DIGITS]
+
+
+def _parquet_rows(path: Path) -> Iterator[Row]:
+    """Read a Parquet shard by groups of rows: yield its rows without the image, once the bytes fit the `sample_id`."""
+    with pq.ParquetFile(path, page_checksum_verification=True) as file:
+        for number in range(file.num_row_groups):
+            table = file.read_row_group(number)
+            EXPORTED.validate(table)
+            for row, image in zip(table.drop_columns("image").to_pylist(), table["image"], strict=True):
+                data = memoryview(image["bytes"].as_buffer())
+                found = hashlib.sha256(data).hexdigest()[:_ID_DIGITS]
+                if found != row["sample_id"]:
+                    raise ValueError(f"sample {row['sample_id']} has the bytes of {found}")
+                if image["path"].as_py() != f"{found}.{image_extension(row['format'])}":
+                    raise ValueError(f"sample {found} has the path {image['path'].as_py()}")
+                yield row
+
+
+def _compare_with_registry(inspection: Inspection, samples: Path, registry: list[Path]) -> None:
+    known = "SELECT s.sample_id FROM read_parquet(?) s JOIN read_parquet(?) r USING (sample_id, sample_index)"
+    with inspection.reading(samples), duckdb.connect() as connection, bounded(connection):
+        files = [str(samples), [str(path) for path in registry]]
+        n_known = connection.execute(f"SELECT count(*) FROM ({known})", files).fetchall()[0][0] if registry else 0
+        n = pq.read_metadata(samples).num_rows - n_known
+        if n:
+            inspection.report(samples, f"{n:,} samples have no index in the registry, or another one")

@@ -1,0 +1,123 @@
+"""`windrow forget`: it says what will go, asks, does it, and a mistake gets one line."""
+
+import io
+import json
+import shutil
+import subprocess
+from collections.abc import Callable
+from functools import partial
+from pathlib import Path
+
+import pytest
+from small_pool import SmallPool, curate_small, ids, make_small_pool
+from workshop import Result
+
+from windrow.flows.commands.cli import app, run_command
+from windrow.flows.commands.doctor import contents
+from windrow.flows.stage import find_run, recording
+from windrow.tasks.storage.published.versions import list_versions
+from windrow.tasks.storage.store.refused_samples import read_forgotten
+from windrow.tasks.takedown import removal as takedown
+from windrow.tasks.takedown.forget_targets import Chosen, choose
+
+
+@pytest.fixture(scope="module")
+def curated(tmp_path_factory: pytest.TempPathFactory) -> SmallPool:
+    pool = make_small_pool(tmp_path_factory.mktemp("small"))
+    curate_small(pool.config)
+    return pool
+
+
+Windrow = Callable[..., Result]
+
+
+@pytest.fixture
+def windrow(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Windrow:
+    """Run a command as `main` does, but in this process: starting one takes seconds."""
+
+    def run(pool: SmallPool, *words: str, answer: str = "") -> Result:
+        monkeypatch.setattr("sys.stdin", io.StringIO(answer))
+        try:
+            code = run_command(partial(app, [*words, "--store", str(pool.store)], prog_name="windrow"))
+        except SystemExit as ended:
+            code = ended.code
+        return subprocess.CompletedProcess(words, code, *capsys.readouterr())
+
+    return run
+
+
+def test_it_says_what_will_go_asks_does_it_and_explain_tells_why(
+    curated: SmallPool, tmp_path: Path, windrow: Windrow
+) -> None:
+    shutil.copytree(curated.store, tmp_path / "store")
+    pool = curated.over(tmp_path / "store")
+    (wanted,), (near,) = ids(pool.wanted), ids(pool.near)
+    for words, answer, code in ((("--dry-run",), "", 0), ((), "n\n", 0)):
+        told = windrow(pool, "forget", wanted, *words, answer=answer)
+        assert told.returncode == code, told.stderr
+        assert "1 sample asked for, 1 near-duplicate" in told.stdout
+        assert f"{near}  0.9" in told.stdout
+        assert "curated/small/v0001 holds 1 of them: to withdraw" in told.stdout
+        assert read_forgotten(pool.store).num_rows == 0
+    done = windrow(pool, "forget", wanted, "--reason", "a letter [1]", answer="y\n")
+    assert done.returncode == 0, done.stderr
+    assert f"{pool.config.sources[0]}  0.png  me.png" in done.stdout
+    (manifest,) = (pool.store / "takedowns").iterdir()
+    assert json.loads(manifest.read_text())["finished_at"]
+    for name, why in ((wanted, "asked for"), (near[:8], f"near-duplicate of {wanted}")):
+        story = windrow(pool, "explain", name)
+        assert story.returncode == 0, story.stderr
+        assert "forgotten on " in story.stdout
+        assert why in story.stdout
+        assert "a letter [1]" in story.stdout
+    again = windrow(pool, "forget", wanted, "--yes")
+    assert (again.returncode, again.stdout) == (0, "1 sample forgotten before: nothing to do for them\n")
+    curate_small(pool.config)
+    assert "forgotten: take-down " in windrow(pool, "explain", "me.png").stdout
+    compared = windrow(pool, "diff", "small", "v0001", "v0002")
+    assert compared.returncode == 2
+    assert compared.stderr.strip().endswith("withdrawn.json; use v0002")
+
+
+@pytest.mark.parametrize("target", ["f" * 32, "elsewhere", "@no-such-file", None])
+def test_a_target_that_is_none_gets_one_line_and_changes_nothing(
+    curated: SmallPool, target: str | None, windrow: Windrow
+) -> None:
+    ended = windrow(curated, "forget", *([target] if target else []), "--yes")
+    assert (ended.returncode, ended.stdout) == (2, "")
+    assert ended.stderr.startswith("error: ")
+    assert len(ended.stderr.splitlines()) == 1
+    assert [version.version for version in list_versions(curated.store)] == ["v0001"]
+
+
+def test_a_take_down_that_was_cut_short_is_told_by_the_doctor_and_finished_by_the_command(
+    curated: SmallPool, tmp_path: Path, windrow: Windrow, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    shutil.copytree(curated.store, tmp_path / "store")
+    pool = curated.over(tmp_path / "store")
+    with monkeypatch.context() as broken:
+        broken.setattr(takedown, "drop_ids", lambda *_: 1 / 0)
+        assert windrow(pool, "forget", *ids(pool.wanted), "--yes").returncode == 1
+    (name,) = takedown.unfinished(pool.store)
+    assert any(finding.state == "bad" and name in finding.text for finding in contents(pool.store))
+    ended = windrow(pool, "forget")
+    assert (ended.returncode, ended.stdout) == (0, f"finished take-down {name}, which had been cut short\n")
+    assert takedown.unfinished(pool.store) == []
+
+
+def test_a_run_finishes_it_first_and_nothing_is_forgotten_while_a_stage_is_at_work(
+    curated: SmallPool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    shutil.copytree(curated.store, tmp_path / "store")
+    pool = curated.over(tmp_path / "store")
+    with monkeypatch.context() as broken:
+        broken.setattr(takedown, "drop_ids", lambda *_: 1 / 0)
+        with pytest.raises(ZeroDivisionError):
+            takedown.forget(pool.store, [vars(each) for each in choose(pool.store, ids(pool.wanted)).chosen], None)
+    run = find_run(pool.config, None)
+    assert takedown.unfinished(pool.store) == []
+    with pytest.raises(InterruptedError), recording(run, "ingest"):
+        with pytest.raises(ValueError, match="a run is at work"):
+            takedown.forget(pool.store, [vars(Chosen(name, name)) for name in ids(*pool.others)], None)
+        raise InterruptedError
+    assert len(read_forgotten(pool.store)) == 2

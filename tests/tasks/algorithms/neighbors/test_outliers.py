@@ -1,0 +1,30 @@
+import numpy as np
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from windrow.tasks.algorithms.neighbors.exact_neighbors import NeighborGraph, neighbor_graph
+from windrow.tasks.algorithms.neighbors.outliers import knn_outlier_score
+
+
+def test_the_score_is_one_minus_the_mean_cosine():
+    graph = NeighborGraph(np.array([[1, 2], [0, 2], [1, -1], [-1, -1]]), np.full((4, 2), -np.inf, dtype=np.float32))
+    graph.similarity[:3] = [[1.0, 0.5], [1.0, 1.0], [-0.5, -np.inf]]
+    assert knn_outlier_score(graph).tolist() == [0.25, 0, 1.5, 2]
+
+
+def test_the_sample_apart_scores_highest_and_duplicates_zero():
+    pool = np.array([[1, 0], [1, 0], [2, 0], [1, 0.2], [-1, 0.1]])
+    score = knn_outlier_score(neighbor_graph(pool, 2))
+    assert score[:3].tolist() == [0, 0, 0]
+    assert score.argmax() == 4
+    assert score.dtype == np.float32
+
+
+@settings(max_examples=20, deadline=None)
+@given(st.integers(0, 10_000))
+def test_permuting_the_pool_permutes_the_scores(seed):
+    rng = np.random.default_rng(seed)
+    pool, order = rng.standard_normal((25, 3)), rng.permutation(25)
+    score = knn_outlier_score(neighbor_graph(pool, 4))
+    np.testing.assert_array_equal(knn_outlier_score(neighbor_graph(pool[order], 4)), score[order])
+    assert np.all((score >= 0) & (score <= 2))

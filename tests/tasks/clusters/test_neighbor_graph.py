@@ -1,0 +1,67 @@
+from pathlib import Path
+
+import numpy as np
+import pytest
+from small_features import ids, write_features
+
+from windrow.schemas import NEIGHBORS
+from windrow.tasks.algorithms.neighbors.exact_neighbors import neighbor_graph
+from windrow.tasks.clusters import neighbor_graph as stage
+from windrow.tasks.clusters.neighbor_graph import NeighborsConfig, find_neighbors, read_graph
+from windrow.tasks.storage.store.outputs import Done, open_output
+
+N = 4000
+
+
+@pytest.fixture(scope="module")
+def vectors() -> np.ndarray:
+    return np.random.default_rng(0).standard_normal((N, 40)).astype(np.float16)
+
+
+def run(store: Path, vectors: np.ndarray, n_shards: int = 1, **config: object) -> Done:
+    names = np.array(ids(len(vectors)))
+    shards = [np.arange(len(vectors))[start::n_shards] for start in range(n_shards)]
+    features = [write_features(store, names[rows].tolist(), vectors[rows]) for rows in shards]
+    return find_neighbors(store, features, NeighborsConfig(k=5, **config))  # type: ignore[arg-type]
+
+
+def test_a_pool_of_moderate_size_gets_the_exact_graph_and_no_recall_is_counted(
+    tmp_path: Path, vectors: np.ndarray
+) -> None:
+    done = run(tmp_path, vectors)
+    assert done.counts == {"n_samples": N}
+    assert read_graph(open_output(tmp_path / done.path)).indices.tolist() == neighbor_graph(vectors, 5).indices.tolist()
+
+
+def test_an_approximate_graph_says_how_many_of_a_thousand_neighbours_it_has(
+    tmp_path: Path, vectors: np.ndarray
+) -> None:
+    done = run(tmp_path, vectors, method="approximate")
+    output = open_output(tmp_path / done.path)
+    found, exact = read_graph(output).indices, neighbor_graph(vectors, 5).indices
+    recall = np.mean([np.isin(a, b).mean() for a, b in zip(exact, found, strict=True)])
+    assert output.counts == {"n_samples": N, "recall_per_mille": pytest.approx(1000 * recall, abs=10)}
+    assert 900 < output.counts["recall_per_mille"] < 1000
+
+
+def test_a_pool_beyond_the_limit_gets_the_approximate_graph(
+    tmp_path: Path, vectors: np.ndarray, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(stage, "MOST_EXACT", N - 1)
+    beyond, chosen = run(tmp_path, vectors), run(tmp_path, vectors, method="approximate")
+    assert open_output(tmp_path / beyond.path).digest == open_output(tmp_path / chosen.path).digest
+    assert run(tmp_path, vectors, method="exact").counts == {"n_samples": N}
+
+
+def test_shards_do_not_change_an_approximate_graph(tmp_path: Path, vectors: np.ndarray) -> None:
+    one, many = (run(tmp_path / str(n), vectors, n, method="approximate") for n in (1, 3))
+    tables = [
+        open_output(tmp_path / str(n) / done.path).table_path(NEIGHBORS).read_bytes()
+        for n, done in ((1, one), (3, many))
+    ]
+    assert tables[0] == tables[1]
+
+
+def test_a_method_that_is_not_known_is_named() -> None:
+    with pytest.raises(ValueError, match=r"neighbors.method: wants one of auto, exact, approximate, got 'fast'"):
+        NeighborsConfig(method="fast")  # type: ignore[arg-type]

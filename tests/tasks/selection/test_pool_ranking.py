@@ -1,0 +1,81 @@
+"""Selection by hand: filters, near-duplicates and the target, on eight samples in two clusters."""
+
+import numpy as np
+import pyarrow as pa
+import pytest
+
+from windrow.tasks.selection.pool_ranking import Filter, SelectionConfig, check_filters, select
+from windrow.tasks.storage.store.pool import Pool
+
+IDS = [f"{i:032x}" for i in range(8)]
+ANGLES = np.array([0.0, 0.5, 1.0, 1.5, 2.0, 2.01, 2.5, 3.0])
+
+
+def pool_and_rows(labelled: tuple[int, ...] = (), without: tuple[int, ...] = ()) -> tuple[Pool, pa.Table]:
+    """Samples on a circle: 4 and 5 are near-duplicates; the last three are cluster 1. Some have no embedding."""
+    there = [i for i in range(8) if i not in without]
+    embeddings = np.stack([np.cos(ANGLES), np.sin(ANGLES)], axis=1).astype(np.float16)[there]
+    rows = pa.table(
+        {
+            "sample_id": IDS,
+            "cluster_path": pa.array([None if i in without else [int(i >= 5)] for i in range(8)], pa.list_(pa.int32())),
+            "distance": pa.array([None if i in without else float(i) for i in range(8)], pa.float32()),
+            "n_pixels": pa.array([64] * 8, pa.int64()),
+            "has_label": [i in labelled for i in range(8)],
+        }
+    )
+    return Pool(pa.array([IDS[i] for i in there]), embeddings), rows
+
+
+def test_the_target_is_shared_between_the_clusters_closest_members_first() -> None:
+    pool, rows = pool_and_rows()
+    chosen = select(rows, pool, [None] * 8, SelectionConfig(target_size=4), seed=0)
+    assert chosen["selected"].to_pylist() == [True, True, False, False, False, False, True, True]
+    assert chosen["dropped_by"].to_pylist() == [None] * 5 + ["near_duplicate"] + [None] * 2
+    assert chosen["duplicate_of"][5].as_py() == IDS[4]
+    assert chosen["weight"].to_pylist() == [2.5, 2.5, None, None, None, None, 1.0, 1.0]
+
+
+def test_a_random_ranking_is_seeded_and_gives_all_the_same_weight() -> None:
+    pool, rows = pool_and_rows()
+    config = SelectionConfig(target_size=2, ranking="random")
+    chosen = [select(rows, pool, [None] * 8, config, seed=seed) for seed in (0, 0, *range(1, 9))]
+    ranks = [tuple(each["rank"].to_pylist()) for each in chosen]
+    assert ranks[0] == ranks[1]
+    assert len(set(ranks)) > 4
+    assert {weight for weight in chosen[0]["weight"].to_pylist() if weight is not None} == {3.5}
+
+
+def test_of_near_duplicates_the_labelled_one_is_kept() -> None:
+    pool, rows = pool_and_rows(labelled=(5,))
+    chosen = select(rows, pool, [None] * 8, SelectionConfig(target_size=8), seed=0)
+    assert chosen["dropped_by"].to_pylist()[4:6] == ["near_duplicate", None]
+
+
+def test_what_a_filter_drops_is_neither_ranked_nor_a_reason_to_drop_others() -> None:
+    pool, rows = pool_and_rows()
+    broken = [None, None, None, None, "dark", None, None, None]
+    chosen = select(rows, pool, broken, SelectionConfig(target_size=8), seed=0)
+    assert chosen["dropped_by"].to_pylist() == [None, None, None, None, "dark", None, None, None]
+    assert sorted(rank for rank in chosen["rank"].to_pylist() if rank) == list(range(1, 8))
+
+
+def test_a_sample_without_an_embedding_is_unreadable() -> None:
+    pool, rows = pool_and_rows(without=(2,))
+    chosen = select(rows, pool, [None] * 8, SelectionConfig(target_share=1.0), seed=0)
+    assert chosen["dropped_by"].to_pylist()[2] == "unreadable"
+    assert chosen["rank"][2].as_py() is None
+
+
+def test_near_duplicates_may_all_be_kept() -> None:
+    pool, rows = pool_and_rows()
+    chosen = select(rows, pool, [None] * 8, SelectionConfig(drop_near_duplicates=False, target_share=1.0), seed=0)
+    assert chosen["selected"].to_pylist() == [True] * 8
+
+
+def test_a_filter_that_is_no_predicate_is_named_before_any_work() -> None:
+    check_filters([Filter("large", "least(width, height) >= 8"), Filter("sure", "confidence > 0.5 OR label IS NULL")])
+    with pytest.raises(ValueError, match=r"rule 'odd' \(colour = 'red'\)"):
+        check_filters([Filter("odd", "colour = 'red'")])
+    with pytest.raises(ValueError, match="rule 'sly'"):
+        check_filters([Filter("sly", "true), true); DROP VIEW pool; SELECT ((1")])

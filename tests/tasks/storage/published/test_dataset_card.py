@@ -1,0 +1,138 @@
+"""Dataset cards: what they show is how `datasets`, `webdataset` and DuckDB read a version, and it is run here."""
+
+import re
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+from small_export import EXTENSIONS, export, make_selection
+
+from windrow.tasks.export.shard_writing import ExportConfig
+from windrow.tasks.storage.published.dataset_card import size_category
+from windrow.tasks.storage.published.versions import Version
+
+# `datasets` opens files that it leaves to the garbage collector.
+pytestmark = pytest.mark.filterwarnings("ignore:unclosed file:ResourceWarning")
+
+
+@pytest.fixture
+def datasets(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Any:
+    monkeypatch.setenv("HF_HUB_OFFLINE", "1")
+    monkeypatch.setenv("HF_HOME", str(tmp_path / "huggingface"))
+    import datasets
+
+    monkeypatch.setattr(datasets.config, "HF_DATASETS_CACHE", tmp_path / "huggingface")
+    datasets.disable_progress_bars()
+    return datasets
+
+
+def header(version: Version, layout: str) -> dict[str, Any]:
+    text = (version.path / layout / "README.md").read_text()
+    assert text.startswith("---\n")
+    values: dict[str, Any] = yaml.safe_load(text.split("---\n")[1])
+    return values
+
+
+@pytest.mark.parametrize("layout", ["webdataset", "parquet"])
+def test_the_code_of_a_card_runs_in_the_folder_of_the_version(
+    tmp_path: Path, layout: str, datasets: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert datasets
+    rows, _ = make_selection(tmp_path / "source", formats=("PNG",))
+    version = export(tmp_path / "store", rows)
+    blocks = re.findall(r"```python\n(.*?)```", (version.path / layout / "README.md").read_text(), re.DOTALL)
+    monkeypatch.chdir(version.path)
+    names: dict[str, Any] = {}
+    for block in blocks:
+        exec(block, names)
+    assert {split: names["splits"][split].num_rows for split in names["splits"]} == {"train": 9, "test": 3}
+    first = next(row for row in rows if row["split"] == "train")
+    if layout == "webdataset":
+        assert len(blocks) == 3
+        assert names["sample"]["__key__"] == names["info"]["sample_id"] == first["sample_id"]
+        assert names["sample"]["png"].size == names["image"].size == (8, 8)
+        names["samples"].close()
+    else:
+        assert len(blocks) == 2
+
+
+@pytest.mark.parametrize("layout", ["webdataset", "parquet"])
+def test_datasets_loads_a_folder_of_several_formats_and_missing_labels(
+    tmp_path: Path, layout: str, datasets: Any
+) -> None:
+    rows, _ = make_selection(tmp_path / "source", 24)
+    version = export(tmp_path / "store", rows)
+    splits = datasets.load_dataset(str(version.path / layout))
+    found = {}
+    for split in splits:
+        assert len(splits[split]) == sum(row["split"] == split for row in rows)
+        for sample in splits[split]:
+            info = sample if layout == "parquet" else sample["json"]
+            image = sample["image"] if layout == "parquet" else sample[EXTENSIONS[info["format"]]]
+            assert image.size == (8, 8) and image.format == info["format"]
+            found[info["sample_id"]] = (info["label"], info["caption"], info["metadata"], info["cluster_path"])
+    assert found == {
+        row["sample_id"]: (row["label"], row["caption"], row["metadata"], row["cluster_path"]) for row in rows
+    }
+
+
+def test_datasets_gives_back_the_original_bytes(tmp_path: Path, datasets: Any) -> None:
+    rows, data = make_selection(tmp_path / "source")
+    version = export(tmp_path / "store", rows)
+    files = [str(path) for path in sorted((version.path / "parquet").glob("*.parquet"))]
+    loaded = datasets.load_dataset("parquet", data_files=files, split="train")
+    assert loaded.features["image"] == datasets.Image()
+    undecoded = loaded.cast_column("image", datasets.Image(decode=False))
+    assert {sample["sample_id"]: sample["image"]["bytes"] for sample in undecoded} == data
+
+
+def test_datasets_loads_and_streams_tars_without_the_card_where_every_field_is_known(
+    tmp_path: Path, datasets: Any
+) -> None:
+    rows, data = make_selection(tmp_path / "source", labels=["rye"] * 12, formats=("PNG",))
+    rows = [{**row, "given_label": "rye", "caption": "a field", "metadata": "{}"} for row in rows]
+    version = export(tmp_path / "store", rows)
+    files = [str(path) for path in sorted((version.path / "webdataset").glob("*.tar"))]
+    for streaming in (False, True):
+        loaded = datasets.load_dataset("webdataset", data_files=files, split="train", streaming=streaming)
+        undecoded = loaded.cast_column("png", datasets.Image(decode=False))
+        assert {sample["__key__"]: sample["png"]["bytes"] for sample in undecoded} == data
+        assert {sample["cls"] for sample in undecoded} == {1}
+
+
+def test_the_header_has_splits_size_and_licence(tmp_path: Path) -> None:
+    rows, _ = make_selection(tmp_path / "source")
+    version = export(tmp_path / "store", rows, ExportConfig(license="cc-by-4.0"))
+    for layout, extension in (("webdataset", "tar"), ("parquet", "parquet")):
+        values = header(version, layout)
+        assert values["license"] == "cc-by-4.0" and values["size_categories"] == ["n<1K"]
+        assert values["configs"][0]["data_files"] == [
+            {"split": "train", "path": f"train-*.{extension}"},
+            {"split": "test", "path": f"test-*.{extension}"},
+        ]
+    assert "license" not in header(export(tmp_path / "store", rows, ExportConfig()), "parquet")
+
+
+def test_one_format_has_one_folder(tmp_path: Path) -> None:
+    rows, _ = make_selection(tmp_path / "source")
+    version = export(tmp_path / "store", rows, ExportConfig(formats=("parquet",)))
+    assert {path.name for path in version.path.iterdir() if path.is_dir()} == {"parquet"}
+
+
+@pytest.mark.parametrize(
+    ("n", "category"),
+    [
+        (0, "n<1K"),
+        (999, "n<1K"),
+        (1000, "1K<n<10K"),
+        (99_999, "10K<n<100K"),
+        (100_000, "100K<n<1M"),
+        (5_000_000, "1M<n<10M"),
+        (2 * 10**9, "1B<n<10B"),
+        (3 * 10**11, "100B<n<1T"),
+        (10**12, "n>1T"),
+    ],
+)
+def test_size_categories_are_those_of_hugging_face(n: int, category: str) -> None:
+    assert size_category(n) == category

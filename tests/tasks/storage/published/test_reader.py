@@ -1,0 +1,146 @@
+"""The reader for training: every sample once, decoded, shuffled as the seed says."""
+
+import io
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+from small_export import export, image_bytes, make_selection
+
+from windrow.tasks.export.shard_writing import ExportConfig
+from windrow.tasks.pictures.decoding import decode_rgb
+from windrow.tasks.storage.published.reader import NO_LABEL, data_loader, open_webdataset, webdataset_shards
+from windrow.tasks.storage.sources.source_shard import sample_id_of
+
+
+def ids(pipeline: Any) -> list[str]:
+    return [info["sample_id"] for _, _, info in pipeline]
+
+
+def test_samples_come_by_rank_decoded_with_class_and_description(tmp_path: Path) -> None:
+    rows, data = make_selection(tmp_path / "source")
+    version = export(tmp_path / "store", rows).path
+    for split in ("train", "test"):
+        samples = list(open_webdataset(version, split))
+        expected = [row for row in rows if row["split"] == split]
+        assert [info["sample_id"] for _, _, info in samples] == [row["sample_id"] for row in expected]
+        for (image, label, info), row in zip(samples, expected, strict=True):
+            assert np.array_equal(np.asarray(image), np.asarray(decode_rgb(data[row["sample_id"]])))
+            assert label == (None if row["label"] is None else ["barley", "rye", "wheat"].index(row["label"]))
+            assert (info["rank"], info["caption"]) == (row["rank"], row["caption"])
+
+
+def test_integer_classes_keep_their_numbers(tmp_path: Path) -> None:
+    rows, _ = make_selection(tmp_path / "source", 4, labels=["30", "4", "30", "100"])
+    version = export(tmp_path / "store", rows, classes=["4", "30", "100", "7"]).path
+    assert [label for _, label, _ in open_webdataset(version)] == [30, 4, 30]
+
+
+def test_samples_without_a_label_can_be_skipped(tmp_path: Path) -> None:
+    rows, _ = make_selection(tmp_path / "source", 24)
+    version = export(tmp_path / "store", rows).path
+    labelled = [row["sample_id"] for row in rows if row["split"] == "train" and row["label"] is not None]
+    assert ids(open_webdataset(version, unlabelled="skip")) == labelled
+
+
+def test_each_pass_has_its_own_order_and_the_seed_decides_it(tmp_path: Path) -> None:
+    rows, _ = make_selection(tmp_path / "source", 48)
+    version = export(tmp_path / "store", rows).path
+    shuffled = open_webdataset(version, shuffle=20, seed=1)
+    first, second = ids(shuffled), ids(shuffled)
+    in_order = ids(open_webdataset(version))
+    assert first != second and first != in_order
+    assert sorted(first) == sorted(second) == sorted(in_order)
+    again = open_webdataset(version, shuffle=20, seed=1)
+    assert [ids(again), ids(again)] == [first, second]
+    assert ids(open_webdataset(version, shuffle=20, seed=2)) != first
+
+
+def test_nodes_share_the_samples(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    rows, _ = make_selection(tmp_path / "source", 48)
+    version = export(tmp_path / "store", rows).path
+    for shuffle in (0, 10):
+        shares = []
+        for rank in range(3):
+            monkeypatch.setenv("RANK", str(rank))
+            monkeypatch.setenv("WORLD_SIZE", "3")
+            shares.append(ids(open_webdataset(version, shuffle=shuffle)))
+        assert all(shares)
+        assert sorted(each for share in shares for each in share) == sorted(
+            row["sample_id"] for row in rows if row["split"] == "train"
+        )
+
+
+@pytest.mark.parametrize("workers", [0, 2])
+def test_the_loader_batches_every_sample_once(tmp_path: Path, workers: int) -> None:
+    rows, _ = make_selection(tmp_path / "source", 24)
+    version = export(tmp_path / "store", rows, ExportConfig(samples_per_shard=18)).path  # a worker has no shard
+    loader = data_loader(version, batch_size=4, unlabelled="keep", workers=workers)
+    expected = {row["sample_id"]: row["label"] for row in rows if row["split"] == "train"}
+    for _ in range(2):
+        batches = list(loader)
+        assert sorted(info["sample_id"] for _, _, infos in batches for info in infos) == sorted(expected)
+        assert [len(labels) for _, labels, _ in batches] == [4, 4, 4, 4, 2]
+    images, labels, infos = batches[0]
+    assert images.shape == (4, 3, 8, 8) and images.dtype == torch.float32 and 0 <= images.min() < images.max() <= 1
+    assert labels.dtype == torch.int64
+    known = {None: NO_LABEL, "barley": 0, "rye": 1, "wheat": 2}
+    assert labels.tolist() == [known[expected[info["sample_id"]]] for info in infos]
+
+
+def test_a_transform_may_resize_images_of_several_sizes(tmp_path: Path) -> None:
+    rows, _ = make_selection(tmp_path / "source", 4, formats=("PNG",))
+    large = image_bytes(99, "PNG", 20)
+    row = next(row for row in rows if row["kind"] == "file" and row["split"] == "train")
+    (tmp_path / "source" / row["key"]).write_bytes(large)
+    row.update(sample_id=sample_id_of(large), n_bytes=len(large), byte_length=len(large), width=20, height=20)
+    version = export(tmp_path / "store", rows).path
+
+    def mean_colour(image: Image.Image) -> torch.Tensor:
+        return torch.tensor(np.asarray(image).mean((0, 1)))
+
+    (images, _, infos), *rest = data_loader(version, unlabelled="keep", shuffle=0, transform=mean_colour)
+    assert images.shape == (3, 3) and rest == []
+    place = [info["sample_id"] for info in infos].index(row["sample_id"])
+    expected = np.asarray(Image.open(io.BytesIO(large)).convert("RGB")).mean((0, 1))
+    assert np.allclose(images[place].numpy(), expected)
+
+
+def test_a_path_may_hold_what_means_something_in_an_address(tmp_path: Path) -> None:
+    rows, _ = make_selection(tmp_path / "source")
+    version = export(tmp_path / "a#b?c {0..3} s3::d", rows).path
+    assert len(ids(open_webdataset(version))) == 9
+
+
+def test_bad_calls_are_refused(tmp_path: Path) -> None:
+    rows, _ = make_selection(tmp_path / "source")
+    version = export(tmp_path / "store", rows).path
+    with pytest.raises(ValueError, match=r"split 'val'.*\['train', 'test'\]"):
+        open_webdataset(version, "val")
+    with pytest.raises(ValueError, match="no version of a curated set"):
+        open_webdataset(tmp_path)
+    with pytest.raises(ValueError, match="shuffle: wants 0 or more, got -1"):
+        open_webdataset(version, shuffle=-1)
+    with pytest.raises(ValueError, match=r"unlabelled.*'maybe'"):
+        open_webdataset(version, unlabelled="maybe")  # type: ignore[arg-type]
+    with pytest.raises(ValueError, match="batch_size"):
+        data_loader(version, batch_size=0)
+    only_parquet = export(tmp_path / "store", rows, ExportConfig(formats=("parquet",))).path
+    with pytest.raises(ValueError, match="no WebDataset shard"):
+        webdataset_shards(only_parquet, "train")
+
+
+def test_importing_storage_does_not_import_torch() -> None:
+    code = (
+        "import sys, windrow.tasks.storage as s, windrow.tasks.storage.published.versions\n"
+        "assert 'torch' not in sys.modules and 'webdataset' not in sys.modules\n"
+        "assert callable(s.open_webdataset) and 'webdataset' in sys.modules\n"
+        "try: s.nothing\nexcept AttributeError as error: assert 'nothing' in str(error)\n"
+        "else: raise SystemExit('no error')"
+    )
+    subprocess.run([sys.executable, "-c", code], check=True)

@@ -1,0 +1,61 @@
+"""Class indices and extensions of WebDataset shards."""
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from windrow.tasks.pictures.decoding import FORMATS
+from windrow.tasks.storage.published.webdataset_shards import (
+    class_indices,
+    image_extension,
+    member_extensions,
+    sort_classes,
+)
+
+
+@pytest.mark.parametrize(
+    ("names", "indices"),
+    [
+        (["10", "9", "0"], {"0": 0, "9": 9, "10": 10}),
+        (["7"], {"7": 7}),
+        (["pear", "apple"], {"apple": 0, "pear": 1}),
+        (["1", "2", "other"], {"1": 0, "2": 1, "other": 2}),
+        (["01", "1"], {"01": 0, "1": 1}),  # both are the number 1
+        (["-1", "1"], {"-1": 0, "1": 1}),
+        (["²", "1"], {"1": 0, "²": 1}),
+        ([], {}),
+    ],
+)
+def test_integers_keep_their_number_and_names_get_their_place(names: list[str], indices: dict[str, int]) -> None:
+    assert class_indices(names) == indices
+    assert list(class_indices(names)) == sort_classes(names)
+
+
+@given(st.lists(st.text(st.characters(categories=["Nd", "L"]), min_size=1, max_size=3)))
+def test_no_two_classes_share_an_index_and_order_does_not_matter(names: list[str]) -> None:
+    indices = class_indices(names)
+    assert len(set(indices.values())) == len(set(names)) == len(indices)
+    assert class_indices(names[::-1] + names) == indices
+
+
+def test_extensions_are_those_that_readers_know() -> None:
+    assert {name: image_extension(name) for name in ("JPEG", "MPO", "PNG", "WEBP", "TIFF", "JPEG2000")} == {
+        "JPEG": "jpg",
+        "MPO": "jpg",
+        "PNG": "png",
+        "WEBP": "webp",
+        "TIFF": "tiff",
+        "JPEG2000": "jp2",
+    }
+    assert all(image_extension(name).isalnum() and image_extension(name).islower() for name in FORMATS)
+
+
+@given(st.lists(st.text("a/\n\0.source", max_size=9), unique=True), st.sets(st.text("aj_", min_size=1, max_size=2)))
+def test_files_beside_a_sample_never_share_a_name_and_keep_their_order(names: list[str], taken: set[str]) -> None:
+    named = member_extensions(names, taken)
+    assert list(named) == names
+    assert len({*named.values()} | taken) == len(names) + len(taken)
+    assert all(name and "/" not in name and name.isprintable() for name in named.values())
+    for at, name in enumerate(names):
+        free = name not in {*taken, *(named[before] for before in names[:at])}
+        assert named[name] == name or not free or not name.isprintable() or "/" in name or not name
