@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from windrow.tasks.algorithms.neighbors.exact_neighbors import hash_neighbors
+from windrow.tasks.algorithms.neighbors import hash_neighbors
 from windrow.tasks.algorithms.neighbors.hash_neighbors import hash_groups, hash_pairs
 
 Hashes = npt.NDArray[np.int64]

@@ -16,9 +16,10 @@ from hypothesis import strategies as st
 from web_server import Web, picture
 
 from windrow.tasks.fetching.fetch_config import FetchConfig
+from windrow.tasks.storage.sources import list_plan, list_rows
 from windrow.tasks.storage.sources.list_locations import OUTSIDE
 from windrow.tasks.storage.sources.list_rows import ListRow, open_list
-from windrow.tasks.storage.sources.source_kinds import iterate_shard, list_plan, list_rows
+from windrow.tasks.storage.sources.source_kinds import iterate_shard
 from windrow.tasks.storage.sources.source_plan import plan_shards
 from windrow.tasks.storage.sources.source_shard import Found, IngestConfig
 

@@ -16,8 +16,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
+from windrow.tasks.storage.sources import parquet_source
 from windrow.tasks.storage.sources.parquet_source import iterate_parquet, open_parquet, read_rows
-from windrow.tasks.storage.sources.source_kinds import parquet_source
 from windrow.tasks.storage.sources.source_shard import Found, IngestConfig, sample_id_of
 
 

@@ -15,13 +15,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from windrow.schemas import OCCURRENCES
-from windrow.tasks.storage.sources.source_kinds import (
-    SampleGone,
-    iterate_shard,
-    plan_shards,
-    read_samples,
-    sample_bytes,
-)
+from windrow.tasks.storage.sources import sample_bytes
+from windrow.tasks.storage.sources.source_kinds import SampleGone, iterate_shard, plan_shards, read_samples
 from windrow.tasks.storage.sources.source_shard import IngestConfig, sample_id_of
 
 

@@ -12,7 +12,7 @@ import webdataset as wds
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
-from windrow.tasks.storage.sources.source_kinds import tar_source
+from windrow.tasks.storage.sources import tar_source
 from windrow.tasks.storage.sources.source_shard import Found, IngestConfig
 from windrow.tasks.storage.sources.tar_source import iterate_tar, split_member
 
