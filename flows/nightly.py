@@ -1,24 +1,19 @@
 """The scheduled flow: the same pipeline, which finds most of its work done, and events that say how the night ended."""
 
 from dataclasses import asdict
-from pathlib import Path
 
 import prefect
-from prefect import flow, get_run_logger
+from prefect import flow
 from prefect.client.schemas.objects import ConcurrencyLimitConfig, ConcurrencyLimitStrategy
 from prefect.deployments.runner import RunnerDeployment
-from prefect.events import emit_event
 from prefect.schedules import Cron
 from prefect.settings import PREFECT_API_URL
 from prefect.types.entrypoint import EntrypointType
 
-from windrow.flows.config import CurationConfig
-from windrow.flows.curation import curate, note_failure
-from windrow.tasks.storage.published.versions import latest_version
-from windrow.tasks.storage.store.run_records import latest_run
-
-PUBLISHED = "windrow.version.published"
-FINISHED = "windrow.nightly.finished"
+from windrow.flows.curation import note_failure
+from windrow.flows.prefect_runner import PrefectRunner
+from windrow.tasks.config import CurationConfig
+from windrow.tasks.pipeline import curate_tonight
 
 
 @flow(name="nightly", flow_run_name="nightly {config.name}", on_failure=[note_failure])
@@ -28,34 +23,15 @@ def nightly(config: CurationConfig) -> str:
     Emits the event `windrow.nightly.finished`, and before it `windrow.version.published` when the version is new, for
     automations and training jobs.
     """
-    store = Path(config.store)
-    before = latest_version(store, config.name)
-    curate(config)
-    after = latest_version(store, config.name)
-    run = latest_run(store, config.name)
-    if after is None or run is None:
-        raise RuntimeError(f"the run of {config.name} ended well but published nothing")
-    is_new = before is None or before.version != after.version
-    what = {"run_id": run.run_id, "version": after.version, "n_samples": after.n_samples, "path": str(after.path)}
-    if is_new:
-        get_run_logger().info("published: %s %s, %s samples", config.name, after.version, f"{after.n_samples:,}")
-        emit_event(event=PUBLISHED, resource=resource_of(config.name), payload=what)
-    else:
-        get_run_logger().info("nothing changed: %s %s stays", config.name, after.version)
-    emit_event(event=FINISHED, resource=resource_of(config.name), payload={**what, "is_new": is_new})
-    return after.version
-
-
-def resource_of(name: str) -> dict[str, str]:
-    """Return the Prefect resource of a curated set: what its events are about, and what automations match."""
-    return {"prefect.resource.id": f"windrow.curated-set.{name}"}
+    version = curate_tonight(config, PrefectRunner()).version
+    return version.version if version else ""
 
 
 def serve(config: CurationConfig, cron: str, timezone: str = "UTC") -> None:
     """Run the flow on a schedule, in processes of this machine, until interrupted; the next run waits for the last.
 
     Needs a Prefect server, but no work pool and no worker; deploy/ has those. Raises ValueError when there is no
-    server (the one that Prefect starts for a single run starts no scheduler), and for a schedule that is none.
+    server (the one that a single run starts for itself has no scheduler), and for a schedule that is none.
     """
     if not PREFECT_API_URL.value():
         raise ValueError(

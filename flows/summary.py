@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from pathlib import Path
 
 from rich.console import Console
 from rich.table import Table
@@ -11,7 +10,7 @@ from rich.table import Table
 from windrow.tasks.algorithms.selection.balance import normalised_entropy
 from windrow.tasks.storage.catalog.views import open_catalog
 from windrow.tasks.storage.published.versions import latest_version
-from windrow.tasks.storage.store.run_records import Run, open_run
+from windrow.tasks.storage.store.run_records import Run
 
 NEXT_QUERY = "SELECT label, count(*), avg(confidence) FROM curated GROUP BY label ORDER BY label"
 
@@ -113,9 +112,9 @@ def summary_table(run: Run) -> Table:
     return table
 
 
-def print_run(console: Console, store: Path, run_id: str) -> None:
+def print_run(console: Console, run: Run) -> None:
     """Print what a run did, where its version and its report are, and what to ask next."""
-    run = open_run(store, run_id)
+    store = run.store
     console.print(summary_table(run))
     summary = read_summary(run)
     before, after = summary.entropy

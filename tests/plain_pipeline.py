@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pyarrow as pa
 
-from windrow.flows.config import CurationConfig
+from windrow.tasks.config import CurationConfig
 from windrow.schemas import SAMPLES
 from windrow.tasks.clusters.clustering import cluster_pool
 from windrow.tasks.clusters.neighbor_graph import find_neighbors

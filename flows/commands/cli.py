@@ -15,15 +15,6 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
-# Prefect reads these when it is imported, which the commands do: a slow laptop needs longer than its default of 20 s to
-# start the temporary server, and a user's runs are nobody else's business.
-SETTINGS = {
-    "PREFECT_SERVER_EPHEMERAL_STARTUP_TIMEOUT_SECONDS": "180",
-    "PREFECT_SERVER_ANALYTICS_ENABLED": "false",
-    "DO_NOT_TRACK": "1",
-    "PREFECT_LOGGING_HANDLERS_CONSOLE_LEVEL": "CRITICAL",
-}
-
 app = typer.Typer(
     help="Turns a pool of raw images into curated, pseudo-labelled training sets.\n\n"
     "Start with `windrow run windrow.yaml`; ask `windrow query` about the result, and `windrow explain` why a sample "
@@ -45,6 +36,14 @@ Overrides = Annotated[
         "--set", "-s", metavar="FIELD=VALUE", help="Override a field of the config, as in `selection.target_size=500`."
     ),
 ]
+RunnerChoice = Annotated[
+    Literal["auto", "plain", "prefect"],
+    typer.Option(
+        "--runner",
+        help="Who carries the run: Prefect (the server at PREFECT_API_URL, or a temporary one), or this process alone "
+        "(plain). auto takes Prefect where it can be had.",
+    ),
+]
 Verbose = Annotated[bool, typer.Option("--verbose", "-v", help="Show Prefect's own log too.")]
 DEFAULT_CONFIG = Path("windrow.yaml")
 DEFAULT_STORE = Path("data/store")
@@ -52,9 +51,9 @@ DEFAULT_STORE = Path("data/store")
 
 def prepare(verbose: bool) -> None:
     """Set what Prefect reads when it is imported, and send windrow's own log to the terminal."""
-    for name, value in SETTINGS.items():
-        if not (verbose and name.startswith("PREFECT_LOGGING")):
-            os.environ.setdefault(name, value)
+    from windrow.flows.orchestrator import prepare_prefect
+
+    prepare_prefect(verbose)
     handler = logging.StreamHandler(sys.stdout)
     handler.setFormatter(logging.Formatter("%(message)s"))
     log = logging.getLogger("windrow")
@@ -65,7 +64,7 @@ def prepare(verbose: bool) -> None:
 
 def _config(path: Path, overrides: list[str] | None, verbose: bool) -> Any:
     prepare(verbose)
-    from windrow.flows.config import load_config
+    from windrow.tasks.config import load_config
     from windrow.tasks.selection.pool_ranking import check_filters
 
     settings = load_config(path, overrides or [])
@@ -74,17 +73,23 @@ def _config(path: Path, overrides: list[str] | None, verbose: bool) -> Any:
 
 
 @app.command()
-def run(config: ConfigFile = DEFAULT_CONFIG, overrides: Overrides = None, verbose: Verbose = False) -> None:
+def run(
+    config: ConfigFile = DEFAULT_CONFIG,
+    runner: RunnerChoice = "auto",
+    overrides: Overrides = None,
+    verbose: Verbose = False,
+) -> None:
     """Run the whole pipeline once: ingest, embed, cluster, label, rank, export, report.
 
     What an earlier run finished is found and not done again, so the same command goes on after an interruption.
     Two at once over one store share the work: neither waits, each finds what the other has finished.
     """
     settings = _config(config, overrides, verbose)
-    from windrow.flows.curation import curate
+    from windrow.flows.orchestrator import carry
     from windrow.flows.summary import print_run
+    from windrow.tasks.pipeline import curate
 
-    print_run(out, Path(settings.store), curate(settings))
+    print_run(out, carry("curate", settings, runner, curate).run)
 
 
 @app.command()
@@ -95,44 +100,51 @@ def nightly(
         typer.Option(help="Serve the flow and run it on this schedule, as in `0 2 * * *`; without it, run once."),
     ] = None,
     timezone: Annotated[str, typer.Option(help="Time zone of the schedule.")] = "UTC",
+    runner: RunnerChoice = "auto",
     overrides: Overrides = None,
     verbose: Verbose = False,
 ) -> None:
     """Run the nightly flow: curate what is new and publish a version when it differs from the last one."""
     settings = _config(config, overrides, verbose or cron is not None)
-    from windrow.flows.nightly import nightly as flow
-    from windrow.flows.nightly import serve
-
     if cron:
+        from windrow.flows.nightly import serve
+
         serve(settings, cron, timezone)
         return
-    out.print(f"{settings.name} {flow(settings)}")
+    from windrow.flows.orchestrator import carry
+    from windrow.tasks.pipeline import curate_tonight
+
+    version = carry("nightly", settings, runner, curate_tonight).version
+    out.print(f"{settings.name} {version.version if version else 'has no version'}")
 
 
 @app.command()
-def ingest(config: ConfigFile = DEFAULT_CONFIG, overrides: Overrides = None, verbose: Verbose = False) -> None:
+def ingest(
+    config: ConfigFile = DEFAULT_CONFIG,
+    runner: RunnerChoice = "auto",
+    overrides: Overrides = None,
+    verbose: Verbose = False,
+) -> None:
     """Only read the sources: find, verify and record every sample. Nothing is copied."""
-    settings = _config(config, overrides, verbose)
-    from windrow.flows.ingest import ingest as flow
-
-    _run_alone(settings, flow)
+    _run_until("ingest", _config(config, overrides, verbose), runner)
 
 
 @app.command()
-def export(config: ConfigFile = DEFAULT_CONFIG, overrides: Overrides = None, verbose: Verbose = False) -> None:
+def export(
+    config: ConfigFile = DEFAULT_CONFIG,
+    runner: RunnerChoice = "auto",
+    overrides: Overrides = None,
+    verbose: Verbose = False,
+) -> None:
     """Export the curated set as a new version, running what it needs and has not been done."""
-    settings = _config(config, overrides, verbose)
-    from windrow.flows.export import export as flow
-
-    _run_alone(settings, flow)
+    _run_until("export", _config(config, overrides, verbose), runner)
 
 
-def _run_alone(settings: Any, flow: Callable[..., object]) -> None:
-    from windrow.flows.stage import ending, find_run
+def _run_until(step: str, settings: Any, runner: Any) -> None:
+    from windrow.flows.orchestrator import carry
+    from windrow.tasks.pipeline import curate
 
-    run = find_run(settings, None)
-    with ending(run):
-        flow(settings, run.run_id)
+    run = carry(step, settings, runner, partial(curate, until=step)).run
     out.print(f"run {run.run_id}, without the stages after {run.stages()[-1].stage}")
 
 

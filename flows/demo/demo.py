@@ -57,16 +57,17 @@ def demo(data: Path) -> None:
     )
     out.print(f"pool:   {', '.join(map(str, pool.sources))}\nconfig: {config}")
     out.rule("the pipeline, stage by stage")
-    from windrow.flows.config import load_config
-    from windrow.flows.curation import curate
     from windrow.flows.demo.demo_scores import render_scores, score_store
+    from windrow.flows.orchestrator import carry
     from windrow.flows.summary import print_run
+    from windrow.tasks.config import load_config
+    from windrow.tasks.pipeline import curate
 
-    run_id = curate(load_config(config))
+    run = carry("curate", load_config(config), "plain", curate).run
     out.rule("how well it did (the pipeline never saw the true labels)")
     out.print(render_scores(score_store(data / "store", pool)))
     out.rule("what came out")
-    print_run(out, data / "store", run_id)
+    print_run(out, run)
     out.print(f"done in {time.monotonic() - started:.0f} s")
 
 

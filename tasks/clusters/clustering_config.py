@@ -5,7 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
-STAGE = "cluster"
+from windrow.schemas.stages import Stage
+
+STAGE = Stage.CLUSTER
 LEAST_MEMORY_GB = 0.5
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -13,6 +13,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from windrow.schemas import ASSIGNMENTS, CLUSTERS, DRIFT
+from windrow.schemas.stages import Stage
 from windrow.tasks.algorithms.arrays import Int32Array, Int64Array
 from windrow.tasks.algorithms.clustering.drift import Drift, measure_drift
 from windrow.tasks.algorithms.clustering.frozen_tree import FrozenTree, freeze, place, share_unchanged
@@ -21,8 +22,11 @@ from windrow.tasks.algorithms.clustering.level_settings import grown_levels, hal
 from windrow.tasks.algorithms.clustering.points import Resources, Taken, row_blocks
 from windrow.tasks.clusters.clustering_config import ClusteringConfig
 from windrow.tasks.storage.files.parquet import vectors_to_array
-from windrow.tasks.storage.store.outputs import MANIFEST, Output, open_output
+from windrow.tasks.storage.store.outputs import MANIFEST, Output, fingerprint, open_output
 from windrow.tasks.storage.store.pool_file import PoolFile
+from windrow.tasks.storage.store.run_records import latest_run
+
+MAY_DIFFER = ("refit", "memory_gb", "device")  # settings of clustering that may differ from the last run's
 
 
 @dataclass(frozen=True)
@@ -119,3 +123,28 @@ def _row(drift: Drift, refitted: bool, unchanged: float) -> dict[str, Any]:
         "n_new_regions": drift.n_new_regions,
         "share_unchanged": None if np.isnan(unchanged) else unchanged,
     }
+
+
+def clusters_before(store: Path, name: str, config: Mapping[str, Any], embedded: Sequence[str]) -> str | None:
+    """The clusters of the last finished run of the curated set `name`, if they are of the same backbone and settings.
+
+    `config` is the whole config as plain values, `embedded` the outputs of features. A backbone of the same settings is
+    another where it was fitted again, as it is after a take-down.
+    """
+    run = latest_run(store, name)
+    if run is None or not run.outputs(Stage.CLUSTER) or _comparable(run.config) != _comparable(config):
+        return None
+    earlier = run.outputs(Stage.FEATURES)[:1]
+    if _backbones([open_output(store / path) for path in embedded[:1]]) != _backbones(earlier):
+        return None
+    return str(run.outputs(Stage.CLUSTER)[0].path.relative_to(store))
+
+
+def _backbones(embedded: Sequence[Output]) -> set[str]:
+    return {output.inputs["backbone_id"] for output in embedded}
+
+
+def _comparable(config: Mapping[str, Any]) -> str:
+    """What two runs must share so that a sample of one has a place among the clusters of the other."""
+    clustering = {name: value for name, value in config["clustering"].items() if name not in MAY_DIFFER}
+    return fingerprint(config["features"], clustering)

@@ -12,6 +12,7 @@ import numpy.typing as npt
 import pyarrow as pa
 
 from windrow.schemas import NEIGHBORS, SCORES
+from windrow.schemas.stages import Stage
 from windrow.tasks.algorithms.neighbors.approximate_neighbors import approximate_neighbor_graph
 from windrow.tasks.algorithms.neighbors.exact_neighbors import NeighborGraph, neighbor_graph
 from windrow.tasks.algorithms.neighbors.outliers import knn_outlier_score
@@ -82,7 +83,7 @@ def find_neighbors(store: Path, features: Sequence[str], config: NeighborsConfig
             writer.counts.update(recall_per_mille=round(1000 * recall))
 
     inputs = {"embeddings": content_fingerprint(outputs), "k": config.k, "method": config.method}
-    return make_output(store, "neighbors", VERSION, inputs, write)
+    return make_output(store, Stage.NEIGHBORS, VERSION, inputs, write)
 
 
 def graph_of(embeddings: npt.NDArray[Any], config: NeighborsConfig) -> tuple[NeighborGraph, float | None]:

@@ -13,6 +13,7 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from windrow.schemas.exported import EXPORT_PLAN
+from windrow.schemas.stages import Part
 from windrow.tasks.storage.files.parquet import ROWS_PER_GROUP
 from windrow.tasks.storage.published.webdataset_shards import sort_classes
 from windrow.tasks.storage.store.outputs import OutputWriter, fingerprint, make_output, open_output
@@ -84,7 +85,7 @@ def plan_export(store: Path, rows: pa.Table, config: ExportConfig, classes: Sequ
         writer.counts["n_samples"] = plan.num_rows
 
     inputs = {"rows": fingerprint([rows_fingerprint(batch) for batch in _batches(plan)]), "classes": names}
-    done = make_output(store, "export-plan", VERSION, inputs, write)
+    done = make_output(store, Part.EXPORT_PLAN, VERSION, inputs, write)
     return list(_cut(done.path, plan["split"], config.samples_per_shard))
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -11,8 +11,10 @@ import pyarrow.compute as pc
 
 from windrow.schemas import OUTCOMES
 from windrow.schemas.forgotten import FORGOTTEN_BY
+from windrow.schemas.stages import Stage
 from windrow.tasks.storage.catalog.views import connect, tables_of
-from windrow.tasks.storage.store.outputs import Done, OutputWriter, content_fingerprint, make_output, open_output
+from windrow.tasks.storage.store.made import Made, digests
+from windrow.tasks.storage.store.outputs import Done, OutputWriter, make_output
 
 VERSION = 1
 
@@ -47,19 +49,19 @@ ORDER BY o.occurrence_id
 """
 
 
-def account(store: Path, stages: Mapping[str, Sequence[str]], gone: Mapping[str, str]) -> Done:
+def account(store: Path, made: Made, gone: Mapping[str, str]) -> Done:
     """Write OUTCOMES: every occurrence of the run once, in the order of `occurrence_id`.
 
     `gone` says why samples that were selected could not be read when they were exported. Raises RuntimeError when an
     occurrence has no outcome, or when the outcomes do not add up to the occurrences.
     """
-    outputs = {stage: [open_output(store / path) for path in paths] for stage, paths in stages.items()}
+    outputs = made.opened(store, Stage.INGEST, Stage.FEATURES, Stage.RANK)
 
     def write(writer: OutputWriter) -> None:
         connection = connect(tables_of(outputs))
         _add_gone(connection, gone)
         outcomes = connection.sql(OUTCOMES_SQL).to_arrow_table().combine_chunks()
-        n_occurrences = sum(output.counts["n_occurrences"] for output in outputs["ingest"])
+        n_occurrences = sum(output.counts["n_occurrences"] for output in outputs[Stage.INGEST])
         lost = outcomes["outcome"].null_count
         if lost or outcomes.num_rows != n_occurrences:
             raise RuntimeError(f"{n_occurrences} occurrences, {outcomes.num_rows} outcomes, {lost} of them empty")
@@ -67,8 +69,8 @@ def account(store: Path, stages: Mapping[str, Sequence[str]], gone: Mapping[str,
         counted = {row["values"]: row["counts"] for row in pc.value_counts(outcomes["outcome"]).to_pylist()}
         writer.counts.update({"n_occurrences": n_occurrences, **counted})
 
-    inputs = {**{stage: content_fingerprint(found) for stage, found in outputs.items()}, "gone": dict(gone)}
-    return make_output(store, "account", VERSION, inputs, write)
+    inputs = {**digests(outputs), "gone": dict(gone)}
+    return make_output(store, Stage.ACCOUNT, VERSION, inputs, write)
 
 
 def _add_gone(connection: Any, gone: Mapping[str, str]) -> None:

@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import pyarrow as pa
 
 from windrow.schemas import REGISTRY
+from windrow.schemas.stages import Stage
 from windrow.tasks.labels.given_labels import class_names
 from windrow.tasks.storage.catalog.views import connect, tables_of
-from windrow.tasks.storage.store.outputs import open_output
+from windrow.tasks.storage.store.made import Made
 from windrow.tasks.storage.store.registry import registry_files
 
 SELECTED_SQL = """
@@ -35,13 +35,12 @@ ORDER BY e.split, e.rank
 """
 
 
-def selected_rows(store: Path, stages: Mapping[str, Sequence[str]], label_set: str) -> tuple[pa.Table, list[str]]:
+def selected_rows(store: Path, made: Made, label_set: str) -> tuple[pa.Table, list[str]]:
     """Return the rows to export, by split and rank, and all classes of the label set.
 
-    `stages` maps ingest, features, cluster, pseudo_label and rank to their outputs. Raises ValueError when the label
-    set is not there.
+    Raises ValueError when the label set is not there.
     """
-    outputs = {stage: [open_output(store / path) for path in paths] for stage, paths in stages.items()}
+    outputs = made.opened(store, Stage.INGEST, Stage.FEATURES, Stage.CLUSTER, Stage.PSEUDO_LABEL, Stage.RANK)
     connection = connect({**tables_of(outputs), REGISTRY.name: registry_files(store)})
     rows = connection.sql(SELECTED_SQL, params=[label_set]).to_arrow_table()
     labels = connection.sql("SELECT label FROM labels WHERE label_set = ?", params=[label_set]).to_arrow_table()

@@ -15,6 +15,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from windrow.schemas.exported import EXPORTED_SAMPLES, GONE
+from windrow.schemas.stages import Part
 from windrow.tasks.export.export_plan import (
     FORMATS,
     ExportConfig,
@@ -32,7 +33,7 @@ from windrow.tasks.storage.store.outputs import Done, OutputWriter, make_output,
 
 __all__ = ["FORMATS", "ExportConfig", "ExportShard", "Format", "gone_samples", "plan_export", "write_export_shard"]
 
-STAGE = "export-shard"
+STAGE = Part.EXPORT_SHARD
 VERSION = 2
 SHARD_FILES: Mapping[Format, str] = {"webdataset": "shard.tar", "parquet": "shard.parquet"}
 

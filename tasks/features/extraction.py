@@ -15,6 +15,7 @@ from PIL import Image
 
 from windrow.schemas import BACKBONES, EMBEDDINGS, OCCURRENCES, SAMPLES
 from windrow.schemas.embeddings import FITTED_ON
+from windrow.schemas.stages import Part, Stage
 from windrow.tasks.backbones import BackboneConfig, load_backbone
 from windrow.tasks.backbones.extract import Embedded, embed_images
 from windrow.tasks.executors.state import worker_state
@@ -30,7 +31,7 @@ from windrow.tasks.storage.store.outputs import (
     open_output,
 )
 
-STAGE = "features"
+STAGE = Stage.FEATURES
 VERSION = 2
 FIT_VERSION = 2
 FITTED = "patches.npz"
@@ -85,7 +86,7 @@ def fit_backbone(store: Path, ingested: Sequence[str], config: BackboneConfig, s
         writer.write(FITTED_ON, FITTED_ON.build({"sample_id": sorted(used)}))
 
     inputs = {"image_size": config.image_size, "seed": seed, "n_images": N_IMAGES_TO_FIT}
-    return make_output(store, "fit_backbone", FIT_VERSION, inputs, write)
+    return make_output(store, Part.FITTED_BACKBONE, FIT_VERSION, inputs, write)
 
 
 def _images_to_fit(store: Path, ingested: Sequence[Output], used: set[str]) -> Iterator[Image.Image]:

@@ -13,6 +13,7 @@ import pyarrow as pa
 from PIL import Image
 
 from windrow.schemas import MODEL_SCORES
+from windrow.schemas.stages import Stage
 from windrow.tasks.executors.state import worker_state
 from windrow.tasks.features.extraction import first_occurrences
 from windrow.tasks.pictures.decoding import DECODE_RECIPE, UnreadableImage, decode_rgb
@@ -20,7 +21,7 @@ from windrow.tasks.scorers import Scorer, ScorerConfig, load_scorer, scorer_vers
 from windrow.tasks.storage.sources.source_kinds import SampleGone, read_samples
 from windrow.tasks.storage.store.outputs import Done, Output, OutputWriter, make_output, open_output
 
-STAGE = "model_scores"
+STAGE = Stage.MODEL_SCORES
 VERSION = 1
 NON_FINITE = "the model gave a number that is not finite"
 DECODE_THREADS = 2

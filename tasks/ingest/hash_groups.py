@@ -11,10 +11,11 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from windrow.schemas import HASH_GROUPS, QUALITY
+from windrow.schemas.stages import Stage
 from windrow.tasks.algorithms.neighbors.hash_neighbors import MAX_DISTANCE, hash_groups
 from windrow.tasks.storage.store.outputs import Done, OutputWriter, fingerprint, make_output, open_output
 
-STAGE = "hash_groups"
+STAGE = Stage.HASH_GROUPS
 VERSION = 1
 
 

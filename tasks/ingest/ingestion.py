@@ -19,6 +19,7 @@ import pyarrow.compute as pc
 
 from windrow.schemas import OCCURRENCES, QUALITY, SAMPLES
 from windrow.schemas.forgotten import FORGOTTEN_BY
+from windrow.schemas.stages import Stage
 from windrow.tasks.fetching.fetch_config import PACE
 from windrow.tasks.fetching.reasons import may_pass
 from windrow.tasks.ingest.inspection import Inspected, inspect_all
@@ -34,7 +35,7 @@ from windrow.tasks.storage.store.refused_samples import refused_samples, without
 
 __all__ = ["IngestConfig", "ingest_shard", "ingest_shards"]
 
-STAGE = "ingest"
+STAGE = Stage.INGEST
 VERSION = 2
 COPY = "copy.tar"
 ROWS_AT_ONCE = 8192

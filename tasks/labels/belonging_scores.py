@@ -2,22 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import pyarrow as pa
 
 from windrow.schemas import BELONGING, LABELS
+from windrow.schemas.stages import Part, Stage
 from windrow.tasks.clusters.neighbor_graph import read_graph
 from windrow.tasks.labels.given_labels import class_names, pool_labels
 from windrow.tasks.labels.labels_config import LabelsConfig
+from windrow.tasks.storage.store.made import Made
 from windrow.tasks.storage.store.outputs import (
     Done,
     Output,
     OutputWriter,
     content_fingerprint,
     make_output,
-    open_output,
 )
 from windrow.tasks.storage.store.pool import read_pool
 
@@ -29,14 +29,12 @@ def refuses(config: LabelsConfig, given: Output) -> bool:
     return given.counts["n_classes"] > 1 and config.least_belonging > 0
 
 
-def find_belonging(store: Path, stages: Mapping[str, Sequence[str]]) -> Done:
+def find_belonging(store: Path, made: Made) -> Done:
     """Write BELONGING, in the order of `sample_id`; no rows where no embedded sample has a given label.
 
-    `stages` maps features, neighbors and given_labels to their outputs. The count is n_judged.
+    The count is n_judged.
     """
-    features, neighbors, given = (
-        [open_output(store / path) for path in stages[stage]] for stage in ("features", "neighbors", "given_labels")
-    )
+    features, neighbors, given = made.opened(store, Stage.FEATURES, Stage.NEIGHBORS, Part.GIVEN_LABELS).values()
 
     def write(writer: OutputWriter) -> None:
         from windrow.tasks.algorithms.labels.deciding.belonging import belonging
@@ -55,4 +53,4 @@ def find_belonging(store: Path, stages: Mapping[str, Sequence[str]]) -> Done:
         "neighbors": neighbors[0].digest,
         "given": given[0].digest,
     }
-    return make_output(store, "belonging", VERSION, inputs, write)
+    return make_output(store, Part.BELONGING, VERSION, inputs, write)

@@ -12,6 +12,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from windrow.schemas import LABELS
+from windrow.schemas.stages import Part, Stage
 from windrow.tasks.storage.catalog.views import connect, tables_of
 from windrow.tasks.storage.store.outputs import (
     Done,
@@ -36,7 +37,7 @@ FROM shared GROUP BY sample_id ORDER BY sample_id
 
 def find_given(store: Path, ingested: Sequence[str], source: str) -> Done:
     """Write LABELS of the label set 'given', see `given_labels`. The counts are n_given and n_classes."""
-    outputs = {"ingest": [open_output(store / path) for path in ingested]}
+    outputs: dict[str, list[Output]] = {Stage.INGEST: [open_output(store / path) for path in ingested]}
 
     def write(writer: OutputWriter) -> None:
         given = given_labels(source, outputs)
@@ -45,11 +46,11 @@ def find_given(store: Path, ingested: Sequence[str], source: str) -> Done:
 
     by_file = source not in ("found", "none") and Path(source).is_file()
     inputs = {
-        "ingest": content_fingerprint(outputs["ingest"]),
+        "ingest": content_fingerprint(outputs[Stage.INGEST]),
         "given": source,
         "file": file_digest(Path(source)) if by_file else None,
     }
-    return make_output(store, "given_labels", VERSION, inputs, write)
+    return make_output(store, Part.GIVEN_LABELS, VERSION, inputs, write)
 
 
 def class_names(labels: pa.Table, others: Collection[str] = ()) -> list[str]:

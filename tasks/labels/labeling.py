@@ -12,6 +12,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from windrow.schemas import BELONGING, LABELS, PREDICTIONS
+from windrow.schemas.stages import Part, Stage
 from windrow.tasks.algorithms.arrays import Float32Array, Int64Array
 from windrow.tasks.algorithms.labels.combining.label_prior import given_shares
 from windrow.tasks.algorithms.labels.deciding.label_policy import Decision, Evidence, decide
@@ -21,14 +22,13 @@ from windrow.tasks.labels.given_labels import class_names, has_classes, pool_lab
 from windrow.tasks.labels.label_rows import LabelSet, cluster_rows, renamed
 from windrow.tasks.labels.labels_config import LabelsConfig
 from windrow.tasks.labels.prediction_rows import read_held_out, read_rounds
+from windrow.tasks.storage.store.made import Made, digests
 from windrow.tasks.storage.store.outputs import (
     Done,
     Output,
     OutputWriter,
-    content_fingerprint,
     file_digest,
     make_output,
-    open_output,
 )
 
 if TYPE_CHECKING:
@@ -40,17 +40,16 @@ DECISIONS = (
 )
 
 
-def decide_labels(store: Path, stages: Mapping[str, Sequence[str]], config: LabelsConfig, seed: int) -> Done:
+def decide_labels(store: Path, made: Made, config: LabelsConfig, seed: int) -> Done:
     """Write LABELS of the pool: label sets cluster_1 (finest) and up, each maker's own, and pseudo.
 
-    `stages` maps cluster, given_labels, predictions and belonging to their outputs, the last two to those there are.
     The counts are n_labelled and n_abstained, of the label set pseudo, and n_refused, those of them that abstain
     because they seem to be of no class.
     """
-    outputs = {stage: [open_output(store / path) for path in paths] for stage, paths in stages.items()}
+    outputs = made.opened(store, Stage.CLUSTER, Part.GIVEN_LABELS, Part.PREDICTIONS, Part.BELONGING)
 
     def write(writer: OutputWriter) -> None:
-        clusters = cluster_rows(outputs["cluster"][0])
+        clusters = cluster_rows(outputs[Stage.CLUSTER][0])
         tables = [*clusters, *_predicted(outputs, config, seed)]
         if clusters and not any(pc.equal(each["label_set"][0], "pseudo").as_py() for each in tables if each.num_rows):
             tables.append(renamed(clusters[-1], "pseudo"))
@@ -67,30 +66,30 @@ def decide_labels(store: Path, stages: Mapping[str, Sequence[str]], config: Labe
 
     distances = Path(config.distances) if config.distances is not None else None
     inputs = {
-        **{stage: content_fingerprint(found) for stage, found in outputs.items()},
+        **digests(outputs),
         **{name: getattr(config, name) for name in DECISIONS},
         "distances_file": file_digest(distances) if distances is not None and distances.is_file() else None,
         "seed": seed,
     }
-    return make_output(store, "pseudo_label", VERSION, inputs, write)
+    return make_output(store, Stage.PSEUDO_LABEL, VERSION, inputs, write)
 
 
 def _belonging(outputs: Mapping[str, Sequence[Output]], config: LabelsConfig) -> Float32Array | None:
     """The p-value (n,) of each sample of the pool, in the order of `sample_id`; None where nothing is to be refused."""
-    if not outputs["belonging"] or not config.least_belonging:
+    if not outputs[Part.BELONGING] or not config.least_belonging:
         return None
-    column = outputs["belonging"][0].read(BELONGING)["belonging"]
+    column = outputs[Part.BELONGING][0].read(BELONGING)["belonging"]
     return np.asarray(column.to_numpy(), np.float32) if len(column) else None
 
 
 def _predicted(outputs: Mapping[str, Sequence[Output]], config: LabelsConfig, seed: int) -> Iterator[pa.Table]:
     """The tables of each maker, and of what they say together."""
-    found: dict[MakerName, Output] = {output.inputs["maker"]: output for output in outputs["predictions"]}
+    found: dict[MakerName, Output] = {output.inputs["maker"]: output for output in outputs[Part.PREDICTIONS]}
     if not found:
         return
     first = next(iter(found.values())).read(PREDICTIONS, ["sample_id", "round"])
     sample_ids = first.filter(pc.equal(first["round"], 0))["sample_id"].combine_chunks()
-    given = outputs["given_labels"][0].read(LABELS)
+    given = outputs[Part.GIVEN_LABELS][0].read(LABELS)
     if not has_classes(given):
         for name, output in found.items():
             yield from _without_labels(name, output, sample_ids, config)

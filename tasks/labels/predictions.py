@@ -12,6 +12,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from windrow.schemas import LABELS, PREDICTIONS
+from windrow.schemas.stages import Part, Stage
 from windrow.tasks.algorithms.arrays import Float32Array, Int64Array
 from windrow.tasks.algorithms.labels.label_makers import CLUSTERERS, MakerName
 from windrow.tasks.algorithms.labels.makers.maker_settings import needs_graph, settings_of
@@ -22,13 +23,13 @@ from windrow.tasks.labels.given_labels import class_names, has_classes, pool_lab
 from windrow.tasks.labels.labels_config import LabelsConfig
 from windrow.tasks.labels.prediction_rows import prediction_rows
 from windrow.tasks.storage.catalog.views import connect, tables_of
+from windrow.tasks.storage.store.made import Made
 from windrow.tasks.storage.store.outputs import (
     Done,
     Output,
     OutputWriter,
     content_fingerprint,
     make_output,
-    open_output,
 )
 from windrow.tasks.storage.store.pool import Pool, read_pool
 
@@ -49,7 +50,7 @@ def makers_of(config: LabelsConfig, given: Output) -> list[MakerName]:
 
 def predict_labels(
     store: Path,
-    stages: Mapping[str, Sequence[str]],
+    made: Made,
     maker: MakerName,
     config: LabelsConfig,
     backbone: BackboneConfig,
@@ -57,15 +58,15 @@ def predict_labels(
 ) -> Done:
     """Write PREDICTIONS of one maker, in the order of `sample_id`.
 
-    `stages` maps ingest, features, neighbors and given_labels to their outputs. The count is n_predictions, those of
-    all rounds of an iterative maker. Raises ValueError for settings that do not fit the pool, naming them.
+    The count is n_predictions, those of all rounds of an iterative maker.
+    Raises ValueError for settings that do not fit the pool, naming them.
     """
-    outputs = {stage: [open_output(store / path) for path in paths] for stage, paths in stages.items()}
-    given = outputs["given_labels"][0].read(LABELS)
+    outputs = made.opened(store, Stage.INGEST, Stage.FEATURES, Stage.NEIGHBORS, Part.GIVEN_LABELS)
+    given = outputs[Part.GIVEN_LABELS][0].read(LABELS)
     wanted = _Wanted(maker, _classes(given, maker, config), config, backbone, seed)
 
     def write(writer: OutputWriter) -> None:
-        pool = read_pool(outputs["features"])
+        pool = read_pool(outputs[Stage.FEATURES])
         there = pool_labels(pool.sample_ids, given, wanted.classes) >= 0
         rounds = _rounds(pool, outputs, given, wanted)
         table = pa.concat_tables(
@@ -77,18 +78,18 @@ def predict_labels(
 
     by_graph, by_source = needs_graph(maker, config.settings), maker == "sources"
     inputs = {
-        "embeddings": content_fingerprint(outputs["features"]),
-        "neighbors": content_fingerprint(outputs["neighbors"]) if by_graph else None,
-        "sources": content_fingerprint(outputs["ingest"]) if by_source else None,
+        "embeddings": content_fingerprint(outputs[Stage.FEATURES]),
+        "neighbors": content_fingerprint(outputs[Stage.NEIGHBORS]) if by_graph else None,
+        "sources": content_fingerprint(outputs[Stage.INGEST]) if by_source else None,
         "backbone": backbone if maker == "zero_shot" else None,
-        "given": outputs["given_labels"][0].digest,
+        "given": outputs[Part.GIVEN_LABELS][0].digest,
         "classes": wanted.classes,
         "maker": maker,
         "settings": settings_of(maker, config.settings),
         "n_folds": config.n_folds,
         "seed": seed,
     }
-    return make_output(store, "predictions", VERSION, inputs, write)
+    return make_output(store, Part.PREDICTIONS, VERSION, inputs, write)
 
 
 def _classes(given: pa.Table, maker: MakerName, config: LabelsConfig) -> list[str]:
@@ -125,7 +126,7 @@ def _rounds(pool: Pool, outputs: Mapping[str, Sequence[Output]], given: pa.Table
     from windrow.tasks.algorithms.labels.makers.sinkhorn import NotConvergedError
 
     labels, everyone = pool_labels(pool.sample_ids, given, wanted.classes), np.arange(len(pool.sample_ids))
-    graph, n_classes, settings = read_graph(outputs["neighbors"][0]), len(wanted.classes), wanted.config.settings
+    graph, n_classes, settings = read_graph(outputs[Stage.NEIGHBORS][0]), len(wanted.classes), wanted.config.settings
     try:
         if not has_classes(given):
             return [_Round(_without_labels(pool, graph, outputs, wanted))]
@@ -145,7 +146,7 @@ def _maker(pool: Pool, graph: NeighborGraph, outputs: Mapping[str, Sequence[Outp
 
     name, settings, classes = wanted.maker, wanted.config.settings, wanted.classes
     texts = class_texts(wanted.backbone, classes, settings.zero_shot) if name == "zero_shot" else None
-    sources = _sources(pool, outputs["ingest"]) if name == "sources" else None
+    sources = _sources(pool, outputs[Stage.INGEST]) if name == "sources" else None
     return maker(name, pool.embeddings, graph, len(classes), settings, seed=wanted.seed, texts=texts, sources=sources)
 
 
@@ -159,7 +160,7 @@ def _without_labels(
     if name == "zero_shot":
         return _maker(pool, graph, outputs, wanted)(np.full(n, -1, np.int64), np.arange(n))
     if name == "sources":
-        found = source_clusters(pool.embeddings, _sources(pool, outputs["ingest"]), n_clusters, settings, seed)
+        found = source_clusters(pool.embeddings, _sources(pool, outputs[Stage.INGEST]), n_clusters, settings, seed)
     else:
         found = cluster_labels(name, pool.embeddings, graph, n_clusters, settings, seed)  # type: ignore[arg-type]
     return found.dense()
@@ -167,6 +168,6 @@ def _without_labels(
 
 def _sources(pool: Pool, ingested: Sequence[Output]) -> Int64Array:
     """Where each sample of the pool was seen: its first `source_uri`, numbered in their order from 0."""
-    seen = connect(tables_of({"ingest": ingested})).sql(SOURCES_SQL).to_arrow_table()
+    seen = connect(tables_of({Stage.INGEST: ingested})).sql(SOURCES_SQL).to_arrow_table()
     names = seen["source"].combine_chunks().take(pc.index_in(pool.sample_ids, seen["sample_id"].combine_chunks()))
     return np.unique(names.to_numpy(zero_copy_only=False), return_inverse=True)[1].astype(np.int64)

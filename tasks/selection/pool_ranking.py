@@ -14,24 +14,29 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from windrow.schemas import SELECTION
+from windrow.schemas.stages import Stage
 from windrow.tasks.algorithms.neighbors.deduplication import near_duplicates
 from windrow.tasks.algorithms.selection.ranking import inclusion_weights, rank
 from windrow.tasks.clusters.neighbor_graph import read_graph
 from windrow.tasks.selection.splits import Split, assign_splits, group_samples
 from windrow.tasks.storage.catalog.views import confine, connect, query, tables_of
+from windrow.tasks.storage.store.made import Made, digests
 from windrow.tasks.storage.store.outputs import (
     Done,
     Output,
     OutputWriter,
-    content_fingerprint,
     make_output,
-    open_output,
 )
 from windrow.tasks.storage.store.pool import Pool, read_pool
 
 VERSION = 1
 UNREADABLE = "unreadable"
 NEAR_DUPLICATE = "near_duplicate"
+SEEN = (
+    *(Stage.INGEST, Stage.HASH_GROUPS, Stage.MODEL_SCORES, Stage.FEATURES, Stage.NEIGHBORS, Stage.CLUSTER),
+    Stage.PSEUDO_LABEL,
+)
+"""The stages whose tables a filter can ask."""
 
 
 @dataclass(frozen=True)
@@ -96,21 +101,20 @@ class SelectionConfig:
             raise ValueError(f"selection.splits: wants different names and shares that add up to 1, got {self.splits}")
 
 
-def rank_pool(store: Path, stages: Mapping[str, Sequence[str]], config: SelectionConfig, seed: int) -> Done:
+def rank_pool(store: Path, made: Made, config: SelectionConfig, seed: int) -> Done:
     """Write SELECTION: one row for every readable sample, in the order of `sample_id`.
 
-    `stages` maps ingest, features, neighbors, cluster and pseudo_label to their outputs; a filter sees
-    what else it holds, hash_groups and model_scores.
+    A filter sees what all earlier stages have made.
     """
-    outputs = {stage: [open_output(store / path) for path in paths] for stage, paths in stages.items()}
+    outputs = made.opened(store, *SEEN)
 
     def write(writer: OutputWriter) -> None:
         rows = _pool_rows(store, outputs)
-        pool = read_pool(outputs["features"])
+        pool = read_pool(outputs[Stage.FEATURES])
         broken = _filtered(store, outputs, config.filters, rows["sample_id"])
         selection = select(rows, pool, broken, config, seed)
         threshold = config.near_duplicate_threshold
-        groups = _groups(rows, pool, outputs["neighbors"][0], selection["duplicate_of"], threshold)
+        groups = _groups(rows, pool, outputs[Stage.NEIGHBORS][0], selection["duplicate_of"], threshold)
         splits = assign_splits(groups, config.splits, seed)
         split = pc.if_else(selection["selected"], splits, pa.scalar(None, pa.string()))
         columns = {**selection, "sample_id": rows["sample_id"], "group_id": groups, "split": split}
@@ -118,11 +122,11 @@ def rank_pool(store: Path, stages: Mapping[str, Sequence[str]], config: Selectio
         writer.counts.update(_counts(columns))
 
     inputs = {
-        **{stage: content_fingerprint(found) for stage, found in outputs.items()},
+        **digests(outputs),
         "config": config,
         "seed": seed,
     }
-    return make_output(store, "rank", VERSION, inputs, write)
+    return make_output(store, Stage.RANK, VERSION, inputs, write)
 
 
 def _pool_rows(store: Path, outputs: Mapping[str, Sequence[Output]]) -> pa.Table:

@@ -12,6 +12,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from windrow.schemas import OCCURRENCES
+from windrow.schemas.stages import Stage
 from windrow.tasks.storage.catalog.views import connect, run_tables
 from windrow.tasks.storage.store.outputs import all_outputs
 from windrow.tasks.storage.store.refused_samples import refused_samples
@@ -96,7 +97,7 @@ def _listed(path: Path) -> list[str]:
 
 
 def _of_source(store: Path, source: str, target: str) -> list[str]:
-    ingested = list(all_outputs(store, "ingest"))
+    ingested = list(all_outputs(store, Stage.INGEST))
     tables = [output.read(OCCURRENCES, ["sample_id"]) for output in ingested if output.inputs["source_uri"] == source]
     if not tables:
         known = sorted({str(output.inputs["source_uri"]) for output in ingested})
@@ -110,7 +111,7 @@ def _of_source(store: Path, source: str, target: str) -> list[str]:
 
 def _check_known(store: Path, sample_ids: Sequence[str]) -> None:
     unknown = set(sample_ids) - set(sample_indices(store, sample_ids))
-    for output in all_outputs(store, "ingest") if unknown else ():  # an unreadable sample has no index
+    for output in all_outputs(store, Stage.INGEST) if unknown else ():  # an unreadable sample has no index
         unknown.difference_update(output.read(OCCURRENCES, ["sample_id"])["sample_id"].to_pylist())
     if unknown:
         some = ", ".join(sorted(unknown)[:3]) + (", ..." if len(unknown) > 3 else "")

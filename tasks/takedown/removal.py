@@ -17,6 +17,7 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from windrow.schemas.stages import Stage
 from windrow.tasks.storage.files.store_lock import alone
 from windrow.tasks.storage.published.withdrawal import withdraw_version
 from windrow.tasks.storage.store.holders import holds, places, runs_with, versions_with
@@ -86,7 +87,7 @@ def survey(store: Path, sample_ids: Collection[str]) -> dict[str, Any]:
     """Return what holds samples: `occurrences`, `versions`, `runs`, outputs to `remove` and shards to `rewrite`."""
     wanted = pa.array(list(sample_ids), pa.string())
     holders = [output for output in all_outputs(store) if holds(output, wanted)]
-    shards = [output for output in holders if output.stage == "ingest"]
+    shards = [output for output in holders if output.stage == Stage.INGEST]
     rewrite = [_relative(store, output) for output in shards if is_as_declared(output)]
     gone = _with_their_heirs(store, {_relative(store, output) for output in holders} - set(rewrite))
     return {
@@ -100,7 +101,9 @@ def survey(store: Path, sample_ids: Collection[str]) -> dict[str, Any]:
 
 def _with_their_heirs(store: Path, gone: set[str]) -> list[str]:
     """Add clusterings that went on from one of these, as they may have kept its centroids."""
-    clusterings = {_relative(store, output): output.inputs.get("earlier") for output in all_outputs(store, "cluster")}
+    clusterings = {
+        _relative(store, output): output.inputs.get("earlier") for output in all_outputs(store, Stage.CLUSTER)
+    }
     while heirs := {path for path, earlier in clusterings.items() if earlier in gone} - gone:
         gone |= heirs
     return sorted(gone)

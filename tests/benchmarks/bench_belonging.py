@@ -35,7 +35,7 @@ from sklearn.metrics import roc_auc_score
 from sklearn.neighbors import LocalOutlierFactor
 from sklearn.svm import OneClassSVM
 
-from windrow.flows.config import CurationConfig
+from windrow.tasks.config import CurationConfig
 from windrow.flows.demo.demo import SIDE
 from windrow.flows.demo.demo_pool import make_demo_pool
 from windrow.tasks.algorithms.arrays import Float32Array

@@ -95,7 +95,7 @@ def main() -> None:
     parser.add_argument("--out", type=Path, default=Path("data/cifar"), help="folder for the pool and the store")
     chosen = parser.parse_args()
     prepare(verbose=False)
-    from windrow.flows.config import parse_config
+    from windrow.tasks.config import parse_config
     from windrow.flows.curation import curate
     from windrow.flows.demo.judged_pool import judge_pool
     from windrow.flows.demo.scoreboard import Probe, score_pool

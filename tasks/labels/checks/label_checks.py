@@ -12,17 +12,18 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from windrow.schemas import LABEL_CHECKS, LABEL_QUALITY, LABELS
+from windrow.schemas.stages import Part, Stage
 from windrow.tasks.algorithms.neighbors.exact_neighbors import NeighborGraph
 from windrow.tasks.clusters.neighbor_graph import read_graph
 from windrow.tasks.labels.checks.label_checks_config import LabelChecksConfig
 from windrow.tasks.labels.given_labels import class_names, pool_labels
+from windrow.tasks.storage.store.made import Made
 from windrow.tasks.storage.store.outputs import (
     Done,
     OutputWriter,
     content_fingerprint,
     file_digest,
     make_output,
-    open_output,
 )
 from windrow.tasks.storage.store.pool import Pool, read_pool
 
@@ -32,23 +33,14 @@ if TYPE_CHECKING:
 VERSION = 1
 
 
-def check_labels(
-    store: Path,
-    features: Sequence[str],
-    neighbors: str,
-    given: str,
-    config: LabelChecksConfig,
-    n_folds: int,
-    seed: int,
-) -> Done:
+def check_labels(store: Path, made: Made, config: LabelChecksConfig, n_folds: int, seed: int) -> Done:
     """Write LABEL_QUALITY and LABEL_CHECKS of the given labels of embedded samples.
 
-    `features`, `neighbors` and `given` are outputs of earlier stages. The counts are n_checked and n_doubtful, of
+    The counts are n_checked and n_doubtful, of
     LABEL_QUALITY, and n_label_checks, rows of LABEL_CHECKS.
     Raises ValueError when the file `config.dynamics` is missing or not as it should be.
     """
-    outputs = [open_output(store / path) for path in features]
-    graph, labelled = open_output(store / neighbors), open_output(store / given)
+    outputs, (graph,), (labelled,) = made.opened(store, Stage.FEATURES, Stage.NEIGHBORS, Part.GIVEN_LABELS).values()
 
     def write(writer: OutputWriter) -> None:
         labels, pool = labelled.read(LABELS), read_pool(outputs)
@@ -70,7 +62,7 @@ def check_labels(
         "seed": seed,
         "dynamics": dynamics_digest(config),
     }
-    return make_output(store, "label_checks", VERSION, inputs, write)
+    return make_output(store, Part.LABEL_CHECKS, VERSION, inputs, write)
 
 
 def dynamics_digest(config: LabelChecksConfig) -> str | None:

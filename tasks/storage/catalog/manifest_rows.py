@@ -7,6 +7,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+from windrow.schemas.stages import Stage
 from windrow.tasks.storage.published.versions import list_versions
 from windrow.tasks.storage.store.run_records import Run, list_runs
 
@@ -56,7 +57,7 @@ def shard_rows(run: Run) -> list[dict[str, Any]]:
             "ingested_at": datetime.fromtimestamp(output.finished_at, UTC),
             "seconds": output.seconds,
         }
-        for output in run.outputs("ingest")
+        for output in run.outputs(Stage.INGEST)
     ]
 
 

@@ -14,6 +14,7 @@ import duckdb
 import pyarrow as pa
 
 from windrow.schemas import EXPORTS, FORGOTTEN, REGISTRY, RUNS, SHARDS, STAGES, TABLES, Table
+from windrow.schemas.stages import Stage
 from windrow.tasks.storage.catalog.manifest_rows import export_rows, run_rows, shard_rows, stage_rows
 from windrow.tasks.storage.store.outputs import Output
 from windrow.tasks.storage.store.refused_samples import forgotten_files
@@ -124,7 +125,7 @@ def confine(connection: Any, store: Path) -> None:
 
 def run_tables(run: Run) -> dict[str, list[Path]]:
     """Return the Parquet files of each table of a run; those of a version's shards are the version's own."""
-    outputs = {record.stage: run.outputs(record.stage) for record in run.stages() if record.stage != "export"}
+    outputs = {record.stage: run.outputs(record.stage) for record in run.stages() if record.stage != Stage.EXPORT}
     of_store = {REGISTRY.name: registry_files(run.store), FORGOTTEN.name: forgotten_files(run.store)}
     return {**of_store, **tables_of(outputs)}
 

@@ -18,6 +18,7 @@ import tempfile
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager, suppress
+from contextvars import ContextVar
 from dataclasses import asdict, dataclass, is_dataclass
 from pathlib import Path
 from typing import Any
@@ -232,6 +233,8 @@ def make_output(
     found = output is not None
     if output is not None:
         shutil.rmtree(_work_path(output.path), ignore_errors=True)  # of a process killed before it came to that
+    elif _only_finding.get():
+        raise NotDoneError(f"{stage} {key}")
     else:
         with writing_output(store, stage, key, provenance) as writer:
             write(writer)
@@ -241,7 +244,30 @@ def make_output(
 
 def is_done(store: Path, stage: str, version: int, inputs: Mapping[str, Any]) -> bool:
     """Say whether `make_output` would find the output of `stage` for these inputs."""
-    return find_output(store, stage, fingerprint({"stage": stage, "version": version, **inputs})) is not None
+    there = find_output(store, stage, fingerprint({"stage": stage, "version": version, **inputs})) is not None
+    if not there and _only_finding.get():
+        raise NotDoneError(stage)
+    return there
+
+
+class NotDoneError(Exception):
+    """Work that is not done was asked for while `only_finding`."""
+
+
+_only_finding = ContextVar("_only_finding", default=False)
+
+
+@contextmanager
+def only_finding() -> Iterator[None]:
+    """Do nothing new in this block: where an output is not there yet, NotDoneError is raised in its stead.
+
+    So a process that has loaded no model can see whether work is done before it asks a worker for it.
+    """
+    token = _only_finding.set(True)
+    try:
+        yield
+    finally:
+        _only_finding.reset(token)
 
 
 def content_fingerprint(outputs: Sequence[Output]) -> str:

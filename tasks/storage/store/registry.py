@@ -9,7 +9,7 @@ A forgotten sample keeps its place and loses its id, so that no index is ever gi
 seal (see `seals`), as no manifest holds its digest.
 """
 
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -18,10 +18,10 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
-from windrow.schemas import REGISTRY, Table
+from windrow.schemas import REGISTRY, SAMPLES, Table
 from windrow.tasks.storage.files.parquet import read_table, write_table
 from windrow.tasks.storage.files.seals import EMPTY_SEAL, seal_file
-from windrow.tasks.storage.store.outputs import flush_to_disk, sweep, temporary_directory
+from windrow.tasks.storage.store.outputs import flush_to_disk, open_output, sweep, temporary_directory
 
 LISTINGS = 5
 FORGOTTEN_ID = "forgotten-"  # and the index: what stands in the place of the id of a forgotten sample
@@ -48,6 +48,15 @@ def register_samples(store: Path, sample_ids: pa.Array) -> int:
         rows = {"sample_id": new.take(pc.sort_indices(new)), "sample_index": indices}
         if len(new) == 0 or append_rows(REGISTRY, REGISTRY.build(rows), folder, known.num_rows):
             return len(new)
+
+
+def register_shards(store: Path, ingested: Sequence[str]) -> None:
+    """Register the samples of ingested shards (outputs, paths relative to the store).
+
+    A shard that was found done may be new to a registry that was cut short.
+    """
+    files = [open_output(store / path).table_path(SAMPLES) for path in ingested]
+    register_samples(store, read_table(SAMPLES, files, ["sample_id"])["sample_id"].combine_chunks())
 
 
 def _read_registry(store: Path) -> pa.Table:

@@ -24,10 +24,6 @@ from windrow.tasks.storage.store.outputs import Output, fingerprint, open_output
 
 RUN = "run.json"
 JOURNAL = "journal"
-STAGES = ("ingest", "hash_groups", "features", "neighbors", "cluster", "pseudo_label", "rank", "export", "account")
-MAY_BE = ("model_scores",)
-"""The stages of a finished run, in their order."""
-
 Status = Literal["running", "finished", "partial", "failed", "killed", "withdrawn"]
 KILLED = "its process ended without a word: it was killed, was out of memory, or its machine went down"
 

@@ -10,6 +10,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from windrow.schemas.forgotten import FORGOTTEN_BY
+from windrow.schemas.stages import Stage
 
 
 @dataclass(frozen=True)
@@ -211,23 +212,23 @@ INVARIANTS = (*_SEEN, *_CLUSTERED, *_CHOSEN, *_ACCOUNTED)
 _OUTCOMES = "SELECT count(*) FROM outcomes WHERE outcome = '{}'"
 
 COUNTS: Mapping[str, Mapping[str, str]] = {
-    "ingest": {
+    Stage.INGEST: {
         "n_occurrences": "SELECT count(*) FROM occurrences",
         "n_unreadable": f"SELECT count(*) FROM occurrences WHERE unreadable NOT LIKE '{FORGOTTEN_BY}%'",
         "n_forgotten": f"SELECT count(*) FROM occurrences WHERE unreadable LIKE '{FORGOTTEN_BY}%'",
         "n_samples": "SELECT count(*) FROM all_samples",
     },
-    "hash_groups": {
+    Stage.HASH_GROUPS: {
         "n_hashed": "SELECT count(DISTINCT sample_id) FROM all_quality WHERE phash IS NOT NULL",
         "n_in_hash_groups": "SELECT count(*) FROM hash_groups",
         "n_hash_groups": "SELECT count(DISTINCT group_id) FROM hash_groups",
     },
-    "neighbors": {"n_samples": f"SELECT count(*) FROM {_EMBEDDED}"},
-    "cluster": {
+    Stage.NEIGHBORS: {"n_samples": f"SELECT count(*) FROM {_EMBEDDED}"},
+    Stage.CLUSTER: {
         "n_samples": f"SELECT count(*) FROM {_EMBEDDED}",
         "n_levels": "SELECT count(DISTINCT level) FROM clusters",
     },
-    "pseudo_label": {
+    Stage.PSEUDO_LABEL: {
         "n_given": "SELECT count(*) FROM labels WHERE label_set = 'given'",
         "n_labelled": "SELECT count(*) FROM labels WHERE label_set = 'pseudo' AND NOT abstained",
         "n_abstained": "SELECT count(*) FROM labels WHERE label_set = 'pseudo' AND abstained",
@@ -237,18 +238,18 @@ COUNTS: Mapping[str, Mapping[str, str]] = {
         "n_doubtful": "SELECT count(*) FROM label_quality WHERE is_doubtful",
         "n_label_checks": "SELECT count(*) FROM label_checks",
     },
-    "rank": {
+    Stage.RANK: {
         "n_samples": "SELECT count(*) FROM samples",
         "n_ranked": "SELECT count(rank) FROM selection",
         "n_selected": "SELECT count(*) FROM selection WHERE selected",
     },
-    "export": {
+    Stage.EXPORT: {
         "n_samples": "SELECT count(*) FROM exported_samples",
         "n_gone": "SELECT count(*) FROM gone",
         "n_labelled": "SELECT count(label) FROM exported_samples",
         "n_bytes": "SELECT coalesce(sum(n_bytes), 0) FROM exported_samples",
     },
-    "account": {
+    Stage.ACCOUNT: {
         "n_occurrences": "SELECT count(*) FROM occurrences",
         **{
             kind: _OUTCOMES.format(kind)

@@ -8,26 +8,27 @@ from typing import Any
 
 import pyarrow.parquet as pq
 
+from windrow.schemas.stages import OPTIONAL, Part, Stage
 from windrow.tasks.storage.files.seals import read_sealed
 from windrow.tasks.storage.files.signs_of_life import ALIVE
 from windrow.tasks.storage.store.outputs import MANIFEST, fingerprint
-from windrow.tasks.storage.store.run_records import JOURNAL, MAY_BE, RUN, STAGES, Run, open_run
+from windrow.tasks.storage.store.run_records import JOURNAL, RUN, Run, open_run
 from windrow.tasks.storage.verify.findings import UNFINISHED, Inspection
 
 COUNTED: Mapping[str, Mapping[str, str]] = {
-    "ingest": {"occurrences": "n_occurrences", "samples": "n_samples"},
-    "hash_groups": {"hash_groups": "n_in_hash_groups"},
-    "features": {"embeddings": "n_samples"},
-    "neighbors": {"neighbors": "n_samples", "scores": "n_samples"},
-    "cluster": {"assignments": "n_samples"},
-    "given_labels": {"labels": "n_given"},
-    "predictions": {"predictions": "n_predictions"},
-    "belonging": {"belonging": "n_judged"},
-    "label_checks": {"label_quality": "n_checked", "label_checks": "n_label_checks"},
-    "rank": {"selection": "n_samples"},
-    "account": {"outcomes": "n_occurrences"},
-    "export-plan": {"export_plan": "n_samples"},
-    "export-shard": {"exported_samples": "n_samples", "gone": "n_gone"},
+    Stage.INGEST: {"occurrences": "n_occurrences", "samples": "n_samples"},
+    Stage.HASH_GROUPS: {"hash_groups": "n_in_hash_groups"},
+    Stage.FEATURES: {"embeddings": "n_samples"},
+    Stage.NEIGHBORS: {"neighbors": "n_samples", "scores": "n_samples"},
+    Stage.CLUSTER: {"assignments": "n_samples"},
+    Part.GIVEN_LABELS: {"labels": "n_given"},
+    Part.PREDICTIONS: {"predictions": "n_predictions"},
+    Part.BELONGING: {"belonging": "n_judged"},
+    Part.LABEL_CHECKS: {"label_quality": "n_checked", "label_checks": "n_label_checks"},
+    Stage.RANK: {"selection": "n_samples"},
+    Stage.ACCOUNT: {"outcomes": "n_occurrences"},
+    Part.EXPORT_PLAN: {"export_plan": "n_samples"},
+    Part.EXPORT_SHARD: {"exported_samples": "n_samples", "gone": "n_gone"},
 }
 """For each stage, the count of its outputs that says how many rows each of their tables has."""
 
@@ -96,7 +97,9 @@ def is_stillborn(folder: Path) -> bool:
 
 
 def _inspect_stages(inspection: Inspection, store: Path, folder: Path, finished: bool) -> None:
-    required, allowed = ({folder / "stages" / f"{stage}.json" for stage in stages} for stages in (STAGES, MAY_BE))
+    required, allowed = (
+        {folder / "stages" / f"{stage}.json" for stage in stages} for stages in (set(Stage) - OPTIONAL, OPTIONAL)
+    )
     expected = {folder / RUN, folder / ALIVE, *required, *allowed}
     found = {path for path in folder.rglob("*") if not path.is_dir() and not path.name.startswith(UNFINISHED)}
     for path in sorted(required - found) if finished else ():

@@ -13,6 +13,7 @@ import pyarrow.parquet as pq
 
 from windrow.schemas import EMBEDDINGS, QUALITY, SAMPLES, TABLES, Column, Table
 from windrow.schemas.exported import EXPORTED_SAMPLES, GONE
+from windrow.schemas.stages import Stage
 from windrow.tasks.storage.catalog.views import ONE_ROW_PER_SAMPLE, connect, run_tables, tables_of
 from windrow.tasks.storage.files.parquet import ROWS_PER_GROUP
 from windrow.tasks.storage.store.run_records import Run
@@ -29,7 +30,7 @@ def inspect_run_tables(inspection: Inspection, run: Run) -> None:
     if not inspection.is_sound(*outputs, run.store / "registry"):
         inspection.unchecked.append(f"the tables of run {run.run_id}, as files of it are damaged")
         return
-    exported = tables_of({"export": run.outputs("export")})
+    exported = tables_of({Stage.EXPORT: run.outputs(Stage.EXPORT)})
     files = {**run_tables(run), **{table.name: exported.get(table.name, []) for table in EXPORT_TABLES}}
     inspection.advance(0, "tables")
     n_before = len(inspection.damage)
@@ -142,7 +143,7 @@ class _Look:
 
 def _inspect_drift(inspection: Inspection, run: Run) -> None:
     """A clustering that went on from an earlier one has said how the new samples lay in it."""
-    for output in run.outputs("cluster"):
+    for output in run.outputs(Stage.CLUSTER):
         path = output.path / "drift.parquet"
         with inspection.reading(path):
             n_rows, wanted = pq.read_metadata(path).num_rows, int(output.inputs["earlier"] is not None)

@@ -1,0 +1,39 @@
+"""The stages of a run, each named here and nowhere else, in the order in which they run."""
+
+from enum import StrEnum
+
+
+class Stage(StrEnum):
+    """A stage: its value names its record in a run, and the folder of its outputs."""
+
+    INGEST = "ingest"
+    HASH_GROUPS = "hash_groups"
+    MODEL_SCORES = "model_scores"
+    FEATURES = "features"
+    NEIGHBORS = "neighbors"
+    CLUSTER = "cluster"
+    PSEUDO_LABEL = "pseudo_label"
+    RANK = "rank"
+    EXPORT = "export"
+    ACCOUNT = "account"
+
+    @property
+    def words(self) -> str:
+        """The stage's name as people read it."""
+        return self.value.replace("_", " ")
+
+
+class Part(StrEnum):
+    """What stages make beside the outputs that bear their own names."""
+
+    FITTED_BACKBONE = "fit_backbone"
+    GIVEN_LABELS = "given_labels"
+    PREDICTIONS = "predictions"
+    LABEL_CHECKS = "label_checks"
+    BELONGING = "belonging"
+    EXPORT_PLAN = "export-plan"
+    EXPORT_SHARD = "export-shard"
+
+
+OPTIONAL = frozenset({Stage.MODEL_SCORES})
+"""Stages that a finished run may lack."""

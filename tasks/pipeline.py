@@ -1,0 +1,352 @@
+"""The pipeline, wired once: which stages make a curated set, in what order, and what each is given.
+
+`curate` runs it in the hands of a runner (`windrow.tasks.runner`). Every stage is a plain function of its inputs and
+its config that finds its work done where it is, so the same call goes on after an interruption.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import AbstractContextManager, contextmanager
+from dataclasses import asdict, dataclass, replace
+from functools import partial
+from pathlib import Path
+from typing import Any, TypeVar
+
+from windrow.schemas.stages import Stage
+from windrow.tasks.clusters.clustering import cluster_pool
+from windrow.tasks.clusters.incremental import clusters_before
+from windrow.tasks.clusters.neighbor_graph import find_neighbors
+from windrow.tasks.config import CurationConfig
+from windrow.tasks.executors import ExecutorConfig, open_executor
+from windrow.tasks.export.export_plan import ExportConfig, ExportShard, plan_export
+from windrow.tasks.export.outcomes import account
+from windrow.tasks.export.publication import publish_version
+from windrow.tasks.export.selected_rows import selected_rows
+from windrow.tasks.export.shard_writing import gone_samples, write_export_shard
+from windrow.tasks.features.extraction import FITTED, extract_shards, fit_backbone, identify_backbone
+from windrow.tasks.features.model_scores import score_shards
+from windrow.tasks.ingest.hash_groups import group_hashes
+from windrow.tasks.ingest.ingestion import ingest_shards
+from windrow.tasks.labels.belonging_scores import find_belonging, refuses
+from windrow.tasks.labels.checks.label_checks import check_labels
+from windrow.tasks.labels.given_labels import find_given
+from windrow.tasks.labels.labeling import decide_labels
+from windrow.tasks.labels.predictions import makers_of, predict_labels
+from windrow.tasks.progress import StageProgress, stage_progress
+from windrow.tasks.recording import StageLog, begin_run, ending, recording
+from windrow.tasks.report import report_of
+from windrow.tasks.runner import Call, PlainRunner, Runner, Work
+from windrow.tasks.selection.pool_ranking import check_filters, rank_pool
+from windrow.tasks.storage.files.store_lock import at_work
+from windrow.tasks.storage.published.versions import Version, latest_version
+from windrow.tasks.storage.sources.source_kinds import plan_shards
+from windrow.tasks.storage.store.made import Made, digests
+from windrow.tasks.storage.store.outputs import Done, NotDoneError, only_finding, open_output
+from windrow.tasks.storage.store.registry import register_shards
+from windrow.tasks.storage.store.run_records import Run
+
+GROUPS_PER_WORKER = 4
+PUBLISHED = (Stage.INGEST, Stage.FEATURES, Stage.CLUSTER, Stage.PSEUDO_LABEL, Stage.RANK)
+FEATURES_TAG = "windrow-features"
+"""`prefect concurrency-limit create windrow-features N` bounds how many groups are embedded at once: one a GPU."""
+IO_TAG = "windrow-io"
+
+INGEST_SHARDS = Work("ingest-shards", ingest_shards, tries_again=True, tag=IO_TAG)
+GROUP_HASHES = Work("group-hashes", group_hashes)
+SCORE_SAMPLES = Work("score-samples", score_shards, tries_again=True, tag=FEATURES_TAG)
+FIT_BACKBONE = Work("fit-backbone", fit_backbone, tries_again=True)
+IDENTIFY_BACKBONE = Work("identify-backbone", identify_backbone)
+EXTRACT_FEATURES = Work("extract-features", extract_shards, tries_again=True, tag=FEATURES_TAG)
+FIND_NEIGHBORS = Work("find-neighbors", find_neighbors)
+CLUSTER = Work("cluster", cluster_pool)
+GIVEN_LABELS = Work("given-labels", find_given)
+PREDICT_LABELS = Work("predict-labels", predict_labels)
+CHECK_LABELS = Work("check-labels", check_labels)
+FIND_BELONGING = Work("find-belonging", find_belonging)
+DECIDE_LABELS = Work("decide-labels", decide_labels)
+RANK = Work("rank", rank_pool)
+WRITE_SHARD = Work("write-shard", write_export_shard, tries_again=True, tag=IO_TAG)
+PUBLISH = Work("publish", publish_version, tries_again=True)
+ACCOUNT = Work("account", account)
+REPORT = Work("report", report_of)
+
+Shard = TypeVar("Shard")
+
+
+@dataclass(frozen=True)
+class Curated:
+    """What a run came to: `version` is the last one of the curated set, and `is_new` whether this run published it."""
+
+    run: Run
+    version: Version | None
+    is_new: bool
+
+
+@dataclass
+class Curation:
+    """A run on its way: its config, who carries it, and what its stages have made so far."""
+
+    config: CurationConfig
+    run: Run
+    runner: Runner
+    made: Made
+
+    @property
+    def store(self) -> Path:
+        """The store that the run adds to."""
+        return self.run.store
+
+    def stage(self, stage: Stage) -> AbstractContextManager[StageLog]:
+        """Run a stage in the block, and record it."""
+        return recording(self.run, stage, self.runner)
+
+    @contextmanager
+    def progress(self, what: str, total: int) -> Iterator[StageProgress]:
+        """Show how far a stage is while the block runs."""
+        with self.runner.shares(what, total) as shares, stage_progress(what, total, self.runner.say, shares) as shown:
+            yield shown
+
+    def here(self, work: Work, *args: Any) -> Any:
+        """Do one piece of work in this process."""
+        return self.runner.map([Call(work, work.words, args)], _nowhere)[0]
+
+    def in_worker(self, work: Work, *args: Any) -> Any:
+        """Do one piece of work in a worker of the executor, unless it is found done."""
+        return self.runner.map([self._elsewhere(Call(work, work.words, args))], _nowhere)[0]
+
+    def in_workers(self, what: str, total: int, calls: Sequence[Call]) -> list[Any]:
+        """Do pieces of work in the workers of the executor, where they are not found done; `total` outputs in all."""
+        with self.progress(what, total) as progress:
+            elsewhere = [self._elsewhere(call) for call in calls]
+            return self.runner.map(elsewhere, lambda found: progress.advance(_size(found)))
+
+    def _elsewhere(self, call: Call) -> Call:
+        function = partial(_found_or_made, self.config.executor, call.work.function)
+        return replace(call, work=replace(call.work, function=function))
+
+    def groups(self, shards: Sequence[Shard]) -> list[tuple[str, list[Shard]]]:
+        """Cut shards into groups, each a piece of work, labelled by the numbers of their shards."""
+        n_workers = open_executor(self.config.executor).n_workers
+        size = max(1, -(-len(shards) // (n_workers * GROUPS_PER_WORKER)))
+        starts = range(0, len(shards), size)
+        return [(f"{at}-{min(at + size, len(shards)) - 1}", list(shards[at : at + size])) for at in starts]
+
+    def keep(self, log: StageLog, stage: str, done: Sequence[Done], count: str) -> None:
+        """Hand on what a stage has made; `count` of it is its number of samples."""
+        log.done, log.n_samples = list(done), sum(each.counts[count] for each in done)
+        self.made = replace(self.made, **{stage: tuple(each.path for each in done)})
+
+
+def curate(config: CurationConfig, runner: Runner | None = None, until: str | None = None) -> Curated:
+    """Turn the sources into a version of a curated set, and account for every occurrence.
+
+    `runner`: who carries the work; threads of this process by default. `until`: the last step to run, a name of STEPS.
+    Raises ValueError for a config that cannot work, and what the stages raise; what they finished is found next time.
+    """
+    check_filters(config.selection.filters)
+    runner = runner or PlainRunner()
+    before = latest_version(Path(config.store), config.name)
+    run = begin_run(config)
+    with ending(run), at_work(run.store):
+        curation = Curation(config, run, runner, Made())
+        for name, step in _steps(config, until):
+            runner.step(name, config, partial(step, curation))
+    after = latest_version(run.store, config.name)
+    is_new = after is not None and (before is None or before.version != after.version)
+    return Curated(curation.run, after, is_new)
+
+
+def curate_tonight(config: CurationConfig, runner: Runner | None = None) -> Curated:
+    """Curate what the sources hold tonight, and announce how the night ended. Raises RuntimeError without a version."""
+    runner = runner or PlainRunner()
+    curated = curate(config, runner)
+    version = curated.version
+    if version is None:
+        raise RuntimeError(f"the run of {config.name} ended well but published nothing")
+    n, path, run_id = version.n_samples, str(version.path), curated.run.run_id
+    if curated.is_new:
+        runner.say(f"published: {config.name} {version.version}, {n:,} samples")
+    else:
+        runner.say(f"nothing changed: {config.name} {version.version} stays")
+    what = {"run_id": run_id, "version": version.version, "n_samples": n, "path": path}
+    runner.announce(config.name, what, curated.is_new)
+    return curated
+
+
+def _steps(config: CurationConfig, until: str | None) -> Iterator[tuple[str, Callable[[Curation], None]]]:
+    for name, step in STEPS.items():
+        if name != "score" or config.scores:
+            yield name, step
+        if name == until:
+            return
+
+
+def ingest(curation: Curation) -> None:
+    """Read what is new in the sources. Bytes stay where they are and as they are."""
+    config, store = curation.config, curation.store
+    with curation.stage(Stage.INGEST) as log:
+        shards = plan_shards(config.sources, config.ingest)
+        groups = curation.groups(shards)
+        calls = [Call(INGEST_SHARDS, f"ingest {label}", (store, group, config.ingest)) for label, group in groups]
+        done = _joined(curation.in_workers("ingest", len(shards), calls))
+        curation.keep(log, Stage.INGEST, done, "n_occurrences")
+        register_shards(store, curation.made.ingest)
+    with curation.stage(Stage.HASH_GROUPS) as log:
+        done = [curation.here(GROUP_HASHES, store, curation.made.ingest, config.hashes)]
+        curation.keep(log, Stage.HASH_GROUPS, done, "n_hashed")
+
+
+def score(curation: Curation) -> None:
+    """Let models of the user's own score the samples that they have not scored yet."""
+    store, ingested, scorers = curation.store, curation.made.ingest, curation.config.scores
+    with curation.stage(Stage.MODEL_SCORES) as log:
+        calls = [
+            Call(SCORE_SAMPLES, f"{scorer.name} {label}", (store, group, scorer))
+            for scorer in scorers
+            for label, group in curation.groups(ingested)
+        ]
+        done = _joined(curation.in_workers("model scores", len(ingested) * len(scorers), calls))
+        curation.keep(log, Stage.MODEL_SCORES, done, "n_samples")
+
+
+def extract_features(curation: Curation) -> None:
+    """Embed the samples that the config's backbone has not embedded yet."""
+    config, store, ingested = curation.config, curation.store, curation.made.ingest
+    with curation.stage(Stage.FEATURES) as log:
+        fitted = curation.in_worker(FIT_BACKBONE, store, ingested, config.features, config.seed)
+        weights = store / fitted.path / FITTED if fitted else None
+        backbone = curation.in_worker(IDENTIFY_BACKBONE, config.features, weights)
+        calls = [
+            Call(EXTRACT_FEATURES, f"embed {label}", (store, group, config.features, weights, backbone))
+            for label, group in curation.groups(ingested)
+        ]
+        done = _joined(curation.in_workers("features", len(ingested), calls))
+        curation.keep(log, Stage.FEATURES, done, "n_samples")
+
+
+def cluster(curation: Curation) -> None:
+    """Find the neighbours and the clusters of every embedded sample."""
+    config, store, embedded = curation.config, curation.store, curation.made.features
+    with curation.stage(Stage.NEIGHBORS) as log, curation.progress("neighbors", 1):
+        done = [curation.here(FIND_NEIGHBORS, store, embedded, config.neighbors)]
+        curation.keep(log, Stage.NEIGHBORS, done, "n_samples")
+    with curation.stage(Stage.CLUSTER) as log, curation.progress("cluster", 1) as progress:
+        before = clusters_before(store, config.name, asdict(config), embedded)
+        args = (store, embedded, config.clustering, config.seed, progress.note, before)
+        curation.keep(log, Stage.CLUSTER, [curation.here(CLUSTER, *args)], "n_samples")
+
+
+def pseudo_label(curation: Curation) -> None:
+    """Label every embedded sample, or abstain."""
+    store, labels, seed = curation.store, curation.config.labels, curation.config.seed
+    with curation.stage(Stage.PSEUDO_LABEL) as log:
+        given: Done = curation.here(GIVEN_LABELS, store, curation.made.ingest, labels.given)
+        curation.made = replace(curation.made, given_labels=(given.path,))
+        spread = _spread(curation, given)
+        decided: Done = curation.here(DECIDE_LABELS, store, curation.made, labels, seed)
+        log.done = [given, decided, *spread]
+        log.n_samples = decided.counts["n_labelled"] + decided.counts["n_abstained"]
+        curation.made = replace(curation.made, pseudo_label=tuple(done.path for done in log.done))
+
+
+def _spread(curation: Curation, given: Done) -> list[Done]:
+    """Let every maker spread the given labels, in workers side by side; judge them; see who belongs to no class."""
+    store, made, seed = curation.store, curation.made, curation.config.seed
+    labels, features = curation.config.labels, curation.config.features
+    labelled = open_output(store / given.path)
+    makers = makers_of(labels, labelled)
+    calls = [Call(PREDICT_LABELS, maker, (store, made, maker, labels, features, seed)) for maker in makers]
+    judging = (store, made, labels.checks, labels.n_folds, seed)
+    calls.append(Call(CHECK_LABELS, CHECK_LABELS.words, judging))
+    if refuses(labels, labelled):
+        calls.append(Call(FIND_BELONGING, FIND_BELONGING.words, (store, made)))
+    found: list[Done] = curation.in_workers("pseudo-label", len(calls), calls)
+    predictions, belonging = found[: len(makers)], found[len(makers) + 1 :]
+    curation.made = replace(
+        made,
+        predictions=tuple(done.path for done in predictions),
+        belonging=tuple(done.path for done in belonging),
+    )
+    return found
+
+
+def rank(curation: Curation) -> None:
+    """Decide which samples are selected, and why the others are not."""
+    config = curation.config
+    with curation.stage(Stage.RANK) as log, curation.progress("rank", 1):
+        done = [curation.here(RANK, curation.store, curation.made, config.selection, config.seed)]
+        curation.keep(log, Stage.RANK, done, "n_samples")
+
+
+def export(curation: Curation) -> None:
+    """Write the selected samples as a new version, or find the one that holds them; a version never changes."""
+    config, store, made = curation.config.export, curation.store, curation.made
+    with curation.stage(Stage.EXPORT) as log:
+        shards = curation.here(Work("plan-export", _plan), store, made, config)
+        calls = [Call(WRITE_SHARD, f"write {shard.split} {shard.number}", (store, shard, config)) for shard in shards]
+        log.done = curation.in_workers("export", len(shards), calls)
+        log.n_samples = sum(done.counts["n_samples"] for done in log.done)
+        provenance = digests(made.opened(store, *PUBLISHED))
+        version: Version = curation.here(PUBLISH, store, curation.config.name, shards, log.done, config, provenance)
+        log.version = version.path
+        curation.runner.say(f"{version.name} {version.version}: {'new' if version.created else 'unchanged'}")
+
+
+def _plan(store: Path, made: Made, config: ExportConfig) -> list[ExportShard]:
+    rows, classes = selected_rows(store, made, config.label_set)
+    return plan_export(store, rows, config, classes)
+
+
+def conclude(curation: Curation) -> None:
+    """Give every occurrence its outcome, make the run the one that readers see, and draw its report.
+
+    A report that fails takes nothing back, as its data are published: the run is finished, with a warning.
+    """
+    run, runner = curation.run, curation.runner
+    with curation.stage(Stage.ACCOUNT) as log:
+        exported = run.stage(Stage.EXPORT)
+        written = [Done(path, True, {}) for path in exported.outputs] if exported else []
+        gone = {row["sample_id"]: row["reason"] for row in gone_samples(run.store, written).to_pylist()}
+        log.done = [curation.here(ACCOUNT, run.store, curation.made, gone)]
+        log.n_samples = log.done[0].counts["n_occurrences"]
+    curation.run = run.finish("finished")
+    try:
+        runner.show_summary(curation.run, curation.here(REPORT, curation.run))
+    except Exception as error:
+        curation.run = curation.run.warn(f"the report failed: {type(error).__name__}: {error}")
+        runner.say(f"{curation.run.warning}. The run is finished; `windrow report` draws it again")
+
+
+STEPS: dict[str, Callable[[Curation], None]] = {
+    "ingest": ingest,
+    "score": score,
+    "extract-features": extract_features,
+    "cluster": cluster,
+    "pseudo-label": pseudo_label,
+    "rank": rank,
+    "export": export,
+    "conclude": conclude,
+}
+"""The steps of a run, in their order."""
+
+
+def _found_or_made(executor: ExecutorConfig, function: Callable[..., Any], *args: Any) -> Any:
+    """What is done is found here, without a worker that would load a model to see it."""
+    try:
+        with only_finding():
+            return function(*args)
+    except NotDoneError:
+        return open_executor(executor).run(function, *args)
+
+
+def _joined(groups: Sequence[Sequence[Done]]) -> list[Done]:
+    return [done for group in groups for done in group]
+
+
+def _size(found: Any) -> int:
+    return len(found) if isinstance(found, list) else 1
+
+
+def _nowhere(_: Any) -> None:
+    """Where progress goes that nobody looks at."""

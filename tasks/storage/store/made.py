@@ -1,0 +1,48 @@
+"""What is handed from stage to stage: where the outputs of a run lie."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from windrow.schemas.stages import Part, Stage
+from windrow.tasks.storage.store.outputs import Output, content_fingerprint, open_output
+from windrow.tasks.storage.store.run_records import Run
+
+Paths = tuple[str, ...]
+Opened = dict[str, list[Output]]
+
+
+@dataclass(frozen=True)
+class Made:
+    """The outputs that the stages of a run have made so far: a field a stage, paths relative to the store, in order.
+
+    `pseudo_label` holds what its parts have made too: `given_labels`, `predictions` and `belonging`.
+    """
+
+    ingest: Paths = ()
+    hash_groups: Paths = ()
+    model_scores: Paths = ()
+    features: Paths = ()
+    neighbors: Paths = ()
+    cluster: Paths = ()
+    given_labels: Paths = ()
+    predictions: Paths = ()
+    belonging: Paths = ()
+    pseudo_label: Paths = ()
+    rank: Paths = ()
+
+    def opened(self, store: Path, *stages: Stage | Part) -> Opened:
+        """Open the outputs of these stages."""
+        return {stage: [open_output(store / path) for path in getattr(self, stage)] for stage in stages}
+
+
+def made_by(run: Run) -> Made:
+    """Return what the stages of a run have made."""
+    records = {record.stage: record.outputs for record in run.stages()}
+    return Made(**{stage: records[stage] for stage in Made.__dataclass_fields__ if stage in records})
+
+
+def digests(outputs: Opened) -> dict[str, str]:
+    """Return the fingerprint of what each stage made: what a later stage depends on."""
+    return {str(stage): content_fingerprint(found) for stage, found in outputs.items()}
