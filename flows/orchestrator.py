@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import os
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from typing import TYPE_CHECKING, Literal
 from urllib.error import URLError
 from urllib.request import urlopen
@@ -74,9 +74,20 @@ def _prefect_runner(opened: ExitStack) -> Runner:
         logging.getLogger("windrow").info("starting a temporary Prefect server (--runner plain does without)")
         api = opened.enter_context(temporary_server())
         opened.enter_context(temporary_settings({PREFECT_API_URL: api}))
+        opened.callback(_send_what_is_left)
     from windrow.flows.prefect_runner import PrefectRunner
 
     return PrefectRunner()
+
+
+def _send_what_is_left() -> None:
+    """Let Prefect send the log and the events that it has collected, before its server goes."""
+    from prefect.events.worker import EventsWorker
+    from prefect.logging.handlers import APILogHandler
+
+    for send in (APILogHandler.flush, EventsWorker.drain_all):
+        with suppress(Exception):  # a server that has gone already: the run went on without it
+            send()
 
 
 def _check_answers(api: str) -> None:

@@ -17,11 +17,6 @@ class Stage(StrEnum):
     EXPORT = "export"
     ACCOUNT = "account"
 
-    @property
-    def words(self) -> str:
-        """The stage's name as people read it."""
-        return self.value.replace("_", " ")
-
 
 class Part(StrEnum):
     """What stages make beside the outputs that bear their own names."""

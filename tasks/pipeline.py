@@ -35,7 +35,7 @@ from windrow.tasks.labels.labeling import decide_labels
 from windrow.tasks.labels.predictions import makers_of, predict_labels
 from windrow.tasks.progress import StageProgress, stage_progress
 from windrow.tasks.recording import StageLog, begin_run, ending, recording
-from windrow.tasks.report import report_of
+from windrow.tasks.report.drawn import report_of
 from windrow.tasks.runner import Call, PlainRunner, Runner, Work
 from windrow.tasks.selection.pool_ranking import check_filters, rank_pool
 from windrow.tasks.storage.files.store_lock import at_work

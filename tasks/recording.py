@@ -85,7 +85,7 @@ def describe(record: StageRecord) -> str:
     made = len(record.outputs) - record.n_found
     said = {name: number for name, number in record.counts.items() if number or name not in ONLY_WHEN_ASKED}
     counts = ", ".join(f"{number:,} {count_words(name)}" for name, number in said.items())
-    return f"{Stage(record.stage).words}: {counts} ({made} made, {record.n_found} found done, {record.seconds:.1f} s)"
+    return f"{count_words(record.stage)}: {counts} ({made} made, {record.n_found} found done, {record.seconds:.1f} s)"
 
 
 def count_words(name: str) -> str:

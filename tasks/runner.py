@@ -98,8 +98,8 @@ def may_pass(error: BaseException) -> bool:
 class PlainRunner:
     """Threads that wait for the executor's workers; nothing else. `delays`: seconds before each new try."""
 
-    def __init__(self, delays: Sequence[float] = (2.0, 4.0, 8.0)) -> None:
-        self._delays = delays
+    def __init__(self, n_threads: int = MOST_THREADS, delays: Sequence[float] = (2.0, 4.0, 8.0)) -> None:
+        self._n_threads, self._delays = n_threads, delays
 
     def step(self, name: str, config: CurationConfig, body: Callable[[], None]) -> None:  # noqa: ARG002
         """See `Runner.step`."""
@@ -108,7 +108,7 @@ class PlainRunner:
     def map(self, calls: Sequence[Call], finished: Callable[[Any], None]) -> list[Any]:
         """See `Runner.map`."""
         stop = threading.Event()
-        pool = ThreadPoolExecutor(max_workers=max(1, min(MOST_THREADS, len(calls))))
+        pool = ThreadPoolExecutor(max_workers=max(1, min(self._n_threads, len(calls))))
         futures: list[Future[Any]] = [pool.submit(self._tried, call, stop) for call in calls]
         try:
             for future in as_completed(futures):

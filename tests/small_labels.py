@@ -10,6 +10,7 @@ from small_features import ids, write_features
 
 from windrow.schemas import LABELS
 from windrow.tasks.clusters.neighbor_graph import NeighborsConfig, find_neighbors
+from windrow.tasks.storage.store.made import Made
 from windrow.tasks.storage.store.outputs import OutputWriter, make_output
 
 
@@ -50,10 +51,9 @@ class LabelledPool:
     given: str
 
     @property
-    def stages(self) -> dict[str, list[str]]:
+    def made(self) -> Made:
         """The outputs by stage; `ingest` has none."""
-        stages = {"features": self.features, "neighbors": [self.neighbors], "given_labels": [self.given]}
-        return {**stages, "ingest": []}
+        return Made(features=tuple(self.features), neighbors=(self.neighbors,), given_labels=(self.given,))
 
 
 def write_labelled_pool(

@@ -6,16 +6,11 @@ from pathlib import Path
 
 import numpy as np
 import webdataset
+from inline_run import curate_inline
 from PIL import Image
-from plain_pipeline import curate_plainly
 
 from windrow.tasks.config import CurationConfig, parse_config
-from windrow.tasks.export.publication import publish_version
-from windrow.tasks.export.selected_rows import selected_rows
-from windrow.tasks.export.shard_writing import plan_export, write_export_shard
-from windrow.tasks.report import write_report
-from windrow.tasks.storage.catalog.views import open_catalog
-from windrow.tasks.storage.published.versions import Version
+from windrow.tasks.storage.published.versions import Version, latest_version
 from windrow.tasks.storage.sources.source_shard import sample_id_of
 from windrow.tasks.storage.store.run_records import Run
 
@@ -90,14 +85,9 @@ def make_small_pool(folder: Path, n_others: int = 11, **changes: object) -> Smal
 
 def curate_small(config: CurationConfig) -> tuple[Run, Version]:
     """Run every stage in this process, publish a version and draw the report."""
-    run = curate_plainly(config)
-    names = ("ingest", "features", "cluster", "pseudo_label", "rank")
-    stages = {stage: [str(each.path.relative_to(run.store)) for each in run.outputs(stage)] for stage in names}
-    rows, classes = selected_rows(run.store, stages, config.export.label_set)
-    shards = plan_export(run.store, rows, config.export, classes)
-    written = [write_export_shard(run.store, shard, config.export) for shard in shards]
-    version = publish_version(run.store, config.name, shards, written, config.export, {})
-    write_report(open_catalog(run.store, run.run_id), run.path / "report.html", run)
+    run = curate_inline(config)
+    version = latest_version(run.store, config.name)
+    assert version is not None
     return run, version
 
 

@@ -12,14 +12,11 @@ from typing import Any
 
 import pyarrow as pa
 import pyarrow.parquet as pq
+from inline_run import curate_inline
 from PIL import Image
-from plain_pipeline import curate_plainly
 from small_export import image_bytes
 
 from windrow.tasks.config import parse_config
-from windrow.tasks.export.publication import publish_version
-from windrow.tasks.export.selected_rows import selected_rows
-from windrow.tasks.export.shard_writing import plan_export, write_export_shard
 from windrow.tasks.storage.catalog.views import run_tables
 from windrow.tasks.storage.files.seals import read_sealed, sealed_json
 from windrow.tasks.storage.store.outputs import MANIFEST, file_digest
@@ -89,14 +86,7 @@ def make_store(folder: Path) -> Path:
             "export": {"samples_per_shard": 5},
         }
     )
-    run, store = curate_plainly(config), Path(config.store)
-    names = ("ingest", "features", "cluster", "pseudo_label", "rank")
-    stages = {stage: [str(output.path.relative_to(store)) for output in run.outputs(stage)] for stage in names}
-    rows, classes = selected_rows(store, stages, config.export.label_set)
-    shards = plan_export(store, rows, config.export, classes)
-    dones = [write_export_shard(store, shard, config.export) for shard in shards]
-    publish_version(store, config.name, shards, dones, config.export, {"ingest": "0" * 32})
-    return store
+    return curate_inline(config).store
 
 
 def saved_again(data: bytes) -> bytes:

@@ -13,7 +13,7 @@ from rich.markup import escape
 from rich.table import Table
 
 from windrow.flows.commands.upright import fits, print_upright
-from windrow.tasks.report import write_report
+from windrow.tasks.report.drawn import PAGE
 from windrow.tasks.storage.catalog.views import open_catalog
 from windrow.tasks.storage.published.versions import Version, diff_versions, list_versions
 from windrow.tasks.storage.published.withdrawal import is_withdrawn, withdrawal_text
@@ -192,6 +192,8 @@ def draw_report(store: Path, run_id: str | None, to: Path | None) -> Path:
     run = open_run(store, run_id) if run_id else latest_run(store)
     if run is None:
         raise ValueError(f"store {store} has no finished run: `windrow run` makes one")
-    path = to or run.path / "report.html"
+    from windrow.tasks.report.page import write_report  # its drawing takes what no other answer needs
+
+    path = to or run.path / PAGE
     write_report(open_catalog(store, run.run_id), path, run)
     return path

@@ -132,16 +132,14 @@ def clusters_before(store: Path, name: str, config: Mapping[str, Any], embedded:
     another where it was fitted again, as it is after a take-down.
     """
     run = latest_run(store, name)
-    if run is None or not run.outputs(Stage.CLUSTER) or _comparable(run.config) != _comparable(config):
+    features, clusters = (run.stage(stage) for stage in (Stage.FEATURES, Stage.CLUSTER)) if run else (None, None)
+    if run is None or features is None or clusters is None or _comparable(run.config) != _comparable(config):
         return None
-    earlier = run.outputs(Stage.FEATURES)[:1]
-    if _backbones([open_output(store / path) for path in embedded[:1]]) != _backbones(earlier):
-        return None
-    return str(run.outputs(Stage.CLUSTER)[0].path.relative_to(store))
+    return clusters.outputs[0] if _backbones(store, embedded[:1]) == _backbones(store, features.outputs[:1]) else None
 
 
-def _backbones(embedded: Sequence[Output]) -> set[str]:
-    return {output.inputs["backbone_id"] for output in embedded}
+def _backbones(store: Path, embedded: Sequence[str]) -> set[str]:
+    return {open_output(store / path).inputs["backbone_id"] for path in embedded}
 
 
 def _comparable(config: Mapping[str, Any]) -> str:

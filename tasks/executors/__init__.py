@@ -1,4 +1,4 @@
-"""Where the work of a stage runs: one protocol, a local pool of processes or Ray actors behind it."""
+"""Where the work of a stage runs: one protocol; a local pool of processes, Ray actors or this process behind it."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ from windrow.tasks.executors.executor import (
     WorkerDiedError,
     reduce_in_order,
 )
+from windrow.tasks.executors.inline import InlineExecutor
 from windrow.tasks.executors.local import LocalExecutor
 from windrow.tasks.executors.pool import PooledExecutor
 from windrow.tasks.executors.ray import RayExecutor
@@ -21,6 +22,7 @@ __all__ = [
     "Broadcast",
     "Executor",
     "ExecutorConfig",
+    "InlineExecutor",
     "LocalExecutor",
     "RayExecutor",
     "WorkerDiedError",
@@ -58,4 +60,4 @@ def close_executors() -> None:
 def _start(config: ExecutorConfig) -> PooledExecutor:
     if config.kind == "ray":
         return RayExecutor(config.n_workers, config.address)
-    return LocalExecutor(config.n_workers)
+    return InlineExecutor() if config.kind == "inline" else LocalExecutor(config.n_workers)

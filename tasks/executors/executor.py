@@ -14,17 +14,18 @@ Result = TypeVar("Result")
 class ExecutorConfig:
     """Where the work of a stage runs.
 
-    `kind`: 'local' (a pool of processes) or 'ray' (actors; needs the `ray` extra). `n_workers`: processes or actors,
+    `kind`: 'local' (a pool of processes), 'ray' (actors; needs the `ray` extra) or 'inline' (the process of the run,
+    one call at a time; for debugging, or where memory is short). `n_workers`: processes or actors,
     0 for one a core. `address`: of a Ray cluster; None starts a local one. Results do not depend on any of these.
     """
 
-    kind: Literal["local", "ray"] = "local"
+    kind: Literal["local", "ray", "inline"] = "local"
     n_workers: int = 0
     address: str | None = None
 
     def __post_init__(self) -> None:
-        if self.kind not in ("local", "ray"):
-            raise ValueError(f"executor.kind: wants 'local' or 'ray', got {self.kind!r}")
+        if self.kind not in ("local", "ray", "inline"):
+            raise ValueError(f"executor.kind: wants 'local', 'ray' or 'inline', got {self.kind!r}")
         if self.n_workers < 0:
             raise ValueError(f"executor.n_workers: wants 0 (one a core) or more, got {self.n_workers}")
         if self.address is not None and self.kind != "ray":

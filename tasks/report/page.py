@@ -30,7 +30,6 @@ from windrow.tasks.report.level_facts import read_level_figures, spread
 from windrow.tasks.report.map_sample import read_map
 from windrow.tasks.report.questions import QUESTIONS
 from windrow.tasks.report.thumbnails import Reader, read_thumbnails, sample_reader
-from windrow.tasks.storage.catalog.views import open_catalog
 from windrow.tasks.storage.store.outputs import write_atomically
 from windrow.tasks.storage.store.run_records import Run
 
@@ -57,13 +56,6 @@ def write_report(connection: Any, path: Path, run: Run, read: Reader | None = No
     them; a sample that is gone is shown as such. The same run and seed give the same page.
     """
     write_atomically(path, render(connection, run, read or sample_reader(connection, run.store), seed))
-
-
-def report_of(run: Run) -> Path:
-    """Draw the report of a finished run in its folder and return its path."""
-    path = run.path / "report.html"
-    write_report(open_catalog(run.store, run.run_id), path, run)
-    return path
 
 
 def render(connection: Any, run: Run, read: Reader, seed: int = 0) -> str:

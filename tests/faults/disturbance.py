@@ -16,7 +16,7 @@ from multiprocessing.context import ForkServerProcess
 from pathlib import Path
 from typing import Any, Literal
 
-from plain_pipeline import curate_plainly
+from inline_run import curate_inline
 
 from windrow.tasks.config import CurationConfig
 
@@ -113,7 +113,7 @@ def _run(config: CurationConfig, fault: Fault, channel: Connection, prepare: Cal
     _watch(Path(config.store), events, _act(fault, channel))
     error: BaseException | None = None
     try:
-        curate_plainly(config)
+        curate_inline(config)
     except Exception as caught:
         error = caught
     channel.send((tuple(events), error))

@@ -16,7 +16,7 @@ from faults.conftest import Points
 from faults.small_pool import config_of, write_pool
 from faults.store_state import check_readers, contents, left_behind
 from fsspec.implementations.memory import MemoryFileSystem
-from plain_pipeline import curate_plainly
+from inline_run import curate_inline
 
 from windrow.tasks.ingest.ingestion import IngestConfig, ingest_shards
 from windrow.tasks.storage.sources.source_kinds import plan_shards
@@ -108,16 +108,16 @@ def test_a_connection_lost_in_the_middle_of_a_run_leaves_nothing_partial(
 ) -> None:
     expected = tmp_path / "expected"
     BreakingFile.n_reads, BreakingFile.error = 0, staticmethod(ERRORS[number % len(ERRORS)])
-    curate_plainly(config_of(remote, expected))
+    curate_inline(config_of(remote, expected))
     at = points.draw(BreakingFile.n_reads, number, 4)
     print(f"read {at} of {BreakingFile.n_reads} fails")
     BreakingFile.n_reads, BreakingFile.fails_at = 0, at
     store = tmp_path / "store"
     with pytest.raises(OSError, match=r"the server hung up|no answer"):
-        curate_plainly(config_of(remote, store))
+        curate_inline(config_of(remote, store))
     check_readers(store)
     assert left_behind(store) == []
-    curate_plainly(config_of(remote, store))
+    curate_inline(config_of(remote, store))
     assert contents(store) == contents(expected)
 
 

@@ -8,8 +8,8 @@ import pytest
 import webdataset
 from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
+from inline_run import curate_inline
 from PIL import Image
-from plain_pipeline import curate_plainly
 
 from windrow.tasks.config import parse_config
 from windrow.tasks.storage.catalog.views import open_catalog
@@ -78,7 +78,7 @@ def test_every_occurrence_of_a_mutated_pool_has_exactly_one_outcome(
             },
         }
     )
-    run = curate_plainly(config)
+    run = curate_inline(config)
     assert verify(Path(config.store)).damage == ()
     connection = open_catalog(run.store)
     outcomes = dict(connection.sql("SELECT outcome, count(*) FROM outcomes GROUP BY 1").fetchall())

@@ -21,10 +21,11 @@ from prefect.utilities.templating import apply_values
 from pydantic import TypeAdapter
 
 from windrow.flows import automations
-from windrow.tasks.config import ConfigError, CurationConfig, parse_config
 from windrow.flows.deployment import read_deployment
-from windrow.flows.nightly import FINISHED, nightly, resource_of
-from windrow.flows.prefect_tasks import features
+from windrow.flows.nightly import nightly
+from windrow.flows.prefect_runner import FINISHED, resource_of
+from windrow.tasks.config import ConfigError, CurationConfig, parse_config
+from windrow.tasks.pipeline import FEATURES_TAG
 
 ROOT = Path(__file__).parents[2]
 DEPLOY = ROOT / "deploy"
@@ -90,7 +91,7 @@ def test_every_name_in_setup_is_one_that_the_deployment_and_the_tasks_use() -> N
     setup = (DEPLOY / "setup.sh").read_text()
     (deployment,) = read("prefect.yaml")["deployments"]
     assert f"work-pool create {deployment['work_pool']['name']} " in setup
-    assert f"concurrency-limit create {features.TAG} " in setup
+    assert f"concurrency-limit create {FEATURES_TAG} " in setup
     assert f"python -m {automations.__name__} " in setup
 
 

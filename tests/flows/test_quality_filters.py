@@ -6,12 +6,12 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from inline_run import curate_inline
 from PIL import Image, ImageFilter
-from plain_pipeline import curate_plainly
 from workshop import Workshop
 
-from windrow.tasks.config import ConfigError, parse_config
 from windrow.flows.summary import summarise
+from windrow.tasks.config import ConfigError, parse_config
 from windrow.tasks.storage.catalog.views import open_catalog
 from windrow.tasks.storage.store.run_records import latest_run
 
@@ -54,7 +54,7 @@ def test_a_blurred_picture_and_a_copy_are_dropped_with_their_reasons(tmp_path: P
             "selection": {"target_share": 1.0, "filters": FILTERS, "drop_near_duplicates": False},
         }
     )
-    connection = open_catalog(curate_plainly(config).store)
+    connection = open_catalog(curate_inline(config).store)
     found = connection.sql("SELECT reason, list(sample_id ORDER BY sample_id) FROM outcomes GROUP BY 1").fetchall()
     reasons = {reason: set(sample_ids) for reason, sample_ids in found}
     assert reasons["blurred"] == {blurred, flat}

@@ -7,7 +7,6 @@ from pathlib import Path
 
 from windrow.schemas.stages import Part, Stage
 from windrow.tasks.storage.store.outputs import Output, content_fingerprint, open_output
-from windrow.tasks.storage.store.run_records import Run
 
 Paths = tuple[str, ...]
 Opened = dict[str, list[Output]]
@@ -35,12 +34,6 @@ class Made:
     def opened(self, store: Path, *stages: Stage | Part) -> Opened:
         """Open the outputs of these stages."""
         return {stage: [open_output(store / path) for path in getattr(self, stage)] for stage in stages}
-
-
-def made_by(run: Run) -> Made:
-    """Return what the stages of a run have made."""
-    records = {record.stage: record.outputs for record in run.stages()}
-    return Made(**{stage: records[stage] for stage in Made.__dataclass_fields__ if stage in records})
 
 
 def digests(outputs: Opened) -> dict[str, str]:

@@ -12,7 +12,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
-from plain_pipeline import curate_plainly
+from inline_run import curate_inline
 from rich.console import Console
 from small_pool import make_small_pool
 
@@ -30,7 +30,7 @@ Row = dict[str, str]
 def run(tmp_path_factory: pytest.TempPathFactory) -> Run:
     """A store of 42 pictures, half of them with a label of two that came with them; the others all get one."""
     labels = {"policy": {"policy": "none"}}
-    return curate_plainly(make_small_pool(tmp_path_factory.mktemp("audited"), 40, labels=labels).config)
+    return curate_inline(make_small_pool(tmp_path_factory.mktemp("audited"), 40, labels=labels).config)
 
 
 def console() -> Console:
@@ -230,7 +230,7 @@ def test_a_set_that_abstains_from_everything_has_a_curve_and_nothing_to_check(ru
     write(tmp_path / "truth.csv", [{"sample_id": row["sample_id"], "label": row["label"]} for row in rows])
     policy = LabelPolicyConfig("fixed", 1.0)
     pool = make_small_pool(tmp_path, 40, labels={"policy": asdict(policy)})
-    unsure = curate_plainly(pool.config)
+    unsure = curate_inline(pool.config)
     with pytest.raises(ValueError, match="'pseudo' has no label to check: each one abstains or was given"):
         sampled(unsure, tmp_path / "b.csv")
     shown = console()

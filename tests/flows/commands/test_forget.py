@@ -14,7 +14,9 @@ from workshop import Result
 
 from windrow.flows.commands.cli import app, run_command
 from windrow.flows.commands.doctor import contents
-from windrow.flows.stage import find_run, recording
+from windrow.schemas.stages import Stage
+from windrow.tasks.recording import begin_run, recording
+from windrow.tasks.runner import PlainRunner
 from windrow.tasks.storage.published.versions import list_versions
 from windrow.tasks.storage.store.refused_samples import read_forgotten
 from windrow.tasks.takedown import removal as takedown
@@ -114,9 +116,9 @@ def test_a_run_finishes_it_first_and_nothing_is_forgotten_while_a_stage_is_at_wo
         broken.setattr(takedown, "drop_ids", lambda *_: 1 / 0)
         with pytest.raises(ZeroDivisionError):
             takedown.forget(pool.store, [vars(each) for each in choose(pool.store, ids(pool.wanted)).chosen], None)
-    run = find_run(pool.config, None)
+    run = begin_run(pool.config)
     assert takedown.unfinished(pool.store) == []
-    with pytest.raises(InterruptedError), recording(run, "ingest"):
+    with pytest.raises(InterruptedError), recording(run, Stage.INGEST, PlainRunner()):
         with pytest.raises(ValueError, match="a run is at work"):
             takedown.forget(pool.store, [vars(Chosen(name, name)) for name in ids(*pool.others)], None)
         raise InterruptedError

@@ -5,12 +5,12 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from inline_run import curate_inline
 from PIL import Image
-from plain_pipeline import curate_plainly
 from tiny_classifier import save_classifier
 
-from windrow.tasks.config import ConfigError, parse_config
 from windrow.schemas import MODEL_SCORES, OCCURRENCES
+from windrow.tasks.config import ConfigError, parse_config
 from windrow.tasks.features.model_scores import score_shards
 from windrow.tasks.ingest.ingestion import IngestConfig, ingest_shards
 from windrow.tasks.pictures.decoding import decode_rgb
@@ -79,7 +79,7 @@ def test_a_filter_over_a_models_score_drops_what_it_should(tmp_path: Path, model
             },
         }
     )
-    connection = open_catalog(curate_plainly(config).store)
+    connection = open_catalog(curate_inline(config).store)
     dropped = connection.sql("SELECT max(model_scores['safety.person']) FROM pool WHERE dropped_by = 'nobody'")
     assert dropped.fetchall() == [(pytest.approx(float(scores[4])),)]
     assert connection.sql("SELECT count(*) FROM outcomes WHERE reason = 'nobody'").fetchall() == [(5,)]

@@ -8,11 +8,11 @@ from pathlib import Path
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
-from plain_pipeline import curate_plainly
+from inline_run import curate_inline
 from small_pool import ids, png, stripes
 
-from windrow.tasks.config import parse_config
 from windrow.schemas import OCCURRENCES
+from windrow.tasks.config import parse_config
 from windrow.tasks.ingest.ingestion import IngestConfig, ingest_shards
 from windrow.tasks.storage.catalog.views import open_catalog
 from windrow.tasks.storage.sources.source_kinds import plan_shards
@@ -73,7 +73,7 @@ def test_a_sample_stays_when_one_of_its_occurrences_is_allowed(
     sources: list[str], tmp_path: Path, rule: dict[str, str], kept: list[int]
 ) -> None:
     values = {"sources": sources, "store": str(tmp_path / "store"), "clustering": {"n_clusters": [2], "n_rounds": 1}}
-    run = curate_plainly(parse_config({**values, "selection": {"target_size": 9, "filters": [rule]}}))
+    run = curate_inline(parse_config({**values, "selection": {"target_size": 9, "filters": [rule]}}))
     connection = open_catalog(run.store)
     found = connection.sql("SELECT sample_id FROM curated").fetchall()
     assert sorted(row[0] for row in found) == ids(*(PICTURES[number] for number in kept))

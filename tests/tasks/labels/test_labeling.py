@@ -1,6 +1,6 @@
 """What is decided of predictions: each setting of `labels`, through the stages, with outputs of real Parquet."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -8,7 +8,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 import pytest
-from plain_pipeline import curate_plainly
+from inline_run import curate_inline
 from small_labels import LabelledPool, write_labelled_pool
 from small_pool import make_small_pool
 from tiny_clip import save_tiny_clip
@@ -47,11 +47,11 @@ class Labelled:
         config = LabelsConfig(**{"makers": ("probe", "smoothed"), "combine": ("probe", "smoothed"), **settings})
         makers = makers_of(config, open_output(self.store / self.pool.given))
         predicted = [
-            predict_labels(self.store, self.pool.stages, maker, config, BackboneConfig(), 0).path for maker in makers
+            predict_labels(self.store, self.pool.made, maker, config, BackboneConfig(), 0).path for maker in makers
         ]
-        belongs = [find_belonging(self.store, self.pool.stages).path] if config.least_belonging else []
-        stages = {"cluster": [self.cluster], "given_labels": [self.pool.given], "predictions": predicted}
-        return decide_labels(self.store, {**stages, "belonging": belongs}, config, 0)
+        belongs = [find_belonging(self.store, self.pool.made).path] if config.least_belonging else []
+        made = replace(self.pool.made, cluster=(self.cluster,), predictions=tuple(predicted), belonging=tuple(belongs))
+        return decide_labels(self.store, made, config, 0)
 
     def rows(self, label_set: str = "pseudo", **settings: Any) -> pa.Table:
         table = open_output(self.store / self.decide(**settings).path).read(LABELS)
@@ -101,7 +101,7 @@ def test_samples_of_no_class_abstain_in_every_label_set_unless_nothing_is_to_be_
 
 
 def test_belonging_is_1_for_given_labels_and_small_for_what_is_of_no_class(labelled: Labelled) -> None:
-    table = open_output(labelled.store / find_belonging(labelled.store, labelled.pool.stages).path).read(BELONGING)
+    table = open_output(labelled.store / find_belonging(labelled.store, labelled.pool.made).path).read(BELONGING)
     values = table["belonging"].to_numpy()
     assert values[: 3 * N_EACH] == pytest.approx(1)
     assert values[-N_STRANGE:] == pytest.approx(1 / (3 * N_EACH + 1))
@@ -114,10 +114,10 @@ def test_few_labels_refuse_nothing(tmp_path: Path) -> None:
 
 def test_another_policy_decides_anew_on_the_same_predictions(labelled: Labelled) -> None:
     config = LabelsConfig(makers=("probe",), combine=("probe",))
-    stages, backbone = labelled.pool.stages, BackboneConfig()
-    predict_labels(labelled.store, stages, "probe", config, backbone, 0)
+    made, backbone = labelled.pool.made, BackboneConfig()
+    predict_labels(labelled.store, made, "probe", config, backbone, 0)
     other = LabelsConfig(makers=("probe",), combine=("probe",), policy=LabelPolicyConfig(threshold=0.99), top_k=2)
-    assert predict_labels(labelled.store, stages, "probe", other, backbone, 0).found
+    assert predict_labels(labelled.store, made, "probe", other, backbone, 0).found
     sure, surer = (labelled.decide(policy=LabelPolicyConfig(threshold=least)) for least in (0.6, 0.99))
     assert not surer.found and surer.counts["n_labelled"] < sure.counts["n_labelled"]
 
@@ -222,7 +222,7 @@ def test_without_labels_clusterers_give_numbers_and_pseudo_has_the_coarsest_clus
 def test_labels_of_one_class_refuse_nothing(tmp_path: Path) -> None:
     labels = tmp_path / "labels.csv"
     labels.write_text("key,label\nme.png,cat\nnearly.png,cat\n")
-    run = curate_plainly(make_small_pool(tmp_path, labels={"given": str(labels), "least_belonging": 0.5}).config)
+    run = curate_inline(make_small_pool(tmp_path, labels={"given": str(labels), "least_belonging": 0.5}).config)
     outputs = {output.stage: output for output in run.outputs("pseudo_label")}
     assert outputs["given_labels"].counts["n_classes"] == 1
     assert outputs["pseudo_label"].counts["n_refused"] == 0 and "belonging" not in outputs
@@ -238,7 +238,7 @@ def test_without_labels_class_names_and_a_model_with_texts_make_the_pseudo_label
         "settings": {"zero_shot": {"class_names": ["stripes", "dots"]}},
     }
     backbone = {"name": f"hf:{save_tiny_clip(tmp_path / 'clip')}", "precision": "float32"}
-    run = curate_plainly(make_small_pool(tmp_path, labels=labels, features=backbone).config)
+    run = curate_inline(make_small_pool(tmp_path, labels=labels, features=backbone).config)
     connection = open_catalog(run.store)
     assert connection.sql("SELECT DISTINCT method FROM labels WHERE label_set = 'pseudo'").fetchall() == [
         ("zero_shot, not calibrated: no labels",)

@@ -1,5 +1,6 @@
 """Predictions of each label maker: stored whole, made once, the same for any shards."""
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -34,7 +35,7 @@ NAMES = [CLASSES[label] if label >= 0 else None for label in LABELS]
 
 def run(store: Path, pool: LabelledPool, name: MakerName = "probe", **config: Any) -> Done:
     wanted = LabelsConfig(makers=(name,), combine=(name,), **{"n_folds": 4, **config})
-    return predict_labels(store, pool.stages, name, wanted, BackboneConfig(), 0)
+    return predict_labels(store, pool.made, name, wanted, BackboneConfig(), 0)
 
 
 def output_of(store: Path, n_shards: int = 1, name: MakerName = "probe") -> Output:
@@ -165,9 +166,9 @@ def test_sources_tell_classes_apart_and_come_from_where_samples_were_seen(tmp_pa
     names = [CLASSES[c] if n < 8 else None for n, c in enumerate(truth)]
     pool = write_labelled_pool(tmp_path, vectors, names)
     ids = pa.table(open_output(tmp_path / pool.features[0]).read(EMBEDDING_TABLE))["sample_id"].to_pylist()
-    stages = {**pool.stages, "ingest": [write_places(tmp_path, ids, [f"s3://{s}" for s in seen])]}
+    made = replace(pool.made, ingest=(write_places(tmp_path, ids, [f"s3://{s}" for s in seen]),))
     config = LabelsConfig(makers=("sources",), combine=("sources",), n_folds=2)
-    done = predict_labels(tmp_path, stages, "sources", config, BackboneConfig(), 0)
+    done = predict_labels(tmp_path, made, "sources", config, BackboneConfig(), 0)
     (said,) = read_rounds(open_output(tmp_path / done.path))
     assert (said.argmax(axis=1) == truth).mean() > 0.9
 

@@ -9,7 +9,7 @@ import pytest
 from PIL import Image
 from reported_store import Store
 
-from windrow.tasks.report import write_report
+from windrow.tasks.report.page import write_report
 from windrow.tasks.storage.catalog.views import open_catalog
 
 CHROMIUM = next(

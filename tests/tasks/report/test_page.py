@@ -7,8 +7,7 @@ from pathlib import Path
 import pytest
 from reported_store import IMAGE, SCRIPT, Store, make_store
 
-from windrow.tasks.report import write_report
-from windrow.tasks.report.page import render
+from windrow.tasks.report.page import render, write_report
 from windrow.tasks.report.questions import QUESTIONS
 from windrow.tasks.report.thumbnails import sample_reader
 from windrow.tasks.storage.catalog.views import open_catalog, query

@@ -16,7 +16,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
-from plain_pipeline import curate_plainly
+from inline_run import curate_inline
 from small_pool import SmallPool, curate_small, ids, make_small_pool, png, stripes
 
 from windrow.schemas import EMBEDDINGS, OCCURRENCES
@@ -235,7 +235,7 @@ def test_a_backbone_that_was_fitted_on_them_goes_and_the_next_is_fitted_without_
     before = (first.path / FITTED).read_bytes()
     forget_again(pool)
     assert list(all_outputs(pool.store, "fit_backbone")) == []
-    curate_plainly(pool.config)
+    curate_inline(pool.config)
     (second,) = all_outputs(pool.store, "fit_backbone")
     assert pq.read_table(second.path / "fitted_on.parquet")["sample_id"].to_pylist() == ids(*pool.others)
     assert (second.path / FITTED).read_bytes() != before
@@ -243,10 +243,10 @@ def test_a_backbone_that_was_fitted_on_them_goes_and_the_next_is_fitted_without_
 
 def test_a_backbone_that_was_fitted_without_them_stays_and_nothing_is_embedded_again(pool: SmallPool) -> None:
     more = pool.with_source("later", png(stripes(99)))
-    curate_plainly(more.config)
+    curate_inline(more.config)
     (first,) = all_outputs(pool.store, "fit_backbone")
     forget(pool.store, [vars(Chosen(*ids(png(stripes(99))), *ids(png(stripes(99)))))], None, NOW)
-    run = curate_plainly(more.config)
+    run = curate_inline(more.config)
     assert [output.path for output in all_outputs(pool.store, "fit_backbone")] == [first.path]
     embedded = run.stage("features")
     assert embedded is not None

@@ -8,7 +8,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
-from plain_pipeline import curate_plainly
+from inline_run import curate_inline
 from small_labels import given_table
 from small_pool import make_small_pool
 
@@ -149,11 +149,11 @@ def test_a_run_has_the_scores_and_another_file_makes_them_anew(tmp_path: Path) -
     path = tmp_path / "losses.parquet"
     config = make_small_pool(tmp_path, labels={"checks": {"dynamics": str(path)}}).config
     with pytest.raises(ValueError, match=r"labels.checks.dynamics: there is no file"):
-        curate_plainly(config)
+        curate_inline(config)
     outputs = []
     for losses in ([0.1, 5.0] * 8, [0.1, 5.0] * 8, [5.0, 0.1] * 8):
         pq.write_table(pa.table({"sample_index": range(16), "loss": losses}), path)
-        labelled = {output.stage: output for output in curate_plainly(config).outputs("pseudo_label")}
+        labelled = {output.stage: output for output in curate_inline(config).outputs("pseudo_label")}
         outputs.append(labelled["label_checks"])
     assert outputs[0].path == outputs[1].path != outputs[2].path
     before, _, after = (output.read(LABEL_CHECKS) for output in outputs)

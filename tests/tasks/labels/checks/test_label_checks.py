@@ -17,7 +17,6 @@ from noisy_labels import below, f1, noisy_blobs
 from small_features import ids, write_features
 from small_labels import write_given
 
-from windrow.flows.stage import describe
 from windrow.schemas import LABEL_CHECKS, LABEL_QUALITY
 from windrow.schemas.labels import CHECKS, CheckName
 from windrow.tasks.algorithms.labels.checks.area_under_margin import judge_by_margin
@@ -43,6 +42,8 @@ from windrow.tasks.labels.checks.check_settings import (
 )
 from windrow.tasks.labels.checks.label_checks import check_labels, judge_pool
 from windrow.tasks.labels.checks.label_checks_config import LabelChecksConfig
+from windrow.tasks.recording import describe
+from windrow.tasks.storage.store.made import Made
 from windrow.tasks.storage.store.outputs import Done, open_output
 from windrow.tasks.storage.store.pool import Pool
 from windrow.tasks.storage.store.registry import register_samples, sample_indices
@@ -71,7 +72,8 @@ class NoisyPool:
         neighbors = find_neighbors(store, features, NeighborsConfig(k=k)).path
         labelled = [n for n in order.tolist() if self.labels[n]]
         given = write_given(store, [self.samples[n] for n in labelled], [self.labels[n] for n in labelled])
-        return check_labels(store, features, neighbors, given, config, 5, seed)
+        made = Made(features=tuple(features), neighbors=(neighbors,), given_labels=(given,))
+        return check_labels(store, made, config, 5, seed)
 
 
 @pytest.fixture(scope="module")

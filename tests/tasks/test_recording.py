@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from windrow.flows.stage import ending
+from windrow.tasks.recording import ending
 from windrow.tasks.storage.store.run_records import open_run, start_run
 
 

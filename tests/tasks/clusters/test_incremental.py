@@ -3,7 +3,7 @@
 from dataclasses import asdict
 from pathlib import Path
 
-from windrow.flows.cluster import clusters_before
+from windrow.tasks.clusters.incremental import clusters_before
 from windrow.tasks.config import CurationConfig, parse_config
 from windrow.tasks.storage.store.outputs import make_output
 from windrow.tasks.storage.store.run_records import StageRecord, start_run
@@ -20,12 +20,16 @@ def finished(config: CurationConfig, features: tuple[str, ...]) -> None:
     run.finish("finished")
 
 
+def before(config: CurationConfig, features: tuple[str, ...]) -> str | None:
+    return clusters_before(Path(config.store), config.name, asdict(config), features)
+
+
 def test_clusters_go_on_with_the_same_settings_and_the_same_fit_of_the_backbone_only(tmp_path: Path) -> None:
     config = parse_config({"name": "small", "sources": ["."], "store": str(tmp_path)})
     first, fitted_again = embedded(tmp_path, "one"), embedded(tmp_path, "other")
-    assert clusters_before(tmp_path, config, first) is None
+    assert before(config, first) is None
     finished(config, first)
-    assert clusters_before(tmp_path, config, first) == "outputs/cluster/00/00"
-    assert clusters_before(tmp_path, config, fitted_again) is None
+    assert before(config, first) == "outputs/cluster/00/00"
+    assert before(config, fitted_again) is None
     other = parse_config({"name": "small", "sources": ["."], "store": str(tmp_path), "features": {"image_size": 64}})
-    assert clusters_before(tmp_path, other, first) is None
+    assert before(other, first) is None
