@@ -83,11 +83,11 @@ def _prefect_runner(opened: ExitStack) -> Runner:
 def _send_what_is_left() -> None:
     """Let Prefect send the log and the events that it has collected, before its server goes."""
     from prefect.events.worker import EventsWorker
-    from prefect.logging.handlers import APILogHandler
+    from prefect.logging.handlers import APILogWorker
 
-    for send in (APILogHandler.flush, EventsWorker.drain_all):
+    for worker in (APILogWorker, EventsWorker):
         with suppress(Exception):  # a server that has gone already: the run went on without it
-            send()
+            worker.drain_all(timeout=SECONDS_TO_ANSWER)
 
 
 def _check_answers(api: str) -> None:

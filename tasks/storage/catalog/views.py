@@ -24,6 +24,17 @@ from windrow.tasks.storage.store.run_records import Run, latest_run, open_run
 # A sample that lies in two shards is described, and embedded, once in each: the rows are equal, or one has failed.
 ONE_ROW_PER_SAMPLE = frozenset({"samples", "quality", "embeddings", "backbones", "model_scores"})
 
+SQL_TYPES = {
+    pa.bool_(): "BOOLEAN",
+    pa.int32(): "INTEGER",
+    pa.int64(): "BIGINT",
+    pa.float16(): "FLOAT",
+    pa.float32(): "FLOAT",
+    pa.float64(): "DOUBLE",
+    pa.string(): "VARCHAR",
+    pa.timestamp("us", "UTC"): "TIMESTAMPTZ",
+}
+
 POOL_VIEW = """
 CREATE VIEW pool AS
 SELECT s.*, s.width::BIGINT * s.height AS n_pixels, s.width::DOUBLE / s.height AS aspect_ratio,
@@ -141,17 +152,21 @@ def tables_of(outputs: Mapping[str, Iterable[Output]]) -> dict[str, list[Path]]:
 
 
 def _add_rows(connection: Any, declared: Table, rows: list[dict[str, Any]]) -> None:
-    columns = {column.name: [row.get(column.name) for row in rows] for column in declared.columns}
-    table = declared.build(columns)
-    schema = pa.schema([field.with_type(_scannable(field.type)) for field in table.schema])
-    connection.register("_rows", table.cast(schema))
-    connection.execute(f"CREATE TABLE {declared.name} AS SELECT * FROM _rows")
-    connection.unregister("_rows")
+    columns = ", ".join(f'"{field.name}" {_sql_type(field.type)}' for field in declared.schema())
+    connection.execute(f"CREATE TABLE {declared.name} ({columns})")
+    if rows:
+        places = ", ".join("?" for _ in declared.columns)
+        values = [[row.get(column.name) for column in declared.columns] for row in rows]
+        connection.executemany(f"INSERT INTO {declared.name} VALUES ({places})", values)
 
 
-def _scannable(kind: pa.DataType) -> pa.DataType:
-    """DuckDB cannot scan half floats in memory, only in Parquet."""
-    return pa.list_(pa.float32()) if pa.types.is_list(kind) and kind.value_type == pa.float16() else kind
+def _sql_type(kind: pa.DataType) -> str:
+    """DuckDB's name of a type. A table in memory would say it too, but to make one PyArrow imports pandas."""
+    if pa.types.is_list(kind):
+        return f"{_sql_type(kind.value_type)}[]"
+    if pa.types.is_struct(kind):
+        return f"STRUCT({', '.join(f'{field.name} {_sql_type(field.type)}' for field in kind)})"
+    return SQL_TYPES[kind]
 
 
 def _quoted(text: str) -> str:

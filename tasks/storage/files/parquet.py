@@ -49,9 +49,13 @@ def writing_table(declared: Table, path: Path, schema: pa.Schema) -> Iterator[Ca
 def read_table(declared: Table, paths: Iterable[Path], columns: Sequence[str] | None = None) -> pa.Table:
     """Read files of a declared table, one after the other; an empty table when there is none."""
     names = list(columns) if columns is not None else [column.name for column in declared.columns]
-    tables = [pq.read_table(path, columns=names, page_checksum_verification=True) for path in paths]
-    tables = [table for table in tables if table.num_rows]
-    return pa.concat_tables(tables) if tables else declared.schema().empty_table().select(names)
+    tables = [table for path in paths if (table := _read(path, names)).num_rows]
+    return pa.concat_tables(tables) if tables else pa.Table.from_batches([], declared.schema()).select(names)
+
+
+def _read(path: Path, names: list[str]) -> pa.Table:
+    with pq.ParquetFile(path, page_checksum_verification=True) as file:  # pq.read_table imports pandas
+        return file.read(columns=names).select(names)
 
 
 def vectors_to_array(column: pa.ChunkedArray) -> np.ndarray:
