@@ -2,18 +2,31 @@
 PYTHON ?= python3
 VENV ?= .venv
 BIN := $(VENV)/bin
-EXTRAS ?= dev,hf,ray
-# One PyTorch for everybody, named on the same line as the rest, so that nothing replaces it by another build.
+# One PyTorch for everybody. It stands alone: its builds for CPU, CUDA and macOS share a version, and no hash.
 TORCH ?= torch==2.13.0
+PIP := $(BIN)/python -m pip --quiet --disable-pip-version-check
 
-.PHONY: install demo test lint types wheel bench docs clean
+.PHONY: install lock demo test lint types wheel bench docs clean
 
 install: $(VENV)/.installed
 
 $(VENV)/.installed: pyproject.toml requirements.lock
 	$(PYTHON) -m venv $(VENV)
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c requirements.lock "$(TORCH)" -e ".[$(EXTRAS)]"
+	$(PIP) install --require-hashes --no-deps -r requirements.lock
+	$(PIP) install "$(TORCH)"
+	$(PIP) install --no-build-isolation --no-deps -e .
+	$(PIP) check
 	touch $@
+
+# Today's versions of all packages but torch, for every platform and Python from 3.11 on; then what they broke.
+lock:
+	$(PYTHON) -m venv build/uv
+	build/uv/bin/python -m pip install --quiet --disable-pip-version-check uv
+	echo 'torch; python_version < "3"' > build/without
+	echo setuptools | build/uv/bin/uv pip compile --quiet --upgrade --universal --python-version 3.11 \
+		--fork-strategy fewest --generate-hashes --no-annotate --custom-compile-command "make lock" \
+		--override build/without --extra dev --extra hf --extra ray -o requirements.lock pyproject.toml -
+	$(MAKE) lint types test
 
 demo: install
 	$(BIN)/python -m windrow.flows.demo.demo

@@ -30,17 +30,31 @@ WEBHOOK = "windrow-alerts"
 DEFAULT_CONFIG = Path("windrow.yaml")
 LEAST_SILENCE = timedelta(seconds=90)
 
-# A run holds its deployment's only slot in these states. Pending and Cancelling have no heartbeat, and a machine can
-# die there too.
-SIGNS_OF_LIFE = {f"prefect.flow-run.{event}" for event in ("Pending", "Running", "Retrying", "Cancelling", "heartbeat")}
+# A run holds its deployment's only slot in these states, and its machine can die in each of them.
+SIGNS_OF_LIFE = {
+    f"prefect.flow-run.{event}"
+    for event in ("Pending", "Submitting", "InfrastructurePending", "Running", "Retrying", "Cancelling", "heartbeat")
+}
 BAD_ENDS = {f"prefect.flow-run.{state}" for state in ("Failed", "Crashed", "TimedOut")}
+# A run that ended or waits for its turn has nothing to say.
+SILENT_STATES = BAD_ENDS | {
+    f"prefect.flow-run.{state}"
+    for state in (
+        *("Completed", "Cancelled", "Scheduled", "Late"),
+        *("AwaitingRetry", "AwaitingConcurrencySlot", "Paused", "Suspended"),
+    )
+}
 
 
 def crash_silent_runs(silence: timedelta) -> Automation:
     """Mark a flow run Crashed, which frees its slot, when nothing has been heard of it for `silence`.
 
-    Every event of a run starts the wait again. Raises ValueError for less than three of the heartbeats that
-    deploy/prefect.yaml asks for (30 s); runs that were started elsewhere beat every 180 s.
+    Every sign of life starts the wait again, and a silent state ends it. What is expected has no wildcard: any other
+    event of the run, `pull-step.executed` for one, would end the wait too. A heartbeat that comes after the end starts
+    a last wait in vain: without `force` the server lets no run leave its end (PrefectHQ/prefect#18653).
+
+    Raises ValueError for less than three of the heartbeats that deploy/prefect.yaml asks for (30 s); runs that were
+    started elsewhere beat every 180 s.
     """
     if silence < LEAST_SILENCE:
         raise ValueError(f"silence: wants {LEAST_SILENCE} or more, got {silence}")
@@ -51,7 +65,7 @@ def crash_silent_runs(silence: timedelta) -> Automation:
             match={"prefect.resource.id": "prefect.flow-run.*"},
             for_each={"prefect.resource.id"},
             after=SIGNS_OF_LIFE,
-            expect={"prefect.flow-run.*"},
+            expect=SIGNS_OF_LIFE | SILENT_STATES,
             posture=Posture.Proactive,
             threshold=1,
             within=silence,

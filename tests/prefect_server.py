@@ -17,21 +17,22 @@ SECONDS = 180
 
 
 @contextmanager
-def prefect_server(home: Path) -> Iterator[str]:
+def prefect_server(home: Path, services: bool = False) -> Iterator[str]:
     """Serve Prefect's API from the database in `home` (a new one where there is none), and yield the API's URL.
 
-    Without background services: no schedule is kept and no automation acts.
+    Without background `services` no schedule is kept and no automation acts; with them, one looks every second.
     """
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
-    words = ["server", "start", "--no-services", "--no-ui", "--analytics-off", "--port", str(port)]
+    words = ["server", "start", "--no-ui", "--analytics-off", "--port", str(port)]
+    settings = {"PREFECT_HOME": str(home), "DO_NOT_TRACK": "1", "PREFECT_SERVER_EVENTS_PROACTIVE_GRANULARITY": "PT1S"}
     home.mkdir(exist_ok=True)
     with (home / "server.log").open("w") as log:
         process = subprocess.Popen(
-            [sys.executable, "-m", "prefect", *words],
+            [sys.executable, "-m", "prefect", *words, *([] if services else ["--no-services"])],
             cwd=home,
-            env={**os.environ, "PREFECT_HOME": str(home), "DO_NOT_TRACK": "1"},
+            env={**os.environ, **settings},
             stdout=log,
             stderr=subprocess.STDOUT,
         )
