@@ -3,16 +3,30 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Literal
+from typing import ClassVar, Literal
 
 import numpy as np
 
+from windrow.schemas.settings import Settings
 from windrow.tasks.algorithms.arrays import BoolArray, Float64Array, Int64Array
-from windrow.tasks.algorithms.labels.checks.label_confidence import self_confidence
-from windrow.tasks.algorithms.labels.checks.label_noise import LabelJudgement, check_given
+from windrow.tasks.algorithms.labels.checks.self_confidence import self_confidence
+from windrow.tasks.algorithms.labels.judging.judged_labels import JudgedLabels, Need
+from windrow.tasks.algorithms.labels.judging.judgement import Judgement, check_given
 from windrow.tasks.algorithms.labels.sparse_probabilities import SparseProbabilities
 
-Pruning = Literal["by class", "by noise rate", "both"]
+Pruning = Literal["by noise rate", "by class", "both"]
+
+
+@dataclass(frozen=True)
+class ConfidentLearning(Settings):
+    """`pruning`: as many labels as seem wrong of each pair of classes (by noise rate), of each class, or by both."""
+
+    pruning: Pruning = "by noise rate"
+    needs: ClassVar[tuple[Need, ...]] = ("predictions",)
+
+    def judge(self, given: JudgedLabels) -> Judgement:
+        """Return self-confidence as the score, and the labels that are pruned as the verdict."""
+        return judge_by_confidence(given.predictions, given.labels, self.pruning)
 
 
 @dataclass(frozen=True)
@@ -40,7 +54,7 @@ class ConfidentJoint:
 
 
 def class_thresholds(predictions: SparseProbabilities, labels: Int64Array) -> Float64Array:
-    """The mean self-confidence (n_classes,) of the samples labelled so, equation 2; inf for a class without labels."""
+    """Return the mean self-confidence (n_classes,) of those labelled so, equation 2; inf for a class without labels."""
     check_given(labels, predictions.n_classes, len(predictions))
     counts = np.bincount(labels, minlength=predictions.n_classes)
     totals = np.bincount(labels, weights=predictions.of_class(labels), minlength=predictions.n_classes)
@@ -48,7 +62,9 @@ def class_thresholds(predictions: SparseProbabilities, labels: Int64Array) -> Fl
 
 
 def confident_joint(predictions: SparseProbabilities, labels: Int64Array) -> ConfidentJoint:
-    """Northcutt et al. 2021, Confident learning, equations 1 to 3, calibrated to the labels' counts.
+    """Return the joint of given and true classes, calibrated to the labels' counts.
+
+    Northcutt et al. 2021, Confident learning, equations 1 to 3.
 
     A sample counts as truly of the most probable class among those whose probability reaches the class's threshold, and
     nowhere if none does. predictions must be out of sample. Classes that a row does not list are never confident: with
@@ -79,10 +95,11 @@ def find_noisy(
     joint: ConfidentJoint | None = None,
     pruning: Pruning = "by noise rate",
 ) -> BoolArray:
-    """Whether each label is called wrong (n,), section 3.3 of the paper; a label that is the prediction never is.
+    """Return whether each label is called wrong, bool (n,); a label that is the prediction never is.
 
-    by class: of each class, as many as the joint says are wrong, the least self-confident. by noise rate: of each pair
-    of classes, as many as the joint says, those with the largest p[true] - p[given]. both: what both call wrong.
+    Section 3.3 of the paper. by class: of each class, as many as the joint says are wrong, the least self-confident. by
+    noise rate: of each pair of classes, as many as the joint says, those with the largest p[true] - p[given]. both:
+    what both call wrong.
     """
     if pruning not in ("by class", "by noise rate", "both"):
         raise ValueError(f"pruning must be 'by class', 'by noise rate' or 'both', got {pruning!r}")
@@ -97,9 +114,9 @@ def find_noisy(
 
 def judge_by_confidence(
     predictions: SparseProbabilities, labels: Int64Array, pruning: Pruning = "by noise rate"
-) -> LabelJudgement:
-    """Self-confidence as score, and the verdict of find_noisy."""
-    return LabelJudgement(self_confidence(predictions, labels), find_noisy(predictions, labels, None, pruning))
+) -> Judgement:
+    """Return self-confidence as the score, and the verdict of find_noisy."""
+    return Judgement(self_confidence(predictions, labels), find_noisy(predictions, labels, None, pruning))
 
 
 def _least_confident(predictions: SparseProbabilities, labels: Int64Array, joint: ConfidentJoint) -> BoolArray:
