@@ -3,7 +3,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from windrow.tasks.algorithms.labels.deciding.reliable_filter import class_capacity, reliable_and_distinct, row_entropy
+from windrow.tasks.algorithms.labels.deciding.reliable import class_capacity, reliable_and_distinct, row_entropy
 
 FEW = settings(max_examples=25, deadline=None)
 
