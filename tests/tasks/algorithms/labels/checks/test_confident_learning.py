@@ -9,12 +9,9 @@ from windrow.tasks.algorithms.labels.checks.confident_learning import (
     find_noisy,
     judge_by_confidence,
 )
-from windrow.tasks.algorithms.labels.checks.label_confidence import (
-    best_other,
-    confidence_weighted_entropy,
-    normalised_margin,
-    self_confidence,
-)
+from windrow.tasks.algorithms.labels.checks.normalised_margin import best_other, normalised_margin
+from windrow.tasks.algorithms.labels.checks.self_confidence import self_confidence
+from windrow.tasks.algorithms.labels.checks.weighted_entropy import confidence_weighted_entropy
 from windrow.tasks.algorithms.labels.sparse_probabilities import SparseProbabilities
 
 FEW = settings(deadline=None, max_examples=40)
