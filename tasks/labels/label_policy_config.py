@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field, fields, make_dataclass
 from inspect import getdoc
-from typing import TYPE_CHECKING, Any, Literal, cast, get_type_hints
+from typing import TYPE_CHECKING, Any, Literal, get_type_hints
 
 from windrow.schemas.settings import Settings
 from windrow.tasks.algorithms.labels.deciding import POLICIES
@@ -31,14 +31,14 @@ class ChosenPolicy(Settings):
 
     def chosen(self) -> Policy:
         """Return the policy, with its settings."""
-        kind = cast(Any, POLICIES[self.policy])
-        return cast(Policy, kind(**{each.name: getattr(self, each.name) for each in fields(kind)}))
+        kind = POLICIES[self.policy]
+        return kind(**{each.name: getattr(self, each.name) for each in fields(kind)})
 
 
 def _own_fields() -> list[Any]:
     """The settings of all policies, each name once."""
     found: dict[str, Any] = {}
-    for kind in cast(Any, POLICIES).values():
+    for kind in POLICIES.values():
         hints = get_type_hints(kind, include_extras=True)
         for each in fields(kind):
             found.setdefault(each.name, (each.name, hints[each.name], field(default=each.default)))

@@ -4,13 +4,12 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from windrow.schemas.settings import Settings
-from windrow.tasks.algorithms.selection.order import Ranked, Samples
+from windrow.tasks.algorithms.selection.order import Order, Ranked, Samples
 from windrow.tasks.algorithms.selection.ranking import rank
 
 
 @dataclass(frozen=True)
-class BalancedOrder(Settings):
+class BalancedOrder(Order):
     """Hierarchical balanced sampling, the closest to the centroid first."""
 
     def rank(self, samples: Samples, seed: int) -> Ranked:

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Any
 
 import numpy.typing as npt
 
+from windrow.schemas.settings import Settings
 from windrow.tasks.algorithms.arrays import Float32Array, Int32Array, Int64Array
 
 
@@ -35,9 +36,10 @@ class Ranked:
     strata: Int32Array
 
 
-class Order(Protocol):
-    """The order in which samples are selected: a frozen dataclass whose fields are its settings."""
+@dataclass(frozen=True)
+class Order(Settings):
+    """The order in which samples are selected: its fields are its settings."""
 
     def rank(self, samples: Samples, seed: int) -> Ranked:
         """Return the rank of each sample; every prefix of the ranking is a selection."""
-        ...
+        raise NotImplementedError

@@ -6,12 +6,11 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from windrow.schemas.settings import Settings
-from windrow.tasks.algorithms.selection.order import Ranked, Samples
+from windrow.tasks.algorithms.selection.order import Order, Ranked, Samples
 
 
 @dataclass(frozen=True)
-class RandomOrder(Settings):
+class RandomOrder(Order):
     """Every order of the samples is as likely as every other."""
 
     def rank(self, samples: Samples, seed: int) -> Ranked:

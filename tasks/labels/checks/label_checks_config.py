@@ -50,7 +50,7 @@ class ChosenChecks(Settings):
 
 def _own_fields() -> list[Any]:
     """A field for each method that has settings."""
-    return [(name, kind, field(default_factory=kind)) for name, kind in CHECKS.items() if fields(cast(Any, kind))]
+    return [(name, kind, field(default_factory=kind)) for name, kind in CHECKS.items() if fields(kind)]
 
 
 if TYPE_CHECKING:

@@ -3,26 +3,24 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Annotated, Any, ClassVar
+from typing import Annotated, Any
 
 import numpy as np
 import numpy.typing as npt
 from annotated_types import Interval
 
-from windrow.schemas.settings import Settings
 from windrow.tasks.algorithms.arrays import BoolArray, Float32Array, Int64Array
 from windrow.tasks.algorithms.labels.judging.dynamics_probe import ProbeTraining, probe_epochs, probe_features
-from windrow.tasks.algorithms.labels.judging.judged_labels import JudgedLabels, Need
+from windrow.tasks.algorithms.labels.judging.judged_labels import Check, JudgedLabels
 from windrow.tasks.algorithms.labels.judging.judgement import Judgement, check_given
 from windrow.tasks.algorithms.labels.judging.training_dynamics import TrainingDynamics, record_dynamics
 
 
 @dataclass(frozen=True)
-class Aum(Settings):
+class Aum(Check):
     """`percentile`: of the margins of labels that are surely wrong; at or below it a label is doubtful."""
 
     percentile: Annotated[float, Interval(ge=0, le=100)] = 99.0
-    needs: ClassVar[tuple[Need, ...]] = ()
 
     def judge(self, given: JudgedLabels) -> Judgement:
         """Return the area under the margin as the score, and whether it is that of a label surely wrong."""

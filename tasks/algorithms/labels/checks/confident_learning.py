@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import ClassVar, Literal
+from typing import Literal
 
 import numpy as np
 
-from windrow.schemas.settings import Settings
 from windrow.tasks.algorithms.arrays import BoolArray, Float64Array, Int64Array
 from windrow.tasks.algorithms.labels.checks.self_confidence import self_confidence
-from windrow.tasks.algorithms.labels.judging.judged_labels import JudgedLabels, Need
+from windrow.tasks.algorithms.labels.judging.judged_labels import Check, JudgedLabels
 from windrow.tasks.algorithms.labels.judging.judgement import Judgement, check_given
 from windrow.tasks.algorithms.labels.sparse_probabilities import SparseProbabilities
 
@@ -18,11 +17,11 @@ Pruning = Literal["by noise rate", "by class", "both"]
 
 
 @dataclass(frozen=True)
-class ConfidentLearning(Settings):
+class ConfidentLearning(Check):
     """`pruning`: as many labels as seem wrong of each pair of classes (by noise rate), of each class, or by both."""
 
     pruning: Pruning = "by noise rate"
-    needs: ClassVar[tuple[Need, ...]] = ("predictions",)
+    needs = ("predictions",)
 
     def judge(self, given: JudgedLabels) -> Judgement:
         """Return self-confidence as the score, and the labels that are pruned as the verdict."""

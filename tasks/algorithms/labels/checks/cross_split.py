@@ -3,23 +3,20 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any, ClassVar
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
-from windrow.schemas.settings import Settings
 from windrow.tasks.algorithms.arrays import Float64Array, Int64Array
-from windrow.tasks.algorithms.labels.judging.judged_labels import N_KEPT, JudgedLabels, Need, probe_out_of_sample
+from windrow.tasks.algorithms.labels.judging.judged_labels import N_KEPT, Check, JudgedLabels, probe_out_of_sample
 from windrow.tasks.algorithms.labels.judging.judgement import Judgement, check_given
 from windrow.tasks.algorithms.labels.sparse_probabilities import SparseProbabilities
 
 
 @dataclass(frozen=True)
-class CrossSplit(Settings):
+class CrossSplit(Check):
     """Stratified halves, each predicted by the probe of the other: how far the prediction is from the label."""
-
-    needs: ClassVar[tuple[Need, ...]] = ()
 
     def judge(self, given: JudgedLabels) -> Judgement:
         """Return 1 - the normalised divergence as the score, and where the mixed label is another class."""

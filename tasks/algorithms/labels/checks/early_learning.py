@@ -4,24 +4,23 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import Annotated, ClassVar
+from typing import Annotated
 
 import numpy as np
 import numpy.typing as npt
 from annotated_types import Interval
 
-from windrow.schemas.settings import Settings
 from windrow.tasks.algorithms.arrays import Float32Array, Int64Array
-from windrow.tasks.algorithms.labels.judging.judged_labels import JudgedLabels, Need
+from windrow.tasks.algorithms.labels.judging.judged_labels import Check, JudgedLabels
 from windrow.tasks.algorithms.labels.judging.judgement import Judgement, check_given
 
 
 @dataclass(frozen=True)
-class EarlyLearning(Settings):
+class EarlyLearning(Check):
     """`beta`: how slowly the target follows the predictions, 0 for those of the last epoch."""
 
     beta: Annotated[float, Interval(ge=0, lt=1)] = 0.7
-    needs: ClassVar[tuple[Need, ...]] = ("features",)
+    needs = ("features",)
 
     def judge(self, given: JudgedLabels) -> Judgement:
         """Return the target's probability of the label, and where the target is another class."""

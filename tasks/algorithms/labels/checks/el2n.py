@@ -3,22 +3,20 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import ClassVar
 
 import numpy as np
 
-from windrow.schemas.settings import Settings
 from windrow.tasks.algorithms.arrays import Float32Array, Float64Array
-from windrow.tasks.algorithms.labels.judging.judged_labels import JudgedLabels, Need
+from windrow.tasks.algorithms.labels.judging.judged_labels import Check, JudgedLabels
 from windrow.tasks.algorithms.labels.judging.judgement import Judgement
 from windrow.tasks.algorithms.labels.judging.training_dynamics import TrainingDynamics
 
 
 @dataclass(frozen=True)
-class El2n(Settings):
+class El2n(Check):
     """The error of the watched head's prediction after `probe_training.early_epoch`. No verdict: the paper has none."""
 
-    needs: ClassVar[tuple[Need, ...]] = ("features", "dynamics")
+    needs = ("features", "dynamics")
 
     def judge(self, given: JudgedLabels) -> Judgement:
         """Return the score, from -sqrt(2) to 0."""

@@ -3,24 +3,23 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any, ClassVar
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
-from windrow.schemas.settings import Settings
 from windrow.tasks.algorithms.arrays import Float32Array
 from windrow.tasks.algorithms.labels.checks.el2n import mean_error
-from windrow.tasks.algorithms.labels.judging.judged_labels import JudgedLabels, Need
+from windrow.tasks.algorithms.labels.judging.judged_labels import Check, JudgedLabels
 from windrow.tasks.algorithms.labels.judging.judgement import Judgement
 from windrow.tasks.algorithms.labels.judging.training_dynamics import TrainingDynamics
 
 
 @dataclass(frozen=True)
-class Grand(Settings):
+class Grand(Check):
     """The gradient's length after `probe_training.early_epoch`. No verdict: the paper has none."""
 
-    needs: ClassVar[tuple[Need, ...]] = ("features", "dynamics")
+    needs = ("features", "dynamics")
 
     def judge(self, given: JudgedLabels) -> Judgement:
         """Return the score, 0 or less."""

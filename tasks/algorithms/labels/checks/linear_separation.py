@@ -3,22 +3,21 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Annotated, Any, ClassVar
+from typing import Annotated, Any
 
 import numpy as np
 import numpy.typing as npt
 from annotated_types import Gt
 
-from windrow.schemas.settings import Settings
 from windrow.tasks.algorithms.labels.checks.loss_mixture import judge_by_loss, noise_posterior
-from windrow.tasks.algorithms.labels.judging.judged_labels import JudgedLabels, Need
+from windrow.tasks.algorithms.labels.judging.judged_labels import Check, JudgedLabels
 from windrow.tasks.algorithms.labels.judging.judgement import Judgement
 from windrow.tasks.algorithms.labels.label_makers import cross_fit
 from windrow.tasks.algorithms.neighbors.exact_neighbors import check_embeddings
 
 
 @dataclass(frozen=True)
-class LinearSeparation(Settings):
+class LinearSeparation(Check):
     """`l2`: of the line between samples of small and of large loss.
 
     It disagrees with `SmallLoss` on purpose, and the two must not be fused: the separator sees pictures of no class at
@@ -27,7 +26,7 @@ class LinearSeparation(Settings):
     """
 
     l2: Annotated[float, Gt(0)] = 0.01
-    needs: ClassVar[tuple[Need, ...]] = ("predictions",)
+    needs = ("predictions",)
 
     def judge(self, given: JudgedLabels) -> Judgement:
         """Return the probability of the clean side as the score; noisy below one half."""

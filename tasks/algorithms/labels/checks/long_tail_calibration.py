@@ -3,16 +3,15 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Annotated, Any, ClassVar
+from typing import Annotated, Any
 
 import numpy as np
 import numpy.typing as npt
 from annotated_types import Ge, Interval
 
-from windrow.schemas.settings import Settings
 from windrow.tasks.algorithms.arrays import Float32Array, Float64Array, Int64Array
 from windrow.tasks.algorithms.labels.checks.confident_learning import judge_by_confidence
-from windrow.tasks.algorithms.labels.judging.judged_labels import N_KEPT, JudgedLabels, Need
+from windrow.tasks.algorithms.labels.judging.judged_labels import N_KEPT, Check, JudgedLabels
 from windrow.tasks.algorithms.labels.judging.judgement import Judgement
 from windrow.tasks.algorithms.labels.label_makers import check_pool, cross_fit, labelled_rows
 from windrow.tasks.algorithms.labels.sparse_probabilities import SparseProbabilities
@@ -22,7 +21,7 @@ JITTER = 0.1  # the standard deviation added to draws in every direction, relati
 
 
 @dataclass(frozen=True)
-class LongTailCalibration(Settings):
+class LongTailCalibration(Check):
     """`n_donors`: frequent classes that a rare one borrows from. `own_share`: what it keeps of its own mean and spread.
 
     `outlier_share`: of each class, left out of its statistics, the farthest from their nearest in the class.
@@ -31,7 +30,6 @@ class LongTailCalibration(Settings):
     n_donors: Annotated[int, Ge(1)] = 2
     own_share: Annotated[float, Interval(ge=0, le=1)] = 0.7
     outlier_share: Annotated[float, Interval(ge=0, le=0.5)] = 0.1
-    needs: ClassVar[tuple[Need, ...]] = ()
 
     def judge(self, given: JudgedLabels) -> Judgement:
         """Return the label's probability by the calibrated probe, and confident learning's verdict on it."""

@@ -4,14 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any, ClassVar, Literal
+from typing import Any, Literal
 
 import numpy as np
 import numpy.typing as npt
 
-from windrow.schemas.settings import Settings
 from windrow.tasks.algorithms.arrays import Float64Array
-from windrow.tasks.algorithms.labels.judging.judged_labels import JudgedLabels, Need
+from windrow.tasks.algorithms.labels.judging.judged_labels import Check, JudgedLabels
 from windrow.tasks.algorithms.labels.judging.judgement import Judgement
 
 Family = Literal["beta", "gaussian"]
@@ -24,10 +23,10 @@ SMALLEST_VARIANCE = 1e-6
 
 
 @dataclass(frozen=True)
-class LossMixture(Settings):
+class LossMixture(Check):
     """Two beta components on the losses of a probe that did not see the labels: small losses are clean."""
 
-    needs: ClassVar[tuple[Need, ...]] = ("predictions",)
+    needs = ("predictions",)
 
     def judge(self, given: JudgedLabels) -> Judgement:
         """Return the probability of the clean component as the score; noisy below one half."""

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Annotated, ClassVar
+from typing import Annotated
 
 import numpy as np
 from annotated_types import Ge, Gt
 
-from windrow.schemas.settings import Settings
 from windrow.tasks.algorithms.arrays import Float32Array, Float64Array, Int64Array
-from windrow.tasks.algorithms.labels.judging.judged_labels import JudgedLabels, Need
+from windrow.tasks.algorithms.labels.judging.judged_labels import Check, JudgedLabels
 from windrow.tasks.algorithms.labels.judging.judgement import Judgement, check_given
 from windrow.tasks.algorithms.neighbors.exact_neighbors import NeighborGraph
 
@@ -19,7 +18,7 @@ COMPARED_AT_ONCE = 2**24
 
 
 @dataclass(frozen=True)
-class NeighborAgreement(Settings):
+class NeighborAgreement(Check):
     """`k`: neighbours asked, among the judged samples. `temperature`: how much more the nearest weigh.
 
     `class_balanced`: a vote counts less the more labels its class has.
@@ -28,7 +27,7 @@ class NeighborAgreement(Settings):
     k: Annotated[int, Ge(1)] = 50
     temperature: Annotated[float, Gt(0)] = 0.07
     class_balanced: bool = True
-    needs: ClassVar[tuple[Need, ...]] = ("neighbors",)
+    needs = ("neighbors",)
 
     def judge(self, given: JudgedLabels) -> Judgement:
         """Return the share of the neighbours' votes for the label, and where another label has more."""

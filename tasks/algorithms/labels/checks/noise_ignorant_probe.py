@@ -4,16 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Annotated, Any, ClassVar
+from typing import Annotated, Any
 
 import numpy as np
 import numpy.typing as npt
 from annotated_types import Gt, MinLen
 
-from windrow.schemas.settings import Settings
 from windrow.tasks.algorithms.arrays import Int64Array
 from windrow.tasks.algorithms.labels.checks.self_confidence import self_confidence
-from windrow.tasks.algorithms.labels.judging.judged_labels import N_KEPT, JudgedLabels, Need, probe_out_of_sample
+from windrow.tasks.algorithms.labels.judging.judged_labels import N_KEPT, Check, JudgedLabels, probe_out_of_sample
 from windrow.tasks.algorithms.labels.judging.judgement import Judgement, check_given
 from windrow.tasks.algorithms.labels.label_makers import SMALLEST_PROBABILITY, check_pool
 from windrow.tasks.algorithms.labels.sparse_probabilities import SparseProbabilities
@@ -22,11 +21,11 @@ STRENGTHS = (0.01, 0.003, 0.001, 0.0003)
 
 
 @dataclass(frozen=True)
-class NoiseIgnorantProbe(Settings):
+class NoiseIgnorantProbe(Check):
     """`strengths`: of regularisation, to choose from by the labels that the probe did not see; a cross-fit each."""
 
     strengths: Annotated[tuple[Annotated[float, Gt(0)], ...], MinLen(1)] = STRENGTHS
-    needs: ClassVar[tuple[Need, ...]] = ("predictions",)
+    needs = ("predictions",)
 
     def judge(self, given: JudgedLabels) -> Judgement:
         """Return the label's probability by the best strength, and where the prediction is another class."""

@@ -3,23 +3,21 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import ClassVar
 
 import numpy as np
 
-from windrow.schemas.settings import Settings
 from windrow.tasks.algorithms.arrays import Float32Array, Float64Array, Int64Array
 from windrow.tasks.algorithms.labels.checks.self_confidence import self_confidence
-from windrow.tasks.algorithms.labels.judging.judged_labels import JudgedLabels, Need
+from windrow.tasks.algorithms.labels.judging.judged_labels import Check, JudgedLabels
 from windrow.tasks.algorithms.labels.judging.judgement import Judgement
 from windrow.tasks.algorithms.labels.sparse_probabilities import SparseProbabilities
 
 
 @dataclass(frozen=True)
-class NormalisedMargin(Settings):
+class NormalisedMargin(Check):
     """The label's probability less the largest other one, by a probe that did not see the label. No verdict."""
 
-    needs: ClassVar[tuple[Need, ...]] = ("predictions",)
+    needs = ("predictions",)
 
     def judge(self, given: JudgedLabels) -> Judgement:
         """Return the score, from -1 to 1."""

@@ -3,22 +3,20 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import ClassVar
 
 import numpy as np
 
-from windrow.schemas.settings import Settings
 from windrow.tasks.algorithms.arrays import Float32Array, Int64Array
-from windrow.tasks.algorithms.labels.judging.judged_labels import JudgedLabels, Need
+from windrow.tasks.algorithms.labels.judging.judged_labels import Check, JudgedLabels
 from windrow.tasks.algorithms.labels.judging.judgement import Judgement, check_given
 from windrow.tasks.algorithms.labels.sparse_probabilities import SparseProbabilities
 
 
 @dataclass(frozen=True)
-class SelfConfidence(Settings):
+class SelfConfidence(Check):
     """The label's probability by a probe that did not see it. No verdict."""
 
-    needs: ClassVar[tuple[Need, ...]] = ("predictions",)
+    needs = ("predictions",)
 
     def judge(self, given: JudgedLabels) -> Judgement:
         """Return the score, from 0 to 1."""

@@ -3,19 +3,17 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import ClassVar
 
-from windrow.schemas.settings import Settings
 from windrow.tasks.algorithms.labels.checks.loss_mixture import judge_by_loss
-from windrow.tasks.algorithms.labels.judging.judged_labels import JudgedLabels, Need
+from windrow.tasks.algorithms.labels.judging.judged_labels import Check, JudgedLabels
 from windrow.tasks.algorithms.labels.judging.judgement import Judgement
 
 
 @dataclass(frozen=True)
-class SmallLoss(Settings):
+class SmallLoss(Check):
     """By the loss alone: it sees wrong classes, and takes hard pictures for those. See `LinearSeparation`."""
 
-    needs: ClassVar[tuple[Need, ...]] = ("predictions",)
+    needs = ("predictions",)
 
     def judge(self, given: JudgedLabels) -> Judgement:
         """Return the probability of the clean component as the score; noisy below one half."""

@@ -3,24 +3,22 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import ClassVar
 
 import numpy as np
 
-from windrow.schemas.settings import Settings
 from windrow.tasks.algorithms.arrays import Float32Array, Float64Array, Int64Array
 from windrow.tasks.algorithms.labels.checks.self_confidence import self_confidence
-from windrow.tasks.algorithms.labels.judging.judged_labels import JudgedLabels, Need
+from windrow.tasks.algorithms.labels.judging.judged_labels import Check, JudgedLabels
 from windrow.tasks.algorithms.labels.judging.judgement import Judgement
 from windrow.tasks.algorithms.labels.label_makers import SMALLEST_PROBABILITY
 from windrow.tasks.algorithms.labels.sparse_probabilities import SparseProbabilities
 
 
 @dataclass(frozen=True)
-class WeightedEntropy(Settings):
+class WeightedEntropy(Check):
     """The label's probability over the prediction's entropy, as a logarithm. No verdict."""
 
-    needs: ClassVar[tuple[Need, ...]] = ("predictions",)
+    needs = ("predictions",)
 
     def judge(self, given: JudgedLabels) -> Judgement:
         """Return the score, a logarithm."""

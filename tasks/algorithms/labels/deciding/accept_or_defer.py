@@ -3,25 +3,24 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Annotated, ClassVar
+from typing import Annotated
 
 import numpy as np
 import numpy.typing as npt
 from annotated_types import Interval
 
-from windrow.schemas.settings import Settings
 from windrow.tasks.algorithms.arrays import Float32Array, Float64Array, Int64Array
 from windrow.tasks.algorithms.labels.combining.calibration import check_labels
-from windrow.tasks.algorithms.labels.deciding.policy import Decision, Known, Predictions
+from windrow.tasks.algorithms.labels.deciding.policy import Decision, Policy, Predictions
 from windrow.tasks.algorithms.labels.pool_statistics import check_rows, mean_prediction, row_blocks
 
 
 @dataclass(frozen=True)
-class AcceptOrDefer(Settings):
+class AcceptOrDefer(Policy):
     """`error_share`: of the wrong predictions of held-out labels, the share that may be let in."""
 
     error_share: Annotated[float, Interval(ge=0, lt=1)] = 0.0
-    needs: ClassVar[tuple[Known, ...]] = ("held_out",)
+    needs = ("held_out",)
 
     def decide(self, said: Predictions) -> Decision:
         """Return the labels nearer to their class's correct predictions of held-out labels than the wrong ones are."""

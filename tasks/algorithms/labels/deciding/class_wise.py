@@ -3,22 +3,19 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import ClassVar
 
 import numpy as np
 
-from windrow.schemas.settings import Settings
 from windrow.tasks.algorithms.arrays import Float32Array, Float64Array
-from windrow.tasks.algorithms.labels.deciding.policy import Decision, Known, Predictions, Share
+from windrow.tasks.algorithms.labels.deciding.policy import Decision, Policy, Predictions, Share
 
 
 @dataclass(frozen=True)
-class ClassWise(Settings):
+class ClassWise(Policy):
     """`threshold`: of the class with the most confident predictions. `floor`: the lowest that a class's can get."""
 
     threshold: Share = 0.8
     floor: Share = 0.5
-    needs: ClassVar[tuple[Known, ...]] = ()
 
     def __post_init__(self) -> None:
         super().__post_init__()

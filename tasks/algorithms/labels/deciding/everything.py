@@ -3,19 +3,15 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import ClassVar
 
 import numpy as np
 
-from windrow.schemas.settings import Settings
-from windrow.tasks.algorithms.labels.deciding.policy import Decision, Known, Predictions
+from windrow.tasks.algorithms.labels.deciding.policy import Decision, Policy, Predictions
 
 
 @dataclass(frozen=True)
-class Everything(Settings):
+class Everything(Policy):
     """Labels everything: the most probable class, with weight 1."""
-
-    needs: ClassVar[tuple[Known, ...]] = ()
 
     def decide(self, said: Predictions) -> Decision:
         """Return all labels."""

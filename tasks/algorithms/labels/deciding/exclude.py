@@ -4,21 +4,20 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
-from typing import Annotated, ClassVar
+from typing import Annotated
 
 import numpy as np
 import numpy.typing as npt
 from annotated_types import Ge
 
-from windrow.schemas.settings import Settings
 from windrow.tasks.algorithms.arrays import Float32Array, Int64Array
 from windrow.tasks.algorithms.labels.class_lists import ClassLists
-from windrow.tasks.algorithms.labels.deciding.policy import Decision, Known, Predictions, Share
+from windrow.tasks.algorithms.labels.deciding.policy import Decision, Policy, Predictions, Share
 from windrow.tasks.algorithms.labels.pool_statistics import check_rows, row_blocks
 
 
 @dataclass(frozen=True)
-class Exclude(Settings):
+class Exclude(Policy):
     """`threshold`: least confidence among the classes not excluded.
 
     `most_excluded`: how many classes a sample may leave out before it abstains; null: any number, and nothing abstains.
@@ -26,7 +25,6 @@ class Exclude(Settings):
 
     threshold: Share = 0.8
     most_excluded: Annotated[int, Ge(0)] | None = None
-    needs: ClassVar[tuple[Known, ...]] = ()
 
     def __post_init__(self) -> None:
         super().__post_init__()

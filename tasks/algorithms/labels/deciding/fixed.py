@@ -3,20 +3,17 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import ClassVar
 
 import numpy as np
 
-from windrow.schemas.settings import Settings
-from windrow.tasks.algorithms.labels.deciding.policy import Decision, Known, Predictions, Share
+from windrow.tasks.algorithms.labels.deciding.policy import Decision, Policy, Predictions, Share
 
 
 @dataclass(frozen=True)
-class Fixed(Settings):
+class Fixed(Policy):
     """`threshold`: the least confidence of a label; below it, none is given."""
 
     threshold: Share = 0.8
-    needs: ClassVar[tuple[Known, ...]] = ()
 
     def decide(self, said: Predictions) -> Decision:
         """Return the labels of this confidence or more."""

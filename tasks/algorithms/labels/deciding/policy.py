@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Annotated, Any, ClassVar, Literal, Protocol
+from typing import Annotated, Any, ClassVar, Literal
 
 import numpy as np
 import numpy.typing as npt
 from annotated_types import Interval
 
+from windrow.schemas.settings import Settings
 from windrow.tasks.algorithms.arrays import BoolArray, Float32Array, Int64Array
 from windrow.tasks.algorithms.labels.class_lists import ClassLists
 from windrow.tasks.algorithms.labels.pool_statistics import check_rows
@@ -90,17 +91,18 @@ class Predictions:
         return self.given(self.confidence >= least.astype(np.float32)[self.label])
 
 
-class Policy(Protocol):
-    """When a pseudo-label is sure enough: a frozen dataclass whose fields are its settings.
+@dataclass(frozen=True)
+class Policy(Settings):
+    """When a pseudo-label is sure enough: its fields are its settings.
 
     needs: the parts of the evidence that must be there.
     """
 
-    needs: ClassVar[tuple[Known, ...]]
+    needs: ClassVar[tuple[Known, ...]] = ()
 
     def decide(self, said: Predictions) -> Decision:
         """Return a label or none for each sample; given labels are put back afterwards (`decide`)."""
-        ...
+        raise NotImplementedError
 
 
 def decide(

@@ -3,21 +3,20 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Annotated, Any, ClassVar
+from typing import Annotated, Any
 
 import numpy as np
 import numpy.typing as npt
 from annotated_types import Interval
 
-from windrow.schemas.settings import Settings
 from windrow.tasks.algorithms.arrays import Float32Array, Float64Array, Int64Array
-from windrow.tasks.algorithms.labels.deciding.policy import Decision, Known, Predictions
+from windrow.tasks.algorithms.labels.deciding.policy import Decision, Policy, Predictions
 from windrow.tasks.algorithms.labels.pool_statistics import check_rows, pool_mean, row_blocks
 from windrow.tasks.algorithms.selection.seeded_order import seeded_order
 
 
 @dataclass(frozen=True)
-class Reliable(Settings):
+class Reliable(Policy):
     """`entropy_share`: the entropy to stay below, as a share of the largest.
 
     `max_cosine`: the cosine with the pool's mean at which a class has enough, null: 1.25 / sqrt(classes).
@@ -25,7 +24,7 @@ class Reliable(Settings):
 
     entropy_share: Annotated[float, Interval(gt=0, le=1)] = 0.4
     max_cosine: Annotated[float, Interval(gt=0, le=1)] | None = None
-    needs: ClassVar[tuple[Known, ...]] = ("keys",)
+    needs = ("keys",)
 
     def decide(self, said: Predictions) -> Decision:
         """Return the labels, among samples without a given one, that the filter keeps.

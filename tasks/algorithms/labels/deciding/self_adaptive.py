@@ -3,22 +3,19 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import ClassVar
 
 import numpy as np
 
-from windrow.schemas.settings import Settings
 from windrow.tasks.algorithms.arrays import Float32Array, Float64Array
-from windrow.tasks.algorithms.labels.deciding.policy import Decision, Known, Predictions, Share
+from windrow.tasks.algorithms.labels.deciding.policy import Decision, Policy, Predictions, Share
 from windrow.tasks.algorithms.labels.pool_statistics import mean_prediction, pool_mean
 
 
 @dataclass(frozen=True)
-class SelfAdaptive(Settings):
+class SelfAdaptive(Policy):
     """`floor`: the lowest that a class's threshold can get."""
 
     floor: Share = 0.5
-    needs: ClassVar[tuple[Known, ...]] = ()
 
     def decide(self, said: Predictions) -> Decision:
         """Return the labels that reach the threshold of their class."""

@@ -3,23 +3,21 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Annotated, ClassVar
+from typing import Annotated
 
 import numpy as np
 from annotated_types import Gt
 
-from windrow.schemas.settings import Settings
 from windrow.tasks.algorithms.arrays import Float32Array
-from windrow.tasks.algorithms.labels.deciding.policy import Decision, Known, Predictions
+from windrow.tasks.algorithms.labels.deciding.policy import Decision, Policy, Predictions
 from windrow.tasks.algorithms.labels.pool_statistics import pool_mean
 
 
 @dataclass(frozen=True)
-class Soft(Settings):
+class Soft(Policy):
     """`spread`: how slowly weights fall below the mean confidence."""
 
     spread: Annotated[float, Gt(0)] = 0.5
-    needs: ClassVar[tuple[Known, ...]] = ()
 
     def decide(self, said: Predictions) -> Decision:
         """Return all labels, each with its weight."""

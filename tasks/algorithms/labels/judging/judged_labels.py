@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterator
 from dataclasses import dataclass, field
-from typing import Any, ClassVar, Literal, Protocol, TypeVar, cast
+from typing import Any, ClassVar, Literal, TypeVar, cast
 
 import numpy as np
 import numpy.typing as npt
 
+from windrow.schemas.settings import Settings
 from windrow.tasks.algorithms.arrays import BoolArray, Float32Array, Float64Array, Int64Array
 from windrow.tasks.algorithms.labels.judging.dynamics_probe import ProbeTraining, probe_epochs, probe_features
 from windrow.tasks.algorithms.labels.judging.judgement import Judgement
@@ -24,17 +25,18 @@ Need = Literal["neighbors", "predictions", "quality", "features", "dynamics"]
 Made = TypeVar("Made")
 
 
-class Check(Protocol):
-    """A method that judges given labels: a frozen dataclass whose fields are its settings.
+@dataclass(frozen=True)
+class Check(Settings):
+    """A method that judges given labels: its fields are its settings.
 
     needs: what it takes of `JudgedLabels` beyond the labels and the embeddings, with all that this is made from.
     """
 
-    needs: ClassVar[tuple[Need, ...]]
+    needs: ClassVar[tuple[Need, ...]] = ()
 
     def judge(self, given: JudgedLabels) -> Judgement:
         """Return the score of each label and the verdict, in the order of `given.labels`."""
-        ...
+        raise NotImplementedError
 
 
 @dataclass(frozen=True)

@@ -5,7 +5,6 @@ from __future__ import annotations
 import importlib.util
 import sys
 from dataclasses import dataclass
-from typing import ClassVar
 
 import numpy as np
 import pyarrow as pa
@@ -15,11 +14,10 @@ from pydantic import TypeAdapter
 from settings_bounds import out_of_bounds
 from small_features import ids
 
-from windrow.schemas.settings import Settings
 from windrow.tasks.algorithms.labels.checks import CHECKS
 from windrow.tasks.algorithms.labels.checks.label_quality import quality_of
 from windrow.tasks.algorithms.labels.judging.dynamics_probe import ProbeTraining
-from windrow.tasks.algorithms.labels.judging.judged_labels import JudgedLabels, Need
+from windrow.tasks.algorithms.labels.judging.judged_labels import Check, JudgedLabels
 from windrow.tasks.algorithms.labels.judging.judgement import Judgement
 from windrow.tasks.algorithms.neighbors.exact_neighbors import neighbor_graph
 from windrow.tasks.labels.checks import label_checks_config
@@ -92,11 +90,11 @@ def test_what_is_no_longer_needed_is_dropped() -> None:
 
 
 @dataclass(frozen=True)
-class LonelyLabels(Settings):
+class LonelyLabels(Check):
     """A check of a contributor's: the share of the `k` nearest that bear the label."""
 
     k: int = 5
-    needs: ClassVar[tuple[Need, ...]] = ("neighbors",)
+    needs = ("neighbors",)
 
     def judge(self, given: JudgedLabels) -> Judgement:
         same = given.labels[given.nearest(self.k).indices] == given.labels[:, None]

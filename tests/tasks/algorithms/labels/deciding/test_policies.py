@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import importlib.util
 from dataclasses import dataclass, fields
-from typing import ClassVar, get_type_hints
+from typing import get_type_hints
 
 import numpy as np
 import pytest
@@ -13,9 +13,8 @@ from hypothesis import strategies as st
 from pydantic import TypeAdapter, ValidationError
 from settings_bounds import out_of_bounds
 
-from windrow.schemas.settings import Settings
 from windrow.tasks.algorithms.labels.deciding import POLICIES
-from windrow.tasks.algorithms.labels.deciding.policy import Decision, Evidence, Known, Predictions, decide
+from windrow.tasks.algorithms.labels.deciding.policy import Decision, Evidence, Policy, Predictions, decide
 from windrow.tasks.labels import label_policy_config
 from windrow.tasks.labels.label_policy_config import LabelPolicyConfig
 
@@ -122,11 +121,10 @@ def test_the_config_has_every_setting_once_and_hands_a_policy_its_own() -> None:
 
 
 @dataclass(frozen=True)
-class Majority(Settings):
+class Majority(Policy):
     """A policy of a contributor's: `least_share`: of the pool that a class must have to be labelled."""
 
     least_share: float = 0.3
-    needs: ClassVar[tuple[Known, ...]] = ()
 
     def decide(self, said: Predictions) -> Decision:
         shares = np.bincount(said.label, minlength=said.probabilities.shape[1]) / len(said.label)
