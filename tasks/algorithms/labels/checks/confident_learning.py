@@ -40,17 +40,6 @@ class ConfidentJoint:
     share: Float64Array
     n_classes: int
 
-    @property
-    def noise_rate(self) -> float:
-        """The share of samples estimated to have a wrong label."""
-        return float(self.share[self.given != self.true].sum())
-
-    def dense(self) -> Float64Array:
-        """All cells (n_classes, n_classes), row given, column true: 8 n_classes^2 bytes."""
-        table = np.zeros((self.n_classes, self.n_classes))
-        table[self.given, self.true] = self.share
-        return table
-
 
 def class_thresholds(predictions: SparseProbabilities, labels: Int64Array) -> Float64Array:
     """Return the mean self-confidence (n_classes,) of those labelled so, equation 2; inf for a class without labels."""
@@ -88,12 +77,7 @@ def confident_joint(predictions: SparseProbabilities, labels: Int64Array) -> Con
     return ConfidentJoint(given, true, share, n_classes)
 
 
-def find_noisy(
-    predictions: SparseProbabilities,
-    labels: Int64Array,
-    joint: ConfidentJoint | None = None,
-    pruning: Pruning = "by noise rate",
-) -> BoolArray:
+def find_noisy(predictions: SparseProbabilities, labels: Int64Array, pruning: Pruning = "by noise rate") -> BoolArray:
     """Return whether each label is called wrong, bool (n,); a label that is the prediction never is.
 
     Section 3.3 of the paper. by class: of each class, as many as the joint says are wrong, the least self-confident. by
@@ -102,7 +86,7 @@ def find_noisy(
     """
     if pruning not in ("by class", "by noise rate", "both"):
         raise ValueError(f"pruning must be 'by class', 'by noise rate' or 'both', got {pruning!r}")
-    joint = confident_joint(predictions, labels) if joint is None else joint
+    joint = confident_joint(predictions, labels)
     noisy = np.ones(len(predictions), dtype=np.bool_)
     if pruning != "by noise rate":
         noisy &= _least_confident(predictions, labels, joint)
@@ -115,7 +99,7 @@ def judge_by_confidence(
     predictions: SparseProbabilities, labels: Int64Array, pruning: Pruning = "by noise rate"
 ) -> Judgement:
     """Return self-confidence as the score, and the verdict of find_noisy."""
-    return Judgement(self_confidence(predictions, labels), find_noisy(predictions, labels, None, pruning))
+    return Judgement(self_confidence(predictions, labels), find_noisy(predictions, labels, pruning))
 
 
 def _least_confident(predictions: SparseProbabilities, labels: Int64Array, joint: ConfidentJoint) -> BoolArray:

@@ -44,13 +44,12 @@ class LabelQualityConfig(Settings):
 class LabelQuality:
     """What Windrow says of all labels.
 
-    judgement: the score and the verdict. noise_rate: the share called wrong. predictions: of the last probe, out of
+    judgement: the score and the verdict. predictions: of the last probe, out of
     sample, learnt without the labels in doubt; its first class corrects a label. transition: how labels of each class
     go wrong.
     """
 
     judgement: Judgement
-    noise_rate: float
     predictions: SparseProbabilities
     transition: TransitionTable
 
@@ -86,7 +85,7 @@ def label_quality(
         belief = transition.posterior.astype(np.float64)
     score = combined_score(belief, first, last, neighbor_shares(graph, labels, n_classes), labels)
     noisy = _lowest(score, int(pruned.sum()))
-    return LabelQuality(Judgement(score, noisy), float(noisy.mean()), last, transition)
+    return LabelQuality(Judgement(score, noisy), last, transition)
 
 
 def quality_of(given: JudgedLabels) -> LabelQuality:

@@ -31,20 +31,9 @@ class NoiseIgnorantProbe(Check):
         """Return the label's probability by the best strength, and where the prediction is another class."""
         known = {given.l2: given.predictions} if given.l2 in self.strengths else {}
         settings = (self.strengths, given.n_folds, given.seed, N_KEPT, known)
-        return ignore_noise(given.embeddings, given.labels, given.n_classes, *settings).judge(given.labels)
-
-
-@dataclass(frozen=True)
-class NoiseIgnorantPrediction:
-    """Out-of-sample predictions, the corrected label int64 (n,), their first class, and the l2 that was chosen."""
-
-    predictions: SparseProbabilities
-    corrected: Int64Array
-    l2: float
-
-    def judge(self, labels: Int64Array) -> Judgement:
-        """Return the label's probability as the score; noisy where the corrected label is another."""
-        return Judgement(self_confidence(self.predictions, labels), np.asarray(self.corrected != labels))
+        _, predictions = ignore_noise(given.embeddings, given.labels, given.n_classes, *settings)
+        noisy = np.asarray(predictions.classes[:, 0] != given.labels)
+        return Judgement(self_confidence(predictions, given.labels), noisy)
 
 
 def ignore_noise(
@@ -56,8 +45,8 @@ def ignore_noise(
     seed: int = 0,
     n_kept: int = 20,
     known: Mapping[float, SparseProbabilities] | None = None,
-) -> NoiseIgnorantPrediction:
-    """Return the predictions of a probe that minimises the risk of the noisy labels as if they were right.
+) -> tuple[float, SparseProbabilities]:
+    """Return l2 and the predictions, out of sample, of the probe that takes the noisy labels as if they were right.
 
     Zhu et al. 2024, Label noise: ignorance is bliss. l2 is the strength whose out-of-sample predictions have the
     smallest cross-entropy with the noisy labels, the first of equals; where noise is below half of each class, the best
@@ -75,7 +64,7 @@ def ignore_noise(
             made[l2] = probe_out_of_sample(embeddings, labels, n_classes, l2, n_folds, seed, n_kept)
     found = [made[l2] for l2 in strengths]
     best = int(np.argmin([_cross_entropy(predictions, labels) for predictions in found]))
-    return NoiseIgnorantPrediction(found[best], found[best].classes[:, 0].copy(), strengths[best])
+    return strengths[best], found[best]
 
 
 def _cross_entropy(predictions: SparseProbabilities, labels: Int64Array) -> float:

@@ -9,7 +9,7 @@ import numpy as np
 import numpy.typing as npt
 from annotated_types import Interval
 
-from windrow.tasks.algorithms.arrays import Float32Array, Float64Array, Int64Array
+from windrow.tasks.algorithms.arrays import BoolArray, Float32Array, Float64Array, Int64Array
 from windrow.tasks.algorithms.labels.deciding.policy import Decision, Policy, Predictions
 from windrow.tasks.algorithms.labels.pool_statistics import check_rows, pool_mean, row_blocks
 from windrow.tasks.algorithms.selection.seeded_order import seeded_order
@@ -36,25 +36,10 @@ class Reliable(Policy):
         given, weight = np.zeros(len(said.label), np.bool_), np.zeros(len(said.label), np.float32)
         if len(rows):
             left, keys = said.probabilities[rows], said.evidence.known("keys")[rows]
-            found = reliable_and_distinct(left, keys, self.entropy_share, self.max_cosine)
-            given[rows] = found.kept & (left.argmax(axis=1) == said.label[rows])
-            weight[rows] = np.exp(-found.entropy)
+            kept = reliable_and_distinct(left, keys, self.entropy_share, self.max_cosine)
+            given[rows] = kept & (left.argmax(axis=1) == said.label[rows])
+            weight[rows] = np.exp(-row_entropy(left))
         return said.given(given, weight)
-
-
-@dataclass(frozen=True)
-class ReliableFilter:
-    """What the filter says of each sample, all (n,).
-
-    entropy: float32, in nats; weight: float32, exp(limit - entropy), above 1, and 0 where the sample is not reliable;
-    redundancy: float32, the cosine between its probabilities and the mean of the reliable; kept: bool, reliable and
-    not redundant.
-    """
-
-    entropy: Float32Array
-    weight: Float32Array
-    redundancy: Float32Array
-    kept: npt.NDArray[np.bool_]
 
 
 def reliable_and_distinct(
@@ -63,7 +48,7 @@ def reliable_and_distinct(
     entropy_share: float = 0.4,
     max_cosine: float | None = None,
     seed: int = 0,
-) -> ReliableFilter:
+) -> BoolArray:
     """Return which rows of probabilities (n, n_classes) to learn from: sure ones, and not too many that are alike.
 
     Sure: of an entropy below entropy_share ln n_classes. Niu et al. 2022, Efficient test-time model adaptation without
@@ -85,13 +70,9 @@ def reliable_and_distinct(
     order = seeded_order(keys, seed)
     if len(order) != n:
         raise ValueError(f"keys must have one entry for each of the {n} rows, got {len(order)}")
-    entropy = row_entropy(probabilities)
-    largest = np.float32(entropy_share * np.log(n_classes))
-    reliable = entropy < largest
+    reliable = row_entropy(probabilities) < np.float32(entropy_share * np.log(n_classes))
     redundancy = _cosine_to_mean(probabilities, reliable)
-    kept = _first_of_each_class(probabilities.argmax(axis=1), reliable, redundancy, order, n_classes, float(limit))
-    weight = np.where(reliable, np.exp(largest - entropy), 0.0).astype(np.float32)
-    return ReliableFilter(entropy, weight, redundancy, kept)
+    return _first_of_each_class(probabilities.argmax(axis=1), reliable, redundancy, order, n_classes, float(limit))
 
 
 def row_entropy(probabilities: Float32Array) -> Float32Array:
@@ -126,7 +107,7 @@ def _largest_cosine(counts: Float64Array, capacity: float) -> float:
     return float(kept.max() / np.sqrt((kept**2).sum()))
 
 
-def _cosine_to_mean(probabilities: Float32Array, reliable: npt.NDArray[np.bool_]) -> Float32Array:
+def _cosine_to_mean(probabilities: Float32Array, reliable: BoolArray) -> Float32Array:
     """The cosine (n,) between each row and the mean of the reliable rows; 0 where there are none."""
     cosine = np.zeros(len(probabilities), dtype=np.float32)
     if not reliable.any():
@@ -142,12 +123,12 @@ def _cosine_to_mean(probabilities: Float32Array, reliable: npt.NDArray[np.bool_]
 
 def _first_of_each_class(
     predicted: Int64Array,
-    reliable: npt.NDArray[np.bool_],
+    reliable: BoolArray,
     redundancy: Float32Array,
     order: npt.NDArray[np.uint64],
     n_classes: int,
     max_cosine: float,
-) -> npt.NDArray[np.bool_]:
+) -> BoolArray:
     """Of each class's reliable samples the least redundant, as many as its capacity, rounded down."""
     rows = np.flatnonzero(reliable)
     counts = np.bincount(predicted[rows], minlength=n_classes)

@@ -167,8 +167,8 @@ def calibrated(vectors: np.ndarray, labels: np.ndarray) -> SparseProbabilities:
 
 TWINS: dict[str, Callable[[np.ndarray, np.ndarray], np.ndarray]] = {
     "self_confidence": lambda vectors, labels: predicted(vectors, labels).of_class(labels),
-    "noise_ignorant_probe": lambda vectors, labels: (
-        ignore_noise(vectors, labels, 3, n_folds=4, seed=3).judge(labels).score
+    "noise_ignorant_probe": lambda vectors, labels: ignore_noise(vectors, labels, 3, n_folds=4, seed=3)[1].of_class(
+        labels
     ),
     "cross_split": lambda vectors, labels: cross_split(vectors, labels, 3, seed=3).judgement.score,
     "long_tail_calibration": lambda vectors, labels: calibrated(vectors, labels).of_class(labels),

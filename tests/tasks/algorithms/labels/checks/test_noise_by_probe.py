@@ -13,18 +13,18 @@ from windrow.tasks.algorithms.labels.checks.long_tail_calibration import (
     tail_calibrated_probe,
 )
 from windrow.tasks.algorithms.labels.checks.loss_mixture import judge_by_loss
-from windrow.tasks.algorithms.labels.checks.noise_ignorant_probe import ignore_noise
-from windrow.tasks.algorithms.labels.judging.judged_labels import probe_out_of_sample
+from windrow.tasks.algorithms.labels.checks.noise_ignorant_probe import NoiseIgnorantProbe, ignore_noise
+from windrow.tasks.algorithms.labels.judging.judged_labels import JudgedLabels, probe_out_of_sample
 from windrow.tasks.algorithms.labels.makers.logistic_probe import logistic_probe
 from windrow.tasks.algorithms.labels.sparse_probabilities import SparseProbabilities
 
 
 def test_ignoring_noise_corrects_it():
     pool, labels, truth = noisy_blobs(rate=0.3)
-    found = ignore_noise(pool, labels, 3, (1.0, 0.01))
-    assert (found.corrected == truth).mean() > 0.95 > (labels == truth).mean()
-    assert found.l2 in (1.0, 0.01)
-    judged = found.judge(labels)
+    l2, predictions = ignore_noise(pool, labels, 3, (1.0, 0.01))
+    assert (predictions.classes[:, 0] == truth).mean() > 0.95 > (labels == truth).mean()
+    assert l2 in (1.0, 0.01)
+    judged = NoiseIgnorantProbe((1.0, 0.01)).judge(JudgedLabels(pool, labels, 3))
     assert below(judged.score, labels != truth) > 0.95 and f1(judged.noisy, labels != truth) > 0.9
 
 
@@ -34,7 +34,7 @@ def test_the_strength_chosen_predicts_the_labels_best():
     for l2 in (100.0, 0.01):
         own = probe_out_of_sample(pool, labels, 3, l2).of_class(labels)
         losses[l2] = -np.log(own).mean()
-    assert ignore_noise(pool, labels, 3, (100.0, 0.01)).l2 == min(losses, key=losses.get) == 0.01
+    assert ignore_noise(pool, labels, 3, (100.0, 0.01))[0] == min(losses, key=losses.get) == 0.01
 
 
 def test_what_is_left_out_is_predicted_and_never_learnt():
