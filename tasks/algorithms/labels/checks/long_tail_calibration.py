@@ -33,15 +33,12 @@ class LongTailCalibration(Check):
 
     def judge(self, given: JudgedLabels) -> Judgement:
         """Return the label's probability by the calibrated probe, and confident learning's verdict on it."""
-        predicted = cross_fit(
-            lambda training, rows: tail_calibrated_probe(
-                given.embeddings, training, given.n_classes, self, given.l2, given.seed, rows
-            ),
-            given.labels,
-            given.n_classes,
-            given.n_folds,
-            given.seed,
-        )
+
+        def maker(training: Int64Array, rows: Int64Array) -> Float32Array:
+            settings = (self, given.l2, given.seed, rows)
+            return tail_calibrated_probe(given.embeddings, training, given.n_classes, *settings)
+
+        predicted = cross_fit(maker, given.labels, given.n_classes, given.n_folds, given.seed)
         kept = SparseProbabilities.of(predicted, min(N_KEPT, given.n_classes))
         return judge_by_confidence(kept, given.labels)
 

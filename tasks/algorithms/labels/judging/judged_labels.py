@@ -29,7 +29,8 @@ Made = TypeVar("Made")
 class Check(Settings):
     """A method that judges given labels: its fields are its settings.
 
-    needs: what it takes of `JudgedLabels` beyond the labels and the embeddings, with all that this is made from.
+    needs: what it takes of `JudgedLabels` beyond the labels and the embeddings, with all that this is made from. A
+    method that takes neighbors has the setting `k`, how many.
     """
 
     needs: ClassVar[tuple[Need, ...]] = ()
