@@ -12,7 +12,7 @@ import pyarrow.compute as pc
 from windrow.schemas import ASSIGNMENTS, LABELS
 from windrow.tasks.algorithms.arrays import Float32Array, Int64Array
 from windrow.tasks.algorithms.labels.class_lists import ClassLists
-from windrow.tasks.algorithms.labels.deciding.label_policy import Decision
+from windrow.tasks.algorithms.labels.deciding.policy import Decision
 from windrow.tasks.algorithms.labels.sparse_probabilities import SparseProbabilities
 from windrow.tasks.labels.label_columns import class_list_column
 from windrow.tasks.storage.store.outputs import Output

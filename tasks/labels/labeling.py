@@ -15,8 +15,8 @@ from windrow.schemas import BELONGING, LABELS, PREDICTIONS
 from windrow.schemas.stages import Part, Stage
 from windrow.tasks.algorithms.arrays import Float32Array, Int64Array
 from windrow.tasks.algorithms.labels.combining.label_prior import given_shares
-from windrow.tasks.algorithms.labels.deciding.label_policy import Decision, Evidence, decide
 from windrow.tasks.algorithms.labels.deciding.label_sets import possible_classes
+from windrow.tasks.algorithms.labels.deciding.policy import Decision, Evidence, decide
 from windrow.tasks.algorithms.labels.label_makers import MakerName
 from windrow.tasks.labels.given_labels import class_names, has_classes, pool_labels
 from windrow.tasks.labels.label_rows import LabelSet, cluster_rows, renamed
@@ -103,7 +103,7 @@ def _predicted(outputs: Mapping[str, Sequence[Output]], config: LabelsConfig, se
 
 def _without_labels(name: MakerName, output: Output, sample_ids: pa.Array, config: LabelsConfig) -> Iterator[pa.Table]:
     probabilities = read_rounds(output)[-1]
-    decision = decide(probabilities, config.policy)
+    decision = decide(probabilities, config.policy.chosen())
     label_set = LabelSet(
         name, f"{name}, not calibrated: no labels", probabilities, decision, probabilities.argmax(axis=1)
     )
@@ -145,7 +145,7 @@ class _Deciding:
         from windrow.tasks.algorithms.labels.deciding.belonging import refuse
 
         evidence = Evidence(self.labels, held_out, held_out_label, self.keys)
-        decision = decide(probabilities, self.config.policy, predicted, evidence)
+        decision = decide(probabilities, self.config.policy.chosen(), predicted, evidence)
         return decision if self.belonging is None else refuse(decision, self.belonging, self.config.least_belonging)
 
     def label_set(self, name: str, method: str, probabilities: Float32Array, held_out: Float32Array) -> LabelSet:

@@ -6,11 +6,11 @@ from dataclasses import dataclass, field
 
 from windrow.tasks.algorithms.labels.combining.combination import CombineBy, check_combination
 from windrow.tasks.algorithms.labels.combining.label_prior import PriorConfig
-from windrow.tasks.algorithms.labels.deciding.label_policy import LabelPolicyConfig
 from windrow.tasks.algorithms.labels.deciding.label_sets import ConformalConfig
 from windrow.tasks.algorithms.labels.label_makers import MAKERS, MakerName
 from windrow.tasks.algorithms.labels.makers.maker_settings import MakerSettings
 from windrow.tasks.labels.checks.label_checks_config import LabelChecksConfig
+from windrow.tasks.labels.label_policy_config import LabelPolicyConfig
 
 
 @dataclass(frozen=True)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 import duckdb
 import numpy as np
@@ -16,7 +16,9 @@ import pyarrow.compute as pc
 from windrow.schemas import SELECTION
 from windrow.schemas.stages import Stage
 from windrow.tasks.algorithms.neighbors.deduplication import near_duplicates
-from windrow.tasks.algorithms.selection.ranking import inclusion_weights, rank
+from windrow.tasks.algorithms.selection import ORDERS
+from windrow.tasks.algorithms.selection.order import Samples
+from windrow.tasks.algorithms.selection.ranking import inclusion_weights
 from windrow.tasks.clusters.neighbor_graph import read_graph
 from windrow.tasks.selection.splits import Split, assign_splits, group_samples
 from windrow.tasks.storage.catalog.views import confine, connect, query, tables_of
@@ -37,6 +39,11 @@ SEEN = (
     Stage.PSEUDO_LABEL,
 )
 """The stages whose tables a filter can ask."""
+
+if TYPE_CHECKING:
+    OrderName = str
+else:
+    OrderName = Literal[tuple(ORDERS)]
 
 
 @dataclass(frozen=True)
@@ -74,7 +81,7 @@ class SelectionConfig:
 
     target_size: int | None = None
     target_share: float = 0.5
-    ranking: Literal["balanced", "random"] = "balanced"
+    ranking: OrderName = "balanced"
     filters: tuple[Filter, ...] = ()
     drop_near_duplicates: bool = True
     near_duplicate_threshold: float = 0.95
@@ -86,8 +93,8 @@ class SelectionConfig:
             raise ValueError(f"selection.target_size: wants 0 or more, got {self.target_size}")
         if not 0 < self.target_share <= 1:
             raise ValueError(f"selection.target_share: wants more than 0 and at most 1, got {self.target_share}")
-        if self.ranking not in ("balanced", "random"):
-            raise ValueError(f"selection.ranking: wants 'balanced' or 'random', got {self.ranking!r}")
+        if self.ranking not in ORDERS:
+            raise ValueError(f"selection.ranking: wants one of {', '.join(ORDERS)}, got {self.ranking!r}")
         if not 0 < self.near_duplicate_threshold <= 1:
             threshold = self.near_duplicate_threshold
             raise ValueError(f"selection.near_duplicate_threshold: wants more than 0 and at most 1, got {threshold}")
@@ -194,12 +201,14 @@ def select(
     duplicate_of, similarity = _near_duplicates(pool.embeddings[in_pool], facts, paths, config)
     kept = duplicate_of < 0
     ranked = candidates[kept]
-    place, strata = _ranked(facts.filter(pa.array(kept)), paths[kept], config, seed)
+    left = facts.filter(pa.array(kept))
+    samples = Samples(paths[kept], left["distance"].to_numpy(), np.asarray(left["sample_id"]).astype(str))
+    found = ORDERS[config.ranking]().rank(samples, seed)
     target = config.target_size if config.target_size is not None else round(config.target_share * len(ranked))
     n = len(rows)
     ranks, weights = np.zeros(n, np.int64), np.zeros(n)
-    ranks[ranked] = place
-    weights[ranked] = inclusion_weights(strata, place <= target)
+    ranks[ranked] = found.place
+    weights[ranked] = inclusion_weights(found.strata, found.place <= target)
     selected = (ranks > 0) & (ranks <= target)
     original = np.full(n, -1)
     original[candidates[~kept]] = candidates[duplicate_of[~kept]]
@@ -215,16 +224,6 @@ def select(
         "duplicate_of": rows["sample_id"].combine_chunks().take(pa.array(original, mask=original < 0)),
         "similarity": pa.array(similarities, mask=original < 0),
     }
-
-
-def _ranked(
-    facts: pa.Table, paths: npt.NDArray[np.int32], config: SelectionConfig, seed: int
-) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int32]]:
-    """Return the rank of each sample, from 1, and the clusters within which all have the same chance."""
-    if config.ranking == "random":
-        return np.random.default_rng(seed).permutation(len(facts)) + 1, np.zeros((len(facts), 1), np.int32)
-    sample_ids = np.asarray(facts["sample_id"]).astype(str)
-    return rank(paths, facts["distance"].to_numpy(), sample_ids, seed), paths
 
 
 def _paths(column: pa.ChunkedArray) -> npt.NDArray[np.int32]:

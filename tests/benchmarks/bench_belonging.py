@@ -39,7 +39,7 @@ from windrow.flows.demo.demo import SIDE
 from windrow.flows.demo.demo_pool import make_demo_pool
 from windrow.tasks.algorithms.arrays import Float32Array
 from windrow.tasks.algorithms.labels.deciding.belonging import belonging, nearness, refuse
-from windrow.tasks.algorithms.labels.deciding.label_policy import decide
+from windrow.tasks.algorithms.labels.deciding.policy import decide
 from windrow.tasks.algorithms.labels.label_makers import assign_folds
 from windrow.tasks.algorithms.labels.label_spreading import spread_labels
 from windrow.tasks.algorithms.neighbors.exact_neighbors import NeighborGraph, neighbor_graph, unit_rows
@@ -171,7 +171,7 @@ def sure_labels(case: Case) -> list[float]:
     spread = spread_labels(
         case.embeddings, case.graph, case.given, int(case.truth.max()) + 1, defaults.combine, defaults.combine
     )
-    plain = decide(spread.confidence, defaults.policy, spread.label)
+    plain = decide(spread.confidence, defaults.policy.chosen(), spread.label)
     hidden, belongs, p_values = case.given < 0, case.truth >= 0, belongings(case)
     found = []
     for alpha in (0.0, *ALPHAS):

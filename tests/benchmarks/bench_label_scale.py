@@ -28,17 +28,17 @@ import numpy as np
 import numpy.typing as npt
 from rich.console import Console
 
-from windrow.schemas.labels import CHECKS, CheckName
+from windrow.tasks.algorithms.labels.checks import CHECKS
+from windrow.tasks.algorithms.labels.checks.label_quality import quality_of
 from windrow.tasks.algorithms.labels.deciding.belonging import belonging
-from windrow.tasks.algorithms.labels.deciding.label_policy import Evidence, LabelPolicyConfig, decide
+from windrow.tasks.algorithms.labels.deciding.fixed import Fixed
+from windrow.tasks.algorithms.labels.deciding.policy import Evidence, decide
+from windrow.tasks.algorithms.labels.judging.judged_labels import JudgedLabels
 from windrow.tasks.algorithms.labels.label_makers import CLUSTERERS, LEARNERS, MakerName
 from windrow.tasks.algorithms.labels.label_spreading import MakerPredictions, combine_predictions
 from windrow.tasks.algorithms.labels.makers.named_makers import maker
 from windrow.tasks.algorithms.neighbors.approximate_neighbors import approximate_neighbor_graph
 from windrow.tasks.algorithms.neighbors.exact_neighbors import NeighborGraph, neighbor_graph
-from windrow.tasks.labels.checks.judged_labels import JudgedLabels
-from windrow.tasks.labels.checks.label_checks_config import LabelChecksConfig
-from windrow.tasks.labels.checks.label_judgements import judge
 from windrow.tasks.labels.labels_config import LabelsConfig
 
 SIZES = (20_000, 100_000, 500_000)
@@ -95,9 +95,9 @@ def work_of(method: str, pool: Mapping[str, npt.NDArray[Any]], graph: NeighborGr
     if method == DECIDE:
         return deciding(few)
     if method.startswith(CHECK):
-        judged = JudgedLabels(embeddings, pool["all"], N_CLASSES, LabelChecksConfig(), 5, 0, graph)
-        checks: dict[str, CheckName] = {f"{CHECK}{name}": name for name in CHECKS}
-        return (lambda: judge(judged, checks[method])) if method in checks else (lambda: judged.quality)
+        given = JudgedLabels(embeddings, pool["all"], N_CLASSES, made={"neighbors": graph})
+        checks = {f"{CHECK}{name}": kind() for name, kind in CHECKS.items()}
+        return (lambda: checks[method].judge(given)) if method in checks else (lambda: quality_of(given))
     graph = NeighborGraph(graph.indices[:, :K].copy(), graph.similarity[:, :K].copy())
     name: MakerName = next(name for name in (*LEARNERS, *CLUSTERERS) if name == method)
     make = maker(name, embeddings, graph, N_CLASSES)
@@ -117,7 +117,7 @@ def deciding(few: npt.NDArray[np.int64]) -> Callable[[], object]:
 
     def work() -> None:
         spread = combine_predictions(said, few, LabelsConfig().combine)
-        decide(spread.confidence, LabelPolicyConfig(), spread.label, Evidence(few, spread.corrected.held_out))
+        decide(spread.confidence, Fixed(), spread.label, Evidence(few, spread.corrected.held_out))
 
     return work
 

@@ -17,8 +17,12 @@ from bench_labels import KINDS, Case, cases, load, say
 from windrow.tasks.algorithms.labels.combining.calibration import apply_temperature, fit_temperature
 from windrow.tasks.algorithms.labels.combining.combination import CombineBy, CombinedPredictions, combine_makers
 from windrow.tasks.algorithms.labels.combining.label_prior import PriorConfig, PriorCorrection, apply_prior
-from windrow.tasks.algorithms.labels.deciding.label_policy import Decision, Evidence, LabelPolicyConfig, decide
+from windrow.tasks.algorithms.labels.deciding.accept_or_defer import AcceptOrDefer
+from windrow.tasks.algorithms.labels.deciding.exclude import Exclude
+from windrow.tasks.algorithms.labels.deciding.fixed import Fixed
 from windrow.tasks.algorithms.labels.deciding.label_sets import ConformalConfig, possible_classes
+from windrow.tasks.algorithms.labels.deciding.policy import Decision, Evidence, Policy, decide
+from windrow.tasks.algorithms.labels.deciding.reliable import Reliable
 from windrow.tasks.algorithms.labels.label_spreading import predict
 from windrow.tasks.algorithms.labels.makers.named_makers import maker
 from windrow.tasks.labels.labels_config import LabelsConfig
@@ -27,11 +31,11 @@ N_EACH = 10
 WAYS: tuple[CombineBy, ...] = ("weighted", "equal", "dawid-skene", "daso")
 PRIORS = ("estimated", "em", "bbse", "labels", "uniform", "given", "none")
 POLICIES = {
-    "fixed, 0.8": LabelPolicyConfig(),
-    "exclude, most_excluded 1": LabelPolicyConfig("exclude", most_excluded=1),
-    "exclude": LabelPolicyConfig("exclude"),
-    "reliable": LabelPolicyConfig("reliable"),
-    "accept-or-defer": LabelPolicyConfig("accept-or-defer"),
+    "fixed, 0.8": Fixed(),
+    "exclude, most_excluded 1": Exclude(most_excluded=1),
+    "exclude": Exclude(),
+    "reliable": Reliable(),
+    "accept-or-defer": AcceptOrDefer(),
 }
 SETS = {"conformal 0.9": ConformalConfig(), "conformal 0.9, not by class": ConformalConfig(by_class=False)}
 Row = tuple[str, tuple[float, ...]]
@@ -66,7 +70,7 @@ def measured(case: Case) -> Iterator[Row]:
     ways = combined(case)
     hidden = case.given < 0
 
-    def row(name: str, by: CombineBy, prior: PriorConfig, policy: LabelPolicyConfig) -> Row:
+    def row(name: str, by: CombineBy, prior: PriorConfig, policy: Policy) -> Row:
         shares = np.bincount(case.truth[hidden], minlength=10) / hidden.sum() if prior.method == "given" else None
         found = apply_prior(ways[by].held_out, case.given, ways[by].pool, prior, shares)
         keys, predicted = np.arange(len(hidden)), found.even.argmax(axis=1)
@@ -76,11 +80,11 @@ def measured(case: Case) -> Iterator[Row]:
     for name, policy in POLICIES.items():
         yield row(f"policy {name}", "weighted", PriorConfig(), policy)
     for by in WAYS:
-        yield row(f"combine_by {by}", by, PriorConfig(), LabelPolicyConfig())
+        yield row(f"combine_by {by}", by, PriorConfig(), Fixed())
     for method in PRIORS:
         shares = {"by the truth": 1.0} if method == "given" else {}
         for use in ("shift", "alignment") if method != "none" else ("shift",):
-            yield row(f"prior {method}, {use}", "weighted", PriorConfig(method, shares, use), LabelPolicyConfig())  # type: ignore[arg-type]
+            yield row(f"prior {method}, {use}", "weighted", PriorConfig(method, shares, use), Fixed())  # type: ignore[arg-type]
     found = apply_prior(ways["weighted"].held_out, case.given, ways["weighted"].pool)
     for name, config in SETS.items():
         sets = possible_classes(found.held_out, case.given, found.pool, config, found.even.argmax(axis=1))

@@ -31,7 +31,9 @@ from sklearn.linear_model import LogisticRegression
 from sklearn.semi_supervised import LabelSpreading
 
 from windrow.tasks.algorithms.labels.combining.calibration import apply_temperature, fit_temperature
-from windrow.tasks.algorithms.labels.deciding.label_policy import Decision, LabelPolicyConfig, Policy, decide
+from windrow.tasks.algorithms.labels.deciding import POLICIES
+from windrow.tasks.algorithms.labels.deciding.fixed import Fixed
+from windrow.tasks.algorithms.labels.deciding.policy import Decision, decide
 from windrow.tasks.algorithms.labels.label_makers import CLUSTERERS, LEARNERS, LabelMaker
 from windrow.tasks.algorithms.labels.label_spreading import combine_predictions, predict
 from windrow.tasks.algorithms.labels.makers.named_makers import maker
@@ -40,7 +42,7 @@ from windrow.tasks.labels.labels_config import LabelsConfig
 
 COUNTS = (1, 4, 10, 100)
 KINDS = ("balanced", "long-tailed")
-POLICIES: tuple[tuple[Policy, float], ...] = (
+DECIDED: tuple[tuple[str, float], ...] = (
     ("none", 0.0), ("fixed", 0.8), ("fixed", 0.95), ("class-wise", 0.8), ("self-adaptive", 0.5), ("soft", 0.5)
 )  # fmt: skip
 PEERS = {
@@ -196,16 +198,16 @@ def measure(case: Case, results: Results, names: Sequence[str] | None) -> None:
         results.add("accuracy", name, case, case.accuracy(pool.argmax(axis=1)))
         if name in judged:
             sure = apply_temperature(pool, fit_temperature(judged[name].held_out, known))
-            results.add("makers", name, case, *covered(case, decide(sure, LabelPolicyConfig())))
+            results.add("makers", name, case, *covered(case, decide(sure, Fixed())))
     for name, models in PEERS.items():
         for number, model in enumerate(models):
             said = peer(case, model)
             results.add("recall", f"{name} {number}", case, case.recall(said))
             results.add("accuracy", f"{name} {number}", case, case.accuracy(said))
-    for policy, value in POLICIES:
+    for policy, value in DECIDED:
         fields = {"fixed": "threshold", "class-wise": "threshold", "self-adaptive": "floor", "soft": "spread"}
-        config = LabelPolicyConfig(policy, **({fields[policy]: value} if policy in fields else {}))
-        decision = decide(spread.confidence, config, spread.label)
+        chosen = POLICIES[policy](**({fields[policy]: value} if policy in fields else {}))
+        decision = decide(spread.confidence, chosen, spread.label)
         results.add("policies", f"{policy} {value:g}" if value else policy, case, *covered(case, decision))
 
 

@@ -23,25 +23,10 @@ from rich.console import Console
 from rich.table import Table
 from scipy.stats import rankdata
 
-from windrow.tasks.algorithms.labels.checks.area_under_margin import judge_by_margin
-from windrow.tasks.algorithms.labels.checks.confident_learning import find_noisy, judge_by_confidence
-from windrow.tasks.algorithms.labels.checks.cross_split import cross_split
-from windrow.tasks.algorithms.labels.checks.dynamics_probe import DynamicsProbeConfig, probe_epochs, probe_features
-from windrow.tasks.algorithms.labels.checks.early_learning import (
-    early_learning_targets,
-    judge_by_target,
-    softmax_epochs,
-)
-from windrow.tasks.algorithms.labels.checks.error_norms import el2n_score, last_layer_grand_score
-from windrow.tasks.algorithms.labels.checks.label_confidence import confidence_weighted_entropy, normalised_margin
+from windrow.tasks.algorithms.labels.checks import CHECKS
+from windrow.tasks.algorithms.labels.checks.confident_learning import ConfidentLearning
 from windrow.tasks.algorithms.labels.checks.label_quality import LabelQualityConfig, label_quality
-from windrow.tasks.algorithms.labels.checks.long_tail_calibration import tail_calibrated_probe
-from windrow.tasks.algorithms.labels.checks.loss_mixture import judge_by_loss
-from windrow.tasks.algorithms.labels.checks.neighbor_agreement import judge_by_neighbors
-from windrow.tasks.algorithms.labels.checks.noise_ignorant_probe import NoiseIgnorantPrediction, probe_out_of_sample
-from windrow.tasks.algorithms.labels.checks.separation_scores import separation_scores
-from windrow.tasks.algorithms.labels.checks.training_dynamics import record_dynamics
-from windrow.tasks.algorithms.labels.label_makers import SMALLEST_PROBABILITY, cross_fit
+from windrow.tasks.algorithms.labels.judging.judged_labels import JudgedLabels, probe_out_of_sample
 from windrow.tasks.algorithms.labels.sparse_probabilities import SparseProbabilities
 from windrow.tasks.algorithms.neighbors.exact_neighbors import NeighborGraph, neighbor_graph
 
@@ -73,50 +58,13 @@ def default(pool: NoisyPool) -> Iterator[Found]:
 
 def ours(pool: NoisyPool) -> Iterator[Found]:
     """Every other method of ours."""
-    labels, given = pool.labels, pool.predictions
-    confident = judge_by_confidence(given, labels)
-    yield "confident learning, by noise rate", confident.score, confident.noisy
-    yield "  by class", None, find_noisy(given, labels, None, "by class")
-    yield "  both", None, find_noisy(given, labels, None, "both")
-    yield "  normalised margin", normalised_margin(given, labels), None
-    yield "  weighted entropy", confidence_weighted_entropy(given, labels), None
-    ignorant = NoiseIgnorantPrediction(given, given.classes[:, 0], LabelQualityConfig().l2).judge(labels)
-    yield "noise-ignorant probe", ignorant.score, ignorant.noisy
-    near = judge_by_neighbors(pool.graph, labels, pool.n_classes)
-    yield "k-NN agreement", near.score, near.noisy
-    split = cross_split(pool.embeddings, labels, pool.n_classes).judgement
-    yield "cross-split", split.score, split.noisy
-    loss = -np.log(np.maximum(given.of_class(labels), SMALLEST_PROBABILITY))
-    mixture = judge_by_loss(loss)
-    yield "beta mixture of losses", mixture.score, mixture.noisy
-    apart = separation_scores(pool.embeddings, loss)
-    yield "LSA, small loss", apart.small_loss.score, apart.small_loss.noisy
-    yield "LSA, linear", apart.linear.score, apart.linear.noisy
-    yield from by_dynamics(pool)
-    calibrated = SparseProbabilities.of(
-        cross_fit(
-            lambda training, rows: tail_calibrated_probe(pool.embeddings, training, pool.n_classes, rows=rows),
-            labels,
-            pool.n_classes,
-        ),
-        pool.n_classes,
-    )
-    tail = judge_by_confidence(calibrated, labels)
-    yield "RCAL probe, by noise rate", tail.score, tail.noisy
-
-
-def by_dynamics(pool: NoisyPool) -> Iterator[Found]:
-    """What the training of our probe tells."""
-    config = DynamicsProbeConfig()
-    aum = judge_by_margin(pool.embeddings, pool.labels, pool.n_classes)
-    yield "AUM", aum.score, aum.noisy
-    features = probe_features(pool.embeddings)
-    runs = [list(probe_epochs(features, pool.labels, pool.n_classes, seed, config)) for seed in range(config.n_seeds)]
-    dynamics = record_dynamics(runs, pool.labels)
-    yield "EL2N", el2n_score(dynamics), None
-    yield "last-layer GraNd", last_layer_grand_score(dynamics, features), None
-    target = judge_by_target(early_learning_targets(softmax_epochs(runs[0])), pool.labels)
-    yield "ELR targets", target.score, target.noisy
+    given = JudgedLabels(pool.embeddings, pool.labels, pool.n_classes)
+    given.made.update(neighbors=pool.graph, predictions=pool.predictions)
+    for name in (name for name in CHECKS if name != "noise_transition"):
+        judged = CHECKS[name]().judge(given)
+        yield name, judged.score, judged.noisy
+    for pruning in ("by class", "both"):
+        yield f"confident_learning, {pruning}", None, ConfidentLearning(pruning).judge(given).noisy
 
 
 def cleanlabs(pool: NoisyPool) -> Iterator[Found]:

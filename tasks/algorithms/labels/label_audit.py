@@ -37,7 +37,7 @@ class Interval:
 
 
 def coverage_accuracy_curve(confidence: npt.NDArray[Any], correct: npt.NDArray[np.bool_]) -> CoverageCurve:
-    """What each threshold on confidence (n,) would cover, and how much of it would be correct (n,).
+    """Return what each threshold on confidence (n,) would cover, and how much of it would be correct (n,).
 
     The curve of a policy with a threshold for each class is that of confidence over the threshold of its class.
     """
@@ -50,7 +50,7 @@ def coverage_accuracy_curve(confidence: npt.NDArray[Any], correct: npt.NDArray[n
 
 
 def audit_sample(keys: npt.NDArray[Any], n_checks: int, strata: Int64Array | None = None, seed: int = 0) -> Int64Array:
-    """The rows, int64 ascending, of n_checks samples to check by hand, drawn at random by their keys (n,).
+    """Return the rows, int64 ascending, of n_checks samples to check by hand, drawn at random by their keys (n,).
 
     keys: see seeded_order; the same samples come back in any order of the pool. strata (n,), from 0, the predicted
     class, say: each stratum gets one check, the rest go by size (largest remainder), -1 is left out. Give a pool of
@@ -83,9 +83,10 @@ def _allocate(sizes: Int64Array, n_checks: int) -> Int64Array:
 
 
 def accuracy_interval(n_right: float, n_checked: float, level: float = 0.95) -> Interval:
-    """Clopper and Pearson's (1934) interval for the share of right labels: it holds at least `level` of the time.
+    """Return the interval for the share of right labels: it holds at least `level` of the time.
 
-    That the pool is finite is not used: checking much of it gives a wider interval than need be.
+    Clopper and Pearson 1934. That the pool is finite is not used: checking much of it gives a wider interval than need
+    be.
     """
     if not 0 <= n_right <= n_checked or not n_checked > 0:
         raise ValueError(f"n_right must be from 0 to n_checked, which must be positive, got {n_right} and {n_checked}")
@@ -102,7 +103,7 @@ def accuracy_interval(n_right: float, n_checked: float, level: float = 0.95) -> 
 def stratified_interval(
     correct: npt.NDArray[np.bool_], strata: Int64Array, sizes: Int64Array, level: float = 0.95
 ) -> Interval:
-    """The interval for the accuracy of the whole pool, from checks (m,) of known strata (m,) of known sizes.
+    """Return the interval for the accuracy of the whole pool, from checks (m,) of known strata (m,) of known sizes.
 
     The estimate weighs each stratum's share of right ones by its size. The interval is Clopper and Pearson's at an
     effective number of checks (Korn and Graubard 1998): the smaller of Kish's 1 / sum(W^2 / m), which assumes one
@@ -123,25 +124,3 @@ def stratified_interval(
     variance = float((shares**2 * own / counts).sum())
     effective = min(1.0 / float((shares**2 / counts).sum()), spread / variance if variance > 0 else np.inf)
     return accuracy_interval(estimate * effective, effective, level)
-
-
-def checks_for_half_width(half_width: float, accuracy: float = 0.8, level: float = 0.95) -> int:
-    """The fewest checks whose Clopper-Pearson interval is at most 2 half_width wide when `accuracy` of them are right.
-
-    accuracy 0.5 is the worst case.
-    """
-    if not 0 < half_width < 0.5 or not 0 <= accuracy <= 1:
-        raise ValueError(f"half_width must be between 0 and 0.5, accuracy from 0 to 1, got {half_width} and {accuracy}")
-
-    def wide(n: int) -> bool:
-        interval = accuracy_interval(accuracy * n, n, level)
-        return interval.high - interval.low > 2.0 * half_width
-
-    enough = 1
-    while wide(enough):
-        enough *= 2
-    too_few = enough // 2
-    while enough - too_few > 1:
-        middle = (too_few + enough) // 2
-        too_few, enough = (middle, enough) if wide(middle) else (too_few, middle)
-    return enough

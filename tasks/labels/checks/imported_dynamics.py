@@ -12,22 +12,20 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from windrow.schemas import LABEL_CHECKS
-from windrow.tasks.algorithms.arrays import Float32Array
-from windrow.tasks.algorithms.labels.checks.area_under_margin import area_under_margin
+from windrow.tasks.algorithms.labels.checks.aum import area_under_margin
 from windrow.tasks.algorithms.labels.checks.early_learning import (
     early_learning_targets,
     judge_by_target,
     softmax_epochs,
 )
-from windrow.tasks.algorithms.labels.checks.error_norms import el2n_score
+from windrow.tasks.algorithms.labels.checks.el2n import el2n_score
 from windrow.tasks.algorithms.labels.checks.loss_mixture import judge_by_loss
-from windrow.tasks.algorithms.labels.checks.training_dynamics import TrainingDynamics, record_dynamics
+from windrow.tasks.algorithms.labels.judging.judgement import Judgement
+from windrow.tasks.algorithms.labels.judging.training_dynamics import TrainingDynamics, record_dynamics
 from windrow.tasks.storage.sources.dynamics_file import DynamicsFile, DynamicsPart
 from windrow.tasks.storage.store.registry import sample_indices
 
 EARLY_EPOCH = 9  # of EL2N, from 0; the last one where there are fewer
-
-Verdict = npt.NDArray[np.bool_] | None
 
 
 def imported_dynamics(path: Path, store: Path, given: pa.Table) -> pa.Table:
@@ -43,7 +41,7 @@ def imported_dynamics(path: Path, store: Path, given: pa.Table) -> pa.Table:
     labels = {index: (sample, names[sample]) for sample, index in sample_indices(store, names.keys()).items()}
     file = DynamicsFile(path)
     record = _Record.of(file, labels)
-    rows = [table for table in _judged(record) if table.num_rows]
+    rows = [table.sort_by("sample_id") for table in _judged(record) if table.num_rows]
     return pa.concat_tables(rows) if rows else LABEL_CHECKS.schema().empty_table()
 
 
@@ -55,7 +53,7 @@ class _Record:
     loss: npt.NDArray[np.float64] | None
     of_logits: Sequence[str]
     dynamics: TrainingDynamics | None
-    early: tuple[Float32Array, npt.NDArray[np.bool_]] | None
+    early: pa.Table | None
 
     @staticmethod
     def of(file: DynamicsFile, labels: Mapping[int, tuple[str, str]]) -> _Record:
@@ -85,7 +83,7 @@ class _Known:
     loss: list[npt.NDArray[np.float64]]
     of_logits: list[str]
     dynamics: list[TrainingDynamics]
-    early: list[tuple[Float32Array, npt.NDArray[np.bool_]]]
+    early: list[pa.Table]
 
     def add(
         self, part: DynamicsPart, rows: list[int], labels: Sequence[tuple[str, str]], place: Mapping[str, int]
@@ -97,13 +95,13 @@ class _Known:
             (row, sample, place[label]) for row, (sample, label) in zip(rows, labels, strict=True) if label in place
         ]
         if part.logits is not None and named:
-            self.of_logits.extend(sample for _, sample, _ in named)
+            samples = [sample for _, sample, _ in named]
+            self.of_logits.extend(samples)
             epochs = list(part.logits[[row for row, _, _ in named]].transpose(1, 0, 2))
             own = np.array([number for _, _, number in named], dtype=np.int64)
             self.dynamics.append(record_dynamics([epochs], own))
             targets = early_learning_targets(softmax_epochs(epochs))
-            judged = judge_by_target(targets, own)
-            self.early.append((judged.score, judged.noisy))
+            self.early.append(_table(samples, "early_learning", judge_by_target(targets, own)))
 
     def joined(self) -> _Record:
         loss = np.concatenate(self.loss) if self.loss else None
@@ -113,29 +111,28 @@ class _Known:
             np.concatenate([part.recorded(name) for part in self.dynamics], axis=2)
             for name in ("margin", "loss", "error_norm")
         )
-        early = np.concatenate([score for score, _ in self.early]), np.concatenate([noisy for _, noisy in self.early])
         samples = self.samples if self.loss else self.of_logits
         loss = losses[0].mean(axis=0, dtype=np.float64) if loss is None else loss
-        return _Record(samples, loss, self.of_logits, TrainingDynamics(margin, losses, norms), early)
+        dynamics = TrainingDynamics(margin, losses, norms)
+        return _Record(samples, loss, self.of_logits, dynamics, pa.concat_tables(self.early))
 
 
 def _judged(record: _Record) -> Iterator[pa.Table]:
     if record.dynamics is not None and record.early is not None:
         last = record.dynamics.recorded("error_norm").shape[1] - 1
-        yield _table(record.of_logits, "aum", area_under_margin(record.dynamics), None)
-        yield _table(record.of_logits, "early_learning", *record.early)
-        yield _table(record.of_logits, "el2n", el2n_score(record.dynamics, min(EARLY_EPOCH, last)), None)
+        yield _table(record.of_logits, "aum", Judgement(area_under_margin(record.dynamics)))
+        yield record.early
+        yield _table(record.of_logits, "el2n", Judgement(el2n_score(record.dynamics, min(EARLY_EPOCH, last))))
     if record.loss is not None:
-        judged = judge_by_loss(record.loss)
-        yield _table(record.samples, "loss_mixture", judged.score, judged.noisy)
+        yield _table(record.samples, "loss_mixture", judge_by_loss(record.loss))
 
 
-def _table(samples: Sequence[str], method: str, score: Float32Array, verdict: Verdict) -> pa.Table:
+def _table(samples: Sequence[str], method: str, said: Judgement) -> pa.Table:
     columns = {
         "sample_id": pa.array(samples, pa.string()),
         "method": pa.repeat(method, len(samples)),
         "source": pa.repeat("training", len(samples)),
-        "score": pa.array(score, pa.float32()),
-        "is_doubtful": pa.nulls(len(samples), pa.bool_()) if verdict is None else pa.array(verdict),
+        "score": pa.array(said.score, pa.float32()),
+        "is_doubtful": pa.nulls(len(samples), pa.bool_()) if said.noisy is None else pa.array(said.noisy),
     }
-    return LABEL_CHECKS.build(columns).sort_by("sample_id")
+    return LABEL_CHECKS.build(columns)

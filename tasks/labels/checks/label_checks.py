@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -13,8 +13,12 @@ import pyarrow.compute as pc
 
 from windrow.schemas import LABEL_CHECKS, LABEL_QUALITY, LABELS
 from windrow.schemas.stages import Part, Stage
+from windrow.tasks.algorithms.labels.checks import CHECKS
+from windrow.tasks.algorithms.labels.checks.label_quality import LabelQuality, LabelQualityConfig, quality_of
+from windrow.tasks.algorithms.labels.judging.judged_labels import JudgedLabels
+from windrow.tasks.algorithms.labels.judging.judgement import Judgement
 from windrow.tasks.algorithms.neighbors.exact_neighbors import NeighborGraph
-from windrow.tasks.clusters.neighbor_graph import read_graph
+from windrow.tasks.clusters.neighbor_graph import NeighborsConfig, graph_of, read_graph
 from windrow.tasks.labels.checks.label_checks_config import LabelChecksConfig
 from windrow.tasks.labels.given_labels import class_names, pool_labels
 from windrow.tasks.storage.store.made import Made
@@ -27,10 +31,8 @@ from windrow.tasks.storage.store.outputs import (
 )
 from windrow.tasks.storage.store.pool import Pool, read_pool
 
-if TYPE_CHECKING:
-    from windrow.tasks.algorithms.labels.checks.label_quality import LabelQuality
-
 VERSION = 1
+DEFAULT_K = LabelQualityConfig().k
 
 
 def check_labels(store: Path, made: Made, config: LabelChecksConfig, n_folds: int, seed: int) -> Done:
@@ -106,18 +108,41 @@ def judge_pool(
     quality, checks = LABEL_QUALITY.schema().empty_table(), LABEL_CHECKS.schema().empty_table()
     if len(known) < 2 or not (config.default or config.methods):
         return quality, checks
-    # What judges needs SciPy's optimisers, which take half a second to import.
-    from windrow.tasks.labels.checks.judged_labels import JudgedLabels
-    from windrow.tasks.labels.checks.label_judgements import judge
-
     own = np.searchsorted(known, labels[rows])
     of_all = graph if len(rows) == len(labels) else None
-    judged = JudgedLabels(pool.embeddings[rows], own, len(known), config, n_folds, seed, of_all)
+    given = _given(pool.embeddings[rows], own, len(known), config, n_folds, seed, of_all)
     samples = pool.sample_ids.take(pa.array(rows))
     if config.default:
-        quality = _quality(judged.quality, samples, [classes[int(number)] for number in known])
-    tables = [_checks(samples, name, *judge(judged, name)) for name in config.methods]
-    return quality, pa.concat_tables([checks, *tables])
+        quality = _quality(quality_of(given), samples, [classes[int(number)] for number in known])
+    return quality, pa.concat_tables([checks, *_judged(given, samples, config)])
+
+
+def _given(
+    embeddings: npt.NDArray[Any],
+    labels: npt.NDArray[np.int64],
+    n_classes: int,
+    config: LabelChecksConfig,
+    n_folds: int,
+    seed: int,
+    known: NeighborGraph | None,
+) -> JudgedLabels:
+    """The labels and what they are judged by; a graph that is known is used where it holds enough neighbours."""
+
+    def find_neighbors(embeddings: npt.NDArray[Any], k: int) -> NeighborGraph:
+        if known is not None and known.indices.shape[1] >= k:
+            return known
+        return graph_of(embeddings, NeighborsConfig(k=k))[0]
+
+    most = max(DEFAULT_K, *(getattr(config.check(name), "k", 0) for name in CHECKS))
+    settings = (config.l2, n_folds, seed, config.probe_training, most, find_neighbors)
+    return JudgedLabels(embeddings, labels, n_classes, *settings)
+
+
+def _judged(given: JudgedLabels, samples: pa.Array, config: LabelChecksConfig) -> Iterator[pa.Table]:
+    checks = [config.check(name) for name in config.methods]
+    for number, (name, check) in enumerate(zip(config.methods, checks, strict=True)):
+        yield _checks(samples, name, check.judge(given))
+        given.keep({need for later in checks[number + 1 :] for need in later.needs})
 
 
 def _quality(found: LabelQuality, samples: pa.Array, classes: Sequence[str]) -> pa.Table:
@@ -131,14 +156,12 @@ def _quality(found: LabelQuality, samples: pa.Array, classes: Sequence[str]) -> 
     return LABEL_QUALITY.build(columns)
 
 
-def _checks(
-    samples: pa.Array, method: str, score: npt.NDArray[np.float32], doubtful: npt.NDArray[np.bool_] | None
-) -> pa.Table:
+def _checks(samples: pa.Array, method: str, said: Judgement) -> pa.Table:
     columns = {
         "sample_id": samples,
         "method": pa.repeat(method, len(samples)),
         "source": pa.repeat("windrow", len(samples)),
-        "score": pa.array(score, pa.float32()),
-        "is_doubtful": pa.nulls(len(samples), pa.bool_()) if doubtful is None else pa.array(doubtful),
+        "score": pa.array(said.score, pa.float32()),
+        "is_doubtful": pa.nulls(len(samples), pa.bool_()) if said.noisy is None else pa.array(said.noisy),
     }
     return LABEL_CHECKS.build(columns)

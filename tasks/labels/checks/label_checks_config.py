@@ -2,32 +2,30 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields, make_dataclass
+from typing import TYPE_CHECKING, Annotated, Any, Literal, cast
 
-from windrow.schemas.labels import CHECKS, CheckName
-from windrow.tasks.labels.checks.check_settings import (
-    AumConfig,
-    ConfidentLearningConfig,
-    EarlyLearningConfig,
-    LinearSeparationConfig,
-    LongTailCalibrationConfig,
-    NeighborAgreementConfig,
-    NoiseIgnorantProbeConfig,
-    ProbeTrainingConfig,
-    check_positive,
-)
+from annotated_types import Gt
+
+from windrow.schemas.settings import Settings
+from windrow.tasks.algorithms.labels.checks import CHECKS
+from windrow.tasks.algorithms.labels.judging.dynamics_probe import ProbeTraining
+from windrow.tasks.algorithms.labels.judging.judged_labels import Check
+
+if TYPE_CHECKING:
+    CheckName = str
+else:
+    CheckName = Literal[tuple(CHECKS)]
 
 
 @dataclass(frozen=True)
-class LabelChecksConfig:
+class ChosenChecks(Settings):
     """What judges the given labels. LABELS.md says what each method looks at.
 
     `default`: Windrow's own judgement, the table `label_quality`. `methods`: others, whose scores and verdicts are rows
-    of `label_checks`: self_confidence, normalised_margin, weighted_entropy, confident_learning, noise_transition,
-    neighbor_agreement, noise_ignorant_probe, cross_split, loss_mixture, small_loss, linear_separation,
-    long_tail_calibration, aum, el2n, grand, early_learning. None judges a label of a class with fewer than
-    `labels.n_folds` labels. `l2`: of the probes that predict a sample from the others. The fields named as a method are
-    its settings; `probe_training` is of the last four methods.
+    of `label_checks`. None judges a label of a class with fewer than `labels.n_folds` labels. `l2`: of the probes that
+    predict a sample from the others. The fields named as a method are its settings; `probe_training` is of el2n, grand,
+    aum and early_learning.
     `dynamics`: a Parquet file of what a training job recorded of samples by their `sample_index` (int64, the
     registry's): `loss` (a number, or a list of one for each epoch), or `logits` or `probabilities` (a list over the
     classes, or a list of those, one for each epoch), with the names of the classes as a JSON list under `class_names`
@@ -37,20 +35,31 @@ class LabelChecksConfig:
     default: bool = True
     methods: tuple[CheckName, ...] = ()
     dynamics: str | None = None
-    l2: float = 0.001
-    confident_learning: ConfidentLearningConfig = field(default_factory=ConfidentLearningConfig)
-    neighbor_agreement: NeighborAgreementConfig = field(default_factory=NeighborAgreementConfig)
-    noise_ignorant_probe: NoiseIgnorantProbeConfig = field(default_factory=NoiseIgnorantProbeConfig)
-    linear_separation: LinearSeparationConfig = field(default_factory=LinearSeparationConfig)
-    long_tail_calibration: LongTailCalibrationConfig = field(default_factory=LongTailCalibrationConfig)
-    probe_training: ProbeTrainingConfig = field(default_factory=ProbeTrainingConfig)
-    aum: AumConfig = field(default_factory=AumConfig)
-    early_learning: EarlyLearningConfig = field(default_factory=EarlyLearningConfig)
+    l2: Annotated[float, Gt(0)] = 0.001
+    probe_training: ProbeTraining = field(default_factory=ProbeTraining)
 
     def __post_init__(self) -> None:
-        unknown = [name for name in self.methods if name not in CHECKS]
-        if unknown:
-            raise ValueError(f"labels.checks.methods: wants some of {', '.join(CHECKS)}; got {unknown[0]!r}")
+        super().__post_init__()
         if len(set(self.methods)) != len(self.methods):
-            raise ValueError(f"labels.checks.methods: names repeat: {list(self.methods)}")
-        check_positive("l2", self.l2)
+            raise ValueError(f"methods: names repeat: {list(self.methods)}")
+
+    def check(self, name: str) -> Check:
+        """Return the method of this name, with its settings."""
+        return cast(Check, getattr(self, name, None) or CHECKS[name]())
+
+
+def _own_fields() -> list[Any]:
+    """A field for each method that has settings."""
+    return [(name, kind, field(default_factory=kind)) for name, kind in CHECKS.items() if fields(kind)]
+
+
+if TYPE_CHECKING:
+    LabelChecksConfig = ChosenChecks
+else:
+    LabelChecksConfig = make_dataclass(
+        "LabelChecksConfig",
+        _own_fields(),
+        bases=(ChosenChecks,),
+        namespace={"__module__": __name__, "__doc__": ChosenChecks.__doc__},
+        frozen=True,
+    )

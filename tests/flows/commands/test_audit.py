@@ -18,7 +18,7 @@ from small_pool import make_small_pool
 
 from windrow.flows.commands.audit import print_curve, print_verdicts, write_sample
 from windrow.flows.commands.mistakes import explain_error
-from windrow.tasks.algorithms.labels.deciding.label_policy import LabelPolicyConfig
+from windrow.tasks.labels.label_policy_config import LabelPolicyConfig
 from windrow.tasks.report.formats import percent
 from windrow.tasks.storage.catalog.views import open_catalog
 from windrow.tasks.storage.store.run_records import Run

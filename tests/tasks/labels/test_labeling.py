@@ -15,7 +15,6 @@ from tiny_clip import save_tiny_clip
 
 from windrow.schemas import BELONGING, LABELS
 from windrow.tasks.algorithms.labels.combining.label_prior import PriorConfig
-from windrow.tasks.algorithms.labels.deciding.label_policy import LabelPolicyConfig
 from windrow.tasks.algorithms.labels.deciding.label_sets import ConformalConfig
 from windrow.tasks.algorithms.labels.makers.clusterer_settings import ClustersSettings
 from windrow.tasks.algorithms.labels.makers.maker_settings import MakerSettings
@@ -23,6 +22,7 @@ from windrow.tasks.backbones.backbone import BackboneConfig
 from windrow.tasks.clusters.clustering import cluster_pool
 from windrow.tasks.clusters.clustering_config import ClusteringConfig
 from windrow.tasks.labels.belonging_scores import find_belonging
+from windrow.tasks.labels.label_policy_config import LabelPolicyConfig
 from windrow.tasks.labels.labeling import decide_labels
 from windrow.tasks.labels.labels_config import LabelsConfig
 from windrow.tasks.labels.predictions import makers_of, predict_labels

@@ -8,11 +8,24 @@ from typing import Literal
 import numpy as np
 
 from windrow.tasks.algorithms.arrays import BoolArray, Float64Array, Int64Array
-from windrow.tasks.algorithms.labels.checks.label_confidence import self_confidence
-from windrow.tasks.algorithms.labels.checks.label_noise import LabelJudgement, check_given
+from windrow.tasks.algorithms.labels.checks.self_confidence import self_confidence
+from windrow.tasks.algorithms.labels.judging.judged_labels import Check, JudgedLabels
+from windrow.tasks.algorithms.labels.judging.judgement import Judgement, check_given
 from windrow.tasks.algorithms.labels.sparse_probabilities import SparseProbabilities
 
-Pruning = Literal["by class", "by noise rate", "both"]
+Pruning = Literal["by noise rate", "by class", "both"]
+
+
+@dataclass(frozen=True)
+class ConfidentLearning(Check):
+    """`pruning`: as many labels as seem wrong of each pair of classes (by noise rate), of each class, or by both."""
+
+    pruning: Pruning = "by noise rate"
+    needs = ("predictions",)
+
+    def judge(self, given: JudgedLabels) -> Judgement:
+        """Return self-confidence as the score, and the labels that are pruned as the verdict."""
+        return judge_by_confidence(given.predictions, given.labels, self.pruning)
 
 
 @dataclass(frozen=True)
@@ -27,20 +40,9 @@ class ConfidentJoint:
     share: Float64Array
     n_classes: int
 
-    @property
-    def noise_rate(self) -> float:
-        """The share of samples estimated to have a wrong label."""
-        return float(self.share[self.given != self.true].sum())
-
-    def dense(self) -> Float64Array:
-        """All cells (n_classes, n_classes), row given, column true: 8 n_classes^2 bytes."""
-        table = np.zeros((self.n_classes, self.n_classes))
-        table[self.given, self.true] = self.share
-        return table
-
 
 def class_thresholds(predictions: SparseProbabilities, labels: Int64Array) -> Float64Array:
-    """The mean self-confidence (n_classes,) of the samples labelled so, equation 2; inf for a class without labels."""
+    """Return the mean self-confidence (n_classes,) of those labelled so, equation 2; inf for a class without labels."""
     check_given(labels, predictions.n_classes, len(predictions))
     counts = np.bincount(labels, minlength=predictions.n_classes)
     totals = np.bincount(labels, weights=predictions.of_class(labels), minlength=predictions.n_classes)
@@ -48,7 +50,9 @@ def class_thresholds(predictions: SparseProbabilities, labels: Int64Array) -> Fl
 
 
 def confident_joint(predictions: SparseProbabilities, labels: Int64Array) -> ConfidentJoint:
-    """Northcutt et al. 2021, Confident learning, equations 1 to 3, calibrated to the labels' counts.
+    """Return the joint of given and true classes, calibrated to the labels' counts.
+
+    Northcutt et al. 2021, Confident learning, equations 1 to 3.
 
     A sample counts as truly of the most probable class among those whose probability reaches the class's threshold, and
     nowhere if none does. predictions must be out of sample. Classes that a row does not list are never confident: with
@@ -73,20 +77,16 @@ def confident_joint(predictions: SparseProbabilities, labels: Int64Array) -> Con
     return ConfidentJoint(given, true, share, n_classes)
 
 
-def find_noisy(
-    predictions: SparseProbabilities,
-    labels: Int64Array,
-    joint: ConfidentJoint | None = None,
-    pruning: Pruning = "by noise rate",
-) -> BoolArray:
-    """Whether each label is called wrong (n,), section 3.3 of the paper; a label that is the prediction never is.
+def find_noisy(predictions: SparseProbabilities, labels: Int64Array, pruning: Pruning = "by noise rate") -> BoolArray:
+    """Return whether each label is called wrong, bool (n,); a label that is the prediction never is.
 
-    by class: of each class, as many as the joint says are wrong, the least self-confident. by noise rate: of each pair
-    of classes, as many as the joint says, those with the largest p[true] - p[given]. both: what both call wrong.
+    Section 3.3 of the paper. by class: of each class, as many as the joint says are wrong, the least self-confident. by
+    noise rate: of each pair of classes, as many as the joint says, those with the largest p[true] - p[given]. both:
+    what both call wrong.
     """
     if pruning not in ("by class", "by noise rate", "both"):
         raise ValueError(f"pruning must be 'by class', 'by noise rate' or 'both', got {pruning!r}")
-    joint = confident_joint(predictions, labels) if joint is None else joint
+    joint = confident_joint(predictions, labels)
     noisy = np.ones(len(predictions), dtype=np.bool_)
     if pruning != "by noise rate":
         noisy &= _least_confident(predictions, labels, joint)
@@ -97,9 +97,9 @@ def find_noisy(
 
 def judge_by_confidence(
     predictions: SparseProbabilities, labels: Int64Array, pruning: Pruning = "by noise rate"
-) -> LabelJudgement:
-    """Self-confidence as score, and the verdict of find_noisy."""
-    return LabelJudgement(self_confidence(predictions, labels), find_noisy(predictions, labels, None, pruning))
+) -> Judgement:
+    """Return self-confidence as the score, and the verdict of find_noisy."""
+    return Judgement(self_confidence(predictions, labels), find_noisy(predictions, labels, pruning))
 
 
 def _least_confident(predictions: SparseProbabilities, labels: Int64Array, joint: ConfidentJoint) -> BoolArray:

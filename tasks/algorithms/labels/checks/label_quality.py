@@ -3,18 +3,20 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
+from typing import Annotated, Any
 
 import numpy as np
 import numpy.typing as npt
+from annotated_types import Ge, Gt
 
+from windrow.schemas.settings import Settings
 from windrow.tasks.algorithms.arrays import BoolArray, Float32Array, Float64Array, Int64Array
 from windrow.tasks.algorithms.labels.checks.confident_learning import find_noisy
-from windrow.tasks.algorithms.labels.checks.label_confidence import normalised_margin
-from windrow.tasks.algorithms.labels.checks.label_noise import LabelJudgement, check_given
 from windrow.tasks.algorithms.labels.checks.neighbor_agreement import neighbor_shares
-from windrow.tasks.algorithms.labels.checks.noise_ignorant_probe import probe_out_of_sample
-from windrow.tasks.algorithms.labels.checks.noise_transition import NoiseTransition, fit_tempered_transition
+from windrow.tasks.algorithms.labels.checks.normalised_margin import normalised_margin
+from windrow.tasks.algorithms.labels.judging.judged_labels import N_KEPT, JudgedLabels, probe_out_of_sample
+from windrow.tasks.algorithms.labels.judging.judgement import Judgement, check_given
+from windrow.tasks.algorithms.labels.judging.transition_table import TransitionTable, fit_tempered_transition
 from windrow.tasks.algorithms.labels.sparse_probabilities import SparseProbabilities
 from windrow.tasks.algorithms.neighbors.exact_neighbors import NeighborGraph, neighbor_graph
 
@@ -24,39 +26,32 @@ SMALLEST = 1e-4
 
 
 @dataclass(frozen=True)
-class LabelQualityConfig:
+class LabelQualityConfig(Settings):
     """`l2`: of the probe. `n_folds`, `seed`: of the cross-fit. `k`: neighbours. `n_rounds`: of refitting without doubt.
 
     `n_kept`: classes kept of each prediction.
     """
 
-    l2: float = 0.001
-    n_folds: int = 5
-    k: int = 50
-    n_rounds: int = 3
-    n_kept: int = 20
+    l2: Annotated[float, Gt(0)] = 0.001
+    n_folds: Annotated[int, Ge(2)] = 5
+    k: Annotated[int, Ge(1)] = 50
+    n_rounds: Annotated[int, Ge(1)] = 3
+    n_kept: Annotated[int, Ge(1)] = N_KEPT
     seed: int = 0
-
-    def __post_init__(self) -> None:
-        if not self.l2 > 0:
-            raise ValueError(f"l2 must be positive, got {self.l2}")
-        for name, least in (("n_folds", 2), ("k", 1), ("n_rounds", 1), ("n_kept", 1)):
-            if getattr(self, name) < least:
-                raise ValueError(f"{name} must be at least {least}, got {getattr(self, name)}")
 
 
 @dataclass(frozen=True)
 class LabelQuality:
-    """judgement: the score and the verdict. noise_rate: the share called wrong.
+    """What Windrow says of all labels.
 
-    predictions: of the last probe, out of sample, learnt without the labels in doubt; its first class corrects a label.
-    transition: how labels of each class go wrong.
+    judgement: the score and the verdict. predictions: of the last probe, out of
+    sample, learnt without the labels in doubt; its first class corrects a label. transition: how labels of each class
+    go wrong.
     """
 
-    judgement: LabelJudgement
-    noise_rate: float
+    judgement: Judgement
     predictions: SparseProbabilities
-    transition: NoiseTransition
+    transition: TransitionTable
 
 
 def label_quality(
@@ -67,7 +62,7 @@ def label_quality(
     graph: NeighborGraph | None = None,
     predictions: SparseProbabilities | None = None,
 ) -> LabelQuality:
-    """Judge every label of the pool (n,), all given; graph and out-of-sample predictions are made where not given.
+    """Judge every label (n,) of a pool; graph and out-of-sample predictions are made where they are None.
 
     A cross-fitted probe is refitted without the labels that confident learning prunes by noise rate, then without those
     that a class-wise noise model (fit_tempered_transition) doubts; not by that model at once, because a probe that has
@@ -90,7 +85,18 @@ def label_quality(
         belief = transition.posterior.astype(np.float64)
     score = combined_score(belief, first, last, neighbor_shares(graph, labels, n_classes), labels)
     noisy = _lowest(score, int(pruned.sum()))
-    return LabelQuality(LabelJudgement(score, noisy), float(noisy.mean()), last, transition)
+    return LabelQuality(Judgement(score, noisy), last, transition)
+
+
+def quality_of(given: JudgedLabels) -> LabelQuality:
+    """Return Windrow's own judgement of the labels, made once."""
+    config = LabelQualityConfig(l2=given.l2, n_folds=given.n_folds, seed=given.seed)
+
+    def judge() -> LabelQuality:
+        graph = given.nearest(config.k)
+        return label_quality(given.embeddings, given.labels, given.n_classes, config, graph, given.predictions)
+
+    return given.once("quality", judge)
 
 
 def combined_score(
@@ -100,10 +106,9 @@ def combined_score(
     shares: tuple[Float64Array, Float64Array],
     labels: Int64Array,
 ) -> Float32Array:
-    """margin of first + (posterior + margin of the neighbours' shares) / 2 + 0.2 log p(label) of last: float32 (n,).
+    """Return margin of first + (posterior + margin of the neighbours' shares) / 2 + 0.2 log p(label) of last, (n,).
 
-    The posterior sees noise by class, the margins see noise by picture, and the logarithm orders the surest errors. The
-    weights were chosen on CIFAR-10 features, where tests/benchmarks/bench_noise.py tells what they gain.
+    The posterior sees noise by class, the margins see noise by picture, and the logarithm orders the surest errors.
     """
     own, other = shares
     sure = np.log(np.maximum(last.of_class(labels), SMALLEST))
@@ -112,7 +117,7 @@ def combined_score(
 
 
 def doubted_labels(belief: Float64Array, labels: Int64Array, n_least: int) -> BoolArray:
-    """Where belief in the label (n,) is below 1/2, but of each class the n_least most believed are kept."""
+    """Return where belief in the label (n,) is below 1/2, but not the n_least most believed of each class."""
     order = np.lexsort((-belief, labels))
     ordered = labels[order]
     place = np.empty(len(labels), dtype=np.int64)

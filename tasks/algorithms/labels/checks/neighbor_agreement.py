@@ -2,14 +2,37 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+from typing import Annotated
+
 import numpy as np
+from annotated_types import Ge, Gt
 
 from windrow.tasks.algorithms.arrays import Float32Array, Float64Array, Int64Array
-from windrow.tasks.algorithms.labels.checks.label_noise import LabelJudgement, check_given
+from windrow.tasks.algorithms.labels.judging.judged_labels import Check, JudgedLabels
+from windrow.tasks.algorithms.labels.judging.judgement import Judgement, check_given
 from windrow.tasks.algorithms.neighbors.exact_neighbors import NeighborGraph
 
 # n k k comparisons at a time: rows of a block for the k of the graph.
 COMPARED_AT_ONCE = 2**24
+
+
+@dataclass(frozen=True)
+class NeighborAgreement(Check):
+    """`k`: neighbours asked, among the judged samples. `temperature`: how much more the nearest weigh.
+
+    `class_balanced`: a vote counts less the more labels its class has.
+    """
+
+    k: Annotated[int, Ge(1)] = 50
+    temperature: Annotated[float, Gt(0)] = 0.07
+    class_balanced: bool = True
+    needs = ("neighbors",)
+
+    def judge(self, given: JudgedLabels) -> Judgement:
+        """Return the share of the neighbours' votes for the label, and where another label has more."""
+        graph = given.nearest(self.k)
+        return judge_by_neighbors(graph, given.labels, given.n_classes, self.temperature, self.class_balanced)
 
 
 def judge_by_neighbors(
@@ -18,8 +41,8 @@ def judge_by_neighbors(
     n_classes: int,
     temperature: float = 0.07,
     class_balanced: bool = True,
-) -> LabelJudgement:
-    """The weighted share of the k nearest that bear the sample's own label; noisy where another label has more.
+) -> Judgement:
+    """Return the weighted share of the k nearest that bear the sample's own label; noisy where another has more.
 
     A neighbour weighs exp(cosine / temperature), divided, if class_balanced, by the number of labels of its class
     without the sample's own, so that a frequent class is not right by its frequency: the leave-one-out likelihood of
@@ -28,13 +51,13 @@ def judge_by_neighbors(
     label and another is not noise. Memory O(n k), in blocks of k^2 comparisons a row.
     """
     own, other = neighbor_shares(graph, labels, n_classes, temperature, class_balanced)
-    return LabelJudgement(own.astype(np.float32), np.asarray(other > own))
+    return Judgement(own.astype(np.float32), np.asarray(other > own))
 
 
 def neighbor_shares(
     graph: NeighborGraph, labels: Int64Array, n_classes: int, temperature: float = 0.07, class_balanced: bool = True
 ) -> tuple[Float64Array, Float64Array]:
-    """The weighted shares (n,) of the own label, and of the other label with most, among a sample's neighbours."""
+    """Return the weighted shares (n,) of the own label, and of the other label with most, among the neighbours."""
     check_given(labels, n_classes, len(graph.indices))
     if not temperature > 0:
         raise ValueError(f"temperature must be positive, got {temperature}")

@@ -4,32 +4,36 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Annotated, Any
 
 import numpy as np
 import numpy.typing as npt
+from annotated_types import Gt, MinLen
 
 from windrow.tasks.algorithms.arrays import Int64Array
-from windrow.tasks.algorithms.labels.checks.label_confidence import self_confidence
-from windrow.tasks.algorithms.labels.checks.label_noise import LabelJudgement, check_given
-from windrow.tasks.algorithms.labels.label_makers import SMALLEST_PROBABILITY, check_pool, cross_fit
-from windrow.tasks.algorithms.labels.makers.logistic_probe import logistic_probe
+from windrow.tasks.algorithms.labels.checks.self_confidence import self_confidence
+from windrow.tasks.algorithms.labels.judging.judged_labels import N_KEPT, Check, JudgedLabels, probe_out_of_sample
+from windrow.tasks.algorithms.labels.judging.judgement import Judgement, check_given
+from windrow.tasks.algorithms.labels.label_makers import SMALLEST_PROBABILITY, check_pool
 from windrow.tasks.algorithms.labels.sparse_probabilities import SparseProbabilities
 
 STRENGTHS = (0.01, 0.003, 0.001, 0.0003)
 
 
 @dataclass(frozen=True)
-class NoiseIgnorantPrediction:
-    """Out-of-sample predictions, the corrected label int64 (n,), their first class, and the l2 that was chosen."""
+class NoiseIgnorantProbe(Check):
+    """`strengths`: of regularisation, to choose from by the labels that the probe did not see; a cross-fit each."""
 
-    predictions: SparseProbabilities
-    corrected: Int64Array
-    l2: float
+    strengths: Annotated[tuple[Annotated[float, Gt(0)], ...], MinLen(1)] = STRENGTHS
+    needs = ("predictions",)
 
-    def judge(self, labels: Int64Array) -> LabelJudgement:
-        """The label's probability as score; noisy where the corrected label is another."""
-        return LabelJudgement(self_confidence(self.predictions, labels), np.asarray(self.corrected != labels))
+    def judge(self, given: JudgedLabels) -> Judgement:
+        """Return the label's probability by the best strength, and where the prediction is another class."""
+        known = {given.l2: given.predictions} if given.l2 in self.strengths else {}
+        settings = (self.strengths, given.n_folds, given.seed, N_KEPT, known)
+        _, predictions = ignore_noise(given.embeddings, given.labels, given.n_classes, *settings)
+        noisy = np.asarray(predictions.classes[:, 0] != given.labels)
+        return Judgement(self_confidence(predictions, given.labels), noisy)
 
 
 def ignore_noise(
@@ -41,13 +45,14 @@ def ignore_noise(
     seed: int = 0,
     n_kept: int = 20,
     known: Mapping[float, SparseProbabilities] | None = None,
-) -> NoiseIgnorantPrediction:
-    """Zhu et al. 2024, Label noise: ignorance is bliss: minimise the risk of the noisy labels as if they were right.
+) -> tuple[float, SparseProbabilities]:
+    """Return l2 and the predictions, out of sample, of the probe that takes the noisy labels as if they were right.
 
-    l2 is the strength whose out-of-sample predictions have the smallest cross-entropy with the noisy labels, the first
-    of equals; where noise is below half of each class, the best classifier is the same for noisy and for clean labels.
-    n_kept: classes kept for each sample. known: what probe_out_of_sample gave already, with the same settings, by l2.
-    Each strength's cross-fit makes dense predictions, 4 n n_classes bytes.
+    Zhu et al. 2024, Label noise: ignorance is bliss. l2 is the strength whose out-of-sample predictions have the
+    smallest cross-entropy with the noisy labels, the first of equals; where noise is below half of each class, the best
+    classifier is the same for noisy and for clean labels. n_kept: classes kept for each sample. known: what
+    probe_out_of_sample gave already, with the same settings, by l2. Each strength's cross-fit makes dense predictions,
+    4 n n_classes bytes.
     """
     check_pool(embeddings, labels)
     check_given(labels, n_classes, len(labels))
@@ -59,26 +64,7 @@ def ignore_noise(
             made[l2] = probe_out_of_sample(embeddings, labels, n_classes, l2, n_folds, seed, n_kept)
     found = [made[l2] for l2 in strengths]
     best = int(np.argmin([_cross_entropy(predictions, labels) for predictions in found]))
-    return NoiseIgnorantPrediction(found[best], found[best].classes[:, 0].copy(), strengths[best])
-
-
-def probe_out_of_sample(
-    embeddings: npt.NDArray[Any],
-    labels: Int64Array,
-    n_classes: int,
-    l2: float,
-    n_folds: int = 5,
-    seed: int = 0,
-    n_kept: int = 20,
-    left_out: npt.NDArray[np.bool_] | None = None,
-) -> SparseProbabilities:
-    """Cross-fitted predictions (n, n_kept) of a logistic probe; those of left_out (n,) are predicted, never learnt."""
-    ignored = np.zeros(len(labels), dtype=np.bool_) if left_out is None else left_out
-
-    def maker(training: Int64Array, rows: Int64Array) -> npt.NDArray[np.float32]:
-        return logistic_probe(embeddings, np.where(ignored, -1, training), n_classes, l2=l2, rows=rows)
-
-    return SparseProbabilities.of(cross_fit(maker, labels, n_classes, n_folds, seed), min(n_kept, n_classes))
+    return strengths[best], found[best]
 
 
 def _cross_entropy(predictions: SparseProbabilities, labels: Int64Array) -> float:

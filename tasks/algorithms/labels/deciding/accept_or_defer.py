@@ -3,13 +3,31 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Annotated
 
 import numpy as np
 import numpy.typing as npt
+from annotated_types import Interval
 
 from windrow.tasks.algorithms.arrays import Float32Array, Float64Array, Int64Array
 from windrow.tasks.algorithms.labels.combining.calibration import check_labels
+from windrow.tasks.algorithms.labels.deciding.policy import Decision, Policy, Predictions
 from windrow.tasks.algorithms.labels.pool_statistics import check_rows, mean_prediction, row_blocks
+
+
+@dataclass(frozen=True)
+class AcceptOrDefer(Policy):
+    """`error_share`: of the wrong predictions of held-out labels, the share that may be let in."""
+
+    error_share: Annotated[float, Interval(ge=0, lt=1)] = 0.0
+    needs = ("held_out",)
+
+    def decide(self, said: Predictions) -> Decision:
+        """Return the labels nearer to their class's correct predictions of held-out labels than the wrong ones are."""
+        evidence = said.evidence
+        labels = evidence.labels[evidence.labels >= 0]
+        rule = fit_accept_rule(evidence.known("held_out"), labels, self.error_share, evidence.held_out_predicted)
+        return said.given(accept(said.probabilities, rule, said.label))
 
 
 @dataclass(frozen=True)
@@ -27,7 +45,7 @@ class AcceptRule:
 def fit_accept_rule(
     held_out: Float32Array, labels: Int64Array, error_share: float = 0.0, predicted: Int64Array | None = None
 ) -> AcceptRule:
-    """The rule that out-of-sample probabilities (m, n_classes) and their labels (m,) give.
+    """Return the rule that out-of-sample probabilities (m, n_classes) and their labels (m,) give.
 
     'When to accept automated predictions and when to defer to human judgment?': a class's centroid is the mean of the
     probabilities of its correct predictions, its radius the smallest distance to it among the predictions of that
@@ -56,7 +74,7 @@ def fit_accept_rule(
 
 
 def accept(probabilities: Float32Array, rule: AcceptRule, predicted: Int64Array | None = None) -> npt.NDArray[np.bool_]:
-    """Whether the most probable class, the lowest of equals, of each row (n, n_classes) can stand: bool (n,).
+    """Return whether the most probable class, the lowest of equals, of each row (n, n_classes) can stand: bool (n,).
 
     predicted: int64 (n,), the classes to ask about in its stead.
     """

@@ -12,7 +12,7 @@ import numpy as np
 import numpy.typing as npt
 
 from windrow.tasks.algorithms.arrays import Float32Array, Float64Array, Int64Array
-from windrow.tasks.algorithms.labels.deciding.label_policy import Decision
+from windrow.tasks.algorithms.labels.deciding.policy import Decision
 from windrow.tasks.algorithms.labels.label_makers import check_pool, labelled_rows
 from windrow.tasks.algorithms.labels.makers.label_propagation import affinity, spread
 from windrow.tasks.algorithms.neighbors.exact_neighbors import NeighborGraph, search
@@ -24,16 +24,17 @@ GAMMA = 3.0
 N_FOLDS = 32
 COLUMNS = 16
 TOLERANCE = 1e-12
-# What a walk that cannot get there leaves of the solver's error.
+# Probabilities below this are rounding errors of the solver: the walk cannot reach the label.
 UNREACHED = 1e-10
 
 
 def belonging(embeddings: npt.NDArray[Any], graph: NeighborGraph, labels: Int64Array) -> Float32Array:
-    """How usual it would be for a sample of the labelled classes to be this far from the labels: float32 (n,), 0 to 1.
+    """Return how usual it would be for a sample of the labelled classes to be this far from the labels, float32 (n,).
 
-    A conformal p-value (Vovk et al. 2005; Bates et al. 2023, Testing for outliers with conformal p-values): with m
-    labels, (1 + the number of labelled samples that are no nearer to the others) / (m + 1). Given samples get 1.
-    Embeddings (n, d), their k-NN graph, labels int64 (n,), -1 where there is none; classes play no part in it.
+    From 0 to 1: a conformal p-value (Vovk et al. 2005; Bates et al. 2023, Testing for outliers with conformal
+    p-values): with m labels, (1 + the number of labelled samples that are no nearer to the others) / (m + 1). Given
+    samples get 1. Embeddings (n, d), their k-NN graph, labels int64 (n,), -1 where there is none; classes play no part
+    in it.
 
     Near is `nearness`. It never falls when a label is added, so taking a labelled sample out with its fold makes it
     seem no nearer than it is, and the p-value is at least that of full conformal prediction: of samples that are drawn
@@ -41,16 +42,6 @@ def belonging(embeddings: npt.NDArray[Any], graph: NeighborGraph, labels: Int64A
     less, whatever the classes and the embedding. Labels given evenly of a long-tailed pool are not so drawn: the
     promise is then kept for their mix. With m labels no p-value is below 1 / (m + 1): 18 labels refuse nothing at
     0.05, 48 nothing at 0.02. For the same reason there is none for each class: it would take 49 labels of each.
-
-    Measured (tests/benchmarks/belonging.md, 3 seeds), at 0.02 with 10 labels a class. In the demo 100 % of the
-    photographs among digits were refused, and 1.9 % of the digits; among 3,000 images of CIFAR-10 (frozen MobileNetV2)
-    100 % of digits and 48 % of photographs, and 1 to 3 % of CIFAR's own; in a long tail 100, 30 and 1 % (up to 6 % in
-    the runs that the score was chosen with). Classes that nobody labelled are hardly told from the labelled (2 to 6 %
-    refused, up to 100 labels a class): this is no detector of new classes. Coverage of the classes at a confidence of
-    0.8 (makers propagation, probe and smoothed) fell by 2 points at most, and at 0.05 by 2, but in the demo by 9: its
-    labels are even, its pool is not.
-    scikit-learn's LocalOutlierFactor on the labelled samples found more of the photographs (68 %) and fewer of the
-    digits (46 %).
     """
     check_pool(embeddings, labels)
     check_pool(graph.indices, labels)
@@ -65,7 +56,7 @@ def belonging(embeddings: npt.NDArray[Any], graph: NeighborGraph, labels: Int64A
 def nearness(
     embeddings: npt.NDArray[Any], graph: NeighborGraph, labels: Int64Array
 ) -> tuple[Float32Array, Float32Array]:
-    """How near samples are to the labels (n,), and labelled ones (m,) to labels of other folds; 0 is out of reach.
+    """Return how near samples are to the labels (n,), and labelled ones (m,) to labels of other folds; 0: out of reach.
 
     The product of two scores. Mean cosine to the NEAREST labelled samples (Sun et al. 2022, Out-of-distribution
     detection with deep nearest neighbors), to the power of SHARPNESS: it finds samples that are like nothing else. And
@@ -74,7 +65,7 @@ def nearness(
     blind to what the other finds. Permuting the samples permutes the answer, but for ties that rounding breaks.
 
     Takes as long as label propagation of as many classes as there are folds, the number of labels or N_FOLDS, and holds
-    about 0.7 kB a sample (100,000 samples of 64 dimensions with 1,000 labels: 4 s on a core).
+    about 0.7 kB a sample.
     """
     rows = labelled_rows(labels, int(labels.max(initial=0)) + 1)
     near = _cosine(embeddings, rows) ** SHARPNESS
@@ -88,7 +79,7 @@ def nearness(
 
 
 def refuse(decision: Decision, belonging: Float32Array, alpha: float) -> Decision:
-    """The decision without its labels of samples whose `belonging` is alpha or less; given labels have 1 and stand."""
+    """Return the decision without labels where `belonging` is alpha or less; given labels have 1 and stand."""
     if not 0 <= alpha < 1:
         raise ValueError(f"alpha must be from 0 to below 1, got {alpha}")
     if belonging.shape != decision.label.shape:

@@ -40,7 +40,7 @@ def fit_conformal(
     class_conditional: bool = False,
     failure_rate: float | None = None,
 ) -> ConformalRule:
-    """Thresholds under which sets miss the true class at most miss_rate of the time.
+    """Return thresholds under which sets miss the true class at most miss_rate of the time.
 
     held_out (m, n_classes) are out-of-sample probabilities, labels (m,) their classes; rows labelled -1 are left out.
     score: 'lac' is 1 - p (Sadinle et al. 2019: the smallest sets on average, some may be empty); 'aps' the probability
@@ -61,7 +61,7 @@ def fit_conformal(
 
 
 def label_sets(probabilities: Float32Array, rule: ConformalRule) -> ClassLists:
-    """The set of classes of each row (n, n_classes); `.only()` is the label of the sets that have just one class."""
+    """Return the set of classes of each row (n, n_classes); `.only()` is the label of the sets of just one class."""
     check_rows("probabilities", probabilities)
     if probabilities.shape[1] != len(rule.threshold):
         raise ValueError(f"probabilities must have {len(rule.threshold)} columns, got shape {probabilities.shape}")
@@ -74,7 +74,7 @@ def label_sets(probabilities: Float32Array, rule: ConformalRule) -> ClassLists:
 
 
 def conformal_rank(n: int, miss_rate: float, failure_rate: float | None = None) -> int:
-    """Which of n ascending scores, counted from 1, is the threshold; n + 1 when there are too few.
+    """Return which of n ascending scores, counted from 1, is the threshold; n + 1 when there are too few.
 
     With the k-th of n exchangeable scores without ties, coverage over draws of the labels is Beta(k, n + 1 - k)
     (Vovk 2012, section 2.2). Its mean reaches 1 - miss_rate at k = ceil((n + 1) (1 - miss_rate)). failure_rate: the

@@ -50,7 +50,7 @@ class LabelMetric:
 
 @dataclass(frozen=True)
 class MetricLabels:
-    """label: int64 (n,); variance: float64 (n,), the expected squared distance to that label: small where sure."""
+    """The labels int64 (n,), and the expected squared distance to each, float64 (n,): small where sure."""
 
     label: Int64Array
     variance: Float64Array
@@ -59,7 +59,7 @@ class MetricLabels:
 def nearest_labels(
     probabilities: Float32Array, metric: LabelMetric, observed: Int64Array | None = None
 ) -> MetricLabels:
-    """The label y of the metric that minimises sum_c p_c d(c, y)^2, for each row (n, n_classes): the Fréchet mean.
+    """Return the label y that minimises sum_c p_c d(c, y)^2, for each row (n, n_classes): the Fréchet mean.
 
     Roberts et al. 2023, Geometry-aware adaptation for pretrained models (Loki). observed: int64 (n_classes,), the label
     that each class is, by default all of them in order; the metric may have more labels than there are classes, and

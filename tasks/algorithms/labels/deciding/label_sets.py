@@ -51,7 +51,7 @@ def possible_classes(
     config: ConformalConfig | None = None,
     predicted: Int64Array | None = None,
 ) -> ClassLists:
-    """The classes that each row of pool (n, n_classes) may be, ascending; none where they are more than `most`.
+    """Return the classes that each row of pool (n, n_classes) may be, ascending; none where they are more than `most`.
 
     labels: int64 (n,), -1 where there is none; held_out (m, n_classes): out-of-sample probabilities of the m labelled
     rows, in their order, made as the pool's are. A row with a label may be that alone. The label given to another,

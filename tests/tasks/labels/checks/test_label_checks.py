@@ -18,28 +18,22 @@ from small_features import ids, write_features
 from small_labels import write_given
 
 from windrow.schemas import LABEL_CHECKS, LABEL_QUALITY
-from windrow.schemas.labels import CHECKS, CheckName
-from windrow.tasks.algorithms.labels.checks.area_under_margin import judge_by_margin
+from windrow.tasks.algorithms.labels.checks import CHECKS
+from windrow.tasks.algorithms.labels.checks.aum import Aum, judge_by_margin
+from windrow.tasks.algorithms.labels.checks.confident_learning import ConfidentLearning
 from windrow.tasks.algorithms.labels.checks.cross_split import cross_split
-from windrow.tasks.algorithms.labels.checks.dynamics_probe import DynamicsProbeConfig
+from windrow.tasks.algorithms.labels.checks.early_learning import EarlyLearning
 from windrow.tasks.algorithms.labels.checks.label_quality import LabelQualityConfig, label_quality
-from windrow.tasks.algorithms.labels.checks.long_tail_calibration import TailCalibrationConfig, tail_calibrated_probe
-from windrow.tasks.algorithms.labels.checks.noise_ignorant_probe import ignore_noise, probe_out_of_sample
-from windrow.tasks.algorithms.labels.checks.separation_scores import separation_scores
+from windrow.tasks.algorithms.labels.checks.linear_separation import LinearSeparation, judge_by_side
+from windrow.tasks.algorithms.labels.checks.long_tail_calibration import LongTailCalibration, tail_calibrated_probe
+from windrow.tasks.algorithms.labels.checks.neighbor_agreement import NeighborAgreement
+from windrow.tasks.algorithms.labels.checks.noise_ignorant_probe import NoiseIgnorantProbe, ignore_noise
+from windrow.tasks.algorithms.labels.judging.dynamics_probe import ProbeTraining
+from windrow.tasks.algorithms.labels.judging.judged_labels import probe_out_of_sample
 from windrow.tasks.algorithms.labels.label_makers import cross_fit
 from windrow.tasks.algorithms.labels.sparse_probabilities import SparseProbabilities
 from windrow.tasks.algorithms.neighbors.exact_neighbors import NeighborGraph
 from windrow.tasks.clusters.neighbor_graph import NeighborsConfig, find_neighbors
-from windrow.tasks.labels.checks.check_settings import (
-    AumConfig,
-    ConfidentLearningConfig,
-    EarlyLearningConfig,
-    LinearSeparationConfig,
-    LongTailCalibrationConfig,
-    NeighborAgreementConfig,
-    NoiseIgnorantProbeConfig,
-    ProbeTrainingConfig,
-)
 from windrow.tasks.labels.checks.label_checks import check_labels, judge_pool
 from windrow.tasks.labels.checks.label_checks_config import LabelChecksConfig
 from windrow.tasks.recording import describe
@@ -51,8 +45,8 @@ from windrow.tasks.storage.store.run_records import StageRecord
 
 NAMES = ["cat", "dog", "hen"]
 N, N_STRANGE = 240, 24
-SHORT = ProbeTrainingConfig(n_epochs=12, n_seeds=2)
-EVERY = LabelChecksConfig(methods=CHECKS, probe_training=SHORT)
+SHORT = ProbeTraining(n_epochs=12, n_seeds=2)
+EVERY = LabelChecksConfig(methods=tuple(CHECKS), probe_training=SHORT)
 UNDECIDED = {"self_confidence", "normalised_margin", "weighted_entropy", "el2n", "grand"}
 
 
@@ -102,7 +96,7 @@ def rows_of(store: Path, done: Done, method: str, source: str = "windrow") -> pa
 
 @pytest.mark.parametrize("method", CHECKS)
 def test_every_method_judges_every_given_label_and_finds_what_is_wrong(
-    pool: NoisyPool, judged: tuple[Path, Done], method: CheckName
+    pool: NoisyPool, judged: tuple[Path, Done], method: str
 ) -> None:
     rows = rows_of(*judged, method)
     assert rows["sample_id"].to_pylist() == pool.samples
@@ -138,7 +132,7 @@ def test_shards_and_the_order_of_rows_change_nothing(
 
 @pytest.mark.parametrize("method", ["noise_transition", "neighbor_agreement", "noise_ignorant_probe", "grand"])
 def test_what_methods_share_changes_none_of_them(
-    pool: NoisyPool, judged: tuple[Path, Done], tmp_path: Path, method: CheckName
+    pool: NoisyPool, judged: tuple[Path, Done], tmp_path: Path, method: str
 ) -> None:
     alone = pool.check(tmp_path, replace(EVERY, methods=(method,), default=False))
     assert alone.counts == {"n_checked": 0, "n_doubtful": 0, "n_label_checks": N}
@@ -156,7 +150,7 @@ def test_a_graph_of_the_whole_pool_is_used_and_says_the_same(
     assert np.array_equal(own, said(pool, "neighbor_agreement", NeighborGraph(everyone[:, :9], same[:, :9])))
 
 
-def said(pool: NoisyPool, method: CheckName, graph: NeighborGraph) -> np.ndarray:
+def said(pool: NoisyPool, method: str, graph: NeighborGraph) -> np.ndarray:
     """The scores of one method, with four folds and the seed 3."""
     labels = np.array([NAMES.index(label) for label in pool.labels])
     config = replace(EVERY, methods=(method,), default=False)
@@ -169,32 +163,31 @@ def predicted(vectors: np.ndarray, labels: np.ndarray) -> SparseProbabilities:
 
 
 def calibrated(vectors: np.ndarray, labels: np.ndarray) -> SparseProbabilities:
-    config = TailCalibrationConfig(seed=3)
-    maker = partial(tail_calibrated_probe, vectors, n_classes=3, config=config)
+    maker = partial(tail_calibrated_probe, vectors, n_classes=3, seed=3)
     return SparseProbabilities.of(cross_fit(lambda known, rows: maker(labels=known, rows=rows), labels, 3, 4, 3), 3)
 
 
-TWINS: dict[CheckName, Callable[[np.ndarray, np.ndarray], np.ndarray]] = {
+TWINS: dict[str, Callable[[np.ndarray, np.ndarray], np.ndarray]] = {
     "self_confidence": lambda vectors, labels: predicted(vectors, labels).of_class(labels),
-    "noise_ignorant_probe": lambda vectors, labels: (
-        ignore_noise(vectors, labels, 3, n_folds=4, seed=3).judge(labels).score
+    "noise_ignorant_probe": lambda vectors, labels: ignore_noise(vectors, labels, 3, n_folds=4, seed=3)[1].of_class(
+        labels
     ),
     "cross_split": lambda vectors, labels: cross_split(vectors, labels, 3, seed=3).judgement.score,
     "long_tail_calibration": lambda vectors, labels: calibrated(vectors, labels).of_class(labels),
-    "aum": lambda vectors, labels: judge_by_margin(vectors, labels, 3, DynamicsProbeConfig(12, 2), seed=3).score,
+    "aum": lambda vectors, labels: judge_by_margin(vectors, labels, 3, SHORT, seed=3).score,
     "noise_transition": lambda vectors, labels: (
         label_quality(vectors, labels, 3, LabelQualityConfig(n_folds=4, seed=3)).transition.posterior
     ),
     "linear_separation": lambda vectors, labels: (
-        separation_scores(
+        judge_by_side(
             vectors, -np.log(np.maximum(predicted(vectors, labels).of_class(labels), 1e-7)), n_folds=4, seed=3
-        ).linear.score
+        ).score
     ),
 }
 
 
 @pytest.mark.parametrize("method", TWINS)
-def test_a_method_says_what_its_function_says(pool: NoisyPool, method: CheckName) -> None:
+def test_a_method_says_what_its_function_says(pool: NoisyPool, method: str) -> None:
     labels = np.array([NAMES.index(label) for label in pool.labels])
     graph = NeighborGraph(np.zeros((N, 1), np.int64), np.ones((N, 1), np.float32))
     np.testing.assert_array_equal(said(pool, method, graph), TWINS[method](pool.vectors, labels).astype(np.float32))
@@ -239,30 +232,30 @@ def test_a_training_job_and_windrow_both_have_their_say(pool: NoisyPool, tmp_pat
     assert not pool.check(tmp_path, config).found
 
 
-CHANGES: list[tuple[CheckName, dict[str, Any]]] = [
+CHANGES: list[tuple[str, dict[str, Any]]] = [
     ("self_confidence", {"l2": 0.1}),
-    ("confident_learning", {"confident_learning": ConfidentLearningConfig("both")}),
-    ("neighbor_agreement", {"neighbor_agreement": NeighborAgreementConfig(k=3)}),
-    ("neighbor_agreement", {"neighbor_agreement": NeighborAgreementConfig(k=90)}),
-    ("neighbor_agreement", {"neighbor_agreement": NeighborAgreementConfig(temperature=0.5)}),
-    ("neighbor_agreement", {"neighbor_agreement": NeighborAgreementConfig(class_balanced=False)}),
-    ("noise_ignorant_probe", {"noise_ignorant_probe": NoiseIgnorantProbeConfig((1.0,))}),
-    ("linear_separation", {"linear_separation": LinearSeparationConfig(1.0)}),
-    ("long_tail_calibration", {"long_tail_calibration": LongTailCalibrationConfig(n_donors=1)}),
-    ("long_tail_calibration", {"long_tail_calibration": LongTailCalibrationConfig(own_share=0.1)}),
-    ("long_tail_calibration", {"long_tail_calibration": LongTailCalibrationConfig(outlier_share=0.4)}),
-    ("aum", {"aum": AumConfig(50.0)}),
+    ("confident_learning", {"confident_learning": ConfidentLearning("both")}),
+    ("neighbor_agreement", {"neighbor_agreement": NeighborAgreement(k=3)}),
+    ("neighbor_agreement", {"neighbor_agreement": NeighborAgreement(k=90)}),
+    ("neighbor_agreement", {"neighbor_agreement": NeighborAgreement(temperature=0.5)}),
+    ("neighbor_agreement", {"neighbor_agreement": NeighborAgreement(class_balanced=False)}),
+    ("noise_ignorant_probe", {"noise_ignorant_probe": NoiseIgnorantProbe((1.0,))}),
+    ("linear_separation", {"linear_separation": LinearSeparation(1.0)}),
+    ("long_tail_calibration", {"long_tail_calibration": LongTailCalibration(n_donors=1)}),
+    ("long_tail_calibration", {"long_tail_calibration": LongTailCalibration(own_share=0.1)}),
+    ("long_tail_calibration", {"long_tail_calibration": LongTailCalibration(outlier_share=0.4)}),
+    ("aum", {"aum": Aum(50.0)}),
     ("el2n", {"probe_training": replace(SHORT, early_epoch=2)}),
     ("grand", {"probe_training": replace(SHORT, n_seeds=1)}),
     ("early_learning", {"probe_training": replace(SHORT, n_epochs=10)}),
     ("aum", {"probe_training": replace(SHORT, learning_rate=1.0)}),
-    ("early_learning", {"early_learning": EarlyLearningConfig(0.0)}),
+    ("early_learning", {"early_learning": EarlyLearning(0.0)}),
 ]
 
 
 @pytest.mark.parametrize(("method", "changes"), CHANGES)
 def test_every_setting_is_heeded(
-    pool: NoisyPool, judged: tuple[Path, Done], tmp_path: Path, method: CheckName, changes: dict[str, Any]
+    pool: NoisyPool, judged: tuple[Path, Done], tmp_path: Path, method: str, changes: dict[str, Any]
 ) -> None:
     done = pool.check(tmp_path, replace(EVERY, methods=(method,), default=False, **changes))
     assert not rows_of(tmp_path, done, method).equals(rows_of(*judged, method))

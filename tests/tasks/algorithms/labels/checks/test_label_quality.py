@@ -8,7 +8,7 @@ from windrow.tasks.algorithms.labels.checks.label_quality import (
     doubted_labels,
     label_quality,
 )
-from windrow.tasks.algorithms.labels.checks.noise_ignorant_probe import probe_out_of_sample
+from windrow.tasks.algorithms.labels.judging.judged_labels import probe_out_of_sample
 from windrow.tasks.algorithms.labels.sparse_probabilities import SparseProbabilities
 from windrow.tasks.algorithms.neighbors.exact_neighbors import neighbor_graph
 
@@ -21,14 +21,14 @@ def test_wrong_labels_are_found_without_a_threshold(rate, pair):
     found = label_quality(pool, labels, 3, CONFIG)
     assert below(found.judgement.score, labels != truth) > 0.95
     assert f1(found.judgement.noisy, labels != truth) > 0.9
-    assert abs(found.noise_rate - rate) < 0.1
+    assert abs(found.judgement.noisy.mean() - rate) < 0.1
     assert (found.predictions.classes[:, 0] == truth).mean() > 0.95
     assert found.judgement.score.dtype == np.float32
 
 
 def test_clean_labels_are_almost_all_left_alone():
     pool, labels, _ = noisy_blobs(rate=0)
-    assert label_quality(pool, labels, 3, CONFIG).noise_rate < 0.05
+    assert label_quality(pool, labels, 3, CONFIG).judgement.noisy.mean() < 0.05
 
 
 def test_what_is_given_is_not_made_anew_and_changes_nothing():
@@ -59,9 +59,9 @@ def test_doubt_leaves_each_class_its_most_probable_labels():
 @pytest.mark.parametrize(
     ("call", "message"),
     [
-        (lambda: LabelQualityConfig(l2=0), "l2 must be positive"),
-        (lambda: LabelQualityConfig(n_folds=1), "n_folds must be at least 2, got 1"),
-        (lambda: LabelQualityConfig(n_rounds=0), "n_rounds must be at least 1, got 0"),
+        (lambda: LabelQualityConfig(l2=0), "l2: wants more than 0, got 0"),
+        (lambda: LabelQualityConfig(n_folds=1), "n_folds: wants 2 or more, got 1"),
+        (lambda: LabelQualityConfig(n_rounds=0), "n_rounds: wants 1 or more, got 0"),
         (lambda: label_quality(np.ones((2, 2)), np.array([0, -1]), 2), "labels must be from 0 to 1"),
     ],
 )

@@ -6,7 +6,7 @@ from noisy_labels import f1
 from scipy.stats import beta
 
 from windrow.tasks.algorithms.labels.checks.loss_mixture import (
-    LossMixture,
+    Mixture,
     fit_loss_mixture,
     judge_by_loss,
     normalised_losses,
@@ -62,7 +62,7 @@ def test_losses_of_one_value_among_others_fall_back_to_gaussians():
 def test_the_wider_component_takes_neither_end():
     at = np.linspace(0.01, 0.99, 50)
     for variance in ([0.04, 0.001], [0.001, 0.04]):
-        mixture = LossMixture("gaussian", np.array([0.3, 0.6]), np.array(variance), np.array([0.7, 0.3]))
+        mixture = Mixture("gaussian", np.array([0.3, 0.6]), np.array(variance), np.array([0.7, 0.3]))
         posterior = mixture.noise_posterior(at)
         assert (np.diff(posterior) >= 0).all()
         assert posterior[0] < 0.5 < posterior[-1]

@@ -7,23 +7,24 @@ from hypothesis import strategies as st
 from noisy_labels import below, f1, noisy_blobs
 
 from windrow.tasks.algorithms.labels.checks.cross_split import cross_split, label_divergence, mix_labels
+from windrow.tasks.algorithms.labels.checks.linear_separation import judge_by_side
 from windrow.tasks.algorithms.labels.checks.long_tail_calibration import (
-    TailCalibrationConfig,
     _draw,
     tail_calibrated_probe,
 )
-from windrow.tasks.algorithms.labels.checks.noise_ignorant_probe import ignore_noise, probe_out_of_sample
-from windrow.tasks.algorithms.labels.checks.separation_scores import separation_scores
+from windrow.tasks.algorithms.labels.checks.loss_mixture import judge_by_loss
+from windrow.tasks.algorithms.labels.checks.noise_ignorant_probe import NoiseIgnorantProbe, ignore_noise
+from windrow.tasks.algorithms.labels.judging.judged_labels import JudgedLabels, probe_out_of_sample
 from windrow.tasks.algorithms.labels.makers.logistic_probe import logistic_probe
 from windrow.tasks.algorithms.labels.sparse_probabilities import SparseProbabilities
 
 
 def test_ignoring_noise_corrects_it():
     pool, labels, truth = noisy_blobs(rate=0.3)
-    found = ignore_noise(pool, labels, 3, (1.0, 0.01))
-    assert (found.corrected == truth).mean() > 0.95 > (labels == truth).mean()
-    assert found.l2 in (1.0, 0.01)
-    judged = found.judge(labels)
+    l2, predictions = ignore_noise(pool, labels, 3, (1.0, 0.01))
+    assert (predictions.classes[:, 0] == truth).mean() > 0.95 > (labels == truth).mean()
+    assert l2 in (1.0, 0.01)
+    judged = NoiseIgnorantProbe((1.0, 0.01)).judge(JudgedLabels(pool, labels, 3))
     assert below(judged.score, labels != truth) > 0.95 and f1(judged.noisy, labels != truth) > 0.9
 
 
@@ -33,7 +34,7 @@ def test_the_strength_chosen_predicts_the_labels_best():
     for l2 in (100.0, 0.01):
         own = probe_out_of_sample(pool, labels, 3, l2).of_class(labels)
         losses[l2] = -np.log(own).mean()
-    assert ignore_noise(pool, labels, 3, (100.0, 0.01)).l2 == min(losses, key=losses.get) == 0.01
+    assert ignore_noise(pool, labels, 3, (100.0, 0.01))[0] == min(losses, key=losses.get) == 0.01
 
 
 def test_what_is_left_out_is_predicted_and_never_learnt():
@@ -91,10 +92,10 @@ def test_the_two_scores_of_separation_differ_and_each_sees_its_own():
     loss = np.random.default_rng(0).gamma(2, 0.1, 400) + strange
     hidden = np.flatnonzero(strange)[:5]
     loss[hidden] = 0.05
-    found = separation_scores(pool, loss)
-    assert found.linear.noisy[hidden].all() and not found.small_loss.noisy[hidden].any()
-    assert f1(found.linear.noisy, strange) > 0.9
-    assert not separation_scores(pool, np.ones(400)).linear.noisy.any()
+    linear, small_loss = judge_by_side(pool, loss), judge_by_loss(loss, "gaussian")
+    assert linear.noisy[hidden].all() and not small_loss.noisy[hidden].any()
+    assert f1(linear.noisy, strange) > 0.9
+    assert not judge_by_side(pool, np.ones(400)).noisy.any()
 
 
 def test_draws_have_the_mean_and_covariance_of_their_classes():
@@ -120,9 +121,8 @@ def test_a_tail_class_gains_from_the_calibration():
 
 def test_balanced_classes_without_outliers_are_the_plain_probe():
     pool, labels, _ = noisy_blobs(60, rate=0)
-    config = TailCalibrationConfig(l2=0.01)
     plain = logistic_probe(pool / np.linalg.norm(pool, axis=1, keepdims=True), labels, 3, l2=0.01)
-    np.testing.assert_allclose(tail_calibrated_probe(pool, labels, 3, config), plain, atol=1e-4)
+    np.testing.assert_allclose(tail_calibrated_probe(pool, labels, 3, l2=0.01), plain, atol=1e-4)
 
 
 @pytest.mark.parametrize(
@@ -130,11 +130,7 @@ def test_balanced_classes_without_outliers_are_the_plain_probe():
     [
         (lambda: ignore_noise(np.ones((2, 2)), np.array([0, 1]), 2, ()), "strengths must be one or more"),
         (lambda: ignore_noise(np.ones((2, 2)), np.array([0, -1]), 2), "labels must be from 0 to 1"),
-        (lambda: separation_scores(np.ones((2, 2)), np.ones(3)), r"loss must have shape \(2,\)"),
-        (lambda: TailCalibrationConfig(n_donors=0), "n_donors must be positive"),
-        (lambda: TailCalibrationConfig(own_share=1.1), "own_share must be from 0 to 1.0, got 1.1"),
-        (lambda: TailCalibrationConfig(outlier_share=0.6), "outlier_share must be from 0 to 0.5"),
-        (lambda: TailCalibrationConfig(l2=0), "l2 positive"),
+        (lambda: judge_by_side(np.ones((2, 2)), np.ones(3)), r"loss must have shape \(2,\)"),
     ],
 )
 def test_a_bad_call_names_the_argument(call, message):

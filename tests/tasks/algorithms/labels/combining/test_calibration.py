@@ -65,6 +65,14 @@ def test_few_labels_hold_the_temperature_near_one_and_none_leave_it_there():
     assert fit_temperature(np.repeat(right, 9000, axis=0), np.zeros(27000, dtype=np.int64)) < 0.06
 
 
+def test_three_labels_are_weighed_against_a_normal_prior_of_deviation_one_on_the_logarithm():
+    # Of three labels that are right at 0.6, -log p at the temperature exp(t) is log(1 + (2/3)^exp(-t)) each.
+    t = np.linspace(-3, 3, 600_001)
+    cost = t**2 / 2 + 3 * np.log1p((2 / 3) ** np.exp(-t))
+    found = fit_temperature(np.array([[0.6, 0.4]] * 3, dtype=np.float32), np.array([0, 0, 0]))
+    assert np.log(found) == pytest.approx(t[cost.argmin()], abs=1e-4)
+
+
 def test_class_weights_count_a_label_as_often_as_its_class():
     given_ = np.array([[0.7, 0.3], [0.7, 0.3], [0.4, 0.6], [0.4, 0.6]], dtype=np.float32)
     labels = np.array([0, 1, 1, 1])

@@ -4,7 +4,9 @@ import pytest
 from windrow.tasks.algorithms.labels.combining.label_shift import confusion_matrix, em_prior
 from windrow.tasks.algorithms.labels.combining.prior_correction import correct_prior, shares_variance
 from windrow.tasks.algorithms.labels.combining.vector_scaling import apply_vector_scaling
-from windrow.tasks.algorithms.labels.deciding.label_policy import LabelPolicyConfig, decide
+from windrow.tasks.algorithms.labels.deciding.everything import Everything
+from windrow.tasks.algorithms.labels.deciding.fixed import Fixed
+from windrow.tasks.algorithms.labels.deciding.policy import decide
 
 TAILED = np.array([0.8, 0.15, 0.05])
 MEANS = np.array([[0.0, 0.0], [1.5, 0.0], [0.0, 1.5]])
@@ -29,7 +31,7 @@ def accuracy_and_confidence(truth, decision):
 
 def test_confidence_is_honest_again_in_a_long_tail():
     truth, labels, pool = tailed_pool(0, 400, n=20_000)
-    fixed = LabelPolicyConfig("fixed", 0.8)
+    fixed = Fixed(0.8)
     corrected = correct_prior(pool[labels >= 0], labels, pool)
     np.testing.assert_allclose(corrected.prior, TAILED, atol=0.06)
     before, claimed_before = accuracy_and_confidence(truth, decide(pool, fixed))
@@ -45,7 +47,7 @@ def test_the_even_probabilities_find_more_of_each_class():
         for view in (corrected.even, corrected.pool)
     ]
     assert recall[0] > recall[1] + 0.1
-    given_ = decide(corrected.pool, LabelPolicyConfig("none"), corrected.even.argmax(axis=1))
+    given_ = decide(corrected.pool, Everything(), corrected.even.argmax(axis=1))
     np.testing.assert_array_equal(given_.label, corrected.even.argmax(axis=1))
     assert np.all(given_.confidence <= corrected.pool.max(axis=1))
 

@@ -65,16 +65,17 @@ def test_the_bias_that_distorted_the_probabilities_is_found_again():
     assert expected_calibration_error(mended, labels) < 0.02 < expected_calibration_error(by_temperature, labels)
 
 
-def test_no_other_scales_and_biases_cost_less():
+@pytest.mark.parametrize(("settings", "scale_deviation", "bias_deviation"), [((0.3, 0.5), 0.3, 0.5), ((), 0.1, 1.0)])
+def test_no_other_scales_and_biases_cost_less(settings, scale_deviation, bias_deviation):
     given_ = distributions(7)
     labels = draw_labels(given_, 8)
     temperature = fit_temperature(given_, labels)
-    found = fit_vector_scaling(given_, labels, 0.3, 0.5)
+    found = fit_vector_scaling(given_, labels, *settings)
 
     def cost(scale, bias):
         scores = np.log(given_.astype(np.float64)) * scale + bias
         likelihoods = scores[np.arange(50), labels] - np.log(np.exp(scores).sum(axis=1))
-        prior = ((scale * temperature - 1) ** 2).sum() / 0.3**2 + (bias**2).sum() / 0.5**2
+        prior = ((scale * temperature - 1) ** 2).sum() / scale_deviation**2 + (bias**2).sum() / bias_deviation**2
         return prior / 2 - likelihoods.sum()
 
     rng = np.random.default_rng(9)

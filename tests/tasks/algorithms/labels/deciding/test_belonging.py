@@ -14,7 +14,10 @@ from windrow.tasks.algorithms.labels.deciding.belonging import (
     nearness,
     refuse,
 )
-from windrow.tasks.algorithms.labels.deciding.label_policy import LabelPolicyConfig, decide
+from windrow.tasks.algorithms.labels.deciding.everything import Everything
+from windrow.tasks.algorithms.labels.deciding.fixed import Fixed
+from windrow.tasks.algorithms.labels.deciding.policy import decide
+from windrow.tasks.algorithms.labels.deciding.soft import Soft
 from windrow.tasks.algorithms.neighbors.exact_neighbors import NeighborGraph, neighbor_graph
 
 FEW = settings(max_examples=20, deadline=None)
@@ -135,7 +138,7 @@ def test_few_labels_refuse_nothing(seed, labelled):
 
 def test_a_refused_sample_abstains_and_the_rest_stays_as_it_was():
     probabilities = np.array([[0.9, 0.1], [0.2, 0.8], [0.6, 0.4], [0.5, 0.5]], np.float32)
-    before = decide(probabilities, LabelPolicyConfig("soft"))
+    before = decide(probabilities, Soft())
     after = refuse(before, np.array([1, 0.02, 0.03, 0.5], np.float32), 0.02)
     assert after.label.tolist() == [0, -1, 0, 0]
     assert after.abstained.tolist() == [False, True, False, False]
@@ -146,7 +149,7 @@ def test_a_refused_sample_abstains_and_the_rest_stays_as_it_was():
 
 
 def test_what_the_policy_abstained_from_stays_so():
-    decision = decide(np.array([[0.9, 0.1], [0.6, 0.4]], np.float32), LabelPolicyConfig("fixed", threshold=0.8))
+    decision = decide(np.array([[0.9, 0.1], [0.6, 0.4]], np.float32), Fixed(0.8))
     assert refuse(decision, np.ones(2, np.float32), 0.05).label.tolist() == [0, -1]
 
 
@@ -169,6 +172,6 @@ def test_a_bad_call_names_the_argument(call, message):
     [(2, 1, "alpha must be from 0"), (2, -0.1, "alpha must be from 0"), (3, 0.1, r"belonging must have shape \(2,\)")],
 )
 def test_a_bad_refusal_names_the_argument(n, alpha, message):
-    decision = decide(np.full((2, 2), 0.5, np.float32), LabelPolicyConfig("none"))
+    decision = decide(np.full((2, 2), 0.5, np.float32), Everything())
     with pytest.raises(ValueError, match=message):
         refuse(decision, np.ones(n, np.float32), alpha)

@@ -2,75 +2,26 @@
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
-from hypothesis import strategies as st
 
-from windrow.tasks.algorithms.labels.deciding.accept_or_defer import accept, fit_accept_rule
-from windrow.tasks.algorithms.labels.deciding.label_policy import Evidence, LabelPolicyConfig, decide
-
-FEW = settings(max_examples=25, deadline=None)
-EVERY = ["none", "fixed", "class-wise", "self-adaptive", "soft", "reliable", "accept-or-defer", "exclude"]
-
-
-def distributions(seed, n=60, n_classes=4):
-    return np.random.default_rng(seed).dirichlet(np.full(n_classes, 0.3), size=n).astype(np.float32)
+from windrow.tasks.algorithms.labels.deciding.accept_or_defer import AcceptOrDefer, accept, fit_accept_rule
+from windrow.tasks.algorithms.labels.deciding.exclude import Exclude
+from windrow.tasks.algorithms.labels.deciding.fixed import Fixed
+from windrow.tasks.algorithms.labels.deciding.policy import Evidence, decide
+from windrow.tasks.algorithms.labels.deciding.reliable import Reliable
 
 
 def two_class(*first):
     return np.array([[p, 1 - p] for p in first], dtype=np.float32)
 
 
-def evidence_of(probabilities, seed, n_labelled=15):
-    """A quarter of the pool with labels that the predictions do not always find."""
-    rng = np.random.default_rng(seed)
-    n, n_classes = probabilities.shape
-    labels = np.full(n, -1)
-    rows = np.sort(rng.permutation(n)[:n_labelled])
-    labels[rows] = np.where(rng.random(n_labelled) < 0.7, probabilities[rows].argmax(axis=1), rng.integers(n_classes))
-    return Evidence(labels, held_out=distributions(seed + 1, n_labelled, n_classes), keys=np.arange(n))
-
-
-def permuted(evidence, order):
-    place = np.cumsum(evidence.labels >= 0) - 1
-    rows = place[order][evidence.labels[order] >= 0]
-    return Evidence(evidence.labels[order], evidence.held_out[rows], keys=evidence.keys[order])
-
-
-@FEW
-@given(st.integers(0, 10_000), st.sampled_from(EVERY))
-def test_no_policy_takes_a_given_label_away(seed, policy):
-    probabilities = distributions(seed)
-    evidence = evidence_of(probabilities, seed)
-    decision = decide(probabilities, LabelPolicyConfig(policy, 0.99, 0.9, most_excluded=0), evidence=evidence)
-    known = evidence.labels >= 0
-    np.testing.assert_array_equal(decision.label[known], evidence.labels[known])
-    assert (decision.confidence[known] == 1).all() and (decision.weight[known] == 1).all()
-    np.testing.assert_array_equal(decision.label == -1, decision.abstained)
-    assert not decision.weight[decision.abstained].any() and decision.weight.max() <= 1
-    assert {str(each.dtype) for each in (decision.confidence, decision.weight)} == {"float32"}
-    assert decision.label.dtype == np.int64
-    assert decision.excluded is None or not decision.excluded.sizes[known].any()
-
-
-@FEW
-@given(st.integers(0, 10_000), st.sampled_from(EVERY))
-def test_permuting_the_pool_permutes_what_is_decided_with_evidence(seed, policy):
-    probabilities, order = distributions(seed), np.random.default_rng(seed).permutation(60)
-    evidence, config = evidence_of(probabilities, seed), LabelPolicyConfig(policy, 0.8, 0.4)
-    plain = decide(probabilities, config, evidence=evidence)
-    moved = decide(probabilities[order], config, evidence=permuted(evidence, order))
-    np.testing.assert_array_equal(moved.label, plain.label[order])
-    np.testing.assert_array_equal(moved.weight, plain.weight[order])
-
-
 def test_accept_or_defer_is_the_rule_of_the_labels_held_out():
     held_out, pool = two_class(0.9, 0.8, 0.7, 0.6, 0.3), two_class(0.95, 0.72, 0.69, 0.999, 0.5)
     labels = np.concatenate([[-1] * 5, [0, 0, 1, 1, 1]])
     probabilities = np.concatenate([pool, held_out])
-    decision = decide(probabilities, LabelPolicyConfig("accept-or-defer"), evidence=Evidence(labels, held_out))
+    decision = decide(probabilities, AcceptOrDefer(), evidence=Evidence(labels, held_out))
     assert decision.label.tolist() == [0, 0, -1, 0, -1, 0, 0, 1, 1, 1]
     # Of the two wrong ones the nearer may come in: 0.6 is as far from 0.85 as the radius now is.
-    wider = LabelPolicyConfig("accept-or-defer", error_share=0.5)
+    wider = AcceptOrDefer(error_share=0.5)
     assert decide(probabilities, wider, evidence=Evidence(labels, held_out)).label[:5].tolist() == [0, 0, 0, 0, -1]
 
 
@@ -81,7 +32,7 @@ def test_a_rule_for_other_classes_than_the_most_probable_asks_about_those():
     assert accept(two_class(0.65, 0.65), rule, np.array([1, 0])).tolist() == [True, False]
     evidence = Evidence(np.array([-1, 1, 1, 0]), held_out, predicted)
     pool = two_class(0.65, 0.7, 0.6, 0.9)
-    decision = decide(pool, LabelPolicyConfig("accept-or-defer"), np.array([1, 0, 0, 0]), evidence)
+    decision = decide(pool, AcceptOrDefer(), np.array([1, 0, 0, 0]), evidence)
     assert decision.label.tolist() == [1, 1, 1, 0]
 
 
@@ -92,69 +43,59 @@ def test_reliable_keeps_few_of_the_common_class_and_weighs_by_entropy():
     pool = np.concatenate([common, rare, np.roll(rare, 1, axis=1), np.roll(rare, 2, axis=1), np.full((1, 4), 0.25)])
     pool = pool.astype(np.float32)
     evidence = Evidence(np.full(len(pool), -1), keys=np.arange(len(pool)))
-    decision = decide(pool, LabelPolicyConfig("reliable"), evidence=evidence)
+    decision = decide(pool, Reliable(), evidence=evidence)
     assert np.bincount(decision.label[decision.label >= 0]).tolist() == [4, 3, 3, 3]
     assert decision.label[-1] == -1
     entropy = -(0.97 * np.log(0.97) + 0.03 * np.log(0.01))
     np.testing.assert_allclose(decision.weight[~decision.abstained], np.exp(-entropy), rtol=1e-5)
-    assert (decide(pool, LabelPolicyConfig("reliable", max_cosine=1.0), evidence=evidence).label == 0).sum() == 30
-    assert decide(pool, LabelPolicyConfig("reliable", entropy_share=0.01), evidence=evidence).abstained.all()
+    assert (decide(pool, Reliable(max_cosine=1.0), evidence=evidence).label == 0).sum() == 30
+    assert decide(pool, Reliable(entropy_share=0.01), evidence=evidence).abstained.all()
 
 
 def test_given_labels_take_no_place_among_the_reliable():
     pool = np.repeat(np.eye(4, dtype=np.float32), [6, 3, 3, 3], axis=0)
     labels = np.where(np.arange(15) < 6, -1, pool.argmax(axis=1))
     without = Evidence(np.full(15, -1), keys=np.arange(15))
-    alone = decide(pool[:6], LabelPolicyConfig("reliable"), evidence=Evidence(labels[:6], keys=np.arange(6)))
-    among = decide(pool, LabelPolicyConfig("reliable"), evidence=Evidence(labels, keys=np.arange(15)))
+    alone = decide(pool[:6], Reliable(), evidence=Evidence(labels[:6], keys=np.arange(6)))
+    among = decide(pool, Reliable(), evidence=Evidence(labels, keys=np.arange(15)))
     np.testing.assert_array_equal(among.label[:6], alone.label)
-    assert (decide(pool, LabelPolicyConfig("reliable"), evidence=without).label[:6] == 0).sum() < 6
+    assert (decide(pool, Reliable(), evidence=without).label[:6] == 0).sum() < 6
 
 
 def test_a_label_that_is_not_the_most_probable_class_is_not_reliable():
     evidence = Evidence(np.array([-1, -1]), keys=np.arange(2))
-    decision = decide(two_class(0.99, 0.99), LabelPolicyConfig("reliable"), np.array([0, 1]), evidence)
+    decision = decide(two_class(0.99, 0.99), Reliable(), np.array([0, 1]), evidence)
     assert decision.label.tolist() == [0, -1]
 
 
 def test_excluding_classes_labels_all_says_which_and_abstains_when_too_many_would_have_to_go():
     pool = np.array([[0.9, 0.06, 0.04, 0], [0.5, 0.44, 0.06, 0], [0.4, 0.3, 0.28, 0.02]], np.float32)
-    free = decide(pool, LabelPolicyConfig("exclude", 0.8))
+    free = decide(pool, Exclude(0.8))
     assert free.label.tolist() == [0, 0, 0] and not free.abstained.any()
     assert free.excluded is not None
     assert [free.excluded[row].tolist() for row in range(3)] == [[], [1], [1, 2]]
     np.testing.assert_allclose(free.confidence, [0.9, 0.5, 0.4])
     np.testing.assert_allclose(free.weight, [1, 0.5 / 3, 0.4 / 3], rtol=1e-6)
-    one = decide(pool, LabelPolicyConfig("exclude", 0.8, most_excluded=1))
+    one = decide(pool, Exclude(0.8, most_excluded=1))
     assert one.label.tolist() == [0, 0, -1] and one.weight.tolist()[2] == 0
     assert one.excluded is not None and [len(one.excluded[row]) for row in range(3)] == [0, 1, 0]
-    none = decide(pool, LabelPolicyConfig("exclude", 0.8, most_excluded=0))
-    np.testing.assert_array_equal(none.label, decide(pool, LabelPolicyConfig("fixed", 0.8)).label)
+    none = decide(pool, Exclude(0.8, most_excluded=0))
+    np.testing.assert_array_equal(none.label, decide(pool, Fixed(0.8)).label)
 
 
 def test_what_is_predicted_is_kept_among_the_classes_and_the_more_probable_ones_go():
     pool = np.array([[0.6, 0.3, 0.1]], np.float32)
-    decision = decide(pool, LabelPolicyConfig("exclude", 0.7), np.array([1]))
+    decision = decide(pool, Exclude(0.7), np.array([1]))
     assert decision.excluded is not None
     assert (decision.label.tolist(), decision.excluded[0].tolist()) == ([1], [0])
     np.testing.assert_allclose(decision.confidence, [0.3])
-    impossible = decide(np.array([[1, 0]], np.float32), LabelPolicyConfig("exclude", most_excluded=0), np.array([1]))
+    impossible = decide(np.array([[1, 0]], np.float32), Exclude(most_excluded=0), np.array([1]))
     assert impossible.abstained.all() and impossible.confidence.tolist() == [0]
 
 
 @pytest.mark.parametrize(
     ("call", "message"),
     [
-        (lambda: LabelPolicyConfig("reliable", entropy_share=0), "entropy_share must be above 0 and at most 1, got 0"),
-        (lambda: LabelPolicyConfig("reliable", max_cosine=2), "max_cosine must be above 0 and at most 1, got 2"),
-        (lambda: LabelPolicyConfig(error_share=1), "error_share must be from 0 to below 1, got 1"),
-        (lambda: LabelPolicyConfig("exclude", most_excluded=-1), "most_excluded must be from 0, got -1"),
-        (lambda: LabelPolicyConfig("exclude", 0.0), "threshold must be above 0 to exclude classes, got 0.0"),
-        (lambda: decide(two_class(0.5), LabelPolicyConfig("reliable")), "'reliable' needs evidence.keys"),
-        (
-            lambda: decide(two_class(0.5), LabelPolicyConfig("accept-or-defer"), evidence=Evidence(np.array([0]))),
-            "'accept-or-defer' needs evidence.held_out",
-        ),
         (
             lambda: Evidence(np.array([0, -1]), held_out=two_class(0.5, 0.5)),
             "held_out must have a row for each of the 1",
@@ -162,7 +103,7 @@ def test_what_is_predicted_is_kept_among_the_classes_and_the_more_probable_ones_
         (lambda: Evidence(np.array([0.0])), "labels must be int64"),
         (lambda: Evidence(np.array([-1]), keys=np.arange(2)), "keys must have one entry for each of 1 rows"),
         (
-            lambda: decide(two_class(0.5), LabelPolicyConfig(), evidence=Evidence(np.array([2]))),
+            lambda: decide(two_class(0.5), Fixed(), evidence=Evidence(np.array([2]))),
             "labels must be 1 classes below 2",
         ),
     ],

@@ -3,11 +3,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from windrow.tasks.algorithms.labels.deciding.thresholds import (
-    class_wise_thresholds,
-    self_adaptive_thresholds,
-    soft_weights,
-)
+from windrow.tasks.algorithms.labels.deciding.class_wise import class_wise_thresholds
+from windrow.tasks.algorithms.labels.deciding.self_adaptive import self_adaptive_thresholds
+from windrow.tasks.algorithms.labels.deciding.soft import soft_weights
 
 FEW = settings(max_examples=30, deadline=None)
 NO_ROWS = np.empty((0, 2), np.float32)

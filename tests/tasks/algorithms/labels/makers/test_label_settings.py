@@ -9,15 +9,16 @@ from label_pools import random_pool
 from windrow.tasks.algorithms.labels.combining.calibration import apply_temperature, fit_temperature
 from windrow.tasks.algorithms.labels.combining.combination import combine_makers
 from windrow.tasks.algorithms.labels.combining.label_prior import PriorConfig, apply_prior
-from windrow.tasks.algorithms.labels.deciding.label_policy import Evidence, LabelPolicyConfig, decide
+from windrow.tasks.algorithms.labels.deciding import POLICIES
 from windrow.tasks.algorithms.labels.deciding.label_sets import ConformalConfig, possible_classes
+from windrow.tasks.algorithms.labels.deciding.policy import Evidence, decide
 from windrow.tasks.algorithms.labels.label_spreading import predict
 from windrow.tasks.algorithms.labels.makers.named_makers import maker
 from windrow.tasks.algorithms.neighbors.exact_neighbors import neighbor_graph
+from windrow.tasks.labels.label_policy_config import LabelPolicyConfig
 
 WAYS = ["weighted", "equal", "dawid-skene", "daso"]
 PRIORS = ["estimated", "em", "bbse", "labels", "uniform", "given", "none"]
-POLICIES = ["none", "fixed", "class-wise", "self-adaptive", "soft", "reliable", "accept-or-defer", "exclude"]
 SHARES = np.array([0.5, 0.3, 0.2])
 
 
@@ -44,7 +45,7 @@ def test_every_setting_goes_with_every_other_and_given_labels_stand(predictions,
     evidence = Evidence(labels, found.held_out, found.held_out_even.argmax(axis=1), np.arange(200))
     sets = possible_classes(found.held_out, labels, found.pool, ConformalConfig(0.8, most=3), label)
     for policy in POLICIES:
-        decision = decide(found.pool, LabelPolicyConfig(policy, 0.6, 0.4), label, evidence)
+        decision = decide(found.pool, LabelPolicyConfig(policy, 0.6, 0.4).chosen(), label, evidence)
         np.testing.assert_array_equal(decision.label[known], labels[known])
         np.testing.assert_array_equal(decision.label[~decision.abstained & ~known], label[~decision.abstained & ~known])
         assert ((decision.confidence >= 0) & (decision.confidence <= 1)).all() and (decision.weight >= 0).all()

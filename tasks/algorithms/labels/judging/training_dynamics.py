@@ -9,7 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from windrow.tasks.algorithms.arrays import Float32Array, Float64Array, Int64Array
-from windrow.tasks.algorithms.labels.checks.label_noise import check_given
+from windrow.tasks.algorithms.labels.judging.judgement import check_given
 
 BLOCK = 8192
 
@@ -37,7 +37,7 @@ class TrainingDynamics:
                 raise ValueError(f"{name} must be finite, row {int(np.argwhere(~np.isfinite(value))[0][2])} is not")
 
     def recorded(self, name: str) -> Float32Array:
-        """One of the records. Raises ValueError where it was not recorded."""
+        """Return one of the records. Raises ValueError where it was not recorded."""
         value: Float32Array | None = getattr(self, name)
         if value is None:
             raise ValueError(f"dynamics must hold {name}, it was not recorded")
@@ -45,9 +45,10 @@ class TrainingDynamics:
 
 
 def record_dynamics(runs: Sequence[Iterable[npt.NDArray[np.floating]]], labels: Int64Array) -> TrainingDynamics:  # type: ignore[type-arg]
-    """Of each seed's run, an iterable of the logits (n, n_classes) after each epoch; runs of the same number of epochs.
+    """Return the records of each seed's run, an iterable of the logits (n, n_classes) after each epoch.
 
-    Only one epoch's logits are in memory at a time: 12 bytes a sample, an epoch and a seed are kept.
+    Runs have the same number of epochs. Only one epoch's logits are in memory at a time: 12 bytes a sample, an epoch
+    and a seed are kept.
     """
     records = [np.stack([_epoch_record(logits, labels) for logits in run], axis=1) for run in runs]
     if len({record.shape for record in records}) != 1:

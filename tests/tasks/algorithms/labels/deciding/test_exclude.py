@@ -3,7 +3,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from windrow.tasks.algorithms.labels.deciding.class_exclusion import exclude_classes
+from windrow.tasks.algorithms.labels.deciding.exclude import exclude_classes
 
 
 def distributions(seed, n=40, n_classes=5):

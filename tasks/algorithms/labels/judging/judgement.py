@@ -1,4 +1,4 @@
-"""What the methods against label noise share: the judgement that they return, and the cut that needs no threshold.
+"""What the methods that judge given labels share: what they return, what they check, and a cut without a threshold.
 
 Labels are int64 (n,), from 0 to n_classes - 1, every sample with one. A label quality score is float32 (n,): the
 higher, the more likely the label is right. Its scale is the method's own; only a posterior's values are probabilities.
@@ -14,16 +14,20 @@ from windrow.tasks.algorithms.arrays import BoolArray, Float32Array, Float64Arra
 
 
 @dataclass(frozen=True)
-class LabelJudgement:
-    """The label quality score float32 (n,) of each sample, and whether the method calls its label wrong, bool (n,)."""
+class Judgement:
+    """The label quality score float32 (n,), and whether the method calls a label wrong, bool (n,), or None.
+
+    A method without a verdict ranks the labels and leaves the cut to its user. Raises ValueError unless both have one
+    shape (n,).
+    """
 
     score: Float32Array
-    noisy: BoolArray
+    noisy: BoolArray | None = None
 
     def __post_init__(self) -> None:
-        if self.score.ndim != 1 or self.score.shape != self.noisy.shape:
-            shapes = f"{self.score.shape} and {self.noisy.shape}"
-            raise ValueError(f"score and noisy must have one shape (n,), got {shapes}")
+        noisy = self.score if self.noisy is None else self.noisy
+        if self.score.ndim != 1 or self.score.shape != noisy.shape:
+            raise ValueError(f"score and noisy must have one shape (n,), got {self.score.shape} and {noisy.shape}")
 
 
 def check_given(labels: Int64Array, n_classes: int, n: int) -> None:

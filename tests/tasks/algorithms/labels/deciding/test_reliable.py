@@ -3,7 +3,13 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from windrow.tasks.algorithms.labels.deciding.reliable_filter import class_capacity, reliable_and_distinct, row_entropy
+from windrow.tasks.algorithms.labels.deciding.policy import Evidence, decide
+from windrow.tasks.algorithms.labels.deciding.reliable import (
+    Reliable,
+    class_capacity,
+    reliable_and_distinct,
+    row_entropy,
+)
 
 FEW = settings(max_examples=25, deadline=None)
 
@@ -18,12 +24,11 @@ def one_hot(*counts):
 
 def test_entropy_and_weight_by_hand():
     rows = np.array([[1, 0], [0.5, 0.5], [0.95, 0.05]], np.float32)
-    found = reliable_and_distinct(rows, np.arange(3), max_cosine=1.0)
     third = -(0.95 * np.log(0.95) + 0.05 * np.log(0.05))
-    np.testing.assert_allclose(found.entropy, [0, np.log(2), third], rtol=1e-5, atol=1e-7)
-    limit = 0.4 * np.log(2)
-    np.testing.assert_allclose(found.weight, [np.exp(limit), 0, np.exp(limit - third)], rtol=1e-5)
-    assert found.kept.tolist() == [True, False, True]
+    np.testing.assert_allclose(row_entropy(rows), [0, np.log(2), third], rtol=1e-5, atol=1e-7)
+    assert reliable_and_distinct(rows, np.arange(3), max_cosine=1.0).tolist() == [True, False, True]
+    evidence = Evidence(np.full(3, -1), keys=np.arange(3))
+    np.testing.assert_allclose(decide(rows, Reliable(max_cosine=1.0), evidence=evidence).weight, [1, 0, np.exp(-third)])
 
 
 def test_a_capacity_solves_what_the_stream_settles_at():
@@ -63,17 +68,16 @@ def test_the_stream_filter_settles_near_the_capacity():
 def test_a_common_class_is_thinned_to_its_least_redundant():
     common = np.array([[0.99, 0.01], [0.97, 0.03], [0.95, 0.05], [0.96, 0.04]], np.float32)
     rows = np.concatenate([common, [[0.02, 0.98], [0.02, 0.98]]]).astype(np.float32)
-    found = reliable_and_distinct(rows, np.arange(6), max_cosine=0.72)
-    assert found.kept.tolist() == [True, True, False, False, True, True]
-    assert found.redundancy[2] > found.redundancy[0] > found.redundancy[4]
+    kept = reliable_and_distinct(rows, np.arange(6), max_cosine=0.72)
+    assert kept.tolist() == [True, True, False, False, True, True]
 
 
 def test_duplicates_are_thinned_by_their_keys():
     rows, keys = one_hot(50, 10), np.arange(100, 160)
     found = reliable_and_distinct(rows, keys, max_cosine=0.8, seed=3)
-    assert np.bincount(rows.argmax(axis=1)[found.kept]).tolist() == [13, 10]
+    assert np.bincount(rows.argmax(axis=1)[found]).tolist() == [13, 10]
     other = reliable_and_distinct(rows, keys, max_cosine=0.8, seed=4)
-    assert other.kept.sum() == 23 and np.any(other.kept != found.kept)
+    assert other.sum() == 23 and np.any(other != found)
 
 
 @FEW
@@ -82,14 +86,13 @@ def test_permuting_the_pool_permutes_the_answer(seed):
     rows, order = distributions(seed), np.random.default_rng(seed).permutation(80)
     keys = np.arange(80)
     plain, permuted = reliable_and_distinct(rows, keys), reliable_and_distinct(rows[order], keys[order])
-    for name in ("entropy", "weight", "redundancy", "kept"):
-        np.testing.assert_array_equal(getattr(permuted, name), getattr(plain, name)[order])
-    assert not np.any(plain.kept & (plain.weight == 0))
+    np.testing.assert_array_equal(permuted, plain[order])
+    assert not np.any(plain & (row_entropy(rows) >= 0.4 * np.log(4)))
 
 
 def test_unsure_pools_keep_nothing_and_empty_ones_are_empty():
-    assert not reliable_and_distinct(np.full((3, 4), 0.25, np.float32), np.arange(3)).kept.any()
-    assert reliable_and_distinct(np.empty((0, 4), np.float32), np.arange(0)).kept.shape == (0,)
+    assert not reliable_and_distinct(np.full((3, 4), 0.25, np.float32), np.arange(3)).any()
+    assert reliable_and_distinct(np.empty((0, 4), np.float32), np.arange(0)).shape == (0,)
     np.testing.assert_allclose(row_entropy(np.full((1, 4), 0.25, np.float32)), [np.log(4)], rtol=1e-6)
 
 

@@ -1,16 +1,42 @@
-"""ShrinkMatch: a sure label for an unsure sample, by leaving out the classes that confuse it."""
+"""A sure label for an unsure sample, by leaving out the classes that confuse it (ShrinkMatch)."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from typing import Annotated
 
 import numpy as np
 import numpy.typing as npt
+from annotated_types import Ge
 
 from windrow.tasks.algorithms.arrays import Float32Array, Int64Array
 from windrow.tasks.algorithms.labels.class_lists import ClassLists
+from windrow.tasks.algorithms.labels.deciding.policy import Decision, Policy, Predictions, Share
 from windrow.tasks.algorithms.labels.pool_statistics import check_rows, row_blocks
+
+
+@dataclass(frozen=True)
+class Exclude(Policy):
+    """`threshold`: least confidence among the classes not excluded.
+
+    `most_excluded`: how many classes a sample may leave out before it abstains; null: any number, and nothing abstains.
+    """
+
+    threshold: Share = 0.8
+    most_excluded: Annotated[int, Ge(0)] | None = None
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if not self.threshold > 0:
+            raise ValueError(f"threshold: wants more than 0 to exclude classes, got {self.threshold}")
+
+    def decide(self, said: Predictions) -> Decision:
+        """Return the labels that are sure once classes are left out, and which are."""
+        shrunk = exclude_classes(said.probabilities, self.threshold, said.label, self.most_excluded)
+        sure = shrunk.shrunk_confidence >= np.float32(self.threshold)
+        given = sure if self.most_excluded is not None else np.ones(len(said.label), np.bool_)
+        return replace(said.given(given, shrunk.weight), excluded=shrunk.excluded.emptied(~given))
 
 
 @dataclass(frozen=True)

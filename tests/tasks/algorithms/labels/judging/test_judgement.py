@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from windrow.tasks.algorithms.labels.checks.label_noise import LabelJudgement, check_given, most_expected_f1
+from windrow.tasks.algorithms.labels.judging.judgement import Judgement, check_given, most_expected_f1
 
 
 def test_sure_noise_alone_is_called_noise():
@@ -30,8 +30,9 @@ def test_no_noise_and_no_samples_are_no_verdicts():
 
 
 def test_a_bad_call_names_the_argument():
+    assert Judgement(np.zeros(2, np.float32)).noisy is None
     with pytest.raises(ValueError, match="one shape"):
-        LabelJudgement(np.zeros(2, np.float32), np.zeros(3, bool))
+        Judgement(np.zeros(2, np.float32), np.zeros(3, bool))
     with pytest.raises(ValueError, match=r"labels must be from 0 to 1, got -1 to 1"):
         check_given(np.array([-1, 1]), 2, 2)
     with pytest.raises(ValueError, match=r"labels must be int64 of shape \(3,\)"):

@@ -4,45 +4,45 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Any
+from typing import Annotated, Any
 
 import numpy as np
 import numpy.typing as npt
-from threadpoolctl import ThreadpoolController
+from annotated_types import Ge, Gt
 
+from windrow.schemas.settings import Settings
 from windrow.tasks.algorithms.arrays import Float32Array, Float64Array, Int64Array
-from windrow.tasks.algorithms.labels.checks.label_noise import check_given
+from windrow.tasks.algorithms.labels.judging.judgement import check_given
 from windrow.tasks.algorithms.labels.makers.standardisation import standardisation
 from windrow.tasks.algorithms.neighbors.exact_neighbors import check_embeddings, unit_rows
 
 BLOCK = 8192
 FIRST_WEIGHTS = 0.1
+MOMENTUM = 0.9  # Nesterov's
 
 
 @dataclass(frozen=True)
-class DynamicsProbeConfig:
-    """How the head is trained. An epoch is one gradient step over all samples.
+class ProbeTraining(Settings):
+    """How the head is trained whose epochs are watched. An epoch is one gradient step over all samples.
 
     `n_epochs`: epochs, all at one learning rate. `n_seeds`: heads, each from its own first weights. `learning_rate`:
-    on embeddings standardised and divided by sqrt(dim), so that it means the same for any dim. `momentum`: Nesterov's.
+    on embeddings standardised and divided by sqrt(dim), so that it means the same for any dim. `early_epoch`: from 0,
+    whose errors el2n and grand take.
     """
 
-    n_epochs: int = 40
-    n_seeds: int = 3
-    learning_rate: float = 10.0
-    momentum: float = 0.9
+    n_epochs: Annotated[int, Ge(1)] = 40
+    n_seeds: Annotated[int, Ge(1)] = 3
+    learning_rate: Annotated[float, Gt(0)] = 10.0
+    early_epoch: Annotated[int, Ge(0)] = 9
 
     def __post_init__(self) -> None:
-        if self.n_epochs < 1 or self.n_seeds < 1:
-            raise ValueError(f"n_epochs and n_seeds must be positive, got {self.n_epochs} and {self.n_seeds}")
-        if not self.learning_rate > 0:
-            raise ValueError(f"learning_rate must be positive, got {self.learning_rate}")
-        if not 0 <= self.momentum < 1:
-            raise ValueError(f"momentum must be from 0 to below 1, got {self.momentum}")
+        super().__post_init__()
+        if self.early_epoch >= self.n_epochs:
+            raise ValueError(f"early_epoch: wants 0 to below the {self.n_epochs} epochs, got {self.early_epoch}")
 
 
 def probe_features(embeddings: npt.NDArray[Any]) -> Float32Array:
-    """What the head sees, float32 (n, d + 1): standardised, and a column of ones for the bias."""
+    """Return what the head sees, float32 (n, d + 1): standardised, and a column of ones for the bias."""
     check_embeddings("embeddings", embeddings)
     mean, scale = standardisation(embeddings)
     features = np.ones((len(embeddings), embeddings.shape[1] + 1), dtype=np.float32)
@@ -53,23 +53,26 @@ def probe_features(embeddings: npt.NDArray[Any]) -> Float32Array:
 
 
 def probe_epochs(
-    features: Float32Array, labels: Int64Array, n_classes: int, seed: int, config: DynamicsProbeConfig
+    features: Float32Array, labels: Int64Array, n_classes: int, seed: int, training: ProbeTraining
 ) -> Iterator[Float32Array]:
-    """Logits (n, n_classes), float32, after each of n_epochs steps of mean cross-entropy; features by probe_features.
+    """Yield the logits float32 (n, n_classes) after each of n_epochs steps of mean cross-entropy.
 
-    Whole-batch steps have no order of samples: permuted rows give permuted logits, but for the rounding of float64
-    sums; the seed draws the first weights only. The logits are the method's state, 4 n n_classes bytes.
+    features are those of probe_features. Whole-batch steps have no order of samples: permuted rows give permuted
+    logits, but for the rounding of float64 sums; the seed draws the first weights only. The logits are the method's
+    state, 4 n n_classes bytes.
     """
     check_given(labels, n_classes, len(features))
+    from threadpoolctl import ThreadpoolController
+
     rng = np.random.default_rng(seed)
     weights = rng.normal(0.0, FIRST_WEIGHTS, (features.shape[1], n_classes))
     velocity = np.zeros_like(weights)
     threads = ThreadpoolController()
-    for _ in range(config.n_epochs):
+    for _ in range(training.n_epochs):
         # A product shared among threads adds up in another order; one thread gives the same bits on every machine size.
         with threads.limit(limits=1):
-            ahead = weights + config.momentum * velocity
-            velocity = config.momentum * velocity - config.learning_rate * _gradient(features, labels, ahead)
+            ahead = weights + MOMENTUM * velocity
+            velocity = MOMENTUM * velocity - training.learning_rate * _gradient(features, labels, ahead)
             weights = weights + velocity
             logits = _logits(features, weights)
         yield logits

@@ -2,21 +2,22 @@ import numpy as np
 import pytest
 from noisy_labels import below, f1, noisy_blobs
 
-from windrow.tasks.algorithms.labels.checks.area_under_margin import (
+from windrow.tasks.algorithms.labels.checks.aum import (
     area_under_margin,
     judge_by_margin,
     threshold_verdict,
 )
-from windrow.tasks.algorithms.labels.checks.dynamics_probe import DynamicsProbeConfig, probe_epochs, probe_features
 from windrow.tasks.algorithms.labels.checks.early_learning import (
     early_learning_targets,
     judge_by_target,
     softmax_epochs,
 )
-from windrow.tasks.algorithms.labels.checks.error_norms import el2n_score, last_layer_grand_score
-from windrow.tasks.algorithms.labels.checks.training_dynamics import TrainingDynamics, record_dynamics
+from windrow.tasks.algorithms.labels.checks.el2n import el2n_score
+from windrow.tasks.algorithms.labels.checks.grand import last_layer_grand_score
+from windrow.tasks.algorithms.labels.judging.dynamics_probe import ProbeTraining, probe_epochs, probe_features
+from windrow.tasks.algorithms.labels.judging.training_dynamics import TrainingDynamics, record_dynamics
 
-SHORT = DynamicsProbeConfig(n_epochs=15, n_seeds=2)
+SHORT = ProbeTraining(n_epochs=15, n_seeds=2)
 
 
 def run_of(pool, labels, seed=0):
@@ -45,7 +46,7 @@ def test_grand_of_the_last_layer_is_the_norm_of_its_gradient():
 
 def test_the_first_step_is_a_gradient_step():
     pool, labels, _ = noisy_blobs(60)
-    features, config = probe_features(pool), DynamicsProbeConfig(n_epochs=1, learning_rate=0.5)
+    features, config = probe_features(pool), ProbeTraining(n_epochs=1, learning_rate=0.5, early_epoch=0)
     weights = np.random.default_rng(7).normal(0, 0.1, (features.shape[1], 3))
     shares = np.exp(features @ weights)
     shares /= shares.sum(axis=1, keepdims=True)
@@ -113,9 +114,8 @@ def test_imported_records_need_not_be_whole():
         (lambda: record_dynamics([[np.ones((2, 2))], [np.ones((2, 2))] * 2], np.array([0, 1])), "same number"),
         (lambda: record_dynamics([[np.ones((2, 1))]], np.array([0, 0])), "two classes or more"),
         (lambda: el2n_score(TrainingDynamics(error_norm=np.ones((1, 2, 3))), 2), "epoch must be from 0 to 1, got 2"),
-        (lambda: DynamicsProbeConfig(n_epochs=0), "n_epochs and n_seeds must be positive, got 0"),
-        (lambda: DynamicsProbeConfig(learning_rate=0), "learning_rate must be positive"),
-        (lambda: DynamicsProbeConfig(momentum=1.0), "momentum must be from 0"),
+        (lambda: ProbeTraining(n_epochs=0), "n_epochs: wants 1 or more, got 0"),
+        (lambda: ProbeTraining(n_epochs=9), "early_epoch: wants 0 to below the 9 epochs, got 9"),
         (lambda: early_learning_targets([]), "one epoch or more"),
         (lambda: early_learning_targets([np.ones((1, 2))], 1.0), "beta must be from 0"),
         (lambda: judge_by_margin(np.ones((3, 2)), np.array([0, 1, 2]), 3), "at least n_classes"),

@@ -4,7 +4,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from noisy_labels import below, f1
 
-from windrow.tasks.algorithms.labels.checks.noise_transition import fit_noise_transition, fit_tempered_transition
+from windrow.tasks.algorithms.labels.judging.transition_table import fit_noise_transition, fit_tempered_transition
 from windrow.tasks.algorithms.labels.sparse_probabilities import SparseProbabilities
 
 

@@ -1,31 +1,45 @@
-"""EATA's filter without a stream: samples whose prediction is sure, and few of those that the pool has most of."""
+"""Samples whose prediction is sure, and few of those that the pool has most of (EATA, without a stream)."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
+from typing import Annotated, Any
 
 import numpy as np
 import numpy.typing as npt
+from annotated_types import Interval
 
-from windrow.tasks.algorithms.arrays import Float32Array, Float64Array, Int64Array
+from windrow.tasks.algorithms.arrays import BoolArray, Float32Array, Float64Array, Int64Array
+from windrow.tasks.algorithms.labels.deciding.policy import Decision, Policy, Predictions
 from windrow.tasks.algorithms.labels.pool_statistics import check_rows, pool_mean, row_blocks
 from windrow.tasks.algorithms.selection.seeded_order import seeded_order
 
 
 @dataclass(frozen=True)
-class ReliableFilter:
-    """What the filter says of each sample, all (n,).
+class Reliable(Policy):
+    """`entropy_share`: the entropy to stay below, as a share of the largest.
 
-    entropy: float32, in nats; weight: float32, exp(limit - entropy), above 1, and 0 where the sample is not reliable;
-    redundancy: float32, the cosine between its probabilities and the mean of the reliable; kept: bool, reliable and
-    not redundant.
+    `max_cosine`: the cosine with the pool's mean at which a class has enough, null: 1.25 / sqrt(classes).
     """
 
-    entropy: Float32Array
-    weight: Float32Array
-    redundancy: Float32Array
-    kept: npt.NDArray[np.bool_]
+    entropy_share: Annotated[float, Interval(gt=0, le=1)] = 0.4
+    max_cosine: Annotated[float, Interval(gt=0, le=1)] | None = None
+    needs = ("keys",)
+
+    def decide(self, said: Predictions) -> Decision:
+        """Return the labels, among samples without a given one, that the filter keeps.
+
+        A label that is not the most probable class is not reliable. The weight is EATA's exp(limit - entropy) divided
+        by its largest, exp(limit): the likeliest count 1.
+        """
+        rows = np.flatnonzero(said.evidence.labels < 0)
+        given, weight = np.zeros(len(said.label), np.bool_), np.zeros(len(said.label), np.float32)
+        if len(rows):
+            left, keys = said.probabilities[rows], said.evidence.known("keys")[rows]
+            kept = reliable_and_distinct(left, keys, self.entropy_share, self.max_cosine)
+            given[rows] = kept & (left.argmax(axis=1) == said.label[rows])
+            weight[rows] = np.exp(-row_entropy(left))
+        return said.given(given, weight)
 
 
 def reliable_and_distinct(
@@ -34,18 +48,19 @@ def reliable_and_distinct(
     entropy_share: float = 0.4,
     max_cosine: float | None = None,
     seed: int = 0,
-) -> ReliableFilter:
-    """Which rows of probabilities (n, n_classes) to learn from: entropy below entropy_share ln n_classes, distinct.
+) -> BoolArray:
+    """Return which rows of probabilities (n, n_classes) to learn from: sure ones, and not too many that are alike.
 
-    Niu et al. 2022, Efficient test-time model adaptation without forgetting (EATA), equations 3 to 6, keeps a reliable
-    sample when the cosine between its probabilities and the moving average of those kept before is below max_cosine:
-    the answer depends on the order of the stream. What it settles at does not. A reliable prediction is nearly one-hot,
-    so its cosine with the average m is m_c / ||m||: a class is let through until that reaches max_cosine, and is then
-    held back while others come. In the end the numbers kept are min(n_c, capacity) with capacity / ||numbers kept|| =
-    max_cosine. Here that capacity is solved for, and each class keeps those of its reliable samples that are least
-    like the reliable pool's mean; of equals those that come first in the seeded order of keys (n,), one for each
-    sample. With fewer classes than 1 / max_cosine^2 no numbers satisfy it: each class then keeps as many as the
-    smallest has. max_cosine None: 1.25 / sqrt(n_classes), 1 at most (EATA's 0.4 for 10 classes).
+    Sure: of an entropy below entropy_share ln n_classes. Niu et al. 2022, Efficient test-time model adaptation without
+    forgetting (EATA), equations 3 to 6, keeps a reliable sample when the cosine between its probabilities and the
+    moving average of those kept before is below max_cosine: the answer depends on the order of the stream. What it
+    settles at does not. A reliable prediction is nearly one-hot, so its cosine with the average m is m_c / ||m||: a
+    class is let through until that reaches max_cosine, and is then held back while others come. In the end the numbers
+    kept are min(n_c, capacity) with capacity / ||numbers kept|| = max_cosine. Here that capacity is solved for, and
+    each class keeps those of its reliable samples that are least like the reliable pool's mean; of equals those that
+    come first in the seeded order of keys (n,), one for each sample. With fewer classes than 1 / max_cosine^2 no
+    numbers satisfy it: each class then keeps as many as the smallest has. max_cosine None: 1.25 / sqrt(n_classes), 1 at
+    most (EATA's 0.4 for 10 classes).
     """
     check_rows("probabilities", probabilities)
     n, n_classes = probabilities.shape
@@ -55,17 +70,13 @@ def reliable_and_distinct(
     order = seeded_order(keys, seed)
     if len(order) != n:
         raise ValueError(f"keys must have one entry for each of the {n} rows, got {len(order)}")
-    entropy = row_entropy(probabilities)
-    largest = np.float32(entropy_share * np.log(n_classes))
-    reliable = entropy < largest
+    reliable = row_entropy(probabilities) < np.float32(entropy_share * np.log(n_classes))
     redundancy = _cosine_to_mean(probabilities, reliable)
-    kept = _first_of_each_class(probabilities.argmax(axis=1), reliable, redundancy, order, n_classes, float(limit))
-    weight = np.where(reliable, np.exp(largest - entropy), 0.0).astype(np.float32)
-    return ReliableFilter(entropy, weight, redundancy, kept)
+    return _first_of_each_class(probabilities.argmax(axis=1), reliable, redundancy, order, n_classes, float(limit))
 
 
 def row_entropy(probabilities: Float32Array) -> Float32Array:
-    """-sum p ln p of each row, float32 (n,), in nats; 0 ln 0 = 0."""
+    """Return -sum p ln p of each row, float32 (n,), in nats; 0 ln 0 = 0."""
     entropy = np.empty(len(probabilities), dtype=np.float32)
     for rows in row_blocks(len(probabilities)):
         p = probabilities[rows].astype(np.float64)
@@ -74,7 +85,7 @@ def row_entropy(probabilities: Float32Array) -> Float32Array:
 
 
 def class_capacity(counts: Int64Array, max_cosine: float) -> float:
-    """The largest capacity for which no min(counts, capacity) is more than max_cosine times the norm of them all.
+    """Return the largest capacity at which no min(counts, capacity) is more than max_cosine times their norm.
 
     The smallest count above 0 where none is (then even is the best that there is), the largest where none is exceeded.
     """
@@ -96,7 +107,7 @@ def _largest_cosine(counts: Float64Array, capacity: float) -> float:
     return float(kept.max() / np.sqrt((kept**2).sum()))
 
 
-def _cosine_to_mean(probabilities: Float32Array, reliable: npt.NDArray[np.bool_]) -> Float32Array:
+def _cosine_to_mean(probabilities: Float32Array, reliable: BoolArray) -> Float32Array:
     """The cosine (n,) between each row and the mean of the reliable rows; 0 where there are none."""
     cosine = np.zeros(len(probabilities), dtype=np.float32)
     if not reliable.any():
@@ -112,12 +123,12 @@ def _cosine_to_mean(probabilities: Float32Array, reliable: npt.NDArray[np.bool_]
 
 def _first_of_each_class(
     predicted: Int64Array,
-    reliable: npt.NDArray[np.bool_],
+    reliable: BoolArray,
     redundancy: Float32Array,
     order: npt.NDArray[np.uint64],
     n_classes: int,
     max_cosine: float,
-) -> npt.NDArray[np.bool_]:
+) -> BoolArray:
     """Of each class's reliable samples the least redundant, as many as its capacity, rounded down."""
     rows = np.flatnonzero(reliable)
     counts = np.bincount(predicted[rows], minlength=n_classes)
