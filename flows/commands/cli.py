@@ -15,6 +15,8 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
+import windrow
+
 # Prefect reads these when it is imported, which the commands do: a slow laptop needs longer than its default of 20 s to
 # start the temporary server, and a user's runs are nobody else's business.
 SETTINGS = {
@@ -48,6 +50,21 @@ Overrides = Annotated[
 Verbose = Annotated[bool, typer.Option("--verbose", "-v", help="Show Prefect's own log too.")]
 DEFAULT_CONFIG = Path("windrow.yaml")
 DEFAULT_STORE = Path("data/store")
+
+
+def _print_version(wanted: bool) -> None:
+    if wanted:
+        out.print(f"windrow {windrow.__version__}", highlight=False)
+        raise typer.Exit
+
+
+@app.callback()
+def options(
+    version: Annotated[  # noqa: ARG001  the callback prints it
+        bool, typer.Option("--version", callback=_print_version, is_eager=True, help="Show the version and exit.")
+    ] = False,
+) -> None:
+    """Take the options that come before a command."""
 
 
 def prepare(verbose: bool) -> None:
