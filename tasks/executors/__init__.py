@@ -10,7 +10,6 @@ from windrow.tasks.executors.executor import (
     Executor,
     ExecutorConfig,
     WorkerDiedError,
-    reduce_in_order,
 )
 from windrow.tasks.executors.local import LocalExecutor
 from windrow.tasks.executors.pool import PooledExecutor
@@ -26,7 +25,6 @@ __all__ = [
     "WorkerDiedError",
     "close_executors",
     "open_executor",
-    "reduce_in_order",
     "worker_state",
 ]
 

@@ -11,8 +11,6 @@ import numpy.typing as npt
 
 from windrow.tasks.algorithms.arrays import BoolArray, Float32Array, Int64Array, as_embeddings
 from windrow.tasks.algorithms.labels.checks.confident_learning import find_noisy
-from windrow.tasks.algorithms.labels.checks.label_confidence import normalised_margin
-from windrow.tasks.algorithms.labels.checks.label_noise import LabelJudgement
 from windrow.tasks.algorithms.labels.checks.label_quality import LabelQualityConfig, label_quality
 from windrow.tasks.algorithms.labels.named_classes import name_classes
 from windrow.tasks.algorithms.labels.sparse_probabilities import SparseProbabilities
@@ -67,13 +65,13 @@ def find_label_errors(
     own = None if probabilities is None else _predictions(probabilities, len(points), len(named.classes), rows)
     chosen = named.labels[rows]
     if embeddings is None and own is not None:
-        judgement, last = LabelJudgement(normalised_margin(own, chosen), find_noisy(own, chosen)), own
+        noisy, score, last = find_noisy(own, chosen), own.of_class(chosen).astype(np.float32), own
     else:
         found = label_quality(points[rows], chosen, len(named.classes), LabelQualityConfig(seed=seed), predictions=own)
-        judgement, last = found.judgement, found.predictions
+        noisy, score, last = found.judgement.noisy, found.judgement.score, found.predictions
     is_error, quality = np.zeros(len(points), np.bool_), np.full(len(points), np.nan, np.float32)
     suggested = np.full(len(points), None, object)
-    is_error[rows], quality[rows] = judgement.noisy, judgement.score
+    is_error[rows], quality[rows] = noisy, score
     suggested[rows] = named.classes[last.classes[:, 0]].tolist()
     return LabelErrors(is_error, quality, suggested, named.classes)
 
