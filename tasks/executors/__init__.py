@@ -12,9 +12,9 @@ from windrow.tasks.executors.executor import (
     WorkerDiedError,
 )
 from windrow.tasks.executors.local import LocalExecutor
-from windrow.tasks.executors.pool import PooledExecutor
 from windrow.tasks.executors.ray import RayExecutor
 from windrow.tasks.executors.state import worker_state
+from windrow.tasks.executors.worker_pool import PooledExecutor
 
 __all__ = [
     "Broadcast",

@@ -123,25 +123,3 @@ def stratified_interval(
     variance = float((shares**2 * own / counts).sum())
     effective = min(1.0 / float((shares**2 / counts).sum()), spread / variance if variance > 0 else np.inf)
     return accuracy_interval(estimate * effective, effective, level)
-
-
-def checks_for_half_width(half_width: float, accuracy: float = 0.8, level: float = 0.95) -> int:
-    """The fewest checks whose Clopper-Pearson interval is at most 2 half_width wide when `accuracy` of them are right.
-
-    accuracy 0.5 is the worst case.
-    """
-    if not 0 < half_width < 0.5 or not 0 <= accuracy <= 1:
-        raise ValueError(f"half_width must be between 0 and 0.5, accuracy from 0 to 1, got {half_width} and {accuracy}")
-
-    def wide(n: int) -> bool:
-        interval = accuracy_interval(accuracy * n, n, level)
-        return interval.high - interval.low > 2.0 * half_width
-
-    enough = 1
-    while wide(enough):
-        enough *= 2
-    too_few = enough // 2
-    while enough - too_few > 1:
-        middle = (too_few + enough) // 2
-        too_few, enough = (middle, enough) if wide(middle) else (too_few, middle)
-    return enough

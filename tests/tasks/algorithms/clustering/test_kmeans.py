@@ -157,6 +157,23 @@ def test_of_24000_points_of_mixed_norms_each_is_with_its_nearest_of_300_centroid
     assert n_spared > 8
 
 
+def test_points_far_longer_than_the_centroids_go_to_the_nearest_when_a_few_of_these_move():
+    """The score of a point's own centroid comes from |x|^2, whose rounding is larger than all the scores differ by."""
+    rng = np.random.default_rng(0)
+    long = rng.normal(size=(400, 8))
+    long *= 1e4 / np.linalg.norm(long, axis=1, keepdims=True)
+    points = np.concatenate([long, -long]).astype(np.float32)
+    centroids = (rng.normal(size=(40, 8)) * 1e-3).astype(np.float32)
+    blocks, state = Blocks(points, ONE), State.of(800, ONE)
+    with blocks.working():
+        assign_blocks(blocks, centroids, state)
+        iterations = _Lloyd(blocks, centroids.copy(), state)
+        iterations.moved = np.arange(40) % 4 == 0
+        iterations.centroids[iterations.moved] *= np.float32(1.3)
+        assert iterations.look() > 20
+    assert state.nearest.tolist() == brute_force(points, iterations.centroids).argmin(axis=1).tolist()
+
+
 def test_an_empty_cluster_moves_to_the_farthest_point_and_the_next_to_the_next():
     points = column(0, 2, 10, 30, 11)
     moved = kmeans(points, 4, init=column(1, 99, 10, -99), n_iters=1)

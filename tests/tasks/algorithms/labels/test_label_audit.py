@@ -7,7 +7,6 @@ from scipy.stats import binom
 from windrow.tasks.algorithms.labels.label_audit import (
     accuracy_interval,
     audit_sample,
-    checks_for_half_width,
     coverage_accuracy_curve,
     stratified_interval,
 )
@@ -101,22 +100,6 @@ def test_the_stratified_interval_holds_the_truth_as_often_as_it_says(checks, acc
     assert held / 400 > 0.93
 
 
-@settings(max_examples=15, deadline=None)
-@given(st.floats(0.02, 0.3), st.floats(0, 1))
-def test_as_many_checks_as_needed_and_not_one_more(half_width, accuracy):
-    n = checks_for_half_width(half_width, accuracy)
-    enough = accuracy_interval(accuracy * n, n)
-    assert enough.high - enough.low <= 2 * half_width
-    if n > 1:
-        too_few = accuracy_interval(accuracy * (n - 1), n - 1)
-        assert too_few.high - too_few.low > 2 * half_width
-
-
-def test_a_known_number_of_checks():
-    # The normal approximation says 1.96^2 * 0.25 / 0.05^2 = 384; Clopper and Pearson ask a few more.
-    assert 384 < checks_for_half_width(0.05, 0.5) < 410
-
-
 @pytest.mark.parametrize(
     ("call", "message"),
     [
@@ -131,7 +114,6 @@ def test_a_known_number_of_checks():
             lambda: stratified_interval(np.ones(2, bool), np.zeros(2, int), np.array([5, 5])),
             r"strata must check each stratum of sizes \[5, 5\], got \[2, 0\] checks",
         ),
-        (lambda: checks_for_half_width(0), "half_width must be between 0 and 0.5"),
     ],
 )
 def test_a_bad_call_names_the_argument(call, message):
