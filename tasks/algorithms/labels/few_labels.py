@@ -11,11 +11,10 @@ import numpy.typing as npt
 
 from windrow.tasks.algorithms.arrays import Float32Array, as_embeddings
 from windrow.tasks.algorithms.labels import label_spreading
-from windrow.tasks.algorithms.labels.label_makers import MakerName
 from windrow.tasks.algorithms.labels.named_classes import name_classes
 from windrow.tasks.algorithms.neighbors.exact_neighbors import neighbor_graph
 
-USUAL: tuple[MakerName, ...] = ("propagation", "smoothed", "smoothed_probe")  # the best three of LABELS.md together
+USUAL = ("propagation", "smoothed", "smoothed_probe")  # the best three of LABELS.md together
 
 
 @dataclass(frozen=True)
@@ -38,7 +37,7 @@ def spread_labels(
     embeddings: npt.ArrayLike,
     labels: Collection[Any] | npt.NDArray[Any],
     *,
-    makers: Sequence[MakerName] = USUAL,
+    makers: Sequence[str] = USUAL,
     n_neighbors: int = 20,
     n_folds: int = 5,
     seed: int = 0,

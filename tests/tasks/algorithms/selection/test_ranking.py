@@ -231,3 +231,11 @@ def test_bad_calls_are_refused():
         balanced_shares([1, 2], -1)
     with pytest.raises(ValueError, match=r"selected: expected bool \(3,\), got int64 \(3,\)"):
         inclusion_weights(paths, np.ones(3, dtype=np.int64))
+
+
+def test_lists_are_ranked_and_rows_break_ties_where_there_are_no_ids():
+    paths, distance = [[0, 0], [0, 0], [1, 0], [2, 1]], [0.5, 0.5, 1, 1]
+    expected = rank(np.array(paths, np.int32), np.array(distance), np.arange(4), 0)
+    assert rank(paths, distance).tolist() == expected.tolist()
+    with pytest.raises(ValueError, match=r"paths: .*got float64 \(4, 1\)"):
+        rank(np.zeros((4, 1)), distance)

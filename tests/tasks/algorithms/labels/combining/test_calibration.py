@@ -71,6 +71,16 @@ def test_few_labels_hold_the_temperature_near_one_and_none_leave_it_there():
     assert fit_temperature(np.repeat(right, 9000, axis=0), np.zeros(27000, dtype=np.int64)) < 0.06
 
 
+def test_no_other_temperature_costs_less_with_a_normal_prior_of_deviation_one_on_its_logarithm():
+    given_ = np.array([[0.6, 0.4], [0.7, 0.3], [0.2, 0.8]], dtype=np.float32)
+    log_temperature = np.linspace(np.log(0.05), np.log(20), 100_001)
+    scaled = np.log(given_.astype(np.float64)) / np.exp(log_temperature)[:, None, None]
+    likelihoods = scaled[:, :, 0] - np.log(np.exp(scaled).sum(axis=2))
+    cost = 0.5 * log_temperature**2 - likelihoods.sum(axis=1)
+    best = np.exp(log_temperature[cost.argmin()])
+    assert fit_temperature(given_, np.zeros(3, np.int64)) == pytest.approx(best, rel=1e-3)
+
+
 def test_class_weights_count_a_label_as_often_as_its_class():
     given_ = np.array([[0.7, 0.3], [0.7, 0.3], [0.4, 0.6], [0.4, 0.6]], dtype=np.float32)
     labels = np.array([0, 1, 1, 1])

@@ -87,6 +87,13 @@ def test_no_other_scales_and_biases_cost_less():
             assert cost(found.scale, found.bias) < cost(found.scale + other[0], found.bias + other[1])
 
 
+def test_scales_are_held_to_a_tenth_and_biases_to_one():
+    given_ = distributions(7)
+    labels = draw_labels(given_, 8)
+    usual, told = fit_vector_scaling(given_, labels), fit_vector_scaling(given_, labels, 0.1, 1.0)
+    assert (usual.scale.tolist(), usual.bias.tolist()) == (told.scale.tolist(), told.bias.tolist())
+
+
 def test_four_labels_bend_less_than_four_hundred():
     few = np.array([[0.6, 0.4]] * 4, dtype=np.float32)
     little = fit_vector_scaling(few, np.array([1, 1, 1, 0]))
