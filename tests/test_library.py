@@ -2,6 +2,7 @@
 
 import doctest
 import os
+import shutil
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -58,9 +59,9 @@ def test_what_it_lists_is_what_it_has() -> None:
 def folder(workshop: Workshop, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
     """A folder as the examples have it: windrow.yaml, and the store that it made in data/store."""
     made = tmp_path_factory.mktemp("examples")
-    (made / "data").mkdir()
-    (made / "data" / "store").symlink_to(workshop.store)
-    (made / "windrow.yaml").write_text(workshop.config.read_text())
+    shutil.copytree(workshop.store, made / "data" / "store")  # an example may add a run to it
+    config = workshop.config.read_text()
+    (made / "windrow.yaml").write_text(config.replace(str(workshop.store), "data/store"))
     with pytest.MonkeyPatch.context() as patch:
         patch.chdir(made)
         yield made
