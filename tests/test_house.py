@@ -80,13 +80,15 @@ def test_one_name_is_in_one_room() -> None:
     assert {name: places for name, places in named.items() if len(places) > 1} == {}
 
 
-def test_every_folder_of_code_is_in_the_wheel() -> None:
+def test_every_folder_of_code_is_in_the_wheel_and_in_the_image() -> None:
     settings = tomllib.loads((ROOT / "pyproject.toml").read_text())["tool"]["setuptools"]
     assert settings["package-dir"] == {"windrow": "windrow", **{f"windrow.{top}": top for top in TOPS[1:]}}
     folders = {".".join(file.parent.relative_to(ROOT).parts) for file in modules().values()}
     assert set(settings["packages"]) == {name if name == "windrow" else f"windrow.{name}" for name in folders}
     assert all((file.parent / "__init__.py").exists() for file in modules().values())
     assert (ROOT / "windrow" / "py.typed").exists()
+    image, let_in = ((ROOT / "deploy" / name).read_text() for name in ("Dockerfile", "Dockerfile.dockerignore"))
+    assert all(f"COPY {top} /tmp/source/{top}\n" in image and f"!{top}\n" in let_in for top in TOPS)
 
 
 def test_type_checkers_see_the_package_as_it_is_installed() -> None:
