@@ -11,14 +11,18 @@ from pathlib import Path
 WITHOUT_PREFECT = """
 import sys
 sys.modules["prefect"] = None
-import windrow.tasks.algorithms.clustering.hierarchy
-import windrow.tasks.algorithms.labels.makers.logistic_probe
-import windrow.tasks.algorithms.selection.ranking
-import numpy as np
-from windrow.tasks.algorithms.clustering.kmeans import kmeans
-assert kmeans(np.eye(4, dtype=np.float32), 2, seed=0).centroids.shape == (2, 4)
 from importlib.metadata import version
-print("windrow", version("windrow"), "computes without Prefect, from", windrow.__path__[0])
+import windrow
+pool = [[0, 1], [0, 2], [5, 0], [6, 0]]
+paths = windrow.HierarchicalKMeans(2, n_rounds=0).fit(pool).paths_
+assert sorted(windrow.rank(paths, [0, 1, 0, 1])) == [1, 2, 3, 4]
+assert windrow.near_duplicates(pool, 0.99).duplicate_of.tolist() == [-1, 0, -1, 2]
+assert windrow.spread_labels(pool, ["a", "a", "b", "b"]).label.tolist() == ["a", "a", "b", "b"]
+assert windrow.find_label_errors(None, [0, 1], probabilities=[[1, 0], [0, 1]]).worst.tolist() == []
+for name in ("CurationConfig", "curate", "data_loader", "load_config", "open_catalog"):
+    getattr(windrow, name)
+assert windrow.__version__ == version("windrow")
+print("windrow", windrow.__version__, "computes without Prefect, from", *windrow.__path__)
 """
 
 
@@ -31,7 +35,7 @@ def main(wheel: Path) -> None:
         # The dependencies are those of this environment: the wheel is what is on trial. Path files are not read from
         # PYTHONPATH, so this environment's editable windrow stays out of sight.
         environment = {**os.environ, "PYTHONPATH": sysconfig.get_path("purelib")}
-        subprocess.run([python, "-m", "windrow.flows.commands.cli", "--help"], check=True, cwd=folder, env=environment)
+        subprocess.run([python, "-m", "windrow", "--version"], check=True, cwd=folder, env=environment)
         subprocess.run([Path(folder, "bin", "windrow"), "query", "--help"], check=True, cwd=folder, env=environment)
         subprocess.run([python, "-c", WITHOUT_PREFECT], check=True, cwd=folder, env=environment)
 

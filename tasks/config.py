@@ -34,6 +34,10 @@ class CurationConfig:
     `sources`: folders, WebDataset tars, Parquet files, globs; local or fsspec URIs; `list:` before a list of URLs or
     paths. `name`: of the curated set. `store`: folder for everything that is made. `seed`: of every random choice.
     `executor` says where work runs and changes no result.
+
+    >>> from windrow import CurationConfig
+    >>> CurationConfig(sources=("photos",), name="cats").store
+    'data/store'
     """
 
     sources: tuple[str, ...]
@@ -67,11 +71,17 @@ class CurationConfig:
             raise ValueError(f"seed: wants 0 or more, got {self.seed}")
 
 
-def load_config(path: Path, overrides: Sequence[str] = ()) -> CurationConfig:
+def load_config(path: str | Path, overrides: Sequence[str] = ()) -> CurationConfig:
     """Read a config from a YAML file; `overrides` are 'field.field=value', the value in YAML.
 
     Raises ConfigError naming the file, the field and what came.
+
+    >>> from windrow import load_config
+    >>> config = load_config("windrow.yaml", ["selection.target_size=50"])
+    >>> config.name, config.selection.target_size
+    ('digits', 50)
     """
+    path = Path(path)
     values = _read_yaml(path)
     for override in overrides:
         _override(values, override)

@@ -143,6 +143,11 @@ def curate(config: CurationConfig, runner: Runner | None = None, until: str | No
 
     `runner`: who carries the work; threads of this process by default. `until`: the last step to run, a name of STEPS.
     Raises ValueError for a config that cannot work, and what the stages raise; what they finished is found next time.
+
+    >>> from windrow import curate, load_config
+    >>> curated = curate(load_config("windrow.yaml"))  # a second time: all is found done
+    >>> curated.version.version, curated.is_new
+    ('v0001', False)
     """
     check_filters(config.selection.filters)
     runner = runner or PlainRunner()

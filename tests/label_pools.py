@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 
+from windrow.tasks.algorithms.labels.class_lists import ClassLists
+
 
 def random_pool(
     seed: int, n: int = 60, d: int = 6, n_classes: int = 3, labelled: int = 12, *, pull: float = 2, spread: object = 1
@@ -19,3 +21,9 @@ def random_pool(
     labels[rows] = truth[rows]
     labels[rows[:n_classes]] = np.arange(n_classes)
     return (rng.standard_normal((n, d)) * spread + pull * np.eye(d)[truth]).astype(np.float32), labels
+
+
+def holds(lists: ClassLists, labels: np.ndarray) -> np.ndarray:
+    """Whether each sample's list has its class in labels (n,)."""
+    owner = np.repeat(np.arange(len(lists)), lists.sizes)
+    return np.bincount(owner, lists.classes == labels[owner], len(lists)) > 0

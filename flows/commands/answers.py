@@ -21,7 +21,6 @@ from windrow.tasks.storage.store.run_records import latest_run, open_run
 
 ROWS_ON_TERMINAL = 100
 ROWS_UPRIGHT = 10
-ID_DIGITS = 32
 
 
 def print_rows(console: Console, relation: Any, form: Literal["table", "csv", "json"]) -> None:

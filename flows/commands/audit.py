@@ -12,6 +12,7 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
+from windrow.tasks.algorithms.labels.combining.calibration import expected_calibration_error
 from windrow.tasks.algorithms.labels.label_audit import Interval, coverage_accuracy_curve
 from windrow.tasks.labels.audit_file import read_audit, verdicts, words_of_classes, write_audit
 from windrow.tasks.labels.audit_sample import Figure, check_label_set, judge, read_label_set
@@ -82,6 +83,8 @@ def print_curve(console: Console, store: Path, run_id: str | None, truth: Path, 
         )
     _say(console, f"{len(correct):,} of the {n_truths:,} samples in {truth} have a prediction of {label_set!r}")
     console.print(_curve_table(correct.astype(np.bool_), confidence))
+    error = expected_calibration_error(confidence, correct.astype(np.bool_))
+    _say(console, f"confidence and accuracy differ by {percent(error)} on average (calibration error, 15 bins)")
     given = ~np.ma.getdata(found["abstained"]).astype(np.bool_)
     right = percent(float(correct[given].mean())) if given.any() else "–"
     _say(console, f"the policy of the run: coverage {percent(float(given.mean()))}, accuracy {right}")

@@ -15,6 +15,8 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
+import windrow
+
 app = typer.Typer(
     help="Turns a pool of raw images into curated, pseudo-labelled training sets.\n\n"
     "Start with `windrow run windrow.yaml`; ask `windrow query` about the result, and `windrow explain` why a sample "
@@ -47,6 +49,21 @@ RunnerChoice = Annotated[
 Verbose = Annotated[bool, typer.Option("--verbose", "-v", help="Show Prefect's own log too.")]
 DEFAULT_CONFIG = Path("windrow.yaml")
 DEFAULT_STORE = Path("data/store")
+
+
+def _print_version(wanted: bool) -> None:
+    if wanted:
+        out.print(f"windrow {windrow.__version__}", highlight=False)
+        raise typer.Exit
+
+
+@app.callback()
+def options(
+    version: Annotated[
+        bool, typer.Option("--version", callback=_print_version, is_eager=True, help="Show the version and exit.")
+    ] = False,
+) -> None:
+    """Take the options that come before a command."""
 
 
 def prepare(verbose: bool) -> None:

@@ -10,13 +10,12 @@ from windrow.tasks.executors.executor import (
     Executor,
     ExecutorConfig,
     WorkerDiedError,
-    reduce_in_order,
 )
 from windrow.tasks.executors.inline import InlineExecutor
 from windrow.tasks.executors.local import LocalExecutor
-from windrow.tasks.executors.pool import PooledExecutor
 from windrow.tasks.executors.ray import RayExecutor
 from windrow.tasks.executors.state import worker_state
+from windrow.tasks.executors.worker_pool import PooledExecutor
 
 __all__ = [
     "Broadcast",
@@ -28,7 +27,6 @@ __all__ = [
     "WorkerDiedError",
     "close_executors",
     "open_executor",
-    "reduce_in_order",
     "worker_state",
 ]
 

@@ -6,7 +6,6 @@ from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from typing import Any, Literal, NoReturn, Protocol, TypeVar
 
-Item = TypeVar("Item")
 Result = TypeVar("Result")
 
 
@@ -87,20 +86,3 @@ class Executor(Protocol):
     def close(self) -> None:
         """End the workers now. Calls still waiting, in other threads, raise `WorkerDiedError`."""
         ...
-
-
-def reduce_in_order(
-    executor: Executor,
-    function: Callable[..., Result],
-    items: Iterable[Any],
-    combine: Callable[[Result, Result], Result],
-    *args: Any,
-) -> Result | None:
-    """Map, then fold the results from the first item to the last, so the answer does not depend on the workers.
-
-    Returns None when there are no items.
-    """
-    total: Result | None = None
-    for result in executor.map(function, items, *args):
-        total = result if total is None else combine(total, result)
-    return total

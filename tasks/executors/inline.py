@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from windrow.tasks.executors.calls import Call, answer
-from windrow.tasks.executors.pool import PooledExecutor
+from windrow.tasks.executors.worker_pool import PooledExecutor
 
 
 class InlineExecutor(PooledExecutor):

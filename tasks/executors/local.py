@@ -19,8 +19,8 @@ from typing import Any
 from windrow.tasks.executors.calls import Call
 from windrow.tasks.executors.environment import core_count, gpu_environment, worker_environment
 from windrow.tasks.executors.executor import WorkerDiedError
-from windrow.tasks.executors.pool import PooledExecutor
 from windrow.tasks.executors.shared_file import SharedFile, write_shared
+from windrow.tasks.executors.worker_pool import PooledExecutor
 
 # ctrl-C reaches the whole foreground group of processes; the parent alone decides what it means
 _MAIN = """\

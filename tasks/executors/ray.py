@@ -10,7 +10,7 @@ from typing import Any
 from windrow.tasks.executors.calls import Call, answer
 from windrow.tasks.executors.environment import core_count, worker_environment
 from windrow.tasks.executors.executor import WorkerDiedError
-from windrow.tasks.executors.pool import PooledExecutor
+from windrow.tasks.executors.worker_pool import PooledExecutor
 
 # Of a local cluster: room for broadcast values and calls under way. Ray's own choice is 30 % of the machine;
 # beyond this it spills to disk.

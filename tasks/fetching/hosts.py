@@ -84,9 +84,3 @@ def host_of(origin: str, at_once: int) -> Host:
         if len(_hosts) > MAX_HOSTS:
             _hosts.popitem(last=False)
         return host
-
-
-def forget_hosts() -> None:
-    """Forget all hosts."""
-    with _lock:
-        _hosts.clear()

@@ -29,11 +29,12 @@ from sklearn.cluster import kmeans_plusplus
 from threadpoolctl import threadpool_limits
 
 from windrow.tasks.algorithms.arrays import Float32Array
+from windrow.tasks.algorithms.clustering.blocks import Blocks
 from windrow.tasks.algorithms.clustering.hierarchy import hierarchical_kmeans, resample
 from windrow.tasks.algorithms.clustering.kmeans import Iteration, kmeans
-from windrow.tasks.algorithms.clustering.nearest import assign
+from windrow.tasks.algorithms.clustering.nearest import State, assign
 from windrow.tasks.algorithms.clustering.points import Resources
-from windrow.tasks.algorithms.clustering.seeding import kmeans_plus_plus
+from windrow.tasks.algorithms.clustering.seeding import seed_blocks
 from windrow.tasks.algorithms.clustering.split_kmeans import split_kmeans
 from windrow.tasks.algorithms.clustering.tree_search import assign_by_tree
 from windrow.tasks.algorithms.selection.balance import normalised_entropy
@@ -153,17 +154,22 @@ def uniform(points: Float32Array, k: int, seed: int) -> Float32Array:
     return points[np.random.default_rng(seed).choice(len(points), k, replace=False)].copy()
 
 
+def greedy(points: Float32Array, k: int, seed: int, **how: int) -> Float32Array:
+    """Seeds of greedy k-means++ alone, as `kmeans` begins."""
+    blocks = Blocks(points, Resources())
+    with blocks.working():
+        return seed_blocks(blocks, k, State.of(blocks.n, blocks.resources), seed=seed, **how)
+
+
 def seeding(quick: bool) -> list[str]:
     """Return what seeds cost and what they are worth."""
     n, d, k = (3000, 32, 200) if quick else (40_000, 256, 2000)
     levels, sizes, target = (k, k // 10), (10, 5), n // 10
     points, of = mixture(n, d)
     ways: dict[str, Seeds] = {
-        "ours: greedy k-means++ on samples": lambda x, k, seed: kmeans_plus_plus(x, k, seed=seed),
-        "greedy k-means++ to the letter": lambda x, k, seed: kmeans_plus_plus(x, k, seed=seed, n_sampled=len(x)),
-        "k-means++, one candidate": lambda x, k, seed: kmeans_plus_plus(
-            x, k, seed=seed, n_candidates=1, n_sampled=len(x)
-        ),
+        "ours: greedy k-means++ on samples": greedy,
+        "greedy k-means++ to the letter": lambda x, k, seed: greedy(x, k, seed, n_sampled=len(x)),
+        "k-means++, one candidate": lambda x, k, seed: greedy(x, k, seed, n_candidates=1, n_sampled=len(x)),
         "rows at random": uniform,
         "scikit-learn's kmeans_plusplus": lambda x, k, seed: kmeans_plusplus(x, k, random_state=seed)[0],
     }

@@ -89,7 +89,8 @@ def measured(case: Case) -> Iterator[Row]:
     for name, config in SETS.items():
         sets = possible_classes(found.held_out, case.given, found.pool, config, found.even.argmax(axis=1))
         size = float(sets.sizes[hidden].mean())
-        yield name, (float(sets.contains(case.truth)[hidden].mean()), size / 10)
+        held = np.array([label in sets[row] for row, label in enumerate(case.truth)])
+        yield name, (float(held[hidden].mean()), size / 10)
 
 
 def main() -> None:

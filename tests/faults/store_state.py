@@ -7,10 +7,11 @@ from pathlib import Path
 from windrow.schemas import REGISTRY
 from windrow.tasks.storage.catalog.views import open_catalog
 from windrow.tasks.storage.files.parquet import read_table
-from windrow.tasks.storage.published.versions import list_versions, verify_version
+from windrow.tasks.storage.published.versions import list_versions
 from windrow.tasks.storage.store.outputs import file_digest, open_output
 from windrow.tasks.storage.store.registry import registry_files
 from windrow.tasks.storage.store.run_records import latest_run, list_runs
+from windrow.tasks.storage.verify.verification import verify
 
 Digests = Mapping[str, str]
 
@@ -41,7 +42,7 @@ def _outputs(store: Path) -> Mapping[str, Digests]:
 def _versions(store: Path) -> Mapping[str, Digests]:
     found = {}
     for version in list_versions(store):
-        assert verify_version(version.path) == []
+        assert not verify(version.path).damage
         found[f"{version.name}/{version.version}"] = _files(version.path)
     visible = list((store / "curated").glob("*/[!.]*"))
     assert len(visible) == len(found), f"not all are versions: {visible}"

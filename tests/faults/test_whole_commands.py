@@ -15,9 +15,10 @@ from workshop import Workshop
 
 from windrow.schemas import REGISTRY
 from windrow.tasks.storage.files.parquet import read_table
-from windrow.tasks.storage.published.versions import list_versions, verify_version
+from windrow.tasks.storage.published.versions import list_versions
 from windrow.tasks.storage.store.registry import registry_files
 from windrow.tasks.storage.store.run_records import list_runs
+from windrow.tasks.storage.verify.verification import verify
 
 MANY = 24
 Digests = Callable[[Path], Mapping[str, str]]
@@ -101,7 +102,7 @@ def test_two_commands_started_together_share_the_work_and_make_one_version(
         assert process.returncode == 0, told
     (version,) = list_versions(store)
     (expected,) = list_versions(workshop.store, "digits")
-    assert verify_version(version.path) == []
+    assert not verify(version.path).damage
     assert digests(version.path) == digests(expected.path)
     assert [run.status for run in list_runs(store)] == ["finished", "finished"]
     indices = read_table(REGISTRY, registry_files(store))["sample_index"].to_pylist()

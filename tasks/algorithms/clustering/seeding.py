@@ -20,34 +20,13 @@ import numpy as np
 from windrow.tasks.algorithms.arrays import Float32Array, Float64Array, Int64Array
 from windrow.tasks.algorithms.clustering.blocks import Blocks
 from windrow.tasks.algorithms.clustering.nearest import State, assign_blocks, search_all
-from windrow.tasks.algorithms.clustering.points import Points, Resources, check_at_least
+from windrow.tasks.algorithms.clustering.points import check_at_least
 
 N_SAMPLED = 8192
 BATCH = 128  # at most this many centroids from one sample,
 HALF = 0.5  # and no more once this share of its potential is left: by then it is a poor sample of what is left
 STEPS = 16  # centroids for which candidates are drawn, and compared with the sample, at once
 NEAR = 2.0**-10  # below this share of |x|^2 + |c|^2 the expansion of (x - c)^2 has lost 10 of its 23 bits
-
-
-def kmeans_plus_plus(
-    points: Points,
-    n_clusters: int,
-    *,
-    seed: int,
-    n_candidates: int | None = None,
-    n_sampled: int = N_SAMPLED,
-    resources: Resources | None = None,
-) -> Float32Array:
-    """Centroids chosen among the points: float32 (k, d), in order of choice.
-
-    n_candidates: by default 2 + floor(ln n_clusters); 1 is plain k-means++. Returns fewer than n_clusters when there
-    are fewer distinct points. Raises ValueError for a point that is not finite, naming the first such row.
-    """
-    check_at_least("n_clusters", n_clusters, 1)
-    blocks = Blocks(points, resources or Resources())
-    state = State.of(blocks.n, blocks.resources)
-    with blocks.working():
-        return seed_blocks(blocks, n_clusters, state, seed=seed, n_candidates=n_candidates, n_sampled=n_sampled)
 
 
 def seed_blocks(
@@ -60,7 +39,12 @@ def seed_blocks(
     n_candidates: int | None = None,
     n_sampled: int = N_SAMPLED,
 ) -> Float32Array:
-    """The centroids, those given first, and in `state` each point's nearest."""
+    """Centroids chosen among the points: float32 (k, d), those given first, then in order of choice; and in `state`
+    each point's nearest.
+
+    n_candidates: by default 2 + floor(ln n_clusters); 1 is plain k-means++. Returns fewer than n_clusters when there
+    are fewer distinct points. Raises ValueError for a point that is not finite, naming the first such row.
+    """
     rng = np.random.default_rng(seed)
     n_candidates = 2 + int(np.log(n_clusters)) if n_candidates is None else n_candidates
     check_at_least("n_candidates", n_candidates, 1)

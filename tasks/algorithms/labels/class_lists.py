@@ -56,15 +56,6 @@ class ClassLists:
         kept = np.repeat(~rows, self.sizes)
         return ClassLists(np.concatenate([[0], sizes.cumsum()]).astype(np.int64), self.classes[kept])
 
-    def contains(self, labels: Int64Array) -> npt.NDArray[np.bool_]:
-        """Whether each sample's list has its class in labels, int64 (n,)."""
-        if labels.shape != (len(self),):
-            raise ValueError(f"labels must have shape ({len(self)},), got {labels.shape}")
-        owner = np.repeat(np.arange(len(self)), self.sizes)
-        found = np.zeros(len(self), dtype=np.bool_)
-        found[owner[self.classes == labels[owner]]] = True
-        return found
-
     def only(self) -> Int64Array:
         """The class of each sample whose list has just one, -1 for the others: int64 (n,)."""
         label = np.full(len(self), -1, dtype=np.int64)

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import numpy.typing as npt
 
-from windrow.tasks.algorithms.arrays import Int64Array
+from windrow.tasks.algorithms.arrays import Int64Array, as_embeddings
 
 if TYPE_CHECKING:
     import torch
@@ -41,23 +41,27 @@ class NearDuplicates:
 
 
 def near_duplicates(
-    embeddings: Embeddings,
-    *,
+    embeddings: npt.ArrayLike,
     threshold: float,
+    *,
     priority: npt.ArrayLike | None = None,
     partition: npt.ArrayLike | None = None,
     block: int = BLOCK,
 ) -> NearDuplicates:
-    """Finds the near-duplicates among embeddings, float16 or float32 (n, d), not necessarily of unit length.
+    """Finds the near-duplicates among embeddings (n, d), not necessarily of unit length, compared as float32.
 
     threshold: cosine similarity in (0, 1]; priority: (n,), the lowest is kept first (ties, and None: by row);
     partition: (n,) integers, samples are compared only within one (None: all). A zero vector is a duplicate of nothing.
     Memory grows with block, not with n x n. Raises ValueError for an embedding that is not finite, naming the first.
+
+    >>> from windrow import near_duplicates
+    >>> found = near_duplicates([[1, 0], [0, 1], [1, 0.01]], threshold=0.99)
+    >>> found.duplicate_of
+    array([-1, -1,  0])
     """
+    embeddings = as_embeddings(embeddings)
     if not 0 < threshold <= 1:
         raise ValueError(f"threshold: expected a cosine similarity in (0, 1], got {threshold}")
-    if embeddings.ndim != 2 or embeddings.dtype not in (np.float16, np.float32):
-        raise ValueError(f"embeddings: expected float16 or float32 (n, d), got {embeddings.dtype} {embeddings.shape}")
     n = len(embeddings)
     by = [_column(name, values, n) for name, values in (("priority", priority), ("partition", partition))]
     order = np.lexsort(by)

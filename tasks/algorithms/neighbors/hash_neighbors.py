@@ -1,4 +1,4 @@
-"""Pairs of 64-bit hashes that differ in few bits, and the groups that they join: exact, without comparing all pairs.
+"""The groups that pairs of 64-bit hashes which differ in few bits join: exact, without comparing all pairs.
 
 Cut the 64 bits into `max_distance + shared` blocks. Two hashes that differ in at most `max_distance` bits are equal in
 `shared` blocks or more, whichever these are: for each choice of `shared` blocks, sort by them and compare what is equal
@@ -9,7 +9,6 @@ the several blocks of Manku, Jain and Das Sarma 2007 (section 3), which keep the
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
 from itertools import combinations, pairwise
 from math import comb
 
@@ -23,29 +22,6 @@ Hashes = npt.NDArray[np.uint64] | npt.NDArray[np.int64]
 BITS = 64
 MAX_DISTANCE = 16
 PAIRS_AT_ONCE = 1 << 20
-
-
-@dataclass(frozen=True)
-class HashPairs:
-    """Rows `left` < `right`, int64 (m,), sorted by both, that differ in `distance` bits, uint8 (m,)."""
-
-    left: Int64Array
-    right: Int64Array
-    distance: npt.NDArray[np.uint8]
-
-
-def hash_pairs(hashes: Hashes, max_distance: int) -> HashPairs:
-    """All pairs of hashes, int64 or uint64 (n,), that differ in at most `max_distance` bits (0 to MAX_DISTANCE).
-
-    Memory grows with the number of pairs: m equal hashes make m (m - 1) / 2. Raises ValueError naming the argument.
-    """
-    values = _checked(hashes, max_distance)
-    found = [np.stack(pair) for pair in _near(values, max_distance)]
-    pairs = np.concatenate([np.empty((2, 0), np.int64), *found], axis=1)
-    left, right = pairs.min(axis=0), pairs.max(axis=0)
-    order = np.lexsort((right, left))
-    left, right = left[order], right[order]
-    return HashPairs(left, right, np.bitwise_count(values[left] ^ values[right]))
 
 
 def hash_groups(hashes: Hashes, max_distance: int) -> Int64Array:

@@ -24,17 +24,6 @@ def effective_number(counts: npt.ArrayLike) -> float:
     return float(np.exp(_entropy(_shares(counts))))
 
 
-def gini(counts: npt.ArrayLike) -> float:
-    """Gini coefficient: mean absolute difference of two counts over twice their mean. 0 when all are equal, and
-    1 - 1/len(counts) when one class has everything; nan when nothing was counted.
-
-    Raises ValueError for no class, or a negative count.
-    """
-    shares = np.sort(_shares(counts))
-    n = len(shares)
-    return float(((2 * np.arange(1, n + 1) - n - 1) * shares).sum() / n)
-
-
 def _entropy(shares: npt.NDArray[np.float64]) -> float:
     """In nats; 0 ln 0 = 0."""
     return float(-(shares * np.log(np.where(shares > 0, shares, 1))).sum())

@@ -3,7 +3,7 @@
 Top-down, a cluster with a budget shares it among its children as evenly as their sizes allow. That allocation is
 monotone in the budget, so it is a ranking: order the members of a leaf by distance; then, level by level, order by the
 position in the cluster, ties broken by a seeded hash of the cluster. The first T of the ranking are the balanced sample
-of size T, and the samples are nested. The hash runs in numpy and in DuckDB alike, so `rank` and `rank_sql` agree.
+of size T, and the samples are nested.
 """
 
 from __future__ import annotations
@@ -17,19 +17,26 @@ from windrow.tasks.algorithms.arrays import Int64Array
 
 Ids = npt.NDArray[Any]
 
-# Two rounds of xor-shift and multiply on 32 bits ("lowbias32", Chris Wellons, hash-prospector). 32-bit factors never
-# overflow 64 bits, where DuckDB raises instead of wrapping; and each step is invertible, so no two clusters collide.
+# Two rounds of xor-shift and multiply on 32 bits ("lowbias32", Chris Wellons, hash-prospector), so that SQL, which
+# raises where 64 bits overflow, can do the same. Each step is invertible, so no two clusters collide.
 FIRST, SECOND, MASK, STEP = 0x7FEB352D, 0x846CA68B, 0xFFFFFFFF, 0x9E3779B9
 
 
 def rank(
-    paths: npt.NDArray[np.int32], distance: npt.NDArray[np.floating[Any]], sample_ids: Ids, seed: int
+    paths: npt.ArrayLike, distance: npt.ArrayLike, sample_ids: npt.ArrayLike | None = None, seed: int = 0
 ) -> Int64Array:
     """1-based rank of every sample, int64 (n,): `rank <= T` is the hierarchical balanced sample of size T.
 
-    paths: int32 (n, n_levels), finest first; distance: (n,), the order within a leaf, lowest first (the distance to the
-    centroid; random numbers for a uniform choice); sample_ids: (n,), unique and sortable, they break equal distances.
+    paths: integers (n, n_levels), finest first; distance: (n,), the order within a leaf, lowest first (the distance to
+    the centroid; random numbers for a uniform choice); sample_ids: (n,), unique and sortable, they break equal
+    distances (by default the row does).
+
+    >>> from windrow import rank
+    >>> rank([[0], [0], [0], [1]], distance=[0.2, 0.1, 0.3, 0.5])
+    array([3, 1, 4, 2])
     """
+    paths, distance = np.asarray(paths), np.asarray(distance)
+    sample_ids = np.arange(len(paths)) if sample_ids is None else np.asarray(sample_ids)
     _check_samples(paths, distance, sample_ids)
     n_levels = paths.shape[1]
     place = _places(paths[:, 0], (sample_ids, distance))
@@ -47,39 +54,6 @@ def _places(partition: npt.NDArray[np.int32], keys: tuple[Ids, ...]) -> Int64Arr
     place = np.empty(len(order), dtype=np.int64)
     place[order] = np.arange(1, len(order) + 1) - np.repeat(first, np.diff(np.r_[first, len(order)]))
     return place
-
-
-def rank_sql(n_levels: int, *, seed: int, table: str = "clusters") -> str:
-    """The same ranking as a DuckDB query over a table: the columns sample_id and rank, in no order.
-
-    table has sample_id, cluster_path (list of int, finest first) and distance.
-    """
-    if n_levels < 1:
-        raise ValueError(f"n_levels: expected at least 1, got {n_levels}")
-    levels = range(1, n_levels + 1)
-    clusters = ", ".join(f"cluster_path[{level}] as cluster_{level}" for level in levels)
-    steps = [
-        f"with paths as (select sample_id, distance, {clusters} from {table})",
-        "hashed as (select *,\n    " + ",\n    ".join(_hash_sql(level, seed) for level in levels) + "\n  from paths)",
-        "ranked_1 as (select *, row_number() over "
-        "(partition by cluster_1 order by distance, sample_id) as r1 from hashed)",
-    ]
-    for level in levels[1:]:
-        steps.append(
-            f"ranked_{level} as (select *, row_number() over "
-            f"(partition by cluster_{level} order by r{level - 1}, h{level - 1}) as r{level} from ranked_{level - 1})"
-        )
-    last = f'select sample_id, row_number() over (order by r{n_levels}, h{n_levels}) as "rank" from ranked_{n_levels}'
-    return ",\n".join(steps) + "\n" + last
-
-
-def _hash_sql(level: int, seed: int) -> str:
-    return (
-        f"xor(cluster_{level}::ubigint, {_key(level, seed)}::ubigint) as a{level}, "
-        f"(xor(a{level}, a{level} >> 16) * {FIRST}) & {MASK} as b{level}, "
-        f"(xor(b{level}, b{level} >> 15) * {SECOND}) & {MASK} as c{level}, "
-        f"xor(c{level}, c{level} >> 16) as h{level}"
-    )
 
 
 def cluster_hash(clusters: npt.NDArray[np.integer[Any]], level: int, seed: int) -> npt.NDArray[np.uint64]:
@@ -167,9 +141,10 @@ def _shared_mass(
     return share
 
 
-def _check_samples(paths: npt.NDArray[np.int32], distance: npt.NDArray[np.floating[Any]], sample_ids: Ids) -> None:
-    if paths.ndim != 2 or paths.shape[1] < 1 or (paths.size and paths.min() < 0):
-        raise ValueError(f"paths: expected clusters >= 0 of shape (n, n_levels >= 1), got shape {paths.shape}")
+def _check_samples(paths: Ids, distance: Ids, sample_ids: Ids) -> None:
+    if paths.ndim != 2 or paths.shape[1] < 1 or paths.dtype.kind not in "iu" or (paths.size and paths.min() < 0):
+        found = f"{paths.dtype} {paths.shape}"
+        raise ValueError(f"paths: expected clusters >= 0 of shape (n, n_levels >= 1), got {found}")
     for name, values in (("distance", distance), ("sample_ids", sample_ids)):
         if values.shape != (len(paths),):
             raise ValueError(f"{name}: expected shape ({len(paths)},), got {values.shape}")

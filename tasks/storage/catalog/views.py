@@ -67,6 +67,11 @@ def open_catalog(store: str | Path, run_id: str | None = None, *, external_acces
 
     SQL on it reads the store and nothing else: other files and the network are closed unless `external_access`. Raises
     ValueError when the store has no such run, or when it was withdrawn.
+
+    >>> from windrow import open_catalog
+    >>> catalog = open_catalog("data/store")
+    >>> catalog.sql("SELECT count(*) > 0 AS there FROM pool WHERE selected AND confidence > 0.5").fetchall()
+    [(True,)]
     """
     store = Path(store)
     run = open_run(store, run_id) if run_id else latest_run(store)

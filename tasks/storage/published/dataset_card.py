@@ -65,7 +65,7 @@ sample = next(iter(samples))  # sample["json"], and sample["cls"] where there is
 With `windrow`, decoded as windrow's own models saw them:
 
 ```python
-from windrow.tasks.storage.published.reader import open_webdataset
+from windrow import open_webdataset
 
 image, label, info = next(iter(open_webdataset(".", split="{split}")))
 ```

@@ -1,6 +1,6 @@
 """Reading a version for training: a `webdataset` pipeline and a PyTorch loader over it.
 
-    from windrow.tasks.storage.published.reader import data_loader
+    from windrow import data_loader
     for images, labels, infos in data_loader("data/store/curated/pets/v0001", batch_size=64, transform=...): ...
 
 Readers elsewhere need nothing of this: the tars and Parquet files are plain WebDataset and Hugging Face.
@@ -76,7 +76,13 @@ def data_loader(
 
     `images` are the stacked tensors of `transform`, which must make them of one size (by default (3, height, width)
     from 0 to 1, as large as they are); `labels` are int64 (n,), NO_LABEL where there is none; `infos` is a list. The
-    last batch of each of the `workers` (processes; 0 reads in this one) may be smaller.
+    last batch of each of the `workers` (processes; 0 reads in this one) may be smaller. Raises ValueError when
+    `version` is no version, has no WebDataset shards, or not that split.
+
+    >>> from windrow import data_loader
+    >>> loader = data_loader("data/store/curated/digits/v0001", batch_size=8)
+    >>> {images.shape[1:] for images, labels, infos in loader}
+    {torch.Size([3, 8, 8])}
     """
     if batch_size < 1 or workers < 0:
         raise ValueError(f"wants batch_size of 1 or more and workers of 0 or more, got {batch_size} and {workers}")

@@ -17,7 +17,7 @@ import pyarrow as pa
 from windrow.tasks.storage.files.seals import read_sealed
 from windrow.tasks.storage.published.withdrawal import is_withdrawn, withdrawal_text
 from windrow.tasks.storage.store.outputs import MANIFEST, fingerprint
-from windrow.tasks.storage.verify.findings import Damage, Inspection
+from windrow.tasks.storage.verify.findings import Inspection
 
 SAMPLES = "samples.parquet"
 CLASSES = "classes.txt"
@@ -80,16 +80,12 @@ def version_fingerprint(config: Any, classes: Sequence[str], shards: Mapping[str
 
 def read_manifest(path: str | Path) -> dict[str, Any]:
     """Return the manifest of a version. Raises ValueError when `path` is none, or a version that was withdrawn."""
-    return read_sealed(_manifest_of(path))
-
-
-def _manifest_of(path: str | Path) -> Path:
     file = Path(path) / MANIFEST
     if is_withdrawn(Path(path)):
         raise ValueError(withdrawal_text(Path(path)))
     if not file.is_file():
         raise ValueError(f"{path} is no version of a curated set: it has no {MANIFEST}")
-    return file
+    return read_sealed(file)
 
 
 def open_version(path: Path, created: bool = False) -> Version:
@@ -121,18 +117,6 @@ def latest_version(store: Path, name: str) -> Version | None:
     """Return the last version of a curated set, or None."""
     versions = list_versions(store, name)
     return versions[-1] if versions else None
-
-
-def verify_version(path: str | Path) -> list[Damage]:
-    """Hash every file of a version again; return what is not as the manifest says, nothing when all is.
-
-    What its shards hold is looked at by `windrow verify` (`windrow.tasks.storage.verify.verification`). Raises
-    ValueError when `path` is no version.
-    """
-    path = _manifest_of(path).parent
-    inspection = Inspection(path)
-    inspect_version_files(inspection, path)
-    return sorted(inspection.damage, key=lambda each: each.path)
 
 
 def inspect_version_files(inspection: Inspection, path: Path) -> dict[str, Any] | None:

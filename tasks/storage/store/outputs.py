@@ -16,7 +16,7 @@ import os
 import shutil
 import tempfile
 import time
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager, suppress
 from contextvars import ContextVar
 from dataclasses import asdict, dataclass, is_dataclass
@@ -24,7 +24,6 @@ from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
-import pyarrow.parquet as pq
 
 from windrow.schemas import Table
 from windrow.tasks.storage.files.digested_file import DigestedFile
@@ -368,8 +367,3 @@ def write_atomically(path: Path, text: str) -> None:
     except BaseException:
         Path(name).unlink(missing_ok=True)
         raise
-
-
-def count_rows(paths: Iterable[Path]) -> int:
-    """Return the number of rows of Parquet files, from their footers."""
-    return sum(pq.read_metadata(path).num_rows for path in paths)

@@ -2,8 +2,10 @@
 
 import csv
 import io
+import math
 import subprocess
 import sys
+from collections import defaultdict
 from collections.abc import Callable
 from dataclasses import asdict
 from pathlib import Path
@@ -221,6 +223,10 @@ def test_the_curve_of_true_labels_falls_from_the_surest_and_ends_at_all(run: Run
     shown = console()
     print_curve(shown, run.store, None, tmp_path / "truth.csv", "pseudo")
     text = printed(shown)
+    gaps: dict[int, float] = defaultdict(float)
+    for n, row in enumerate(surest):
+        gaps[math.ceil(float(row["confidence"]) * 15)] += (n < 5) - float(row["confidence"])
+    assert f"differ by {percent(sum(map(abs, gaps.values())) / 21)} on average" in text
     assert "21 of the 22 samples" in text and "coverage 100%, accuracy 23.8%" in text
     assert cells(text, "14.3%")[1] == "100%" and cells(text, "100%")[1] == "23.8%"
 

@@ -1,5 +1,6 @@
 """One suite over both kinds of executor: what a caller may rely on wherever the work runs."""
 
+import functools
 import gc
 import importlib.util
 import itertools
@@ -20,7 +21,6 @@ from windrow.tasks.executors import (
     LocalExecutor,
     RayExecutor,
     WorkerDiedError,
-    reduce_in_order,
 )
 
 RAY = pytest.param(
@@ -230,15 +230,10 @@ def test_a_reduction_has_the_same_bytes_whatever_the_workers(executor):
     assert np.float32(sum(sums[-2::-1], start=sums[-1])).tobytes() != expected
     with closing(type(executor)(1)) as single:
         for each in (single, executor):
-            total = reduce_in_order(each, workloads.shard_sum, seeds, operator.add)
+            total = functools.reduce(operator.add, each.map(workloads.shard_sum, seeds))
             assert total.tobytes() == expected
         # BLAS may split a product among the threads of a worker, and a single worker has more of them
         assert single.run(workloads.scatter_matrix, 0) == executor.run(workloads.scatter_matrix, 0)
-
-
-def test_a_reduction_goes_from_the_first_item_to_the_last(executor):
-    assert reduce_in_order(executor, str, range(12), operator.add) == "01234567891011"
-    assert reduce_in_order(executor, str, [], operator.add) is None
 
 
 def test_closing_ends_the_calls_of_other_threads(executor, tmp_path):

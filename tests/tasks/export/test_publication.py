@@ -23,9 +23,9 @@ from windrow.tasks.storage.published.versions import (
     latest_version,
     list_versions,
     read_manifest,
-    verify_version,
 )
 from windrow.tasks.storage.store.outputs import Done
+from windrow.tasks.storage.verify.verification import verify
 
 
 def contents(version: Version) -> dict[str, bytes]:
@@ -102,7 +102,7 @@ def test_where_links_fail_shards_are_copied(tmp_path: Path, monkeypatch: pytest.
     copied = export(tmp_path / "b", rows)
     assert contents(copied) == contents(linked)
     assert (copied.path / "webdataset" / "train-000000.tar").stat().st_nlink == 1
-    assert verify_version(copied.path) == []
+    assert not verify(copied.path).damage
 
 
 def test_equal_content_is_not_published_again_whatever_it_was_made_from(tmp_path: Path) -> None:
@@ -127,7 +127,7 @@ def test_another_label_licence_or_shard_size_is_another_version_and_the_old_one_
     back = export(store, rows)  # what v0001 holds, but not what the latest does
     assert (back.version, back.created, back.fingerprint) == ("v0005", True, first.fingerprint)
     assert contents(first) == before
-    assert all(verify_version(version.path) == [] for version in list_versions(store))
+    assert all(not verify(version.path).damage for version in list_versions(store))
 
 
 def test_the_same_selection_gives_the_same_version_byte_for_byte_in_another_store(tmp_path: Path) -> None:
@@ -185,7 +185,7 @@ def test_who_comes_second_takes_the_next_number(tmp_path: Path, monkeypatch: pyt
     assert [v.n_samples for v in list_versions(store)] == [6, 12]
     assert "fields v0002" in (version.path / "parquet" / "README.md").read_text()
     assert read_manifest(version.path)["version"] == "v0002"
-    assert all(verify_version(v.path) == [] for v in list_versions(store))
+    assert all(not verify(v.path).damage for v in list_versions(store))
     assert {p.name for p in version.path.parent.iterdir()} == {"v0001", "v0002"}
 
 
@@ -234,7 +234,7 @@ def test_gone_samples_are_left_out_and_a_shard_of_them_only_too(tmp_path: Path) 
     assert samples == [row["sample_id"] for row in rows if row["sample_id"] not in gone]
     assert version.n_shards == len(samples) == len(list((version.path / "webdataset").glob("*.tar")))
     assert (version.path / "parquet" / f"train-{5:05d}-of-{6:05d}.parquet").exists()
-    assert verify_version(version.path) == []
+    assert not verify(version.path).damage
 
 
 def test_nothing_to_publish_and_what_does_not_fit_are_refused(tmp_path: Path) -> None:

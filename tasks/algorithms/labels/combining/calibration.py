@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from windrow.tasks.algorithms.arrays import Float32Array, Float64Array, Int64Array
+from windrow.tasks.algorithms.arrays import BoolArray, Float32Array, Float64Array, Int64Array
 from windrow.tasks.algorithms.labels.label_makers import SMALLEST_PROBABILITY
 
 SMALLEST_TEMPERATURE = 0.05
@@ -67,23 +67,19 @@ def label_weights(targets: Int64Array, class_weights: Float64Array | None, n_cla
     return np.asarray(weights * (weights.sum() / squared)) if squared > 0 else np.ones(len(targets))
 
 
-def expected_calibration_error(probabilities: Float32Array, labels: Int64Array, n_bins: int = 15) -> float:
-    """Mean gap between confidence and accuracy over equal-width bins of confidence, each weighted by its samples.
+def expected_calibration_error(confidence: Float32Array, correct: BoolArray, n_bins: int = 15) -> float:
+    """Mean gap between confidence (n,), 0 to 1, and accuracy over equal-width bins, each weighted by its samples.
 
-    Guo et al. 2017, equation 3; bin m holds ((m - 1) / n_bins, m / n_bins]. Rows labelled -1 are left out; with none
-    left, nan.
+    Guo et al. 2017, equation 3; bin m holds ((m - 1) / n_bins, m / n_bins]. nan without samples.
     """
-    check_labels(probabilities, labels)
     if n_bins < 1:
         raise ValueError(f"n_bins must be positive, got {n_bins}")
-    rows = np.flatnonzero(labels >= 0)
-    if not len(rows):
+    if not len(confidence):
         return float("nan")
-    confidence = probabilities[rows].max(axis=1).astype(np.float64)
-    correct = probabilities[rows].argmax(axis=1) == labels[rows]
-    bins = np.clip(np.ceil(confidence * n_bins).astype(np.int64) - 1, 0, n_bins - 1)
+    sure = confidence.astype(np.float64)
+    bins = np.clip(np.ceil(sure * n_bins).astype(np.int64) - 1, 0, n_bins - 1)
     # The gap of a bin times its share of the samples is |sum of (correct - confidence)| / n.
-    return float(np.abs(np.bincount(bins, weights=correct - confidence)).sum() / len(rows))
+    return float(np.abs(np.bincount(bins, weights=correct - sure)).sum() / len(sure))
 
 
 def check_labels(probabilities: Float32Array, labels: Int64Array) -> None:

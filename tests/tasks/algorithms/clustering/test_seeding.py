@@ -3,6 +3,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterator
 from itertools import combinations
+from typing import Any
 
 import numpy as np
 import pytest
@@ -13,9 +14,15 @@ from windrow.tasks.algorithms.clustering import points as blocks_of_points
 from windrow.tasks.algorithms.clustering.blocks import Blocks
 from windrow.tasks.algorithms.clustering.nearest import State, assign
 from windrow.tasks.algorithms.clustering.points import Resources
-from windrow.tasks.algorithms.clustering.seeding import N_SAMPLED, _systematic, kmeans_plus_plus, seed_blocks
+from windrow.tasks.algorithms.clustering.seeding import N_SAMPLED, _systematic, seed_blocks
 
 ONE = Resources(n_threads=1)
+
+
+def seeds_of(points: np.ndarray, k: int, seed: int, resources: Resources | None = None, **how: Any) -> np.ndarray:
+    blocks = Blocks(points, resources or Resources())
+    with blocks.working():
+        return seed_blocks(blocks, k, State.of(blocks.n, blocks.resources), seed=seed, **how)
 
 
 def inertia(points: np.ndarray, centroids: np.ndarray) -> float:
@@ -61,7 +68,7 @@ def chosen_sets(values: np.ndarray, k: int, n_candidates: int) -> dict[frozenset
 
 
 def of_many_seeds(points: np.ndarray, k: int, n_seeds: int, n_candidates: int | None) -> Iterator[np.ndarray]:
-    """`kmeans_plus_plus` for each seed below n_seeds, the threads of the libraries being limited once for all."""
+    """`seeds_of` for each seed below n_seeds, the threads of the libraries being limited once for all."""
     with Blocks(points, ONE).working() as blocks:
         for seed in range(n_seeds):
             yield seed_blocks(blocks, k, State.of(blocks.n, ONE), seed=seed, n_candidates=n_candidates)
@@ -71,7 +78,7 @@ def of_many_seeds(points: np.ndarray, k: int, n_seeds: int, n_candidates: int | 
 def test_many_seeds_get_what_each_gets_alone(n_candidates: int | None):
     points = mixture(50, 5)
     for seed, centroids in enumerate(of_many_seeds(points, 6, 20, n_candidates)):
-        alone = kmeans_plus_plus(points, 6, seed=seed, n_candidates=n_candidates, resources=ONE)
+        alone = seeds_of(points, 6, seed=seed, n_candidates=n_candidates, resources=ONE)
         np.testing.assert_array_equal(centroids, alone)
 
 
@@ -104,17 +111,17 @@ def test_the_second_of_two_plain_seeds_is_drawn_by_squared_distance():
 
 def test_with_all_points_in_the_sample_it_leaves_what_greedy_k_means_plus_plus_leaves():
     points = mixture(1500, 40)
-    ours = [inertia(points, kmeans_plus_plus(points, 60, seed=seed)) for seed in range(8)]
+    ours = [inertia(points, seeds_of(points, 60, seed=seed)) for seed in range(8)]
     twin = [greedy(points, 60, seed) for seed in range(8)]
-    plain = [inertia(points, kmeans_plus_plus(points, 60, seed=seed, n_candidates=1)) for seed in range(8)]
+    plain = [inertia(points, seeds_of(points, 60, seed=seed, n_candidates=1)) for seed in range(8)]
     assert np.mean(ours) == pytest.approx(np.mean(twin), rel=0.02)
     assert np.mean(plain) > 1.05 * np.mean(ours)
 
 
 def test_a_sample_of_the_points_leaves_little_more_than_all_of_them():
     points = mixture(20_000, 100)
-    whole = np.mean([inertia(points, kmeans_plus_plus(points, 150, seed=s, n_sampled=20_000)) for s in range(2)])
-    sampled = np.mean([inertia(points, kmeans_plus_plus(points, 150, seed=s, n_sampled=2000)) for s in range(3)])
+    whole = np.mean([inertia(points, seeds_of(points, 150, seed=s, n_sampled=20_000)) for s in range(2)])
+    sampled = np.mean([inertia(points, seeds_of(points, 150, seed=s, n_sampled=2000)) for s in range(3)])
     assert sampled < 1.04 * whole
 
 
@@ -124,7 +131,7 @@ def test_a_sample_finds_every_rare_cluster_that_lies_far_away():
     points = np.concatenate([rng.normal(size=(10_000, 6)), rare, rare + 0.1]).astype(np.float32)
     points = rng.permutation(points)
     for seed in range(5):
-        centroids = kmeans_plus_plus(points, 60, seed=seed, n_sampled=500)
+        centroids = seeds_of(points, 60, seed=seed, n_sampled=500)
         assert assign(points, centroids)[1].max() < 10  # the farthest rare clusters are 40 and more from the next
 
 
@@ -145,7 +152,7 @@ def test_no_point_is_chosen_twice_and_all_are_where_there_are_few(
     unique = np.unique(rng.integers(-50, 50, size=(distinct, 2)), axis=0) + 1000
     points = rng.permutation(np.repeat(unique, copies, axis=0)).astype(np.float16 if half else np.float32)
     how = {"seed": seed, "n_candidates": n_candidates, "n_sampled": n_sampled, "resources": ONE}
-    centroids = kmeans_plus_plus(points, k, **how)
+    centroids = seeds_of(points, k, **how)
     assert (centroids.dtype, centroids.shape) == (np.float32, (min(k, len(unique)), 2))
     assert len(np.unique(centroids, axis=0)) == len(centroids)
     assert {tuple(row) for row in centroids.tolist()} <= {tuple(row) for row in points.tolist()}
@@ -157,11 +164,11 @@ def test_threads_and_memory_change_no_byte(n_sampled: int, monkeypatch: pytest.M
     points = mixture(5000, 30)
     k = 8 if n_sampled == 1 else 80
     seeds = [
-        kmeans_plus_plus(points, k, seed=1, n_sampled=n_sampled, resources=Resources(n_threads=n, memory=memory))
+        seeds_of(points, k, seed=1, n_sampled=n_sampled, resources=Resources(n_threads=n, memory=memory))
         for n, memory in ((1, 2**31), (2, 0), (3, 2**31))
     ]
     assert seeds[0].tobytes() == seeds[1].tobytes() == seeds[2].tobytes()
-    other = kmeans_plus_plus(points, k, seed=2, n_sampled=n_sampled)
+    other = seeds_of(points, k, seed=2, n_sampled=n_sampled)
     assert other.tobytes() != seeds[0].tobytes()
 
 
@@ -215,17 +222,15 @@ def test_the_first_row_that_is_not_finite_is_named():
     points = mixture(3000, 5)
     points[[1700, 2900], 2] = np.nan
     with pytest.raises(ValueError, match="points: row 1700 is not finite"):
-        kmeans_plus_plus(points, 3, seed=0)
+        seeds_of(points, 3, seed=0)
 
 
 def test_bad_calls_are_refused():
     points = np.arange(4, dtype=np.float32)[:, None]
-    with pytest.raises(ValueError, match="n_clusters: expected at least 1, got 0"):
-        kmeans_plus_plus(points, 0, seed=0)
     with pytest.raises(ValueError, match="points: expected"):
-        kmeans_plus_plus(points[:0], 1, seed=0)
+        seeds_of(points[:0], 1, seed=0)
     for wrong in (0, -1):
         with pytest.raises(ValueError, match=f"n_candidates: expected at least 1, got {wrong}"):
-            kmeans_plus_plus(points, 2, seed=0, n_candidates=wrong)
+            seeds_of(points, 2, seed=0, n_candidates=wrong)
         with pytest.raises(ValueError, match=f"n_sampled: expected at least 1, got {wrong}"):
-            kmeans_plus_plus(points, 2, seed=0, n_sampled=wrong)
+            seeds_of(points, 2, seed=0, n_sampled=wrong)

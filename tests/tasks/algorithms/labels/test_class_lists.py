@@ -12,7 +12,6 @@ def test_lists_by_hand():
     assert [row.tolist() for row in (lists[0], lists[1], lists[2])] == [[0, 2], [], [1]]
     assert lists.offsets.tolist() == [0, 2, 2, 3] and lists.classes.tolist() == [0, 2, 1]
     assert lists.only().tolist() == [-1, -1, 1] and lists.sizes.tolist() == [2, 0, 1] and len(lists) == 3
-    assert lists.contains(np.array([2, 0, 0])).tolist() == [True, False, False]
     assert len(ClassLists.of([])) == 0
 
 
@@ -21,18 +20,15 @@ def test_lists_by_hand():
 def test_lists_are_the_members_they_were_made_of(seed, n, n_classes, share):
     rng = np.random.default_rng(seed)
     members = rng.random((n, n_classes)) < share
-    lists, labels = ClassLists.of([members]), rng.integers(n_classes, size=n)
+    lists = ClassLists.of([members])
     assert [lists[i].tolist() for i in range(n)] == [np.flatnonzero(row).tolist() for row in members]
     single = [row.tolist()[0] if len(row) == 1 else -1 for row in (lists[i] for i in range(n))]
     assert lists.only().tolist() == single
-    np.testing.assert_array_equal(lists.contains(labels), members[np.arange(n), labels])
 
 
 def test_bad_arguments_are_named():
     with pytest.raises(ValueError, match="offsets must ascend from 0 to 1"):
         ClassLists(np.array([0, 2]), np.array([1]))
     lists = ClassLists(np.array([0, 1]), np.array([1]))
-    with pytest.raises(ValueError, match="labels must have shape"):
-        lists.contains(np.array([1, 1]))
     with pytest.raises(IndexError, match="sample must be from 0 to 0, got -1"):
         lists[-1]

@@ -7,7 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from windrow.tasks.algorithms.neighbors import hash_neighbors
-from windrow.tasks.algorithms.neighbors.hash_neighbors import hash_groups, hash_pairs
+from windrow.tasks.algorithms.neighbors.hash_neighbors import hash_groups
 
 Hashes = npt.NDArray[np.int64]
 
@@ -50,16 +50,14 @@ HASHES = st.builds(
 
 @given(HASHES, st.integers(0, 16), st.integers(1, 4))
 @settings(max_examples=120, deadline=None)
-def test_pairs_and_groups_are_those_of_comparing_all(hashes: Hashes, max_distance: int, shared: int) -> None:
+def test_groups_are_those_of_comparing_all(hashes: Hashes, max_distance: int, shared: int) -> None:
     if max_distance + shared > 12:
         shared = 1  # thousands of choices of blocks for a hundred hashes
     expected = all_pairs(hashes, max_distance)
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(hash_neighbors, "_shared_blocks", lambda _n, _distance: shared)
         patch.setattr(hash_neighbors, "PAIRS_AT_ONCE", 7)
-        found = hash_pairs(hashes, max_distance)
         groups = hash_groups(hashes, max_distance)
-    assert list(zip(found.left.tolist(), found.right.tolist(), found.distance.tolist(), strict=True)) == expected
     assert groups.tolist() == groups_by_walking(len(hashes), expected)
 
 
@@ -74,20 +72,12 @@ def test_the_order_of_rows_changes_no_group(hashes: Hashes, max_distance: int, s
 
 def test_a_chain_joins_what_is_far_apart() -> None:
     hashes = np.array([0, 0b1111, 0b11, -1, 0], np.int64)
-    found = hash_pairs(hashes, 2)
-    assert list(zip(found.left, found.right, found.distance, strict=True)) == [
-        (0, 2, 2),
-        (0, 4, 0),
-        (1, 2, 2),
-        (2, 4, 2),
-    ]
     assert hash_groups(hashes, 2).tolist() == [0, 0, 0, 3, 0]
     assert hash_groups(hashes, 1).tolist() == [0, 1, 2, 3, 0]
 
 
 @pytest.mark.parametrize("dtype", [np.int64, np.uint64])
-def test_no_hashes_make_no_pairs(dtype: type) -> None:
-    assert len(hash_pairs(np.empty(0, dtype), 6).left) == 0
+def test_no_hashes_make_no_groups(dtype: type) -> None:
     assert len(hash_groups(np.empty(0, dtype), 6)) == 0
 
 
@@ -99,11 +89,9 @@ def test_a_hundred_thousand_equal_hashes_cost_no_pairs() -> None:
 def test_many_hashes_are_searched_by_several_blocks_and_every_planted_pair_is_found() -> None:
     hashes = np.random.default_rng(5).integers(0, 2**64, 100_000, dtype=np.uint64)
     hashes[50_000:50_500] = hashes[:500] ^ np.uint64(0b1001 << 60 | 0b11 << 30 | 0b101)
-    found = hash_pairs(hashes, 6)
+    groups = hash_groups(hashes, 6)
     assert hash_neighbors._shared_blocks(100_000, 6) > 1
-    assert {(row, row + 50_000) for row in range(500)} <= set(
-        zip(found.left.tolist(), found.right.tolist(), strict=True)
-    )
+    assert np.array_equal(groups[:500], groups[50_000:50_500])
 
 
 @pytest.mark.parametrize(
@@ -116,6 +104,5 @@ def test_many_hashes_are_searched_by_several_blocks_and_every_planted_pair_is_fo
     ],
 )
 def test_a_bad_call_is_refused(hashes: npt.NDArray[np.int64], max_distance: int, message: str) -> None:
-    for search in (hash_pairs, hash_groups):
-        with pytest.raises(ValueError, match=message):
-            search(hashes, max_distance)
+    with pytest.raises(ValueError, match=message):
+        hash_groups(hashes, max_distance)

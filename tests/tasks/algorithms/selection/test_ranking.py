@@ -2,7 +2,6 @@ from __future__ import annotations
 
 from itertools import pairwise
 
-import duckdb
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -14,7 +13,6 @@ from windrow.tasks.algorithms.selection.ranking import (
     cut,
     inclusion_weights,
     rank,
-    rank_sql,
 )
 
 
@@ -174,21 +172,6 @@ def test_a_larger_allocation_holds_the_smaller_ones():
     assert all(smaller < larger for smaller, larger in pairwise(nested))
 
 
-@pytest.mark.parametrize("clusters", [(1,), (30,), (60, 7), (400, 60, 9), (300, 80, 20, 5)])
-@pytest.mark.parametrize("seed", [0, 1, 2**63 + 12345])
-def test_duckdb_ranks_as_numpy_does(clusters, seed):
-    paths, distance, ids = random_tree(11, 2000, clusters)
-    with duckdb.connect() as connection:
-        connection.execute("create table clusters (sample_id varchar, cluster_path integer[], distance float)")
-        columns = {"ids": ids.astype(object), "distance": distance}
-        columns |= {f"c{level}": paths[:, level] for level in range(paths.shape[1])}
-        path = ", ".join(f"c{level}" for level in range(paths.shape[1]))
-        connection.register("arrays", columns)
-        connection.execute(f"insert into clusters select ids, [{path}], distance from arrays")
-        ranked = dict(connection.execute(rank_sql(paths.shape[1], seed=seed)).fetchall())
-    assert [ranked[i] for i in ids] == rank(paths, distance, ids, seed).tolist()
-
-
 def test_the_ranking_depends_on_the_seed_but_not_on_the_order_of_the_rows():
     paths, distance, ids = random_tree(0, 500, (60, 7))
     ranks = rank(paths, distance, ids, 1)
@@ -244,9 +227,15 @@ def test_bad_calls_are_refused():
         rank(paths, distance, ids[:2], 0)
     with pytest.raises(ValueError, match="distance: row 1 is NaN"):
         rank(paths, np.array([0, np.nan, 0]), ids, 0)
-    with pytest.raises(ValueError, match="n_levels: expected at least 1, got 0"):
-        rank_sql(0, seed=0)
     with pytest.raises(ValueError, match="budget, sizes: expected no negative number, got -1"):
         balanced_shares([1, 2], -1)
     with pytest.raises(ValueError, match=r"selected: expected bool \(3,\), got int64 \(3,\)"):
         inclusion_weights(paths, np.ones(3, dtype=np.int64))
+
+
+def test_lists_are_ranked_and_rows_break_ties_where_there_are_no_ids():
+    paths, distance = [[0, 0], [0, 0], [1, 0], [2, 1]], [0.5, 0.5, 1, 1]
+    expected = rank(np.array(paths, np.int32), np.array(distance), np.arange(4), 0)
+    assert rank(paths, distance).tolist() == expected.tolist()
+    with pytest.raises(ValueError, match=r"paths: .*got float64 \(4, 1\)"):
+        rank(np.zeros((4, 1)), distance)

@@ -19,10 +19,10 @@ from windrow.tasks.storage.published.versions import (
     list_versions,
     open_version,
     read_manifest,
-    verify_version,
     version_number,
 )
 from windrow.tasks.storage.store.outputs import MANIFEST
+from windrow.tasks.storage.verify.verification import verify
 
 
 def rewrite(path: Path, data: bytes) -> None:
@@ -64,7 +64,7 @@ def test_no_version_is_refused_by_name(tmp_path: Path) -> None:
     with pytest.raises(ValueError, match="no version of a curated set"):
         open_version(tmp_path)
     with pytest.raises(ValueError, match="no version of a curated set"):
-        verify_version(tmp_path)
+        verify(tmp_path)
     with pytest.raises(ValueError, match="got 'v12'"):
         version_number("v12")
 
@@ -72,14 +72,14 @@ def test_no_version_is_refused_by_name(tmp_path: Path) -> None:
 def test_damage_is_found_and_named(tmp_path: Path) -> None:
     rows, _ = make_selection(tmp_path / "source")
     version = export(tmp_path, rows)
-    assert verify_version(version.path) == []
+    assert not verify(version.path).damage
     tar = version.path / "webdataset" / "train-000000.tar"
     data = bytearray(tar.read_bytes())
     data[700] ^= 1
     rewrite(tar, bytes(data))
     (version.path / "parquet" / "README.md").unlink()
     (version.path / "parquet" / "more.parquet").write_bytes(b"")
-    damage = verify_version(version.path)
+    damage = verify(version.path).damage
     assert [each.path for each in damage] == [
         "parquet/README.md",
         "parquet/more.parquet",
@@ -94,7 +94,7 @@ def test_a_manifest_that_was_changed_to_fit_a_changed_shard_is_damage(tmp_path: 
     manifest = read_manifest(version.path)
     manifest["classes"] = manifest["classes"][::-1]
     rewrite(version.path / MANIFEST, sealed_json(manifest).encode())
-    (damage,) = verify_version(version.path)
+    (damage,) = verify(version.path).damage
     assert (damage.path, damage.reason) == (MANIFEST, "its fingerprint is not that of its shards")
 
 

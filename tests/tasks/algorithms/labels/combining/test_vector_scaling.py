@@ -62,7 +62,10 @@ def test_the_bias_that_distorted_the_probabilities_is_found_again():
     mended = apply_vector_scaling(distorted, fit_vector_scaling(distorted, labels))
     by_temperature = apply_temperature(distorted, fit_temperature(distorted, labels))
     np.testing.assert_allclose(mended, honest, atol=0.05)
-    assert expected_calibration_error(mended, labels) < 0.02 < expected_calibration_error(by_temperature, labels)
+    errors = [
+        expected_calibration_error(each.max(axis=1), each.argmax(axis=1) == labels) for each in (mended, by_temperature)
+    ]
+    assert errors[0] < 0.02 < errors[1]
 
 
 @pytest.mark.parametrize(("settings", "scale_deviation", "bias_deviation"), [((0.3, 0.5), 0.3, 0.5), ((), 0.1, 1.0)])
@@ -83,6 +86,13 @@ def test_no_other_scales_and_biases_cost_less(settings, scale_deviation, bias_de
         for _ in range(30):
             other = size * rng.standard_normal((2, 3))
             assert cost(found.scale, found.bias) < cost(found.scale + other[0], found.bias + other[1])
+
+
+def test_scales_are_held_to_a_tenth_and_biases_to_one():
+    given_ = distributions(7)
+    labels = draw_labels(given_, 8)
+    usual, told = fit_vector_scaling(given_, labels), fit_vector_scaling(given_, labels, 0.1, 1.0)
+    assert (usual.scale.tolist(), usual.bias.tolist()) == (told.scale.tolist(), told.bias.tolist())
 
 
 def test_four_labels_bend_less_than_four_hundred():

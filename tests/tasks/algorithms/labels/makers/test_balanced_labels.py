@@ -69,6 +69,13 @@ def test_a_ratio_of_two_rows_and_classes_is_raised_to_the_power_and_no_more(seed
     np.testing.assert_allclose(odds(balanced), 2 * odds(shares), rtol=1e-3, atol=1e-3)
 
 
+def test_the_power_is_25_as_in_the_paper():
+    shares = np.array([[0.51, 0.49], [0.5, 0.5], [0.49, 0.51], [0.5, 0.5]], dtype=np.float32)
+    balanced = sela_labels(shares).astype(np.float64)
+    odds = np.log(balanced[0, 0] / balanced[0, 1])
+    assert odds == pytest.approx(25 * np.log(0.51 / 0.49), rel=1e-3)
+
+
 @FEW
 @given(st.integers(0, 10_000))
 def test_permuting_the_pool_permutes_the_labels_and_the_length_of_an_embedding_does_not_matter(seed):

@@ -4,7 +4,7 @@ import itertools
 
 import numpy as np
 import pytest
-from label_pools import random_pool
+from label_pools import holds, random_pool
 
 from windrow.tasks.algorithms.labels.combining.calibration import apply_temperature, fit_temperature
 from windrow.tasks.algorithms.labels.combining.combination import combine_makers
@@ -50,4 +50,4 @@ def test_every_setting_goes_with_every_other_and_given_labels_stand(predictions,
         np.testing.assert_array_equal(decision.label[~decision.abstained & ~known], label[~decision.abstained & ~known])
         assert ((decision.confidence >= 0) & (decision.confidence <= 1)).all() and (decision.weight >= 0).all()
         assert not decision.abstained[known].any()
-        assert sets.contains(np.where(decision.abstained, label, decision.label)).all()
+        assert holds(sets, np.where(decision.abstained, label, decision.label)).all()

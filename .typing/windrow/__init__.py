@@ -1,0 +1,1 @@
+../../windrow/__init__.py

@@ -1,0 +1,1 @@
+../../windrow/__main__.py
