@@ -12,7 +12,7 @@ WITHOUT_PREFECT = """
 import sys
 sys.modules["prefect"] = None
 import windrow.tasks.algorithms.clustering.hierarchy
-import windrow.tasks.algorithms.labels.makers.logistic_probe
+import windrow.tasks.algorithms.labels.cores.logistic_probe
 import windrow.tasks.algorithms.selection.ranking
 import numpy as np
 from windrow.tasks.algorithms.clustering.kmeans import kmeans

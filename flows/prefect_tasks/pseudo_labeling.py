@@ -5,7 +5,6 @@ from pathlib import Path
 from prefect import task
 
 from windrow.flows.prefect_tasks.retries import COMPUTE_TASK
-from windrow.tasks.algorithms.labels.label_makers import MakerName
 from windrow.tasks.backbones import BackboneConfig
 from windrow.tasks.executors import ExecutorConfig, open_executor
 from windrow.tasks.labels import belonging_scores as belonging
@@ -26,7 +25,7 @@ def given_labels(store: Path, ingested: list[str], source: str) -> Done:
 def predict_labels(
     store: Path,
     stages: dict[str, list[str]],
-    maker: MakerName,
+    maker: str,
     config: LabelsConfig,
     backbone: BackboneConfig,
     seed: int,

@@ -30,12 +30,14 @@ from sklearn.exceptions import ConvergenceWarning
 from sklearn.linear_model import LogisticRegression
 from sklearn.semi_supervised import LabelSpreading
 
+from windrow.tasks.algorithms.arrays import unit_rows
 from windrow.tasks.algorithms.labels.combining.calibration import apply_temperature, fit_temperature
 from windrow.tasks.algorithms.labels.deciding.label_policy import Decision, LabelPolicyConfig, Policy, decide
-from windrow.tasks.algorithms.labels.label_makers import CLUSTERERS, LEARNERS, LabelMaker
+from windrow.tasks.algorithms.labels.folds import LabelMaker
+from windrow.tasks.algorithms.labels.label_makers import CLUSTERERS, LEARNERS
 from windrow.tasks.algorithms.labels.label_spreading import combine_predictions, predict
 from windrow.tasks.algorithms.labels.makers.named_makers import maker
-from windrow.tasks.algorithms.neighbors.exact_neighbors import NeighborGraph, neighbor_graph, unit_rows
+from windrow.tasks.algorithms.neighbors.exact_neighbors import NeighborGraph, neighbor_graph
 from windrow.tasks.labels.labels_config import LabelsConfig
 
 COUNTS = (1, 4, 10, 100)

@@ -41,7 +41,8 @@ from windrow.tasks.algorithms.labels.checks.neighbor_agreement import judge_by_n
 from windrow.tasks.algorithms.labels.checks.noise_ignorant_probe import NoiseIgnorantPrediction, probe_out_of_sample
 from windrow.tasks.algorithms.labels.checks.separation_scores import separation_scores
 from windrow.tasks.algorithms.labels.checks.training_dynamics import record_dynamics
-from windrow.tasks.algorithms.labels.label_makers import SMALLEST_PROBABILITY, cross_fit
+from windrow.tasks.algorithms.labels.folds import cross_fit
+from windrow.tasks.algorithms.labels.probabilities import SMALLEST_PROBABILITY
 from windrow.tasks.algorithms.labels.sparse_probabilities import SparseProbabilities
 from windrow.tasks.algorithms.neighbors.exact_neighbors import NeighborGraph, neighbor_graph
 

@@ -16,7 +16,7 @@ from windrow.tasks.algorithms.labels.checks.label_quality import LabelQuality, L
 from windrow.tasks.algorithms.labels.checks.noise_ignorant_probe import probe_out_of_sample
 from windrow.tasks.algorithms.labels.checks.separation_scores import SeparationScores, separation_scores
 from windrow.tasks.algorithms.labels.checks.training_dynamics import TrainingDynamics, record_dynamics
-from windrow.tasks.algorithms.labels.label_makers import SMALLEST_PROBABILITY
+from windrow.tasks.algorithms.labels.probabilities import SMALLEST_PROBABILITY
 from windrow.tasks.algorithms.labels.sparse_probabilities import SparseProbabilities
 from windrow.tasks.algorithms.neighbors.exact_neighbors import NeighborGraph
 from windrow.tasks.clusters.neighbor_graph import NeighborsConfig, graph_of

@@ -25,7 +25,7 @@ from windrow.tasks.algorithms.labels.checks.long_tail_calibration import TailCal
 from windrow.tasks.algorithms.labels.checks.loss_mixture import judge_by_loss
 from windrow.tasks.algorithms.labels.checks.neighbor_agreement import judge_by_neighbors
 from windrow.tasks.algorithms.labels.checks.noise_ignorant_probe import ignore_noise
-from windrow.tasks.algorithms.labels.label_makers import cross_fit
+from windrow.tasks.algorithms.labels.folds import cross_fit
 from windrow.tasks.algorithms.labels.sparse_probabilities import SparseProbabilities
 from windrow.tasks.labels.checks.judged_labels import N_KEPT, JudgedLabels
 

@@ -10,10 +10,9 @@ import numpy as np
 import numpy.typing as npt
 from threadpoolctl import ThreadpoolController
 
-from windrow.tasks.algorithms.arrays import Float32Array, Float64Array, Int64Array
+from windrow.tasks.algorithms.arrays import Float32Array, Float64Array, Int64Array, check_embeddings, unit_rows
 from windrow.tasks.algorithms.labels.checks.label_noise import check_given
-from windrow.tasks.algorithms.labels.makers.standardisation import standardisation
-from windrow.tasks.algorithms.neighbors.exact_neighbors import check_embeddings, unit_rows
+from windrow.tasks.algorithms.labels.cores.standardisation import standardisation
 
 BLOCK = 8192
 FIRST_WEIGHTS = 0.1

@@ -6,7 +6,7 @@ import numpy as np
 
 from windrow.tasks.algorithms.arrays import Float32Array, Float64Array, Int64Array
 from windrow.tasks.algorithms.labels.checks.label_noise import check_given
-from windrow.tasks.algorithms.labels.label_makers import SMALLEST_PROBABILITY
+from windrow.tasks.algorithms.labels.probabilities import SMALLEST_PROBABILITY
 from windrow.tasks.algorithms.labels.sparse_probabilities import SparseProbabilities
 
 

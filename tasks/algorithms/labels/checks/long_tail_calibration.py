@@ -8,10 +8,10 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from windrow.tasks.algorithms.arrays import Float32Array, Float64Array, Int64Array
-from windrow.tasks.algorithms.labels.label_makers import check_pool, labelled_rows
-from windrow.tasks.algorithms.labels.makers.logistic_probe import logistic_probe
-from windrow.tasks.algorithms.neighbors.exact_neighbors import neighbor_graph, unit_rows
+from windrow.tasks.algorithms.arrays import Float32Array, Float64Array, Int64Array, unit_rows
+from windrow.tasks.algorithms.labels.cores.logistic_probe import logistic_probe
+from windrow.tasks.algorithms.labels.folds import check_pool, labelled_rows
+from windrow.tasks.algorithms.neighbors.exact_neighbors import neighbor_graph
 
 
 @dataclass(frozen=True)

@@ -12,8 +12,9 @@ import numpy.typing as npt
 from windrow.tasks.algorithms.arrays import Int64Array
 from windrow.tasks.algorithms.labels.checks.label_confidence import self_confidence
 from windrow.tasks.algorithms.labels.checks.label_noise import LabelJudgement, check_given
-from windrow.tasks.algorithms.labels.label_makers import SMALLEST_PROBABILITY, check_pool, cross_fit
-from windrow.tasks.algorithms.labels.makers.logistic_probe import logistic_probe
+from windrow.tasks.algorithms.labels.cores.logistic_probe import logistic_probe
+from windrow.tasks.algorithms.labels.folds import check_pool, cross_fit
+from windrow.tasks.algorithms.labels.probabilities import SMALLEST_PROBABILITY
 from windrow.tasks.algorithms.labels.sparse_probabilities import SparseProbabilities
 
 STRENGTHS = (0.01, 0.003, 0.001, 0.0003)

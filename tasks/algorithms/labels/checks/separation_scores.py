@@ -8,11 +8,11 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from windrow.tasks.algorithms.arrays import check_embeddings
 from windrow.tasks.algorithms.labels.checks.label_noise import LabelJudgement
 from windrow.tasks.algorithms.labels.checks.loss_mixture import judge_by_loss
-from windrow.tasks.algorithms.labels.label_makers import cross_fit
-from windrow.tasks.algorithms.labels.makers.logistic_probe import logistic_probe
-from windrow.tasks.algorithms.neighbors.exact_neighbors import check_embeddings
+from windrow.tasks.algorithms.labels.cores.logistic_probe import logistic_probe
+from windrow.tasks.algorithms.labels.folds import cross_fit
 
 
 @dataclass(frozen=True)

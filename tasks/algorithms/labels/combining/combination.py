@@ -11,7 +11,8 @@ import numpy as np
 from windrow.tasks.algorithms.arrays import Float32Array, Float64Array, Int64Array
 from windrow.tasks.algorithms.labels.combining.daso import blend, blend_shares
 from windrow.tasks.algorithms.labels.combining.dawid_skene import DawidSkene, fit_dawid_skene
-from windrow.tasks.algorithms.labels.label_makers import assign_folds, ensemble, labelled_rows
+from windrow.tasks.algorithms.labels.folds import assign_folds, labelled_rows
+from windrow.tasks.algorithms.labels.probabilities import ensemble
 
 CombineBy = Literal["weighted", "equal", "dawid-skene", "daso"]
 LINEAR = "probe"

@@ -9,7 +9,7 @@ from scipy.optimize import minimize
 
 from windrow.tasks.algorithms.arrays import Float32Array, Float64Array, Int64Array
 from windrow.tasks.algorithms.labels.combining.calibration import label_weights, log_probabilities, log_softmax
-from windrow.tasks.algorithms.labels.label_makers import labelled_rows
+from windrow.tasks.algorithms.labels.folds import labelled_rows
 
 DEVIATION = 0.3
 

@@ -13,7 +13,7 @@ from windrow.tasks.algorithms.labels.combining.vector_scaling import (
     apply_vector_scaling,
     fit_vector_scaling,
 )
-from windrow.tasks.algorithms.labels.label_makers import labelled_rows
+from windrow.tasks.algorithms.labels.folds import labelled_rows
 from windrow.tasks.algorithms.labels.pool_statistics import check_rows
 
 

@@ -8,8 +8,8 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from windrow.tasks.algorithms.arrays import Float32Array, Float64Array, Int64Array
-from windrow.tasks.algorithms.labels.pool_statistics import check_rows, pool_mean, row_blocks
+from windrow.tasks.algorithms.arrays import Float32Array, Float64Array, Int64Array, row_blocks
+from windrow.tasks.algorithms.labels.pool_statistics import check_rows, pool_mean
 from windrow.tasks.algorithms.selection.seeded_order import seeded_order
 
 

@@ -27,7 +27,7 @@ from windrow.tasks.algorithms.labels.checks.label_quality import LabelQualityCon
 from windrow.tasks.algorithms.labels.checks.long_tail_calibration import TailCalibrationConfig, tail_calibrated_probe
 from windrow.tasks.algorithms.labels.checks.noise_ignorant_probe import ignore_noise, probe_out_of_sample
 from windrow.tasks.algorithms.labels.checks.separation_scores import separation_scores
-from windrow.tasks.algorithms.labels.label_makers import cross_fit
+from windrow.tasks.algorithms.labels.folds import cross_fit
 from windrow.tasks.algorithms.labels.sparse_probabilities import SparseProbabilities
 from windrow.tasks.algorithms.neighbors.exact_neighbors import NeighborGraph
 from windrow.tasks.clusters.neighbor_graph import NeighborsConfig, find_neighbors

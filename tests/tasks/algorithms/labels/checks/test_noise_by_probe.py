@@ -14,7 +14,7 @@ from windrow.tasks.algorithms.labels.checks.long_tail_calibration import (
 )
 from windrow.tasks.algorithms.labels.checks.noise_ignorant_probe import ignore_noise, probe_out_of_sample
 from windrow.tasks.algorithms.labels.checks.separation_scores import separation_scores
-from windrow.tasks.algorithms.labels.makers.logistic_probe import logistic_probe
+from windrow.tasks.algorithms.labels.cores.logistic_probe import logistic_probe
 from windrow.tasks.algorithms.labels.sparse_probabilities import SparseProbabilities
 
 

@@ -11,9 +11,9 @@ from windrow.tasks.algorithms.labels.combining.combination import agreement, che
 from windrow.tasks.algorithms.labels.combining.daso import blend
 from windrow.tasks.algorithms.labels.combining.dawid_skene import fit_dawid_skene
 from windrow.tasks.algorithms.labels.combining.prior_correction import correct_prior
-from windrow.tasks.algorithms.labels.label_makers import ensemble
 from windrow.tasks.algorithms.labels.label_spreading import combine_predictions, predict
 from windrow.tasks.algorithms.labels.makers.named_makers import maker
+from windrow.tasks.algorithms.labels.probabilities import ensemble
 from windrow.tasks.algorithms.neighbors.exact_neighbors import neighbor_graph
 
 FEW = settings(max_examples=15, deadline=None)

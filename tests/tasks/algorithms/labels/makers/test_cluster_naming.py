@@ -5,8 +5,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from windrow.tasks.algorithms.labels.label_makers import normalise_rows
-from windrow.tasks.algorithms.labels.makers.cluster_naming import _labelled_mass, name_clusters
+from windrow.tasks.algorithms.labels.makers.cluster_naming import _labelled_mass
+from windrow.tasks.algorithms.labels.makers.clusterer import name_clusters
+from windrow.tasks.algorithms.labels.probabilities import normalise_rows
 from windrow.tasks.algorithms.labels.sparse_probabilities import SparseProbabilities
 
 FEW = settings(max_examples=40, deadline=None)

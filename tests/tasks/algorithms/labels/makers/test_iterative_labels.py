@@ -3,10 +3,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from windrow.tasks.algorithms.labels.cores.self_training import self_train
+from windrow.tasks.algorithms.labels.cores.sinkhorn import scale, scaled_rows
+from windrow.tasks.algorithms.labels.cores.soft_probe import SoftProbeConfig, fit_soft_probe, predict_pool
 from windrow.tasks.algorithms.labels.makers.depict import depict_objective, depict_refine, depict_targets
-from windrow.tasks.algorithms.labels.makers.iterative_labels import ARAZO, iterative_labels, label_weights, self_train
-from windrow.tasks.algorithms.labels.makers.sinkhorn import scale, scaled_rows
-from windrow.tasks.algorithms.labels.makers.soft_probe import SoftProbeConfig, fit_soft_probe, predict_pool
+from windrow.tasks.algorithms.labels.makers.iterative_labels import ARAZO, iterative_labels, label_weights
 
 FEW = settings(max_examples=10, deadline=None)
 

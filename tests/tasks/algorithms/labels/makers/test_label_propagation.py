@@ -3,7 +3,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from windrow.tasks.algorithms.labels.makers.label_propagation import label_propagation, normalised_affinity
+from windrow.tasks.algorithms.labels.cores.affinity import normalised_affinity
+from windrow.tasks.algorithms.labels.makers.label_propagation import label_propagation
 from windrow.tasks.algorithms.neighbors.exact_neighbors import NeighborGraph, neighbor_graph
 
 FEW = settings(max_examples=20, deadline=None)

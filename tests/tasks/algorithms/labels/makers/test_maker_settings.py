@@ -8,10 +8,14 @@ import pytest
 from label_pools import random_pool
 from pydantic import TypeAdapter, ValidationError
 
+from windrow.tasks.algorithms.labels.cores.balanced_labels import sela_labels, swav_codes
+from windrow.tasks.algorithms.labels.cores.cache_refinement import CacheConfig
+from windrow.tasks.algorithms.labels.cores.logistic_probe import logistic_probe
+from windrow.tasks.algorithms.labels.cores.partial_transport import TransportConfig
+from windrow.tasks.algorithms.labels.cores.prediction_smoothing import smooth_predictions
+from windrow.tasks.algorithms.labels.cores.semantic_transport import sp2ot_labels
 from windrow.tasks.algorithms.labels.label_makers import MAKERS
-from windrow.tasks.algorithms.labels.makers.balanced_labels import sela_labels, swav_codes
-from windrow.tasks.algorithms.labels.makers.cache_refinement import CacheConfig
-from windrow.tasks.algorithms.labels.makers.cluster_naming import name_clusters
+from windrow.tasks.algorithms.labels.makers.clusterer import name_clusters
 from windrow.tasks.algorithms.labels.makers.clusterer_settings import (
     ClustersSettings,
     DepictSettings,
@@ -43,14 +47,10 @@ from windrow.tasks.algorithms.labels.makers.learner_settings import (
     TransductiveSettings,
     TransportSettings,
 )
-from windrow.tasks.algorithms.labels.makers.logistic_probe import logistic_probe
 from windrow.tasks.algorithms.labels.makers.maker_settings import MakerSettings, needs_graph, settings_of
 from windrow.tasks.algorithms.labels.makers.named_makers import maker
-from windrow.tasks.algorithms.labels.makers.partial_transport import TransportConfig
-from windrow.tasks.algorithms.labels.makers.prediction_smoothing import smooth_predictions
 from windrow.tasks.algorithms.labels.makers.prototypes import prototypes
 from windrow.tasks.algorithms.labels.makers.scan_head import ScanConfig
-from windrow.tasks.algorithms.labels.makers.semantic_transport import sp2ot_labels
 from windrow.tasks.algorithms.labels.makers.smoothed_probe import smoothed_probe
 from windrow.tasks.algorithms.labels.makers.spectral_kernel_regression import spectral_kernel_regression
 from windrow.tasks.algorithms.labels.makers.streaming_mlp import StreamedMlpConfig

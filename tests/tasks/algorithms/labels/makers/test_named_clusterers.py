@@ -4,9 +4,12 @@ from itertools import permutations
 import numpy as np
 import pytest
 
-from windrow.tasks.algorithms.labels.label_makers import CLUSTERERS, cross_fit
-from windrow.tasks.algorithms.labels.makers.cluster_naming import name_clusters
-from windrow.tasks.algorithms.labels.makers.cluster_start import cluster_start
+from windrow.tasks.algorithms.labels.cores.cluster_start import cluster_start
+from windrow.tasks.algorithms.labels.cores.sinkhorn import NotConvergedError
+from windrow.tasks.algorithms.labels.cores.soft_probe import SoftProbeConfig, predict_pool
+from windrow.tasks.algorithms.labels.folds import cross_fit
+from windrow.tasks.algorithms.labels.label_makers import CLUSTERERS
+from windrow.tasks.algorithms.labels.makers.clusterer import name_clusters
 from windrow.tasks.algorithms.labels.makers.clusterer_settings import (
     ClustersSettings,
     DepictSettings,
@@ -22,8 +25,6 @@ from windrow.tasks.algorithms.labels.makers.maker_settings import MakerSettings
 from windrow.tasks.algorithms.labels.makers.named_clusterers import cluster_labels, maker_of_clusters, source_clusters
 from windrow.tasks.algorithms.labels.makers.named_makers import maker
 from windrow.tasks.algorithms.labels.makers.scan_head import ScanConfig, fit_scan_head, self_label
-from windrow.tasks.algorithms.labels.makers.sinkhorn import NotConvergedError
-from windrow.tasks.algorithms.labels.makers.soft_probe import SoftProbeConfig, predict_pool
 from windrow.tasks.algorithms.labels.sparse_probabilities import SparseProbabilities
 from windrow.tasks.algorithms.neighbors.exact_neighbors import neighbor_graph
 

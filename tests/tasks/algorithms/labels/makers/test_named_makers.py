@@ -7,7 +7,12 @@ import numpy as np
 import pytest
 from label_pools import random_pool
 
-from windrow.tasks.algorithms.labels.label_makers import LEARNERS, cross_fit
+from windrow.tasks.algorithms.labels.cores.logistic_probe import logistic_probe
+from windrow.tasks.algorithms.labels.cores.row_stream import array_stream
+from windrow.tasks.algorithms.labels.cores.sinkhorn import NotConvergedError
+from windrow.tasks.algorithms.labels.cores.text_similarity import zero_shot
+from windrow.tasks.algorithms.labels.folds import cross_fit
+from windrow.tasks.algorithms.labels.label_makers import LEARNERS
 from windrow.tasks.algorithms.labels.makers.clusterer_settings import ZeroShotSettings
 from windrow.tasks.algorithms.labels.makers.iterative_labels import ARAZO, iterative_labels
 from windrow.tasks.algorithms.labels.makers.learner_settings import (
@@ -24,14 +29,10 @@ from windrow.tasks.algorithms.labels.makers.learner_settings import (
     TransductiveSettings,
     TransportSettings,
 )
-from windrow.tasks.algorithms.labels.makers.logistic_probe import logistic_probe
 from windrow.tasks.algorithms.labels.makers.maker_settings import MakerSettings
 from windrow.tasks.algorithms.labels.makers.named_learners import iterative_rounds
 from windrow.tasks.algorithms.labels.makers.named_makers import maker
-from windrow.tasks.algorithms.labels.makers.row_stream import array_stream
-from windrow.tasks.algorithms.labels.makers.sinkhorn import NotConvergedError
 from windrow.tasks.algorithms.labels.makers.streaming_mlp import MlpProbe, StreamedMlpConfig, fit_streaming_mlp
-from windrow.tasks.algorithms.labels.makers.zero_shot import zero_shot
 from windrow.tasks.algorithms.labels.makers.zero_shot_maker import TextClasses, multi_label_scores
 from windrow.tasks.algorithms.labels.multi_label import multi_label
 from windrow.tasks.algorithms.neighbors.exact_neighbors import neighbor_graph

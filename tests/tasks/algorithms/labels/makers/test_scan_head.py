@@ -2,6 +2,7 @@ import numpy as np
 import pytest
 import torch
 
+from windrow.tasks.algorithms.labels.cores.soft_probe import predict_pool
 from windrow.tasks.algorithms.labels.makers.scan_head import (
     ScanConfig,
     _batches,
@@ -10,7 +11,6 @@ from windrow.tasks.algorithms.labels.makers.scan_head import (
     scan_loss,
     self_label,
 )
-from windrow.tasks.algorithms.labels.makers.soft_probe import predict_pool
 from windrow.tasks.algorithms.neighbors.exact_neighbors import NeighborGraph, neighbor_graph
 
 QUICK = ScanConfig(n_heads=3, n_epochs=30, batch_size=64, learning_rate=0.05)

@@ -3,7 +3,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from windrow.tasks.algorithms.labels.makers.logistic_probe import logistic_probe
+from windrow.tasks.algorithms.labels.cores.logistic_probe import logistic_probe
 from windrow.tasks.algorithms.labels.makers.smoothed_probe import smoothed_probe
 from windrow.tasks.algorithms.neighbors.exact_neighbors import NeighborGraph, neighbor_graph
 

@@ -4,7 +4,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from threadpoolctl import threadpool_limits
 
-from windrow.tasks.algorithms.labels.makers.label_propagation import normalised_affinity
+from windrow.tasks.algorithms.labels.cores.affinity import normalised_affinity
 from windrow.tasks.algorithms.labels.makers.transductive_prototypes import (
     TransductivePrototypesConfig,
     fit_transductive_prototypes,
