@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 
+from windrow.tasks.algorithms.labels.maker import LabelPool
+
 
 def random_pool(
     seed: int, n: int = 60, d: int = 6, n_classes: int = 3, labelled: int = 12, *, pull: float = 2, spread: object = 1
@@ -19,3 +21,9 @@ def random_pool(
     labels[rows] = truth[rows]
     labels[rows[:n_classes]] = np.arange(n_classes)
     return (rng.standard_normal((n, d)) * spread + pull * np.eye(d)[truth]).astype(np.float32), labels
+
+
+def said(maker, embeddings: np.ndarray, labels: np.ndarray, n_classes: int = 3, rows=None, **asked) -> np.ndarray:
+    """What a maker says of these rows of a pool, or of all; `asked` is what else it may ask for (graph, seed, ...)."""
+    wanted = np.arange(len(labels)) if rows is None else rows
+    return maker.fit(LabelPool(embeddings, n_classes, **asked))(labels, wanted)

@@ -66,7 +66,8 @@ class LabelMaker(Protocol):
 
         The function's arguments are labels, int64 (n,), -1 for a sample without one, and the rows, int64 (m,), that are
         wanted; it returns float32 (m, n_classes), rows that sum to 1. It is called once for every fold of a cross-fit.
-        A class without labels gets 0. Raises ValueError, and SettingError where a setting does not fit the pool.
+        A class without labels gets 0, but of makers that balance classes. Raises ValueError, and SettingError where a
+        setting does not fit the pool.
         """
         ...
 

@@ -67,16 +67,17 @@ class IterativeLabels(Maker):
 
     def fit(self, pool: LabelPool) -> Predict:
         start = self.first().fit(pool)
-        return lambda labels, rows: self._trained(pool, start, labels).probabilities[rows]
+        return lambda labels, rows: self.trained(pool, start, labels).probabilities[rows]
 
     def rounds(self, pool: LabelPool, labels: Int64Array) -> list[Float32Array]:
         """What each round predicts for the pool: the start (round 0), then n_rounds probes in turn.
 
         The last is the maker's prediction, its ten most probable classes a sample.
         """
-        return [each.dense() for each in self._trained(pool, self.first().fit(pool), labels).kept]
+        return [each.dense() for each in self.trained(pool, self.first().fit(pool), labels).kept]
 
-    def _trained(self, pool: LabelPool, start: Predict, labels: Int64Array) -> Rounds:
+    def trained(self, pool: LabelPool, start: Predict, labels: Int64Array) -> Rounds:
+        """The rounds that begin with what `start` predicts. Raises ValueError."""
         first = start(labels, np.arange(len(labels)))
         check_pool(first, labels)
         known = labelled_rows(labels, pool.n_classes)

@@ -41,7 +41,7 @@ class Sp2ot(Refined):
         def semantic(number: int, predicted: Float32Array) -> tuple[Float32Array, Float64Array]:
             rho = rho_ramp(number + 1, self.n_rounds)
             found = sp2ot_labels(
-                *(predicted, graph, rho, self.semantic_weight, config), gamma=self.gamma, n_steps=self.n_steps
+                predicted, graph, rho, self.semantic_weight, config, gamma=self.gamma, n_steps=self.n_steps
             ).labels
             return found.probabilities, found.confidence.astype(np.float64)
 

@@ -63,7 +63,13 @@ class TransductivePrototypes(Maker):
         return lambda labels, rows: self.moved(x, graph, labels, n_classes).probabilities[rows]
 
     def moved(
-        self, embeddings: npt.NDArray[Any], graph: NeighborGraph, labels: Int64Array, n_classes: int
+        self,
+        embeddings: npt.NDArray[Any],
+        graph: NeighborGraph,
+        labels: Int64Array,
+        n_classes: int,
+        tolerance: float = TOLERANCE,
+        max_iters: int = MAX_ITERS,
     ) -> MovedPrototypes:
         """Where the prototypes of embeddings (n, d) with labels int64 (n,), -1 for none, end. Raises ValueError."""
         check_embeddings("embeddings", embeddings)
@@ -77,14 +83,14 @@ class TransductivePrototypes(Maker):
         state = _Pool(embeddings, origin, scale, shift, normalised_affinity(graph, self.gamma), labels, classes, self)
         with threadpool_limits(limits=1):
             shares, means, _ = state.iterate(None, means)
-            for n_iters in range(1, MAX_ITERS + 1):
+            for n_iters in range(1, max_iters + 1):
                 moved, moved_means, gap = state.iterate(shares, means)
-                if gap <= TOLERANCE or n_iters == MAX_ITERS:
+                if gap <= tolerance or n_iters == max_iters:
                     break
                 shares, means = moved, moved_means
         probabilities = np.zeros((len(labels), n_classes), dtype=np.float32)
         probabilities[:, classes] = shares
-        return MovedPrototypes(probabilities, classes, means, n_iters, gap, gap <= TOLERANCE)
+        return MovedPrototypes(probabilities, classes, means, n_iters, gap, gap <= tolerance)
 
 
 @dataclass(frozen=True)

@@ -49,7 +49,11 @@ class Transport(Maker):
             predictions = start(labels, np.arange(len(labels)))
             try:
                 found = sp2ot_labels(
-                    *(predictions, graph, self.rho, self.semantic_weight, config),
+                    predictions,
+                    graph,
+                    self.rho,
+                    self.semantic_weight,
+                    config,
                     labels=labels,
                     gamma=self.gamma,
                     n_steps=self.n_steps,

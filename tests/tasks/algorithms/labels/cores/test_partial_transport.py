@@ -178,7 +178,7 @@ def test_a_bad_semantic_call_or_config_or_step_is_named():
         sp2ot_labels(random_probabilities(0, n=2), graph, semantic_weight=-1.0)
     with pytest.raises(ValueError, match="n_steps must be positive, got 0"):
         sp2ot_labels(random_probabilities(0, n=2), graph, n_steps=0)
-    with pytest.raises(ValueError, match=r"eps must be positive, got 0\.0"):
+    with pytest.raises(ValueError, match=r"eps: wants more than 0, got 0\.0"):
         TransportConfig(eps=0.0)
     with pytest.raises(ValueError, match="step must be from 0 to n_steps, got 3 of 2"):
         rho_ramp(3, 2)

@@ -1,8 +1,11 @@
+from functools import partial
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from windrow.tasks.algorithms.arrays import row_blocks
 from windrow.tasks.algorithms.labels.cores import sinkhorn
 from windrow.tasks.algorithms.labels.cores.sinkhorn import NotConvergedError, log_sum_exp, scale, scaled_rows
 
@@ -44,7 +47,7 @@ def test_the_plan_is_plain_sinkhorns_in_any_block(seed, n, k, softness):
     hardness = np.append(np.full(k - 1, softness), 1.0)
     expected = plain_sinkhorn(np.exp(matrix), rows, columns, hardness)
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(sinkhorn, "BLOCK", 5)
+        patch.setattr(sinkhorn, "row_blocks", partial(row_blocks, size=5))
         plan, scaling = plan_of(matrix, rows, columns, hardness=hardness, tolerance=1e-11, max_iters=20_000)
     np.testing.assert_allclose(plan, expected, atol=1e-8)
     np.testing.assert_allclose(plan.sum(axis=1), rows, rtol=1e-12)

@@ -6,7 +6,8 @@ from scipy.optimize import check_grad
 from threadpoolctl import threadpool_limits
 
 from windrow.tasks.algorithms.labels.cores.logistic_probe import fit_logistic_probe
-from windrow.tasks.algorithms.labels.cores.soft_probe import SoftProbeConfig, _Objective, fit_soft_probe, predict_pool
+from windrow.tasks.algorithms.labels.cores.soft_probe import SoftProbeConfig, _Objective, fit_soft_probe
+from windrow.tasks.algorithms.labels.probabilities import predict_rows
 
 FEW = settings(max_examples=10, deadline=None)
 
@@ -68,7 +69,7 @@ def test_entropy_makes_predictions_surer_and_balance_makes_their_mean_uniform():
     lopsided = (targets * np.array([5, 1, 1])).astype(np.float32)
     lopsided /= lopsided.sum(axis=1, keepdims=True)
     plain, sure, balanced = (
-        predict_pool(fit_soft_probe(pool, lopsided, config=config), pool)
+        predict_rows(fit_soft_probe(pool, lopsided, config=config), pool)
         for config in (SoftProbeConfig(), SoftProbeConfig(entropy=0.4), SoftProbeConfig(balance=3.0))
     )
     assert mean_entropy(sure) < mean_entropy(plain)

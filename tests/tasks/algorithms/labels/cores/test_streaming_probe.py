@@ -1,3 +1,5 @@
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import torch
@@ -9,10 +11,10 @@ from windrow.tasks.algorithms.labels.cores.logistic_objective import HeldRows, m
 from windrow.tasks.algorithms.labels.cores.logistic_probe import fit_logistic_probe
 from windrow.tasks.algorithms.labels.cores.row_stream import array_stream, labelled_blocks
 from windrow.tasks.algorithms.labels.cores.streaming_probe import fit_streaming_probe
-from windrow.tasks.algorithms.labels.makers.streaming_mlp import StreamedMlpConfig, fit_streaming_mlp
+from windrow.tasks.algorithms.labels.makers.mlp import Mlp, fit_mlp
 
 FEW = settings(max_examples=8, deadline=None)
-SMALL = StreamedMlpConfig(n_hidden=16, n_epochs=30, batch_size=16, learning_rate=0.01)
+SMALL = Mlp(n_hidden=16, n_epochs=30, batch_size=16, learning_rate=0.01)
 DEVICES = ["cpu", *(["cuda"] if torch.cuda.is_available() else [])]
 
 
@@ -67,8 +69,8 @@ def test_no_shard_changes_a_bit(seed, cuts):
     ways = array_stream(pool, labels), shards(pool, labels, sorted(cuts))
     whole, cut = (fit_streaming_probe(stream, 4, 1e-2) for stream in ways)
     np.testing.assert_array_equal(whole.weights, cut.weights)
-    config = StreamedMlpConfig(n_hidden=4, n_epochs=2, held_out=0.2)
-    whole, cut = (fit_streaming_mlp(stream, 4, config) for stream in ways)
+    config = Mlp(n_hidden=4, n_epochs=2, held_out=0.2)
+    whole, cut = (fit_mlp(stream, 4, config) for stream in ways)
     np.testing.assert_array_equal(whole.hidden, cut.hidden)
     assert whole.held_out_loss == cut.held_out_loss
 
@@ -99,9 +101,9 @@ def test_the_network_learns_what_no_line_parts_and_the_seed_decides(device):
     labels = (pool[:, 0] * pool[:, 1] > 0).astype(np.int64)
     line = fit_streaming_probe(array_stream(pool, labels), 2, 1e-3, device=device)
     assert (line.predict_proba(pool).argmax(axis=1) == labels).mean() < 0.7
-    config = StreamedMlpConfig(**{**vars(SMALL), "device": device})
+    config = replace(SMALL, device=device)
     before = torch.random.get_rng_state()
-    first, again = (fit_streaming_mlp(array_stream(pool, labels), 3, config) for _ in range(2))
+    first, again = (fit_mlp(array_stream(pool, labels), 3, config) for _ in range(2))
     assert torch.equal(before, torch.random.get_rng_state())
     probabilities = first.predict_proba(pool)
     assert (probabilities.argmax(axis=1) == labels).mean() > 0.95
@@ -109,18 +111,18 @@ def test_the_network_learns_what_no_line_parts_and_the_seed_decides(device):
     assert not probabilities[:, 2].any()
     if device == "cpu":
         np.testing.assert_array_equal(again.hidden, first.hidden)
-    other = fit_streaming_mlp(array_stream(pool, labels), 3, StreamedMlpConfig(**{**vars(config), "seed": 1}))
+    other = fit_mlp(array_stream(pool, labels), 3, config, seed=1)
     assert not np.array_equal(other.hidden, first.hidden)
 
 
 def test_rows_held_out_stop_the_training_before_it_learns_noise_by_heart():
     pool, _ = random_pool(4, n=300)
     labels = np.random.default_rng(1).integers(4, size=300)
-    config = StreamedMlpConfig(n_hidden=64, n_epochs=40, batch_size=16, learning_rate=0.01, held_out=0.3)
-    stopped = fit_streaming_mlp(array_stream(pool, labels), 4, config)
+    config = Mlp(n_hidden=64, n_epochs=40, batch_size=16, learning_rate=0.01, held_out=0.3)
+    stopped = fit_mlp(array_stream(pool, labels), 4, config)
     assert stopped.n_epochs < 10
     assert stopped.held_out_loss == pytest.approx(np.log(4), abs=0.3)
-    free = fit_streaming_mlp(array_stream(pool, labels), 4, StreamedMlpConfig(**{**vars(config), "held_out": 0.0}))
+    free = fit_mlp(array_stream(pool, labels), 4, replace(config, held_out=0.0))
     assert free.n_epochs == 40 and free.held_out_loss is None
     assert (free.predict_proba(pool).argmax(axis=1) == labels).mean() > 0.9
 
@@ -133,11 +135,9 @@ def test_rows_held_out_stop_the_training_before_it_learns_noise_by_heart():
         (lambda _: fit_streaming_probe(lambda: [(np.ones((2, 3)), np.array([-1, -1]))], 2), "at least one label"),
         (lambda _: fit_streaming_probe(lambda: [(np.full((1, 3), np.nan), np.array([0]))], 2), "must be finite"),
         (
-            lambda s: fit_streaming_mlp(lambda: [*s(), (np.ones((1, 3), np.float16), np.array([0]))], 4, SMALL),
+            lambda s: fit_mlp(lambda: [*s(), (np.ones((1, 3), np.float16), np.array([0]))], 4, SMALL),
             "embeddings must all have dim 20, got 3",
         ),
-        (lambda _: StreamedMlpConfig(held_out=1.0), "held_out must be from 0 to below 1, got 1.0"),
-        (lambda _: StreamedMlpConfig(n_hidden=0), "n_hidden must be positive, got 0"),
     ],
 )
 def test_a_bad_call_names_the_argument(call, message):

@@ -2,18 +2,11 @@ import numpy as np
 import pytest
 import torch
 
-from windrow.tasks.algorithms.labels.cores.soft_probe import predict_pool
-from windrow.tasks.algorithms.labels.makers.scan_head import (
-    ScanConfig,
-    _batches,
-    _loss,
-    fit_scan_head,
-    scan_loss,
-    self_label,
-)
+from windrow.tasks.algorithms.labels.makers.scan import Scan, _batches, _loss, fit_scan_head, scan_loss, self_label
+from windrow.tasks.algorithms.labels.probabilities import predict_rows
 from windrow.tasks.algorithms.neighbors.exact_neighbors import NeighborGraph, neighbor_graph
 
-QUICK = ScanConfig(n_heads=3, n_epochs=30, batch_size=64, learning_rate=0.05)
+QUICK = Scan(n_heads=3, n_epochs=30, batch_size=64, learning_rate=0.05)
 
 
 def three_groups(seed=0, n=180, d=8):
@@ -53,18 +46,18 @@ def test_well_parted_groups_become_the_clusters_and_new_rows_join_them():
 def test_without_entropy_all_samples_may_share_a_cluster():
     pool, _ = three_groups()
     graph = neighbor_graph(pool, 8)
-    config = ScanConfig(entropy_weight=0.0, n_heads=1, n_epochs=60, batch_size=64, learning_rate=0.05)
-    alone = predict_pool(fit_scan_head(pool, graph, 3, config).best, pool).mean(axis=0)
-    spread = predict_pool(fit_scan_head(pool, graph, 3, QUICK).best, pool).mean(axis=0)
+    config = Scan(entropy_weight=0.0, n_heads=1, n_epochs=60, batch_size=64, learning_rate=0.05)
+    alone = predict_rows(fit_scan_head(pool, graph, 3, config).best, pool).mean(axis=0)
+    spread = predict_rows(fit_scan_head(pool, graph, 3, QUICK).best, pool).mean(axis=0)
     assert alone.max() > spread.max() + 0.1
 
 
 def test_the_best_head_is_that_of_the_least_loss_on_the_pool():
     pool, _ = three_groups()
     graph = neighbor_graph(pool, 8)
-    heads = fit_scan_head(pool, graph, 3, ScanConfig(n_heads=4, n_epochs=3, batch_size=64))
+    heads = fit_scan_head(pool, graph, 3, Scan(n_heads=4, n_epochs=3, batch_size=64))
     assert heads.losses.shape == (4,) and np.ptp(heads.losses) > 0
-    np.testing.assert_allclose(scan_loss(predict_pool(heads.best, pool), graph, 5.0), heads.losses.min(), rtol=1e-9)
+    np.testing.assert_allclose(scan_loss(predict_rows(heads.best, pool), graph, 5.0), heads.losses.min(), rtol=1e-9)
 
 
 def test_the_same_seed_gives_the_same_bytes_whatever_the_threads_and_another_seed_does_not():
@@ -78,14 +71,13 @@ def test_the_same_seed_gives_the_same_bytes_whatever_the_threads_and_another_see
         np.testing.assert_array_equal(fit_scan_head(pool, graph, 3, QUICK).best.weights, first)
     finally:
         torch.set_num_threads(threads)
-    other = ScanConfig(n_heads=3, n_epochs=30, batch_size=64, learning_rate=0.05, seed=1)
-    assert np.any(fit_scan_head(pool, graph, 3, other).best.weights != first)
+    assert np.any(fit_scan_head(pool, graph, 3, QUICK, seed=1).best.weights != first)
 
 
 def test_every_epoch_takes_each_row_that_has_a_neighbour_once_with_one_of_its_own():
     indices = np.array([[1, 2], [0, -1], [-1, -1], [0, 1]])
     graph = NeighborGraph(indices, np.where(indices >= 0, 1, -np.inf).astype(np.float32))
-    batches = list(_batches(graph, np.random.default_rng(0), ScanConfig(n_epochs=5, batch_size=2)))
+    batches = list(_batches(graph, np.random.default_rng(0), Scan(n_epochs=5, batch_size=2)))
     rows = np.concatenate([rows for rows, _ in batches]).reshape(5, 3)
     np.testing.assert_array_equal(np.sort(rows, axis=1), [[0, 1, 3]] * 5)
     assert all(there in indices[row] and there >= 0 for batch in batches for row, there in zip(*batch, strict=True))
@@ -94,9 +86,9 @@ def test_every_epoch_takes_each_row_that_has_a_neighbour_once_with_one_of_its_ow
 def test_the_sure_samples_teach_a_probe_that_keeps_their_clusters():
     pool, _ = three_groups()
     head = fit_scan_head(pool, neighbor_graph(pool, 8), 3, QUICK).best
-    shares = predict_pool(head, pool)
+    shares = predict_rows(head, pool)
     sure = shares.max(axis=1) > 0.9
-    taught = predict_pool(self_label(pool, head, threshold=0.9), pool)
+    taught = predict_rows(self_label(pool, head, threshold=0.9), pool)
     assert sure.any()
     assert (taught.argmax(axis=1) == shares.argmax(axis=1))[sure].mean() > 0.98
     with pytest.raises(ValueError, match=r"threshold 1\.0: no sample"):
@@ -115,10 +107,4 @@ def test_a_bad_call_names_the_argument(options, message):
     pool, _ = three_groups()
     graph = NeighborGraph(np.zeros((180, 1), np.int64), np.ones((180, 1), np.float32))
     with pytest.raises(ValueError, match=message):
-        fit_scan_head(**{"embeddings": pool, "graph": graph, "n_clusters": 3, **options})
-
-
-def test_a_bad_config_names_the_field():
-    for name, value in (("n_heads", 0), ("batch_size", 0), ("entropy_weight", -1.0), ("learning_rate", 0.0)):
-        with pytest.raises(ValueError, match=name):
-            ScanConfig(**{name: value})
+        fit_scan_head(**{"embeddings": pool, "graph": graph, "n_clusters": 3, "config": QUICK, **options})
