@@ -4,8 +4,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from windrow.tasks.algorithms.labels.folds import assign_folds, cross_fit, labelled_rows
-from windrow.tasks.algorithms.labels.makers.knn_vote import knn_vote
-from windrow.tasks.algorithms.labels.probabilities import ensemble, normalise_rows
+from windrow.tasks.algorithms.labels.maker import LabelPool
+from windrow.tasks.algorithms.labels.makers.knn_vote import KnnVote
 
 FEW = settings(max_examples=40, deadline=None)
 LABELS = st.lists(st.integers(-1, 4), min_size=1, max_size=40).map(lambda values: np.array(values, dtype=np.int64))
@@ -43,33 +43,8 @@ def test_leaving_each_row_out_is_the_vote_that_leaves_it_out_anyway():
     rng = np.random.default_rng(0)
     pool, labels = rng.standard_normal((12, 4)), rng.integers(3, size=12)
     labels[3] = -1
-    out = cross_fit(lambda left, rows: knn_vote(pool, left, 3, k=3, class_balanced=False, rows=rows), labels, 3, 11)
-    np.testing.assert_array_equal(out, knn_vote(pool, labels, 3, k=3, class_balanced=False)[labels >= 0])
-
-
-def test_the_arithmetic_mean_follows_one_sure_maker_and_the_geometric_mean_agreement():
-    sure, unsure = np.array([[1, 0]], np.float32), np.array([[0.2, 0.8]], np.float32)
-    np.testing.assert_allclose(ensemble([sure, unsure]), [[0.6, 0.4]], atol=1e-6)
-    np.testing.assert_allclose(ensemble([sure, unsure], [3, 1]), [[0.8, 0.2]], atol=1e-6)
-    np.testing.assert_allclose(
-        ensemble([np.array([[0.5, 0.5]], np.float32), unsure], mean="geometric"), [[1 / 3, 2 / 3]], atol=1e-6
-    )
-    vetoed = ensemble([sure, np.array([[0, 1]], np.float32)], mean="geometric")
-    np.testing.assert_allclose(vetoed, [[0.5, 0.5]], atol=1e-6)
-
-
-@FEW
-@given(st.integers(0, 10_000), st.sampled_from(["arithmetic", "geometric"]), st.integers(1, 4))
-def test_an_ensemble_is_a_distribution_and_of_one_opinion_that_opinion(seed, mean, n_members):
-    rng = np.random.default_rng(seed)
-    members = [normalise_rows(rng.random((9, 4))) for _ in range(n_members)]
-    np.testing.assert_allclose(ensemble(members, mean=mean).sum(axis=1), 1, atol=1e-6)
-    np.testing.assert_allclose(ensemble([members[0]] * 3, mean=mean), members[0], atol=1e-6)
-    np.testing.assert_allclose(ensemble(members, mean=mean), ensemble(members[::-1], mean=mean), atol=1e-6)
-
-
-def test_rows_of_zeros_become_uniform():
-    np.testing.assert_allclose(normalise_rows(np.array([[0.0, 0.0], [1.0, 3.0]])), [[0.5, 0.5], [0.25, 0.75]])
+    vote = KnnVote(k=3, class_balanced=False).fit(LabelPool(pool, 3))
+    np.testing.assert_array_equal(cross_fit(vote, labels, 3, 11), vote(labels, np.flatnonzero(labels >= 0)))
 
 
 @pytest.mark.parametrize(
@@ -81,10 +56,6 @@ def test_rows_of_zeros_become_uniform():
         (lambda: labelled_rows(np.array([0]), 0), "n_classes must be positive"),
         (lambda: cross_fit(lambda _, rows: rows, np.array([0, 1]), 2, 1), "n_folds must be at least 2, got 1"),
         (lambda: cross_fit(lambda _, rows: rows, np.array([0, -1]), 2), "at least two labels"),
-        (lambda: ensemble([]), "one or more arrays"),
-        (lambda: ensemble([np.ones((1, 2)), np.ones((2, 1))]), "of one shape"),
-        (lambda: ensemble([np.ones((1, 2))], [0.0]), "weights must be 1 numbers"),
-        (lambda: ensemble([np.ones((1, 2))], mean="harmonic"), "mean must be"),
     ],
 )
 def test_a_bad_call_names_the_argument(call, message):

@@ -12,7 +12,8 @@ from windrow.tasks.algorithms.labels.combining.label_prior import PriorConfig, a
 from windrow.tasks.algorithms.labels.deciding.label_policy import Evidence, LabelPolicyConfig, decide
 from windrow.tasks.algorithms.labels.deciding.label_sets import ConformalConfig, possible_classes
 from windrow.tasks.algorithms.labels.label_spreading import predict
-from windrow.tasks.algorithms.labels.makers.named_makers import maker
+from windrow.tasks.algorithms.labels.maker import LabelPool
+from windrow.tasks.algorithms.labels.makers import MAKERS
 from windrow.tasks.algorithms.neighbors.exact_neighbors import neighbor_graph
 
 WAYS = ["weighted", "equal", "dawid-skene", "daso"]
@@ -28,7 +29,7 @@ def predictions():
     graph = neighbor_graph(x, 8)
     held_out, pool = {}, {}
     for name in ("probe", "smoothed"):
-        said = predict(maker(name, x, graph, 3), labels, 3)
+        said = predict(MAKERS[name]().fit(LabelPool(x, 3, graph)), labels, 3)
         temperature = fit_temperature(said.held_out, labels[labels >= 0])
         held_out[name], pool[name] = (apply_temperature(each, temperature) for each in (said.held_out, said.pool))
     return held_out, pool, labels

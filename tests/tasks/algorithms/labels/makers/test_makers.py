@@ -32,7 +32,7 @@ QUICK = {
 OTHERS = {
     "knn": ({}, {"k": 3, "temperature": 1.0, "class_balanced": False}),
     "propagation": ({}, {"alpha": 0.5, "gamma": 1.0, "class_balanced": False}),
-    "probe": ({}, {"l2": 1.0, "class_balanced": False, "most_held": 0}),
+    "probe": ({}, {"l2": 1.0, "class_balanced": False, "most_held": None}),
     "prototypes": ({}, {"temperature": 1.0, "transport_weight": 0.0}),
     "smoothed": ({}, {"strength": 0.5, "gamma": 1.0, "prototypes": Prototypes(temperature=1.0)}),
     "smoothed_probe": ({}, {"penalty": 3.0, "strength": 0.5}),
@@ -50,7 +50,7 @@ OTHERS = {
         },
     ),
     "mlp": (
-        {"held_out": 0.3, "n_epochs": 12, "patience": 8, "learning_rate": 0.1},
+        {"held_out": 0.3, "n_epochs": 12, "patience": 8, "learning_rate": 0.2},
         {
             **{"n_hidden": 4, "n_epochs": 2, "least_steps": 40, "batch_size": 5, "learning_rate": 0.01},
             **{"weight_decay": 1.0, "held_out": 0.5, "patience": 1, "class_balanced": False, "device": None},
