@@ -80,7 +80,7 @@ def test_a_maker_of_ones_own_labels_the_pool_beside_those_that_are_there(tmp_pat
     assert set(table["label_set"].to_pylist()) >= {"python:nearest_own:Nearest", "probe", "pseudo"}
     for label_set in ("python:nearest_own:Nearest", "pseudo"):
         first = [row[0] for row in table.filter(pc.equal(table["label_set"], label_set))["classes"].to_pylist()]
-        assert np.mean([name == ["ant", "bee", "cat"][c] for name, c in zip(first, TRUTH, strict=True)]) > 0.8
+        assert np.mean([name == ["ant", "bee", "cat"][c] for name, c in zip(first, TRUTH, strict=True)]) > 0.7
 
 
 def test_an_instance_has_its_settings_and_its_predictions_are_found_done(tmp_path: Path, write_module: Any) -> None:

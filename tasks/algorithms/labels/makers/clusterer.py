@@ -66,6 +66,8 @@ class Refined(Clusterer):
     n_rounds: Count = 10
     l2: Positive = 0.0001
 
+    softer = "eps: wants a larger one"
+
     @abstractmethod
     def relabel(self, pool: LabelPool, start: ClusterStart) -> Relabel:
         """What a head learns in a round: soft labels and the samples' weights, of the last head's probabilities."""
@@ -78,11 +80,7 @@ class Refined(Clusterer):
                 pool.embeddings, start.shares, relabel, self.n_rounds, SoftProbeConfig(self.l2), KEPT
             ).kept[-1]
         except NotConvergedError as error:
-            raise self.too_hard(error) from None
-
-    def too_hard(self, error: NotConvergedError) -> SettingError:
-        """Which setting asks for clusters that are too hard for the pool."""
-        return SettingError(f"eps: wants a larger one for this pool, got {getattr(self, 'eps', None)}: {error}")
+            raise SettingError(f"{self.softer} for this pool, got {self}: {error}") from None
 
 
 def started(pool: LabelPool, n_clusters: int) -> ClusterStart:

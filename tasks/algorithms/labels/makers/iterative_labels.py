@@ -7,6 +7,7 @@ from dataclasses import asdict, dataclass, field
 from typing import Any
 
 import numpy as np
+from pydantic import TypeAdapter, ValidationError
 
 from windrow.tasks.algorithms.arrays import Float32Array, Float64Array, Int64Array
 from windrow.tasks.algorithms.labels.cores.self_training import Rounds, self_train
@@ -58,9 +59,11 @@ class IterativeLabels(Maker):
         if self.start not in names:
             raise ValueError(f"start: wants one of {', '.join(names)}, got {self.start!r}")
         try:
-            return MAKERS[self.start](**self.start_settings)
-        except (TypeError, ValueError) as error:
-            raise ValueError(f"start_settings: {error}") from None
+            return TypeAdapter(MAKERS[self.start]).validate_python(dict(self.start_settings))
+        except ValidationError as error:
+            first = error.errors()[0]
+            place = ".".join(map(str, ("start_settings", *first["loc"])))
+            raise ValueError(f"{place}: {first['msg']}, got {first['input']!r}") from None
 
     def basis(self) -> dict[str, Any]:
         return {**asdict(self), "start_settings": self.first().basis()}

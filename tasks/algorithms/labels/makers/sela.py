@@ -10,8 +10,7 @@ from windrow.tasks.algorithms.arrays import Float32Array, Float64Array
 from windrow.tasks.algorithms.labels.cores.balanced_labels import check_marginal, sela_labels
 from windrow.tasks.algorithms.labels.cores.cluster_start import ClusterStart
 from windrow.tasks.algorithms.labels.cores.self_training import Relabel
-from windrow.tasks.algorithms.labels.cores.sinkhorn import NotConvergedError
-from windrow.tasks.algorithms.labels.maker import LabelPool, NotNegative, Positive, SettingError
+from windrow.tasks.algorithms.labels.maker import LabelPool, NotNegative, Positive
 from windrow.tasks.algorithms.labels.makers.clusterer import TOLERANCE, Refined
 
 
@@ -26,6 +25,8 @@ class Sela(Refined):
     power: Positive = 25.0
     marginal: tuple[NotNegative, ...] | None = None
 
+    softer = "power: wants a smaller one"
+
     def __post_init__(self) -> None:
         super().__post_init__()
         check_marginal(self.marginal)
@@ -38,6 +39,3 @@ class Sela(Refined):
             return targets, np.ones(len(predicted))
 
         return balanced
-
-    def too_hard(self, error: NotConvergedError) -> SettingError:
-        return SettingError(f"power: wants a smaller one for this pool, got {self.power}: {error}")

@@ -161,7 +161,11 @@ def test_sources_of_other_proportions_show_the_classes_and_labels_name_them():
             r"^marginal: wants a share for each of 3 clusters, got \(0.5, 0.5\)",
         ),
         (lambda: clusters(Swav(eps=0.0005), 7, UNEVEN), SettingError, r"^eps: wants a larger one .*, got 0\.0005"),
-        (lambda: clusters(Sela(power=4000.0), 7, UNEVEN), SettingError, r"^power: wants a smaller one .*, got 4000"),
+        (
+            lambda: clusters(Sela(power=4000.0), 7, UNEVEN),
+            SettingError,
+            r"^power: wants a smaller one .*, got Sela\(.*power=4000",
+        ),
         (lambda: of_sources(POOL, np.arange(120) % 2, 3), ValueError, "at least as many as the 3 classes, got 2"),
         (lambda: of_sources(POOL, np.arange(119) % 4, 3), ValueError, "one entry for each of the 120 rows"),
         (

@@ -49,6 +49,11 @@ def test_the_rounds_of_self_training_begin_with_their_start_and_end_with_the_pre
     np.testing.assert_array_equal(fewer[2], rounds[2])
 
 
+def test_the_settings_of_a_start_may_be_those_of_its_parts():
+    plain = IterativeLabels("smoothed", {"prototypes": {"temperature": 0.5}}).first()
+    assert plain == SmoothedPrototypes(prototypes=Prototypes(temperature=0.5))
+
+
 def test_transport_that_is_too_hard_names_the_setting():
     with pytest.raises(SettingError, match=r"^eps: wants a larger one for this pool, got 0\.001: Sinkhorn scaling"):
         answer(Transport(eps=0.001, size_weight=100.0))
