@@ -39,7 +39,7 @@ def smooth_predictions(
 
     LAME: Boudiaf et al. 2022, Parameter-free online test-time adaptation, over one graph of the whole pool
     instead of a batch, so that no label depends on who else was in the batch. q are the given probabilities and S the
-    affinity of label_propagation, whose rows weigh about 1: strength is the number of neighbours in LAME's unweighted
+    `normalised_affinity`, whose rows weigh about 1: strength is the number of neighbours in LAME's unweighted
     sum. A minimum has z = softmax(log q + strength S z); 0 gives q back. The steps are damped (see `damped_step`), so
     that the objective never rises, and all rows move at once: permuting the pool permutes the answer. A probability of
     0 counts as 1e-7, or a row that was sure would never hear its neighbours; a class that has 0 everywhere keeps it.

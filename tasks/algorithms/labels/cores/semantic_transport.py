@@ -45,7 +45,7 @@ def sp2ot_labels(
 
     Zhang et al. 2024, SP2OT: Semantic-regularized progressive partial optimal transport, by majorise-minimise: where S
     is positive semi-definite, -<Q, S Q> lies below its tangent, so the plan for the cost -log P - 2 semantic_weight n S
-    Q is no worse than Q. S = (I + D^-1/2 W D^-1/2) / 2 of the graph, W as in `label_propagation` with this gamma: the
+    Q is no worse than Q. S = (I + D^-1/2 W D^-1/2) / 2 of the graph, W as in `affinity` with this gamma: the
     normalised affinity's eigenvalues are from -1 to 1, so S's are from 0 to 1. The factor n, absent from the paper,
     makes semantic_weight mean the same in every pool: Q's entries are 1 / n at most. n_steps: of majorise-minimise,
     from P2OT's plan. Holds two arrays (n, n_classes) of float64, 16 n n_classes bytes, beside the graph.

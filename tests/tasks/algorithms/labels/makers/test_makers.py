@@ -1,5 +1,6 @@
 """Every maker in MAKERS: its settings, what it says that it needs, and what all of them promise."""
 
+import pickle
 import subprocess
 import sys
 from dataclasses import fields, replace
@@ -109,6 +110,15 @@ def test_an_answer_is_probabilities_of_the_rows_asked_for_the_same_every_time(na
     np.testing.assert_allclose(whole.sum(axis=1), 1, atol=1e-5)
     np.testing.assert_array_equal(answer(maker), whole)
     np.testing.assert_array_equal(answer(maker, rows=np.array([9, 80, 2])), whole[[9, 80, 2]])
+
+
+@pytest.mark.parametrize("name", MAKERS)
+def test_the_kind_of_the_embeddings_numbers_does_not_matter(name):
+    half = POOL.astype(np.float16)
+    answers = [said(made(name), half.astype(kind), LABELS, 3, **ALL) for kind in (np.float16, np.float32, np.float64)]
+    for each in answers:
+        assert each.dtype == np.float32
+        np.testing.assert_allclose(each, answers[0], atol=1e-3)
 
 
 @pytest.mark.parametrize(
@@ -245,6 +255,11 @@ def test_yaml_values_become_settings_and_their_schema_tells_the_bounds():
         assert ".".join(map(str, found.value.errors()[0]["loc"])) == place
     schema = adapter.json_schema()["$defs"]["KnnVote"]
     assert schema["properties"]["k"] == {"default": 20, "minimum": 1, "title": "K", "type": "integer"}
+
+
+def test_settings_go_to_workers_and_back():
+    settings = MakerSettings(knn=MAKERS["knn"](k=3))
+    assert pickle.loads(pickle.dumps(settings)) == settings  # noqa: S301
 
 
 @pytest.mark.parametrize(
