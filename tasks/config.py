@@ -15,12 +15,12 @@ from windrow.tasks.backbones.backbone import BackboneConfig
 from windrow.tasks.clusters.clustering_config import ClusteringConfig
 from windrow.tasks.clusters.neighbor_graph import NeighborsConfig
 from windrow.tasks.executors import ExecutorConfig
-from windrow.tasks.export.shard_writing import ExportConfig
+from windrow.tasks.export.export_plan import ExportConfig
 from windrow.tasks.ingest.hash_groups import HashesConfig
-from windrow.tasks.ingest.ingestion import IngestConfig
 from windrow.tasks.labels.labels_config import LabelsConfig
 from windrow.tasks.scorers import ScorerConfig
 from windrow.tasks.selection.pool_ranking import SelectionConfig
+from windrow.tasks.storage.sources.source_shard import IngestConfig
 
 
 class ConfigError(ValueError):

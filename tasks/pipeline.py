@@ -40,7 +40,7 @@ from windrow.tasks.runner import Call, PlainRunner, Runner, Work
 from windrow.tasks.selection.pool_ranking import check_filters, rank_pool
 from windrow.tasks.storage.files.store_lock import at_work
 from windrow.tasks.storage.published.versions import Version, latest_version
-from windrow.tasks.storage.sources.source_kinds import plan_shards
+from windrow.tasks.storage.sources.source_plan import plan_shards
 from windrow.tasks.storage.store.made import Made, digests
 from windrow.tasks.storage.store.outputs import Done, NotDoneError, only_finding, open_output
 from windrow.tasks.storage.store.registry import register_shards

@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from windrow.tasks.algorithms.labels.class_lists import ClassLists
+from windrow.tasks.algorithms.labels.maker import LabelPool
 
 
 def random_pool(
@@ -27,3 +28,9 @@ def holds(lists: ClassLists, labels: np.ndarray) -> np.ndarray:
     """Whether each sample's list has its class in labels (n,)."""
     owner = np.repeat(np.arange(len(lists)), lists.sizes)
     return np.bincount(owner, lists.classes == labels[owner], len(lists)) > 0
+
+
+def said(maker, embeddings: np.ndarray, labels: np.ndarray, n_classes: int = 3, rows=None, **asked) -> np.ndarray:
+    """What a maker says of these rows of a pool, or of all; `asked` is what else it may ask for (graph, seed, ...)."""
+    wanted = np.arange(len(labels)) if rows is None else rows
+    return maker.fit(LabelPool(embeddings, n_classes, **asked))(labels, wanted)

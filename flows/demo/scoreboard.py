@@ -15,7 +15,7 @@ import numpy.typing as npt
 
 from windrow.flows.demo.judged_pool import JudgedPool
 from windrow.tasks.algorithms.arrays import Float32Array, Int64Array
-from windrow.tasks.algorithms.labels.makers.logistic_probe import fit_logistic_probe
+from windrow.tasks.algorithms.labels.cores.logistic_probe import fit_logistic_probe
 from windrow.tasks.algorithms.selection.balance import normalised_entropy
 
 L2 = 1e-5

@@ -1,4 +1,6 @@
-"""The names of array types, one set for the whole package: the dtype; docstrings say the shape."""
+"""Array types by name (docstrings say the shape), and what every room does with rows: check, cut and normalise them."""
+
+from __future__ import annotations
 
 from typing import Any
 
@@ -26,3 +28,36 @@ def as_embeddings(values: Any, name: str = "embeddings") -> npt.NDArray[np.float
         raise ValueError(f"{name}: expected numbers of shape (n, d), got {found.dtype} {found.shape}")
     with np.errstate(over="ignore"):  # becomes infinite, which is refused with its row
         return found if found.dtype in (np.float16, np.float32) else found.astype(np.float32)
+
+
+BLOCK = 8192
+GRID = 2.0**26
+
+
+def row_blocks(n: int, size: int = BLOCK) -> list[slice]:
+    """The slices of at most `size` rows that together are range(n)."""
+    return [slice(start, min(start + size, n)) for start in range(0, n, size)]
+
+
+def unit_rows(vectors: npt.NDArray[Any]) -> tuple[Float64Array, Float64Array]:
+    """Rows of (n, d) divided by their norm and rounded to multiples of 2^-26, and the norms (n,).
+
+    A zero row stays zero. The product of two such arrays is exact in float64, whatever the order of summation.
+    """
+    rows = np.ascontiguousarray(vectors, dtype=np.float64)
+    # A power of two: dividing by it is exact, and the squares of very small or large numbers stay in range.
+    largest = np.abs(rows).max(axis=1, initial=0.0)
+    scale = np.exp2(np.floor(np.log2(np.where(largest > 0, largest, 1.0))))[:, None]
+    rows = rows / scale
+    norms = np.sqrt((rows * rows).sum(axis=1))
+    units = np.rint(rows / np.where(norms > 0, norms, 1.0)[:, None] * GRID) / GRID
+    return units, norms * scale[:, 0]
+
+
+def check_embeddings(name: str, embeddings: npt.NDArray[Any]) -> None:
+    """Raise ValueError, naming the argument, unless it is a finite (n, d) array."""
+    if embeddings.ndim != 2:
+        raise ValueError(f"{name} must have shape (n, d), got {embeddings.shape}")
+    if not np.isfinite(embeddings).all():
+        row = int(np.flatnonzero(~np.isfinite(embeddings).all(axis=1))[0])
+        raise ValueError(f"{name} must be finite, row {row} is not")

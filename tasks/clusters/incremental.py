@@ -14,12 +14,12 @@ import pyarrow.compute as pc
 
 from windrow.schemas import ASSIGNMENTS, CLUSTERS, DRIFT
 from windrow.schemas.stages import Stage
-from windrow.tasks.algorithms.arrays import Int32Array, Int64Array
+from windrow.tasks.algorithms.arrays import Int32Array, Int64Array, row_blocks
 from windrow.tasks.algorithms.clustering.drift import Drift, measure_drift
 from windrow.tasks.algorithms.clustering.frozen_tree import FrozenTree, freeze, place, share_unchanged
 from windrow.tasks.algorithms.clustering.hierarchy import Hierarchy
 from windrow.tasks.algorithms.clustering.level_settings import grown_levels, half_mean_sizes
-from windrow.tasks.algorithms.clustering.points import Resources, Taken, row_blocks
+from windrow.tasks.algorithms.clustering.points import Resources, Taken, block_rows
 from windrow.tasks.clusters.clustering_config import ClusteringConfig
 from windrow.tasks.storage.files.parquet import vectors_to_array
 from windrow.tasks.storage.store.outputs import MANIFEST, Output, fingerprint, open_output
@@ -99,7 +99,7 @@ def _seen(earlier: Output, pool: PoolFile) -> _Seen:
     table = earlier.read(ASSIGNMENTS, ["sample_id", "cluster_path"])
     ids, cluster = table["sample_id"].combine_chunks(), _finest(table["cluster_path"])
     rows, clusters = [np.empty(0, np.int64)], [np.empty(0, np.int32)]
-    for block in row_blocks(len(pool.vectors), 1):
+    for block in row_blocks(len(pool.vectors), block_rows(1)):
         place_before = pc.index_in(pool.sample_ids(block), ids).to_numpy(zero_copy_only=False)
         known = np.flatnonzero(~np.isnan(place_before.astype(np.float64)))
         rows.append(known + block.start)

@@ -28,7 +28,7 @@ from windrow.tasks.export.export_plan import (
 )
 from windrow.tasks.storage.published.parquet_shards import ParquetShard
 from windrow.tasks.storage.published.webdataset_shards import WebDatasetShard, class_indices
-from windrow.tasks.storage.sources.source_kinds import SampleBytes, SampleGone, read_members, read_samples
+from windrow.tasks.storage.sources.sample_bytes import SampleBytes, SampleGone, read_members, read_samples
 from windrow.tasks.storage.store.outputs import Done, OutputWriter, make_output, open_output
 
 __all__ = ["FORMATS", "ExportConfig", "ExportShard", "Format", "gone_samples", "plan_export", "write_export_shard"]

@@ -20,7 +20,7 @@ from windrow.tasks.backbones import BackboneConfig, load_backbone
 from windrow.tasks.backbones.extract import Embedded, embed_images
 from windrow.tasks.executors.state import worker_state
 from windrow.tasks.pictures.decoding import UnreadableImage, decode_rgb
-from windrow.tasks.storage.sources.source_kinds import SampleGone, read_samples
+from windrow.tasks.storage.sources.sample_bytes import SampleGone, read_samples
 from windrow.tasks.storage.store.outputs import (
     Done,
     Output,

@@ -18,7 +18,7 @@ from windrow.tasks.executors.state import worker_state
 from windrow.tasks.features.extraction import first_occurrences
 from windrow.tasks.pictures.decoding import DECODE_RECIPE, UnreadableImage, decode_rgb
 from windrow.tasks.scorers import Scorer, ScorerConfig, load_scorer, scorer_version
-from windrow.tasks.storage.sources.source_kinds import SampleGone, read_samples
+from windrow.tasks.storage.sources.sample_bytes import SampleGone, read_samples
 from windrow.tasks.storage.store.outputs import Done, Output, OutputWriter, make_output, open_output
 
 STAGE = Stage.MODEL_SCORES

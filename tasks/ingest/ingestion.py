@@ -28,7 +28,8 @@ from windrow.tasks.storage.published.webdataset_shards import image_extension
 from windrow.tasks.storage.sources.folder_source import read_beside
 from windrow.tasks.storage.sources.list_locations import locate_again
 from windrow.tasks.storage.sources.packing import Packing, blank
-from windrow.tasks.storage.sources.source_kinds import Already, iterate_shard, read_samples
+from windrow.tasks.storage.sources.sample_bytes import read_samples
+from windrow.tasks.storage.sources.source_kinds import Already, iterate_shard
 from windrow.tasks.storage.sources.source_shard import IngestConfig, SourceShard
 from windrow.tasks.storage.store.outputs import Done, Output, OutputWriter, make_output, open_output
 from windrow.tasks.storage.store.refused_samples import refused_samples, without_samples

@@ -4,14 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from windrow.tasks.algorithms.labels.makers.clusterer_settings import ZeroShotSettings
-from windrow.tasks.algorithms.labels.makers.zero_shot import class_prototypes
-from windrow.tasks.algorithms.labels.makers.zero_shot_maker import TextClasses
+from windrow.tasks.algorithms.labels.cores.text_similarity import TextClasses, class_prototypes
+from windrow.tasks.algorithms.labels.makers.zero_shot import ZeroShot
 from windrow.tasks.backbones.backbone import BackboneConfig
 from windrow.tasks.backbones.text_towers import text_prototypes
 
 
-def class_texts(backbone: BackboneConfig, labels: Sequence[str], settings: ZeroShotSettings) -> TextClasses:
+def class_texts(backbone: BackboneConfig, labels: Sequence[str], settings: ZeroShot) -> TextClasses:
     """Where the classes of these labels lie, by the text side of the model that embeds the pool's pictures.
 
     The prototypes come in the order of labels. Raises BackboneUnavailable where the model's text side is not there, and

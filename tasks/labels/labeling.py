@@ -17,7 +17,6 @@ from windrow.tasks.algorithms.arrays import Float32Array, Int64Array
 from windrow.tasks.algorithms.labels.combining.label_prior import given_shares
 from windrow.tasks.algorithms.labels.deciding.label_sets import possible_classes
 from windrow.tasks.algorithms.labels.deciding.policy import Decision, Evidence, decide
-from windrow.tasks.algorithms.labels.label_makers import MakerName
 from windrow.tasks.labels.given_labels import class_names, has_classes, pool_labels
 from windrow.tasks.labels.label_rows import LabelSet, cluster_rows, renamed
 from windrow.tasks.labels.labels_config import LabelsConfig
@@ -84,7 +83,7 @@ def _belonging(outputs: Mapping[str, Sequence[Output]], config: LabelsConfig) ->
 
 def _predicted(outputs: Mapping[str, Sequence[Output]], config: LabelsConfig, seed: int) -> Iterator[pa.Table]:
     """The tables of each maker, and of what they say together."""
-    found: dict[MakerName, Output] = {output.inputs["maker"]: output for output in outputs[Part.PREDICTIONS]}
+    found: dict[str, Output] = {output.inputs["maker"]: output for output in outputs[Part.PREDICTIONS]}
     if not found:
         return
     first = next(iter(found.values())).read(PREDICTIONS, ["sample_id", "round"])
@@ -101,7 +100,7 @@ def _predicted(outputs: Mapping[str, Sequence[Output]], config: LabelsConfig, se
         yield label_set.rows(sample_ids, classes, config.top_k)
 
 
-def _without_labels(name: MakerName, output: Output, sample_ids: pa.Array, config: LabelsConfig) -> Iterator[pa.Table]:
+def _without_labels(name: str, output: Output, sample_ids: pa.Array, config: LabelsConfig) -> Iterator[pa.Table]:
     probabilities = read_rounds(output)[-1]
     decision = decide(probabilities, config.policy.chosen())
     label_set = LabelSet(
@@ -157,7 +156,7 @@ class _Deciding:
         return LabelSet(name, method, shares, self.decide(shares, held_out, label, apart), label)
 
 
-def _label_sets(found: Mapping[MakerName, Output], deciding: _Deciding, rule: CombineRule) -> Iterator[LabelSet]:
+def _label_sets(found: Mapping[str, Output], deciding: _Deciding, rule: CombineRule) -> Iterator[LabelSet]:
     from windrow.tasks.algorithms.labels.combining.calibration import apply_temperature
     from windrow.tasks.algorithms.labels.label_spreading import MakerPredictions, combine_predictions
 

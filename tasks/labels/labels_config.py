@@ -7,9 +7,9 @@ from dataclasses import dataclass, field
 from windrow.tasks.algorithms.labels.combining.combination import CombineBy, check_combination
 from windrow.tasks.algorithms.labels.combining.label_prior import PriorConfig
 from windrow.tasks.algorithms.labels.deciding.label_sets import ConformalConfig
-from windrow.tasks.algorithms.labels.label_makers import MAKERS, MakerName
-from windrow.tasks.algorithms.labels.makers.maker_settings import MakerSettings
+from windrow.tasks.algorithms.labels.makers import MakerSettings
 from windrow.tasks.labels.checks.label_checks_config import LabelChecksConfig
+from windrow.tasks.labels.chosen_makers import chosen_maker
 from windrow.tasks.labels.label_policy_config import LabelPolicyConfig
 
 
@@ -20,7 +20,8 @@ class LabelsConfig:
     `given`: 'found' (labels that came with samples), 'none', or a Parquet or CSV file with columns `label` and
     `sample_id` (or `key`). `makers`: methods that spread them over the pool, each into a label set of its name: knn,
     propagation, probe, prototypes, smoothed, smoothed_probe, naive_bayes, spectral, transductive, transport, mlp,
-    iterative, scan, depict, sela, swav, p2ot, sp2ot, zero_shot, sources. `settings`: of each maker, by its name.
+    iterative, scan, depict, sela, swav, p2ot, sp2ot, zero_shot, sources; or trusted code of your own,
+    `python:module:Name`. `settings`: of each maker, by its name.
     `combine`: makers that make the label set 'pseudo' together; `combine_by`: how (weighted, equal, dawid-skene, daso).
     `prior`: how large the classes are in the pool. `policy`: when to abstain; `least_belonging`: a sample whose
     `belonging` is this or less abstains too, 0 refuses none; with m labels nothing is below 1 / (m + 1): 0.02 wants 49.
@@ -33,9 +34,9 @@ class LabelsConfig:
     """
 
     given: str = "found"
-    makers: tuple[MakerName, ...] = ("propagation", "smoothed", "smoothed_probe")
+    makers: tuple[str, ...] = ("propagation", "smoothed", "smoothed_probe")
     settings: MakerSettings = field(default_factory=MakerSettings)
-    combine: tuple[MakerName, ...] = ("propagation", "smoothed", "smoothed_probe")
+    combine: tuple[str, ...] = ("propagation", "smoothed", "smoothed_probe")
     combine_by: CombineBy = "weighted"
     prior: PriorConfig = field(default_factory=PriorConfig)
     policy: LabelPolicyConfig = field(default_factory=LabelPolicyConfig)
@@ -47,8 +48,13 @@ class LabelsConfig:
     checks: LabelChecksConfig = field(default_factory=LabelChecksConfig)
 
     def __post_init__(self) -> None:
-        if not self.makers or not set(self.makers) <= set(MAKERS):
-            raise ValueError(f"labels.makers: wants some of {', '.join(MAKERS)}, got {self.makers}")
+        if not self.makers:
+            raise ValueError("labels.makers: wants one or more makers, got none")
+        for name in self.makers:
+            try:
+                chosen_maker(name, self.settings)
+            except ValueError as error:
+                raise ValueError(f"labels.makers: {error}") from None
         if not self.combine or not set(self.combine) <= set(self.makers):
             raise ValueError(f"labels.combine: wants some of the makers {self.makers}, got {self.combine}")
         if len(set(self.makers)) < len(self.makers):

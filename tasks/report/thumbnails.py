@@ -12,7 +12,7 @@ from typing import Any
 from PIL import Image
 
 from windrow.tasks.pictures.decoding import UnreadableImage, decode_rgb
-from windrow.tasks.storage.sources.source_kinds import SampleGone, read_samples
+from windrow.tasks.storage.sources.sample_bytes import SampleGone, read_samples
 
 Reader = Callable[[Sequence[str]], Iterable[tuple[str, bytes | SampleGone]]]
 

@@ -37,18 +37,18 @@ from sklearn.svm import OneClassSVM
 
 from windrow.flows.demo.demo import SIDE
 from windrow.flows.demo.demo_pool import make_demo_pool
-from windrow.tasks.algorithms.arrays import Float32Array
+from windrow.tasks.algorithms.arrays import Float32Array, unit_rows
 from windrow.tasks.algorithms.labels.deciding.belonging import belonging, nearness, refuse
 from windrow.tasks.algorithms.labels.deciding.policy import decide
-from windrow.tasks.algorithms.labels.label_makers import assign_folds
+from windrow.tasks.algorithms.labels.folds import assign_folds
 from windrow.tasks.algorithms.labels.label_spreading import spread_labels
-from windrow.tasks.algorithms.neighbors.exact_neighbors import NeighborGraph, neighbor_graph, unit_rows
+from windrow.tasks.algorithms.neighbors.exact_neighbors import NeighborGraph, neighbor_graph
 from windrow.tasks.config import CurationConfig
 from windrow.tasks.features.extraction import FITTED, extract_shards, fit_backbone, identify_backbone
 from windrow.tasks.ingest.ingestion import ingest_shards
 from windrow.tasks.labels.given_labels import class_names, given_labels, pool_labels
 from windrow.tasks.labels.labels_config import LabelsConfig
-from windrow.tasks.storage.sources.source_kinds import plan_shards
+from windrow.tasks.storage.sources.source_plan import plan_shards
 from windrow.tasks.storage.store.outputs import open_output
 from windrow.tasks.storage.store.pool import read_pool
 

@@ -35,11 +35,13 @@ from rich.console import Console
 from windrow.schemas import OCCURRENCES
 from windrow.schemas.exported import EXPORT_PLAN
 from windrow.tasks.executors import ExecutorConfig, close_executors, open_executor
-from windrow.tasks.export.shard_writing import ExportConfig, plan_export, write_export_shard
-from windrow.tasks.ingest.ingestion import IngestConfig, ingest_shards
+from windrow.tasks.export.export_plan import ExportConfig, plan_export
+from windrow.tasks.export.shard_writing import write_export_shard
+from windrow.tasks.ingest.ingestion import ingest_shards
 from windrow.tasks.pictures.decoding import inspect_image
-from windrow.tasks.storage.sources.source_kinds import plan_shards, read_samples
-from windrow.tasks.storage.sources.source_shard import SourceShard
+from windrow.tasks.storage.sources.sample_bytes import read_samples
+from windrow.tasks.storage.sources.source_plan import plan_shards
+from windrow.tasks.storage.sources.source_shard import IngestConfig, SourceShard
 from windrow.tasks.storage.store.outputs import Done, open_output
 
 SHARED = Path(__file__).parents[3] / "shared" / "data" / "photos"

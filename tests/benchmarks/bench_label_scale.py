@@ -34,9 +34,9 @@ from windrow.tasks.algorithms.labels.deciding.belonging import belonging
 from windrow.tasks.algorithms.labels.deciding.fixed import Fixed
 from windrow.tasks.algorithms.labels.deciding.policy import Evidence, decide
 from windrow.tasks.algorithms.labels.judging.judged_labels import JudgedLabels
-from windrow.tasks.algorithms.labels.label_makers import CLUSTERERS, LEARNERS, MakerName
 from windrow.tasks.algorithms.labels.label_spreading import MakerPredictions, combine_predictions
-from windrow.tasks.algorithms.labels.makers.named_makers import maker
+from windrow.tasks.algorithms.labels.maker import LabelPool
+from windrow.tasks.algorithms.labels.makers import MAKERS
 from windrow.tasks.algorithms.neighbors.approximate_neighbors import approximate_neighbor_graph
 from windrow.tasks.algorithms.neighbors.exact_neighbors import NeighborGraph, neighbor_graph
 from windrow.tasks.labels.labels_config import LabelsConfig
@@ -48,7 +48,7 @@ WRONG = 0.2  # share of the labels that checks judge
 EXACT, APPROXIMATE, BELONGING, DECIDE = "exact graph", "approximate graph", "belonging", "combining and deciding"
 CHECK = "check "
 METHODS = (
-    *(EXACT, APPROXIMATE, *LEARNERS, *CLUSTERERS, DECIDE, BELONGING),
+    *(EXACT, APPROXIMATE, *(name for name in MAKERS if name not in ("zero_shot", "sources")), DECIDE, BELONGING),
     *(f"{CHECK}{name}" for name in ("label_quality", *CHECKS)),
 )
 say = Console(stderr=True).log
@@ -99,9 +99,8 @@ def work_of(method: str, pool: Mapping[str, npt.NDArray[Any]], graph: NeighborGr
         checks = {f"{CHECK}{name}": kind() for name, kind in CHECKS.items()}
         return (lambda: checks[method].judge(given)) if method in checks else (lambda: quality_of(given))
     graph = NeighborGraph(graph.indices[:, :K].copy(), graph.similarity[:, :K].copy())
-    name: MakerName = next(name for name in (*LEARNERS, *CLUSTERERS) if name == method)
-    make = maker(name, embeddings, graph, N_CLASSES)
-    return lambda: make(few, np.arange(len(few)))
+    pool = LabelPool(embeddings, N_CLASSES, graph)
+    return lambda: MAKERS[method]().fit(pool)(few, np.arange(len(few)))
 
 
 def deciding(few: npt.NDArray[np.int64]) -> Callable[[], object]:

@@ -24,7 +24,8 @@ from windrow.tasks.algorithms.labels.deciding.label_sets import ConformalConfig,
 from windrow.tasks.algorithms.labels.deciding.policy import Decision, Evidence, Policy, decide
 from windrow.tasks.algorithms.labels.deciding.reliable import Reliable
 from windrow.tasks.algorithms.labels.label_spreading import predict
-from windrow.tasks.algorithms.labels.makers.named_makers import maker
+from windrow.tasks.algorithms.labels.maker import LabelPool
+from windrow.tasks.algorithms.labels.makers import MAKERS
 from windrow.tasks.labels.labels_config import LabelsConfig
 
 N_EACH = 10
@@ -46,7 +47,7 @@ def combined(case: Case) -> dict[CombineBy, CombinedPredictions]:
     held_out, pool = {}, {}
     default = LabelsConfig().combine
     for name in (*default, "probe"):
-        said = predict(maker(name, case.embeddings, case.graph, 10), case.given, 10)
+        said = predict(MAKERS[name]().fit(LabelPool(case.embeddings, 10, case.graph)), case.given, 10)
         temperature = fit_temperature(said.held_out, case.given[case.given >= 0])
         held_out[name], pool[name] = (apply_temperature(each, temperature) for each in (said.held_out, said.pool))
     found = {}

@@ -30,14 +30,16 @@ from sklearn.exceptions import ConvergenceWarning
 from sklearn.linear_model import LogisticRegression
 from sklearn.semi_supervised import LabelSpreading
 
+from windrow.tasks.algorithms.arrays import unit_rows
 from windrow.tasks.algorithms.labels.combining.calibration import apply_temperature, fit_temperature
 from windrow.tasks.algorithms.labels.deciding import POLICIES
 from windrow.tasks.algorithms.labels.deciding.fixed import Fixed
 from windrow.tasks.algorithms.labels.deciding.policy import Decision, decide
-from windrow.tasks.algorithms.labels.label_makers import CLUSTERERS, LEARNERS, LabelMaker
+from windrow.tasks.algorithms.labels.folds import Predict
 from windrow.tasks.algorithms.labels.label_spreading import combine_predictions, predict
-from windrow.tasks.algorithms.labels.makers.named_makers import maker
-from windrow.tasks.algorithms.neighbors.exact_neighbors import NeighborGraph, neighbor_graph, unit_rows
+from windrow.tasks.algorithms.labels.maker import LabelPool
+from windrow.tasks.algorithms.labels.makers import MAKERS
+from windrow.tasks.algorithms.neighbors.exact_neighbors import NeighborGraph, neighbor_graph
 from windrow.tasks.labels.labels_config import LabelsConfig
 
 COUNTS = (1, 4, 10, 100)
@@ -59,6 +61,7 @@ PEERS = {
 }
 Ints = npt.NDArray[np.int64]
 AS_IT_COMES = {"scikit-learn LabelSpreading": 2, "scikit-learn LogisticRegression": 1}  # which is near its defaults
+SPECIAL = ("zero_shot", "sources")  # which need texts, or several sources
 TOO_SLOW = ("iterative",)  # to be judged on held-out labels too, half a minute each time
 Cell = tuple[str, int]
 say = Console(stderr=True).log
@@ -72,7 +75,7 @@ class Case:
     n_each: int
     embeddings: npt.NDArray[np.float32]
     graph: NeighborGraph
-    makers: Mapping[str, LabelMaker]
+    makers: Mapping[str, Predict]
     truth: Ints
     given: Ints
 
@@ -99,7 +102,7 @@ def cases(
             pool = embeddings[rows]
             graph = neighbor_graph(pool, 20)
             # Made once a pool: clusters do not depend on the labels, which only name them.
-            makers = {name: maker(name, pool, graph, 10) for name in (*LEARNERS, *CLUSTERERS)}
+            makers = {name: MAKERS[name]().fit(LabelPool(pool, 10, graph)) for name in MAKERS if name not in SPECIAL}
             order = rng.permutation(len(rows))
             for n_each in COUNTS:
                 given = np.full(len(rows), -1, np.int64)

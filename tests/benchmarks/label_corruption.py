@@ -7,7 +7,7 @@ from collections.abc import Iterator
 import numpy as np
 import numpy.typing as npt
 
-from windrow.tasks.algorithms.labels.makers.logistic_probe import logistic_probe
+from windrow.tasks.algorithms.labels.cores.logistic_probe import logistic_probe
 
 Labels = npt.NDArray[np.int64]
 N_WEAK = 5

@@ -18,8 +18,9 @@ from faults.store_state import check_readers, contents, left_behind
 from fsspec.implementations.memory import MemoryFileSystem
 from inline_run import curate_inline
 
-from windrow.tasks.ingest.ingestion import IngestConfig, ingest_shards
-from windrow.tasks.storage.sources.source_kinds import plan_shards
+from windrow.tasks.ingest.ingestion import ingest_shards
+from windrow.tasks.storage.sources.source_plan import plan_shards
+from windrow.tasks.storage.sources.source_shard import IngestConfig
 
 
 class ConnectionLost(Exception):  # noqa: N818

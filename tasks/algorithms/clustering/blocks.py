@@ -16,9 +16,9 @@ import numpy as np
 import numpy.typing as npt
 from threadpoolctl import threadpool_limits
 
-from windrow.tasks.algorithms.arrays import Float32Array, Float64Array, Int32Array, Int64Array
+from windrow.tasks.algorithms.arrays import Float32Array, Float64Array, Int32Array, Int64Array, row_blocks
 from windrow.tasks.algorithms.clustering.host_search import HostBlock, HostSearch
-from windrow.tasks.algorithms.clustering.points import HIGH_BITS, Points, Resources, check_points, row_blocks
+from windrow.tasks.algorithms.clustering.points import HIGH_BITS, Points, Resources, block_rows, check_points
 
 Result = TypeVar("Result")
 
@@ -91,7 +91,7 @@ class Blocks:
         check_points(points)
         self.points, self.resources = points, resources
         self.n, self.dim = int(points.shape[0]), int(points.shape[1])
-        self.slices = list(row_blocks(self.n, self.dim))
+        self.slices = row_blocks(self.n, block_rows(self.dim))
         self._devices = [] if resources.device == "cpu" else _torch_devices(resources.device)
         self._pieces = self._joined(DEVICE_VALUES) if self._devices else self.slices
         self._keep = len(self._pieces) == 1 or self._fit()

@@ -15,7 +15,7 @@ from typing import Any, Literal, Protocol
 import numpy as np
 import numpy.typing as npt
 
-from windrow.tasks.algorithms.arrays import Float32Array, Int32Array, Int64Array
+from windrow.tasks.algorithms.arrays import Float32Array, Int32Array, Int64Array, row_blocks
 from windrow.tasks.algorithms.clustering.kmeans import Iteration, KMeans, fitted, kmeans
 from windrow.tasks.algorithms.clustering.level_settings import half_mean_sizes
 from windrow.tasks.algorithms.clustering.nearest import assign
@@ -23,9 +23,9 @@ from windrow.tasks.algorithms.clustering.points import (
     Points,
     Resources,
     Taken,
+    block_rows,
     check_at_least,
     check_points,
-    row_blocks,
 )
 from windrow.tasks.algorithms.clustering.split_kmeans import split_kmeans
 from windrow.tasks.algorithms.clustering.tree_search import assign_by_tree
@@ -267,7 +267,7 @@ def tree(fits: Sequence[KMeans], resources: Resources) -> Hierarchy:
     """The hierarchy of levels that each cluster the centroids of the one below."""
     n = len(fits[0].assignment)
     paths = resources.scratch((n, len(fits)), np.int32)
-    for rows in row_blocks(n, len(fits)):
+    for rows in row_blocks(n, block_rows(len(fits))):
         paths[rows, 0] = fits[0].assignment[rows]
         for below, fit in enumerate(fits[1:]):
             paths[rows, below + 1] = fit.assignment[paths[rows, below]]

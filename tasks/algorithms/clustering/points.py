@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from typing import Any, Protocol
 
@@ -79,10 +79,9 @@ class Taken:
         return self.points[self.rows[rows]]
 
 
-def row_blocks(n: int, dim: int) -> Iterator[slice]:
-    """Slices of rows of about BLOCK_VALUES numbers."""
-    size = min(max(BLOCK_VALUES // dim, 1024), 16384)
-    return (slice(start, min(start + size, n)) for start in range(0, n, size))
+def block_rows(dim: int) -> int:
+    """How many rows make a block of about BLOCK_VALUES numbers."""
+    return min(max(BLOCK_VALUES // dim, 1024), 16384)
 
 
 def check_points(points: Points) -> None:

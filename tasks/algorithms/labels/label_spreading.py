@@ -13,8 +13,9 @@ from windrow.tasks.algorithms.arrays import Float32Array, Float64Array, Int64Arr
 from windrow.tasks.algorithms.labels.combining.calibration import apply_temperature, fit_temperature
 from windrow.tasks.algorithms.labels.combining.combination import CombineBy, combine_makers
 from windrow.tasks.algorithms.labels.combining.label_prior import PriorConfig, PriorCorrection, apply_prior
-from windrow.tasks.algorithms.labels.label_makers import LabelMaker, MakerName, cross_fit
-from windrow.tasks.algorithms.labels.makers.named_makers import maker
+from windrow.tasks.algorithms.labels.folds import Predict, cross_fit
+from windrow.tasks.algorithms.labels.maker import LabelPool
+from windrow.tasks.algorithms.labels.makers import MAKERS
 from windrow.tasks.algorithms.neighbors.exact_neighbors import NeighborGraph
 
 if TYPE_CHECKING:
@@ -57,9 +58,9 @@ class SpreadLabels:
     by the labels of others, whose classes would be held_out_label. Labelled rows keep their label, with confidence 1.
     """
 
-    makers: Mapping[MakerName, Float32Array]
-    held_out: Mapping[MakerName, Float32Array]
-    temperatures: Mapping[MakerName, float]
+    makers: Mapping[str, Float32Array]
+    held_out: Mapping[str, Float32Array]
+    temperatures: Mapping[str, float]
     weights: Mapping[str, float]
     confidence: Float32Array
     label: Int64Array
@@ -68,7 +69,7 @@ class SpreadLabels:
     held_out_label: Int64Array
 
 
-def predict(make: LabelMaker, labels: Int64Array, n_classes: int, n_folds: int = 5, seed: int = 0) -> MakerPredictions:
+def predict(make: Predict, labels: Int64Array, n_classes: int, n_folds: int = 5, seed: int = 0) -> MakerPredictions:
     """Use a maker on a pool with labels int64 (n,), -1 where there is none: on all of them, and n_folds times on some.
 
     Holds (n, n_classes) float32.
@@ -78,9 +79,9 @@ def predict(make: LabelMaker, labels: Int64Array, n_classes: int, n_folds: int =
 
 
 def combine_predictions(
-    predictions: Mapping[MakerName, MakerPredictions],
+    predictions: Mapping[str, MakerPredictions],
     labels: Int64Array,
-    combine: Sequence[MakerName],
+    combine: Sequence[str],
     rule: CombineRule | None = None,
 ) -> SpreadLabels:
     """Calibrate and combine what makers say of a pool with labels int64 (n,), -1 where there is none.
@@ -125,14 +126,12 @@ def spread_labels(
     graph: NeighborGraph,
     labels: Int64Array,
     n_classes: int,
-    makers: Sequence[MakerName],
-    combine: Sequence[MakerName],
+    makers: Sequence[str],
+    combine: Sequence[str],
     n_folds: int = 5,
     seed: int = 0,
 ) -> SpreadLabels:
-    """`predict` with each of the makers over a pool of embeddings (n, d) and its k-NN graph; `combine_predictions`."""
-    predictions = {
-        name: predict(maker(name, embeddings, graph, n_classes, seed=seed), labels, n_classes, n_folds, seed)
-        for name in makers
-    }
+    """`predict` with `MAKERS` of these names, over a pool of embeddings (n, d) and its graph; `combine_predictions`."""
+    pool = LabelPool(embeddings, n_classes, graph, seed=seed)
+    predictions = {name: predict(MAKERS[name]().fit(pool), labels, n_classes, n_folds, seed) for name in makers}
     return combine_predictions(predictions, labels, combine)

@@ -6,15 +6,14 @@ order, block size and sharding. The rounding moves a mean by at most 2^-33, far 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
-from windrow.tasks.algorithms.arrays import Float32Array, Float64Array
+from windrow.tasks.algorithms.arrays import Float32Array, Float64Array, row_blocks
 
-BLOCK = 8192
 GRID = 2.0**32
 # A sum of this many values of magnitude 1 still fits in int64.
 MOST_ROWS = 2**31
@@ -30,11 +29,6 @@ def check_distribution(name: str, shares: npt.NDArray[Any], n_classes: int) -> N
     """Raise ValueError, naming the argument, unless it holds n_classes numbers from 0 that sum to 1."""
     if shares.shape != (n_classes,) or not (shares >= 0).all() or abs(float(shares.sum()) - 1) > 1e-6:
         raise ValueError(f"{name} must be {n_classes} numbers from 0 that sum to 1, got {np.asarray(shares).tolist()}")
-
-
-def row_blocks(n: int) -> Iterator[slice]:
-    """Slices of BLOCK rows that cover n rows."""
-    return (slice(start, min(start + BLOCK, n)) for start in range(0, n, BLOCK))
 
 
 def pool_mean(n: int, values: Callable[[slice], npt.NDArray[Any]]) -> Float64Array:

@@ -17,11 +17,10 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from windrow.tasks.algorithms.arrays import Float32Array, Float64Array, Int64Array
+from windrow.tasks.algorithms.arrays import GRID, Float32Array, Float64Array, Int64Array, check_embeddings, unit_rows
 
 QUERY_BLOCK = 1024
 BASE_BLOCK = 8192
-GRID = 2.0**26
 LARGEST_INDEX = 2**32 - 1
 MAGNITUDE = np.int32(0x7FFFFFFF)
 # Below every key of a cosine, and with a negative that int64 can hold.
@@ -57,21 +56,6 @@ class NeighborGraph:
         if self.indices.ndim != 2 or self.indices.shape != self.similarity.shape:
             shapes = f"{self.indices.shape} and {self.similarity.shape}"
             raise ValueError(f"indices and similarity must have one shape (n, k), got {shapes}")
-
-
-def unit_rows(vectors: npt.NDArray[Any]) -> tuple[Float64Array, Float64Array]:
-    """Rows of (n, d) divided by their norm and rounded to multiples of 2^-26, and the norms (n,).
-
-    A zero row stays zero. The product of two such arrays is exact in float64, whatever the order of summation.
-    """
-    rows = np.ascontiguousarray(vectors, dtype=np.float64)
-    # A power of two: dividing by it is exact, and the squares of very small or large numbers stay in range.
-    largest = np.abs(rows).max(axis=1, initial=0.0)
-    scale = np.exp2(np.floor(np.log2(np.where(largest > 0, largest, 1.0))))[:, None]
-    rows = rows / scale
-    norms = np.sqrt((rows * rows).sum(axis=1))
-    units = np.rint(rows / np.where(norms > 0, norms, 1.0)[:, None] * GRID) / GRID
-    return units, norms * scale[:, 0]
 
 
 def neighbor_graph(
@@ -153,15 +137,6 @@ def exact_search(
             rows = slice(start, start + block)
             best[rows] = _search_tile(best[rows], unit_rows(queries[rows])[0], tile, exclude[rows] - first, first)
     return decode_keys(best)
-
-
-def check_embeddings(name: str, embeddings: npt.NDArray[Any]) -> None:
-    """Raise ValueError, naming the argument, unless it is a finite (n, d) array."""
-    if embeddings.ndim != 2:
-        raise ValueError(f"{name} must have shape (n, d), got {embeddings.shape}")
-    if not np.isfinite(embeddings).all():
-        row = int(np.flatnonzero(~np.isfinite(embeddings).all(axis=1))[0])
-        raise ValueError(f"{name} must be finite, row {row} is not")
 
 
 def _proven_keys(

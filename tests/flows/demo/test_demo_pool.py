@@ -11,7 +11,8 @@ import pytest
 from windrow.flows.demo import demo_files, demo_pool
 from windrow.flows.demo.demo_pool import CLASS_COUNTS, GIVEN_COUNTS, TRUTH, DemoPool, make_demo_pool
 from windrow.tasks.pictures.decoding import UnreadableImage, decode_rgb, inspect_image
-from windrow.tasks.storage.sources.source_kinds import iterate_shard, plan_shards
+from windrow.tasks.storage.sources.source_kinds import iterate_shard
+from windrow.tasks.storage.sources.source_plan import plan_shards
 from windrow.tasks.storage.sources.source_shard import Found, IngestConfig, sample_id_of
 
 

@@ -21,7 +21,7 @@ from windrow.flows.demo.scoreboard import Probe, balanced_accuracy, score_labels
 from windrow.schemas import LABELS, SAMPLES, SELECTION, Table
 from windrow.tasks.ingest.ingestion import ingest_shards
 from windrow.tasks.storage.catalog.views import open_catalog
-from windrow.tasks.storage.sources.source_kinds import plan_shards
+from windrow.tasks.storage.sources.source_plan import plan_shards
 from windrow.tasks.storage.sources.source_shard import IngestConfig
 from windrow.tasks.storage.store.outputs import make_output
 from windrow.tasks.storage.store.run_records import StageRecord, start_run

@@ -8,7 +8,7 @@ import torch
 from PIL import Image
 from tiny_clip import save_tiny_clip, tiny_tokenizer
 
-from windrow.tasks.algorithms.labels.makers.zero_shot import class_prototypes, zero_shot
+from windrow.tasks.algorithms.labels.cores.text_similarity import class_prototypes, zero_shot
 from windrow.tasks.backbones import BackboneConfig, BackboneUnavailable, load_backbone
 from windrow.tasks.backbones.text_towers import text_prototypes
 

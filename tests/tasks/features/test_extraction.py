@@ -10,8 +10,9 @@ from PIL import Image
 from windrow.schemas import EMBEDDINGS, SAMPLES
 from windrow.tasks.backbones import BackboneConfig
 from windrow.tasks.features.extraction import FITTED, extract_shards, fit_backbone, identify_backbone
-from windrow.tasks.ingest.ingestion import IngestConfig, ingest_shards
-from windrow.tasks.storage.sources.source_kinds import plan_shards
+from windrow.tasks.ingest.ingestion import ingest_shards
+from windrow.tasks.storage.sources.source_plan import plan_shards
+from windrow.tasks.storage.sources.source_shard import IngestConfig
 from windrow.tasks.storage.store.outputs import open_output
 
 CONFIG = BackboneConfig(image_size=32)

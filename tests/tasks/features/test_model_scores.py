@@ -12,11 +12,12 @@ from tiny_classifier import save_classifier
 from windrow.schemas import MODEL_SCORES, OCCURRENCES
 from windrow.tasks.config import ConfigError, parse_config
 from windrow.tasks.features.model_scores import score_shards
-from windrow.tasks.ingest.ingestion import IngestConfig, ingest_shards
+from windrow.tasks.ingest.ingestion import ingest_shards
 from windrow.tasks.pictures.decoding import decode_rgb
 from windrow.tasks.scorers import ScorerConfig, load_scorer
 from windrow.tasks.storage.catalog.views import open_catalog
-from windrow.tasks.storage.sources.source_kinds import plan_shards
+from windrow.tasks.storage.sources.source_plan import plan_shards
+from windrow.tasks.storage.sources.source_shard import IngestConfig
 from windrow.tasks.storage.store.outputs import open_output
 
 

@@ -13,9 +13,10 @@ from small_pool import ids, png, stripes
 
 from windrow.schemas import OCCURRENCES
 from windrow.tasks.config import parse_config
-from windrow.tasks.ingest.ingestion import IngestConfig, ingest_shards
+from windrow.tasks.ingest.ingestion import ingest_shards
 from windrow.tasks.storage.catalog.views import open_catalog
-from windrow.tasks.storage.sources.source_kinds import plan_shards
+from windrow.tasks.storage.sources.source_plan import plan_shards
+from windrow.tasks.storage.sources.source_shard import IngestConfig
 from windrow.tasks.storage.store.outputs import open_output
 
 PICTURES = [png(stripes(seed)) for seed in range(7)]

@@ -25,12 +25,13 @@ from windrow.schemas import EMBEDDINGS, OCCURRENCES, SAMPLES
 from windrow.tasks.backbones import BackboneConfig
 from windrow.tasks.backbones.preprocessing import Preprocessing
 from windrow.tasks.features.extraction import extract_shards, identify_backbone
-from windrow.tasks.ingest.ingestion import IngestConfig, ingest_shard
+from windrow.tasks.ingest.ingestion import ingest_shard
 from windrow.tasks.pictures.decoding import decode_rgb
 from windrow.tasks.storage.sources import parquet_source
 from windrow.tasks.storage.sources.parquet_source import iterate_parquet
-from windrow.tasks.storage.sources.source_kinds import plan_shards, read_samples
-from windrow.tasks.storage.sources.source_shard import sample_id_of
+from windrow.tasks.storage.sources.sample_bytes import read_samples
+from windrow.tasks.storage.sources.source_plan import plan_shards
+from windrow.tasks.storage.sources.source_shard import IngestConfig, sample_id_of
 from windrow.tasks.storage.store.outputs import open_output
 
 ROOT = Path(__file__).parents[3]

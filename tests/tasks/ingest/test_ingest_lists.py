@@ -8,10 +8,10 @@ from web_server import Web, picture
 
 from windrow.schemas import OCCURRENCES
 from windrow.tasks.fetching.fetch_config import FetchConfig
-from windrow.tasks.ingest.ingestion import COPY, IngestConfig, ingest_shard
-from windrow.tasks.storage.sources.source_kinds import read_samples
+from windrow.tasks.ingest.ingestion import COPY, ingest_shard
+from windrow.tasks.storage.sources.sample_bytes import read_samples
 from windrow.tasks.storage.sources.source_plan import plan_shards
-from windrow.tasks.storage.sources.source_shard import sample_id_of
+from windrow.tasks.storage.sources.source_shard import IngestConfig, sample_id_of
 from windrow.tasks.storage.store.outputs import Done, open_output
 
 

@@ -19,9 +19,11 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from windrow.schemas import OCCURRENCES, SAMPLES
-from windrow.tasks.ingest.ingestion import IngestConfig, ingest_shard, ingest_shards, occurrence_id_of
+from windrow.tasks.ingest.ingestion import ingest_shard, ingest_shards, occurrence_id_of
 from windrow.tasks.pictures.decoding import MAX_PIXELS
-from windrow.tasks.storage.sources.source_kinds import plan_shards, read_samples
+from windrow.tasks.storage.sources.sample_bytes import read_samples
+from windrow.tasks.storage.sources.source_plan import plan_shards
+from windrow.tasks.storage.sources.source_shard import IngestConfig
 from windrow.tasks.storage.store.outputs import Output, open_output
 
 SHARED = Path(__file__).parents[4] / "shared" / "data"

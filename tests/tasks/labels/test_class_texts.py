@@ -6,10 +6,8 @@ import torch
 from PIL import Image
 from tiny_clip import save_tiny_clip
 
-from windrow.tasks.algorithms.labels.makers.clusterer_settings import ZeroShotSettings
-from windrow.tasks.algorithms.labels.makers.maker_settings import MakerSettings
-from windrow.tasks.algorithms.labels.makers.named_makers import maker
-from windrow.tasks.algorithms.neighbors.exact_neighbors import neighbor_graph
+from windrow.tasks.algorithms.labels.maker import LabelPool
+from windrow.tasks.algorithms.labels.makers.zero_shot import ZeroShot
 from windrow.tasks.backbones import BackboneConfig, BackboneUnavailable, load_backbone
 from windrow.tasks.labels.class_texts import class_texts
 
@@ -36,9 +34,9 @@ def test_pictures_embedded_by_a_backbone_are_named_by_its_texts_as_clip_does_it(
     backbone = load_backbone(config)
     batch = np.stack([backbone.prepare(picture) for picture in pictures])
     pool = backbone.embed(batch)
-    own = ZeroShotSettings(class_names={"1": "dog", "0": "cat"}, templates=("a {}.",))
+    own = ZeroShot(class_names={"1": "dog", "0": "cat"}, templates=("a {}.",))
     texts = class_texts(config, ["0", "1", "owl"], own)
-    make = maker("zero_shot", pool, neighbor_graph(pool, 2), 3, MakerSettings(zero_shot=own), texts=texts)
+    make = own.fit(LabelPool(pool, 3, texts=texts))
     theirs = clips_own(tiny_clip, ["a cat.", "a dog.", "a owl."], batch)
     labels = np.full(6, -1, np.int64)
     np.testing.assert_allclose(make(labels, np.arange(6)), theirs, atol=1e-4)
@@ -47,12 +45,12 @@ def test_pictures_embedded_by_a_backbone_are_named_by_its_texts_as_clip_does_it(
 
 def test_more_templates_and_other_names_are_other_texts(tiny_clip: Path) -> None:
     config = BackboneConfig(f"hf:{tiny_clip}")
-    plain = class_texts(config, ["cat", "dog"], ZeroShotSettings())
+    plain = class_texts(config, ["cat", "dog"], ZeroShot())
     assert plain.prototypes.shape == (2, 16)
-    listed = class_texts(config, ["cat", "dog"], ZeroShotSettings(class_names=("cat", "dog")))
+    listed = class_texts(config, ["cat", "dog"], ZeroShot(class_names=("cat", "dog")))
     np.testing.assert_array_equal(listed.prototypes, plain.prototypes)
-    two = class_texts(config, ["cat", "dog"], ZeroShotSettings(templates=("a photo of a {}.", "my {}!")))
-    renamed = class_texts(config, ["cat", "dog"], ZeroShotSettings(class_names={"cat": "owl"}))
+    two = class_texts(config, ["cat", "dog"], ZeroShot(templates=("a photo of a {}.", "my {}!")))
+    renamed = class_texts(config, ["cat", "dog"], ZeroShot(class_names={"cat": "owl"}))
     assert np.abs(two.prototypes - plain.prototypes).max() > 1e-3
     assert np.abs(renamed.prototypes[0] - plain.prototypes[0]).max() > 1e-3
     np.testing.assert_allclose(renamed.prototypes[1], plain.prototypes[1], atol=1e-6)
@@ -69,9 +67,9 @@ def test_more_templates_and_other_names_are_other_texts(tiny_clip: Path) -> None
 )
 def test_a_backbone_without_texts_is_refused_by_name(backbone: BackboneConfig, message: str) -> None:
     with pytest.raises(ValueError, match=message):
-        class_texts(backbone, ["cat"], ZeroShotSettings())
+        class_texts(backbone, ["cat"], ZeroShot())
 
 
 def test_a_folder_that_is_not_there_is_said(tmp_path: Path) -> None:
     with pytest.raises(BackboneUnavailable, match=r"no folder with config\.json"):
-        class_texts(BackboneConfig(f"hf:{tmp_path / 'nowhere'}"), ["cat"], ZeroShotSettings())
+        class_texts(BackboneConfig(f"hf:{tmp_path / 'nowhere'}"), ["cat"], ZeroShot())

@@ -16,8 +16,8 @@ from tiny_clip import save_tiny_clip
 from windrow.schemas import BELONGING, LABELS
 from windrow.tasks.algorithms.labels.combining.label_prior import PriorConfig
 from windrow.tasks.algorithms.labels.deciding.label_sets import ConformalConfig
-from windrow.tasks.algorithms.labels.makers.clusterer_settings import ClustersSettings
-from windrow.tasks.algorithms.labels.makers.maker_settings import MakerSettings
+from windrow.tasks.algorithms.labels.makers import MakerSettings
+from windrow.tasks.algorithms.labels.makers.scan import Scan
 from windrow.tasks.backbones.backbone import BackboneConfig
 from windrow.tasks.clusters.clustering import cluster_pool
 from windrow.tasks.clusters.clustering_config import ClusteringConfig
@@ -210,7 +210,7 @@ def test_without_labels_clusterers_give_numbers_and_pseudo_has_the_coarsest_clus
     settings = {
         "makers": ("probe", "scan"),
         "combine": ("probe",),
-        "settings": MakerSettings(clusters=ClustersSettings(n_clusters=4)),
+        "settings": MakerSettings(scan=Scan(n_clusters=4)),
         "policy": LabelPolicyConfig("none"),
     }
     assert set(bare.rows("scan", **settings)["label"].to_pylist()) <= {"0", "1", "2", "3"}

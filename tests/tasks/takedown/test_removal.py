@@ -29,7 +29,7 @@ from windrow.tasks.storage.catalog.views import open_catalog
 from windrow.tasks.storage.files.store_lock import at_work
 from windrow.tasks.storage.published.reader import open_webdataset
 from windrow.tasks.storage.published.versions import diff_versions, latest_version, list_versions
-from windrow.tasks.storage.sources.source_kinds import plan_shards
+from windrow.tasks.storage.sources.source_plan import plan_shards
 from windrow.tasks.storage.store.holders import holds
 from windrow.tasks.storage.store.outputs import all_outputs, open_output, remove_output
 from windrow.tasks.storage.store.refused_samples import forgotten_files

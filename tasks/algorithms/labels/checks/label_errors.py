@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 import numpy.typing as npt
@@ -68,7 +68,8 @@ def find_label_errors(
         noisy, score, last = find_noisy(own, chosen), own.of_class(chosen).astype(np.float32), own
     else:
         found = label_quality(points[rows], chosen, len(named.classes), LabelQualityConfig(seed=seed), predictions=own)
-        noisy, score, last = found.judgement.noisy, found.judgement.score, found.predictions
+        noisy = cast(BoolArray, found.judgement.noisy)  # this one always decides
+        score, last = found.judgement.score, found.predictions
     is_error, quality = np.zeros(len(points), np.bool_), np.full(len(points), np.nan, np.float32)
     suggested = np.full(len(points), None, object)
     is_error[rows], quality[rows] = noisy, score

@@ -9,11 +9,11 @@ import numpy as np
 import numpy.typing as npt
 from annotated_types import Gt
 
+from windrow.tasks.algorithms.arrays import check_embeddings
 from windrow.tasks.algorithms.labels.checks.loss_mixture import judge_by_loss, noise_posterior
+from windrow.tasks.algorithms.labels.folds import cross_fit
 from windrow.tasks.algorithms.labels.judging.judged_labels import Check, JudgedLabels
 from windrow.tasks.algorithms.labels.judging.judgement import Judgement
-from windrow.tasks.algorithms.labels.label_makers import cross_fit
-from windrow.tasks.algorithms.neighbors.exact_neighbors import check_embeddings
 
 
 @dataclass(frozen=True)
@@ -44,7 +44,7 @@ def judge_by_side(
     side, both sides with equal weight. The alternation epoch by epoch belongs to a training job, which takes one score
     and then the other. Where the seed has fewer than two samples on a side, the score is that of the small losses.
     """
-    from windrow.tasks.algorithms.labels.makers.logistic_probe import logistic_probe
+    from windrow.tasks.algorithms.labels.cores.logistic_probe import logistic_probe
 
     check_embeddings("embeddings", embeddings)
     if loss.shape != (len(embeddings),):

@@ -9,13 +9,13 @@ import numpy as np
 import numpy.typing as npt
 from annotated_types import Ge, Interval
 
-from windrow.tasks.algorithms.arrays import Float32Array, Float64Array, Int64Array
+from windrow.tasks.algorithms.arrays import Float32Array, Float64Array, Int64Array, unit_rows
 from windrow.tasks.algorithms.labels.checks.confident_learning import judge_by_confidence
+from windrow.tasks.algorithms.labels.folds import check_pool, cross_fit, labelled_rows
 from windrow.tasks.algorithms.labels.judging.judged_labels import N_KEPT, Check, JudgedLabels
 from windrow.tasks.algorithms.labels.judging.judgement import Judgement
-from windrow.tasks.algorithms.labels.label_makers import check_pool, cross_fit, labelled_rows
 from windrow.tasks.algorithms.labels.sparse_probabilities import SparseProbabilities
-from windrow.tasks.algorithms.neighbors.exact_neighbors import neighbor_graph, unit_rows
+from windrow.tasks.algorithms.neighbors.exact_neighbors import neighbor_graph
 
 JITTER = 0.1  # the standard deviation added to draws in every direction, relative to the pool's
 
@@ -62,7 +62,7 @@ def tail_calibrated_probe(
     the members' own: no (d, d) matrix is made. l2: of the probe. seed: of the draws. A label maker: give it to
     cross_fit, and its probabilities judge labels as any others. Memory: draws of float32 (n_classes largest, d).
     """
-    from windrow.tasks.algorithms.labels.makers.logistic_probe import logistic_probe
+    from windrow.tasks.algorithms.labels.cores.logistic_probe import logistic_probe
 
     check_pool(embeddings, labels)
     labelled = labelled_rows(labels, n_classes)

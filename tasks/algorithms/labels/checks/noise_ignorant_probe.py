@@ -12,9 +12,10 @@ from annotated_types import Gt, MinLen
 
 from windrow.tasks.algorithms.arrays import Int64Array
 from windrow.tasks.algorithms.labels.checks.self_confidence import self_confidence
+from windrow.tasks.algorithms.labels.folds import check_pool
 from windrow.tasks.algorithms.labels.judging.judged_labels import N_KEPT, Check, JudgedLabels, probe_out_of_sample
 from windrow.tasks.algorithms.labels.judging.judgement import Judgement, check_given
-from windrow.tasks.algorithms.labels.label_makers import SMALLEST_PROBABILITY, check_pool
+from windrow.tasks.algorithms.labels.probabilities import SMALLEST_PROBABILITY
 from windrow.tasks.algorithms.labels.sparse_probabilities import SparseProbabilities
 
 STRENGTHS = (0.01, 0.003, 0.001, 0.0003)

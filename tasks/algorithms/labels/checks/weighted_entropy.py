@@ -10,7 +10,7 @@ from windrow.tasks.algorithms.arrays import Float32Array, Float64Array, Int64Arr
 from windrow.tasks.algorithms.labels.checks.self_confidence import self_confidence
 from windrow.tasks.algorithms.labels.judging.judged_labels import Check, JudgedLabels
 from windrow.tasks.algorithms.labels.judging.judgement import Judgement
-from windrow.tasks.algorithms.labels.label_makers import SMALLEST_PROBABILITY
+from windrow.tasks.algorithms.labels.probabilities import SMALLEST_PROBABILITY
 from windrow.tasks.algorithms.labels.sparse_probabilities import SparseProbabilities
 
 

@@ -3,7 +3,7 @@
 import numpy as np
 
 from windrow.tasks.algorithms.arrays import BoolArray, Float32Array, Float64Array, Int64Array
-from windrow.tasks.algorithms.labels.label_makers import SMALLEST_PROBABILITY
+from windrow.tasks.algorithms.labels.probabilities import SMALLEST_PROBABILITY
 
 SMALLEST_TEMPERATURE = 0.05
 LARGEST_TEMPERATURE = 20.0

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 
-from windrow.tasks.algorithms.arrays import Float32Array, Float64Array
-from windrow.tasks.algorithms.labels.pool_statistics import check_rows, row_blocks
+from windrow.tasks.algorithms.arrays import Float32Array, Float64Array, row_blocks
+from windrow.tasks.algorithms.labels.pool_statistics import check_rows
 
 
 def blend_shares(linear: Float32Array, temperature: float = 1.5) -> Float64Array:

@@ -9,10 +9,10 @@ import numpy as np
 import numpy.typing as npt
 from annotated_types import Interval
 
-from windrow.tasks.algorithms.arrays import Float32Array, Float64Array, Int64Array
+from windrow.tasks.algorithms.arrays import Float32Array, Float64Array, Int64Array, row_blocks
 from windrow.tasks.algorithms.labels.combining.calibration import check_labels
 from windrow.tasks.algorithms.labels.deciding.policy import Decision, Policy, Predictions
-from windrow.tasks.algorithms.labels.pool_statistics import check_rows, mean_prediction, row_blocks
+from windrow.tasks.algorithms.labels.pool_statistics import check_rows, mean_prediction
 
 
 @dataclass(frozen=True)

@@ -12,9 +12,9 @@ import numpy as np
 import numpy.typing as npt
 
 from windrow.tasks.algorithms.arrays import Float32Array, Float64Array, Int64Array
+from windrow.tasks.algorithms.labels.cores.affinity import affinity, spread
 from windrow.tasks.algorithms.labels.deciding.policy import Decision
-from windrow.tasks.algorithms.labels.label_makers import check_pool, labelled_rows
-from windrow.tasks.algorithms.labels.makers.label_propagation import affinity, spread
+from windrow.tasks.algorithms.labels.folds import check_pool, labelled_rows
 from windrow.tasks.algorithms.neighbors.exact_neighbors import NeighborGraph, search
 
 NEAREST = 3

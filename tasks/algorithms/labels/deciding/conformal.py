@@ -16,10 +16,10 @@ import numpy as np
 import numpy.typing as npt
 from scipy.stats import binom
 
-from windrow.tasks.algorithms.arrays import Float32Array, Float64Array, Int64Array
+from windrow.tasks.algorithms.arrays import Float32Array, Float64Array, Int64Array, row_blocks
 from windrow.tasks.algorithms.labels.class_lists import ClassLists
 from windrow.tasks.algorithms.labels.combining.calibration import check_labels
-from windrow.tasks.algorithms.labels.pool_statistics import check_rows, row_blocks
+from windrow.tasks.algorithms.labels.pool_statistics import check_rows
 
 Score = Literal["lac", "aps"]
 

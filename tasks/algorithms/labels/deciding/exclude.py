@@ -10,10 +10,10 @@ import numpy as np
 import numpy.typing as npt
 from annotated_types import Ge
 
-from windrow.tasks.algorithms.arrays import Float32Array, Int64Array
+from windrow.tasks.algorithms.arrays import Float32Array, Int64Array, row_blocks
 from windrow.tasks.algorithms.labels.class_lists import ClassLists
 from windrow.tasks.algorithms.labels.deciding.policy import Decision, Policy, Predictions, Share
-from windrow.tasks.algorithms.labels.pool_statistics import check_rows, row_blocks
+from windrow.tasks.algorithms.labels.pool_statistics import check_rows
 
 
 @dataclass(frozen=True)

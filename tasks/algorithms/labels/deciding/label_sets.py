@@ -9,9 +9,9 @@ from typing import Literal, get_args
 import numpy as np
 import numpy.typing as npt
 
-from windrow.tasks.algorithms.arrays import Float32Array, Int64Array
+from windrow.tasks.algorithms.arrays import Float32Array, Int64Array, row_blocks
 from windrow.tasks.algorithms.labels.class_lists import ClassLists
-from windrow.tasks.algorithms.labels.pool_statistics import check_rows, row_blocks
+from windrow.tasks.algorithms.labels.pool_statistics import check_rows
 
 SetScore = Literal["lac", "aps"]
 

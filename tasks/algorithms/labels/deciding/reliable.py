@@ -9,9 +9,9 @@ import numpy as np
 import numpy.typing as npt
 from annotated_types import Interval
 
-from windrow.tasks.algorithms.arrays import BoolArray, Float32Array, Float64Array, Int64Array
+from windrow.tasks.algorithms.arrays import BoolArray, Float32Array, Float64Array, Int64Array, row_blocks
 from windrow.tasks.algorithms.labels.deciding.policy import Decision, Policy, Predictions
-from windrow.tasks.algorithms.labels.pool_statistics import check_rows, pool_mean, row_blocks
+from windrow.tasks.algorithms.labels.pool_statistics import check_rows, pool_mean
 from windrow.tasks.algorithms.selection.seeded_order import seeded_order
 
 

@@ -11,10 +11,9 @@ import numpy.typing as npt
 from annotated_types import Ge, Gt
 
 from windrow.schemas.settings import Settings
-from windrow.tasks.algorithms.arrays import Float32Array, Float64Array, Int64Array
+from windrow.tasks.algorithms.arrays import Float32Array, Float64Array, Int64Array, check_embeddings, unit_rows
+from windrow.tasks.algorithms.labels.cores.standardisation import standardisation
 from windrow.tasks.algorithms.labels.judging.judgement import check_given
-from windrow.tasks.algorithms.labels.makers.standardisation import standardisation
-from windrow.tasks.algorithms.neighbors.exact_neighbors import check_embeddings, unit_rows
 
 BLOCK = 8192
 FIRST_WEIGHTS = 0.1

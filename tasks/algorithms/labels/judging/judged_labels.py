@@ -11,10 +11,11 @@ import numpy.typing as npt
 
 from windrow.schemas.settings import Settings
 from windrow.tasks.algorithms.arrays import BoolArray, Float32Array, Float64Array, Int64Array
+from windrow.tasks.algorithms.labels.folds import cross_fit
 from windrow.tasks.algorithms.labels.judging.dynamics_probe import ProbeTraining, probe_epochs, probe_features
 from windrow.tasks.algorithms.labels.judging.judgement import Judgement
 from windrow.tasks.algorithms.labels.judging.training_dynamics import TrainingDynamics, record_dynamics
-from windrow.tasks.algorithms.labels.label_makers import SMALLEST_PROBABILITY, cross_fit
+from windrow.tasks.algorithms.labels.probabilities import SMALLEST_PROBABILITY
 from windrow.tasks.algorithms.labels.sparse_probabilities import SparseProbabilities
 from windrow.tasks.algorithms.neighbors.exact_neighbors import NeighborGraph, neighbor_graph
 
@@ -116,7 +117,7 @@ def probe_out_of_sample(
     left_out: BoolArray | None = None,
 ) -> SparseProbabilities:
     """Return cross-fitted predictions (n, n_kept) of a logistic probe; left_out (n,) are predicted, never learnt."""
-    from windrow.tasks.algorithms.labels.makers.logistic_probe import logistic_probe
+    from windrow.tasks.algorithms.labels.cores.logistic_probe import logistic_probe
 
     ignored = np.zeros(len(labels), dtype=np.bool_) if left_out is None else left_out
 

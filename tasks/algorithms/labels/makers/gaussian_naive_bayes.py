@@ -7,20 +7,65 @@ from typing import Any, Literal
 
 import numpy as np
 import numpy.typing as npt
-from scipy import sparse
-from scipy.special import softmax
 
-from windrow.tasks.algorithms.arrays import Float32Array, Float64Array, Int64Array
-from windrow.tasks.algorithms.labels.label_makers import check_pool, labelled_rows
-from windrow.tasks.algorithms.neighbors.exact_neighbors import GRID, check_embeddings, unit_rows
+from windrow.tasks.algorithms.arrays import (
+    GRID,
+    Float32Array,
+    Float64Array,
+    Int64Array,
+    check_embeddings,
+    row_blocks,
+    unit_rows,
+)
+from windrow.tasks.algorithms.labels.folds import Predict, check_pool, labelled_rows
+from windrow.tasks.algorithms.labels.maker import LabelPool, Maker, Positive
+from windrow.tasks.algorithms.labels.probabilities import predict_rows
 
-BLOCK = 8192
 # Squares are kept to multiples of this: integers then hold the sums of 2^27 samples, and float64 those of a block.
 SQUARE_GRID = 2.0**36
 # Of the pool's largest variance; a constant dimension would otherwise divide by 0.
 LEAST_VARIANCE = 1e-9
 
-Prior = Literal["uniform", "labels"]
+
+@dataclass(frozen=True)
+class NaiveBayes(Maker):
+    """Gaussian naive Bayes with means and variances from one pass of sums over the pool.
+
+    Zheng et al. 2023, Revisiting discriminative vs. generative classifiers, for the statistics; shrinkage and
+    n_effective are ours. The variance within classes is shared by them, which makes the classifier linear, and shrunk
+    to the pool's as if that were known from `shrinkage` more samples: with one label a class it is the pool's.
+
+    `prior`: 'uniform', or 'labels' for their frequencies.
+    `class_variances`: each class has its own variance, shrunk in the same way to the shared one.
+    `shrinkage`: samples that the prior variance counts as.
+    `n_effective`: independent dimensions that the correlated ones are worth as evidence; with all of them it is the
+    textbook's rule, sure of everything. The label under a uniform prior is the same for any.
+    """
+
+    prior: Literal["uniform", "labels"] = "uniform"
+    class_variances: bool = False
+    shrinkage: Positive = 10.0
+    n_effective: Positive = 30.0
+
+    def fit(self, pool: LabelPool) -> Predict:
+        def predict(labels: Int64Array, rows: Int64Array) -> Float32Array:
+            labelled_rows(labels, pool.n_classes)
+            moments = class_moments(pool.embeddings, labels, pool.n_classes)
+            return predict_rows(self.classifier(moments), pool.embeddings, rows)
+
+        return predict
+
+    def classifier(self, moments: ClassMoments) -> GaussianNaiveBayes:
+        """The classifier of these moments of a pool. Raises ValueError where they hold no labelled sample."""
+        counts, n_classes = moments.counts[:-1], len(moments.counts) - 1
+        classes = np.flatnonzero(counts)
+        if not len(classes):
+            raise ValueError("moments must hold at least one labelled sample")
+        prior = np.full(n_classes, 1.0 / n_classes) if self.prior == "uniform" else counts / counts.sum()
+        mean = moments.sums[classes] / GRID / counts[classes, None]
+        variance = _variance(moments, classes, self.class_variances, self.shrinkage)
+        evidence = min(self.n_effective / moments.sums.shape[1], 1.0)
+        return GaussianNaiveBayes(classes, n_classes, mean, variance, np.log(prior[classes]), evidence)
 
 
 @dataclass(frozen=True)
@@ -65,6 +110,8 @@ class GaussianNaiveBayes:
 
     def predict_proba(self, embeddings: npt.NDArray[Any]) -> Float32Array:
         """Probabilities (m, n_classes) of embeddings (m, d), 0 for classes without labels, the same for any m."""
+        from scipy.special import softmax
+
         units, _ = unit_rows(embeddings)
         scores = self._shared(units) if len(self.variance) == 1 else self._own(units)
         probabilities = np.zeros((len(embeddings), self.n_classes), dtype=np.float32)
@@ -83,32 +130,13 @@ class GaussianNaiveBayes:
         return scores
 
 
-def gaussian_naive_bayes(
-    embeddings: npt.NDArray[Any],
-    labels: Int64Array,
-    n_classes: int,
-    prior: Prior | Float64Array = "uniform",
-    class_variances: bool = False,
-    shrinkage: float = 10.0,
-    n_effective: float = 30.0,
-    rows: Int64Array | None = None,
-) -> Float32Array:
-    """Probabilities (n, n_classes) of the pool, or of these rows of it, by fit_gaussian_naive_bayes's classifier."""
-    labelled_rows(labels, n_classes)
-    moments = class_moments(embeddings, labels, n_classes)
-    fitted = fit_gaussian_naive_bayes(moments, prior, class_variances, shrinkage, n_effective)
-    wanted = np.arange(len(labels), dtype=np.int64) if rows is None else rows
-    probabilities = np.empty((len(wanted), n_classes), dtype=np.float32)
-    for start in range(0, len(wanted), BLOCK):
-        probabilities[start : start + BLOCK] = fitted.predict_proba(embeddings[wanted[start : start + BLOCK]])
-    return probabilities
-
-
 def class_moments(embeddings: npt.NDArray[Any], labels: Int64Array, n_classes: int) -> ClassMoments:
     """The moments of a pool, or of a shard of it: embeddings (n, d), labels int64 (n,), -1 for none.
 
     A shard without a label is as good as another. Raises ValueError as `labelled_rows` does for labels out of range.
     """
+    from scipy import sparse
+
     check_embeddings("embeddings", embeddings)
     check_pool(embeddings, labels)
     if (labels >= 0).any() or n_classes < 1 or labels.dtype != np.int64:
@@ -116,49 +144,14 @@ def class_moments(embeddings: npt.NDArray[Any], labels: Int64Array, n_classes: i
     groups = np.where(labels < 0, n_classes, labels)
     sums = np.zeros((n_classes + 1, embeddings.shape[1]), dtype=np.int64)
     squares = np.zeros_like(sums)
-    for start in range(0, len(labels), BLOCK):
-        units, _ = unit_rows(embeddings[start : start + BLOCK])
-        mine = groups[start : start + BLOCK]
+    for block in row_blocks(len(labels)):
+        units, mine = unit_rows(embeddings[block])[0], groups[block]
         members = sparse.csr_array(
             (np.ones(len(mine)), mine, np.arange(len(mine) + 1)), shape=(len(mine), n_classes + 1)
         ).T.tocsr()
         sums += (members @ (units * GRID)).astype(np.int64)
         squares += (members @ np.rint(units * units * SQUARE_GRID)).astype(np.int64)
     return ClassMoments(np.bincount(groups, minlength=n_classes + 1), sums, squares)
-
-
-def fit_gaussian_naive_bayes(
-    moments: ClassMoments,
-    prior: Prior | Float64Array = "uniform",
-    class_variances: bool = False,
-    shrinkage: float = 10.0,
-    n_effective: float = 30.0,
-) -> GaussianNaiveBayes:
-    """Means and variances of the classes from moments of the pool (Zheng et al. 2023, Revisiting discriminative vs.
-    generative classifiers, for the statistics; shrinkage and n_effective are ours).
-
-    The variance within classes is shared by them, which makes the classifier linear, and shrunk to the pool's as if
-    that were known from `shrinkage` more samples: with one label a class it is the pool's. class_variances: each class
-    has its own, shrunk in the same way to the shared one. prior: 'uniform'; 'labels', the labels' frequencies; or
-    float64 (n_classes,), positive where a class has labels. n_effective: how many independent dimensions the d
-    correlated ones are worth as evidence; d or more is the textbook's rule, sure of everything. The label that it gives
-    under a uniform prior is the same for any.
-    """
-    n_classes, d = len(moments.counts) - 1, moments.sums.shape[1]
-    if not shrinkage > 0:
-        raise ValueError(f"shrinkage must be positive, got {shrinkage}")
-    if not n_effective > 0:
-        raise ValueError(f"n_effective must be positive, got {n_effective}")
-    counts = moments.counts[:-1]
-    classes = np.flatnonzero(counts)
-    if not len(classes):
-        raise ValueError("moments must hold at least one labelled sample")
-    log_prior = np.log(_prior(prior, counts, n_classes)[classes])
-    mean = moments.sums[classes] / GRID / counts[classes, None]
-    return GaussianNaiveBayes(
-        classes, n_classes, mean, _variance(moments, classes, class_variances, shrinkage), log_prior,
-        min(n_effective / d, 1.0),
-    )  # fmt: skip
 
 
 def _variance(moments: ClassMoments, classes: Int64Array, class_variances: bool, shrinkage: float) -> Float64Array:
@@ -177,14 +170,3 @@ def _scatter(counts: Any, sums: Int64Array, squares: Int64Array) -> Float64Array
     """Sum of squared differences to the mean; below 0 by rounding only."""
     wide = sums / GRID
     return np.asarray(np.maximum(squares / SQUARE_GRID - wide * wide / counts, 0.0))
-
-
-def _prior(prior: Prior | Float64Array, counts: Int64Array, n_classes: int) -> Float64Array:
-    if isinstance(prior, str):
-        if prior not in ("uniform", "labels"):
-            raise ValueError(f"prior must be 'uniform', 'labels' or an array, got {prior!r}")
-        return np.full(n_classes, 1.0 / n_classes) if prior == "uniform" else np.asarray(counts / counts.sum())
-    given = np.asarray(prior, dtype=np.float64)
-    if given.shape != (n_classes,) or not np.isfinite(given).all() or given.min() < 0 or not given[counts > 0].all():
-        raise ValueError(f"prior must be ({n_classes},), positive where a class has labels, got {given.tolist()}")
-    return np.asarray(given / given.sum())

@@ -1,51 +1,54 @@
 """Weighted vote of the nearest labelled samples."""
 
+from __future__ import annotations
+
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
-from windrow.tasks.algorithms.arrays import Float32Array, Float64Array, Int64Array
-from windrow.tasks.algorithms.labels.label_makers import check_pool, labelled_rows, normalise_rows
+from windrow.tasks.algorithms.arrays import Float32Array, Float64Array, Int64Array, row_blocks
+from windrow.tasks.algorithms.labels.folds import Predict, check_pool, labelled_rows
+from windrow.tasks.algorithms.labels.maker import Count, LabelPool, Maker, Positive
+from windrow.tasks.algorithms.labels.probabilities import normalise_rows
 from windrow.tasks.algorithms.neighbors.exact_neighbors import NeighborGraph, search
 
-BLOCK = 8192
 
-
-def knn_vote(
-    embeddings: npt.NDArray[Any],
-    labels: Int64Array,
-    n_classes: int,
-    k: int = 20,
-    temperature: float = 0.07,
-    class_balanced: bool = True,
-    rows: Int64Array | None = None,
-) -> Float32Array:
-    """Probabilities (n, n_classes): the k labelled samples nearest by cosine each vote exp(cosine / temperature).
+@dataclass(frozen=True)
+class KnnVote(Maker):
+    """The k labelled samples nearest by cosine each vote exp(cosine / temperature).
 
     Wu et al. 2018, Unsupervised feature learning via non-parametric instance discrimination, section 3.4. A labelled
-    sample does not vote for itself. class_balanced divides a vote by the number of labels of its class, so that a class
-    does not win by having been labelled more often. k above the number of labels means all of them. rows: only these
-    rows of the pool are predicted, in that order. A sample with no labelled sample but itself gets uniform shares.
+    sample does not vote for itself. A sample with no labelled sample but itself gets uniform shares.
+
+    `k`: labelled samples that vote; all of them where there are fewer.
+    `temperature`: a vote weighs exp(cosine / temperature).
+    `class_balanced`: a class's votes are divided by its number of labels, so that none wins by having more.
     """
-    check_pool(embeddings, labels)
-    labelled = labelled_rows(labels, n_classes)
-    if k < 1:
-        raise ValueError(f"k must be positive, got {k}")
-    if not temperature > 0:
-        raise ValueError(f"temperature must be positive, got {temperature}")
-    wanted = np.arange(len(labels), dtype=np.int64) if rows is None else rows
-    position = np.full(len(labels), -1, dtype=np.int64)
-    position[labelled] = np.arange(len(labelled))
-    counts = np.bincount(labels[labelled], minlength=n_classes) if class_balanced else None
-    probabilities = np.empty((len(wanted), n_classes), dtype=np.float32)
-    for start in range(0, len(wanted), BLOCK):
-        block = wanted[start : start + BLOCK]
-        found = search(embeddings[block], embeddings[labelled], min(k, len(labelled)), exclude=position[block])
-        votes = labels[labelled[found.indices]]
-        weights = _vote_weights(found, votes, labels[block], counts, temperature)
-        probabilities[start : start + BLOCK] = _count_votes(votes, weights, n_classes)
-    return probabilities
+
+    k: Count = 20
+    temperature: Positive = 0.07
+    class_balanced: bool = True
+
+    def fit(self, pool: LabelPool) -> Predict:
+        return lambda labels, rows: self._vote(pool.embeddings, labels, pool.n_classes, rows)
+
+    def _vote(self, embeddings: npt.NDArray[Any], labels: Int64Array, n_classes: int, rows: Int64Array) -> Float32Array:
+        check_pool(embeddings, labels)
+        labelled = labelled_rows(labels, n_classes)
+        position = np.full(len(labels), -1, dtype=np.int64)
+        position[labelled] = np.arange(len(labelled))
+        counts = np.bincount(labels[labelled], minlength=n_classes) if self.class_balanced else None
+        probabilities = np.empty((len(rows), n_classes), dtype=np.float32)
+        for block in row_blocks(len(rows)):
+            wanted = rows[block]
+            k = min(self.k, len(labelled))
+            found = search(embeddings[wanted], embeddings[labelled], k, exclude=position[wanted])
+            votes = labels[labelled[found.indices]]
+            weights = _vote_weights(found, votes, labels[wanted], counts, self.temperature)
+            probabilities[block] = _count_votes(votes, weights, n_classes)
+        return probabilities
 
 
 def _vote_weights(

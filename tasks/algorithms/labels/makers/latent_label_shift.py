@@ -5,23 +5,53 @@ in every source, what tells sources apart is only their class proportions: q(sou
 and the samples' frequencies in cells of that space factor into p(cell | class) times p(class | source).
 """
 
+from __future__ import annotations
+
 from dataclasses import dataclass
-from typing import Any
+from typing import Annotated, Any
 
 import numpy as np
 import numpy.typing as npt
+from annotated_types import Ge
 
-from windrow.tasks.algorithms.arrays import Float32Array, Float64Array, Int64Array
+from windrow.tasks.algorithms.arrays import Float32Array, Float64Array, Int64Array, row_blocks
 from windrow.tasks.algorithms.clustering.kmeans import kmeans
-from windrow.tasks.algorithms.labels.label_makers import check_pool, cross_fit, labelled_rows, normalise_rows
-from windrow.tasks.algorithms.labels.makers.logistic_probe import logistic_probe
-from windrow.tasks.algorithms.labels.makers.nonnegative_factors import nonnegative_factors
-
-BLOCK = 8192
+from windrow.tasks.algorithms.labels.cores.logistic_probe import logistic_probe
+from windrow.tasks.algorithms.labels.cores.nonnegative_factors import nonnegative_factors
+from windrow.tasks.algorithms.labels.folds import check_pool, cross_fit, labelled_rows
+from windrow.tasks.algorithms.labels.maker import Count, LabelPool, Positive, given
+from windrow.tasks.algorithms.labels.makers.clusterer import Clusterer, kept
+from windrow.tasks.algorithms.labels.probabilities import normalise_rows
+from windrow.tasks.algorithms.labels.sparse_probabilities import SparseProbabilities
 
 
 @dataclass(frozen=True)
-class LatentLabelShift:
+class LatentLabelShift(Clusterer):
+    """Clusters from where samples came from, p(cluster | sample, its source); at least as many sources as clusters.
+
+    `l2`: of the probe that tells the sources apart.
+    `n_folds`: of that probe's cross-fit.
+    `n_cells`: cells of its answers; null is one a class.
+    """
+
+    l2: Positive = 0.01
+    n_folds: Annotated[int, Ge(2)] = 2
+    n_cells: Count | None = None
+
+    needs = ("sources",)
+
+    def clusters(self, pool: LabelPool, n_clusters: int) -> SparseProbabilities:
+        sources = given(pool.sources, "sources")
+        check_pool(pool.embeddings, sources)
+        n_sources = int(sources.max(initial=-1)) + 1
+        if not 1 <= n_clusters <= n_sources:
+            raise ValueError(f"sources must be at least as many as the {n_clusters} classes, got {n_sources}")
+        found = source_probabilities(pool.embeddings, sources, n_sources, self.l2, self.n_folds, pool.seed)
+        return kept(latent_label_shift(found, sources, n_clusters, self.n_cells, pool.seed).probabilities)
+
+
+@dataclass(frozen=True)
+class ShiftedClasses:
     """The classes' proportions in the sources, and each sample's class; the classes come in no particular order.
 
     class_given_source: float64 (n_classes, n_sources), columns sum to 1. source_given_class: float64 (n_sources,
@@ -51,15 +81,15 @@ def source_probabilities(
 
 def latent_label_shift(
     discriminator: Float32Array, sources: Int64Array, n_classes: int, n_cells: int | None = None, seed: int = 0
-) -> LatentLabelShift:
+) -> ShiftedClasses:
     """Split a pool into n_classes from q(source | sample), discriminator (n, n_sources), and the sources int64 (n,).
 
-    k-means cuts the discriminator's outputs into n_cells cells, by default one a class, which recovered synthetic
-    sources better than 2, 5 and 10; p(cell | source) = p(cell | class) p(class | source) is factored; q(source | x) =
-    p(source | class) p(class | x) is solved for p(class | x) by least squares, clipped at 0; and a sample's own source
-    tells p(class | x, source) ~ p(source | class) p(class | x), as every source counts the same. At least as many
-    sources as classes, in different proportions, and for each class some region where it is alone (an anchor) are
-    needed; only the first can be checked. The seed is k-means's, whose start depends on the order of the rows.
+    k-means cuts the discriminator's outputs into n_cells cells, by default one a class; p(cell | source) =
+    p(cell | class) p(class | source) is factored; q(source | x) = p(source | class) p(class | x) is solved for
+    p(class | x) by least squares, clipped at 0; and a sample's own source tells p(class | x, source) ~ p(source |
+    class) p(class | x), as every source counts the same. At least as many sources as classes, in different
+    proportions, and for each class some region where it is alone (an anchor) are needed; only the first can be
+    checked. The seed is k-means's, whose start depends on the order of the rows.
     """
     n_sources = discriminator.shape[1] if discriminator.ndim == 2 else 0
     check_pool(discriminator, sources)
@@ -74,7 +104,7 @@ def latent_label_shift(
     counts = np.bincount(cells * n_sources + sources, minlength=wanted * n_sources).reshape(wanted, n_sources)
     shares = nonnegative_factors(counts, n_classes)[1]
     from_source = (shares / shares.sum(axis=1, keepdims=True)).T
-    return LatentLabelShift(shares, from_source, _solve(discriminator, sources, from_source))
+    return ShiftedClasses(shares, from_source, _solve(discriminator, sources, from_source))
 
 
 def check_sources(sources: Int64Array, n_sources: int) -> None:
@@ -90,8 +120,7 @@ def check_sources(sources: Int64Array, n_sources: int) -> None:
 def _solve(discriminator: Float32Array, sources: Int64Array, from_source: Float64Array) -> Float32Array:
     inverse = np.linalg.pinv(from_source).T
     probabilities = np.empty((len(sources), from_source.shape[1]), dtype=np.float32)
-    for start in range(0, len(sources), BLOCK):
-        rows = slice(start, start + BLOCK)
+    for rows in row_blocks(len(sources)):
         of_class = np.maximum(np.einsum("ns,sc->nc", discriminator[rows].astype(np.float64), inverse), 0.0)
         probabilities[rows] = normalise_rows(of_class * from_source[sources[rows]])
     return probabilities

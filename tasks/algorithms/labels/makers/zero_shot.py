@@ -1,58 +1,82 @@
-"""Labels from the names of the classes: embeddings compared with embeddings of texts, in one space (CLIP)."""
+"""Labels from texts of the classes: no label is looked at."""
 
-from typing import Any
+from __future__ import annotations
 
-import numpy as np
-import numpy.typing as npt
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Annotated
 
-from windrow.tasks.algorithms.arrays import Float32Array, Float64Array, Int64Array
-from windrow.tasks.algorithms.labels.label_makers import normalise_rows
-from windrow.tasks.algorithms.neighbors.exact_neighbors import check_embeddings, unit_rows
+from annotated_types import MinLen
 
-BLOCK = 8192
-# exp of what CLIP's learned logit scale is clipped to, and where it ends.
-CLIP_SCALE = 100.0
+from windrow.tasks.algorithms.arrays import Float32Array, Int64Array
+from windrow.tasks.algorithms.labels.cores.cache_refinement import cache_refinement
+from windrow.tasks.algorithms.labels.cores.text_similarity import TextClasses, zero_shot
+from windrow.tasks.algorithms.labels.folds import Predict
+from windrow.tasks.algorithms.labels.maker import Count, LabelPool, Maker, NotNegative, Positive
+from windrow.tasks.algorithms.labels.sparse_probabilities import SparseProbabilities
+
+# Classes of a sample that its zero-shot prediction is kept with, for the refinement.
+KEPT = 10
 
 
-def class_prototypes(texts: npt.NDArray[Any]) -> Float64Array:
-    """The prototype of each class, float64 (n_classes, d) of length 1: the re-normalised mean over its templates.
+@dataclass(frozen=True)
+class ZeroShot(Maker):
+    """Labels from the classes' names, for backbones with a text side ('hf:' and 'open_clip:').
 
-    texts: (n_classes, n_templates, d), the embedding of each class's name in each template ('a photo of a {}.'), of any
-    length: each is divided by its own first, so that no template weighs more. Radford et al. 2021, Learning
-    transferable visual models from natural language supervision, section 3.1.4. The order of the templates does not
-    matter, to the last bit. Raises ValueError for a class whose templates cancel out.
+    `class_names`: what the classes are called in the sentences: a list, the names being the labels too, or a mapping
+    from label to name; empty takes the given labels as names.
+    `templates`: sentences with one {} for the name.
+    `scale`: an inverse temperature; null takes the model's.
+    `refine`: correct the predictions by the pool's most typical samples (TFUP, `cache_refinement`).
+    `per_class`: typical samples of a class.
+    `beta`: how fast their influence falls with distance.
+    `weight`: what they count, in logits.
     """
-    if texts.ndim != 3 or not texts.shape[0] or not texts.shape[1]:
-        raise ValueError(f"texts must have shape (n_classes, n_templates, d), got {texts.shape}")
-    n_classes, n_templates, d = texts.shape
-    check_embeddings("texts", texts.reshape(-1, d))
-    units = unit_rows(texts.reshape(-1, d))[0].reshape(n_classes, n_templates, d)
-    prototypes, norms = unit_rows(units.sum(axis=1))
-    empty = np.flatnonzero(norms == 0)
-    if len(empty):
-        raise ValueError(f"texts must give every class a direction, those of class {empty[0]} add up to 0")
-    return prototypes
 
+    class_names: tuple[str, ...] | Mapping[str, str] = ()
+    templates: Annotated[tuple[str, ...], MinLen(1)] = ("a photo of a {}.",)
+    scale: Positive | None = None
+    refine: bool = False
+    per_class: Count = 16
+    beta: NotNegative = 1.0
+    weight: NotNegative = 5.0
 
-def zero_shot(
-    embeddings: npt.NDArray[Any], prototypes: Float64Array, scale: float = CLIP_SCALE, rows: Int64Array | None = None
-) -> Float32Array:
-    """Probabilities (n, n_classes) = softmax(scale * cosine(embedding, prototype)); no labels are asked for.
+    needs = ("texts",)
 
-    embeddings: (n, d), the projected image embeddings of the model whose texts made the prototypes (n_classes, d).
-    scale: CLIP's logit scale, an inverse temperature. rows: only these rows of the pool, in that order. A zero
-    embedding gets uniform shares. The same bytes whatever else is in the pool, and for any number of threads.
-    """
-    check_embeddings("embeddings", embeddings)
-    check_embeddings("prototypes", prototypes)
-    if embeddings.shape[1] != prototypes.shape[1]:
-        raise ValueError(f"embeddings have {embeddings.shape[1]} dimensions and prototypes {prototypes.shape[1]}")
-    if not scale > 0:
-        raise ValueError(f"scale must be positive, got {scale}")
-    columns = unit_rows(prototypes)[0].T
-    wanted = np.arange(len(embeddings), dtype=np.int64) if rows is None else rows
-    probabilities = np.empty((len(wanted), columns.shape[1]), dtype=np.float32)
-    for start in range(0, len(wanted), BLOCK):
-        logits = scale * (unit_rows(embeddings[wanted[start : start + BLOCK]])[0] @ columns)
-        probabilities[start : start + BLOCK] = normalise_rows(np.exp(logits - logits.max(axis=1, keepdims=True)))
-    return probabilities
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if any(template.count("{}") != 1 for template in self.templates):
+            raise ValueError(f"templates: wants sentences with one {{}} each, got {self.templates}")
+        names = tuple(self.class_names)
+        if len(set(names)) < len(names) or not all(name.strip() for name in (*names, *self.names(names).values())):
+            raise ValueError(f"class_names: wants names that differ and are not empty, got {self.class_names}")
+
+    def labels(self) -> tuple[str, ...]:
+        """The classes that the names say there are, in their order; empty where the given labels say it."""
+        return tuple(self.class_names)
+
+    def names(self, labels: tuple[str, ...]) -> dict[str, str]:
+        """What each label is called in the sentences, in the order of labels; itself where nothing is said."""
+        said = self.class_names if isinstance(self.class_names, Mapping) else {}
+        return {label: said.get(label, label) for label in labels}
+
+    def fit(self, pool: LabelPool) -> Predict:
+        texts = pool.texts
+        if texts is None or len(texts.prototypes) != pool.n_classes:
+            found = 0 if texts is None else len(texts.prototypes)
+            raise ValueError(f"texts: wants a prototype of each of {pool.n_classes} classes, got {found}")
+        scale = texts.scale if self.scale is None else self.scale
+        if self.refine:
+            return self._refined(pool, texts, scale)
+        return lambda _, rows: zero_shot(texts.project(pool.embeddings[rows]), texts.prototypes, scale)
+
+    def _refined(self, pool: LabelPool, texts: TextClasses, scale: float) -> Predict:
+        """Keeps the pool's predictions, 12 bytes for each of ten classes a sample, and its projected embeddings."""
+        projected = texts.project(pool.embeddings)
+        plain = zero_shot(projected, texts.prototypes, scale)
+        predictions = SparseProbabilities.of(plain, min(KEPT, plain.shape[1]))
+
+        def predict(_: Int64Array, rows: Int64Array) -> Float32Array:
+            return cache_refinement(projected, predictions, self.per_class, self.beta, self.weight, rows)
+
+        return predict

@@ -5,20 +5,21 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from windrow.tasks.algorithms.arrays import row_blocks
 from windrow.tasks.algorithms.clustering.points import (
     BLOCK_VALUES,
     Resources,
     Taken,
+    block_rows,
     check_at_least,
     check_points,
-    row_blocks,
 )
 
 
 @settings(deadline=None)
 @given(n=st.integers(0, 10**6), dim=st.integers(1, 10**5))
 def test_blocks_follow_one_another_to_the_last_row_and_all_but_the_last_have_one_size(n: int, dim: int):
-    slices = list(row_blocks(n, dim))
+    slices = row_blocks(n, block_rows(dim))
     sizes = [rows.stop - rows.start for rows in slices]
     assert [rows.start for rows in slices] == [sum(sizes[:number]) for number in range(len(sizes))]
     assert sum(sizes) == n
@@ -26,11 +27,10 @@ def test_blocks_follow_one_another_to_the_last_row_and_all_but_the_last_have_one
     assert all(1 <= size <= sizes[0] for size in sizes)
 
 
-def test_a_block_has_as_many_rows_for_a_dimension_whatever_the_number_of_rows():
-    assert next(row_blocks(10**6, 256)) == next(row_blocks(10**7, 256)) == slice(0, BLOCK_VALUES // 256)
-    assert next(row_blocks(10**6, 2)) == slice(0, 16384)
-    assert next(row_blocks(10**6, 10**6)) == slice(0, 1024)
-    assert list(row_blocks(3, 256)) == [slice(0, 3)]
+def test_a_block_has_as_many_rows_as_its_dimension_allows():
+    assert block_rows(256) == BLOCK_VALUES // 256
+    assert (block_rows(2), block_rows(10**6)) == (16384, 1024)
+    assert row_blocks(3, block_rows(256)) == [slice(0, 3)]
 
 
 def test_taken_rows_are_points_of_their_own():

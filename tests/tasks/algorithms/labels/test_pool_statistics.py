@@ -3,13 +3,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from windrow.tasks.algorithms.labels.pool_statistics import (
-    BLOCK,
-    check_distribution,
-    mean_prediction,
-    pool_mean,
-    row_blocks,
-)
+from windrow.tasks.algorithms.arrays import BLOCK, row_blocks
+from windrow.tasks.algorithms.labels.pool_statistics import check_distribution, mean_prediction, pool_mean
 
 
 @settings(max_examples=20, deadline=None)

@@ -5,6 +5,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from threadpoolctl import threadpool_limits
 
+from windrow.tasks.algorithms.arrays import unit_rows
 from windrow.tasks.algorithms.neighbors.approximate_neighbors import (
     CELL_SIZE,
     MOST_SCANNED,
@@ -12,7 +13,7 @@ from windrow.tasks.algorithms.neighbors.approximate_neighbors import (
     approximate_neighbor_graph,
     recall_of,
 )
-from windrow.tasks.algorithms.neighbors.exact_neighbors import NeighborGraph, neighbor_graph, unit_rows
+from windrow.tasks.algorithms.neighbors.exact_neighbors import NeighborGraph, neighbor_graph
 
 N = 3000
 FEW_CELLS = {"n_probe": 6, "n_checked": 200}

@@ -5,6 +5,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from threadpoolctl import threadpool_limits
 
+from windrow.tasks.algorithms.arrays import unit_rows
 from windrow.tasks.algorithms.neighbors.exact_neighbors import (
     MARGIN,
     QUERY_BLOCK,
@@ -18,7 +19,6 @@ from windrow.tasks.algorithms.neighbors.exact_neighbors import (
     exact_search,
     neighbor_graph,
     search,
-    unit_rows,
 )
 
 FEW = settings(max_examples=30, deadline=None)

@@ -28,9 +28,9 @@ from windrow.tasks.algorithms.labels.checks.linear_separation import LinearSepar
 from windrow.tasks.algorithms.labels.checks.long_tail_calibration import LongTailCalibration, tail_calibrated_probe
 from windrow.tasks.algorithms.labels.checks.neighbor_agreement import NeighborAgreement
 from windrow.tasks.algorithms.labels.checks.noise_ignorant_probe import NoiseIgnorantProbe, ignore_noise
+from windrow.tasks.algorithms.labels.folds import cross_fit
 from windrow.tasks.algorithms.labels.judging.dynamics_probe import ProbeTraining
 from windrow.tasks.algorithms.labels.judging.judged_labels import probe_out_of_sample
-from windrow.tasks.algorithms.labels.label_makers import cross_fit
 from windrow.tasks.algorithms.labels.sparse_probabilities import SparseProbabilities
 from windrow.tasks.algorithms.neighbors.exact_neighbors import NeighborGraph
 from windrow.tasks.clusters.neighbor_graph import NeighborsConfig, find_neighbors

@@ -16,7 +16,9 @@ from hypothesis import strategies as st
 
 from windrow.schemas import OCCURRENCES
 from windrow.tasks.storage.sources import sample_bytes
-from windrow.tasks.storage.sources.source_kinds import SampleGone, iterate_shard, plan_shards, read_samples
+from windrow.tasks.storage.sources.sample_bytes import SampleGone, read_samples
+from windrow.tasks.storage.sources.source_kinds import iterate_shard
+from windrow.tasks.storage.sources.source_plan import plan_shards
 from windrow.tasks.storage.sources.source_shard import IngestConfig, sample_id_of
 
 

@@ -2,10 +2,11 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from label_pools import said
 from noisy_labels import below, f1, noisy_blobs
 
 from windrow.tasks.algorithms.labels.checks.neighbor_agreement import judge_by_neighbors, neighbor_shares
-from windrow.tasks.algorithms.labels.makers.knn_vote import knn_vote
+from windrow.tasks.algorithms.labels.makers.knn_vote import KnnVote
 from windrow.tasks.algorithms.neighbors.exact_neighbors import NeighborGraph, neighbor_graph
 
 
@@ -24,7 +25,7 @@ def test_four_points_worked_by_hand():
 @given(st.integers(0, 10_000), st.booleans())
 def test_the_shares_are_those_of_the_vote_of_labelled_neighbours(seed, balanced):
     pool, labels, _ = noisy_blobs(60, seed=seed)
-    shares = knn_vote(pool, labels, 3, k=7, class_balanced=balanced)
+    shares = said(KnnVote(k=7, class_balanced=balanced), pool, labels)
     own, other = neighbor_shares(neighbor_graph(pool, 7), labels, 3, class_balanced=balanced)
     at = np.arange(60)
     np.testing.assert_allclose(own, shares[at, labels], atol=1e-6)

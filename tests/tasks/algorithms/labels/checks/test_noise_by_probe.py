@@ -14,8 +14,8 @@ from windrow.tasks.algorithms.labels.checks.long_tail_calibration import (
 )
 from windrow.tasks.algorithms.labels.checks.loss_mixture import judge_by_loss
 from windrow.tasks.algorithms.labels.checks.noise_ignorant_probe import NoiseIgnorantProbe, ignore_noise
+from windrow.tasks.algorithms.labels.cores.logistic_probe import logistic_probe
 from windrow.tasks.algorithms.labels.judging.judged_labels import JudgedLabels, probe_out_of_sample
-from windrow.tasks.algorithms.labels.makers.logistic_probe import logistic_probe
 from windrow.tasks.algorithms.labels.sparse_probabilities import SparseProbabilities
 
 

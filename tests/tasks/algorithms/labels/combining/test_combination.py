@@ -11,9 +11,10 @@ from windrow.tasks.algorithms.labels.combining.combination import agreement, che
 from windrow.tasks.algorithms.labels.combining.daso import blend
 from windrow.tasks.algorithms.labels.combining.dawid_skene import fit_dawid_skene
 from windrow.tasks.algorithms.labels.combining.prior_correction import correct_prior
-from windrow.tasks.algorithms.labels.label_makers import ensemble
 from windrow.tasks.algorithms.labels.label_spreading import combine_predictions, predict
-from windrow.tasks.algorithms.labels.makers.named_makers import maker
+from windrow.tasks.algorithms.labels.maker import LabelPool
+from windrow.tasks.algorithms.labels.makers import MAKERS
+from windrow.tasks.algorithms.labels.probabilities import ensemble
 from windrow.tasks.algorithms.neighbors.exact_neighbors import neighbor_graph
 
 FEW = settings(max_examples=15, deadline=None)
@@ -41,7 +42,9 @@ def right(found, truth):
 def test_weighted_is_what_the_pipeline_combines_by_to_the_bit():
     x, labels = random_pool(0, labelled=15)
     graph = neighbor_graph(x, 8)
-    predictions = {name: predict(maker(name, x, graph, 3), labels, 3) for name in ("probe", "propagation")}
+    predictions = {
+        name: predict(MAKERS[name]().fit(LabelPool(x, 3, graph)), labels, 3) for name in ("probe", "propagation")
+    }
     before = combine_predictions(predictions, labels, ("probe", "propagation"))
     held_out, pool, known = {}, {}, labels[labels >= 0]
     for name, each in predictions.items():

@@ -3,9 +3,14 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from windrow.tasks.algorithms.labels.combining.distribution_alignment import align_distribution
+from windrow.tasks.algorithms.labels.combining.distribution_alignment import alignment_factors
+from windrow.tasks.algorithms.labels.combining.label_shift import reweight
 
 FEW = settings(max_examples=25, deadline=None)
+
+
+def align_distribution(probabilities, *target, **limits):
+    return reweight(probabilities, alignment_factors(probabilities, *target, **limits))
 
 
 def distributions(seed, n=60, n_classes=4):

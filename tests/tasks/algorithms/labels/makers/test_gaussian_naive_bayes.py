@@ -7,17 +7,17 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from sklearn.naive_bayes import GaussianNB
 
-from windrow.tasks.algorithms.labels.makers.gaussian_naive_bayes import (
-    class_moments,
-    fit_gaussian_naive_bayes,
-    gaussian_naive_bayes,
-)
+from windrow.tasks.algorithms.labels.makers.gaussian_naive_bayes import NaiveBayes, class_moments
 
 FEW = settings(max_examples=15, deadline=None)
 
 
 def random_pool(seed, labelled=30, **sizes):
     return label_pools.random_pool(seed, labelled=labelled, pull=1, **sizes)
+
+
+def naive_bayes(pool, labels, n_classes, **settings):
+    return label_pools.said(NaiveBayes(**settings), pool, labels, n_classes)
 
 
 def unit(pool):
@@ -43,8 +43,9 @@ def by_hand(pool, labels, n_classes, class_variances, shrinkage, n_effective, pr
 @given(st.integers(0, 10_000), st.booleans(), st.sampled_from([0.1, 10.0]), st.sampled_from([2.0, 100.0]))
 def test_the_probabilities_are_those_of_plain_numpy(seed, class_variances, shrinkage, n_effective):
     pool, labels = random_pool(seed)
-    prior = np.array([0.5, 0.2, 0.3])
-    ours = gaussian_naive_bayes(pool, labels, 3, prior, class_variances, shrinkage, n_effective)
+    prior = np.bincount(labels[labels >= 0]) / np.count_nonzero(labels >= 0)
+    settings = {"class_variances": class_variances, "shrinkage": shrinkage, "n_effective": n_effective}
+    ours = naive_bayes(pool, labels, 3, prior="labels", **settings)
     theirs = by_hand(pool, labels, 3, class_variances, shrinkage, n_effective, prior)
     np.testing.assert_allclose(ours, theirs, atol=1e-4)
 
@@ -52,17 +53,15 @@ def test_the_probabilities_are_those_of_plain_numpy(seed, class_variances, shrin
 def test_with_hardly_any_shrinkage_and_all_evidence_it_is_scikit_learns_up_to_its_n_for_n_minus_one():
     pool, labels = random_pool(3, n=3000, labelled=3000)
     peer = GaussianNB(var_smoothing=0).fit(unit(pool), labels)
-    ours = gaussian_naive_bayes(pool, labels, 3, "labels", True, shrinkage=1e-9, n_effective=6)
+    ours = naive_bayes(pool, labels, 3, prior="labels", class_variances=True, shrinkage=1e-9, n_effective=6)
     np.testing.assert_allclose(ours, peer.predict_proba(unit(pool)), atol=0.02)
 
 
 def test_of_two_samples_at_right_angles_each_class_has_one_and_the_middle_is_undecided():
     pool = np.array([[1, 0], [0, 1], [1, 1]], dtype=np.float32)
-    shares = gaussian_naive_bayes(pool, np.array([0, 1, -1]), 2)
+    shares = naive_bayes(pool, np.array([0, 1, -1]), 2)
     assert shares.argmax(axis=1).tolist() == [0, 1, 0]
     np.testing.assert_allclose(shares[2], [0.5, 0.5], atol=1e-6)
-    tilted = gaussian_naive_bayes(pool, np.array([0, 1, -1]), 2, prior=np.array([3.0, 1.0]))
-    np.testing.assert_allclose(tilted[2], [0.75, 0.25], atol=1e-6)
 
 
 @FEW
@@ -86,9 +85,9 @@ def test_moments_of_shards_merge_to_those_of_the_pool_in_any_order(seed, cuts):
 def test_rows_sum_to_one_and_permuting_the_pool_permutes_them_to_the_bit(seed, class_variances):
     pool, labels = random_pool(seed)
     order = np.random.default_rng(seed).permutation(len(pool))
-    plain = gaussian_naive_bayes(pool, labels, 5, class_variances=class_variances)
+    plain = naive_bayes(pool, labels, 5, class_variances=class_variances)
     np.testing.assert_allclose(plain.sum(axis=1), 1, atol=1e-6)
-    permuted = gaussian_naive_bayes(pool[order], labels[order], 5, class_variances=class_variances)
+    permuted = naive_bayes(pool[order], labels[order], 5, class_variances=class_variances)
     np.testing.assert_array_equal(permuted, plain[order])
     assert not plain[:, 3:].any()
 
@@ -96,20 +95,17 @@ def test_rows_sum_to_one_and_permuting_the_pool_permutes_them_to_the_bit(seed, c
 @pytest.mark.parametrize("class_variances", [False, True])
 def test_a_probability_does_not_depend_on_its_block_or_the_other_rows(class_variances):
     pool, labels = random_pool(1, n=300, d=100)
-    whole = gaussian_naive_bayes(pool, labels, 3, class_variances=class_variances)
-    fitted = fit_gaussian_naive_bayes(class_moments(pool, labels, 3), class_variances=class_variances)
+    whole = naive_bayes(pool, labels, 3, class_variances=class_variances)
+    fitted = NaiveBayes(class_variances=class_variances).classifier(class_moments(pool, labels, 3))
     few = np.concatenate([fitted.predict_proba(pool[i : i + 7]) for i in range(0, 300, 7)])
     np.testing.assert_array_equal(few, whole)
-    rows = np.array([9, 3])
-    chosen = gaussian_naive_bayes(pool, labels, 3, class_variances=class_variances, rows=rows)
-    np.testing.assert_array_equal(chosen, whole[rows])
 
 
 def test_all_the_shrinkage_makes_every_class_share_the_pools_variance():
     pool, labels = random_pool(5)
     moments = class_moments(pool, labels, 3)
     for class_variances in (False, True):
-        fitted = fit_gaussian_naive_bayes(moments, class_variances=class_variances, shrinkage=1e12)
+        fitted = NaiveBayes(class_variances=class_variances, shrinkage=1e12).classifier(moments)
         np.testing.assert_allclose(
             fitted.variance, np.tile(unit(pool).var(axis=0), (len(fitted.variance), 1)), rtol=1e-6
         )
@@ -117,22 +113,8 @@ def test_all_the_shrinkage_makes_every_class_share_the_pools_variance():
 
 def test_a_constant_dimension_and_identical_samples_are_no_division_by_zero():
     pool = np.ones((4, 3), dtype=np.float32)
-    shares = gaussian_naive_bayes(pool, np.array([0, 1, -1, -1]), 2, class_variances=True)
+    shares = naive_bayes(pool, np.array([0, 1, -1, -1]), 2, class_variances=True)
     np.testing.assert_allclose(shares, 0.5)
-
-
-@pytest.mark.parametrize(
-    ("options", "message"),
-    [
-        ({"shrinkage": 0.0}, "shrinkage must be positive, got 0.0"),
-        ({"n_effective": 0.0}, "n_effective must be positive, got 0.0"),
-        ({"prior": "even"}, "prior must be 'uniform', 'labels' or an array, got 'even'"),
-        ({"prior": np.array([1.0, 0.0])}, r"positive where a class has labels, got \[1.0, 0.0\]"),
-    ],
-)
-def test_a_bad_option_is_named(options, message):
-    with pytest.raises(ValueError, match=message):
-        gaussian_naive_bayes(np.eye(2), np.array([0, 1]), 2, **options)
 
 
 def test_moments_of_other_shapes_do_not_merge_and_a_fit_needs_a_label():
@@ -140,6 +122,6 @@ def test_moments_of_other_shapes_do_not_merge_and_a_fit_needs_a_label():
     with pytest.raises(ValueError, match=r"other must have moments of shape \(3, 2\), got \(4, 2\)"):
         shard.merge(class_moments(np.eye(2), np.array([-1, -1]), 3))
     with pytest.raises(ValueError, match="moments must hold at least one labelled sample"):
-        fit_gaussian_naive_bayes(shard)
+        NaiveBayes().classifier(shard)
     with pytest.raises(ValueError, match="labels must be from -1 to 1, got -2 to 0"):
         class_moments(np.eye(2), np.array([-2, 0]), 2)

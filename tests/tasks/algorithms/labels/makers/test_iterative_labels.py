@@ -3,10 +3,13 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from windrow.tasks.algorithms.labels.makers.depict import depict_objective, depict_refine, depict_targets
-from windrow.tasks.algorithms.labels.makers.iterative_labels import ARAZO, iterative_labels, label_weights, self_train
-from windrow.tasks.algorithms.labels.makers.sinkhorn import scale, scaled_rows
-from windrow.tasks.algorithms.labels.makers.soft_probe import SoftProbeConfig, fit_soft_probe, predict_pool
+from windrow.tasks.algorithms.labels.cores.self_training import self_train
+from windrow.tasks.algorithms.labels.cores.sinkhorn import scale, scaled_rows
+from windrow.tasks.algorithms.labels.cores.soft_probe import SoftProbeConfig, fit_soft_probe
+from windrow.tasks.algorithms.labels.maker import LabelPool
+from windrow.tasks.algorithms.labels.makers.depict import Depict, depict_targets
+from windrow.tasks.algorithms.labels.makers.iterative_labels import IterativeLabels, label_weights
+from windrow.tasks.algorithms.labels.probabilities import predict_rows
 
 FEW = settings(max_examples=10, deadline=None)
 
@@ -17,6 +20,21 @@ def random_pool(seed, n=60, d=6, k=3):
     pool = (3 * np.eye(d)[truth] + rng.standard_normal((n, d))).astype(np.float32)
     start = (0.2 + np.eye(k)[truth] + rng.dirichlet(np.ones(k), size=n)).astype(np.float32)
     return pool, start / start.sum(axis=1, keepdims=True), truth.astype(np.int64)
+
+
+ARAZO = SoftProbeConfig(l2=0.001, balance=0.8, entropy=0.4)
+
+
+def iterative_labels(embeddings, start, labels, **settings):
+    pool = LabelPool(embeddings, start.shape[1])
+    return IterativeLabels(**settings).trained(pool, lambda *_: start, labels)
+
+
+def depict_objective(targets, probabilities):
+    """Mean KL(q_i || p_i) + KL(mean q || uniform), equation 5 of the paper with its uniform prior."""
+    q, p = targets.astype(np.float64), probabilities.astype(np.float64)
+    mean = q.mean(axis=0)
+    return (q * np.log(q / p)).sum() / len(q) + (mean * np.log(mean * len(mean))).sum()
 
 
 def test_labelled_samples_have_their_share_and_every_class_the_same_of_it():
@@ -36,16 +54,16 @@ def test_a_round_is_a_probe_fitted_to_the_last_predictions_and_the_labels():
         return np.where(labels[:, None] >= 0, np.eye(3)[labels], shares).astype(np.float32)
 
     first = fit_soft_probe(pool, with_labels(start), weights, ARAZO)
-    second = fit_soft_probe(pool, with_labels(predict_pool(first, pool)), weights, ARAZO, first)
-    np.testing.assert_array_equal(rounds.kept[1].dense(), predict_pool(first, pool))
-    np.testing.assert_array_equal(rounds.probabilities, predict_pool(second, pool))
+    second = fit_soft_probe(pool, with_labels(predict_rows(first, pool)), weights, ARAZO, first)
+    np.testing.assert_array_equal(rounds.kept[1].dense(), predict_rows(first, pool))
+    np.testing.assert_array_equal(rounds.probabilities, predict_rows(second, pool))
     np.testing.assert_array_equal(rounds.probe.weights, second.weights)
 
 
 def test_every_round_is_kept_the_start_first():
     pool, start, truth = random_pool(1)
-    rounds = iterative_labels(pool, start, truth, n_rounds=4, n_kept=2)
-    assert [each.classes.shape for each in rounds.kept] == [(60, 2)] * 5
+    rounds = iterative_labels(pool, start, truth, n_rounds=4)
+    assert [each.classes.shape for each in rounds.kept] == [(60, 3)] * 5
     np.testing.assert_array_equal(rounds.kept[0].classes[:, 0], start.argmax(axis=1))
     np.testing.assert_array_equal(rounds.kept[-1].classes[:, 0], rounds.probabilities.argmax(axis=1))
 
@@ -79,9 +97,9 @@ def test_permuting_the_pool_permutes_the_labels(seed):
     labels = np.where(np.arange(60) < 9, truth, -1)
     order = np.random.default_rng(seed).permutation(60)
     # A strong l2 and long fits, so that both orders come to the same minimum.
-    config = SoftProbeConfig(l2=0.1, balance=0.8, max_iters=500)
-    plain = iterative_labels(pool, start, labels, 2, config=config).probabilities
-    permuted = iterative_labels(pool[order], start[order], labels[order], 2, config=config).probabilities
+    long = {"n_rounds": 2, "l2": 0.1, "balance": 0.8, "entropy": 0.0, "max_iters": 500}
+    plain = iterative_labels(pool, start, labels, **long).probabilities
+    permuted = iterative_labels(pool[order], start[order], labels[order], **long).probabilities
     np.testing.assert_allclose(permuted, plain[order], atol=1e-3)
 
 
@@ -116,18 +134,16 @@ def test_depict_lifts_the_small_cluster_round_by_round():
     pool, start, _ = random_pool(5)
     lopsided = start * np.array([1, 1, 0.5], np.float32)
     lopsided /= lopsided.sum(axis=1, keepdims=True)
-    rounds = depict_refine(pool, lopsided.astype(np.float32), n_rounds=3)
+    relabel = Depict().relabel(None, None)
+    rounds = self_train(pool, lopsided.astype(np.float32), relabel, 3)
     assert rounds.probabilities[:, 2].mean() > lopsided[:, 2].mean()
 
 
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        ({"n_rounds": 0}, "n_rounds must be positive, got 0"),
-        ({"labelled_share": 1.0}, "labelled_share must be between 0 and 1, got 1.0"),
         ({"labels": np.full(60, -1)}, "at least one label"),
-        ({"labels": np.zeros(3, np.int64)}, "one entry for each of the 60 rows, got 3"),
-        ({"start": np.zeros(60, np.float32)}, r"start must have shape \(n, n_classes\), got \(60,\)"),
+        ({"start": np.zeros((9, 3), np.float32)}, "one entry for each of the 9 rows, got 60"),
     ],
 )
 def test_a_bad_call_names_the_argument(options, message):

@@ -1,9 +1,9 @@
 import numpy as np
-import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from label_pools import said
 
-from windrow.tasks.algorithms.labels.makers.knn_vote import knn_vote
+from windrow.tasks.algorithms.labels.makers.knn_vote import KnnVote
 
 FEW = settings(max_examples=25, deadline=None)
 
@@ -13,6 +13,10 @@ def random_pool(seed, n=30, d=6, n_classes=3, labelled=12):
     labels = np.full(n, -1, dtype=np.int64)
     labels[rng.permutation(n)[:labelled]] = rng.integers(n_classes, size=labelled)
     return rng.standard_normal((n, d)).astype(np.float32), labels
+
+
+def knn_vote(pool, labels, n_classes, **settings):
+    return said(KnnVote(**settings), pool, labels, n_classes)
 
 
 def angles(*degrees):
@@ -43,7 +47,9 @@ def test_two_neighbours_vote_in_the_ratio_of_their_exponentials():
 def test_the_vote_is_that_of_plain_loops(seed, k, temperature):
     pool, labels = random_pool(seed)
     np.testing.assert_allclose(
-        knn_vote(pool, labels, 3, k, temperature, False), vote_by_hand(pool, labels, 3, k, temperature), atol=1e-5
+        knn_vote(pool, labels, 3, k=k, temperature=temperature, class_balanced=False),
+        vote_by_hand(pool, labels, 3, k, temperature),
+        atol=1e-5,
     )
 
 
@@ -95,18 +101,3 @@ def test_balanced_votes_do_not_let_the_class_labelled_more_often_win():
 def test_the_only_labelled_sample_of_the_pool_hears_nobody():
     shares = knn_vote(angles(0, 10), np.array([1, -1]), 4)
     assert shares.tolist() == [[0.25] * 4, [0, 1, 0, 0]]
-
-
-def test_only_the_rows_asked_for_are_predicted_and_they_do_not_change():
-    pool, labels = random_pool(5)
-    rows = np.array([7, 2, 29])
-    np.testing.assert_array_equal(knn_vote(pool, labels, 3, rows=rows), knn_vote(pool, labels, 3)[rows])
-
-
-@pytest.mark.parametrize(
-    ("options", "message"),
-    [({"k": 0}, "k must be positive, got 0"), ({"temperature": 0.0}, "temperature must be positive, got 0.0")],
-)
-def test_a_bad_option_is_named(options, message):
-    with pytest.raises(ValueError, match=message):
-        knn_vote(angles(0, 10), np.array([1, -1]), 2, **options)

@@ -1,9 +1,10 @@
 import numpy as np
-import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from label_pools import said
 
-from windrow.tasks.algorithms.labels.makers.label_propagation import label_propagation, normalised_affinity
+from windrow.tasks.algorithms.labels.cores.affinity import normalised_affinity
+from windrow.tasks.algorithms.labels.makers.label_propagation import LabelPropagation
 from windrow.tasks.algorithms.neighbors.exact_neighbors import NeighborGraph, neighbor_graph
 
 FEW = settings(max_examples=20, deadline=None)
@@ -34,6 +35,10 @@ def closed_form(graph, labels, n_classes, alpha, gamma):
     return np.where(total > 1e-15, spread / np.where(total > 1e-15, total, 1), 1 / n_classes)
 
 
+def label_propagation(graph, labels, n_classes, **settings):
+    return said(LabelPropagation(**settings), graph.similarity, labels, n_classes, graph=graph)
+
+
 def chain(n):
     """A path of n samples, each joined to the next with cosine 1 (the last to the one before)."""
     indices = np.append(np.arange(1, n), n - 2)[:, None]
@@ -45,7 +50,7 @@ def chain(n):
 def test_propagation_is_the_dense_closed_form(seed, alpha, gamma, k):
     pool, labels = random_pool(seed)
     graph = neighbor_graph(pool, k)
-    spread = label_propagation(graph, labels, 3, alpha, gamma, tolerance=1e-10)
+    spread = label_propagation(graph, labels, 3, alpha=alpha, gamma=gamma)
     np.testing.assert_allclose(spread, closed_form(graph, labels, 3, alpha, gamma), atol=1e-5)
 
 
@@ -99,24 +104,3 @@ def test_the_affinity_is_symmetric_and_its_eigenvalues_are_at_most_one(seed, k):
     smoother = normalised_affinity(neighbor_graph(random_pool(seed)[0], k), 3.0).toarray()
     np.testing.assert_allclose(smoother, smoother.T, atol=1e-15)
     assert abs(np.linalg.eigvalsh(smoother)).max() <= 1 + 1e-12
-
-
-def test_only_the_rows_asked_for_come_back():
-    pool, labels = random_pool(4)
-    graph, rows = neighbor_graph(pool, 5), np.array([9, 0])
-    np.testing.assert_array_equal(
-        label_propagation(graph, labels, 3, rows=rows), label_propagation(graph, labels, 3)[rows]
-    )
-
-
-@pytest.mark.parametrize(
-    ("options", "message"),
-    [
-        ({"alpha": 1.0}, "alpha must be between 0 and 1, got 1.0"),
-        ({"gamma": 0.0}, "gamma must be positive, got 0.0"),
-        ({"tolerance": 0.0}, "tolerance must be between 0 and 1, got 0.0"),
-    ],
-)
-def test_a_bad_option_is_named(options, message):
-    with pytest.raises(ValueError, match=message):
-        label_propagation(chain(3), np.array([0, -1, 1]), 2, **options)

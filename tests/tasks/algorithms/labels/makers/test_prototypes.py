@@ -5,13 +5,17 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from threadpoolctl import threadpool_limits
 
-from windrow.tasks.algorithms.labels.makers.prototypes import fit_prototypes, prototypes, transport_plan
+from windrow.tasks.algorithms.labels.makers.prototypes import Prototypes, transport_plan
 
 FEW = settings(max_examples=15, deadline=None)
 
 
 def random_pool(seed, n=50, **sizes):
     return label_pools.random_pool(seed, n, **sizes)
+
+
+def prototypes(pool, labels, n_classes, **settings):
+    return label_pools.said(Prototypes(**settings), pool, labels, n_classes)
 
 
 def by_hand(pool, labels, n_classes, temperature, weight, smoothness=0.05):
@@ -48,7 +52,7 @@ def test_the_nearer_of_two_means_has_the_larger_share_in_the_ratio_of_the_expone
 @given(st.integers(0, 10_000), st.sampled_from([0.08, 0.5]), st.sampled_from([0.0, 10.0, 1000.0]))
 def test_prototypes_are_those_of_plain_numpy(seed, temperature, weight):
     pool, labels = random_pool(seed)
-    ours = prototypes(pool, labels, 3, temperature, weight)
+    ours = prototypes(pool, labels, 3, temperature=temperature, transport_weight=weight)
     np.testing.assert_allclose(ours, by_hand(pool, labels, 3, temperature, weight), atol=1e-4)
 
 
@@ -96,8 +100,8 @@ def test_transport_moves_a_mean_of_one_odd_sample_to_its_group():
     labels = np.full(82, -1, dtype=np.int64)
     labels[40], labels[81] = 0, 1  # at 20 and at 110 degrees, each the last of its group
     truth = np.repeat([0, 1], 41)
-    plain = fit_prototypes(pool, labels, 2, transport_weight=0)
-    moved = fit_prototypes(pool, labels, 2, transport_weight=10)
+    plain = Prototypes(transport_weight=0).directions(pool, labels, 2)
+    moved = Prototypes().directions(pool, labels, 2)
     centres = np.stack([pool[truth == c].mean(axis=0) - plain.origin for c in range(2)])
     centres /= np.linalg.norm(centres, axis=1, keepdims=True)
     assert np.all((moved.directions * centres).sum(axis=1) > (plain.directions * centres).sum(axis=1))
@@ -105,23 +109,20 @@ def test_transport_moves_a_mean_of_one_odd_sample_to_its_group():
 
 def test_a_probability_does_not_depend_on_its_block_or_the_threads():
     pool, labels = random_pool(1, n=400, d=100)
-    fitted, whole = fit_prototypes(pool, labels, 3), prototypes(pool, labels, 3)
+    fitted, whole = Prototypes().directions(pool, labels, 3), prototypes(pool, labels, 3)
     few = np.concatenate([fitted.predict_proba(pool[i : i + 7]) for i in range(0, 400, 7)])
     np.testing.assert_array_equal(few, whole)
     with threadpool_limits(1):
         np.testing.assert_array_equal(prototypes(pool, labels, 3), whole)
-    np.testing.assert_array_equal(prototypes(pool, labels, 3, rows=np.array([9, 3])), whole[[9, 3]])
 
 
 @pytest.mark.parametrize(
-    ("labels", "options", "message"),
+    ("labels", "message"),
     [
-        (np.array([0, 1]), {"temperature": 0.0}, "temperature must be positive, got 0.0"),
-        (np.array([0, 1]), {"transport_weight": -1.0}, "transport_weight must be at least 0, got -1.0"),
-        (np.array([0, 1, 1]), {}, "one entry for each of the 2 rows, got 3"),
-        (np.array([-1, -1]), {}, "at least one label"),
+        (np.array([0, 1, 1]), "one entry for each of the 2 rows, got 3"),
+        (np.array([-1, -1]), "at least one label"),
     ],
 )
-def test_a_bad_call_names_the_argument(labels, options, message):
+def test_a_bad_call_names_the_argument(labels, message):
     with pytest.raises(ValueError, match=message):
-        prototypes(np.eye(2), labels, 2, **options)
+        prototypes(np.eye(2), labels, 2)

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from windrow.tasks.algorithms.labels.makers.balanced_labels import sela_labels
+from windrow.tasks.algorithms.labels.cores.balanced_labels import sela_labels
 from windrow.tasks.labels.labels_config import LabelsConfig
 
 

@@ -2,10 +2,15 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from label_pools import said
 
-from windrow.tasks.algorithms.labels.makers.logistic_probe import logistic_probe
-from windrow.tasks.algorithms.labels.makers.smoothed_probe import smoothed_probe
+from windrow.tasks.algorithms.labels.cores.logistic_probe import logistic_probe
+from windrow.tasks.algorithms.labels.makers.smoothed_probe import SmoothedProbe
 from windrow.tasks.algorithms.neighbors.exact_neighbors import NeighborGraph, neighbor_graph
+
+
+def smoothed_probe(x, graph, labels, n_classes, **settings):
+    return said(SmoothedProbe(**settings), x, labels, n_classes, graph=graph)
 
 
 def clouds(seed: int, n_each: int = 60, n_labels: int = 5, spread: float = 0.45):
@@ -44,14 +49,12 @@ def test_it_finds_more_than_the_probe_does():
     assert np.mean(gains) > 0.02
 
 
-def test_permuting_the_pool_permutes_the_answer_and_rows_pick_from_it():
+def test_permuting_the_pool_permutes_the_answer():
     x, graph, _, labels = clouds(1)
     order = np.random.default_rng(0).permutation(len(x))
     whole = smoothed_probe(x, graph, labels, 3)
     permuted = smoothed_probe(x[order], neighbor_graph(x[order], 8), labels[order], 3)
     np.testing.assert_allclose(permuted, whole[order], atol=1e-4)
-    some = np.array([5, 2, 90])
-    np.testing.assert_array_equal(smoothed_probe(x, graph, labels, 3, rows=some), whole[some])
     np.testing.assert_allclose(whole.sum(axis=1), 1, atol=1e-5)
 
 
@@ -61,11 +64,7 @@ def test_a_class_without_labels_gets_nothing():
     assert smoothed_probe(x, graph, labels, 3)[:, 1].max() == 0
 
 
-def test_bad_arguments_are_named():
+def test_labels_of_another_pool_are_refused():
     x, graph, _, labels = clouds(3)
-    with pytest.raises(ValueError, match="penalty must be positive, got 0"):
-        smoothed_probe(x, graph, labels, 3, penalty=0)
-    with pytest.raises(ValueError, match="strength must be at least 0, got -1"):
-        smoothed_probe(x, graph, labels, 3, strength=-1)
     with pytest.raises(ValueError, match="labels must have one entry for each of the 180 rows"):
         smoothed_probe(x, graph, labels[1:], 3)

@@ -1,22 +1,20 @@
 import label_pools
 import numpy as np
-import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from threadpoolctl import threadpool_limits
 
-from windrow.tasks.algorithms.labels.makers.spectral_kernel_regression import (
-    conjugate_gradients,
-    fit_principal_regression,
-    fit_spectral_kernel_regression,
-    spectral_kernel_regression,
-)
+from windrow.tasks.algorithms.labels.makers.spectral_kernel_regression import SpectralRegression, conjugate_gradients
 
 FEW = settings(max_examples=12, deadline=None)
 
 
 def random_pool(seed, d=6, **sizes):
     return label_pools.random_pool(seed, d=d, spread=np.linspace(2, 0.5, d), **sizes)
+
+
+def spectral(pool, labels, n_classes, **settings):
+    return label_pools.said(SpectralRegression(**settings), pool, labels, n_classes)
 
 
 def centred(pool):
@@ -56,22 +54,7 @@ def test_it_is_kernel_ridge_regression_with_the_series_of_the_kernels_powers(see
         transformed += (eta / largest) ** p * power
         power = power @ step
     theirs = softmax(kernel_ridge(transformed, labels, 3, ridge) / 0.08)
-    np.testing.assert_allclose(spectral_kernel_regression(pool, labels, 3, eta, ridge), theirs, atol=1e-4)
-
-
-@FEW
-@given(st.integers(0, 10_000), st.integers(1, 9), st.sampled_from([0.1, 1.0]))
-def test_principal_regression_is_kernel_ridge_regression_on_the_top_eigenfunctions(seed, n_components, ridge):
-    pool, labels = random_pool(seed)
-    rows = centred(pool)
-    values, vectors = np.linalg.eigh(rows @ rows.T)
-    kept = np.argsort(-values)[: min(n_components, 6)]
-    # Eigenfunctions of mean square 1 on the pool.
-    components = vectors[:, kept] * np.sqrt(len(rows))
-    theirs = softmax(kernel_ridge(components @ components.T, labels, 3, ridge) / 0.08)
-    fitted = fit_principal_regression(pool, labels, 3, n_components, ridge)
-    np.testing.assert_allclose(fitted.predict_proba(pool), theirs, atol=1e-4)
-    assert fitted.n_iters == 0
+    np.testing.assert_allclose(spectral(pool, labels, 3, eta=eta, ridge=ridge), theirs, atol=1e-4)
 
 
 @FEW
@@ -79,20 +62,19 @@ def test_principal_regression_is_kernel_ridge_regression_on_the_top_eigenfunctio
 def test_rows_sum_to_one_and_permuting_the_pool_permutes_them(seed):
     pool, labels = random_pool(seed)
     order = np.random.default_rng(seed).permutation(len(pool))
-    plain = spectral_kernel_regression(pool, labels, 5)
+    plain = spectral(pool, labels, 5)
     np.testing.assert_allclose(plain.sum(axis=1), 1, atol=1e-6)
-    np.testing.assert_allclose(spectral_kernel_regression(pool[order], labels[order], 5), plain[order], atol=1e-5)
+    np.testing.assert_allclose(spectral(pool[order], labels[order], 5), plain[order], atol=1e-5)
     assert not plain[:, 3:].any()
 
 
 def test_tomorrows_rows_are_predicted_as_todays():
     pool, labels = random_pool(1, n=400, d=100)
-    fitted, whole = fit_spectral_kernel_regression(pool, labels, 3), spectral_kernel_regression(pool, labels, 3)
+    fitted, whole = SpectralRegression().regression(pool, labels, 3), spectral(pool, labels, 3)
     few = np.concatenate([fitted.predict_proba(pool[i : i + 7]) for i in range(0, 400, 7)])
     np.testing.assert_array_equal(few, whole)
     with threadpool_limits(1):
-        np.testing.assert_array_equal(spectral_kernel_regression(pool, labels, 3), whole)
-    np.testing.assert_array_equal(spectral_kernel_regression(pool, labels, 3, rows=np.array([9, 3])), whole[[9, 3]])
+        np.testing.assert_array_equal(spectral(pool, labels, 3), whole)
 
 
 def test_towards_eta_one_the_direction_in_which_the_pool_varies_decides():
@@ -102,7 +84,7 @@ def test_towards_eta_one_the_direction_in_which_the_pool_varies_decides():
     pool[0], pool[1] = [2, 0, 3], [-2, 0, -3]
     labels = np.full(200, -1, dtype=np.int64)
     labels[:2] = [0, 1]
-    weights = [np.abs(fit_spectral_kernel_regression(pool, labels, 2, eta, 0.5).weights[:, 0]) for eta in (0.0, 0.99)]
+    weights = [np.abs(SpectralRegression(eta, 0.5).regression(pool, labels, 2).weights[:, 0]) for eta in (0.0, 0.99)]
     assert weights[1][0] / weights[1][2] > 2 * weights[0][0] / weights[0][2]
 
 
@@ -119,22 +101,4 @@ def test_conjugate_gradients_solve_what_they_are_given(seed, d):
 
 
 def test_a_lone_class_has_probability_one():
-    assert np.all(spectral_kernel_regression(np.eye(3), np.array([-1, 1, -1]), 2) == [0, 1])
-
-
-@pytest.mark.parametrize(
-    ("options", "message"),
-    [
-        ({"eta": 1.0}, "eta must be from 0 to below 1, got 1.0"),
-        ({"ridge": 0.0}, "ridge must be positive, got 0.0"),
-        ({"temperature": 0.0}, "temperature must be positive, got 0.0"),
-    ],
-)
-def test_a_bad_option_is_named(options, message):
-    with pytest.raises(ValueError, match=message):
-        spectral_kernel_regression(np.eye(2), np.array([0, 1]), 2, **options)
-
-
-def test_no_components_are_too_few():
-    with pytest.raises(ValueError, match="n_components must be positive, got 0"):
-        fit_principal_regression(np.eye(2), np.array([0, 1]), 2, 0)
+    assert np.all(spectral(np.eye(3), np.array([-1, 1, -1]), 2) == [0, 1])

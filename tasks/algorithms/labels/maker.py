@@ -1,0 +1,102 @@
+"""What a label maker is, and what it may ask of a pool."""
+
+from __future__ import annotations
+
+import math
+from abc import ABC, abstractmethod
+from collections.abc import Collection
+from dataclasses import asdict, dataclass, fields
+from typing import TYPE_CHECKING, Annotated, Any, Literal, Protocol, TypeVar, get_args
+
+import numpy.typing as npt
+from annotated_types import Ge, Gt, Lt
+
+from windrow.schemas.settings import Settings
+from windrow.tasks.algorithms.arrays import Int64Array
+from windrow.tasks.algorithms.labels.folds import Predict
+
+if TYPE_CHECKING:
+    from windrow.tasks.algorithms.labels.cores.text_similarity import TextClasses
+    from windrow.tasks.algorithms.neighbors.exact_neighbors import NeighborGraph
+
+Need = Literal["labels", "graph", "texts", "sources"]
+NEEDS: tuple[Need, ...] = get_args(Need)
+
+Count = Annotated[int, Ge(1)]
+Positive = Annotated[float, Gt(0)]
+NotNegative = Annotated[float, Ge(0)]
+Share = Annotated[float, Gt(0), Lt(1)]
+
+Thing = TypeVar("Thing")
+
+
+class SettingError(ValueError):
+    """A setting that does not fit the pool; the message begins with its field's name."""
+
+
+@dataclass(frozen=True)
+class LabelPool:
+    """A pool as label makers see it; they ask for what their `needs` name.
+
+    embeddings: (n, d). n_classes: of the answers. graph: the pool's k nearest neighbours. texts: where the classes'
+    names lie among the embeddings. sources: int64 (n,), which source each sample came from, 0 to n_sources - 1, each
+    with a sample. seed: of every random choice.
+    """
+
+    embeddings: npt.NDArray[Any]
+    n_classes: int
+    graph: NeighborGraph | None = None
+    texts: TextClasses | None = None
+    sources: Int64Array | None = None
+    seed: int = 0
+
+
+class LabelMaker(Protocol):
+    """Turns a few labels into probabilities of the classes for every sample of a pool.
+
+    `needs`: what its answer depends on beside the embeddings: 'labels', without which it says nothing, and 'graph',
+    'texts' and 'sources' of the pool.
+    """
+
+    @property
+    def needs(self) -> Collection[Need]: ...
+
+    def fit(self, pool: LabelPool) -> Predict:
+        """Learn what does not depend on labels; return the function that takes these.
+
+        The function's arguments are labels, int64 (n,), -1 for a sample without one, and the rows, int64 (m,), that are
+        wanted; it returns float32 (m, n_classes), rows that sum to 1. It is called once for every fold of a cross-fit.
+        A class without labels gets 0, but of makers that balance classes. Raises ValueError, and SettingError where a
+        setting does not fit the pool.
+        """
+        ...
+
+
+class Maker(Settings, ABC):
+    """The base of the makers here: a frozen dataclass whose fields are the settings that its answer depends on."""
+
+    @property
+    def needs(self) -> tuple[Need, ...]:
+        return ("labels",)
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        for each in fields(self):  # type: ignore[arg-type]  # every maker is a dataclass
+            value = getattr(self, each.name)
+            if isinstance(value, float) and not math.isfinite(value):
+                raise ValueError(f"{each.name}: wants a finite number, got {value}")
+
+    @abstractmethod
+    def fit(self, pool: LabelPool) -> Predict:
+        """See `LabelMaker.fit`."""
+
+    def basis(self) -> dict[str, Any]:
+        """Every setting that the answer depends on: where these, the pool and the labels are the same, so is it."""
+        return asdict(self)  # type: ignore[call-overload,no-any-return]
+
+
+def given(thing: Thing | None, name: str) -> Thing:
+    """What a maker needs of a pool. Raises ValueError, naming it, where the pool came without."""
+    if thing is None:
+        raise ValueError(f"{name}: the maker wants the pool's {name}, got none")
+    return thing
