@@ -21,8 +21,8 @@ from prefect.events.schemas.automations import EventTrigger, Posture
 from prefect.events.schemas.events import ResourceSpecification
 from pydantic import SecretStr
 
-from windrow.flows.config import load_config
 from windrow.flows.nightly import FINISHED, resource_of
+from windrow.tasks.config import load_config
 
 # Starts the clock of a set of which no night has finished yet.
 EXPECTED = "windrow.nightly.expected"

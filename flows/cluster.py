@@ -7,11 +7,11 @@ from typing import Any
 
 from prefect import flow
 
-from windrow.flows.config import CurationConfig
 from windrow.flows.extract_features import extract_features
 from windrow.flows.prefect_tasks import clustering
 from windrow.flows.progress import stage_progress
 from windrow.flows.stage import earlier, find_run, recording
+from windrow.tasks.config import CurationConfig
 from windrow.tasks.storage.store.outputs import fingerprint, open_output
 from windrow.tasks.storage.store.run_records import latest_run
 

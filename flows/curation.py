@@ -7,7 +7,6 @@ from prefect import flow, get_run_logger
 from prefect.artifacts import create_markdown_artifact
 
 from windrow.flows.cluster import cluster
-from windrow.flows.config import CurationConfig
 from windrow.flows.export import export
 from windrow.flows.extract_features import extract_features
 from windrow.flows.ingest import ingest
@@ -19,6 +18,7 @@ from windrow.flows.rank import rank
 from windrow.flows.score import score
 from windrow.flows.stage import earlier, ending, find_run, recording
 from windrow.flows.summary import summarise
+from windrow.tasks.config import CurationConfig
 from windrow.tasks.selection.pool_ranking import check_filters
 from windrow.tasks.storage.files.store_lock import at_work
 from windrow.tasks.storage.published.versions import latest_version

@@ -7,7 +7,7 @@ from typing import Any
 
 import yaml
 
-from windrow.flows.config import load_config
+from windrow.tasks.config import load_config
 
 DEFAULT_CONFIG = "windrow.yaml"
 

@@ -4,12 +4,12 @@ from pathlib import Path
 
 from prefect import flow
 
-from windrow.flows.config import CurationConfig
 from windrow.flows.log import say
 from windrow.flows.prefect_tasks import exporting
 from windrow.flows.progress import collect
 from windrow.flows.rank import rank
 from windrow.flows.stage import THREADS, earlier, find_run, recording
+from windrow.tasks.config import CurationConfig
 
 STAGES = ("ingest", "features", "cluster", "pseudo_label", "rank")
 

@@ -6,11 +6,11 @@ import pyarrow as pa
 from prefect import flow
 from prefect.utilities.annotations import quote
 
-from windrow.flows.config import CurationConfig
 from windrow.flows.prefect_tasks.ingestion import hash_groups, ingest_group
 from windrow.flows.progress import collect
 from windrow.flows.stage import THREADS, find_run, groups, recording
 from windrow.schemas import SAMPLES
+from windrow.tasks.config import CurationConfig
 from windrow.tasks.storage.sources.source_kinds import plan_shards
 from windrow.tasks.storage.store.outputs import Done, open_output
 from windrow.tasks.storage.store.registry import register_samples

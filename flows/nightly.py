@@ -12,8 +12,8 @@ from prefect.schedules import Cron
 from prefect.settings import PREFECT_API_URL
 from prefect.types.entrypoint import EntrypointType
 
-from windrow.flows.config import CurationConfig
 from windrow.flows.curation import curate, note_failure
+from windrow.tasks.config import CurationConfig
 from windrow.tasks.storage.published.versions import latest_version
 from windrow.tasks.storage.store.run_records import latest_run
 

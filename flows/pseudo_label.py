@@ -5,10 +5,10 @@ from pathlib import Path
 from prefect import flow
 
 from windrow.flows.cluster import cluster
-from windrow.flows.config import CurationConfig
 from windrow.flows.prefect_tasks import pseudo_labeling
 from windrow.flows.progress import collect
 from windrow.flows.stage import THREADS, earlier, find_run, recording
+from windrow.tasks.config import CurationConfig
 from windrow.tasks.labels.belonging_scores import refuses
 from windrow.tasks.labels.predictions import makers_of
 from windrow.tasks.storage.store.outputs import open_output

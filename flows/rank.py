@@ -4,13 +4,13 @@ from pathlib import Path
 
 from prefect import flow
 
-from windrow.flows.config import CurationConfig
 from windrow.flows.ingest import ingest
 from windrow.flows.prefect_tasks import ranking
 from windrow.flows.progress import stage_progress
 from windrow.flows.pseudo_label import STAGES, pseudo_label
 from windrow.flows.score import score
 from windrow.flows.stage import earlier, find_run, recording
+from windrow.tasks.config import CurationConfig
 
 
 @flow(name="rank", flow_run_name="rank {config.name}")

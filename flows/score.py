@@ -4,11 +4,11 @@ from pathlib import Path
 
 from prefect import flow
 
-from windrow.flows.config import CurationConfig
 from windrow.flows.ingest import ingest
 from windrow.flows.prefect_tasks.scoring import score_group
 from windrow.flows.progress import collect
 from windrow.flows.stage import THREADS, earlier, find_run, groups, recording
+from windrow.tasks.config import CurationConfig
 
 
 @flow(name="score", flow_run_name="score {config.name}", task_runner=THREADS)

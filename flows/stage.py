@@ -13,8 +13,8 @@ from typing import Any, TypeVar
 from prefect.artifacts import create_table_artifact
 from prefect.task_runners import ThreadPoolTaskRunner
 
-from windrow.flows.config import CurationConfig
 from windrow.flows.log import say
+from windrow.tasks.config import CurationConfig
 from windrow.tasks.executors import open_executor
 from windrow.tasks.storage.files.store_lock import at_work
 from windrow.tasks.storage.store.outputs import Done

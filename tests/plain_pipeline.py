@@ -6,10 +6,10 @@ from pathlib import Path
 
 import pyarrow as pa
 
-from windrow.flows.config import CurationConfig
 from windrow.schemas import SAMPLES
 from windrow.tasks.clusters.clustering import cluster_pool
 from windrow.tasks.clusters.neighbor_graph import find_neighbors
+from windrow.tasks.config import CurationConfig
 from windrow.tasks.export.outcomes import account
 from windrow.tasks.export.publication import publish_version
 from windrow.tasks.export.selected_rows import selected_rows

@@ -8,8 +8,8 @@ import pytest
 import yaml
 from workshop import Workshop
 
-from windrow.flows.config import parse_config
 from windrow.flows.demo.demo import CONFIG
+from windrow.tasks.config import parse_config
 from windrow.tasks.storage.catalog.views import open_catalog, query
 
 ROOT = Path(__file__).parent.parent

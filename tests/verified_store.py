@@ -16,7 +16,7 @@ from PIL import Image
 from plain_pipeline import curate_plainly
 from small_export import image_bytes
 
-from windrow.flows.config import parse_config
+from windrow.tasks.config import parse_config
 from windrow.tasks.export.publication import publish_version
 from windrow.tasks.export.selected_rows import selected_rows
 from windrow.tasks.export.shard_writing import plan_export, write_export_shard

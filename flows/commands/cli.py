@@ -65,7 +65,7 @@ def prepare(verbose: bool) -> None:
 
 def _config(path: Path, overrides: list[str] | None, verbose: bool) -> Any:
     prepare(verbose)
-    from windrow.flows.config import load_config
+    from windrow.tasks.config import load_config
     from windrow.tasks.selection.pool_ranking import check_filters
 
     settings = load_config(path, overrides or [])

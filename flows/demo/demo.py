@@ -57,10 +57,10 @@ def demo(data: Path) -> None:
     )
     out.print(f"pool:   {', '.join(map(str, pool.sources))}\nconfig: {config}")
     out.rule("the pipeline, stage by stage")
-    from windrow.flows.config import load_config
     from windrow.flows.curation import curate
     from windrow.flows.demo.demo_scores import render_scores, score_store
     from windrow.flows.summary import print_run
+    from windrow.tasks.config import load_config
 
     run_id = curate(load_config(config))
     out.rule("how well it did (the pipeline never saw the true labels)")

@@ -35,7 +35,6 @@ from sklearn.metrics import roc_auc_score
 from sklearn.neighbors import LocalOutlierFactor
 from sklearn.svm import OneClassSVM
 
-from windrow.flows.config import CurationConfig
 from windrow.flows.demo.demo import SIDE
 from windrow.flows.demo.demo_pool import make_demo_pool
 from windrow.tasks.algorithms.arrays import Float32Array
@@ -44,6 +43,7 @@ from windrow.tasks.algorithms.labels.deciding.label_policy import decide
 from windrow.tasks.algorithms.labels.label_makers import assign_folds
 from windrow.tasks.algorithms.labels.label_spreading import spread_labels
 from windrow.tasks.algorithms.neighbors.exact_neighbors import NeighborGraph, neighbor_graph, unit_rows
+from windrow.tasks.config import CurationConfig
 from windrow.tasks.features.extraction import FITTED, extract_shards, fit_backbone, identify_backbone
 from windrow.tasks.ingest.ingestion import ingest_shards
 from windrow.tasks.labels.given_labels import class_names, given_labels, pool_labels

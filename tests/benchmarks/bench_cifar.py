@@ -95,10 +95,10 @@ def main() -> None:
     parser.add_argument("--out", type=Path, default=Path("data/cifar"), help="folder for the pool and the store")
     chosen = parser.parse_args()
     prepare(verbose=False)
-    from windrow.flows.config import parse_config
     from windrow.flows.curation import curate
     from windrow.flows.demo.judged_pool import judge_pool
     from windrow.flows.demo.scoreboard import Probe, score_pool
+    from windrow.tasks.config import parse_config
     from windrow.tasks.storage.catalog.views import open_catalog
     from windrow.tasks.storage.sources.source_shard import sample_id_of
     from windrow.tasks.storage.store.pool import read_pool

@@ -18,7 +18,7 @@ from typing import Any, Literal
 
 from plain_pipeline import curate_plainly
 
-from windrow.flows.config import CurationConfig
+from windrow.tasks.config import CurationConfig
 
 Kind = Literal["none", "kill", "pause", "full disk", "read-only", "I/O error"]
 
@@ -32,7 +32,7 @@ _FORKS.set_forkserver_preload(
         "pyarrow.dataset",
         "scipy.optimize",
         "scipy.sparse.csgraph",
-        "windrow.flows.config",
+        "windrow.tasks.config",
         "windrow.tasks.backbones.patches",
         "windrow.tasks.clusters.clustering",
         "windrow.tasks.features.model_scores",

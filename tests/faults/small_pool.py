@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
-from windrow.flows.config import CurationConfig, parse_config
+from windrow.tasks.config import CurationConfig, parse_config
 
 N_SHARDS = 3
 PER_SHARD = 20

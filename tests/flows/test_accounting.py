@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from PIL import Image
 from plain_pipeline import curate_plainly
 
-from windrow.flows.config import parse_config
+from windrow.tasks.config import parse_config
 from windrow.tasks.storage.catalog.views import open_catalog
 from windrow.tasks.storage.verify.verification import verify
 

@@ -4,7 +4,7 @@ from dataclasses import asdict
 from pathlib import Path
 
 from windrow.flows.cluster import clusters_before
-from windrow.flows.config import CurationConfig, parse_config
+from windrow.tasks.config import CurationConfig, parse_config
 from windrow.tasks.storage.store.outputs import make_output
 from windrow.tasks.storage.store.run_records import StageRecord, start_run
 

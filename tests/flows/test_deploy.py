@@ -21,10 +21,10 @@ from prefect.utilities.templating import apply_values
 from pydantic import TypeAdapter
 
 from windrow.flows import automations
-from windrow.flows.config import ConfigError, CurationConfig, parse_config
 from windrow.flows.deployment import read_deployment
 from windrow.flows.nightly import FINISHED, nightly, resource_of
 from windrow.flows.prefect_tasks import features
+from windrow.tasks.config import ConfigError, CurationConfig, parse_config
 
 ROOT = Path(__file__).parents[2]
 DEPLOY = ROOT / "deploy"

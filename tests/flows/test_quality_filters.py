@@ -10,8 +10,8 @@ from PIL import Image, ImageFilter
 from plain_pipeline import curate_plainly
 from workshop import Workshop
 
-from windrow.flows.config import ConfigError, parse_config
 from windrow.flows.summary import summarise
+from windrow.tasks.config import ConfigError, parse_config
 from windrow.tasks.storage.catalog.views import open_catalog
 from windrow.tasks.storage.store.run_records import latest_run
 

@@ -9,8 +9,8 @@ from reported_store import make_store
 from rich.console import Console
 
 from windrow.flows.commands.levels import print_levels, print_proposal
-from windrow.flows.config import parse_config
 from windrow.tasks.algorithms.clustering.level_settings import propose_levels
+from windrow.tasks.config import parse_config
 from windrow.tasks.storage.catalog.views import open_catalog
 from windrow.tasks.storage.store.run_records import start_run
 

@@ -9,8 +9,8 @@ from PIL import Image
 from plain_pipeline import curate_plainly
 from tiny_classifier import save_classifier
 
-from windrow.flows.config import ConfigError, parse_config
 from windrow.schemas import MODEL_SCORES, OCCURRENCES
+from windrow.tasks.config import ConfigError, parse_config
 from windrow.tasks.features.model_scores import score_shards
 from windrow.tasks.ingest.ingestion import IngestConfig, ingest_shards
 from windrow.tasks.pictures.decoding import decode_rgb

@@ -1,6 +1,6 @@
 import pytest
 
-from windrow.flows.config import ConfigError, parse_config
+from windrow.tasks.config import ConfigError, parse_config
 from windrow.tasks.fetching.fetch_config import PACE, FetchConfig
 
 

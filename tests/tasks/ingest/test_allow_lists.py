@@ -11,8 +11,8 @@ import pytest
 from plain_pipeline import curate_plainly
 from small_pool import ids, png, stripes
 
-from windrow.flows.config import parse_config
 from windrow.schemas import OCCURRENCES
+from windrow.tasks.config import parse_config
 from windrow.tasks.ingest.ingestion import IngestConfig, ingest_shards
 from windrow.tasks.storage.catalog.views import open_catalog
 from windrow.tasks.storage.sources.source_kinds import plan_shards

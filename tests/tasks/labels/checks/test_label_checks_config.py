@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from windrow.flows.config import ConfigError, parse_config
+from windrow.tasks.config import ConfigError, parse_config
 from windrow.tasks.labels.checks.check_settings import ConfidentLearningConfig, ProbeTrainingConfig
 from windrow.tasks.labels.checks.label_checks_config import LabelChecksConfig
 

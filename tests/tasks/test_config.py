@@ -6,9 +6,9 @@ from pathlib import Path
 import pytest
 from prefect.utilities.callables import parameter_schema
 
-from windrow.flows.config import ConfigError, CurationConfig, load_config, parse_config
 from windrow.flows.curation import curate
 from windrow.flows.nightly import nightly
+from windrow.tasks.config import ConfigError, CurationConfig, load_config, parse_config
 
 
 def test_only_the_sources_must_be_said() -> None:
