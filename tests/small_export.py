@@ -14,8 +14,9 @@ import webdataset as wds
 from PIL import Image
 
 from windrow.schemas.exported import EXPORT_PLAN
+from windrow.tasks.export.export_config import ExportConfig
 from windrow.tasks.export.publication import publish_version
-from windrow.tasks.export.shard_writing import ExportConfig, plan_export, write_export_shard
+from windrow.tasks.export.shard_writing import plan_export, write_export_shard
 from windrow.tasks.storage.published.versions import Version
 from windrow.tasks.storage.sources.source_shard import sample_id_of
 

@@ -8,7 +8,8 @@ from prefect import task
 from windrow.flows.prefect_tasks.retries import COMPUTE_TASK
 from windrow.tasks.clusters.clustering import cluster_pool
 from windrow.tasks.clusters.clustering_config import ClusteringConfig
-from windrow.tasks.clusters.neighbor_graph import NeighborsConfig, find_neighbors
+from windrow.tasks.clusters.neighbor_graph import find_neighbors
+from windrow.tasks.clusters.neighbors_config import NeighborsConfig
 from windrow.tasks.storage.store.outputs import Done
 
 

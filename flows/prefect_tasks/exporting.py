@@ -6,9 +6,10 @@ from prefect import task
 
 from windrow.flows.prefect_tasks.retries import COMPUTE_TASK, IO_TASK
 from windrow.tasks.executors import ExecutorConfig, open_executor
+from windrow.tasks.export.export_config import ExportConfig
 from windrow.tasks.export.publication import publish_version
 from windrow.tasks.export.selected_rows import selected_rows
-from windrow.tasks.export.shard_writing import ExportConfig, ExportShard, gone_samples, plan_export, write_export_shard
+from windrow.tasks.export.shard_writing import ExportShard, gone_samples, plan_export, write_export_shard
 from windrow.tasks.storage.published.versions import Version
 from windrow.tasks.storage.store.outputs import Done, content_fingerprint, open_output
 from windrow.tasks.storage.store.run_records import Run

@@ -7,7 +7,8 @@ from prefect import task
 
 from windrow.flows.prefect_tasks.retries import COMPUTE_TASK, IO_TASK
 from windrow.tasks.executors import ExecutorConfig, open_executor
-from windrow.tasks.ingest.hash_groups import HashesConfig, group_hashes
+from windrow.tasks.ingest.hash_groups import group_hashes
+from windrow.tasks.ingest.hashes_config import HashesConfig
 from windrow.tasks.ingest.ingestion import IngestConfig, ingest_shards
 from windrow.tasks.storage.store.outputs import Done
 

@@ -5,7 +5,8 @@ from pathlib import Path
 from prefect import task
 
 from windrow.flows.prefect_tasks.retries import COMPUTE_TASK
-from windrow.tasks.selection.pool_ranking import SelectionConfig, rank_pool
+from windrow.tasks.selection.pool_ranking import rank_pool
+from windrow.tasks.selection.selection_config import SelectionConfig
 from windrow.tasks.storage.store.outputs import Done
 
 

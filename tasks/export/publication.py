@@ -15,8 +15,9 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from windrow.schemas.exported import EXPORTED_SAMPLES
+from windrow.tasks.export.export_config import ExportConfig
 from windrow.tasks.export.export_plan import read_classes
-from windrow.tasks.export.shard_writing import SHARD_FILES, ExportConfig, ExportShard
+from windrow.tasks.export.shard_writing import SHARD_FILES, ExportShard
 from windrow.tasks.storage.files.parquet import read_table, write_table
 from windrow.tasks.storage.files.seals import sealed_json
 from windrow.tasks.storage.published.dataset_card import dataset_card

@@ -19,7 +19,8 @@ from windrow.tasks.algorithms.labels.checks.training_dynamics import TrainingDyn
 from windrow.tasks.algorithms.labels.label_makers import SMALLEST_PROBABILITY
 from windrow.tasks.algorithms.labels.sparse_probabilities import SparseProbabilities
 from windrow.tasks.algorithms.neighbors.exact_neighbors import NeighborGraph
-from windrow.tasks.clusters.neighbor_graph import NeighborsConfig, graph_of
+from windrow.tasks.clusters.neighbor_graph import graph_of
+from windrow.tasks.clusters.neighbors_config import NeighborsConfig
 from windrow.tasks.labels.checks.label_checks_config import LabelChecksConfig
 
 N_KEPT = LabelQualityConfig().n_kept

@@ -7,7 +7,8 @@ from small_features import ids, write_features
 from windrow.schemas import NEIGHBORS
 from windrow.tasks.algorithms.neighbors.exact_neighbors import neighbor_graph
 from windrow.tasks.clusters import neighbor_graph as stage
-from windrow.tasks.clusters.neighbor_graph import NeighborsConfig, find_neighbors, read_graph
+from windrow.tasks.clusters.neighbor_graph import find_neighbors, read_graph
+from windrow.tasks.clusters.neighbors_config import NeighborsConfig
 from windrow.tasks.storage.store.outputs import Done, open_output
 
 N = 4000

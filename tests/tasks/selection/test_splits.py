@@ -6,7 +6,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from windrow.tasks.selection.splits import Split, assign_splits, group_samples
+from windrow.tasks.selection.selection_config import Split
+from windrow.tasks.selection.splits import assign_splits, group_samples
 
 
 def ids(n: int) -> pa.Array:

@@ -30,7 +30,8 @@ from windrow.tasks.algorithms.labels.checks.separation_scores import separation_
 from windrow.tasks.algorithms.labels.label_makers import cross_fit
 from windrow.tasks.algorithms.labels.sparse_probabilities import SparseProbabilities
 from windrow.tasks.algorithms.neighbors.exact_neighbors import NeighborGraph
-from windrow.tasks.clusters.neighbor_graph import NeighborsConfig, find_neighbors
+from windrow.tasks.clusters.neighbor_graph import find_neighbors
+from windrow.tasks.clusters.neighbors_config import NeighborsConfig
 from windrow.tasks.labels.checks.check_settings import (
     AumConfig,
     ConfidentLearningConfig,
