@@ -1,9 +1,8 @@
 """Labels and pseudo-labels: who says what about a sample, and how surely."""
 
-from typing import Literal, get_args
-
 import pyarrow as pa
 
+from windrow.schemas.check_names import CHECKS
 from windrow.schemas.table import Column, Table
 
 LABELS = Table(
@@ -97,26 +96,6 @@ LABEL_QUALITY = Table(
     ),
     ("sample_id",),
 )
-
-CheckName = Literal[
-    "self_confidence",
-    "normalised_margin",
-    "weighted_entropy",
-    "confident_learning",
-    "noise_transition",
-    "neighbor_agreement",
-    "noise_ignorant_probe",
-    "cross_split",
-    "loss_mixture",
-    "small_loss",
-    "linear_separation",
-    "long_tail_calibration",
-    "aum",
-    "el2n",
-    "grand",
-    "early_learning",
-]
-CHECKS: tuple[CheckName, ...] = get_args(CheckName)
 
 LABEL_CHECKS = Table(
     "label_checks",

@@ -1,7 +1,7 @@
 """What is said of settings: bounds and types in words, and what each field means, from its class's docstring.
 
 A field's meaning follows its name in the docstring, "`k`: neighbours asked. `l2`, `n_folds`: of the probe.", up to the
-next such name or the end of the paragraph.
+next such name or the end of the paragraph; a field without one is told by the first sentence that names it.
 """
 
 from __future__ import annotations
@@ -15,6 +15,7 @@ from typing import Annotated, Any, Literal, Union, get_args, get_origin
 
 from annotated_types import Ge, Gt, Le, Lt, MaxLen, MinLen
 
+NAME = re.compile(r"`(\w+)`")
 NAMES = re.compile(r"(?:^|(?<=[.;:)] ))((?:`\w+`(?:, | and )?)+): ")
 WORDS = {int: "a whole number", float: "a number", str: "text", bool: "true or false", type(None): "null"}
 
@@ -87,12 +88,15 @@ def _plural(words: str) -> str:
 @cache
 def meanings(kind: Any) -> dict[str, str]:
     """What a dataclass's docstring says of its fields; those that it does not name are missing."""
-    known, found = {each.name for each in fields(kind)}, {}
+    known, found, named = {each.name for each in fields(kind)}, dict[str, str](), dict[str, str]()
     for paragraph in inspect.getdoc(kind).split("\n\n") if kind.__doc__ else []:
-        parts = NAMES.split(" ".join(paragraph.split()))
+        text = " ".join(paragraph.split())
+        parts = NAMES.split(text)
         for names, meaning in zip(parts[1::2], parts[2::2], strict=True):
-            found.update({name: meaning.strip() for name in re.findall(r"`(\w+)`", names) if name in known})
-    return found
+            found.update({name: meaning.strip() for name in NAME.findall(names)})
+        for sentence in re.split(r"(?<=[.;]) ", text):
+            named.update({name: named.get(name, sentence) for name in NAME.findall(sentence)})
+    return {name: meaning for name, meaning in {**named, **found}.items() if name in known}
 
 
 def summary(kind: Any) -> str:

@@ -17,7 +17,7 @@ from typing import Annotated, Any, ClassVar, Literal, Union, cast, get_args, get
 
 from annotated_types import BaseMetadata, GroupedMetadata
 
-from windrow.schemas.setting_words import holds, meanings, wanted
+from windrow.schemas.setting_words import holds, meanings, summary, wanted
 
 Hint = Any
 
@@ -35,14 +35,16 @@ class Settings:
     def __get_pydantic_core_schema__(cls, source: Any, handler: Any) -> Any:
         from pydantic_core.core_schema import no_info_before_validator_function
 
-        return no_info_before_validator_function(cls._meant, handler(source))
+        inner = dict(handler(source))
+        return no_info_before_validator_function(cls._meant, inner, ref=inner.pop("ref", None))
 
     @classmethod
     def __get_pydantic_json_schema__(cls, schema: Any, handler: Any) -> Any:
         found = handler(schema)
-        properties = handler.resolve_ref_schema(found).get("properties", {})
+        told = handler.resolve_ref_schema(found)
+        told["description"] = summary(cls)
         for name, meaning in meanings(cast(Any, cls)).items():
-            properties.get(name, {}).setdefault("description", meaning)
+            told["properties"][name].setdefault("description", meaning)
         return found
 
     @classmethod

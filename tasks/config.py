@@ -74,11 +74,20 @@ def load_config(path: Path, overrides: Sequence[str] = ()) -> CurationConfig:
     naming the file, each field that is wrong, and what
     came.
     """
-    values = read_values(path, overrides, CurationConfig)
+    return parse_values(read_values(path, overrides, CurationConfig), path)
+
+
+def parse_values(values: Mapping[str, Any], path: Path) -> CurationConfig:
+    """Make a config from the values of a file. Raises ConfigError whose every line names the file too."""
     try:
         return parse_config(values)
     except ConfigError as error:
         raise ConfigError("\n".join(f"{path}: {line}" for line in str(error).splitlines())) from None
+
+
+def config_schema() -> dict[str, Any]:
+    """Return the JSON Schema of a config, with bounds and meanings."""
+    return _adapter().json_schema()
 
 
 @cache

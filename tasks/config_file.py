@@ -6,6 +6,7 @@ import glob
 import os
 import re
 from collections.abc import Hashable, Sequence
+from dataclasses import is_dataclass
 from pathlib import Path
 from typing import Any, get_args, get_origin
 
@@ -136,7 +137,7 @@ def _put(inner: Any, place: Any, value: Any) -> None:
 def _moved(value: Any, hint: Any, folder: Path, start: Path) -> Any:
     """The value with its paths, as the type says which they are, seen from `start`."""
     kind = bare(hint)
-    if isinstance(value, dict) and isinstance(kind, type) and issubclass(kind, Settings):
+    if isinstance(value, dict) and is_dataclass(kind):
         known = hints(kind)
         return {name: _moved(each, known.get(name), folder, start) for name, each in value.items()}
     if get_origin(kind) is tuple:
@@ -153,7 +154,7 @@ def moved_path(text: str, mark: IsPath, folder: Path, start: Path) -> str:
         found = re.match(before, text) if before is not None and text not in mark.unless else None
         if found:
             head, path = text[: found.end()], text[found.end() :]
-            if not may_be_else or path.startswith(".") or (folder / path).exists():
+            if not may_be_else or path.startswith(".") or os.path.exists(folder / path):  # noqa: PTH110  (of any text)
                 return head + _seen_from(path, folder, start)
     return text
 
@@ -162,9 +163,11 @@ def _seen_from(path: str, folder: Path, start: Path) -> str:
     here, there = os.path.abspath(start), os.path.abspath(folder)  # noqa: PTH100  (links keep their names)
     if not path.strip() or "://" in path or path.startswith(("/", "~")) or here == there:
         return path
-    there = glob.escape(there) if glob.has_magic(path) else there
-    whole = os.path.join(there, path)  # noqa: PTH118
+    whole = os.path.join(glob.escape(there) if glob.has_magic(path) else there, path)  # noqa: PTH118
     plain = os.path.normpath(whole)
     if os.path.realpath(plain) != os.path.realpath(whole):
         return whole  # '..' behind a link is not the folder above
-    return os.path.relpath(plain, here) if f"{plain}/".startswith(f"{here}/") else plain
+    for above in (here, glob.escape(here)):
+        if f"{plain}/".startswith(f"{above}/"):
+            return os.path.relpath(plain, above)
+    return plain

@@ -78,7 +78,7 @@ class ProbeTrainingConfig:
     """The training of a softmax head that aum, el2n, grand and early_learning watch.
 
     `n_epochs`: gradient steps over all judged samples. `n_seeds`: heads, each from its own first weights.
-    `early_epoch`: from 0, whose errors el2n and grand take.
+    `learning_rate`: of the steps. `early_epoch`: from 0, whose errors el2n and grand take.
     """
 
     n_epochs: int = 40

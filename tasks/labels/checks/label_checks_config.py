@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from typing import Annotated
 
-from windrow.schemas.labels import CHECKS, CheckName
+from windrow.schemas.check_names import CHECKS, CheckName
+from windrow.schemas.settings import IsPath
 from windrow.tasks.labels.checks.check_settings import (
     AumConfig,
     ConfidentLearningConfig,
@@ -36,7 +38,7 @@ class LabelChecksConfig:
 
     default: bool = True
     methods: tuple[CheckName, ...] = ()
-    dynamics: str | None = None
+    dynamics: Annotated[str, IsPath()] | None = None
     l2: float = 0.001
     confident_learning: ConfidentLearningConfig = field(default_factory=ConfidentLearningConfig)
     neighbor_agreement: NeighborAgreementConfig = field(default_factory=NeighborAgreementConfig)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 
-from windrow.schemas.labels import CheckName
+from windrow.schemas.check_names import CheckName
 from windrow.tasks.algorithms.arrays import BoolArray, Float32Array
 from windrow.tasks.algorithms.labels.checks.area_under_margin import judge_by_margin
 from windrow.tasks.algorithms.labels.checks.confident_learning import judge_by_confidence

@@ -64,5 +64,5 @@ def test_shards_do_not_change_an_approximate_graph(tmp_path: Path, vectors: np.n
 
 
 def test_a_method_that_is_not_known_is_named() -> None:
-    with pytest.raises(ValueError, match=r"neighbors.method: wants one of auto, exact, approximate, got 'fast'"):
+    with pytest.raises(ValueError, match=r"method: wants one of 'auto', 'exact', 'approximate', got 'fast'"):
         NeighborsConfig(method="fast")  # type: ignore[arg-type]

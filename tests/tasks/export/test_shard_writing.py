@@ -35,12 +35,12 @@ def files(store: Path, done: Done) -> dict[str, bytes]:
 @pytest.mark.parametrize(
     ("values", "message"),
     [
-        ({"formats": ()}, r"export\.formats.*got \(\)"),
-        ({"formats": ("tfrecord",)}, r"export\.formats.*tfrecord"),
-        ({"formats": ("parquet", "parquet")}, r"export\.formats"),
-        ({"samples_per_shard": 0}, r"export\.samples_per_shard.*0"),
-        ({"label_set": ""}, r"export\.label_set"),
-        ({"license": " "}, r"export\.license"),
+        ({"formats": ()}, r"formats.*got \(\)"),
+        ({"formats": ("tfrecord",)}, r"formats.*tfrecord"),
+        ({"formats": ("parquet", "parquet")}, r"formats"),
+        ({"samples_per_shard": 0}, r"samples_per_shard.*0"),
+        ({"label_set": ""}, r"label_set"),
+        ({"license": " "}, r"license"),
     ],
 )
 def test_a_bad_config_is_refused_by_the_name_of_its_field(values: dict[str, Any], message: str) -> None:

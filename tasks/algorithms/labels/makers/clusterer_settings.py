@@ -109,7 +109,7 @@ class P2otSettings:
 @dataclass(frozen=True)
 class Sp2otSettings:
     """`p2ot` that also asks neighbours for one cluster. `semantic_weight`: how much. `gamma`: an edge weighs
-    cosine^gamma. `n_steps`: of majorise-minimise, a round. The others are `p2ot`'s."""
+    cosine^gamma. `n_steps`: of majorise-minimise, a round. `n_rounds`, `size_weight`, `eps`, `l2`: as of `p2ot`."""
 
     n_rounds: int = 10
     size_weight: float = 0.3

@@ -14,7 +14,7 @@ from windrow.tasks.labels.checks.label_checks_config import LabelChecksConfig
 @pytest.mark.parametrize(
     ("checks", "message"),
     [
-        ({"methods": ["aun"]}, r"labels\.checks\.methods\.0: Input should be 'self_confidence'"),
+        ({"methods": ["aun"]}, r"labels\.checks\.methods\.0: wants one of 'self_confidence'"),
         ({"methods": ["aum", "aum"]}, r"labels\.checks\.methods: names repeat: \['aum', 'aum'\]"),
         ({"method": ["aum"]}, r"labels\.checks\.method: there is no such field; did you mean labels\.checks\.methods"),
         ({"l2": 0}, r"labels\.checks\.l2: wants a number above 0, got 0"),
