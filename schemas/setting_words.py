@@ -85,11 +85,15 @@ def _plural(words: str) -> str:
     return re.sub(r"\ba (whole number|number|section|list)\b", r"\1s", words).replace("text", "texts")
 
 
-@cache
 def meanings(kind: Any) -> dict[str, str]:
     """What a dataclass's docstring says of its fields; those that it does not name are missing."""
+    return _meanings(kind)
+
+
+@cache
+def _meanings(kind: Any) -> dict[str, str]:
     known, found, named = {each.name for each in fields(kind)}, dict[str, str](), dict[str, str]()
-    for paragraph in inspect.getdoc(kind).split("\n\n") if kind.__doc__ else []:
+    for paragraph in (inspect.getdoc(kind) or "").split("\n\n"):
         text = " ".join(paragraph.split())
         parts = NAMES.split(text)
         for names, meaning in zip(parts[1::2], parts[2::2], strict=True):
@@ -100,5 +104,6 @@ def meanings(kind: Any) -> dict[str, str]:
 
 
 def summary(kind: Any) -> str:
-    """The first sentence of a class's docstring."""
-    return re.split(r"(?<=\.)\s", " ".join((inspect.getdoc(kind) or "").split("\n\n")[0].split()), maxsplit=1)[0]
+    """The first sentence of a class's docstring; '' where that is about a field."""
+    first = " ".join((inspect.getdoc(kind) or "").split("\n\n")[0].split())
+    return "" if NAMES.match(first) else re.split(r"(?<=\.)\s", first, maxsplit=1)[0]

@@ -13,7 +13,7 @@ import types
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, fields
 from functools import cache
-from typing import Annotated, Any, ClassVar, Literal, Union, cast, get_args, get_origin, get_type_hints
+from typing import Annotated, Any, ClassVar, Literal, Union, get_args, get_origin, get_type_hints
 
 from annotated_types import BaseMetadata, GroupedMetadata
 
@@ -28,7 +28,7 @@ class Settings:
     __pydantic_config__: ClassVar[dict[str, str]] = {"extra": "forbid"}
 
     def __post_init__(self) -> None:
-        for name, hint in hints(cast(Any, type(self))).items():
+        for name, hint in hints(type(self)).items():
             _check(name, getattr(self, name), hint)
 
     @classmethod
@@ -43,7 +43,7 @@ class Settings:
         found = handler(schema)
         told = handler.resolve_ref_schema(found)
         told["description"] = summary(cls)
-        for name, meaning in meanings(cast(Any, cls)).items():
+        for name, meaning in meanings(cls).items():
             told["properties"][name].setdefault("description", meaning)
         return found
 
@@ -52,7 +52,7 @@ class Settings:
         """What a file's values mean: an empty section or list is its default, and a text is a list of one."""
         if not isinstance(values, Mapping):
             return values
-        known = hints(cast(Any, cls))
+        known = hints(cls)
         meant = {name: _of_kind(value, known.get(name)) for name, value in values.items()}
         return {name: value for name, value in meant.items() if value is not None or not _may_be_empty(known.get(name))}
 
@@ -70,18 +70,27 @@ class IsPath:
     unless: tuple[str, ...] = ()
 
 
-@cache
+def origin(hint: Hint) -> Any:
+    """What a type is a special case of, such as tuple of tuple[int, ...]; None of a plain one."""
+    return get_origin(hint)
+
+
 def hints(kind: Any) -> dict[str, Hint]:
     """The types of a dataclass's fields, with their bounds."""
+    return _hints(kind)
+
+
+@cache
+def _hints(kind: Any) -> dict[str, Hint]:
     found = get_type_hints(kind, include_extras=True)
     return {each.name: found[each.name] for each in fields(kind)}
 
 
 def bare(hint: Hint) -> Hint:
     """A type without its bounds, and without None where it is that or one other."""
-    if get_origin(hint) is Annotated:
+    if origin(hint) is Annotated:
         return bare(get_args(hint)[0])
-    if get_origin(hint) in (Union, types.UnionType):
+    if origin(hint) in (Union, types.UnionType):
         kinds = [kind for kind in get_args(hint) if kind is not type(None)]
         return bare(kinds[0]) if len(kinds) == 1 else hint
     return hint
@@ -89,9 +98,9 @@ def bare(hint: Hint) -> Hint:
 
 def bounds(hint: Hint) -> list[Any]:
     """What a type is annotated with, such as Ge(1) and IsPath()."""
-    if get_origin(hint) is Annotated:
+    if origin(hint) is Annotated:
         return [*bounds(get_args(hint)[0]), *_flat(get_args(hint)[1:])]
-    kinds = get_args(hint) if get_origin(hint) in (Union, types.UnionType) else ()
+    kinds = get_args(hint) if origin(hint) in (Union, types.UnionType) else ()
     return [bound for kind in kinds for bound in bounds(kind)]
 
 
@@ -105,15 +114,15 @@ def _of_kind(value: Any, hint: Hint) -> Any:
     kind = bare(hint)
     if isinstance(value, bool) and kind in (int, float):
         return str(value).lower()  # pydantic would take true for 1
-    if isinstance(value, str) and get_origin(kind) is tuple:
+    if isinstance(value, str) and origin(kind) is tuple:
         item = bare(get_args(kind)[0])
-        return [value] if item is str or get_origin(item) is Literal else value
+        return [value] if item is str or origin(item) is Literal else value
     return value
 
 
 def _may_be_empty(hint: Hint) -> bool:
     """Whether null, which a heading with nothing below it is in YAML, stands for the default."""
-    return get_origin(bare(hint)) in (tuple, Mapping) or (isinstance(hint, type) and issubclass(hint, Settings))
+    return origin(bare(hint)) in (tuple, Mapping) or (isinstance(hint, type) and issubclass(hint, Settings))
 
 
 def _check(name: str, value: object, hint: Hint) -> None:
@@ -123,9 +132,9 @@ def _check(name: str, value: object, hint: Hint) -> None:
     wants = [phrase for bound in bounds(hint) for phrase in [wanted(bound)] if phrase and not holds(value, bound)]
     if wants:
         raise ValueError(f"{name}: wants {' and '.join(wants)}, got {value!r}")
-    if get_origin(kind) is Literal and value not in get_args(kind):
+    if origin(kind) is Literal and value not in get_args(kind):
         raise ValueError(f"{name}: wants one of {', '.join(map(repr, get_args(kind)))}, got {value!r}")
-    if get_origin(kind) is tuple:
+    if origin(kind) is tuple:
         _check_list(name, value, get_args(kind))
     elif isinstance(value, Mapping) and len(get_args(kind)) == 2:
         for key, each in value.items():

@@ -6,13 +6,13 @@ import difflib
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import is_dataclass
-from typing import Any, get_args, get_origin
+from typing import Any, get_args
 
 from annotated_types import Ge, Gt, Le, Lt, MinLen
 from pydantic import ValidationError
 
 from windrow.schemas.setting_words import WORDS, kind_in_words, wanted
-from windrow.schemas.settings import bare, hints
+from windrow.schemas.settings import bare, hints, origin
 
 Place = tuple[int | str, ...]
 MOST = 120
@@ -94,7 +94,7 @@ def _hint(place: Place, hint: Any) -> Any:
         if is_dataclass(kind):
             hint = hints(kind).get(str(part), object)
         elif get_args(kind):
-            hint = get_args(kind)[0 if get_origin(kind) is tuple else -1]
+            hint = get_args(kind)[0 if origin(kind) is tuple else -1]
     return hint
 
 

@@ -8,11 +8,11 @@ import re
 from collections.abc import Hashable, Sequence
 from dataclasses import is_dataclass
 from pathlib import Path
-from typing import Any, get_args, get_origin
+from typing import Any, get_args
 
 import yaml
 
-from windrow.schemas.settings import IsPath, Settings, bare, bounds, hints
+from windrow.schemas.settings import IsPath, Settings, bare, bounds, hints, origin
 
 ENCODINGS = {b"\xff\xfe": "utf-16", b"\xfe\xff": "utf-16"}
 
@@ -140,7 +140,7 @@ def _moved(value: Any, hint: Any, folder: Path, start: Path) -> Any:
     if isinstance(value, dict) and is_dataclass(kind):
         known = hints(kind)
         return {name: _moved(each, known.get(name), folder, start) for name, each in value.items()}
-    if get_origin(kind) is tuple:
+    if origin(kind) is tuple:
         hint = get_args(kind)[0]
         if isinstance(value, list):
             return [_moved(each, hint, folder, start) for each in value]

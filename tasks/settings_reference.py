@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import MISSING, dataclass, fields, is_dataclass
-from typing import Any, get_args, get_origin
+from typing import Any, get_args
 
 from windrow.schemas.setting_words import kind_in_words, meanings, summary, wanted
-from windrow.schemas.settings import bare, bounds, hints
+from windrow.schemas.settings import bare, bounds, hints, origin
 from windrow.tasks.config import CurationConfig
 
 
@@ -36,18 +36,23 @@ def settings_reference(kind: Any = CurationConfig, place: str = "") -> Iterator[
         if field.default_factory is not MISSING:
             default = field.default_factory()
         inner = section_of(hint)
-        meaning = said.get(field.name) or (summary(inner) if inner else "")
+        meaning = said.get(field.name) or section_meaning(field.name, inner)
         if not meaning:
             raise ValueError(f"{kind.__name__}: its docstring says nothing of `{field.name}`")
         limits = " and ".join(filter(None, map(wanted, bounds(hint))))
         here = f"{place}{field.name}"
         yield Setting(here, kind_in_words(hint), limits, default, meaning, inner is hint)
         if inner:
-            yield from settings_reference(inner, f"{here}.N." if get_origin(bare(hint)) is tuple else f"{here}.")
+            yield from settings_reference(inner, f"{here}.N." if origin(bare(hint)) is tuple else f"{here}.")
+
+
+def section_meaning(name: str, kind: Any) -> str:
+    """What is said of a section, where the docstring around it does not; '' where there is none."""
+    return summary(kind) or f"the settings of {name}." if kind else ""
 
 
 def section_of(hint: Any) -> Any:
     """The dataclass that a field holds, itself, as an item of a list or besides null; None where it holds none."""
     kind = bare(hint)
-    kind = bare(get_args(kind)[0]) if get_origin(kind) is tuple else kind
+    kind = bare(get_args(kind)[0]) if origin(kind) is tuple else kind
     return kind if is_dataclass(kind) else None

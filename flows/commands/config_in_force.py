@@ -10,9 +10,10 @@ from typing import Any
 
 import yaml
 
-from windrow.schemas.setting_words import meanings, summary
+from windrow.schemas.setting_words import meanings
 from windrow.tasks.config import CurationConfig, parse_values
 from windrow.tasks.config_file import YamlText, read_values
+from windrow.tasks.settings_reference import section_meaning
 
 WIDTH = 100
 Place = tuple[str, ...]
@@ -30,7 +31,7 @@ def _lines(section: Any, values: Any, changed: Sequence[Place], place: Place) ->
     said, last = meanings(type(section)), ""
     for field in fields(section):
         value, here = getattr(section, field.name), (*place, field.name)
-        meaning = said.get(field.name) or (summary(type(value)) if is_dataclass(value) else "")
+        meaning = said.get(field.name) or section_meaning(field.name, type(value) if is_dataclass(value) else None)
         yield from _comment(meaning) if meaning != last else ()
         last = meaning
         if is_dataclass(value):
@@ -65,7 +66,9 @@ def _origin(values: Any, changed: Sequence[Place], place: Place) -> str:
 
 
 def _comment(text: str) -> list[str]:
-    return textwrap.wrap(text, WIDTH, initial_indent="# ", subsequent_indent="# ", break_long_words=False)
+    return textwrap.wrap(
+        text, WIDTH, initial_indent="# ", subsequent_indent="# ", break_long_words=False, break_on_hyphens=False
+    )
 
 
 def _indented(lines: Iterator[str]) -> Iterator[str]:
