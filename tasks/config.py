@@ -39,7 +39,7 @@ class CurationConfig(Settings):
     `scores`: models that score every picture.
     """
 
-    sources: Annotated[tuple[Annotated[str, MinLen(1), IsPath("(list:)?")], ...], MinLen(1)]
+    sources: Annotated[tuple[Annotated[str, MinLen(1), IsPath("(list:)?(?!python:)")], ...], MinLen(1)]
     name: str = "curated"
     store: Annotated[str, IsPath()] = "data/store"
     seed: Annotated[int, Ge(0)] = 0

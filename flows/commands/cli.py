@@ -104,6 +104,18 @@ def config_schema() -> None:
 
 
 @app.command()
+def init(
+    folder: Annotated[Path, typer.Argument(help="Folder with images, tars, Parquet files or lists.")] = Path(),
+) -> None:
+    """Write a commented `windrow.yaml` for what lies in a folder."""
+    from windrow.flows.commands.first_config import write_first_config
+
+    path, found = write_first_config(folder)
+    for line in (*found, f"wrote {path}; go on with: windrow run {path}"):
+        out.print(line, markup=False, highlight=False, soft_wrap=True)
+
+
+@app.command()
 def run(config: ConfigFile = DEFAULT_CONFIG, overrides: Overrides = None, verbose: Verbose = False) -> None:
     """Run the whole pipeline once: ingest, embed, cluster, label, rank, export, report.
 

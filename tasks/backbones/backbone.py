@@ -65,7 +65,7 @@ class BackboneConfig:
     `device`: 'auto' is 'cuda' where there is one. `precision`: 'auto' is bfloat16 on a GPU and float32 elsewhere.
     """
 
-    name: Annotated[str, IsPath("export:|torchscript:", if_there="hf:|open_clip:[^/]*/")] = "patches"
+    name: Annotated[str, IsPath("export:|torchscript:", if_there="hf:|timm:|open_clip:[^/]*/")] = "patches"
     image_size: int | None = None
     batch_size: int = 64
     layer: int = -1

@@ -44,7 +44,7 @@ class ScorerConfig:
     """
 
     name: str
-    model: Annotated[str, IsPath()]
+    model: Annotated[str, IsPath("(?!python:)")]
     classes: tuple[str, ...]
     batch_size: int = 32
     device: str = "auto"

@@ -97,7 +97,7 @@ def test_a_set_that_cannot_be_is_told(tmp_path: Path, override: str, message: st
 
 
 PATHS = """
-sources: [pool, ../loose/*.jpg, "list:lists/*.csv", s3://bucket/a, /data, ~/mine, file:///x]
+sources: [pool, ../loose/*.jpg, "list:lists/*.csv", s3://bucket/a, "python:mine:Source:x", /data, ~/mine, file:///x]
 store: store
 features: {name: "export:net.pt2"}
 labels: {given: labels.csv, distances: far.csv, checks: {dynamics: ./run.parquet}}
@@ -115,7 +115,8 @@ def moved(config: CurationConfig) -> list[str | None]:
 def test_relative_paths_start_from_the_folder_of_the_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     path = written(tmp_path / "conf", PATHS)
     monkeypatch.chdir(tmp_path)
-    sources = ["conf/pool", "loose/*.jpg", "list:conf/lists/*.csv", "s3://bucket/a", "/data", "~/mine", "file:///x"]
+    sources = ["conf/pool", "loose/*.jpg", "list:conf/lists/*.csv", "s3://bucket/a", "python:mine:Source:x"]
+    sources += ["/data", "~/mine", "file:///x"]
     others = ["conf/store", "export:conf/net.pt2", "conf/labels.csv", "conf/far.csv", "conf/run.parquet"]
     assert moved(load_config(path)) == [*sources, *others, "conf/ca.pem", "conf/models/a"]
     assert load_config(Path("conf/windrow.yaml")) == load_config(path)
