@@ -78,6 +78,16 @@ def test_a_config_that_cannot_be_used_stops_the_deployment(tmp_path: Path) -> No
         read_deployment(str(tmp_path / "none.yaml"))
 
 
+def test_relative_paths_of_the_file_are_passed_as_seen_from_the_folder_to_run_in(tmp_path: Path) -> None:
+    path = tmp_path / "conf" / "windrow.yaml"
+    path.parent.mkdir()
+    path.write_text("sources: [pool, ../more, s3://a/b]\nstore: store\n")
+    taken = read_deployment(str(path), str(tmp_path))
+    assert taken["config"] == {"sources": ["conf/pool", "more", "s3://a/b"], "store": "conf/store"}
+    assert read_deployment(str(path), str(tmp_path / "conf"))["config"]["store"] == "store"
+    assert read_deployment(str(path), str(tmp_path / "other"))["config"]["store"] == str(path.parent / "store")
+
+
 def test_two_nights_never_run_at_once_and_none_is_skipped() -> None:
     (deployment,) = read("prefect.yaml")["deployments"]
     assert deployment["concurrency_limit"] == {"limit": 1, "collision_strategy": "ENQUEUE"}
