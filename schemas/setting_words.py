@@ -86,20 +86,21 @@ def _plural(words: str) -> str:
 
 
 def meanings(kind: Any) -> dict[str, str]:
-    """What a dataclass's docstring says of its fields; those that it does not name are missing."""
+    """What the docstrings of a dataclass and those above it say of its fields; what they do not name is missing."""
     return _meanings(kind)
 
 
 @cache
 def _meanings(kind: Any) -> dict[str, str]:
     known, found, named = {each.name for each in fields(kind)}, dict[str, str](), dict[str, str]()
-    for paragraph in (inspect.getdoc(kind) or "").split("\n\n"):
-        text = " ".join(paragraph.split())
-        parts = NAMES.split(text)
-        for names, meaning in zip(parts[1::2], parts[2::2], strict=True):
-            found.update({name: meaning.strip() for name in NAME.findall(names)})
-        for sentence in re.split(r"(?<=[.;]) ", text):
-            named.update({name: named.get(name, sentence) for name in NAME.findall(sentence)})
+    for each in reversed(kind.__mro__):
+        for paragraph in inspect.cleandoc(vars(each).get("__doc__") or "").split("\n\n"):
+            text = " ".join(paragraph.split())
+            parts = NAMES.split(text)
+            for names, meaning in zip(parts[1::2], parts[2::2], strict=True):
+                found.update({name: meaning.strip() for name in NAME.findall(names)})
+            for sentence in re.split(r"(?<=[.;]) ", text):
+                named.update({name: named.get(name, sentence) for name in NAME.findall(sentence)})
     return {name: meaning for name, meaning in {**named, **found}.items() if name in known}
 
 

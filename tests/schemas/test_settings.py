@@ -89,6 +89,16 @@ def test_a_field_means_what_follows_its_name_or_else_the_sentence_that_names_it(
     assert summary(Inner) == "What is inside."
 
 
+def test_what_a_class_inherits_is_told_by_the_docstring_that_it_inherits_from() -> None:
+    @dataclass(frozen=True)
+    class Below(Inner):
+        """Below. `k` is as above. `j`: of it."""
+
+        j: int = 1
+
+    assert meanings(Below) == {"k": "neighbours asked.", "j": "of it."}
+
+
 def test_types_are_told_in_words() -> None:
     assert kind_in_words(tuple[float, ...] | None) == "a list of numbers or null"
     assert kind_in_words(Annotated[int, Ge(1)]) == "a whole number"

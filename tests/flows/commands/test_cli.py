@@ -10,7 +10,7 @@ import pytest
 from workshop import Workshop
 
 COMMANDS = ("run", "nightly", "ingest", "query", "explain", "diff", "forget", "report", "export", "levels", "verify")
-COMMANDS += ("doctor", "audit")
+COMMANDS += ("doctor", "audit", "config", "init")
 
 
 def lines(text: str) -> list[dict[str, str]]:
