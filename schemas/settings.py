@@ -49,12 +49,13 @@ class Settings:
 
     @classmethod
     def _meant(cls, values: Any) -> Any:
-        """What a file's values mean: an empty section or list is its default, and a text is a list of one."""
         if not isinstance(values, Mapping):
             return values
-        known = hints(cls)
-        meant = {name: _of_kind(value, known.get(name)) for name, value in values.items()}
-        return {name: value for name, value in meant.items() if value is not None or not _may_be_empty(known.get(name))}
+        numbers = {name for name, hint in hints(cls).items() if bare(hint) in (int, float)}
+        return {
+            name: str(value).lower() if isinstance(value, bool) and name in numbers else value  # true is not 1
+            for name, value in as_meant(cls, values).items()
+        }
 
 
 @dataclass(frozen=True)
@@ -110,10 +111,20 @@ def check_different(name: str, values: Sequence[object]) -> None:
         raise ValueError(f"{name}: wants each once, got {list(values)}")
 
 
+def as_meant(kind: Any, values: Mapping[str, Any]) -> dict[str, Any]:
+    """What a file's values for a class mean: an empty section or list is its default, a text may be a list of one."""
+    known = hints(kind)
+    return {
+        name: _of_kind(value, known.get(name))
+        for name, value in values.items()
+        if value is not None or not _may_be_empty(known.get(name))
+    }
+
+
 def _of_kind(value: Any, hint: Hint) -> Any:
     kind = bare(hint)
-    if isinstance(value, bool) and kind in (int, float):
-        return str(value).lower()  # pydantic would take true for 1
+    if kind is int and isinstance(value, float) and value.is_integer():
+        return int(value)
     if isinstance(value, str) and origin(kind) is tuple:
         item = bare(get_args(kind)[0])
         return [value] if item is str or origin(item) is Literal else value

@@ -218,7 +218,7 @@ def forget(
     targets: Annotated[
         list[str] | None,
         typer.Argument(
-            help="A sample's id, a source as the config names it (or `source:<uri>`), or `@` and a file of ids."
+            help="A sample's id, a source as `windrow config` prints it (or `source:<uri>`), or `@` and a file of ids."
         ),
     ] = None,
     store: Store = DEFAULT_STORE,
