@@ -5,20 +5,21 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-import yaml
-
-from windrow.tasks.config import load_config
+from windrow.tasks.config import CurationConfig, load_config
+from windrow.tasks.config_file import read_values
 
 DEFAULT_CONFIG = "windrow.yaml"
 
 
 def read_deployment(config: str = "", root: str = "") -> dict[str, Any]:
-    """Return `config`, the values of a config file, and `directory`, the folder that its relative paths start from.
+    """Return `config`, the values of a config file, and `directory`, the folder to run in.
 
     A build step of `prefect deploy`: empty arguments stand for `windrow.yaml` and for the current folder. The config
-    holds what the file says and no defaults, so those of the code that runs it apply. Raises ConfigError naming the
+    holds what the file says, its paths as seen from the folder to run in, and no defaults, so those of the code that
+    runs it apply. Raises ConfigError naming the
     file, the field and what came, so a bad config stops the deployment and not the first night.
     """
     path = Path(config or DEFAULT_CONFIG)
     load_config(path)
-    return {"config": yaml.safe_load(path.read_text()), "directory": str(Path(root or ".").absolute())}
+    directory = Path(root or ".").absolute()
+    return {"config": read_values(path, (), CurationConfig, directory), "directory": str(directory)}

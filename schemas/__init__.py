@@ -1,74 +1,11 @@
-"""The tables of a store: each is declared once, here."""
+"""The tables of a store: each is declared once, here. They load when one is asked for: settings do without PyArrow."""
 
-from windrow.schemas.clusters import ASSIGNMENTS, CLUSTERS, DRIFT
-from windrow.schemas.embeddings import BACKBONES, EMBEDDINGS, NEIGHBORS
-from windrow.schemas.forgotten import FORGOTTEN
-from windrow.schemas.labels import BELONGING, LABEL_CHECKS, LABEL_QUALITY, LABELS, PREDICTIONS
-from windrow.schemas.occurrences import OCCURRENCES
-from windrow.schemas.quality import HASH_GROUPS, QUALITY
-from windrow.schemas.runs import EXPORTS, RUNS, STAGES
-from windrow.schemas.samples import REGISTRY, SAMPLES
-from windrow.schemas.scores import MODEL_SCORES, SCORES
-from windrow.schemas.selection import OUTCOME_KINDS, OUTCOMES, SELECTION
-from windrow.schemas.shards import SHARDS
-from windrow.schemas.table import Column, Table
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
 
-TABLES: tuple[Table, ...] = (
-    OCCURRENCES,
-    SAMPLES,
-    QUALITY,
-    HASH_GROUPS,
-    REGISTRY,
-    FORGOTTEN,
-    SHARDS,
-    BACKBONES,
-    EMBEDDINGS,
-    NEIGHBORS,
-    CLUSTERS,
-    ASSIGNMENTS,
-    DRIFT,
-    SCORES,
-    MODEL_SCORES,
-    PREDICTIONS,
-    BELONGING,
-    LABELS,
-    LABEL_QUALITY,
-    LABEL_CHECKS,
-    SELECTION,
-    OUTCOMES,
-    EXPORTS,
-    RUNS,
-    STAGES,
-)
+if TYPE_CHECKING:
+    from windrow.schemas.tables import *  # noqa: F403
 
-__all__ = [
-    "ASSIGNMENTS",
-    "BACKBONES",
-    "BELONGING",
-    "CLUSTERS",
-    "DRIFT",
-    "EMBEDDINGS",
-    "EXPORTS",
-    "FORGOTTEN",
-    "HASH_GROUPS",
-    "LABELS",
-    "LABEL_CHECKS",
-    "LABEL_QUALITY",
-    "MODEL_SCORES",
-    "NEIGHBORS",
-    "OCCURRENCES",
-    "OUTCOMES",
-    "OUTCOME_KINDS",
-    "PREDICTIONS",
-    "QUALITY",
-    "REGISTRY",
-    "RUNS",
-    "SAMPLES",
-    "SCORES",
-    "SELECTION",
-    "SHARDS",
-    "STAGES",
-    "TABLES",
-    "Column",
-    "Table",
-]
+
+def __getattr__(name: str) -> Any:
+    return getattr(import_module("windrow.schemas.tables"), name)

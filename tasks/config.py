@@ -2,48 +2,51 @@
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, fields, is_dataclass
+from dataclasses import dataclass, field
+from functools import cache
 from pathlib import Path
-from typing import Any, get_type_hints
+from typing import Annotated, Any
 
-import yaml
+from annotated_types import Ge, MinLen
 from pydantic import TypeAdapter, ValidationError
 
+from windrow.schemas.settings import IsPath, Settings, check_different
 from windrow.tasks.backbones.backbone import BackboneConfig
 from windrow.tasks.clusters.clustering_config import ClusteringConfig
-from windrow.tasks.clusters.neighbor_graph import NeighborsConfig
-from windrow.tasks.executors import ExecutorConfig
-from windrow.tasks.export.export_plan import ExportConfig
-from windrow.tasks.ingest.hash_groups import HashesConfig
+from windrow.tasks.clusters.neighbors_config import NeighborsConfig
+from windrow.tasks.config_errors import error_lines
+from windrow.tasks.config_file import ConfigError, read_values
+from windrow.tasks.executors.executor import ExecutorConfig
+from windrow.tasks.export.export_config import ExportConfig
+from windrow.tasks.ingest.hashes_config import HashesConfig
 from windrow.tasks.labels.labels_config import LabelsConfig
-from windrow.tasks.scorers import ScorerConfig
-from windrow.tasks.selection.pool_ranking import SelectionConfig
+from windrow.tasks.scorers.scorer import ScorerConfig
+from windrow.tasks.selection.selection_config import SelectionConfig
 from windrow.tasks.storage.sources.source_shard import IngestConfig
 
+__all__ = ["ConfigError", "CurationConfig", "load_config", "parse_config"]
 
-class ConfigError(ValueError):
-    """The config cannot be used; the message names the field, and what came."""
+NAME = set("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-_")
 
 
 @dataclass(frozen=True)
-class CurationConfig:
+class CurationConfig(Settings):
     """Everything that a curated set depends on, and where it is made.
 
     `sources`: folders, WebDataset tars, Parquet files, globs; local or fsspec URIs; `list:` before a list of URLs or
     paths. `name`: of the curated set. `store`: folder for everything that is made. `seed`: of every random choice.
-    `executor` says where work runs and changes no result.
+    `scores`: models that score every picture.
 
     >>> from windrow import CurationConfig
     >>> CurationConfig(sources=("photos",), name="cats").store
     'data/store'
     """
 
-    sources: tuple[str, ...]
+    sources: Annotated[tuple[Annotated[str, MinLen(1), IsPath("(list:)?(?!python:)")], ...], MinLen(1)]
     name: str = "curated"
-    store: str = "data/store"
-    seed: int = 0
+    store: Annotated[str, IsPath()] = "data/store"
+    seed: Annotated[int, Ge(0)] = 0
     ingest: IngestConfig = field(default_factory=IngestConfig)
     hashes: HashesConfig = field(default_factory=HashesConfig)
     features: BackboneConfig = field(default_factory=BackboneConfig)
@@ -56,25 +59,23 @@ class CurationConfig:
     executor: ExecutorConfig = field(default_factory=ExecutorConfig)
 
     def __post_init__(self) -> None:
-        if not self.sources or not all(source.strip() for source in self.sources):
-            raise ValueError(f"sources: wants one or more folders, tars or Parquet files, got {list(self.sources)}")
+        super().__post_init__()
+        if not all(source.strip() for source in self.sources):
+            raise ValueError(f"sources: wants folders, tars or Parquet files, got {list(self.sources)}")
         if not self.store.strip():
-            raise ValueError("store: wants a folder, got ''")
+            raise ValueError(f"store: wants a folder, got {self.store!r}")
         if "://" in self.store:
             raise ValueError(f"store: wants a folder of this machine, got {self.store!r}; only sources can be URLs")
-        if not self.name or set(self.name) - set("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-_"):
+        if not self.name or set(self.name) - NAME:
             raise ValueError(f"name: wants letters, digits, - and _, got {self.name!r}")
-        scorers = [scorer.name for scorer in self.scores]
-        if len(set(scorers)) != len(scorers):
-            raise ValueError(f"scores: names repeat: {scorers}")
-        if self.seed < 0:
-            raise ValueError(f"seed: wants 0 or more, got {self.seed}")
+        check_different("scores", [scorer.name for scorer in self.scores])
 
 
 def load_config(path: str | Path, overrides: Sequence[str] = ()) -> CurationConfig:
     """Read a config from a YAML file; `overrides` are 'field.field=value', the value in YAML.
 
-    Raises ConfigError naming the file, the field and what came.
+    Relative paths in the file start from its folder, those in overrides from the current folder. Raises ConfigError
+    naming the file, each field that is wrong, and what came.
 
     >>> from windrow import load_config
     >>> config = load_config("windrow.yaml", ["selection.target_size=50"])
@@ -82,62 +83,35 @@ def load_config(path: str | Path, overrides: Sequence[str] = ()) -> CurationConf
     ('digits', 50)
     """
     path = Path(path)
-    values = _read_yaml(path)
-    for override in overrides:
-        _override(values, override)
+    return parse_values(read_values(path, overrides, CurationConfig), path)
+
+
+def parse_values(values: Mapping[str, Any], path: Path) -> CurationConfig:
+    """Make a config from the values of a file. Raises ConfigError whose every line names the file too."""
     try:
         return parse_config(values)
     except ConfigError as error:
-        raise ConfigError(f"{path}: {error}") from None
+        raise ConfigError("\n".join(f"{path}: {line}" for line in str(error).splitlines())) from None
 
 
-def _read_yaml(path: Path) -> dict[str, Any]:
-    try:
-        values = yaml.safe_load(path.read_text())
-    except FileNotFoundError:
-        raise ConfigError(f"there is no file {path}; README.md shows what goes into one") from None
-    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
-        raise ConfigError(f"{path}: {error}") from None
-    if not isinstance(values, dict):
-        raise ConfigError(f"{path}: wants fields such as `sources:` and `store:`, got {type(values).__name__}")
-    return values
+def config_schema() -> dict[str, Any]:
+    """Return the JSON Schema of a config, with bounds and meanings."""
+    return _adapter().json_schema()
 
 
-def _override(values: dict[str, Any], override: str) -> None:
-    name, equals, text = override.partition("=")
-    if not equals or not name:
-        raise ConfigError(f"--set wants FIELD=VALUE, got {override!r}")
-    *path, last = name.split(".")
-    for part in path:
-        inner = values.setdefault(part, {})
-        if not isinstance(inner, dict):
-            raise ConfigError(f"--set {override}: {part} has no fields")
-        values = inner
-    values[last] = yaml.safe_load(text)
+@cache
+def _adapter() -> TypeAdapter[CurationConfig]:
+    return TypeAdapter(CurationConfig)
 
 
 def parse_config(values: Any) -> CurationConfig:
-    """Make a config from plain values, as YAML gives them. Raises ConfigError naming the field and what came."""
+    """Make a config from plain values, as YAML gives them.
+
+    Raises ConfigError with a line for each field that is wrong, which names it and what came.
+    """
     if not isinstance(values, Mapping):
         raise ConfigError(f"wants fields such as `sources:` and `store:`, got {type(values).__name__}")
-    _refuse_unknown(CurationConfig, values, "")
     try:
-        return TypeAdapter(CurationConfig).validate_python(values)
+        return _adapter().validate_python(values)
     except ValidationError as error:
-        first = error.errors()[0]
-        place = ".".join(str(part) for part in first["loc"])
-        message = first["msg"].removeprefix("Value error, ")
-        # A rule between fields names its field itself.
-        raise ConfigError(message if first["type"] == "value_error" else f"{place}: {message}") from None
-
-
-def _refuse_unknown(kind: type, values: Mapping[str, Any], prefix: str) -> None:
-    known = [each.name for each in fields(kind)]
-    types = get_type_hints(kind)
-    for name, value in values.items():
-        if name not in known:
-            close = difflib.get_close_matches(str(name), known, n=1)
-            hint = f"did you mean {prefix}{close[0]}?" if close else f"known are {', '.join(known)}"
-            raise ConfigError(f"{prefix}{name}: there is no such field; {hint}")
-        if is_dataclass(types[name]) and isinstance(value, Mapping):
-            _refuse_unknown(types[name], value, f"{prefix}{name}.")  # type: ignore[arg-type]
+        raise ConfigError("\n".join(error_lines(error, CurationConfig, values))) from None

@@ -19,7 +19,8 @@ from windrow.tasks.clusters.incremental import clusters_before
 from windrow.tasks.clusters.neighbor_graph import find_neighbors
 from windrow.tasks.config import CurationConfig
 from windrow.tasks.executors import ExecutorConfig, open_executor
-from windrow.tasks.export.export_plan import ExportConfig, ExportShard, plan_export
+from windrow.tasks.export.export_config import ExportConfig
+from windrow.tasks.export.export_plan import ExportShard, plan_export
 from windrow.tasks.export.outcomes import account
 from windrow.tasks.export.publication import publish_version
 from windrow.tasks.export.selected_rows import selected_rows

@@ -14,7 +14,8 @@ import webdataset as wds
 from PIL import Image
 
 from windrow.schemas.exported import EXPORT_PLAN
-from windrow.tasks.export.export_plan import ExportConfig, plan_export
+from windrow.tasks.export.export_config import ExportConfig
+from windrow.tasks.export.export_plan import plan_export
 from windrow.tasks.export.publication import publish_version
 from windrow.tasks.export.shard_writing import write_export_shard
 from windrow.tasks.storage.published.versions import Version

@@ -9,7 +9,8 @@ import pyarrow as pa
 from small_features import ids, write_features
 
 from windrow.schemas import LABELS
-from windrow.tasks.clusters.neighbor_graph import NeighborsConfig, find_neighbors
+from windrow.tasks.clusters.neighbor_graph import find_neighbors
+from windrow.tasks.clusters.neighbors_config import NeighborsConfig
 from windrow.tasks.storage.store.made import Made
 from windrow.tasks.storage.store.outputs import OutputWriter, make_output
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import logging
 import os
 import sys
@@ -87,6 +88,47 @@ def _config(path: Path, overrides: list[str] | None, verbose: bool) -> Any:
     settings = load_config(path, overrides or [])
     check_filters(settings.selection.filters)  # the flow does too, but a command's takes seconds to start
     return settings
+
+
+class ConfigCommands(typer.core.TyperGroup):
+    """`windrow config FILE` is `windrow config show FILE`."""
+
+    def parse_args(self, ctx: typer.Context, args: list[str]) -> list[str]:  # type: ignore[override]
+        """Put the command there that was left out."""
+        named = bool(args) and args[0] in (*self.commands, "-h", "--help")
+        return super().parse_args(ctx, args if named else ["show", *args])
+
+
+config = typer.Typer(cls=ConfigCommands, help="What is in force? Print every setting, or the JSON Schema of a config.")
+app.add_typer(config, name="config")
+
+
+@config.command("show")
+def config_show(config: ConfigFile = DEFAULT_CONFIG, overrides: Overrides = None) -> None:
+    """Print the config in force as YAML: each value, where it comes from (default, file, --set) and what it means."""
+    from windrow.flows.commands.config_in_force import config_in_force
+
+    typer.echo(config_in_force(config, overrides or []), nl=False)
+
+
+@config.command("schema")
+def config_schema() -> None:
+    """Print the JSON Schema of a config, for editors that check one as it is written."""
+    from windrow.tasks.config import config_schema as schema
+
+    typer.echo(json.dumps(schema(), indent=2))
+
+
+@app.command()
+def init(
+    folder: Annotated[Path, typer.Argument(help="Folder with images, tars, Parquet files or lists.")] = Path(),
+) -> None:
+    """Write a commented `windrow.yaml` for what lies in a folder."""
+    from windrow.flows.commands.first_config import write_first_config
+
+    path, found = write_first_config(folder)
+    for line in (*found, f"wrote {path}; go on with: windrow run {path}"):
+        out.print(line, markup=False, highlight=False, soft_wrap=True)
 
 
 @app.command()
@@ -205,7 +247,7 @@ def forget(
     targets: Annotated[
         list[str] | None,
         typer.Argument(
-            help="A sample's id, a source as the config names it (or `source:<uri>`), or `@` and a file of ids."
+            help="A sample's id, a source as `windrow config` prints it (or `source:<uri>`), or `@` and a file of ids."
         ),
     ] = None,
     store: Store = DEFAULT_STORE,

@@ -50,8 +50,8 @@ def demo(data: Path) -> None:
     config.write_text(
         CONFIG.format(
             path=config,
-            store=data / "store",
-            sources=[str(source) for source in pool.sources],
+            store="store",
+            sources=[str(source.relative_to(data)) for source in pool.sources],
             target_size=TARGET_SIZE,
         )
     )

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Literal, Protocol
+from typing import Annotated, Literal, Protocol
 
 import numpy as np
 import numpy.typing as npt
 from PIL import Image
+
+from windrow.schemas.settings import IsPath
 
 PREFIXES = ("hf", "timm", "open_clip", "export", "torchscript")
 
@@ -63,7 +65,7 @@ class BackboneConfig:
     `device`: 'auto' is 'cuda' where there is one. `precision`: 'auto' is bfloat16 on a GPU and float32 elsewhere.
     """
 
-    name: str = "patches"
+    name: Annotated[str, IsPath("export:|torchscript:", if_there="hf:|timm:|open_clip:[^/]*/")] = "patches"
     image_size: int | None = None
     batch_size: int = 64
     layer: int = -1

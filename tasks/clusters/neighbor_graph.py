@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal, get_args
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -16,6 +15,7 @@ from windrow.schemas.stages import Stage
 from windrow.tasks.algorithms.neighbors.approximate_neighbors import approximate_neighbor_graph
 from windrow.tasks.algorithms.neighbors.exact_neighbors import NeighborGraph, neighbor_graph
 from windrow.tasks.algorithms.neighbors.outliers import knn_outlier_score
+from windrow.tasks.clusters.neighbors_config import NeighborsConfig
 from windrow.tasks.storage.files.parquet import array_to_vectors, vectors_to_array
 from windrow.tasks.storage.store.outputs import (
     Done,
@@ -28,28 +28,9 @@ from windrow.tasks.storage.store.outputs import (
 from windrow.tasks.storage.store.pool import read_pool
 
 VERSION = 1
-Method = Literal["auto", "exact", "approximate"]
 # On two quiet cores exact search of 100,000 samples of 128 dimensions takes 17 s, of 500,000 427 s, and approximately
 # 10 and 95 s (tests/benchmarks/label_scale.md); with more dimensions, or other work beside, it is minutes.
 MOST_EXACT = 100_000
-
-
-@dataclass(frozen=True)
-class NeighborsConfig:
-    """`k`: neighbours of each sample in the k-NN graph, by cosine similarity.
-
-    `method`: exact compares every two samples; approximate looks among the samples of near clusters only, and reports
-    which share of the true neighbours it found; auto is exact up to 100,000 samples.
-    """
-
-    k: int = 20
-    method: Method = "auto"
-
-    def __post_init__(self) -> None:
-        if self.method not in get_args(Method):
-            raise ValueError(f"neighbors.method: wants one of {', '.join(get_args(Method))}, got {self.method!r}")
-        if self.k < 1:
-            raise ValueError(f"neighbors.k: wants 1 or more, got {self.k}")
 
 
 def find_neighbors(store: Path, features: Sequence[str], config: NeighborsConfig) -> Done:

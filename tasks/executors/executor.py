@@ -4,31 +4,32 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
-from typing import Any, Literal, NoReturn, Protocol, TypeVar
+from typing import Annotated, Any, Literal, NoReturn, Protocol, TypeVar
+
+from annotated_types import Ge
+
+from windrow.schemas.settings import Settings
 
 Result = TypeVar("Result")
 
 
 @dataclass(frozen=True)
-class ExecutorConfig:
-    """Where the work of a stage runs.
+class ExecutorConfig(Settings):
+    """Where the work of a stage runs. Results do not depend on it.
 
     `kind`: 'local' (a pool of processes), 'ray' (actors; needs the `ray` extra) or 'inline' (the process of the run,
-    one call at a time; for debugging, or where memory is short). `n_workers`: processes or actors,
-    0 for one a core. `address`: of a Ray cluster; None starts a local one. Results do not depend on any of these.
+    one call at a time: for debugging, or where memory is short). `n_workers`: processes or actors, 0 for one a core.
+    `address`: of a Ray cluster; null starts a local one.
     """
 
     kind: Literal["local", "ray", "inline"] = "local"
-    n_workers: int = 0
+    n_workers: Annotated[int, Ge(0)] = 0
     address: str | None = None
 
     def __post_init__(self) -> None:
-        if self.kind not in ("local", "ray", "inline"):
-            raise ValueError(f"executor.kind: wants 'local', 'ray' or 'inline', got {self.kind!r}")
-        if self.n_workers < 0:
-            raise ValueError(f"executor.n_workers: wants 0 (one a core) or more, got {self.n_workers}")
+        super().__post_init__()
         if self.address is not None and self.kind != "ray":
-            raise ValueError(f"executor.address: only Ray has one, got {self.address!r} with kind {self.kind!r}")
+            raise ValueError(f"address: only Ray has one, got {self.address!r} with kind {self.kind!r}")
 
 
 class WorkerDiedError(OSError):

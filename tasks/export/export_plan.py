@@ -6,7 +6,6 @@ import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
 
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -14,46 +13,13 @@ import pyarrow.parquet as pq
 
 from windrow.schemas.exported import EXPORT_PLAN
 from windrow.schemas.stages import Part
+from windrow.tasks.export.export_config import ExportConfig
 from windrow.tasks.storage.files.parquet import ROWS_PER_GROUP
 from windrow.tasks.storage.published.webdataset_shards import sort_classes
 from windrow.tasks.storage.store.outputs import OutputWriter, fingerprint, make_output, open_output
 
 VERSION = 1
 CLASSES = "classes.txt"
-
-Format = Literal["webdataset", "parquet"]
-FORMATS: tuple[Format, ...] = ("webdataset", "parquet")
-
-
-@dataclass(frozen=True)
-class ExportConfig:
-    """How a curated set is exported.
-
-    `sidecars`: whether the files that came with a sample (the other members of its key in a tar, the files beside it)
-    go into the WebDataset shards too, byte for byte; where windrow writes a member of that extension itself (`.json`,
-    `.cls`, the image's), theirs is `.source.json`, ...
-
-    `label_set` names the labels that are exported; a sample on which they abstain is exported without a label.
-    `license` goes into the dataset cards as it is (Hugging Face wants an identifier such as 'cc-by-4.0').
-    """
-
-    formats: tuple[Format, ...] = FORMATS
-    samples_per_shard: int = 1000
-    sidecars: bool = True
-    label_set: str = "pseudo"
-    license: str | None = None
-
-    def __post_init__(self) -> None:
-        formats = tuple(self.formats)
-        if not formats or len(set(formats)) < len(formats) or set(formats) - set(FORMATS):
-            raise ValueError(f"export.formats: wants one or more of {', '.join(FORMATS)}, each once, got {formats}")
-        object.__setattr__(self, "formats", tuple(name for name in FORMATS if name in formats))
-        if self.samples_per_shard < 1:
-            raise ValueError(f"export.samples_per_shard: wants 1 or more, got {self.samples_per_shard}")
-        if not self.label_set:
-            raise ValueError("export.label_set: wants the name of a label set, got ''")
-        if self.license is not None and not self.license.strip():
-            raise ValueError(f"export.license: wants a name, or null where it is not known, got {self.license!r}")
 
 
 @dataclass(frozen=True)

@@ -15,7 +15,8 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from windrow.schemas.exported import EXPORTED_SAMPLES
-from windrow.tasks.export.export_plan import ExportConfig, ExportShard, read_classes
+from windrow.tasks.export.export_config import ExportConfig
+from windrow.tasks.export.export_plan import ExportShard, read_classes
 from windrow.tasks.export.shard_writing import SHARD_FILES
 from windrow.tasks.storage.files.parquet import read_table, write_table
 from windrow.tasks.storage.files.seals import sealed_json

@@ -16,22 +16,12 @@ import pyarrow.compute as pc
 
 from windrow.schemas.exported import EXPORTED_SAMPLES, GONE
 from windrow.schemas.stages import Part
-from windrow.tasks.export.export_plan import (
-    FORMATS,
-    ExportConfig,
-    ExportShard,
-    Format,
-    plan_export,
-    read_classes,
-    read_plan_rows,
-    rows_fingerprint,
-)
+from windrow.tasks.export.export_config import ExportConfig, Format
+from windrow.tasks.export.export_plan import ExportShard, read_classes, read_plan_rows, rows_fingerprint
 from windrow.tasks.storage.published.parquet_shards import ParquetShard
 from windrow.tasks.storage.published.webdataset_shards import WebDatasetShard, class_indices
 from windrow.tasks.storage.sources.sample_bytes import SampleBytes, SampleGone, read_members, read_samples
 from windrow.tasks.storage.store.outputs import Done, OutputWriter, make_output, open_output
-
-__all__ = ["FORMATS", "ExportConfig", "ExportShard", "Format", "gone_samples", "plan_export", "write_export_shard"]
 
 STAGE = Part.EXPORT_SHARD
 VERSION = 2

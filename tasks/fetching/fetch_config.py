@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Annotated
+
+from windrow.schemas.settings import IsPath
 
 WEB = ("http", "https")
 
@@ -19,11 +22,12 @@ class FetchConfig:
     before or after decompression, are refused, and chains of more than `max_redirects` redirects. Certificates of
     servers are checked; `ca_file` (PEM) has authorities to trust besides the public ones, such as a company's own.
 
-    How patiently (none of this changes what a finished shard is): seconds to look up a host's address, to connect,
-    between two pieces of a body, and for a whole request; `tries` of a request that failed for now (429, 5xx, timeouts,
-    lost connections), after `retry_seconds`, twice as many, ..., or what the server's Retry-After says, when that is
-    not more than `max_retry_after`; `concurrency` requests at once in a worker, `per_host` of these to one host; `runs`
-    in which a shard with samples that failed for now is tried, the first included.
+    How patiently (none of this changes what a finished shard is): `lookup_seconds` to look up a host's address,
+    `connect_seconds` to connect, `read_seconds` between two pieces of a body, `total_seconds` for a request; `tries` of
+    a request that failed for now (429, 5xx, timeouts, lost connections), after `retry_seconds`, twice as many, ..., or
+    what the server's Retry-After says, when that is not more than `max_retry_after`; `concurrency` requests at once in
+    a worker, `per_host` of these to one host; `runs` in which a shard with samples that failed for now is tried, the
+    first included.
     """
 
     protocols: tuple[str, ...] = WEB
@@ -32,7 +36,7 @@ class FetchConfig:
     respect_opt_out: bool = True
     max_bytes: int = 32 * 2**20
     max_redirects: int = 5
-    ca_file: str | None = None
+    ca_file: Annotated[str, IsPath()] | None = None
     lookup_seconds: float = 10.0
     connect_seconds: float = 10.0
     read_seconds: float = 20.0

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -12,26 +11,12 @@ import pyarrow.compute as pc
 
 from windrow.schemas import HASH_GROUPS, QUALITY
 from windrow.schemas.stages import Stage
-from windrow.tasks.algorithms.neighbors.hash_neighbors import MAX_DISTANCE, hash_groups
+from windrow.tasks.algorithms.neighbors.hash_neighbors import hash_groups
+from windrow.tasks.ingest.hashes_config import HashesConfig
 from windrow.tasks.storage.store.outputs import Done, OutputWriter, fingerprint, make_output, open_output
 
 STAGE = Stage.HASH_GROUPS
 VERSION = 1
-
-
-@dataclass(frozen=True)
-class HashesConfig:
-    """`max_distance`: bits, of 64, in which the perceptual hashes of two samples may differ for them to be near.
-
-    6 finds most copies (a new size, a new compression) and hardly anything else; 10 finds small crops too, and pictures
-    of a few plain shapes begin to be near each other.
-    """
-
-    max_distance: int = 6
-
-    def __post_init__(self) -> None:
-        if not 0 <= self.max_distance <= MAX_DISTANCE:
-            raise ValueError(f"hashes.max_distance: wants 0 to {MAX_DISTANCE} bits, got {self.max_distance}")
 
 
 def group_hashes(store: Path, ingested: Sequence[str], config: HashesConfig) -> Done:

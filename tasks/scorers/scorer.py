@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Annotated, Protocol
 
 import numpy as np
 import numpy.typing as npt
 from PIL import Image
+
+from windrow.schemas.settings import IsPath
 
 
 class Scorer(Protocol):
@@ -42,7 +44,7 @@ class ScorerConfig:
     """
 
     name: str
-    model: str
+    model: Annotated[str, IsPath("(?!python:)")]
     classes: tuple[str, ...]
     batch_size: int = 32
     device: str = "auto"

@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import Any
 
 import duckdb
 import numpy as np
@@ -20,7 +19,8 @@ from windrow.tasks.algorithms.selection import ORDERS
 from windrow.tasks.algorithms.selection.order import Samples
 from windrow.tasks.algorithms.selection.ranking import inclusion_weights
 from windrow.tasks.clusters.neighbor_graph import read_graph
-from windrow.tasks.selection.splits import Split, assign_splits, group_samples
+from windrow.tasks.selection.selection_config import NEAR_DUPLICATE, UNREADABLE, Filter, SelectionConfig
+from windrow.tasks.selection.splits import assign_splits, group_samples
 from windrow.tasks.storage.catalog.views import confine, connect, query, tables_of
 from windrow.tasks.storage.store.made import Made, digests
 from windrow.tasks.storage.store.outputs import (
@@ -32,80 +32,11 @@ from windrow.tasks.storage.store.outputs import (
 from windrow.tasks.storage.store.pool import Pool, read_pool
 
 VERSION = 1
-UNREADABLE = "unreadable"
-NEAR_DUPLICATE = "near_duplicate"
 SEEN = (
     *(Stage.INGEST, Stage.HASH_GROUPS, Stage.MODEL_SCORES, Stage.FEATURES, Stage.NEIGHBORS, Stage.CLUSTER),
     Stage.PSEUDO_LABEL,
 )
 """The stages whose tables a filter can ask."""
-
-if TYPE_CHECKING:
-    OrderName = str
-else:
-    OrderName = Literal[tuple(ORDERS)]
-
-
-@dataclass(frozen=True)
-class Filter:
-    """A rule that samples must satisfy: `keep` is a SQL predicate over the columns of `pool` (README: tables).
-
-    A sample for which it is false or null is dropped, with `name` as the reason. Other tables can be asked in it, so
-    lists of allowed licences and sources are filters like any other; a sample stays when one of its occurrences is
-    allowed, and a licence that is not known is not:
-
-        name: license
-        keep: sample_id IN (SELECT sample_id FROM occurrences WHERE license IN ('cc0-1.0', 'cc-by-4.0'))
-        name: source
-        keep: sample_id IN (SELECT sample_id FROM occurrences WHERE source_uri = 's3://pool/flickr')
-    """
-
-    name: str
-    keep: str
-
-    def __post_init__(self) -> None:
-        if not self.name or self.name in (UNREADABLE, NEAR_DUPLICATE) or not self.keep:
-            raise ValueError(f"selection.filters: wants a name of its own and a predicate, got {self!r}")
-
-
-@dataclass(frozen=True)
-class SelectionConfig:
-    """How the pool becomes a curated set.
-
-    `target_size`: samples to select; None takes `target_share` of what is ranked. `ranking`: 'balanced' over the
-    hierarchy of clusters, or 'random', the baseline that curation must beat. `filters`: rules, the first that a
-    sample breaks is its reason. `drop_near_duplicates`: keep one of samples whose cosine similarity reaches
-    `near_duplicate_threshold`. `near_duplicates_within`: level of the clusters inside which they are looked for, 0 for
-    the whole pool (exact, quadratic). `splits`: shares of the export; near-duplicates and groups stay together.
-    """
-
-    target_size: int | None = None
-    target_share: float = 0.5
-    ranking: OrderName = "balanced"
-    filters: tuple[Filter, ...] = ()
-    drop_near_duplicates: bool = True
-    near_duplicate_threshold: float = 0.95
-    near_duplicates_within: int = 0
-    splits: tuple[Split, ...] = (Split("train", 1.0),)
-
-    def __post_init__(self) -> None:
-        if self.target_size is not None and self.target_size < 0:
-            raise ValueError(f"selection.target_size: wants 0 or more, got {self.target_size}")
-        if not 0 < self.target_share <= 1:
-            raise ValueError(f"selection.target_share: wants more than 0 and at most 1, got {self.target_share}")
-        if self.ranking not in ORDERS:
-            raise ValueError(f"selection.ranking: wants one of {', '.join(ORDERS)}, got {self.ranking!r}")
-        if not 0 < self.near_duplicate_threshold <= 1:
-            threshold = self.near_duplicate_threshold
-            raise ValueError(f"selection.near_duplicate_threshold: wants more than 0 and at most 1, got {threshold}")
-        if self.near_duplicates_within < 0:
-            raise ValueError(f"selection.near_duplicates_within: wants a level or 0, got {self.near_duplicates_within}")
-        names = [rule.name for rule in self.filters]
-        if len(set(names)) != len(names):
-            raise ValueError(f"selection.filters: names repeat: {names}")
-        shares = sum(split.share for split in self.splits)
-        if abs(shares - 1) > 1e-6 or len({split.name for split in self.splits}) != len(self.splits):
-            raise ValueError(f"selection.splits: wants different names and shares that add up to 1, got {self.splits}")
 
 
 def rank_pool(store: Path, made: Made, config: SelectionConfig, seed: int) -> Done:

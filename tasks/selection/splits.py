@@ -3,23 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
-
-@dataclass(frozen=True)
-class Split:
-    """A named part of an export and its share of the groups."""
-
-    name: str
-    share: float
-
-    def __post_init__(self) -> None:
-        if not self.name or not 0 < self.share <= 1:
-            raise ValueError(f"splits: wants a name and a share of more than 0 and at most 1, got {self!r}")
+from windrow.tasks.selection.selection_config import Split
 
 
 def group_samples(sample_ids: pa.Array, pairs: npt.NDArray[np.int64], names: Sequence[str | None]) -> pa.Array:

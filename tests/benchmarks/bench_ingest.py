@@ -35,7 +35,8 @@ from rich.console import Console
 from windrow.schemas import OCCURRENCES
 from windrow.schemas.exported import EXPORT_PLAN
 from windrow.tasks.executors import ExecutorConfig, close_executors, open_executor
-from windrow.tasks.export.export_plan import ExportConfig, plan_export
+from windrow.tasks.export.export_config import ExportConfig
+from windrow.tasks.export.export_plan import plan_export
 from windrow.tasks.export.shard_writing import write_export_shard
 from windrow.tasks.ingest.ingestion import ingest_shards
 from windrow.tasks.pictures.decoding import inspect_image

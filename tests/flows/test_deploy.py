@@ -11,11 +11,13 @@ from pathlib import Path
 from typing import Any
 from uuid import UUID
 
+import jsonschema
 import pytest
 import yaml
 from prefect.events.actions import CallWebhook, ChangeFlowRunState, DoNothing
 from prefect.flows import Flow, load_flow_from_entrypoint
 from prefect.server.events.schemas.automations import Automation as ServerAutomation
+from prefect.utilities.callables import parameter_schema
 from prefect.utilities.importtools import import_object
 from prefect.utilities.templating import apply_values
 from pydantic import TypeAdapter
@@ -24,7 +26,8 @@ from windrow.flows import automations
 from windrow.flows.deployment import read_deployment
 from windrow.flows.nightly import nightly
 from windrow.flows.prefect_runner import FINISHED, resource_of
-from windrow.tasks.config import ConfigError, CurationConfig, parse_config
+from windrow.tasks.config import CurationConfig, parse_config
+from windrow.tasks.config_file import ConfigError
 from windrow.tasks.pipeline import FEATURES_TAG
 
 ROOT = Path(__file__).parents[2]
@@ -77,6 +80,24 @@ def test_a_config_that_cannot_be_used_stops_the_deployment(tmp_path: Path) -> No
         read_deployment(str(path))
     with pytest.raises(ConfigError, match="there is no file"):
         read_deployment(str(tmp_path / "none.yaml"))
+
+
+def test_relative_paths_of_the_file_are_passed_as_seen_from_the_folder_to_run_in(tmp_path: Path) -> None:
+    path = tmp_path / "conf" / "windrow.yaml"
+    path.parent.mkdir()
+    path.write_text("sources: [pool, ../more, s3://a/b]\nstore: store\n")
+    taken = read_deployment(str(path), str(tmp_path))
+    assert taken["config"] == {"sources": ["conf/pool", "more", "s3://a/b"], "store": "conf/store"}
+    assert read_deployment(str(path), str(tmp_path / "conf"))["config"]["store"] == "store"
+    assert read_deployment(str(path), str(tmp_path / "other"))["config"]["store"] == str(path.parent / "store")
+
+
+def test_the_server_takes_what_the_file_may_say_in_short(tmp_path: Path) -> None:
+    path = tmp_path / "windrow.yaml"
+    path.write_text("sources: /data\nhashes:\nselection: {target_size: 1e3, filters: }\nname: 2024-01-31\n")
+    values = read_deployment(str(path))["config"]
+    assert values == {"sources": ["/data"], "selection": {"target_size": 1000}, "name": "2024-01-31"}
+    jsonschema.validate({"config": values}, parameter_schema(nightly.fn).model_dump())
 
 
 def test_two_nights_never_run_at_once_and_none_is_skipped() -> None:

@@ -11,7 +11,8 @@ from PIL import Image, ImageFilter
 from workshop import Workshop
 
 from windrow.flows.summary import summarise
-from windrow.tasks.config import ConfigError, parse_config
+from windrow.tasks.config import parse_config
+from windrow.tasks.config_file import ConfigError
 from windrow.tasks.storage.catalog.views import open_catalog
 from windrow.tasks.storage.store.run_records import latest_run
 
@@ -85,5 +86,5 @@ def test_a_run_says_how_many_samples_look_alike_by_their_hash(workshop: Workshop
 
 
 def test_a_distance_of_hashes_out_of_bounds_is_refused() -> None:
-    with pytest.raises(ConfigError, match=r"hashes.max_distance: wants 0 to 16 bits, got 17"):
+    with pytest.raises(ConfigError, match=r"hashes.max_distance: wants 16 or less, got 17"):
         parse_config({"sources": ["x"], "hashes": {"max_distance": 17}})

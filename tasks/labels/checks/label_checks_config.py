@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal, cast
 
 from annotated_types import Gt
 
-from windrow.schemas.settings import Settings
+from windrow.schemas.settings import IsPath, Settings
 from windrow.tasks.algorithms.labels.checks import CHECKS
 from windrow.tasks.algorithms.labels.judging.dynamics_probe import ProbeTraining
 from windrow.tasks.algorithms.labels.judging.judged_labels import Check
@@ -34,7 +34,7 @@ class ChosenChecks(Settings):
 
     default: bool = True
     methods: tuple[CheckName, ...] = ()
-    dynamics: str | None = None
+    dynamics: Annotated[str, IsPath()] | None = None
     l2: Annotated[float, Gt(0)] = 0.001
     probe_training: ProbeTraining = field(default_factory=ProbeTraining)
 

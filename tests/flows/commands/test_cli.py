@@ -10,7 +10,7 @@ import pytest
 from workshop import Workshop
 
 COMMANDS = ("run", "nightly", "ingest", "query", "explain", "diff", "forget", "report", "export", "levels", "verify")
-COMMANDS += ("doctor", "audit")
+COMMANDS += ("doctor", "audit", "config", "init")
 
 
 def lines(text: str) -> list[dict[str, str]]:
@@ -124,7 +124,7 @@ MISTAKES = {
     "there is no file nowhere.yaml": ("run", "nowhere.yaml"),
     "features.nmae: there is no such field; did you mean features.name?": ("run", "{config}", "-s", "features.nmae=x"),
     "selection.target_size: wants 0 or more, got -1": ("run", "{config}", "-s", "selection.target_size=-1"),
-    "seed: Input should be a valid integer": ("run", "{config}", "-s", "seed=many"),
+    "seed: wants a whole number, got 'many'": ("run", "{config}", "-s", "seed=many"),
     "rule 'sharp' (bluur < 3)": ("run", "{config}", "-s", "selection.filters=[{{name: sharp, keep: bluur < 3}}]"),
     "/no/such/folder": ("ingest", "{config}", "-s", "sources=[/no/such/folder]", "-s", "store=other"),
     "only SELECT": ("query", "DROP TABLE samples", "--store", "{store}"),

@@ -227,7 +227,7 @@ def test_a_night_without_a_new_sample_finds_its_work_done(tmp_path: Path):
 
 
 def test_settings_out_of_range_are_refused():
-    with pytest.raises(ValueError, match=r"clustering\.memory_gb: wants at least 0\.5, got 0\.1"):
+    with pytest.raises(ValueError, match=r"memory_gb: wants 0\.5 or more, got 0\.1"):
         ClusteringConfig(memory_gb=0.1)
-    with pytest.raises(ValueError, match=r"clustering\.refit: wants 'always', 'drift' or 'never', got 'daily'"):
+    with pytest.raises(ValueError, match=r"refit: wants one of 'always', 'drift', 'never', got 'daily'"):
         ClusteringConfig(refit="daily")  # type: ignore[arg-type]

@@ -7,7 +7,8 @@ from small_features import ids, write_features
 from windrow.schemas import NEIGHBORS
 from windrow.tasks.algorithms.neighbors.exact_neighbors import neighbor_graph
 from windrow.tasks.clusters import neighbor_graph as stage
-from windrow.tasks.clusters.neighbor_graph import NeighborsConfig, find_neighbors, read_graph
+from windrow.tasks.clusters.neighbor_graph import find_neighbors, read_graph
+from windrow.tasks.clusters.neighbors_config import NeighborsConfig
 from windrow.tasks.storage.store.outputs import Done, open_output
 
 N = 4000
@@ -63,5 +64,5 @@ def test_shards_do_not_change_an_approximate_graph(tmp_path: Path, vectors: np.n
 
 
 def test_a_method_that_is_not_known_is_named() -> None:
-    with pytest.raises(ValueError, match=r"neighbors.method: wants one of auto, exact, approximate, got 'fast'"):
+    with pytest.raises(ValueError, match=r"method: wants one of 'auto', 'exact', 'approximate', got 'fast'"):
         NeighborsConfig(method="fast")  # type: ignore[arg-type]

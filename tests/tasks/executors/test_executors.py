@@ -265,9 +265,9 @@ def test_a_negative_number_of_workers_is_refused(kind):
 @pytest.mark.parametrize(
     ("fields", "message"),
     [
-        ({"kind": "dask"}, "executor.kind: .*'dask'"),
-        ({"n_workers": -2}, "executor.n_workers: .*-2"),
-        ({"address": "head:6379"}, "executor.address: only Ray .*'head:6379'"),
+        ({"kind": "dask"}, "kind: .*'dask'"),
+        ({"n_workers": -2}, "n_workers: .*-2"),
+        ({"address": "head:6379"}, "address: only Ray .*'head:6379'"),
     ],
 )
 def test_a_config_that_makes_no_sense_is_refused(fields, message):

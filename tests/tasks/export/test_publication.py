@@ -16,7 +16,8 @@ from small_export import CLASSES, export, make_selection, plan_table
 
 from windrow.schemas.exported import EXPORTED_SAMPLES
 from windrow.tasks.export import publication as publish
-from windrow.tasks.export.export_plan import ExportConfig, plan_export
+from windrow.tasks.export.export_config import ExportConfig
+from windrow.tasks.export.export_plan import plan_export
 from windrow.tasks.export.publication import publish_version
 from windrow.tasks.export.shard_writing import write_export_shard
 from windrow.tasks.storage.published.versions import (

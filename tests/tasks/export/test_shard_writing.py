@@ -16,7 +16,8 @@ from hypothesis import strategies as st
 from small_export import CLASSES, EXTENSIONS, export, make_selection, plan_table, read_with_webdataset
 
 from windrow.schemas.exported import EXPORTED, EXPORTED_SAMPLES
-from windrow.tasks.export.export_plan import ExportConfig, ExportShard, _cut, plan_export, read_classes, read_plan_rows
+from windrow.tasks.export.export_config import ExportConfig
+from windrow.tasks.export.export_plan import ExportShard, _cut, plan_export, read_classes, read_plan_rows
 from windrow.tasks.export.shard_writing import gone_samples, write_export_shard
 from windrow.tasks.storage.published import parquet_shards
 from windrow.tasks.storage.sources.sample_bytes import SampleBytes
@@ -34,12 +35,12 @@ def files(store: Path, done: Done) -> dict[str, bytes]:
 @pytest.mark.parametrize(
     ("values", "message"),
     [
-        ({"formats": ()}, r"export\.formats.*got \(\)"),
-        ({"formats": ("tfrecord",)}, r"export\.formats.*tfrecord"),
-        ({"formats": ("parquet", "parquet")}, r"export\.formats"),
-        ({"samples_per_shard": 0}, r"export\.samples_per_shard.*0"),
-        ({"label_set": ""}, r"export\.label_set"),
-        ({"license": " "}, r"export\.license"),
+        ({"formats": ()}, r"formats.*got \(\)"),
+        ({"formats": ("tfrecord",)}, r"formats.*tfrecord"),
+        ({"formats": ("parquet", "parquet")}, r"formats"),
+        ({"samples_per_shard": 0}, r"samples_per_shard.*0"),
+        ({"label_set": ""}, r"label_set"),
+        ({"license": " "}, r"license"),
     ],
 )
 def test_a_bad_config_is_refused_by_the_name_of_its_field(values: dict[str, Any], message: str) -> None:

@@ -10,7 +10,8 @@ from PIL import Image
 from tiny_classifier import save_classifier
 
 from windrow.schemas import MODEL_SCORES, OCCURRENCES
-from windrow.tasks.config import ConfigError, parse_config
+from windrow.tasks.config import parse_config
+from windrow.tasks.config_file import ConfigError
 from windrow.tasks.features.model_scores import score_shards
 from windrow.tasks.ingest.ingestion import ingest_shards
 from windrow.tasks.pictures.decoding import decode_rgb

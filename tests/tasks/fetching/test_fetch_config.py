@@ -1,6 +1,7 @@
 import pytest
 
-from windrow.tasks.config import ConfigError, parse_config
+from windrow.tasks.config import parse_config
+from windrow.tasks.config_file import ConfigError
 from windrow.tasks.fetching.fetch_config import PACE, FetchConfig
 
 

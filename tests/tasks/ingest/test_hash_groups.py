@@ -4,7 +4,8 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from windrow.schemas import HASH_GROUPS, QUALITY
-from windrow.tasks.ingest.hash_groups import HashesConfig, group_hashes
+from windrow.tasks.ingest.hash_groups import group_hashes
+from windrow.tasks.ingest.hashes_config import HashesConfig
 from windrow.tasks.storage.store.outputs import Done, OutputWriter, make_output, open_output
 
 Shard = Mapping[str, int | None]

@@ -178,7 +178,7 @@ def test_shares_that_are_given_move_confidences_and_must_name_every_class(labell
     shares = {"ant": 0.8, "bee": 0.1, "cat": 0.1}
     given, even = (labelled.rows(prior=prior) for prior in (PriorConfig("given", shares), PriorConfig("uniform")))
     assert share_of(given, "ant") > share_of(even, "ant") + 0.01
-    with pytest.raises(ValueError, match=r"labels\.prior\.shares: no share for class 'cat'"):
+    with pytest.raises(ValueError, match=r"prior\.shares: no share for class 'cat'"):
         labelled.decide(prior=PriorConfig("given", {"ant": 1, "bee": 1}))
 
 

@@ -4,7 +4,8 @@ import numpy as np
 import pyarrow as pa
 import pytest
 
-from windrow.tasks.selection.pool_ranking import Filter, SelectionConfig, check_filters, select
+from windrow.tasks.selection.pool_ranking import check_filters, select
+from windrow.tasks.selection.selection_config import Filter, SelectionConfig
 from windrow.tasks.storage.store.pool import Pool
 
 IDS = [f"{i:032x}" for i in range(8)]

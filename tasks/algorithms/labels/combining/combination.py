@@ -41,18 +41,15 @@ class CombinedPredictions:
 def check_combination(by: CombineBy, makers: Sequence[str]) -> None:
     """Raise ValueError unless these makers can be combined so."""
     if by not in get_args(CombineBy):
-        raise ValueError(f"labels.combine_by: wants one of {', '.join(get_args(CombineBy))}, got {by!r}")
+        raise ValueError(f"combine_by: wants one of {', '.join(get_args(CombineBy))}, got {by!r}")
     if not makers or len(set(makers)) != len(makers):
-        raise ValueError(f"labels.combine: wants one or more different makers, got {list(makers)}")
+        raise ValueError(f"combine: wants one or more different makers, got {list(makers)}")
     if by == "daso" and (len(makers) != 2 or LINEAR not in makers or not set(makers) & set(SEMANTIC)):
         raise ValueError(
-            f"labels.combine_by: daso wants {LINEAR} and one of {', '.join(SEMANTIC)} in labels.combine, "
-            f"got {list(makers)}"
+            f"combine_by: daso wants {LINEAR} and one of {', '.join(SEMANTIC)} in combine, got {list(makers)}"
         )
     if by == "dawid-skene" and len(makers) < 2:
-        raise ValueError(
-            f"labels.combine_by: dawid-skene wants two makers or more in labels.combine, got {list(makers)}"
-        )
+        raise ValueError(f"combine_by: dawid-skene wants two makers or more in combine, got {list(makers)}")
 
 
 def combine_makers(

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Literal, get_args
+from typing import Annotated, Literal
 
 import numpy as np
+from annotated_types import Ge
 
+from windrow.schemas.settings import Settings
 from windrow.tasks.algorithms.arrays import Float32Array, Float64Array, Int64Array
 
 PriorMethod = Literal["estimated", "em", "bbse", "labels", "uniform", "given", "none"]
@@ -15,36 +17,30 @@ PriorUse = Literal["shift", "alignment"]
 
 
 @dataclass(frozen=True)
-class PriorConfig:
+class PriorConfig(Settings):
     """Where the classes' shares of the samples without a label come from, and how probabilities are brought to them.
 
     `method`: 'estimated' is EM, drawn to equal shares while labels are few; 'em' (Saerens et al. 2002) is EM alone;
     'bbse' (Lipton et al. 2018) asks how classes confuse held-out labels; 'labels': as the labels are, for labels drawn
     at random from the pool; 'uniform': all equal; 'given': `shares`; 'none' leaves the makers' probabilities alone.
-    `shares`: of 'given', a number from 0 for each class by its name, counts or shares. `use`: 'shift' is Bayes' rule,
+    `shares`: with 'given', a number from 0 for each class by its name, counts or shares. `use`: 'shift' is Bayes' rule,
     each sample for itself; 'alignment' (ReMixMatch, Sinkhorn) makes the mean prediction just these shares.
     """
 
     method: PriorMethod = "estimated"
-    shares: Mapping[str | int, float] = field(default_factory=dict)
+    shares: Mapping[str | int, Annotated[float, Ge(0)]] = field(default_factory=dict)
     use: PriorUse = "shift"
 
     def __post_init__(self) -> None:
-        if self.method not in get_args(PriorMethod):
-            raise ValueError(
-                f"labels.prior.method: wants one of {', '.join(get_args(PriorMethod))}, got {self.method!r}"
-            )
-        if self.use not in get_args(PriorUse):
-            raise ValueError(f"labels.prior.use: wants shift or alignment, got {self.use!r}")
+        super().__post_init__()
         # YAML reads the class 7 as a number; a fingerprint needs keys of one kind.
         object.__setattr__(self, "shares", {str(name): share for name, share in self.shares.items()})
         if (self.method == "given") != bool(self.shares):
-            raise ValueError(f"labels.prior: shares go with method given, got {self.method!r} and {dict(self.shares)}")
-        wrong = {name: share for name, share in self.shares.items() if not 0 <= share < np.inf}
-        if wrong or (self.shares and not sum(self.shares.values()) > 0):
-            raise ValueError(f"labels.prior.shares: wants numbers from 0, not all 0, got {wrong or dict(self.shares)}")
+            raise ValueError(f"shares: go with method 'given', got method {self.method!r} and {dict(self.shares)}")
+        if self.shares and not 0 < sum(self.shares.values()) < np.inf:
+            raise ValueError(f"shares: wants numbers from 0, not all 0, got {dict(self.shares)}")
         if self.method == "none" and self.use != "shift":
-            raise ValueError("labels.prior.use: without a prior (method none) there is nothing to align to")
+            raise ValueError(f"use: without a prior (method 'none') there is nothing to align to, got {self.use!r}")
 
 
 @dataclass(frozen=True)
@@ -73,7 +69,7 @@ def given_shares(config: PriorConfig, classes: Sequence[str]) -> Float64Array | 
     missing, unknown = sorted(set(classes) - set(config.shares)), sorted(set(config.shares) - set(classes))
     if missing or unknown:
         what = f"no share for class {missing[0]!r}" if missing else f"there is no class {unknown[0]!r}"
-        raise ValueError(f"labels.prior.shares: {what}; the classes are {', '.join(classes[:20])}")
+        raise ValueError(f"prior.shares: {what}; the classes are {', '.join(classes[:20])}")
     shares = np.array([config.shares[name] for name in classes], dtype=np.float64)
     return np.asarray(shares / shares.sum())
 

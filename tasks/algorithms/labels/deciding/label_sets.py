@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Literal, get_args
+from typing import Annotated, Literal
 
 import numpy as np
 import numpy.typing as npt
+from annotated_types import Ge, Gt, Lt
 
+from windrow.schemas.settings import Settings
 from windrow.tasks.algorithms.arrays import Float32Array, Int64Array, row_blocks
 from windrow.tasks.algorithms.labels.class_lists import ClassLists
 from windrow.tasks.algorithms.labels.pool_statistics import check_rows
@@ -17,9 +19,10 @@ SetScore = Literal["lac", "aps"]
 
 
 @dataclass(frozen=True)
-class ConformalConfig:
-    """Sets of classes that hold the true one with probability `coverage` or more, on average over draws of the labels.
+class ConformalConfig(Settings):
+    """Sets of classes that hold the true one as often as asked for.
 
+    `coverage`: the probability of that, at least, on average over draws of the labels.
     `score`: 'lac' makes the smallest sets, 'aps' larger ones where a sample is hard. `by_class`: the promise holds
     within every class, whatever the classes' shares, and needs coverage / (1 - coverage) labels of each class, 9 for
     0.9: with fewer the class is in every set; without it one promise for all, which holds where labels were drawn as
@@ -27,21 +30,11 @@ class ConformalConfig:
     `most`: sets of more classes are null: they say too little for what they cost.
     """
 
-    coverage: float = 0.9
+    coverage: Annotated[float, Gt(0), Lt(1)] = 0.9
     score: SetScore = "lac"
     by_class: bool = True
-    failure_rate: float | None = None
-    most: int = 10
-
-    def __post_init__(self) -> None:
-        if not 0 < self.coverage < 1:
-            raise ValueError(f"labels.conformal.coverage: wants a number between 0 and 1, got {self.coverage}")
-        if self.score not in get_args(SetScore):
-            raise ValueError(f"labels.conformal.score: wants lac or aps, got {self.score!r}")
-        if self.failure_rate is not None and not 0 < self.failure_rate < 1:
-            raise ValueError(f"labels.conformal.failure_rate: wants a number between 0 and 1, got {self.failure_rate}")
-        if self.most < 1:
-            raise ValueError(f"labels.conformal.most: wants 1 or more, got {self.most}")
+    failure_rate: Annotated[float, Gt(0), Lt(1)] | None = None
+    most: Annotated[int, Ge(1)] = 10
 
 
 def possible_classes(

@@ -33,7 +33,8 @@ from windrow.tasks.algorithms.labels.judging.dynamics_probe import ProbeTraining
 from windrow.tasks.algorithms.labels.judging.judged_labels import probe_out_of_sample
 from windrow.tasks.algorithms.labels.sparse_probabilities import SparseProbabilities
 from windrow.tasks.algorithms.neighbors.exact_neighbors import NeighborGraph
-from windrow.tasks.clusters.neighbor_graph import NeighborsConfig, find_neighbors
+from windrow.tasks.clusters.neighbor_graph import find_neighbors
+from windrow.tasks.clusters.neighbors_config import NeighborsConfig
 from windrow.tasks.labels.checks.label_checks import check_labels, judge_pool
 from windrow.tasks.labels.checks.label_checks_config import LabelChecksConfig
 from windrow.tasks.recording import describe

@@ -8,7 +8,7 @@ import pytest
 import yaml
 from small_export import EXTENSIONS, export, make_selection
 
-from windrow.tasks.export.export_plan import ExportConfig
+from windrow.tasks.export.export_config import ExportConfig
 from windrow.tasks.storage.published.dataset_card import size_category
 from windrow.tasks.storage.published.versions import Version
 

@@ -12,7 +12,7 @@ import torch
 from PIL import Image
 from small_export import export, image_bytes, make_selection
 
-from windrow.tasks.export.export_plan import ExportConfig
+from windrow.tasks.export.export_config import ExportConfig
 from windrow.tasks.pictures.decoding import decode_rgb
 from windrow.tasks.storage.published.reader import NO_LABEL, data_loader, open_webdataset, webdataset_shards
 from windrow.tasks.storage.sources.source_shard import sample_id_of

@@ -131,7 +131,7 @@ def test_equal_is_the_geometric_mean_and_agreement_the_share_of_votes():
 @pytest.mark.parametrize(
     ("call", "message"),
     [
-        (lambda: check_combination("mean", ["probe"]), "labels.combine_by: wants one of weighted, .*, got 'mean'"),
+        (lambda: check_combination("mean", ["probe"]), "combine_by: wants one of weighted, .*, got 'mean'"),
         (lambda: check_combination("equal", []), r"one or more different makers, got \[\]"),
         (lambda: check_combination("equal", ["knn", "knn"]), "one or more different makers"),
         (lambda: check_combination("daso", ["probe", "smoothed", "knn"]), "daso wants probe and one of prototypes, sm"),

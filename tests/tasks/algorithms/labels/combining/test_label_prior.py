@@ -113,12 +113,12 @@ def test_shares_are_read_by_the_names_of_classes_and_numbers_are_names_too():
 @pytest.mark.parametrize(
     ("call", "message"),
     [
-        (lambda: PriorConfig("guess"), "labels.prior.method: wants one of estimated, .*, got 'guess'"),
-        (lambda: PriorConfig(use="x"), "labels.prior.use: wants shift or alignment, got 'x'"),
-        (lambda: PriorConfig("given"), "shares go with method given, got 'given' and {}"),
-        (lambda: PriorConfig("em", {"a": 1}), "shares go with method given, got 'em'"),
-        (lambda: PriorConfig("given", {"a": -1.0}), "wants numbers from 0, not all 0, got {'a': -1.0}"),
-        (lambda: PriorConfig("given", {"a": float("nan")}), "wants numbers from 0"),
+        (lambda: PriorConfig("guess"), "method: wants one of 'estimated', .*, got 'guess'"),
+        (lambda: PriorConfig(use="x"), "use: wants one of 'shift', 'alignment', got 'x'"),
+        (lambda: PriorConfig("given"), "shares: go with method 'given', got method 'given' and {}"),
+        (lambda: PriorConfig("em", {"a": 1}), "shares: go with method 'given', got method 'em'"),
+        (lambda: PriorConfig("given", {"a": -1.0}), "shares.a: wants 0 or more, got -1.0"),
+        (lambda: PriorConfig("given", {"a": float("nan")}), "shares.a: wants 0 or more, got nan"),
         (lambda: PriorConfig("given", {"a": 0}), "not all 0, got {'a': 0}"),
         (lambda: PriorConfig("none", use="alignment"), "nothing to align to"),
         (

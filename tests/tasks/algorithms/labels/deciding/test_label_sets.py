@@ -57,10 +57,10 @@ def test_too_few_labels_of_a_class_leave_it_in_every_set():
 @pytest.mark.parametrize(
     ("call", "message"),
     [
-        (lambda: ConformalConfig(1.0), "labels.conformal.coverage: wants a number between 0 and 1, got 1.0"),
-        (lambda: ConformalConfig(score="x"), "labels.conformal.score: wants lac or aps, got 'x'"),
-        (lambda: ConformalConfig(failure_rate=0), "labels.conformal.failure_rate: .* got 0"),
-        (lambda: ConformalConfig(most=0), "labels.conformal.most: wants 1 or more, got 0"),
+        (lambda: ConformalConfig(1.0), "coverage: wants less than 1, got 1.0"),
+        (lambda: ConformalConfig(score="x"), "score: wants one of 'lac', 'aps', got 'x'"),
+        (lambda: ConformalConfig(failure_rate=0), "failure_rate: wants more than 0, got 0"),
+        (lambda: ConformalConfig(most=0), "most: wants 1 or more, got 0"),
         (lambda: possible_classes(*drawn(0)[:2], drawn(0)[2][:5]), r"must have shape \(5,\)"),
     ],
 )

@@ -1,0 +1,81 @@
+"""`windrow init`: a commented config for what lies in a folder."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+from windrow.flows.commands.config_in_force import yaml_of
+from windrow.flows.commands.folder_contents import Contents, look_into
+
+FILE = "windrow.yaml"
+TEXT = """\
+# What to curate, and how: `windrow run` reads this file. `windrow config` prints every setting there is, its value and
+# what it means. Relative paths start from this file's folder.
+# A line that begins with # and no space after it is a setting: take the # away to use it.
+
+name: {name}
+# Everything that is made goes here; `--store` of the other commands names it.
+store: data/store
+
+# {found}
+sources: {sources}
+#ingest: {{mode: copy}}  # copies the bytes into the store, for sources that will not stay
+{ingest}
+# What pictures are compared by. 'patches' needs no download; a pretrained model sees more: hf:FOLDER or hf:HUB/ID.
+features: {{name: patches}}
+#features: {{name: "hf:facebook/dinov2-small"}}
+
+{labels}
+selection:
+  # How many samples to select; without it a share of those that are ranked.
+  #target_size: 1000
+  target_share: 0.5
+  # Rules that samples must satisfy: SQL over the columns of the table `pool`.
+  filters: []
+  #filters: [{{name: small, keep: "least(width, height) >= 64"}}]
+  # Cosine similarity from which on two pictures are near-duplicates. The report shows whether it is right for yours.
+  near_duplicate_threshold: 0.95
+  splits: [{{name: train, share: 0.9}}, {{name: val, share: 0.1}}]
+
+#export: {{formats: [webdataset], license: cc-by-4.0}}
+#executor: {{n_workers: 4}}  # processes at once; without it one a core
+"""
+CLASSES = "\n# The name of a picture's folder is its label: {names}.\ningest: {{folder_labels: true}}\n"
+NO_CLASSES = "#ingest: {folder_labels: true}  # the name of a picture's folder is its label\n"
+LABELS = (
+    "# Labels that are known, by `sample_id` or `key`; the others are found from them.\nlabels: {{given: {file}}}\n"
+)
+NO_LABELS = (
+    "# A CSV or Parquet file of known labels, by `sample_id` or `key`, if they did not come with the samples.\n"
+    "#labels: {given: labels.csv}\n"
+)
+
+
+def write_first_config(folder: Path) -> tuple[Path, list[str]]:
+    """Write `windrow.yaml` for what is in the folder; returns its path and what was found, a line each.
+
+    Raises ValueError when there is such a file already, no such folder, or nothing in it that can be a source.
+    """
+    path = folder / FILE
+    if path.exists():
+        raise ValueError(f"{path}: is there already; remove it, or edit it")
+    contents = look_into(folder)
+    if not contents.sources:
+        raise ValueError(f"{folder}: wants images, tars, Parquet files or lists of URLs, found none")
+    text = config_text(folder.resolve().name, contents)
+    with path.open("x", encoding="utf-8") as file:
+        file.write(text)
+    return path, contents.told()
+
+
+def config_text(name: str, contents: Contents) -> str:
+    """Return the config as text, for a folder of that name."""
+    classes = CLASSES.format(names=", ".join(contents.classes[:5]).replace("\n", " "))
+    return TEXT.format(
+        name=yaml_of(re.sub(r"[^A-Za-z0-9_-]+", "-", name).strip("-") or "curated"),
+        found="; ".join(contents.told()).replace("\n", " "),
+        sources=yaml_of(contents.sources),
+        ingest=classes if contents.classes else NO_CLASSES,
+        labels=LABELS.format(file=yaml_of(contents.labels)) if contents.labels else NO_LABELS,
+    )

@@ -1,0 +1,173 @@
+"""A config as plain values: read from a YAML file, with `--set` on top, and paths that start from where they stand."""
+
+from __future__ import annotations
+
+import glob
+import os
+import re
+from collections.abc import Hashable, Sequence
+from dataclasses import is_dataclass
+from pathlib import Path
+from typing import Any, get_args
+
+import yaml
+
+from windrow.schemas.settings import IsPath, Settings, as_meant, bare, bounds, hints, origin
+
+ENCODINGS = {b"\xff\xfe": "utf-16", b"\xfe\xff": "utf-16"}
+
+
+class ConfigError(ValueError):
+    """The config cannot be used; each line of the message names a field, and what came."""
+
+
+class Yaml(yaml.SafeLoader):
+    """YAML in which 1e5 is a number, a date is text, and a key stands once."""
+
+    def construct_object(self, node: yaml.Node, deep: bool = False) -> Any:
+        """Make a value. Raises MarkedYAMLError where its text is no value of the type that its tag names."""
+        try:
+            return super().construct_object(node, deep)  # type: ignore[no-untyped-call]
+        except (ValueError, AttributeError, KeyError):
+            problem = f"{node.value[:40]!r} is no {node.tag.rpartition(':')[2]}"
+            raise yaml.MarkedYAMLError(problem=problem, problem_mark=node.start_mark) from None
+
+    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Hashable, Any]:
+        """Make a mapping. Raises MarkedYAMLError for a key that stands there twice."""
+        seen: set[str] = set()
+        for key, _ in node.value:
+            name = str(key.value)
+            if name in seen:
+                raise yaml.MarkedYAMLError(problem=f"{name!r} stands there twice", problem_mark=key.start_mark)
+            seen.add(name)
+        return super().construct_mapping(node, deep)
+
+
+def _resolvers(kind: Any) -> None:
+    kind.yaml_implicit_resolvers = {
+        first: [(tag, pattern) for tag, pattern in known if tag != "tag:yaml.org,2002:timestamp"]
+        for first, known in kind.yaml_implicit_resolvers.items()
+    }
+    number = re.compile(r"[-+]?([0-9]+|[0-9]*\.[0-9]+|[0-9]+\.)[eE][-+]?[0-9]+\Z")
+    kind.add_implicit_resolver("tag:yaml.org,2002:float", number, list("-+.0123456789"))
+
+
+class YamlText(yaml.SafeDumper):
+    """Writes what `Yaml` reads."""
+
+
+for _kind in (Yaml, YamlText):
+    _resolvers(_kind)
+
+
+def parse_yaml(data: bytes, name: str) -> Any:
+    """Parse a file's bytes. Raises ConfigError naming the file, the line and what is wrong, in one line."""
+    try:
+        return yaml.load(data.decode(ENCODINGS.get(data[:2], "utf-8-sig")), Yaml)
+    except UnicodeDecodeError as error:
+        line = data.count(b"\n", 0, error.start) + 1
+        raise ConfigError(f"{name}, line {line}: is no UTF-8 text ({error.reason})") from None
+    except yaml.MarkedYAMLError as error:
+        line = error.problem_mark.line + 1 if error.problem_mark else 1
+        before = f"{error.context}, " if str(error.problem).startswith("but ") else ""
+        raise ConfigError(f"{name}, line {line}: {before}{error.problem}") from None
+    except yaml.reader.ReaderError as error:
+        line = data.decode(ENCODINGS.get(data[:2], "utf-8-sig"))[: error.position].count("\n") + 1
+        raise ConfigError(f"{name}, line {line}: has a character that YAML forbids, {chr(error.character)!r}") from None
+    except RecursionError:
+        raise ConfigError(f"{name}: is nested too deeply") from None
+
+
+def read_values(
+    path: Path, overrides: Sequence[str], kind: type[Settings], start: Path | None = None
+) -> dict[str, Any]:
+    """Return the values of a config file of this kind, changed by 'field.field=value', the value in YAML.
+
+    The file's relative paths start from its folder, as seen from `start` (by default the current folder); those of
+    the overrides are left as they are. Raises ConfigError.
+    """
+    try:
+        values = parse_yaml(path.read_bytes(), str(path))
+    except FileNotFoundError:
+        raise ConfigError(f"there is no file {path}; `windrow init` writes one") from None
+    except OSError as error:
+        raise ConfigError(f"{path}: {error.strerror}") from None
+    if not isinstance(values, dict):
+        came = "an empty file" if values is None else type(values).__name__
+        raise ConfigError(f"{path}: wants fields such as `sources:` and `store:`, got {came}")
+    moved: dict[str, Any] = _moved(values, kind, path.parent, start or Path())
+    for each in overrides:
+        override(moved, each)
+    return moved
+
+
+def override(values: dict[str, Any], text: str) -> None:
+    """Change one value, as in 'selection.filters.0.keep=width > 8'. Raises ConfigError."""
+    name, equals, value = text.partition("=")
+    if not equals or not all(name.split(".")):
+        raise ConfigError(f"--set wants FIELD=VALUE, got {text!r}")
+    *parts, last = name.split(".")
+    inner: Any = values
+    for part in parts:
+        place = _place(inner, part, text)
+        if (isinstance(inner, dict) and inner.get(place) is None) or (isinstance(inner, list) and place == len(inner)):
+            _put(inner, place, {})
+        inner = inner[place]
+    _put(inner, _place(inner, last, text), parse_yaml(value.encode(), f"--set {name}"))
+
+
+def _place(inner: Any, part: str, text: str) -> Any:
+    """A field's name, or the number of an item: of those there, or of one more."""
+    if isinstance(inner, dict):
+        return next((key for key in inner if str(key) == part), part)
+    if not isinstance(inner, list):
+        raise ConfigError(f"--set {text}: nothing is below {inner!r}, so there is no {part}")
+    if not part.isdecimal() or int(part) > len(inner):
+        raise ConfigError(f"--set {text}: wants the number of an item, 0 to {len(inner)}, got {part!r}")
+    return int(part)
+
+
+def _put(inner: Any, place: Any, value: Any) -> None:
+    if isinstance(inner, list) and place == len(inner):
+        inner.append(value)
+    else:
+        inner[place] = value
+
+
+def _moved(value: Any, hint: Any, folder: Path, start: Path) -> Any:
+    """The value as it is meant, with its paths, as the type says which they are, seen from `start`."""
+    kind = bare(hint)
+    if isinstance(value, dict) and is_dataclass(kind):
+        known = hints(kind)
+        return {name: _moved(each, known.get(name), folder, start) for name, each in as_meant(kind, value).items()}
+    if origin(kind) is tuple:
+        hint = get_args(kind)[0]
+        if isinstance(value, list):
+            return [_moved(each, hint, folder, start) for each in value]
+    marks = [bound for bound in bounds(hint) if isinstance(bound, IsPath)]
+    return moved_path(value, marks[0], folder, start) if marks and isinstance(value, str) else value
+
+
+def moved_path(text: str, mark: IsPath, folder: Path, start: Path) -> str:
+    """Return a text with the path in it, if that is relative, as seen from `start` rather than from `folder`."""
+    for before, may_be_else in ((mark.if_there, True), (mark.before, False)):
+        found = re.match(before, text) if before is not None and text not in mark.unless else None
+        if found:
+            head, path = text[: found.end()], text[found.end() :]
+            if not may_be_else or path.startswith(".") or os.path.exists(folder / path):  # noqa: PTH110  (of any text)
+                return head + _seen_from(path, folder, start)
+    return text
+
+
+def _seen_from(path: str, folder: Path, start: Path) -> str:
+    here, there = os.path.abspath(start), os.path.abspath(folder)  # noqa: PTH100  (links keep their names)
+    if not path.strip() or "://" in path or path.startswith(("/", "~")) or here == there:
+        return path
+    whole = os.path.join(glob.escape(there) if glob.has_magic(path) else there, path)  # noqa: PTH118
+    plain = os.path.normpath(whole)
+    if os.path.realpath(plain) != os.path.realpath(whole):
+        return whole  # '..' behind a link is not the folder above
+    for above in (here, glob.escape(here)):
+        if f"{plain}/".startswith(f"{above}/"):
+            return os.path.relpath(plain, above)
+    return plain

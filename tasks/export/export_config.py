@@ -1,0 +1,42 @@
+"""The settings of an export."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Annotated, Literal
+
+from annotated_types import Ge, MinLen
+
+from windrow.schemas.settings import Settings, check_different
+
+Format = Literal["webdataset", "parquet"]
+FORMATS: tuple[Format, ...] = ("webdataset", "parquet")
+
+
+@dataclass(frozen=True)
+class ExportConfig(Settings):
+    """How a curated set is exported.
+
+    `formats`: of the files, one or both. `samples_per_shard`: of a shard, at most.
+
+    `sidecars`: whether the files that came with a sample (the other members of its key in a tar, the files beside it)
+    go into the WebDataset shards too, byte for byte; where windrow writes a member of that extension itself (`.json`,
+    `.cls`, the image's), theirs is `.source.json`, ...
+
+    `label_set`: the labels that are exported; a sample on which they abstain is exported without a label.
+    `license`: goes into the dataset cards as it is (Hugging Face wants an identifier such as 'cc-by-4.0'); null where
+    it is not known.
+    """
+
+    formats: Annotated[tuple[Format, ...], MinLen(1)] = FORMATS
+    samples_per_shard: Annotated[int, Ge(1)] = 1000
+    sidecars: bool = True
+    label_set: Annotated[str, MinLen(1)] = "pseudo"
+    license: Annotated[str, MinLen(1)] | None = None
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        check_different("formats", self.formats)
+        object.__setattr__(self, "formats", tuple(name for name in FORMATS if name in self.formats))
+        if self.license is not None and not self.license.strip():
+            raise ValueError(f"license: wants a name, or null where it is not known, got {self.license!r}")

@@ -1,0 +1,83 @@
+"""The settings of what becomes of the pool: filters, size, near-duplicates, splits."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Annotated, Literal
+
+from annotated_types import Ge, Gt, Le, MinLen
+
+from windrow.schemas.settings import Settings, check_different
+from windrow.tasks.algorithms.selection import ORDERS
+
+UNREADABLE = "unreadable"
+NEAR_DUPLICATE = "near_duplicate"
+
+if TYPE_CHECKING:
+    OrderName = str
+else:
+    OrderName = Literal[tuple(ORDERS)]
+
+
+@dataclass(frozen=True)
+class Split(Settings):
+    """A part of an export. `name`: of the part. `share`: of the groups, for it."""
+
+    name: Annotated[str, MinLen(1)]
+    share: Annotated[float, Gt(0), Le(1)]
+
+
+@dataclass(frozen=True)
+class Filter(Settings):
+    """A rule that samples must satisfy.
+
+    `name`: of the rule, the reason on record for the samples that it drops.
+
+    `keep`: a SQL predicate over the columns of `pool` (README: tables); a sample for which it is false or null is
+    dropped. Other tables can be asked in it, so lists of allowed licences and sources are filters like any other; a
+    sample stays when one of its occurrences is allowed, and a licence that is not known is not:
+
+        name: license
+        keep: sample_id IN (SELECT sample_id FROM occurrences WHERE license IN ('cc0-1.0', 'cc-by-4.0'))
+        name: source
+        keep: sample_id IN (SELECT sample_id FROM occurrences WHERE source_uri = 's3://pool/flickr')
+    """
+
+    name: Annotated[str, MinLen(1)]
+    keep: Annotated[str, MinLen(1)]
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if self.name in (UNREADABLE, NEAR_DUPLICATE):
+            raise ValueError(f"name: wants one that is no reason of windrow's own, got {self.name!r}")
+
+
+@dataclass(frozen=True)
+class SelectionConfig(Settings):
+    """How the pool becomes a curated set.
+
+    `target_size`: samples to select; null takes `target_share`. `target_share`: of what is ranked, to select.
+    `ranking`: 'balanced' over the hierarchy of clusters, or 'random', the baseline that curation must beat.
+    `filters`: rules; the first that a sample breaks is its reason.
+    `drop_near_duplicates`: keep one of samples whose cosine similarity reaches `near_duplicate_threshold`.
+    `near_duplicate_threshold`: cosine similarity from which on two samples are near-duplicates.
+    `near_duplicates_within`: level of the clusters inside which they are looked for, 0 for the whole pool (exact,
+    quadratic). `splits`: shares of the export; near-duplicates and groups stay together.
+    """
+
+    target_size: Annotated[int, Ge(0)] | None = None
+    target_share: Annotated[float, Gt(0), Le(1)] = 0.5
+    ranking: OrderName = "balanced"
+    filters: tuple[Filter, ...] = ()
+    drop_near_duplicates: bool = True
+    near_duplicate_threshold: Annotated[float, Gt(0), Le(1)] = 0.95
+    near_duplicates_within: Annotated[int, Ge(0)] = 0
+    splits: tuple[Split, ...] = (Split("train", 1.0),)
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        check_different("filters", [rule.name for rule in self.filters])
+        check_different("splits", [split.name for split in self.splits])
+        shares = [split.share for split in self.splits]
+        if abs(sum(shares) - 1) > 1e-6:
+            raise ValueError(f"splits: wants shares that add up to 1, got {shares}")
