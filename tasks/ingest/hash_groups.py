@@ -5,12 +5,15 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Annotated
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
+from annotated_types import Ge, Le
 
 from windrow.schemas import HASH_GROUPS, QUALITY
+from windrow.schemas.settings import Settings
 from windrow.tasks.algorithms.neighbors.hash_neighbors import MAX_DISTANCE, hash_groups
 from windrow.tasks.storage.store.outputs import Done, OutputWriter, fingerprint, make_output, open_output
 
@@ -19,18 +22,14 @@ VERSION = 1
 
 
 @dataclass(frozen=True)
-class HashesConfig:
+class HashesConfig(Settings):
     """`max_distance`: bits, of 64, in which the perceptual hashes of two samples may differ for them to be near.
 
     6 finds most copies (a new size, a new compression) and hardly anything else; 10 finds small crops too, and pictures
     of a few plain shapes begin to be near each other.
     """
 
-    max_distance: int = 6
-
-    def __post_init__(self) -> None:
-        if not 0 <= self.max_distance <= MAX_DISTANCE:
-            raise ValueError(f"hashes.max_distance: wants 0 to {MAX_DISTANCE} bits, got {self.max_distance}")
+    max_distance: Annotated[int, Ge(0), Le(MAX_DISTANCE)] = 6
 
 
 def group_hashes(store: Path, ingested: Sequence[str], config: HashesConfig) -> Done:
