@@ -11,6 +11,7 @@ import importlib
 import importlib.machinery
 import importlib.util
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -66,3 +67,19 @@ def _spec(module: str) -> importlib.machinery.ModuleSpec | None:
         return importlib.util.find_spec(module)
     except ModuleNotFoundError:  # of a package that the module would be in
         return None
+
+
+def make_user_object(name: str, methods: Sequence[str], *args: Any) -> Any:
+    """Call the class that `python:module:Name` names, and see that what it makes has these methods.
+
+    Raises ValueError saying what is missing, or what the class itself raised.
+    """
+    kind = load_user_code(name)
+    try:
+        made = kind(*args)
+    except Exception as error:
+        raise ValueError(f"{name!r}: making it raised {type(error).__name__}: {error}") from error
+    missing = [method for method in methods if not callable(getattr(made, method, None))]
+    if missing:
+        raise ValueError(f"{name!r}: wants the methods {', '.join(methods)}; it has no {missing[0]}")
+    return made

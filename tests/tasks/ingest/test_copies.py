@@ -191,7 +191,7 @@ def test_a_copy_is_not_read_without_its_store(tmp_path: Path) -> None:
 
 
 def test_a_mode_that_does_not_exist_is_refused() -> None:
-    with pytest.raises(ValueError, match="^mode: wants one of 'index', 'copy', got 'move'"):
+    with pytest.raises(ValueError, match=r"^mode: wants one of 'index', 'copy', got 'move'"):
         IngestConfig(mode="move")  # type: ignore[arg-type]
 
 
