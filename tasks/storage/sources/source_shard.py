@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Annotated, Literal
 
@@ -12,7 +13,9 @@ from windrow.schemas.settings import Settings
 from windrow.tasks.fetching.fetch_config import FetchConfig
 from windrow.tasks.pictures.decoding import MAX_PIXELS
 
-Kind = Literal["file", "tar", "parquet", "url"]
+Kind = Literal["file", "tar", "parquet", "url", "python"]
+Already = Callable[[int], bytes | str | None]
+"""What is known of the rows of a list, by position: bytes, or why there are none; None of what is not."""
 Name = Annotated[str, MinLen(1)]
 
 
@@ -120,6 +123,11 @@ class SourceShard:
     files: tuple[LooseFile, ...] = ()
     run: ListRun | None = None
     error: str | None = None
+
+    @property
+    def name(self) -> str:
+        """The last part of `shard`."""
+        return self.shard.rpartition("/")[2]
 
 
 @dataclass(frozen=True)

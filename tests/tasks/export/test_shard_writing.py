@@ -19,7 +19,7 @@ from windrow.schemas.exported import EXPORTED, EXPORTED_SAMPLES
 from windrow.tasks.export.export_plan import _cut, read_classes, read_plan_rows
 from windrow.tasks.export.shard_writing import ExportConfig, ExportShard, gone_samples, plan_export, write_export_shard
 from windrow.tasks.storage.published import parquet_shards
-from windrow.tasks.storage.sources.sample_bytes import SampleBytes
+from windrow.tasks.storage.sources.source import SampleBytes
 from windrow.tasks.storage.store.outputs import Done, open_output
 
 

@@ -23,7 +23,7 @@ from small_export import read_with_webdataset
 from windrow.schemas import FORGOTTEN, OCCURRENCES, SAMPLES
 from windrow.tasks.ingest.ingestion import COPY, IngestConfig, ingest_shards
 from windrow.tasks.storage.sources import unpacking
-from windrow.tasks.storage.sources.sample_bytes import SampleBytes
+from windrow.tasks.storage.sources.source import SampleBytes
 from windrow.tasks.storage.sources.source_kinds import SampleGone, plan_shards, read_members, read_samples
 from windrow.tasks.storage.sources.source_shard import sample_id_of
 from windrow.tasks.storage.store.outputs import Output, file_digest, open_output
