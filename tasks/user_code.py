@@ -26,13 +26,17 @@ def is_user_code(name: str) -> bool:
 def load_user_code(name: str) -> Any:
     """Import what `python:module:Name` names.
 
-    Raises ValueError when it is not of that form, or when there is no such module, or nothing of that name in it. What
-    the module itself raises while it is imported, is raised.
+    Raises ValueError when it is not of that form, when there is no such module, or nothing of that name in it, or when
+    its source changed since this process imported it. What the module itself raises while it is imported, is raised.
     """
     module, attribute = _parts(name)
     _find(name, module)
+    loaded = importlib.import_module(module)
+    digest = user_code_digest(name)
+    if vars(loaded).setdefault("_windrow_source", digest) != digest:  # it would be taken for what its source is now
+        raise ValueError(f"{name!r}: the source of {module} has changed since it was imported: start Python anew")
     try:
-        return getattr(importlib.import_module(module), attribute)
+        return getattr(loaded, attribute)
     except AttributeError:
         raise ValueError(f"{name!r}: module {module} has no {attribute!r}") from None
 
