@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 from PIL import Image
@@ -14,8 +15,9 @@ from windrow.tasks.backbones.weight_files import hub_files
 
 
 class Timm(TorchBackbone):
-    """The backbone 'timm:NAME', pretrained, without its classifier; its version is the SHA-256 of its tensors.
+    """The backbone 'timm:NAME' or 'timm:local-dir:FOLDER', pretrained, without its classifier.
 
+    Its version is the SHA-256 of its tensors.
     Pictures are prepared as timm prepares them, but for a centre crop with an odd margin: ours is rounded down, as
     Hugging Face does, and torchvision's to even, so the two may lie a pixel apart.
     """
@@ -34,7 +36,12 @@ class Timm(TorchBackbone):
             raise BackboneUnavailable(text) from error
         model.eval().requires_grad_(False)
         preprocess = _preprocessing(resolve_model_data_config(model), config.image_size)
-        super().__init__(model, preprocess, config, hash_tensors(model), files=hub_files())
+        super().__init__(model, preprocess, config, hash_tensors(model), files=_files(config.name))
+
+
+def _files(name: str) -> tuple[Path, ...]:
+    _, is_local, folder = name.partition("local-dir:")
+    return (Path(folder), *sorted(Path(folder).iterdir())) if is_local else hub_files()
 
 
 def _created(timm: Any, name: str, size: dict[str, int]) -> nn.Module:
