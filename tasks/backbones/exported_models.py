@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import json
 import warnings
-from collections.abc import Mapping
 from pathlib import Path
 
 import torch
@@ -16,7 +15,7 @@ from torch import nn
 
 from windrow.tasks.backbones.backbone import BackboneConfig, BackboneUnavailable
 from windrow.tasks.backbones.preprocessing import from_hugging_face
-from windrow.tasks.backbones.torch_backbone import TorchBackbone
+from windrow.tasks.backbones.torch_backbone import TorchBackbone, Vector
 from windrow.tasks.backbones.weight_files import hash_files
 
 
@@ -44,22 +43,6 @@ class Exported(TorchBackbone):
         except (RuntimeError, AssertionError) as error:  # an exported program asserts its shapes
             size = f"batch_size {config.batch_size}, preprocessing {preprocess}"
             raise BackboneUnavailable(f"{config.name}: it does not run at {size}: {error}") from error
-
-
-class Vector(nn.Module):
-    """A program's output as one vector a picture."""
-
-    def __init__(self, program: nn.Module) -> None:
-        super().__init__()
-        self.program = program
-
-    def forward(self, pixels: torch.Tensor) -> torch.Tensor:
-        out = self.program(pixels)
-        if isinstance(out, Mapping):
-            out = out["pooler_output"] if out.get("pooler_output") is not None else out["last_hidden_state"]
-        if out.ndim == 4:
-            return out.mean((2, 3))  # type: ignore[no-any-return]
-        return out.mean(1) if out.ndim == 3 else out  # type: ignore[no-any-return]
 
 
 def _program(kind: str, file: Path) -> nn.Module:

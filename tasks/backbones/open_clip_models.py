@@ -5,13 +5,12 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-import torch
 from PIL import Image
 from torch import nn
 
 from windrow.tasks.backbones.backbone import BackboneConfig, BackboneUnavailable
 from windrow.tasks.backbones.preprocessing import Preprocessing
-from windrow.tasks.backbones.torch_backbone import TorchBackbone, hash_tensors
+from windrow.tasks.backbones.torch_backbone import TorchBackbone, Vector, hash_tensors
 from windrow.tasks.backbones.weight_files import hub_files
 
 
@@ -39,19 +38,7 @@ class OpenClip(TorchBackbone):
             raise BackboneUnavailable(text) from error
         tower: nn.Module = model.visual.eval().requires_grad_(False)
         files = (Path(pretrained),) if Path(pretrained).is_file() else hub_files()
-        super().__init__(ImageTower(tower), _preprocessing(tower), config, hash_tensors(tower), files=files)
-
-
-class ImageTower(nn.Module):
-    """CLIP's image encoder; some return their patches' tokens as well."""
-
-    def __init__(self, tower: nn.Module) -> None:
-        super().__init__()
-        self.tower = tower
-
-    def forward(self, pixels: torch.Tensor) -> torch.Tensor:
-        out = self.tower(pixels)
-        return out[0] if isinstance(out, tuple) else out  # type: ignore[no-any-return]
+        super().__init__(Vector(tower), _preprocessing(tower), config, hash_tensors(tower), files=files)
 
 
 def _preprocessing(tower: Any) -> Preprocessing:

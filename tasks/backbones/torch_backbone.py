@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import copy
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from itertools import pairwise
 from pathlib import Path
 
@@ -72,6 +72,23 @@ class TorchBackbone:
     def _floats(self, batch: npt.NDArray[np.uint8]) -> torch.Tensor:
         pixels = torch.from_numpy(batch).to(self.device, non_blocking=True)
         return (pixels.float() * self._gain + self._offset).contiguous(memory_format=torch.channels_last)
+
+
+class Vector(nn.Module):
+    """A model's output as one vector a picture: of a tuple the first, maps and tokens averaged."""
+
+    def __init__(self, model: nn.Module) -> None:
+        super().__init__()
+        self.model = model
+
+    def forward(self, pixels: torch.Tensor) -> torch.Tensor:
+        out = self.model(pixels)
+        if isinstance(out, Mapping):
+            out = out["pooler_output"] if out.get("pooler_output") is not None else out["last_hidden_state"]
+        out = out[0] if isinstance(out, tuple) else out
+        if out.ndim == 4:
+            return out.mean((2, 3))  # type: ignore[no-any-return]
+        return out.mean(1) if out.ndim == 3 else out  # type: ignore[no-any-return]
 
 
 def chosen_device(device: str) -> torch.device:

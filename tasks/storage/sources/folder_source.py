@@ -68,38 +68,34 @@ class FolderSource(Source):
     def iterate(
         self, shard: SourceShard, config: IngestConfig, copy: Path | None, already: Already | None
     ) -> Iterator[Found]:
-        return iterate_files(shard, config)
+        """Yield every loose file of the shard, in order; `key` is the whole path, so that it leads back to the file."""
+        root = source_root(shard.source_uri, shard.shard)
+        for position, file in enumerate(shard.files):
+            stem, extension = split_name(file.path)
+            if file.error:
+                yield Found(position, file.path, extension, error=file.error)
+                continue
+            read = [name for name, _ in file.sidecars if name.lower() in READ_SIDECARS]
+            beside = {name: read_sidecar(locate(shard.source_uri, f"{stem}.{name}", root)) for name in read}
+            fields = read_sidecars({name.lower(): data for name, data in beside.items()}, config)
+            data = read_whole(locate(shard.source_uri, file.path, root), config.max_bytes)
+            yield Found(
+                position=position,
+                key=file.path,
+                extension=extension,
+                byte_length=len(data) if isinstance(data, bytes) else data if isinstance(data, int) else None,
+                data=data if isinstance(data, bytes) else None,
+                error=too_large(data, config) if isinstance(data, int) else data if isinstance(data, str) else None,
+                label=fields.label or _folder_label(file.path, config),
+                caption=fields.caption,
+                group=fields.group,
+                metadata=fields.metadata,
+                members=tuple(Member(name, None, size) for name, size in file.sidecars if size <= config.max_bytes),
+                license=fields.license,
+            )
 
     def read(self, rows: Mapping[int, Row], opened: OpenFiles, with_members: bool) -> Reading:
         return {n: _read_loose(opened, row, with_members) for n, row in rows.items()}
-
-
-def iterate_files(shard: SourceShard, config: IngestConfig) -> Iterator[Found]:
-    """Yield every loose file of the shard, in order; `key` is the whole path, so that it leads back to the file."""
-    root = source_root(shard.source_uri, shard.shard)
-    for position, file in enumerate(shard.files):
-        stem, extension = split_name(file.path)
-        if file.error:
-            yield Found(position, file.path, extension, error=file.error)
-            continue
-        read = [name for name, _ in file.sidecars if name.lower() in READ_SIDECARS]
-        beside = {name: read_sidecar(locate(shard.source_uri, f"{stem}.{name}", root)) for name in read}
-        fields = read_sidecars({name.lower(): data for name, data in beside.items()}, config)
-        data = read_whole(locate(shard.source_uri, file.path, root), config.max_bytes)
-        yield Found(
-            position=position,
-            key=file.path,
-            extension=extension,
-            byte_length=len(data) if isinstance(data, bytes) else data if isinstance(data, int) else None,
-            data=data if isinstance(data, bytes) else None,
-            error=too_large(data, config) if isinstance(data, int) else data if isinstance(data, str) else None,
-            label=fields.label or _folder_label(file.path, config),
-            caption=fields.caption,
-            group=fields.group,
-            metadata=fields.metadata,
-            members=tuple(Member(name, None, size) for name, size in file.sidecars if size <= config.max_bytes),
-            license=fields.license,
-        )
 
 
 def read_whole(location: str, max_bytes: int) -> bytes | int | str:

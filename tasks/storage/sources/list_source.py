@@ -68,12 +68,60 @@ class ListSource(Source):
     fetches = True
 
     def plan(self, source: str, files: Sequence[SourceFile], config: IngestConfig) -> Iterator[SourceShard]:
-        return plan_list(source, config)
+        """Yield the shards of a source `list:<file, folder or glob>`.
+
+        Raises ValueError when something there is no list, or has no column that says where samples are.
+        """
+        for file in find_files(source.removeprefix(PREFIX)):
+            if file.error:
+                yield SourceShard(source, "url", file.path, file.identity, error=file.error)
+                continue
+            location = locate_list(source, file.path)
+            with open_file(location) as opened:
+                reader = open_list(opened, file.path)
+                if isinstance(reader, str):
+                    yield SourceShard(source, "url", file.path, file.identity, error=reader)
+                    continue
+                column = url_column(reader.columns, file.path, config.url_column)
+                yield from _cut(source, file, reader, column, location.rpartition("/")[0])
 
     def iterate(
         self, shard: SourceShard, config: IngestConfig, copy: Path | None, already: Already | None
     ) -> Iterator[Found]:
-        return iterate_list(shard, config, already)
+        """Yield an occurrence for every row of the shard's run, in order; `position` is the number of the row in the run.
+
+        `key` is the path or URL, without logins and signatures. What cannot be fetched is an occurrence with an error.
+        Of the rows that `already` (called in order of position) knows, nothing is fetched. At most ROWS_AHEAD bodies
+        for each of `fetch.concurrency` threads are in memory.
+
+        Raises ValueError when the list has changed since it was planned, and OSError when a disk or an object store
+        fails.
+        """
+        run = shard.run
+        if run is None:
+            raise ValueError(f"shard {shard.shard} of {shard.source_uri}: has no rows of a list")
+        rows, names = _read_run(shard, run, config)
+        folder = list_folder_of(shard.source_uri, shard.shard)
+        from windrow.tasks.fetching.fetcher import Fetcher  # costs 0.1 s, which only lists are worth
+
+        with (
+            Fetcher(config.fetch, config.max_bytes) as fetcher,
+            ThreadPoolExecutor(config.fetch.concurrency) as threads,
+        ):
+            waiting: deque[_Asked] = deque()
+            try:
+                for position, row in enumerate(rows):
+                    got: Future[bytes | str] | bytes | str | None = already(position) if already else None
+                    if got is None:
+                        got = _start(row, run, folder, config, fetcher, threads)
+                    waiting.append(_Asked(position, row, got))
+                    if len(waiting) > ROWS_AHEAD * config.fetch.concurrency:
+                        yield _found(waiting.popleft(), run, names, config)
+                while waiting:
+                    yield _found(waiting.popleft(), run, names, config)
+            finally:
+                fetcher.give_up()
+                threads.shutdown(wait=True, cancel_futures=True)
 
     def read(self, rows: Mapping[int, Row], opened: OpenFiles, with_members: bool) -> Reading:
         return {n: _read_listed(row) for n, row in rows.items()}
@@ -92,39 +140,6 @@ class _Asked:
 
     def result(self) -> bytes | str:
         return self.got.result() if isinstance(self.got, Future) else self.got
-
-
-def iterate_list(shard: SourceShard, config: IngestConfig, already: Already | None = None) -> Iterator[Found]:
-    """Yield an occurrence for every row of the shard's run, in order of `position`, the number of the row in the run.
-
-    `key` is the path or URL, without logins and signatures. What cannot be fetched is an occurrence with an error. Of
-    the rows that `already` (called in order of position) knows, nothing is fetched: it returns bytes or a reason. At
-    most ROWS_AHEAD bodies for each of `fetch.concurrency` threads are in memory.
-
-    Raises ValueError when the list has changed since it was planned, and OSError when a disk or an object store fails.
-    """
-    run = shard.run
-    if run is None:
-        raise ValueError(f"shard {shard.shard} of {shard.source_uri}: has no rows of a list")
-    rows, names = _read_run(shard, run, config)
-    folder = list_folder_of(shard.source_uri, shard.shard)
-    from windrow.tasks.fetching.fetcher import Fetcher  # costs 0.1 s, which only lists are worth
-
-    with Fetcher(config.fetch, config.max_bytes) as fetcher, ThreadPoolExecutor(config.fetch.concurrency) as threads:
-        waiting: deque[_Asked] = deque()
-        try:
-            for position, row in enumerate(rows):
-                got: Future[bytes | str] | bytes | str | None = already(position) if already else None
-                if got is None:
-                    got = _start(row, run, folder, config, fetcher, threads)
-                waiting.append(_Asked(position, row, got))
-                if len(waiting) > ROWS_AHEAD * config.fetch.concurrency:
-                    yield _found(waiting.popleft(), run, names, config)
-            while waiting:
-                yield _found(waiting.popleft(), run, names, config)
-        finally:
-            fetcher.give_up()
-            threads.shutdown(wait=True, cancel_futures=True)
 
 
 def _read_run(shard: SourceShard, run: ListRun, config: IngestConfig) -> tuple[list[ListRow], list[str] | None]:
@@ -164,25 +179,6 @@ def _found(asked: _Asked, run: ListRun, names: list[str] | None, config: IngestC
         error=got if isinstance(got, str) else None,
         **vars(row_fields(rest, names, config)),
     )
-
-
-def plan_list(source: str, config: IngestConfig) -> Iterator[SourceShard]:
-    """Yield the shards of a source `list:<file, folder or glob>`.
-
-    Raises ValueError when something there is no list, or has no column that says where samples are.
-    """
-    for file in find_files(source.removeprefix(PREFIX)):
-        if file.error:
-            yield SourceShard(source, "url", file.path, file.identity, error=file.error)
-            continue
-        location = locate_list(source, file.path)
-        with open_file(location) as opened:
-            reader = open_list(opened, file.path)
-            if isinstance(reader, str):
-                yield SourceShard(source, "url", file.path, file.identity, error=reader)
-                continue
-            column = url_column(reader.columns, file.path, config.url_column)
-            yield from _cut(source, file, reader, column, location.rpartition("/")[0])
 
 
 def digest_rows(rows: Iterable[ListRow]) -> str:

@@ -16,16 +16,16 @@ from certificates import NOW, Authority
 
 from windrow.tasks.fetching.fetch_config import FetchConfig
 from windrow.tasks.fetching.fetcher import Fetcher
-from windrow.tasks.fetching.hosts import forget_hosts
+from windrow.tasks.fetching.hosts import KNOWN
 
 BAD = "certificate is not valid"
 
 
 @pytest.fixture
 def authority(tmp_path: Path) -> Iterator[Authority]:
-    forget_hosts()
+    KNOWN.clear()
     yield Authority(tmp_path)
-    forget_hosts()
+    KNOWN.clear()
 
 
 def fetch(url: str, **settings: Any) -> bytes | str:
