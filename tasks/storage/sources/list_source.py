@@ -88,7 +88,7 @@ class ListSource(Source):
     def iterate(
         self, shard: SourceShard, config: IngestConfig, copy: Path | None, already: Already | None
     ) -> Iterator[Found]:
-        """Yield an occurrence for every row of the shard's run, in order; `position` is the number of the row in the run.
+        """Yield an occurrence for every row of the shard's run, in order; `position` is the row's number in the run.
 
         `key` is the path or URL, without logins and signatures. What cannot be fetched is an occurrence with an error.
         Of the rows that `already` (called in order of position) knows, nothing is fetched. At most ROWS_AHEAD bodies
