@@ -28,8 +28,8 @@ from windrow.tasks.features.extraction import extract_shards, identify_backbone
 from windrow.tasks.ingest.ingestion import IngestConfig, ingest_shard
 from windrow.tasks.pictures.decoding import decode_rgb
 from windrow.tasks.storage.sources import parquet_source
-from windrow.tasks.storage.sources.source_kinds import plan_shards, read_samples
 from windrow.tasks.storage.sources.parquet_source import iterate_parquet
+from windrow.tasks.storage.sources.source_kinds import plan_shards, read_samples
 from windrow.tasks.storage.sources.source_shard import sample_id_of
 from windrow.tasks.storage.store.outputs import open_output
 
