@@ -40,7 +40,7 @@ class Scorer(Protocol):
     def score(self, images: Sequence[Image.Image]) -> npt.NDArray[np.float32]:
         """RGB pictures of any sizes → (n, columns), in the same order.
 
-        A picture's scores do not depend on the others, nor on how many there are.
+        A picture's scores do not depend on the others, nor on how many there are, but for rounding.
         """
         ...
 
