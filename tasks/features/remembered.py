@@ -59,12 +59,9 @@ def memory_path(store: Path, name: str, settings: Mapping[str, Any]) -> Path:
     digest = user_code_digest(name) if is_user_code(name) else None
     tasks = Path(__file__).parents[1]
     code = hash_files(sorted(file for pattern in _CODE for file in tasks.glob(pattern)))
+    libraries = [_version(each) for each in LIBRARIES]
     has_gpu = any(gpu != "-1" for gpu in visible_gpus())
-    return (
-        store
-        / FOLDER
-        / f"{fingerprint(name, settings, digest, code, [_version(each) for each in LIBRARIES], has_gpu)}.json"
-    )
+    return store / FOLDER / f"{fingerprint(name, settings, digest, code, libraries, has_gpu)}.json"
 
 
 def _states(files: Sequence[Path]) -> dict[str, list[int] | None]:

@@ -12,7 +12,7 @@ from plain_pipeline import curate_plainly
 from windrow.flows.config import parse_config
 from windrow.schemas import BACKBONES, EMBEDDINGS, MODEL_SCORES, OCCURRENCES
 from windrow.tasks.backbones import BackboneConfig, load_backbone
-from windrow.tasks.executors import LocalExecutor
+from windrow.tasks.executors import LocalExecutor, RayExecutor
 from windrow.tasks.features.extraction import identify_backbone
 from windrow.tasks.features.model_scores import identify_scorer
 from windrow.tasks.ingest.ingestion import IngestConfig, ingest_shards
@@ -85,9 +85,14 @@ def test_a_pool_is_curated_with_them_and_changed_code_is_work_again(
     assert [changed[stage] for stage in ("ingest", "model_scores", "features")] == [False, False, False]
 
 
-def test_workers_import_it_from_where_their_parent_does(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("kind", [LocalExecutor, pytest.param(RayExecutor, marks=pytest.mark.ray)])
+def test_workers_import_it_from_where_their_parent_does(
+    kind: type[LocalExecutor] | type[RayExecutor], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     write_module(tmp_path, monkeypatch)
-    executor = LocalExecutor(1)
+    if kind is RayExecutor:
+        pytest.importorskip("ray", reason="the extra 'ray' is not installed")
+    executor = kind(1)
     try:
         assert executor.run(identify_backbone, OWN, None) == identify_backbone(OWN, None)
         with pytest.raises(ValueError, match=r"'python:no_toys:X': there is no module 'no_toys' on Python's path"):
