@@ -29,7 +29,7 @@ _SAMPLE = (
 
 _LOCATION = (
     Column("source_uri", pa.string(), "the source as the config names it"),
-    Column("kind", pa.string(), "how the bytes are stored", one_of=("file", "tar", "parquet", "url")),
+    Column("kind", pa.string(), "how the bytes are stored", one_of=("file", "tar", "parquet", "url", "python")),
     Column("shard", pa.string(), "tar or Parquet file, or folder of loose files, relative to the source"),
     Column("position", pa.int64(), "row, tar member or file number in the shard, from 0", minimum=0),
     Column("key", pa.string(), "name of the sample in its shard, without extension"),

@@ -27,7 +27,7 @@ OCCURRENCES = Table(
             "sample_id", pa.string(), "first 32 hex digits of SHA-256 of the bytes; null when unread", nullable=True
         ),
         Column("source_uri", pa.string(), "the source as the config names it"),
-        Column("kind", pa.string(), "how the bytes are stored", one_of=("file", "tar", "parquet", "url")),
+        Column("kind", pa.string(), "how the bytes are stored", one_of=("file", "tar", "parquet", "url", "python")),
         Column("shard", pa.string(), "tar, Parquet file, first of the loose files or list#row, relative to the source"),
         Column("position", pa.int64(), "row, tar member or file number in the shard, from 0", minimum=0),
         Column("key", pa.string(), "path of a loose file, key of a tar member, path or row number in Parquet, URL"),

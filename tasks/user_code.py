@@ -11,6 +11,7 @@ import importlib
 import importlib.machinery
 import importlib.util
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -25,13 +26,17 @@ def is_user_code(name: str) -> bool:
 def load_user_code(name: str) -> Any:
     """Import what `python:module:Name` names.
 
-    Raises ValueError when it is not of that form, or when there is no such module, or nothing of that name in it. What
-    the module itself raises while it is imported, is raised.
+    Raises ValueError when it is not of that form, when there is no such module, or nothing of that name in it, or when
+    its source changed since this process imported it. What the module itself raises while it is imported, is raised.
     """
     module, attribute = _parts(name)
     _find(name, module)
+    loaded = importlib.import_module(module)
+    digest = user_code_digest(name)
+    if vars(loaded).setdefault("_windrow_source", digest) != digest:  # it would be taken for what its source is now
+        raise ValueError(f"{name!r}: the source of {module} has changed since it was imported: start Python anew")
     try:
-        return getattr(importlib.import_module(module), attribute)
+        return getattr(loaded, attribute)
     except AttributeError:
         raise ValueError(f"{name!r}: module {module} has no {attribute!r}") from None
 
@@ -66,3 +71,19 @@ def _spec(module: str) -> importlib.machinery.ModuleSpec | None:
         return importlib.util.find_spec(module)
     except ModuleNotFoundError:  # of a package that the module would be in
         return None
+
+
+def make_user_object(name: str, methods: Sequence[str], *args: Any) -> Any:
+    """Call the class that `python:module:Name` names, and see that what it makes has these methods.
+
+    Raises ValueError saying what is missing, or what the class itself raised.
+    """
+    kind = load_user_code(name)
+    try:
+        made = kind(*args)
+    except Exception as error:
+        raise ValueError(f"{name!r}: making it raised {type(error).__name__}: {error}") from error
+    missing = [method for method in methods if not callable(getattr(made, method, None))]
+    if missing:
+        raise ValueError(f"{name!r}: wants the methods {', '.join(methods)}; it has no {missing[0]}")
+    return made

@@ -17,7 +17,8 @@ from windrow.flows.demo.scoreboard import LabelScores, Probe, Scoreboard, SetSco
 from windrow.tasks.algorithms.arrays import Float32Array
 from windrow.tasks.pictures.decoding import decode_rgb
 from windrow.tasks.storage.catalog.views import open_catalog
-from windrow.tasks.storage.sources.sample_bytes import SampleGone, read_samples
+from windrow.tasks.storage.sources.sample_bytes import read_samples
+from windrow.tasks.storage.sources.source import SampleGone
 
 FIRST_SEEN = """
 SELECT DISTINCT ON (o.sample_id) o.* FROM occurrences o JOIN samples USING (sample_id)

@@ -2,39 +2,29 @@
 
 from __future__ import annotations
 
+from importlib import import_module
 from pathlib import Path
+from typing import Any, cast
 
-from windrow.tasks.backbones.backbone import Backbone, BackboneConfig, BackboneUnavailable
+from windrow.tasks.backbones.backbone import BACKBONES, Backbone, BackboneConfig, BackboneUnavailable
 
-__all__ = ["Backbone", "BackboneConfig", "BackboneUnavailable", "load_backbone"]
+__all__ = ["BACKBONES", "Backbone", "BackboneConfig", "BackboneUnavailable", "backbone_class", "load_backbone"]
 
 
 def load_backbone(config: BackboneConfig, weights: Path | None = None) -> Backbone:
-    """The backbone that `config.name` names. `weights`: the fitted file of 'patches', and of no other.
+    """The backbone that `config.name` names. `weights`: the fitted file of one that is fitted, and of no other.
 
-    Raises BackboneUnavailable, saying what to do, when a library, a file, a GPU or the network is missing.
+    Raises BackboneUnavailable, saying what to do, when a library, a file, a GPU or the network is missing, and
+    ValueError when a class of the user's own is missing or does not fit.
     """
-    prefix = config.name.partition(":")[0]
-    if (prefix == "patches") != (weights is not None):
-        raise ValueError(f"weights belong to the backbone 'patches' and to no other, got {config.name!r} and {weights}")
+    if config.is_fitted != (weights is not None):
+        raise ValueError(f"weights belong to a backbone that is fitted, got {config.name!r} and {weights}")
+    kind = backbone_class(config)
+    return cast(Backbone, kind(config, weights) if config.is_fitted else kind(config))
+
+
+def backbone_class(config: BackboneConfig) -> Any:
+    """The class in BACKBONES for `config.name`."""
     # Each file imports its library only when it is asked for: start-up is quick and the extras stay optional.
-    match prefix:
-        case "hf":
-            from windrow.tasks.backbones import huggingface
-
-            return huggingface.load(config)
-        case "timm":
-            from windrow.tasks.backbones import timm_models
-
-            return timm_models.load(config)
-        case "open_clip":
-            from windrow.tasks.backbones import open_clip_models
-
-            return open_clip_models.load(config)
-        case "export" | "torchscript":
-            from windrow.tasks.backbones import exported_models as exported
-
-            return exported.load(config)
-    from windrow.tasks.backbones import patches
-
-    return patches.load(config, Path(weights or ""))
+    module, name = BACKBONES[config.kind].split(":")
+    return getattr(import_module(f"{__name__}.{module}"), name)

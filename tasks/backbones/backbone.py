@@ -3,15 +3,31 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Annotated, Literal, Protocol
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Literal, Protocol
 
-import numpy as np
-import numpy.typing as npt
-from PIL import Image
+from annotated_types import Ge
 
-from windrow.schemas.settings import IsPath
+from windrow.schemas.settings import IsPath, Settings
 
-PREFIXES = ("hf", "timm", "open_clip", "export", "torchscript")
+if TYPE_CHECKING:
+    import numpy as np
+    import numpy.typing as npt
+    from PIL import Image
+
+BACKBONES = {
+    "patches": "patches:Patches",
+    "hf:": "huggingface:HuggingFace",
+    "timm:": "timm_models:Timm",
+    "open_clip:": "open_clip_models:OpenClip",
+    "export:": "exported_models:Exported",
+    "torchscript:": "exported_models:Exported",
+    "python:": "user_backbone:UserBackbone",
+}
+"""What `name` may be, or begin with: the module of this package and its class, which is called with the config.
+
+Where the key is a whole name, the class is fitted on the pool: its `fit` writes a file, with which it is called, too.
+"""
 
 Pooling = Literal["auto", "pooler", "cls", "mean"]
 
@@ -27,6 +43,8 @@ class Backbone(Protocol):
     `layer`, `pooling` and `precision` ('float32' or 'bfloat16'); `preprocessing`, the whole recipe from bytes to the
     model's input. Two backbones that agree on all of these and on `batch_size` give the same embeddings on the same
     kind of device. `min_side` is the least side, in pixels, that `prepare` can use: what a JPEG may be drafted to.
+    `files` is what it was loaded from: while these are as they were it need not be loaded again to be told; None where
+    that cannot be said.
     """
 
     name: str
@@ -38,6 +56,7 @@ class Backbone(Protocol):
     preprocessing: str
     batch_size: int
     min_side: int
+    files: tuple[Path, ...] | None
 
     def prepare(self, image: Image.Image) -> npt.NDArray[np.uint8]:
         """An RGB picture of any size → (channels, height, width), always of one shape. Called from many threads."""
@@ -52,12 +71,12 @@ class Backbone(Protocol):
 
 
 @dataclass(frozen=True)
-class BackboneConfig:
+class BackboneConfig(Settings):
     """Which feature extractor, and how it runs.
 
     `name`: 'patches' (fitted on the pool: no download, no labels), 'hf:FOLDER' or 'hf:HUB/ID', 'timm:NAME',
-    'open_clip:NAME/PRETRAINED', 'export:FILE.pt2' or 'torchscript:FILE.pt'. The last two are programs: they run as
-    code, so name only files you trust.
+    'open_clip:NAME/PRETRAINED', 'export:FILE.pt2', 'torchscript:FILE.pt' or 'python:MODULE:CLASS', a class of your own
+    (see `user_backbone.py`). The last three are programs: they run as code, so name only what you trust.
     `image_size`: side in pixels of the model's input; None takes what the backbone was made with.
     `batch_size`: images a forward pass. Rounding may depend on it, so it is part of what identifies embeddings.
     `layer`, `pooling`: for 'hf' only. Hidden state to use (-1 is the model's output), and how it becomes one vector:
@@ -66,27 +85,34 @@ class BackboneConfig:
     """
 
     name: Annotated[str, IsPath("export:|torchscript:", if_there="hf:|timm:|open_clip:[^/]*/")] = "patches"
-    image_size: int | None = None
-    batch_size: int = 64
+    image_size: Annotated[int, Ge(16)] | None = None
+    batch_size: Annotated[int, Ge(1)] = 64
     layer: int = -1
     pooling: Pooling = "auto"
     device: str = "auto"
     precision: Literal["auto", "float32", "bfloat16"] = "auto"
 
     def __post_init__(self) -> None:
-        prefix, _, rest = self.name.partition(":")
-        if self.name != "patches" and (prefix not in PREFIXES or not rest):
-            known = ", ".join(f"{p}:..." for p in PREFIXES)
-            raise ValueError(f"name must be 'patches' or one of {known}, got {self.name!r}")
-        if self.image_size is not None and self.image_size < 16:
-            raise ValueError(f"image_size must be None or at least 16, got {self.image_size}")
-        if self.batch_size < 1:
-            raise ValueError(f"batch_size must be at least 1, got {self.batch_size}")
-        if self.pooling not in ("auto", "pooler", "cls", "mean"):
-            raise ValueError(f"pooling must be auto, pooler, cls or mean, got {self.pooling!r}")
-        if self.precision not in ("auto", "float32", "bfloat16"):
-            raise ValueError(f"precision must be auto, float32 or bfloat16, got {self.precision!r}")
-        if prefix != "hf" and (self.layer != -1 or self.pooling != "auto"):
-            raise ValueError(f"layer and pooling can be chosen for 'hf:' only, got {self.name!r}")
+        super().__post_init__()
+        if self._kind() is None:
+            known = ", ".join(f"{kind}..." if kind.endswith(":") else repr(kind) for kind in BACKBONES)
+            raise ValueError(f"name: wants one of {known}, got {self.name!r}")
+        if self.kind != "hf:" and (self.layer != -1 or self.pooling != "auto"):
+            raise ValueError(f"layer, pooling: can be chosen for 'hf:' only, got {self.name!r}")
         if self.layer != -1 and self.pooling == "pooler":
-            raise ValueError(f"pooling 'pooler' belongs to layer -1, got layer {self.layer}")
+            raise ValueError(f"pooling: 'pooler' belongs to layer -1, got layer {self.layer}")
+
+    @property
+    def kind(self) -> str:
+        """The key of BACKBONES that `name` stands for."""
+        return self._kind() or ""
+
+    @property
+    def is_fitted(self) -> bool:
+        """Whether the pool is what it is made from: so is each whose key is a whole name."""
+        return not self.kind.endswith(":")
+
+    def _kind(self) -> str | None:
+        prefix, colon, rest = self.name.partition(":")
+        kind = prefix + colon
+        return kind if kind in BACKBONES and bool(rest) == bool(colon) else None

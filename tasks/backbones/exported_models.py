@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import json
 import warnings
-from collections.abc import Mapping
 from pathlib import Path
 
 import torch
@@ -16,47 +15,34 @@ from torch import nn
 
 from windrow.tasks.backbones.backbone import BackboneConfig, BackboneUnavailable
 from windrow.tasks.backbones.preprocessing import from_hugging_face
-from windrow.tasks.backbones.torch_backbone import TorchBackbone, hash_files
+from windrow.tasks.backbones.torch_backbone import TorchBackbone, Vector
+from windrow.tasks.backbones.weight_files import hash_files
 
 
-def load(config: BackboneConfig) -> TorchBackbone:
+class Exported(TorchBackbone):
     """The backbone 'export:FILE.pt2' or 'torchscript:FILE.pt'; its version is the file's SHA-256.
 
     The program takes (n, 3, height, width) floats, for n = `batch_size`, and returns (n, dim), a map or tokens (these
     are averaged), or a mapping with 'pooler_output' or 'last_hidden_state'.
     """
-    kind, _, name = config.name.partition(":")
-    file = Path(name).expanduser()
-    settings = file.with_name("preprocessor_config.json")
-    for needed in (file, settings):
-        if not needed.is_file():
-            raise BackboneUnavailable(f"{config.name}: there is no file {needed}")
-    try:
-        program = _program(kind, file)
-    except Exception as error:  # damaged archives raise whatever their reader meets first
-        raise BackboneUnavailable(f"{config.name}: PyTorch cannot load {file}: {error}") from error
-    preprocess = from_hugging_face(json.loads(settings.read_text()), config.image_size)
-    try:
-        return TorchBackbone(Vector(program), preprocess, config, hash_files([file]))
-    except (RuntimeError, AssertionError) as error:  # an exported program asserts its shapes
-        size = f"batch_size {config.batch_size}, preprocessing {preprocess}"
-        raise BackboneUnavailable(f"{config.name}: it does not run at {size}: {error}") from error
 
-
-class Vector(nn.Module):
-    """A program's output as one vector a picture."""
-
-    def __init__(self, program: nn.Module) -> None:
-        super().__init__()
-        self.program = program
-
-    def forward(self, pixels: torch.Tensor) -> torch.Tensor:
-        out = self.program(pixels)
-        if isinstance(out, Mapping):
-            out = out["pooler_output"] if out.get("pooler_output") is not None else out["last_hidden_state"]
-        if out.ndim == 4:
-            return out.mean((2, 3))  # type: ignore[no-any-return]
-        return out.mean(1) if out.ndim == 3 else out  # type: ignore[no-any-return]
+    def __init__(self, config: BackboneConfig) -> None:
+        kind, _, name = config.name.partition(":")
+        file = Path(name).expanduser()
+        settings = file.with_name("preprocessor_config.json")
+        for needed in (file, settings):
+            if not needed.is_file():
+                raise BackboneUnavailable(f"{config.name}: there is no file {needed}")
+        try:
+            program = _program(kind, file)
+        except Exception as error:  # damaged archives raise whatever their reader meets first
+            raise BackboneUnavailable(f"{config.name}: PyTorch cannot load {file}: {error}") from error
+        preprocess = from_hugging_face(json.loads(settings.read_text()), config.image_size)
+        try:
+            super().__init__(Vector(program), preprocess, config, hash_files([file]), files=(file, settings))
+        except (RuntimeError, AssertionError) as error:  # an exported program asserts its shapes
+            size = f"batch_size {config.batch_size}, preprocessing {preprocess}"
+            raise BackboneUnavailable(f"{config.name}: it does not run at {size}: {error}") from error
 
 
 def _program(kind: str, file: Path) -> nn.Module:

@@ -17,23 +17,31 @@ from torch import nn
 
 from windrow.tasks.backbones.backbone import BackboneConfig, BackboneUnavailable
 from windrow.tasks.backbones.preprocessing import from_hugging_face
-from windrow.tasks.backbones.torch_backbone import TorchBackbone, hash_files
+from windrow.tasks.backbones.torch_backbone import TorchBackbone
+from windrow.tasks.backbones.weight_files import hash_files, hub_files
 
 
-def load(config: BackboneConfig) -> TorchBackbone:
+class HuggingFace(TorchBackbone):
     """The backbone 'hf:FOLDER' or 'hf:HUB/ID'.
 
     Its version is the SHA-256 of config.json and the weights: `cat config.json model.safetensors | sha256sum`.
     """
-    try:
-        import transformers  # noqa: F401
-    except ImportError as error:
-        raise BackboneUnavailable(f"{config.name} needs transformers: pip install 'windrow[hf]'") from error
-    folder = _folder(config.name.removeprefix("hf:"))
-    config_file, settings_file, *weights = saved_files(folder)
-    preprocess = from_hugging_face(json.loads(settings_file.read_text()), config.image_size)
-    model, pooling = _pooled_model(folder, config)
-    return TorchBackbone(model, preprocess, config, hash_files([config_file, *weights]), pooling)
+
+    def __init__(self, config: BackboneConfig) -> None:
+        try:
+            import transformers  # noqa: F401
+        except ImportError as error:
+            raise BackboneUnavailable(f"{config.name} needs transformers: pip install 'windrow[hf]'") from error
+        name = config.name.removeprefix("hf:")
+        folder = _folder(name)
+        config_file, settings_file, *weights = saved_files(folder)
+        preprocess = from_hugging_face(json.loads(settings_file.read_text()), config.image_size)
+        model, pooling = _pooled_model(folder, config)
+        version = hash_files([config_file, *weights])
+        files = [folder, config_file, settings_file, *weights]
+        if not Path(name).expanduser().is_dir():
+            files += hub_files(name)
+        super().__init__(model, preprocess, config, version, pooling, files)
 
 
 def saved_files(folder: Path) -> list[Path]:

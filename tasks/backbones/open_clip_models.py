@@ -2,54 +2,43 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
-import torch
 from PIL import Image
 from torch import nn
 
 from windrow.tasks.backbones.backbone import BackboneConfig, BackboneUnavailable
 from windrow.tasks.backbones.preprocessing import Preprocessing
-from windrow.tasks.backbones.torch_backbone import TorchBackbone, hash_tensors
+from windrow.tasks.backbones.torch_backbone import TorchBackbone, Vector, hash_tensors
+from windrow.tasks.backbones.weight_files import hub_files
 
 
-def load(config: BackboneConfig) -> TorchBackbone:
+class OpenClip(TorchBackbone):
     """The backbone 'open_clip:NAME/PRETRAINED': the projected image embedding, not normalised.
 
     PRETRAINED is one of open_clip's tags, or a file of weights. The version is the SHA-256 of the tower's tensors.
     """
-    name, _, pretrained = config.name.removeprefix("open_clip:").partition("/")
-    if not pretrained:
-        raise BackboneUnavailable(
-            f"{config.name}: write 'open_clip:NAME/PRETRAINED', as in 'open_clip:ViT-B-32/openai'"
-        )
-    try:
-        import open_clip
-    except (ImportError, RuntimeError) as error:  # a torchvision for another PyTorch raises RuntimeError
-        raise BackboneUnavailable(
-            f"{config.name} needs open_clip: pip install 'windrow[open-clip]' ({error})"
-        ) from error
-    try:
-        # open_clip reads weights with weights_only unless told otherwise.
-        model: Any = open_clip.create_model(name, pretrained=pretrained, force_image_size=config.image_size)
-    except Exception as error:  # unknown names, an unreachable Hub and damaged downloads each raise their own
-        raise BackboneUnavailable(
-            f"{config.name}: open_clip cannot load it ({type(error).__name__}: {error})"
-        ) from error
-    tower: nn.Module = model.visual.eval().requires_grad_(False)
-    return TorchBackbone(ImageTower(tower), _preprocessing(tower), config, hash_tensors(tower))
 
-
-class ImageTower(nn.Module):
-    """CLIP's image encoder; some return their patches' tokens as well."""
-
-    def __init__(self, tower: nn.Module) -> None:
-        super().__init__()
-        self.tower = tower
-
-    def forward(self, pixels: torch.Tensor) -> torch.Tensor:
-        out = self.tower(pixels)
-        return out[0] if isinstance(out, tuple) else out  # type: ignore[no-any-return]
+    def __init__(self, config: BackboneConfig) -> None:
+        name, _, pretrained = config.name.removeprefix("open_clip:").partition("/")
+        if not pretrained:
+            text = f"{config.name}: write 'open_clip:NAME/PRETRAINED', as in 'open_clip:ViT-B-32/openai'"
+            raise BackboneUnavailable(text)
+        try:
+            import open_clip
+        except (ImportError, RuntimeError) as error:  # a torchvision for another PyTorch raises RuntimeError
+            text = f"{config.name} needs open_clip: pip install 'windrow[open-clip]' ({error})"
+            raise BackboneUnavailable(text) from error
+        try:
+            # open_clip reads weights with weights_only unless told otherwise.
+            model: Any = open_clip.create_model(name, pretrained=pretrained, force_image_size=config.image_size)
+        except Exception as error:  # unknown names, an unreachable Hub and damaged downloads each raise their own
+            text = f"{config.name}: open_clip cannot load it ({type(error).__name__}: {error})"
+            raise BackboneUnavailable(text) from error
+        tower: nn.Module = model.visual.eval().requires_grad_(False)
+        files = (Path(pretrained),) if Path(pretrained).is_file() else hub_files()
+        super().__init__(Vector(tower), _preprocessing(tower), config, hash_tensors(tower), files=files)
 
 
 def _preprocessing(tower: Any) -> Preprocessing:

@@ -28,7 +28,8 @@ from windrow.tasks.backbones.patch_dictionary import (
     zca,
 )
 from windrow.tasks.backbones.preprocessing import Preprocessing
-from windrow.tasks.backbones.torch_backbone import TorchBackbone, hash_files
+from windrow.tasks.backbones.torch_backbone import TorchBackbone
+from windrow.tasks.backbones.weight_files import hash_files
 
 SIDE = 32
 """Side in pixels at which pictures are compared, unless the user wants another."""
@@ -82,21 +83,29 @@ def save_patches(weights: Mapping[str, npt.NDArray[np.float32]], path: Path) -> 
             archive.writestr(zipfile.ZipInfo(f"{name}.npy", date_time=(1980, 1, 1, 0, 0, 0)), out.getvalue())
 
 
-def load(config: BackboneConfig, weights: Path) -> TorchBackbone:
+class Patches(TorchBackbone):
     """The backbone 'patches' with the weights that `save_patches` wrote; its version is the file's SHA-256."""
-    try:
-        # Opened here, because numpy leaves a damaged file open.
-        with weights.open("rb") as opened, np.load(opened, allow_pickle=False) as file:
-            fitted = {name: torch.from_numpy(file[name]) for name in file.files}
-        model = Dictionary(*(fitted[k] for k in ("mean", "whiten", "centroids", "centre", "project")))
-        image_size = int(fitted["image_size"])
-    except (OSError, KeyError, ValueError, zipfile.BadZipFile) as error:
-        raise BackboneUnavailable(f"{weights} is not a file of fitted patches: {error!r}") from error
-    if config.image_size not in (None, image_size):
-        raise ValueError(f"image_size is {config.image_size}, but {weights} was fitted at {image_size}")
-    # The projection whitens: bfloat16's three digits would be spent on the first components.
-    config = replace(config, precision="float32" if config.precision == "auto" else config.precision)
-    return TorchBackbone(model, _preprocessing(image_size), config, hash_files([weights]), f"{GRID}x{GRID} mean")
+
+    def __init__(self, config: BackboneConfig, weights: Path) -> None:
+        try:
+            # Opened here, because numpy leaves a damaged file open.
+            with weights.open("rb") as opened, np.load(opened, allow_pickle=False) as file:
+                fitted = {name: torch.from_numpy(file[name]) for name in file.files}
+            model = Dictionary(*(fitted[k] for k in ("mean", "whiten", "centroids", "centre", "project")))
+            image_size = int(fitted["image_size"])
+        except (OSError, KeyError, ValueError, zipfile.BadZipFile) as error:
+            raise BackboneUnavailable(f"{weights} is not a file of fitted patches: {error!r}") from error
+        if config.image_size not in (None, image_size):
+            raise ValueError(f"image_size is {config.image_size}, but {weights} was fitted at {image_size}")
+        # The projection whitens: bfloat16's three digits would be spent on the first components.
+        config = replace(config, precision="float32" if config.precision == "auto" else config.precision)
+        preprocess, pooling = _preprocessing(image_size), f"{GRID}x{GRID} mean"
+        super().__init__(model, preprocess, config, hash_files([weights]), pooling, [weights])
+
+    @staticmethod
+    def fit(config: BackboneConfig, images: Iterable[Image.Image], path: Path, max_images: int, seed: int) -> None:
+        """Learn the dictionary from the first `max_images` pictures, and write the file that the class is made with."""
+        save_patches(fit_patches(images, image_size=config.image_size, max_images=max_images, seed=seed), path)
 
 
 def _preprocessing(image_size: int) -> Preprocessing:

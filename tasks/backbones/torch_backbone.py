@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import copy
 import hashlib
-from collections.abc import Iterable
+from collections.abc import Mapping, Sequence
 from itertools import pairwise
 from pathlib import Path
 
@@ -26,10 +26,16 @@ class TorchBackbone:
     """A Backbone from `model`: (n, 3, height, width) floats → (n, dim) or any shape whose other axes are averaged."""
 
     def __init__(
-        self, model: nn.Module, preprocess: Preprocessing, config: BackboneConfig, version: str, pooling: str = "model"
+        self,
+        model: nn.Module,
+        preprocess: Preprocessing,
+        config: BackboneConfig,
+        version: str,
+        pooling: str = "model",
+        files: Sequence[Path] = (),
     ) -> None:
         self.name, self.version, self.batch_size = config.name, version, config.batch_size
-        self.layer, self.pooling = str(config.layer), pooling
+        self.layer, self.pooling, self.files = str(config.layer), pooling, tuple(files)
         self.preprocessing, self.min_side = str(preprocess), preprocess.min_side
         self.device = chosen_device(config.device)
         self.precision = chosen_precision(config.precision, self.device)
@@ -66,6 +72,23 @@ class TorchBackbone:
     def _floats(self, batch: npt.NDArray[np.uint8]) -> torch.Tensor:
         pixels = torch.from_numpy(batch).to(self.device, non_blocking=True)
         return (pixels.float() * self._gain + self._offset).contiguous(memory_format=torch.channels_last)
+
+
+class Vector(nn.Module):
+    """A model's output as one vector a picture: of a tuple the first, maps and tokens averaged."""
+
+    def __init__(self, model: nn.Module) -> None:
+        super().__init__()
+        self.model = model
+
+    def forward(self, pixels: torch.Tensor) -> torch.Tensor:
+        out = self.model(pixels)
+        if isinstance(out, Mapping):
+            out = out["pooler_output"] if out.get("pooler_output") is not None else out["last_hidden_state"]
+        out = out[0] if isinstance(out, tuple) else out
+        if out.ndim == 4:
+            return out.mean((2, 3))  # type: ignore[no-any-return]
+        return out.mean(1) if out.ndim == 3 else out  # type: ignore[no-any-return]
 
 
 def chosen_device(device: str) -> torch.device:
@@ -112,16 +135,6 @@ def _foldable_pairs(parent: nn.Module) -> list[tuple[str, nn.Conv2d, str, nn.Bat
 
 def _follows(norm: nn.BatchNorm2d, convolution: nn.Conv2d) -> bool:
     return norm.num_features == convolution.out_channels and norm.track_running_stats and not norm.training
-
-
-def hash_files(files: Iterable[Path]) -> str:
-    """First 16 hex digits of the SHA-256 of the files' contents one after the other: `cat FILES | sha256sum`."""
-    digest = hashlib.sha256()
-    for path in files:
-        with path.open("rb") as file:
-            while block := file.read(1 << 20):
-                digest.update(block)
-    return digest.hexdigest()[:16]
 
 
 def hash_tensors(model: nn.Module) -> str:

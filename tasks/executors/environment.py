@@ -25,11 +25,12 @@ def core_count() -> int:
 
 def gpu_environment(slot: int) -> dict[str, str]:
     """The one GPU that the worker of a slot sees, where this process sees several: they take them in turn."""
-    gpus = _visible_gpus()
+    gpus = visible_gpus()
     return {_VISIBLE: gpus[slot % len(gpus)]} if len(gpus) > 1 else {}
 
 
-def _visible_gpus() -> list[str]:
+def visible_gpus() -> list[str]:
+    """The GPUs that this process sees, as CUDA_VISIBLE_DEVICES names them."""
     if _VISIBLE in os.environ:
         return [name.strip() for name in os.environ[_VISIBLE].split(",") if name.strip()]
     # Asking CUDA itself would take a context, hundreds of megabytes, in a process that never computes there.

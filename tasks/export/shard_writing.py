@@ -20,7 +20,8 @@ from windrow.tasks.export.export_config import ExportConfig, Format
 from windrow.tasks.export.export_plan import ExportShard, read_classes, read_plan_rows, rows_fingerprint
 from windrow.tasks.storage.published.parquet_shards import ParquetShard
 from windrow.tasks.storage.published.webdataset_shards import WebDatasetShard, class_indices
-from windrow.tasks.storage.sources.sample_bytes import SampleBytes, SampleGone, read_members, read_samples
+from windrow.tasks.storage.sources.sample_bytes import read_members, read_samples
+from windrow.tasks.storage.sources.source import SampleBytes, SampleGone
 from windrow.tasks.storage.store.outputs import Done, OutputWriter, make_output, open_output
 
 STAGE = Part.EXPORT_SHARD

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import asdict, dataclass
 from itertools import chain, islice
 from pathlib import Path
@@ -16,11 +16,13 @@ from PIL import Image
 from windrow.schemas import BACKBONES, EMBEDDINGS, OCCURRENCES, SAMPLES
 from windrow.schemas.embeddings import FITTED_ON
 from windrow.schemas.stages import Part, Stage
-from windrow.tasks.backbones import BackboneConfig, load_backbone
+from windrow.tasks.backbones import Backbone, BackboneConfig, backbone_class, load_backbone
 from windrow.tasks.backbones.extract import Embedded, embed_images
 from windrow.tasks.executors.state import worker_state
+from windrow.tasks.features.remembered import Told, memory_path, recall, remembered
 from windrow.tasks.pictures.decoding import UnreadableImage, decode_rgb
-from windrow.tasks.storage.sources.sample_bytes import SampleGone, read_samples
+from windrow.tasks.storage.sources.sample_bytes import read_samples
+from windrow.tasks.storage.sources.source import SampleGone
 from windrow.tasks.storage.store.outputs import (
     Done,
     Output,
@@ -54,9 +56,32 @@ class BackboneIdentity:
     dim: int
 
 
-def identify_backbone(config: BackboneConfig, weights: Path | None) -> BackboneIdentity:
-    """Load a backbone in this process and say what it is."""
-    backbone = worker_state(load_backbone, config, weights)
+def identify_backbone(config: BackboneConfig, weights: Path | None, store: Path | None = None) -> BackboneIdentity:
+    """Say what a backbone is; it is loaded in this process, unless the `store` remembers it (`remembered.py`).
+
+    Raises BackboneUnavailable or ValueError, saying what to do, when it cannot be loaded or does not fit.
+    """
+    if store is None:
+        return _identity(load_backbone(config, weights))
+
+    def load() -> Told:
+        loaded = load_backbone(config, weights)
+        return asdict(_identity(loaded)), loaded.files
+
+    return BackboneIdentity(**recall(_memory(store, config, weights), load))
+
+
+def known_backbone(config: BackboneConfig, weights: Path | None, store: Path) -> BackboneIdentity | None:
+    """What the store remembers of a backbone, without loading it; None where it is to be identified (anew)."""
+    facts = remembered(_memory(store, config, weights))
+    return None if facts is None else BackboneIdentity(**facts)
+
+
+def _memory(store: Path, config: BackboneConfig, weights: Path | None) -> Path:
+    return memory_path(store, config.name, {**asdict(config), "weights": weights and str(weights)})
+
+
+def _identity(backbone: Backbone) -> BackboneIdentity:
     recipe = f"{backbone.preprocessing}; {backbone.precision}, batches of {backbone.batch_size}"
     parts = (backbone.version, backbone.layer, backbone.pooling, recipe, backbone.dim)
     backbone_id = fingerprint(parts)[:16]
@@ -66,23 +91,19 @@ def identify_backbone(config: BackboneConfig, weights: Path | None) -> BackboneI
 
 
 def fit_backbone(store: Path, ingested: Sequence[str], config: BackboneConfig, seed: int) -> Done | None:
-    """Fit the default backbone on a sample of the pool, once for a store; None for a backbone that needs no fit.
+    """Fit a backbone on a sample of the pool, once for a store; None for a backbone that needs no fit.
 
     The images are those with the lowest `sample_id`, which is a hash: a uniform sample of the pool. The pool is not
     part of the fingerprint: the first fit stays, or every night's new samples would change all embeddings. It stays
     until one of its samples is forgotten (FITTED_ON names them): the next run then fits anew and embeds anew.
     """
-    if config.name != "patches":
+    if not config.is_fitted:
         return None
 
     def write(writer: OutputWriter) -> None:
-        from windrow.tasks.backbones.patches import fit_patches, save_patches
-
-        size = {} if config.image_size is None else {"image_size": config.image_size}
         used: set[str] = set()
         images = _images_to_fit(store, [open_output(store / path) for path in ingested], used)
-        fitted = fit_patches(images, max_images=N_IMAGES_TO_FIT, seed=seed, **size)
-        save_patches(fitted, writer.path / FITTED)
+        backbone_class(config).fit(config, images, writer.path / FITTED, N_IMAGES_TO_FIT, seed)
         writer.write(FITTED_ON, FITTED_ON.build({"sample_id": sorted(used)}))
 
     inputs = {"image_size": config.image_size, "seed": seed, "n_images": N_IMAGES_TO_FIT}
@@ -117,7 +138,7 @@ def extract_shards(
     """
     shards = [open_output(store / path) for path in ingested]
     wanted = _Wanted(store, backbone)
-    stream = _embedded(store, shards, wanted, config, weights)
+    stream = _embedded(store, shards, wanted, lambda: worker_state(_load_known, config, weights, backbone))
     return [_embed_shard(store, shard, backbone, islice(stream, wanted.n_rows(shard))) for shard in shards]
 
 
@@ -141,15 +162,21 @@ class _Wanted:
         return shard.counts["n_samples"] if self._first[key] == shard.path else 0
 
 
-def _embedded(
-    store: Path, shards: Sequence[Output], wanted: _Wanted, config: BackboneConfig, weights: Path | None
-) -> Iterator[_Row]:
+def _embedded(store: Path, shards: Sequence[Output], wanted: _Wanted, load: Callable[[], Backbone]) -> Iterator[_Row]:
     """The rows of the shards that are wanted; the backbone is loaded when the first is asked for."""
-    loaded = worker_state(load_backbone, config, weights)
+    loaded = load()
     pending = (shard for shard in shards if wanted.n_rows(shard))
     samples = chain.from_iterable(read_samples(first_occurrences(shard), store) for shard in pending)
     gone: dict[str, str] = {}
     yield from _rows(embed_images(loaded, _bytes_or_nothing(samples, gone)), gone)
+
+
+def _load_known(config: BackboneConfig, weights: Path | None, wanted: BackboneIdentity) -> Backbone:
+    loaded = load_backbone(config, weights)
+    if (found := _identity(loaded)) != wanted:
+        came = f"loading it gave {found.backbone_id} where {wanted.backbone_id} was expected"
+        raise RuntimeError(f"{config.name} has changed since it was identified ({came}): run again")
+    return loaded
 
 
 def _key_inputs(shard: Output, backbone: BackboneIdentity) -> dict[str, str]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import asdict
 from itertools import islice
 from pathlib import Path
 
@@ -16,9 +17,11 @@ from windrow.schemas import MODEL_SCORES
 from windrow.schemas.stages import Stage
 from windrow.tasks.executors.state import worker_state
 from windrow.tasks.features.extraction import first_occurrences
+from windrow.tasks.features.remembered import Told, memory_path, recall
 from windrow.tasks.pictures.decoding import DECODE_RECIPE, UnreadableImage, decode_rgb
-from windrow.tasks.scorers import Scorer, ScorerConfig, load_scorer, scorer_version
-from windrow.tasks.storage.sources.sample_bytes import SampleGone, read_samples
+from windrow.tasks.scorers import Scorer, ScorerConfig, load_scorer
+from windrow.tasks.storage.sources.sample_bytes import read_samples
+from windrow.tasks.storage.sources.source import SampleGone
 from windrow.tasks.storage.store.outputs import Done, Output, OutputWriter, make_output, open_output
 
 STAGE = Stage.MODEL_SCORES
@@ -35,13 +38,35 @@ def score_shards(store: Path, ingested: Sequence[str], config: ScorerConfig) -> 
     An output depends on the shard's samples and on the model's files, not on names or on where the model lies. The
     counts are n_samples and n_errors (samples without scores).
     """
-    version = scorer_version(config)
+    version = identify_scorer(store, config)
     return [_score_shard(store, open_output(store / path), config, version) for path in ingested]
+
+
+def identify_scorer(store: Path, config: ScorerConfig) -> str:
+    """Say the version of a scorer; it is loaded, unless the `store` remembers it.
+
+    Raises BackboneUnavailable or ValueError, saying what to do, when it cannot be loaded or does not fit.
+    """
+
+    def load() -> Told:
+        loaded = load_scorer(config)
+        return {"version": loaded.version}, loaded.files
+
+    return str(recall(memory_path(store, config.model, asdict(config)), load)["version"])
+
+
+def _load_known(config: ScorerConfig, version: str) -> Scorer:
+    loaded = load_scorer(config)
+    if loaded.version != version:
+        raise RuntimeError(f"{config.model} has changed since it was identified: run again")
+    return loaded
 
 
 def _score_shard(store: Path, shard: Output, config: ScorerConfig, version: str) -> Done:
     def write(writer: OutputWriter) -> None:
-        rows = sorted(_scored(worker_state(load_scorer, config), shard, config.batch_size), key=lambda row: row[0])
+        rows = sorted(
+            _scored(store, worker_state(_load_known, config, version), shard, config.batch_size), key=lambda row: row[0]
+        )
         writer.write(MODEL_SCORES, _table(rows, [f"{config.name}.{each}" for each in config.classes]))
         writer.counts["n_samples"] = len(rows)
         writer.counts["n_errors"] = sum(isinstance(scores, str) for _, scores in rows)
@@ -57,8 +82,8 @@ def _score_shard(store: Path, shard: Output, config: ScorerConfig, version: str)
     return make_output(store, STAGE, VERSION, inputs, write)
 
 
-def _scored(scorer: Scorer, shard: Output, batch_size: int) -> Iterator[_Row]:
-    samples = read_samples(first_occurrences(shard))
+def _scored(store: Path, scorer: Scorer, shard: Output, batch_size: int) -> Iterator[_Row]:
+    samples = read_samples(first_occurrences(shard), store)
     with ThreadPoolExecutor(DECODE_THREADS, thread_name_prefix="decode") as threads:
         while some := list(islice(samples, batch_size)):
             decoded = list(threads.map(lambda data: _decoded(data, scorer.min_side), [data for _, data in some]))

@@ -5,13 +5,18 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Annotated
 
-from windrow.schemas.settings import IsPath
+from annotated_types import Ge, Gt, Le
+
+from windrow.schemas.settings import IsPath, Settings
 
 WEB = ("http", "https")
+AtLeastOne = Annotated[int, Ge(1)]
+NotNegative = Annotated[float, Ge(0)]
+Seconds = Annotated[float, Gt(0), Le(86400)]
 
 
 @dataclass(frozen=True)
-class FetchConfig:
+class FetchConfig(Settings):
     """How the samples that a list names are fetched.
 
     What may be fetched: what lies below the list's own folder; URLs of `protocols` (`http`, `https`, and those of
@@ -34,33 +39,25 @@ class FetchConfig:
     allow_private: bool = False
     allow_outside: bool = False
     respect_opt_out: bool = True
-    max_bytes: int = 32 * 2**20
-    max_redirects: int = 5
+    max_bytes: AtLeastOne = 32 * 2**20
+    max_redirects: Annotated[int, Ge(0)] = 5
     ca_file: Annotated[str, IsPath()] | None = None
-    lookup_seconds: float = 10.0
-    connect_seconds: float = 10.0
-    read_seconds: float = 20.0
-    total_seconds: float = 120.0
-    tries: int = 3
-    retry_seconds: float = 1.0
-    max_retry_after: float = 60.0
-    concurrency: int = 16
-    per_host: int = 4
-    runs: int = 4
+    lookup_seconds: Seconds = 10.0
+    connect_seconds: Seconds = 10.0
+    read_seconds: Seconds = 20.0
+    total_seconds: Seconds = 120.0
+    tries: AtLeastOne = 3
+    retry_seconds: NotNegative = 1.0
+    max_retry_after: NotNegative = 60.0
+    concurrency: AtLeastOne = 16
+    per_host: AtLeastOne = 4
+    runs: AtLeastOne = 4
 
     def __post_init__(self) -> None:
+        super().__post_init__()
         for name in self.protocols:
             if not name or name != name.lower() or not name.replace("+", "").replace("-", "").isalnum():
-                raise ValueError(f"ingest.fetch.protocols: wants names such as https or s3, got {name!r}")
-        for name in ("max_bytes", "tries", "concurrency", "per_host", "runs"):
-            if getattr(self, name) < 1:
-                raise ValueError(f"ingest.fetch.{name}: wants 1 or more, got {getattr(self, name)}")
-        for name in ("max_redirects", "retry_seconds", "max_retry_after"):
-            if not getattr(self, name) >= 0:
-                raise ValueError(f"ingest.fetch.{name}: wants 0 or more, got {getattr(self, name)}")
-        for name in ("lookup_seconds", "connect_seconds", "read_seconds", "total_seconds"):
-            if not 0 < getattr(self, name) <= 86400:
-                raise ValueError(f"ingest.fetch.{name}: wants more than 0 and at most 86400, got {getattr(self, name)}")
+                raise ValueError(f"protocols: wants names such as https or s3, got {name!r}")
 
 
 PACE = (

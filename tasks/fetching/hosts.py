@@ -70,17 +70,17 @@ class Host:
             return rules
 
 
-_hosts: OrderedDict[tuple[str, int], Host] = OrderedDict()
+KNOWN: OrderedDict[tuple[str, int], Host] = OrderedDict()
 _lock = threading.Lock()
 
 
 def host_of(origin: str, at_once: int) -> Host:
     """Return what this process knows of a host; after an hour it is forgotten, and robots.txt is read anew."""
     with _lock:
-        host = _hosts.pop((origin, at_once), None)
+        host = KNOWN.pop((origin, at_once), None)
         if host is None or time.monotonic() - host.known_at > SECONDS_KNOWN:
             host = Host(at_once)
-        _hosts[origin, at_once] = host
-        if len(_hosts) > MAX_HOSTS:
-            _hosts.popitem(last=False)
+        KNOWN[origin, at_once] = host
+        if len(KNOWN) > MAX_HOSTS:
+            KNOWN.popitem(last=False)
         return host

@@ -25,12 +25,12 @@ from windrow.tasks.fetching.reasons import may_pass
 from windrow.tasks.ingest.inspection import Inspected, inspect_all
 from windrow.tasks.pictures.decoding import FORMATS
 from windrow.tasks.storage.published.webdataset_shards import image_extension
+from windrow.tasks.storage.sources.all_sources import SOURCES
 from windrow.tasks.storage.sources.folder_source import read_beside
-from windrow.tasks.storage.sources.list_locations import locate_again
 from windrow.tasks.storage.sources.packing import Packing, blank
 from windrow.tasks.storage.sources.sample_bytes import read_samples
-from windrow.tasks.storage.sources.source_kinds import Already, iterate_shard
-from windrow.tasks.storage.sources.source_shard import IngestConfig, SourceShard
+from windrow.tasks.storage.sources.source_kinds import iterate_shard
+from windrow.tasks.storage.sources.source_shard import Already, IngestConfig, SourceShard
 from windrow.tasks.storage.store.outputs import Done, Output, OutputWriter, make_output, open_output
 from windrow.tasks.storage.store.refused_samples import refused_samples, without_samples
 
@@ -86,7 +86,7 @@ def _ingest(store: Path, shard: SourceShard, config: IngestConfig, n_before: int
         measured = [row for row in rows if row["blur"] is not None]
         tables = (SAMPLES.build(_columns(SAMPLES.columns, rows)), QUALITY.build(_columns(QUALITY.columns, measured)))
         write_shard(writer, occurrences, *tables)
-        if shard.kind == "url":
+        if SOURCES[shard.kind].fetches:
             writer.counts["n_to_retry"] = sum(map(may_pass, occurrences["unreadable"].to_pylist()))
 
     return make_output(store, STAGE, VERSION, _inputs(shard, config, n_before), write)
@@ -97,7 +97,7 @@ def _inputs(shard: SourceShard, config: IngestConfig, n_before: int) -> dict[str
     settings = asdict(config)
     for name in PACE:
         del settings["fetch"][name]
-    if shard.kind != "url":
+    if not SOURCES[shard.kind].fetches:
         del settings["fetch"], settings["url_column"]
     names = ("source_uri", "kind", "shard", "identity")
     inputs = {name: getattr(shard, name) for name in names} | {"config": settings, "formats": FORMATS}
@@ -155,7 +155,7 @@ def _read_shard(
     found = iterate_shard(shard, config, writer.path / COPY, already)
     with ExitStack() as opened:
         packing = None
-        if shard.kind == "url" or (config.mode == "copy" and shard.kind != "tar"):
+        if SOURCES[shard.kind].keeps(shard, config):
             packing = opened.enter_context(Packing(opened.enter_context(writer.appending(COPY))))
         looked_at = inspect_all(found, config, refused, keep_bytes=packing is not None)
         table = occurrence_table(_occurrence(shard, one, samples, packing, config) for one in looked_at)
@@ -174,7 +174,7 @@ def _occurrence(
     found, offset, members = one.found, one.found.byte_offset, one.found.members
     if one.facts is not None and one.sample_id is not None:
         samples[one.sample_id] = one.facts
-        if packing is not None and found.data is not None and _is_copied(shard, found.key, config):
+        if packing is not None and found.data is not None and SOURCES[shard.kind].keeps(shard, config, found.key):
             beside = read_beside(shard, found)
             offset, members = packing.add(one.sample_id, image_extension(one.facts["format"]), found.data, beside)
     return {
@@ -197,10 +197,6 @@ def _occurrence(
         "metadata": found.metadata,
         "unreadable": one.reason,
     }
-
-
-def _is_copied(shard: SourceShard, key: str, config: IngestConfig) -> bool:
-    return config.mode == "copy" or locate_again(shard.source_uri, shard.shard, key) is None
 
 
 def _with_copy(occurrences: pa.Table, path: str) -> pa.Table:

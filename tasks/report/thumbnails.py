@@ -12,7 +12,8 @@ from typing import Any
 from PIL import Image
 
 from windrow.tasks.pictures.decoding import UnreadableImage, decode_rgb
-from windrow.tasks.storage.sources.sample_bytes import SampleGone, read_samples
+from windrow.tasks.storage.sources.sample_bytes import read_samples
+from windrow.tasks.storage.sources.source import SampleGone
 
 Reader = Callable[[Sequence[str]], Iterable[tuple[str, bytes | SampleGone]]]
 

@@ -2,24 +2,21 @@
 
 from __future__ import annotations
 
-from windrow.tasks.scorers.scorer import Scorer, ScorerConfig
+from importlib import import_module
+from typing import cast
 
-__all__ = ["Scorer", "ScorerConfig", "load_scorer", "scorer_version"]
+from windrow.tasks.scorers.scorer import SCORERS, Scorer, ScorerConfig
+
+__all__ = ["SCORERS", "Scorer", "ScorerConfig", "load_scorer"]
 
 
 def load_scorer(config: ScorerConfig) -> Scorer:
-    """The scorer that `config` names.
+    """The scorer that `config.model` names.
 
-    Raises BackboneUnavailable, saying what to do, when a library, a file or one of the classes is missing.
+    Raises BackboneUnavailable, saying what to do, when a library, a file or one of the classes is missing, and
+    ValueError when a class of the user's own is missing or does not fit.
     """
     # PyTorch and transformers are imported when asked for: start-up is quick, and the extra stays optional.
-    from windrow.tasks.scorers.classifier import ClassifierScorer
-
-    return ClassifierScorer(config)
-
-
-def scorer_version(config: ScorerConfig) -> str:
-    """The `version` of the scorer that `config` names, without loading it. Raises BackboneUnavailable, as above."""
-    from windrow.tasks.scorers.classifier import classifier_version
-
-    return classifier_version(config)
+    kind = next(kind for kind in SCORERS if config.model.startswith(kind))
+    module, name = SCORERS[kind].split(":")
+    return cast(Scorer, getattr(import_module(f"{__name__}.{module}"), name)(config))

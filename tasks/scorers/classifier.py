@@ -15,24 +15,22 @@ from torch import nn
 from windrow.tasks.backbones.backbone import BackboneConfig, BackboneUnavailable
 from windrow.tasks.backbones.huggingface import quiet, saved_files
 from windrow.tasks.backbones.preprocessing import from_hugging_face
-from windrow.tasks.backbones.torch_backbone import TorchBackbone, hash_files
+from windrow.tasks.backbones.torch_backbone import TorchBackbone
+from windrow.tasks.backbones.weight_files import hash_files
 from windrow.tasks.scorers.scorer import ScorerConfig
-
-
-def classifier_version(config: ScorerConfig) -> str:
-    """First 16 hex digits of the SHA-256 of config.json, preprocessor_config.json and the weights, in this order."""
-    return hash_files(_files(config))
 
 
 class ClassifierScorer:
     """A Scorer: the probabilities of chosen classes, by softmax, or by sigmoid for a classifier of several labels.
 
+    Its version is the start of the SHA-256 of config.json, preprocessor_config.json and the weights, in this order.
     Raises BackboneUnavailable, saying what to do, when transformers, a file or one of the classes is missing.
     """
 
     def __init__(self, config: ScorerConfig) -> None:
         files = _files(config)
         self.name, self.version, self.columns = config.name, hash_files(files), config.classes
+        self.files = (Path(config.model).expanduser(), *files)
         settings = json.loads((Path(config.model).expanduser() / "preprocessor_config.json").read_text())
         running = BackboneConfig(
             f"hf:{config.model}", batch_size=config.batch_size, device=config.device, precision="float32"
@@ -59,7 +57,7 @@ class _Probabilities(nn.Module):
 def _files(config: ScorerConfig) -> list[Path]:
     folder = Path(config.model).expanduser()
     if not folder.is_dir():
-        raise BackboneUnavailable(f"scores.model of {config.name!r}: there is no folder {folder}")
+        raise BackboneUnavailable(f"model of {config.name!r}: there is no folder {folder}")
     return saved_files(folder)
 
 

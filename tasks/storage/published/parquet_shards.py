@@ -13,7 +13,7 @@ import pyarrow.parquet as pq
 
 from windrow.schemas.exported import EXPORTED
 from windrow.tasks.storage.published.webdataset_shards import image_extension
-from windrow.tasks.storage.sources.sample_bytes import SampleBytes
+from windrow.tasks.storage.sources.source import SampleBytes
 
 SAMPLES_PER_GROUP = 100
 BYTES_PER_GROUP = 64 << 20

@@ -9,7 +9,7 @@ from typing import Any, Self
 
 from windrow.schemas.exported import EXPORTED_SAMPLES
 from windrow.tasks.storage.files.tar_writer import TarWriter, Writable
-from windrow.tasks.storage.sources.sample_bytes import SampleBytes
+from windrow.tasks.storage.sources.source import SampleBytes
 
 EXTENSIONS = {"JPEG": "jpg", "MPO": "jpg", "TIFF": "tiff", "JPEG2000": "jp2"}
 

@@ -37,11 +37,6 @@ class Listed:
     location: str
 
 
-def is_list(source: str) -> bool:
-    """Say whether a source names a list."""
-    return source.startswith(PREFIX)
-
-
 def locate_list(source: str, path: str) -> str:
     """Return the path or URL of a list of the source."""
     return locate(source.removeprefix(PREFIX), path)

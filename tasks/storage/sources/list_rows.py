@@ -104,7 +104,7 @@ class _CsvReader:
             given = {} if error or values is None else dict(zip(self.columns, values, strict=True))
             yield ListRow(name, end, {k: v for k, v in given.items() if v}, f"{name} {error}" if error else None)
 
-    def class_names(self, column: str) -> None:  # noqa: ARG002  (only Parquet has them)
+    def class_names(self, column: str) -> None:
         return None
 
 
@@ -128,7 +128,7 @@ class _JsonReader:
             given = values if isinstance(values, dict) else {}
             yield ListRow(name, Place(number, lines.offset, lines.line), given, f"{name} {error}" if error else None)
 
-    def class_names(self, column: str) -> None:  # noqa: ARG002  (only Parquet has them)
+    def class_names(self, column: str) -> None:
         return None
 
 

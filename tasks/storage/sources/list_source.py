@@ -2,29 +2,132 @@
 
 from __future__ import annotations
 
+import hashlib
+import json
+import os
 from collections import deque
-from collections.abc import Callable, Iterator
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import suppress
 from dataclasses import dataclass
 from itertools import islice
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
-from windrow.tasks.fetching.fetcher import Fetcher
+from windrow.tasks.fetching.locations import scheme_of, unsigned_url
+from windrow.tasks.storage.sources.folder_source import read_whole
 from windrow.tasks.storage.sources.list_locations import (
+    PREFIX,
     extension_of,
     list_folder_of,
+    locate_again,
     locate_list,
     read_listed,
     resolve,
     shown,
+    url_column,
 )
-from windrow.tasks.storage.sources.list_plan import digest_rows
-from windrow.tasks.storage.sources.list_rows import ListRow, Place, open_list
+from windrow.tasks.storage.sources.list_rows import ListReader, ListRow, Place, open_list
 from windrow.tasks.storage.sources.parquet_source import row_fields
-from windrow.tasks.storage.sources.source_files import open_file
-from windrow.tasks.storage.sources.source_shard import Found, IngestConfig, ListRun, SourceShard
+from windrow.tasks.storage.sources.source import (
+    CHANGED,
+    OpenFiles,
+    Reading,
+    Row,
+    SampleBytes,
+    SampleGone,
+    Source,
+    checked,
+)
+from windrow.tasks.storage.sources.source_files import find_files, open_file
+from windrow.tasks.storage.sources.source_shard import (
+    Already,
+    Found,
+    IngestConfig,
+    ListRun,
+    SourceFile,
+    SourceShard,
+)
+from windrow.tasks.storage.store.outputs import fingerprint
 
+if TYPE_CHECKING:
+    from windrow.tasks.fetching.fetcher import Fetcher
+
+ROWS_PER_SHARD = 1000
 ROWS_AHEAD = 2
-Already = Callable[[int], bytes | str | None]
+NOT_KEPT = "was fetched from the web and is not kept"
+
+
+class ListSource(Source):
+    """`list:` before a file, folder or glob of lists; a thousand rows of a list are a shard.
+
+    Rows are cut at fixed numbers, so that a list that grows changes its last shard only.
+    """
+
+    prefix = PREFIX
+    fetches = True
+
+    def plan(self, source: str, files: Sequence[SourceFile], config: IngestConfig) -> Iterator[SourceShard]:
+        """Yield the shards of a source `list:<file, folder or glob>`.
+
+        Raises ValueError when something there is no list, or has no column that says where samples are.
+        """
+        for file in find_files(source.removeprefix(PREFIX)):
+            if file.error:
+                yield SourceShard(source, "url", file.path, file.identity, error=file.error)
+                continue
+            location = locate_list(source, file.path)
+            with open_file(location) as opened:
+                reader = open_list(opened, file.path)
+                if isinstance(reader, str):
+                    yield SourceShard(source, "url", file.path, file.identity, error=reader)
+                    continue
+                column = url_column(reader.columns, file.path, config.url_column)
+                yield from _cut(source, file, reader, column, location.rpartition("/")[0])
+
+    def iterate(
+        self, shard: SourceShard, config: IngestConfig, copy: Path | None, already: Already | None
+    ) -> Iterator[Found]:
+        """Yield an occurrence for every row of the shard's run, in order; `position` is the row's number in the run.
+
+        `key` is the path or URL, without logins and signatures. What cannot be fetched is an occurrence with an error.
+        Of the rows that `already` (called in order of position) knows, nothing is fetched. At most ROWS_AHEAD bodies
+        for each of `fetch.concurrency` threads are in memory.
+
+        Raises ValueError when the list has changed since it was planned, and OSError when a disk or an object store
+        fails.
+        """
+        run = shard.run
+        if run is None:
+            raise ValueError(f"shard {shard.shard} of {shard.source_uri}: has no rows of a list")
+        rows, names = _read_run(shard, run, config)
+        folder = list_folder_of(shard.source_uri, shard.shard)
+        from windrow.tasks.fetching.fetcher import Fetcher  # costs 0.1 s, which only lists are worth
+
+        with (
+            Fetcher(config.fetch, config.max_bytes) as fetcher,
+            ThreadPoolExecutor(config.fetch.concurrency) as threads,
+        ):
+            waiting: deque[_Asked] = deque()
+            try:
+                for position, row in enumerate(rows):
+                    got: Future[bytes | str] | bytes | str | None = already(position) if already else None
+                    if got is None:
+                        got = _start(row, run, folder, config, fetcher, threads)
+                    waiting.append(_Asked(position, row, got))
+                    if len(waiting) > ROWS_AHEAD * config.fetch.concurrency:
+                        yield _found(waiting.popleft(), run, names, config)
+                while waiting:
+                    yield _found(waiting.popleft(), run, names, config)
+            finally:
+                fetcher.give_up()
+                threads.shutdown(wait=True, cancel_futures=True)
+
+    def read(self, rows: Mapping[int, Row], opened: OpenFiles, with_members: bool) -> Reading:
+        return {n: _read_listed(row) for n, row in rows.items()}
+
+    def keeps(self, shard: SourceShard, config: IngestConfig, key: str | None = None) -> bool:
+        return key is None or config.mode == "copy" or locate_again(shard.source_uri, shard.shard, key) is None
 
 
 @dataclass(frozen=True)
@@ -37,37 +140,6 @@ class _Asked:
 
     def result(self) -> bytes | str:
         return self.got.result() if isinstance(self.got, Future) else self.got
-
-
-def iterate_list(shard: SourceShard, config: IngestConfig, already: Already | None = None) -> Iterator[Found]:
-    """Yield an occurrence for every row of the shard's run, in order of `position`, the number of the row in the run.
-
-    `key` is the path or URL, without logins and signatures. What cannot be fetched is an occurrence with an error. Of
-    the rows that `already` (called in order of position) knows, nothing is fetched: it returns bytes or a reason. At
-    most ROWS_AHEAD bodies for each of `fetch.concurrency` threads are in memory.
-
-    Raises ValueError when the list has changed since it was planned, and OSError when a disk or an object store fails.
-    """
-    run = shard.run
-    if run is None:
-        raise ValueError(f"shard {shard.shard} of {shard.source_uri}: has no rows of a list")
-    rows, names = _read_run(shard, run, config)
-    folder = list_folder_of(shard.source_uri, shard.shard)
-    with Fetcher(config.fetch, config.max_bytes) as fetcher, ThreadPoolExecutor(config.fetch.concurrency) as threads:
-        waiting: deque[_Asked] = deque()
-        try:
-            for position, row in enumerate(rows):
-                got: Future[bytes | str] | bytes | str | None = already(position) if already else None
-                if got is None:
-                    got = _start(row, run, folder, config, fetcher, threads)
-                waiting.append(_Asked(position, row, got))
-                if len(waiting) > ROWS_AHEAD * config.fetch.concurrency:
-                    yield _found(waiting.popleft(), run, names, config)
-            while waiting:
-                yield _found(waiting.popleft(), run, names, config)
-        finally:
-            fetcher.give_up()
-            threads.shutdown(wait=True, cancel_futures=True)
 
 
 def _read_run(shard: SourceShard, run: ListRun, config: IngestConfig) -> tuple[list[ListRow], list[str] | None]:
@@ -107,3 +179,46 @@ def _found(asked: _Asked, run: ListRun, names: list[str] | None, config: IngestC
         error=got if isinstance(got, str) else None,
         **vars(row_fields(rest, names, config)),
     )
+
+
+def digest_rows(rows: Iterable[ListRow]) -> str:
+    """Return a hash of what rows say. A URL that was signed anew says the same."""
+    digest = hashlib.sha256()
+    for row in rows:
+        values = {key: unsigned_url(value) if _is_url(value) else value for key, value in row.values.items()}
+        digest.update(json.dumps([values, row.error], sort_keys=True).encode() + b"\n")
+    return digest.hexdigest()[:32]
+
+
+def _cut(source: str, file: SourceFile, reader: ListReader, column: str, folder: str) -> Iterator[SourceShard]:
+    place = reader.start
+    rows = reader.rows(place)
+    while some := list(islice(rows, ROWS_PER_SHARD)):
+        run = ListRun(place.row, len(some), place.offset, place.line, column, digest_rows(some))
+        files = [_file_identity(row.values, column, folder) for row in some]
+        name = f"{file.path}#{place.row:09d}"
+        yield SourceShard(source, "url", name, fingerprint(run.digest, files), run=run)
+        place = some[-1].end
+
+
+def _is_url(value: Any) -> bool:
+    return isinstance(value, str) and scheme_of(value) is not None
+
+
+def _file_identity(values: Mapping[str, Any], column: str, folder: str) -> str | None:
+    """Return size and time of change of a local file; None of everything else."""
+    text = values.get(column)
+    if not isinstance(text, str) or scheme_of(text) not in (None, "file") or scheme_of(folder) is not None:
+        return None
+    with suppress(OSError, ValueError):
+        status = os.stat(os.path.join(folder, text.removeprefix("file://")))  # noqa: PTH116, PTH118  (a million of them)
+        return f"{status.st_size}-{status.st_mtime_ns}"
+    return None
+
+
+def _read_listed(row: Row) -> SampleBytes | SampleGone:
+    location = locate_again(row["source_uri"], row["shard"], row["key"])
+    if location is None:
+        return SampleGone(NOT_KEPT)
+    data = read_whole(location, row["byte_length"])
+    return checked(data, row, {}) if isinstance(data, bytes) else SampleGone(CHANGED if isinstance(data, int) else data)

@@ -9,14 +9,33 @@ from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import accumulate, pairwise
+from pathlib import Path
 from typing import Any, BinaryIO
 
 import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
+from windrow.tasks.storage.sources.source import (
+    CHANGED,
+    OpenFiles,
+    Reading,
+    Row,
+    SampleBytes,
+    SampleGone,
+    Source,
+    open_shard,
+)
 from windrow.tasks.storage.sources.source_fields import MAX_SIDECAR_BYTES, Fields, make_fields, split_name
-from windrow.tasks.storage.sources.source_shard import Found, IngestConfig, sample_id_of, too_large
+from windrow.tasks.storage.sources.source_shard import (
+    Already,
+    Found,
+    IngestConfig,
+    SourceFile,
+    SourceShard,
+    sample_id_of,
+    too_large,
+)
 
 BATCH_BYTES = 8 * 2**20
 BATCH_ROWS = 16  # a file may hold a large value once, in a dictionary, for all its rows
@@ -31,6 +50,37 @@ class _Wrong:
     """Stands for a value of a plain column that cannot be told."""
 
     reason: str
+
+
+class ParquetSource(Source):
+    """A Parquet file is a shard."""
+
+    def takes(self, path: str) -> bool:
+        return path.lower().endswith(".parquet")
+
+    def plan(self, source: str, files: Sequence[SourceFile], config: IngestConfig) -> Iterator[SourceShard]:
+        return (SourceShard(source, "parquet", file.path, file.identity, error=file.error) for file in files)
+
+    def iterate(
+        self, shard: SourceShard, config: IngestConfig, copy: Path | None, already: Already | None
+    ) -> Iterator[Found]:
+        file = open_shard(shard)
+        if isinstance(file, Found):
+            yield file
+            return
+        with file:
+            yield from iterate_parquet(file, shard.name, config)
+
+    def read(self, rows: Mapping[int, Row], opened: OpenFiles, with_members: bool) -> Reading:
+        file = opened.open(rows)
+        parquet = file if isinstance(file, str) else open_parquet(file)
+        if isinstance(parquet, str):
+            return {n: SampleGone(file if isinstance(file, str) else CHANGED) for n in rows}
+        found = read_rows(parquet, {row["position"]: row["sample_id"] for row in rows.values()})
+        return {
+            n: SampleBytes(found[row["position"]], {}) if row["position"] in found else SampleGone(CHANGED)
+            for n, row in rows.items()
+        }
 
 
 def iterate_parquet(file: BinaryIO, name: str, config: IngestConfig) -> Iterator[Found]:

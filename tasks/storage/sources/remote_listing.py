@@ -22,6 +22,12 @@ _IDENTITY_KEYS = (
 )
 
 
+def file_system(uri: str) -> tuple[Any, str]:
+    """Return the file system of a URI, and the place in it."""
+    fs, place = fsspec.core.url_to_fs(uri)
+    return fs, place
+
+
 def glob_objects(fs: Any, pattern: str, root: str) -> Iterator[SourceFile]:
     """Yield the files that match a pattern, or lie below a folder that does, named relative to `root`."""
     files: dict[str, Mapping[str, Any]] = {}
@@ -33,7 +39,7 @@ def glob_objects(fs: Any, pattern: str, root: str) -> Iterator[SourceFile]:
 
 def list_objects(folder: str, recursive: bool = True) -> Iterator[SourceFile]:
     """Yield the files below a folder, in any order."""
-    fs, place = fsspec.core.url_to_fs(folder)
+    fs, place = file_system(folder)
     for name, info in fs.find(place, maxdepth=None if recursive else 1, detail=True).items():
         path = name.removeprefix(place.rstrip("/")).lstrip("/")
         if path and not path.endswith("/"):  # object stores keep empty objects named like folders

@@ -12,14 +12,11 @@ import os
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
-from typing import BinaryIO, cast
-
-import fsspec
+from typing import Any, BinaryIO, cast
 
 from windrow.tasks.storage.files.remote_file import RemoteFile
 from windrow.tasks.storage.sources.local_listing import describe_file, glob_files, list_folder
-from windrow.tasks.storage.sources.remote_listing import describe_object, glob_objects, list_objects
-from windrow.tasks.storage.sources.source_shard import SourceFile
+from windrow.tasks.storage.sources.source_shard import SourceFile, access_error
 
 LOCAL_BUFFER = 2**18
 
@@ -33,7 +30,10 @@ def find_files(source: str) -> list[SourceFile]:
 def find_siblings(source: str, path: str) -> list[SourceFile]:
     """Return the files that lie in the same folder as a file of the source, that file among them."""
     place = locate(source, path).rpartition("/")[0]
-    files = list_objects(place, recursive=False) if _is_remote(place) else list_folder(Path(place), recursive=False)
+    if _is_remote(place):
+        files = _remote().list_objects(place, recursive=False)
+    else:
+        files = list_folder(Path(place), recursive=False)
     prefix = path[: path.rfind("/") + 1]
     return [replace(file, path=prefix + file.path) for file in files if not is_hidden(file.path)]
 
@@ -47,7 +47,7 @@ def is_folder(source: str) -> bool:
     """Say whether the source is an existing folder."""
     if not _is_remote(source):
         return _local_path(source).is_dir()
-    fs, place = fsspec.core.url_to_fs(source)
+    fs, place = _remote().file_system(source)
     return bool(not fs.isfile(place) and fs.isdir(place))
 
 
@@ -73,10 +73,21 @@ def locate(source: str, path: str, root: str | None = None) -> str:
 def open_file(location: str) -> BinaryIO:
     """Open a file that `locate` returned. A failure to read it is an OSError with a number, of whatever disk."""
     if _is_remote(location):
-        fs, place = fsspec.core.url_to_fs(location)
+        fs, place = _remote().file_system(location)
         fs.invalidate_cache()  # a worker that lives for days would open yesterday's size of the file
         return cast(BinaryIO, RemoteFile(fs.open(place, "rb"), location))
     return Path(location).open("rb", buffering=LOCAL_BUFFER)
+
+
+def open_or_reason(location: str) -> BinaryIO | str:
+    """Open a file that `locate` returned, or say why it cannot be; OSError when the disk or the network fails."""
+    try:
+        return open_file(location)
+    except OSError as error:
+        reason = access_error(error)
+        if reason is None:
+            raise
+        return reason
 
 
 def _is_remote(uri: str) -> bool:
@@ -100,7 +111,7 @@ def _glob_root(pattern: str) -> str:
 def _exists(uri: str) -> bool:
     if not _is_remote(uri):
         return _local_path(uri).exists()
-    fs, place = fsspec.core.url_to_fs(uri)
+    fs, place = _remote().file_system(uri)
     return bool(fs.exists(place))
 
 
@@ -121,13 +132,19 @@ def _find_local(source: str) -> Iterator[SourceFile]:
 
 
 def _find_remote(source: str) -> Iterator[SourceFile]:
-    fs, place = fsspec.core.url_to_fs(source)
+    fs, place = _remote().file_system(source)
     fs.invalidate_cache()  # it keeps listings for the life of the process
     if fs.isfile(place):
-        yield describe_object(place.rpartition("/")[2], fs.info(place))
+        yield _remote().describe_object(place.rpartition("/")[2], fs.info(place))
     elif fs.isdir(place):
-        yield from list_objects(source)
+        yield from _remote().list_objects(source)
     elif glob.has_magic(source):
-        yield from glob_objects(fs, place, fs._strip_protocol(_glob_root(_plain_name(source))))
+        yield from _remote().glob_objects(fs, place, fs._strip_protocol(_glob_root(_plain_name(source))))
     else:
         raise ValueError(f"source {source!r} does not exist")
+
+
+def _remote() -> Any:
+    from windrow.tasks.storage.sources import remote_listing  # fsspec costs 0.1 s, which only remote sources are worth
+
+    return remote_listing

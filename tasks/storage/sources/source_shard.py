@@ -3,18 +3,24 @@
 from __future__ import annotations
 
 import hashlib
-import math
+from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import Literal
+from typing import Annotated, Literal
 
+from annotated_types import Ge, Gt, Le, MinLen
+
+from windrow.schemas.settings import Settings
 from windrow.tasks.fetching.fetch_config import FetchConfig
 from windrow.tasks.pictures.decoding import MAX_PIXELS
 
-Kind = Literal["file", "tar", "parquet", "url"]
+Kind = Literal["file", "tar", "parquet", "url", "python"]
+Already = Callable[[int], bytes | str | None]
+"""What is known of the rows of a list, by position: bytes, or why there are none; None of what is not."""
+Name = Annotated[str, MinLen(1)]
 
 
 @dataclass(frozen=True)
-class IngestConfig:
+class IngestConfig(Settings):
     """How the sources are read.
 
     `label_key`, `group_key`, `caption_key`: names of the fields (of a `.json` sidecar, or columns of a Parquet file)
@@ -37,38 +43,23 @@ class IngestConfig:
 
     mode: Literal["index", "copy"] = "index"
     verify: Literal["decode", "header"] = "decode"
-    label_key: str = "label"
-    group_key: str = "group"
-    caption_key: str = "caption"
-    license_key: str = "license"
-    image_column: str | None = None
+    label_key: Name = "label"
+    group_key: Name = "group"
+    caption_key: Name = "caption"
+    license_key: Name = "license"
+    image_column: Name | None = None
     folder_labels: bool = False
-    max_pixels: int = MAX_PIXELS
-    max_bytes: int = 256 * 2**20
-    max_seconds: float = 60.0
-    url_column: str | None = None
+    max_pixels: Annotated[int, Ge(1), Le(MAX_PIXELS)] = MAX_PIXELS
+    max_bytes: Annotated[int, Ge(1)] = 256 * 2**20
+    max_seconds: Annotated[float, Gt(0), Le(86400)] = 60.0
+    url_column: Name | None = None
     fetch: FetchConfig = field(default_factory=FetchConfig)
 
     def __post_init__(self) -> None:
-        if self.mode not in ("index", "copy"):
-            raise ValueError(f"ingest.mode: wants 'index' or 'copy', got {self.mode!r}")
-        if self.verify not in ("decode", "header"):
-            raise ValueError(f"ingest.verify: wants 'decode' or 'header', got {self.verify!r}")
+        super().__post_init__()
         keys = (self.label_key, self.group_key, self.caption_key)
-        if "" in keys or len(set(keys)) < len(keys):
-            raise ValueError(f"ingest.label_key, group_key, caption_key: want three different names, got {keys}")
-        if self.license_key == "":
-            raise ValueError("ingest.license_key: wants a name, got ''")
-        if self.url_column == "":
-            raise ValueError("ingest.url_column: wants a name, or None to look for it, got ''")
-        if self.image_column == "":
-            raise ValueError("ingest.image_column: wants a name, or None to look for it, got ''")
-        if not 1 <= self.max_pixels <= MAX_PIXELS:
-            raise ValueError(f"ingest.max_pixels: wants 1 to {MAX_PIXELS}, got {self.max_pixels}")
-        if self.max_bytes < 1:
-            raise ValueError(f"ingest.max_bytes: wants 1 or more, got {self.max_bytes}")
-        if not 0 < self.max_seconds < math.inf:
-            raise ValueError(f"ingest.max_seconds: wants more than 0, got {self.max_seconds}")
+        if len(set(keys)) < len(keys):
+            raise ValueError(f"label_key, group_key, caption_key: want three different names, got {keys}")
 
     @property
     def decoding_bytes(self) -> int:
@@ -132,6 +123,11 @@ class SourceShard:
     files: tuple[LooseFile, ...] = ()
     run: ListRun | None = None
     error: str | None = None
+
+    @property
+    def name(self) -> str:
+        """The last part of `shard`."""
+        return self.shard.rpartition("/")[2]
 
 
 @dataclass(frozen=True)

@@ -9,11 +9,13 @@ from __future__ import annotations
 
 import re
 import tarfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import groupby
+from pathlib import Path
 from typing import BinaryIO
 
+from windrow.tasks.storage.sources.source import OpenFiles, Reading, Row, SampleGone, Source, checked, open_shard
 from windrow.tasks.storage.sources.source_fields import (
     MAX_SIDECAR_BYTES,
     READ_SIDECARS,
@@ -23,9 +25,18 @@ from windrow.tasks.storage.sources.source_fields import (
     read_sidecars,
 )
 from windrow.tasks.storage.sources.source_files import is_hidden
-from windrow.tasks.storage.sources.source_shard import Found, IngestConfig, Member, too_large
-from windrow.tasks.storage.sources.unpacking import is_compressed
+from windrow.tasks.storage.sources.source_shard import (
+    Already,
+    Found,
+    IngestConfig,
+    Member,
+    SourceFile,
+    SourceShard,
+    too_large,
+)
+from windrow.tasks.storage.sources.unpacking import is_compressed, unpack
 
+ENDINGS = (".tar", ".tar.gz", ".tgz", ".tar.bz2", ".tbz2", ".tar.xz", ".txz", ".tar.zst", ".tzst", ".tar.lz4")
 MAX_HEADER_BYTES = 2**16
 _OCTAL = re.compile(rb"[0-7]+")
 # What tarfile raises on headers: 100,000 tars with random damage, and headers before headers, led to no other kind.
@@ -68,6 +79,37 @@ class _Member:
     ends_tar: bool = False
 
 
+class TarSource(Source):
+    """A tar is a shard. One that is compressed is unpacked into the store."""
+
+    def takes(self, path: str) -> bool:
+        return path.lower().endswith(ENDINGS)
+
+    def plan(self, source: str, files: Sequence[SourceFile], config: IngestConfig) -> Iterator[SourceShard]:
+        return (SourceShard(source, "tar", file.path, file.identity, error=file.error) for file in files)
+
+    def iterate(
+        self, shard: SourceShard, config: IngestConfig, copy: Path | None, already: Already | None
+    ) -> Iterator[Found]:
+        file = open_shard(shard)
+        if isinstance(file, Found):
+            yield file
+            return
+        with file:
+            if copy is not None and (config.mode == "copy" or is_compressed(file)):
+                reason = unpack(file, copy)
+                with copy.open("rb") as unpacked:
+                    yield from iterate_tar(unpacked, shard.name, config, cut=reason)
+            else:
+                yield from iterate_tar(file, shard.name, config)
+
+    def read(self, rows: Mapping[int, Row], opened: OpenFiles, with_members: bool) -> Reading:
+        return read_packed(opened.open(rows), rows, with_members)
+
+    def keeps(self, shard: SourceShard, config: IngestConfig, key: str | None = None) -> bool:
+        return False  # a copy is the whole tar
+
+
 def iterate_tar(file: BinaryIO, name: str, config: IngestConfig, cut: str | None = None) -> Iterator[Found]:
     """Yield every occurrence of a tar, in order of `position`, the number of the member in the tar.
 
@@ -77,6 +119,21 @@ def iterate_tar(file: BinaryIO, name: str, config: IngestConfig, cut: str | None
     """
     for key, members in groupby(_members(file, name, cut), key=lambda member: member.key):
         yield from _occurrences(file, key, list(members), config)
+
+
+def read_packed(file: BinaryIO | str, rows: Mapping[int, Row], with_members: bool) -> Reading:
+    """Return the bytes that lie in a tar where rows of OCCURRENCES say; instead of a file, the reason why it is not."""
+    if isinstance(file, str):
+        return {n: SampleGone(file) for n in rows}
+    found: Reading = {}
+    for n, row in rows.items():
+        data = read_range(file, row["byte_offset"], row["byte_length"])
+        members = {
+            member["extension"]: read_range(file, member["byte_offset"], member["byte_length"])
+            for member in (row["members"] or () if with_members else ())
+        }
+        found[n] = checked(data, row, members)
+    return found
 
 
 def read_range(file: BinaryIO, offset: int, length: int) -> bytes:

@@ -11,13 +11,13 @@ from windrow.tasks.backbones import BackboneConfig, BackboneUnavailable, load_ba
 @pytest.mark.parametrize(
     ("settings", "message"),
     [
-        ({"name": "dinov2"}, "name must be 'patches' or one of hf:..., .*got 'dinov2'"),
+        ({"name": "dinov2"}, "name: wants one of 'patches', hf:..., .*got 'dinov2'"),
         ({"name": "hf:"}, "got 'hf:'"),
-        ({"image_size": 8}, "image_size must be None or at least 16, got 8"),
-        ({"batch_size": 0}, "batch_size must be at least 1, got 0"),
-        ({"name": "hf:x", "pooling": "max"}, "pooling must be .* got 'max'"),
-        ({"precision": "float16"}, "precision must be .* got 'float16'"),
-        ({"name": "timm:resnet18", "layer": -2}, "layer and pooling can be chosen for 'hf:' only"),
+        ({"image_size": 8}, "image_size: wants 16 or more, got 8"),
+        ({"batch_size": 0}, "batch_size: wants 1 or more, got 0"),
+        ({"name": "hf:x", "pooling": "max"}, "pooling: wants one of .* got 'max'"),
+        ({"precision": "float16"}, "precision: wants one of .* got 'float16'"),
+        ({"name": "timm:resnet18", "layer": -2}, "layer, pooling: can be chosen for 'hf:' only"),
         ({"name": "hf:x", "layer": -2, "pooling": "pooler"}, "belongs to layer -1, got layer -2"),
     ],
 )
@@ -27,9 +27,9 @@ def test_a_bad_setting_is_named_with_what_came(settings: dict[str, Any], message
 
 
 def test_weights_go_with_patches_only() -> None:
-    with pytest.raises(ValueError, match="weights belong to the backbone 'patches'"):
+    with pytest.raises(ValueError, match="weights belong to a backbone that is fitted"):
         load_backbone(BackboneConfig("patches"))
-    with pytest.raises(ValueError, match="weights belong to the backbone 'patches'"):
+    with pytest.raises(ValueError, match="weights belong to a backbone that is fitted"):
         load_backbone(BackboneConfig("hf:somewhere"), Path("patches.npz"))
 
 
@@ -67,6 +67,8 @@ def test_a_library_that_is_not_installed_is_named_with_its_extra(
 
 
 def test_importing_the_package_imports_no_model_library() -> None:
-    program = "import sys, windrow.tasks.backbones; print([m for m in ('torch', 'transformers') if m in sys.modules])"
+    program = (
+        "import sys, windrow.tasks.backbones; print([m for m in ('torch', 'transformers', 'PIL') if m in sys.modules])"
+    )
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "[]"

@@ -16,9 +16,9 @@ from windrow.tasks.backbones.torch_backbone import (
     TorchBackbone,
     chosen_device,
     folded,
-    hash_files,
     hash_tensors,
 )
+from windrow.tasks.backbones.weight_files import hash_files
 from windrow.tasks.pictures.decoding import decode_rgb
 
 PREPROCESS = Preprocessing((16, 16), None, mean=(0.5, 0.5, 0.5), std=(0.25, 0.25, 0.25))

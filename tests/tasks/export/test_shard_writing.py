@@ -20,7 +20,7 @@ from windrow.tasks.export.export_config import ExportConfig
 from windrow.tasks.export.export_plan import ExportShard, _cut, plan_export, read_classes, read_plan_rows
 from windrow.tasks.export.shard_writing import gone_samples, write_export_shard
 from windrow.tasks.storage.published import parquet_shards
-from windrow.tasks.storage.sources.sample_bytes import SampleBytes
+from windrow.tasks.storage.sources.source import SampleBytes
 from windrow.tasks.storage.store.outputs import Done, open_output
 
 

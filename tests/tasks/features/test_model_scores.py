@@ -55,7 +55,8 @@ def test_every_sample_has_a_row_for_each_class_and_one_that_is_gone_says_so(tmp_
             assert row["error"]
         else:
             column = ("safety.person", "safety.bird").index(row["score"])
-            assert (row["value"], row["error"]) == (scorer.score([images[row["sample_id"]]])[0, column], None)
+            expected = scorer.score([images[row["sample_id"]]])[0, column]
+            assert (row["value"], row["error"]) == (pytest.approx(expected, rel=1e-6), None)
     assert done.counts == {"n_samples": 5, "n_errors": 1}
     assert [again.found for again in score_shards(tmp_path, ingested, config)] == [True]
     other = ScorerConfig("safety", str(model), ("person",), batch_size=2)

@@ -14,18 +14,18 @@ pytest.importorskip("cryptography", reason="comes with Prefect")
 
 from certificates import NOW, Authority
 
-from windrow.tasks.fetching import hosts
 from windrow.tasks.fetching.fetch_config import FetchConfig
 from windrow.tasks.fetching.fetcher import Fetcher
+from windrow.tasks.fetching.hosts import KNOWN
 
 BAD = "certificate is not valid"
 
 
 @pytest.fixture
 def authority(tmp_path: Path) -> Iterator[Authority]:
-    hosts._hosts.clear()
+    KNOWN.clear()
     yield Authority(tmp_path)
-    hosts._hosts.clear()
+    KNOWN.clear()
 
 
 def fetch(url: str, **settings: Any) -> bytes | str:

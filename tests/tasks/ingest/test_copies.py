@@ -23,7 +23,8 @@ from small_export import read_with_webdataset
 from windrow.schemas import FORGOTTEN, OCCURRENCES, SAMPLES
 from windrow.tasks.ingest.ingestion import COPY, ingest_shards
 from windrow.tasks.storage.sources import unpacking
-from windrow.tasks.storage.sources.sample_bytes import SampleBytes, SampleGone, read_members, read_samples
+from windrow.tasks.storage.sources.sample_bytes import read_members, read_samples
+from windrow.tasks.storage.sources.source import SampleBytes, SampleGone
 from windrow.tasks.storage.sources.source_plan import plan_shards
 from windrow.tasks.storage.sources.source_shard import IngestConfig, sample_id_of
 from windrow.tasks.storage.store.outputs import Output, file_digest, open_output
@@ -191,7 +192,7 @@ def test_a_copy_is_not_read_without_its_store(tmp_path: Path) -> None:
 
 
 def test_a_mode_that_does_not_exist_is_refused() -> None:
-    with pytest.raises(ValueError, match=r"ingest\.mode: wants 'index' or 'copy', got 'move'"):
+    with pytest.raises(ValueError, match=r"^mode: wants one of 'index', 'copy', got 'move'"):
         IngestConfig(mode="move")  # type: ignore[arg-type]
 
 

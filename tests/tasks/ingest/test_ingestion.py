@@ -223,14 +223,14 @@ def test_the_users_mistake_about_a_column_is_raised_and_leaves_nothing_behind(tm
 @pytest.mark.parametrize(
     ("config", "message"),
     [
-        ({"label_key": "group"}, r"ingest.label_key, group_key, caption_key: .*\('group', 'group', 'caption'\)"),
-        ({"caption_key": ""}, "ingest.label_key, group_key, caption_key"),
-        ({"image_column": ""}, "ingest.image_column"),
-        ({"max_pixels": 0}, "ingest.max_pixels: .*got 0"),
-        ({"max_pixels": MAX_PIXELS + 1}, "ingest.max_pixels"),
-        ({"max_bytes": 0}, "ingest.max_bytes: .*got 0"),
-        ({"max_seconds": 0.0}, "ingest.max_seconds: .*got 0"),
-        ({"max_seconds": float("nan")}, "ingest.max_seconds: .*got nan"),
+        ({"label_key": "group"}, r"^label_key, group_key, caption_key: .*\('group', 'group', 'caption'\)"),
+        ({"caption_key": ""}, "^caption_key: wants something, got ''"),
+        ({"image_column": ""}, "^image_column: wants something, got ''"),
+        ({"max_pixels": 0}, "^max_pixels: .*got 0"),
+        ({"max_pixels": MAX_PIXELS + 1}, "^max_pixels: wants 178956970 or less"),
+        ({"max_bytes": 0}, "^max_bytes: .*got 0"),
+        ({"max_seconds": 0.0}, "^max_seconds: .*got 0"),
+        ({"max_seconds": float("nan")}, "^max_seconds: .*got nan"),
     ],
 )
 def test_a_config_that_makes_no_sense_is_refused(config: dict[str, Any], message: str) -> None:

@@ -11,7 +11,7 @@ from windrow.tasks.report.page import render, write_report
 from windrow.tasks.report.questions import QUESTIONS
 from windrow.tasks.report.thumbnails import sample_reader
 from windrow.tasks.storage.catalog.views import open_catalog, query
-from windrow.tasks.storage.sources.sample_bytes import SampleGone
+from windrow.tasks.storage.sources.source import SampleGone
 from windrow.tasks.storage.store.run_records import Run
 
 SECTIONS = [

@@ -9,7 +9,7 @@ from reported_store import Store
 
 from windrow.tasks.report.thumbnails import SIDE, Thumbnail, read_thumbnails, sample_reader, thumbnail
 from windrow.tasks.storage.catalog.views import open_catalog
-from windrow.tasks.storage.sources.sample_bytes import SampleGone
+from windrow.tasks.storage.sources.source import SampleGone
 from windrow.tasks.storage.sources.source_shard import sample_id_of
 
 

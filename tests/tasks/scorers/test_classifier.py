@@ -12,7 +12,7 @@ from PIL import Image
 from tiny_classifier import save_classifier
 
 from windrow.tasks.backbones import BackboneUnavailable
-from windrow.tasks.scorers import ScorerConfig, load_scorer, scorer_version
+from windrow.tasks.scorers import ScorerConfig, load_scorer
 
 transformers = pytest.importorskip("transformers", reason="the extra 'hf' is not installed")
 SHARED = Path(__file__).parents[4] / "shared"
@@ -60,7 +60,7 @@ def test_the_version_is_the_sha256_of_all_files_that_matter(folder: Path) -> Non
     names = ("config.json", "preprocessor_config.json", "model.safetensors")
     content = b"".join((folder / name).read_bytes() for name in names)
     config = ScorerConfig("safety", str(folder), ("face",))
-    assert load_scorer(config).version == scorer_version(config) == hashlib.sha256(content).hexdigest()[:16]
+    assert load_scorer(config).version == hashlib.sha256(content).hexdigest()[:16]
 
 
 @pytest.mark.parametrize("missing", ["config.json", "model.safetensors", "preprocessor_config.json"])
@@ -91,11 +91,11 @@ def test_a_class_or_a_folder_that_is_not_there_is_named(folder: Path) -> None:
 @pytest.mark.parametrize(
     ("name", "model", "classes", "batch_size", "message"),
     [
-        ("a.b", "m", ("x",), 1, "scores.name: wants a name without a dot, got 'a.b'"),
-        ("a", "", ("x",), 1, "scores.model"),
-        ("a", "m", (), 1, "scores.classes"),
-        ("a", "m", ("x", "x"), 1, r"scores.classes: .*\('x', 'x'\)"),
-        ("a", "m", ("x",), 0, "scores.batch_size: wants 1 or more, got 0"),
+        ("a.b", "m", ("x",), 1, "^name: wants a name without a dot, got 'a.b'"),
+        ("a", "", ("x",), 1, "^model: wants something, got ''"),
+        ("a", "m", (), 1, r"^classes: wants something, got \(\)"),
+        ("a", "m", ("x", "x"), 1, r"^classes: .*\('x', 'x'\)"),
+        ("a", "m", ("x",), 0, "^batch_size: wants 1 or more, got 0"),
     ],
 )
 def test_a_config_that_makes_no_sense_is_refused(

@@ -7,14 +7,18 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from windrow.tasks.storage.sources.folder_source import iterate_files, read_whole
+from windrow.tasks.storage.sources.folder_source import FolderSource, read_whole
 from windrow.tasks.storage.sources.source_files import find_files, locate, source_root
 from windrow.tasks.storage.sources.source_plan import plan_shards
 from windrow.tasks.storage.sources.source_shard import Found, IngestConfig
 
 
 def read(folder: Path, config: IngestConfig | None = None) -> dict[str, Found]:
-    found = [one for shard in plan_shards([str(folder)]) for one in iterate_files(shard, config or IngestConfig())]
+    found = [
+        one
+        for shard in plan_shards([str(folder)])
+        for one in FolderSource().iterate(shard, config or IngestConfig(), None, None)
+    ]
     assert all((one.data is None) == (one.error is not None) for one in found)
     return {one.key: one for one in found}
 
@@ -68,7 +72,7 @@ def test_what_happens_to_files_after_the_plan_is_told(tmp_path: Path) -> None:
     (tmp_path / "a.jpg").unlink()
     (tmp_path / "a.jpg").mkdir()
     (tmp_path / "b.cls").unlink()
-    a, b, c = iterate_files(shard, IngestConfig(max_bytes=4))
+    a, b, c = FolderSource().iterate(shard, IngestConfig(max_bytes=4), None, None)
     assert (a.error, a.position) == ("file is gone", 0)
     assert b.metadata is not None and json.loads(b.metadata) == {"windrow_error": "cls: file is gone"}
     assert (c.error, c.byte_length) == ("too large: 5 > 4 bytes", 5)

@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 from web_server import Web, picture
 
 from windrow.tasks.fetching.fetch_config import FetchConfig
-from windrow.tasks.storage.sources import list_plan, list_rows
+from windrow.tasks.storage.sources import list_rows, list_source
 from windrow.tasks.storage.sources.list_locations import OUTSIDE
 from windrow.tasks.storage.sources.list_rows import ListRow, open_list
 from windrow.tasks.storage.sources.source_kinds import iterate_shard
@@ -87,7 +87,7 @@ def test_no_more_is_fetched_ahead_than_the_window_holds(web: Web, tmp_path: Path
 def test_a_list_that_grows_changes_its_last_shard_only(
     tmp_path: Path, extension: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(list_plan, "ROWS_PER_SHARD", 4)
+    monkeypatch.setattr(list_source, "ROWS_PER_SHARD", 4)
     names = [{"path": f"{n}.png", "note": "two\nlines"} for n in range(11)]
     for n in range(11):
         (tmp_path / f"{n}.png").write_bytes(picture(n))

@@ -16,7 +16,8 @@ from web_server import picture
 from windrow.schemas import OCCURRENCES
 from windrow.tasks.fetching.fetch_config import FetchConfig
 from windrow.tasks.ingest.ingestion import ingest_shard
-from windrow.tasks.storage.sources.sample_bytes import SampleGone, read_samples
+from windrow.tasks.storage.sources.sample_bytes import read_samples
+from windrow.tasks.storage.sources.source import SampleGone
 from windrow.tasks.storage.sources.source_plan import plan_shards
 from windrow.tasks.storage.sources.source_shard import IngestConfig
 from windrow.tasks.storage.store.outputs import open_output

@@ -16,7 +16,9 @@ from hypothesis import strategies as st
 
 from windrow.schemas import OCCURRENCES
 from windrow.tasks.storage.sources import sample_bytes
-from windrow.tasks.storage.sources.sample_bytes import SampleGone, read_samples
+from windrow.tasks.storage.sources import source as kinds
+from windrow.tasks.storage.sources.sample_bytes import read_samples
+from windrow.tasks.storage.sources.source import SampleGone
 from windrow.tasks.storage.sources.source_kinds import iterate_shard
 from windrow.tasks.storage.sources.source_plan import plan_shards
 from windrow.tasks.storage.sources.source_shard import IngestConfig, sample_id_of
@@ -84,7 +86,7 @@ def test_samples_come_in_the_order_of_the_rows_whatever_the_windows(
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(sample_bytes, "WINDOW_BYTES", window_bytes)
         patch.setattr(sample_bytes, "WINDOW_ROWS", window_rows)
-        patch.setattr(sample_bytes, "OPEN_FILES", 1)
+        patch.setattr(kinds, "OPEN_FILES", 1)
         assert [one for _, one in read_samples(rows.take(order))] == [data[i] for i in order]
 
 
@@ -144,6 +146,6 @@ def test_only_a_few_files_stay_open(tmp_path: Path) -> None:
     before = len(list(Path("/proc/self/fd").iterdir()))
     reading = read_samples(rows)
     assert next(reading)[1] == data[0]
-    assert len(list(Path("/proc/self/fd").iterdir())) <= before + sample_bytes.OPEN_FILES
+    assert len(list(Path("/proc/self/fd").iterdir())) <= before + kinds.OPEN_FILES
     reading.close()  # type: ignore[attr-defined]
     assert len(list(Path("/proc/self/fd").iterdir())) == before

@@ -11,7 +11,8 @@ from fsspec.implementations.memory import MemoryFileSystem
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from windrow.tasks.storage.sources.source_plan import cut_by_content, plan_shards
+from windrow.tasks.storage.sources.folder_source import cut_by_content
+from windrow.tasks.storage.sources.source_plan import plan_shards
 from windrow.tasks.storage.sources.source_shard import SourceShard
 
 NAMES = st.sets(st.text("abcdef", min_size=1, max_size=6), min_size=1, max_size=120)
