@@ -7,7 +7,7 @@ its config that finds its work done where it is, so the same call goes on after 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import AbstractContextManager, contextmanager
+from contextlib import AbstractContextManager, contextmanager, suppress
 from dataclasses import asdict, dataclass, replace
 from functools import partial
 from pathlib import Path
@@ -26,7 +26,7 @@ from windrow.tasks.export.publication import publish_version
 from windrow.tasks.export.selected_rows import selected_rows
 from windrow.tasks.export.shard_writing import gone_samples, write_export_shard
 from windrow.tasks.features.extraction import FITTED, extract_shards, fit_backbone, identify_backbone
-from windrow.tasks.features.model_scores import score_shards
+from windrow.tasks.features.model_scores import identify_scorer, score_shards
 from windrow.tasks.ingest.hash_groups import group_hashes
 from windrow.tasks.ingest.ingestion import ingest_shards
 from windrow.tasks.labels.belonging_scores import find_belonging, refuses
@@ -58,6 +58,7 @@ GROUP_HASHES = Work("group-hashes", group_hashes)
 SCORE_SAMPLES = Work("score-samples", score_shards, tries_again=True, tag=FEATURES_TAG)
 FIT_BACKBONE = Work("fit-backbone", fit_backbone, tries_again=True)
 IDENTIFY_BACKBONE = Work("identify-backbone", identify_backbone)
+IDENTIFY_SCORER = Work("identify-scorer", identify_scorer)
 EXTRACT_FEATURES = Work("extract-features", extract_shards, tries_again=True, tag=FEATURES_TAG)
 FIND_NEIGHBORS = Work("find-neighbors", find_neighbors)
 CLUSTER = Work("cluster", cluster_pool)
@@ -156,6 +157,8 @@ def curate(config: CurationConfig, runner: Runner | None = None, until: str | No
     run = begin_run(config)
     with ending(run), at_work(run.store):
         curation = Curation(config, run, runner, Made())
+        if until != "ingest":
+            _meet_models(curation)
         for name, step in _steps(config, until):
             runner.step(name, config, partial(step, curation))
     after = latest_version(run.store, config.name)
@@ -186,6 +189,15 @@ def _steps(config: CurationConfig, until: str | None) -> Iterator[tuple[str, Cal
             yield name, step
         if name == until:
             return
+
+
+def _meet_models(curation: Curation) -> None:
+    """Load what the config names, unless the store knows it: what does not fit is told before anything is read."""
+    config, store = curation.config, curation.store
+    if not config.features.is_fitted:
+        curation.in_worker(IDENTIFY_BACKBONE, config.features, None, store)
+    for scorer in config.scores:
+        curation.in_worker(IDENTIFY_SCORER, store, scorer)
 
 
 def ingest(curation: Curation) -> None:
@@ -222,7 +234,7 @@ def extract_features(curation: Curation) -> None:
     with curation.stage(Stage.FEATURES) as log:
         fitted = curation.in_worker(FIT_BACKBONE, store, ingested, config.features, config.seed)
         weights = store / fitted.path / FITTED if fitted else None
-        backbone = curation.in_worker(IDENTIFY_BACKBONE, config.features, weights)
+        backbone = curation.in_worker(IDENTIFY_BACKBONE, config.features, weights, store)
         calls = [
             Call(EXTRACT_FEATURES, f"embed {label}", (store, group, config.features, weights, backbone))
             for label, group in curation.groups(ingested)
@@ -338,12 +350,14 @@ STEPS: dict[str, Callable[[Curation], None]] = {
 
 
 def _found_or_made(executor: ExecutorConfig, function: Callable[..., Any], *args: Any) -> Any:
-    """What is done is found here, without a worker that would load a model to see it."""
-    try:
-        with only_finding():
+    """What is done is found here, without a worker that would load a model to see it.
+
+    What a model is may depend on the GPU, which workers of Ray may have and this process may not.
+    """
+    if executor.kind != "ray" or function not in (identify_backbone, identify_scorer, score_shards):
+        with suppress(NotDoneError), only_finding():
             return function(*args)
-    except NotDoneError:
-        return open_executor(executor).run(function, *args)
+    return open_executor(executor).run(function, *args)
 
 
 def _joined(groups: Sequence[Sequence[Done]]) -> list[Done]:

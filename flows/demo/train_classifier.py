@@ -22,7 +22,7 @@ import torch
 from PIL import Image
 from torch import nn
 
-from windrow.tasks.algorithms.labels.cores.torch_threads import one_thread
+from windrow.tasks.algorithms.torch_threads import one_thread
 from windrow.tasks.storage.published.reader import data_loader, image_to_tensor
 from windrow.tasks.storage.published.versions import read_manifest
 from windrow.tasks.storage.published.webdataset_shards import class_indices

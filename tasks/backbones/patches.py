@@ -7,8 +7,7 @@ from __future__ import annotations
 
 import io
 import zipfile
-from collections.abc import Iterable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from itertools import islice
 from pathlib import Path
@@ -18,6 +17,7 @@ import numpy.typing as npt
 import torch
 from PIL import Image
 
+from windrow.tasks.algorithms.torch_threads import one_thread
 from windrow.tasks.backbones.backbone import BackboneConfig, BackboneUnavailable
 from windrow.tasks.backbones.patch_dictionary import (
     GRID,
@@ -63,7 +63,7 @@ def fit_patches(
         raise ValueError(f"images must hold at least two pictures, got {len(pixels)}")
     batch = torch.from_numpy(np.stack(pixels))
     random = torch.Generator().manual_seed(seed)
-    with _one_thread(), torch.inference_mode():
+    with one_thread(), torch.inference_mode():
         patches = random_patches(batch, random)
         mean, whiten = zca(patches)
         centroids = spherical_kmeans((patches - mean) @ whiten, n_centroids, n_iters, random)
@@ -102,6 +102,11 @@ class Patches(TorchBackbone):
         preprocess, pooling = _preprocessing(image_size), f"{GRID}x{GRID} mean"
         super().__init__(model, preprocess, config, hash_files([weights]), pooling, [weights])
 
+    def embed(self, batch: npt.NDArray[np.uint8]) -> npt.NDArray[np.float32]:
+        """See `Backbone.embed`. On one thread: how many a worker has depends on how many workers there are."""
+        with one_thread():
+            return super().embed(batch)
+
     @staticmethod
     def fit(config: BackboneConfig, images: Iterable[Image.Image], path: Path, max_images: int, seed: int) -> None:
         """Learn the dictionary from the first `max_images` pictures, and write the file that the class is made with."""
@@ -111,14 +116,3 @@ class Patches(TorchBackbone):
 def _preprocessing(image_size: int) -> Preprocessing:
     # Squeezed to a square rather than cropped: nothing in the picture is ignored.
     return Preprocessing((image_size, image_size), None, Image.Resampling.BICUBIC, scale=1.0)
-
-
-@contextmanager
-def _one_thread() -> Iterator[None]:
-    """Sums split over threads round differently: the fitted bits must not depend on the machine's load."""
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    try:
-        yield
-    finally:
-        torch.set_num_threads(before)

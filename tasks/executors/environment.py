@@ -41,8 +41,8 @@ def worker_environment(n_cores: int, n_workers: int) -> dict[str, str]:
     """Allocator settings and an equal share of the cores, at least one, for each of `n_workers` on `n_cores`.
 
     NumPy's matrix products (OpenBLAS) get one thread whatever the share: their bytes depend on the number of threads,
-    so they would depend on the number of workers. PyTorch's were the same with 1 and 2 threads (2.13, CPU). Those of
-    faiss were not, and it heeds OMP_NUM_THREADS only: code that needs its bytes calls `faiss.omp_set_num_threads(1)`.
+    so they would depend on the number of workers. PyTorch's do too on some processors, and those of faiss, which heeds
+    OMP_NUM_THREADS only: code that needs the same bytes computes under `one_thread`, or `faiss.omp_set_num_threads(1)`.
     """
     threads = str(max(1, n_cores // n_workers))
     return {**_ALLOCATOR, "OMP_NUM_THREADS": threads, "MKL_NUM_THREADS": threads, "OPENBLAS_NUM_THREADS": "1"}

@@ -19,7 +19,7 @@ from windrow.schemas.stages import Part, Stage
 from windrow.tasks.backbones import Backbone, BackboneConfig, backbone_class, load_backbone
 from windrow.tasks.backbones.extract import Embedded, embed_images
 from windrow.tasks.executors.state import worker_state
-from windrow.tasks.features.remembered import Told, memory_path, recall, remembered
+from windrow.tasks.features.remembered import Told, memory_path, recall
 from windrow.tasks.pictures.decoding import UnreadableImage, decode_rgb
 from windrow.tasks.storage.sources.sample_bytes import read_samples
 from windrow.tasks.storage.sources.source import SampleGone
@@ -69,12 +69,6 @@ def identify_backbone(config: BackboneConfig, weights: Path | None, store: Path 
         return asdict(_identity(loaded)), loaded.files
 
     return BackboneIdentity(**recall(_memory(store, config, weights), load))
-
-
-def known_backbone(config: BackboneConfig, weights: Path | None, store: Path) -> BackboneIdentity | None:
-    """What the store remembers of a backbone, without loading it; None where it is to be identified (anew)."""
-    facts = remembered(_memory(store, config, weights))
-    return None if facts is None else BackboneIdentity(**facts)
 
 
 def _memory(store: Path, config: BackboneConfig, weights: Path | None) -> Path:

@@ -15,7 +15,7 @@ from typing import Any
 from windrow.tasks.backbones.weight_files import hash_files
 from windrow.tasks.executors.environment import visible_gpus
 from windrow.tasks.storage.files.seals import broken_seal, read_sealed, sealed_json
-from windrow.tasks.storage.store.outputs import fingerprint, write_atomically
+from windrow.tasks.storage.store.outputs import fingerprint, refuse_new_work, write_atomically
 from windrow.tasks.user_code import is_user_code, user_code_digest
 
 FOLDER = "models"
@@ -42,6 +42,7 @@ def recall(path: Path, load: Callable[[], Told]) -> dict[str, Any]:
     facts = remembered(path)
     if facts is not None:
         return facts
+    refuse_new_work(path.name)
     started = time.time_ns()
     facts, files = load()
     states = _states(files or ())

@@ -232,9 +232,8 @@ def make_output(
     found = output is not None
     if output is not None:
         shutil.rmtree(_work_path(output.path), ignore_errors=True)  # of a process killed before it came to that
-    elif _only_finding.get():
-        raise NotDoneError(f"{stage} {key}")
     else:
+        refuse_new_work(stage)
         with writing_output(store, stage, key, provenance) as writer:
             write(writer)
         output = open_output(output_path(store, stage, key))
@@ -244,8 +243,8 @@ def make_output(
 def is_done(store: Path, stage: str, version: int, inputs: Mapping[str, Any]) -> bool:
     """Say whether `make_output` would find the output of `stage` for these inputs."""
     there = find_output(store, stage, fingerprint({"stage": stage, "version": version, **inputs})) is not None
-    if not there and _only_finding.get():
-        raise NotDoneError(stage)
+    if not there:
+        refuse_new_work(stage)
     return there
 
 
@@ -254,6 +253,12 @@ class NotDoneError(Exception):
 
 
 _only_finding = ContextVar("_only_finding", default=False)
+
+
+def refuse_new_work(what: str) -> None:
+    """Raise NotDoneError while `only_finding`: called before work begins."""
+    if _only_finding.get():
+        raise NotDoneError(what)
 
 
 @contextmanager

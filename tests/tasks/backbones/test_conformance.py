@@ -16,10 +16,20 @@ from torch import nn
 from windrow.tasks.backbones import BACKBONES, Backbone, BackboneConfig, load_backbone
 from windrow.tasks.backbones.patches import fit_patches, save_patches
 from windrow.tasks.features import extraction
-from windrow.tasks.features.extraction import identify_backbone, known_backbone
+from windrow.tasks.features.extraction import BackboneIdentity, identify_backbone
+from windrow.tasks.storage.store.outputs import NotDoneError, only_finding
 
 SETTINGS = {"size": {"height": 24, "width": 24}, "image_mean": [0.5, 0.5, 0.5], "image_std": [0.5, 0.5, 0.5]}
 Made = tuple[BackboneConfig, Path | None]
+
+
+def known_backbone(config: BackboneConfig, weights: Path | None, store: Path) -> BackboneIdentity | None:
+    """What the store remembers of a backbone, None where it would have to be loaded."""
+    try:
+        with only_finding():
+            return identify_backbone(config, weights, store)
+    except NotDoneError:
+        return None
 
 
 class Making:

@@ -13,7 +13,7 @@ from windrow.tasks.algorithms.arrays import Float64Array, Int64Array
 from windrow.tasks.algorithms.labels.cores.logistic_objective import BLOCK, minimise_logistic, unit_float32
 from windrow.tasks.algorithms.labels.cores.logistic_probe import LogisticProbe
 from windrow.tasks.algorithms.labels.cores.row_stream import RowStream, class_counts, labelled_blocks
-from windrow.tasks.algorithms.labels.cores.torch_threads import one_thread
+from windrow.tasks.algorithms.torch_threads import one_thread
 
 
 def fit_streaming_probe(

@@ -104,7 +104,7 @@ def fit_mlp(stream: RowStream, n_classes: int, config: Mlp, seed: int = 0) -> Ml
     thread; on a GPU its arithmetic decides the last bits. Memory: a few blocks, and the weights four times. Raises
     ValueError for a bad block, or without a label.
     """
-    from windrow.tasks.algorithms.labels.cores.torch_threads import one_thread
+    from windrow.tasks.algorithms.torch_threads import one_thread
 
     counts, dim = class_counts(stream, n_classes)
     with one_thread():

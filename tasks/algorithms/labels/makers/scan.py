@@ -87,7 +87,7 @@ def fit_scan_head(
     """
     import torch
 
-    from windrow.tasks.algorithms.labels.cores.torch_threads import one_thread
+    from windrow.tasks.algorithms.torch_threads import one_thread
 
     check_embeddings("embeddings", embeddings)
     if len(graph.indices) != len(embeddings):
