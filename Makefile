@@ -45,9 +45,15 @@ bench: install
 	$(BIN)/python tests/benchmarks/bench_label_scale.py --write
 	$(BIN)/python tests/benchmarks/bench_clustering.py --write
 
-# Writes the table reference and the output of the commands into README.md.
-docs: install
-	$(BIN)/python .ci/update_readme.py
+# Writes what is generated into README.md and docs/, and builds the site. To read it, with its search:
+# python -m http.server --directory site
+docs: $(VENV)/.docs
+	$(BIN)/python .ci/write_docs.py
+	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict --quiet
+
+$(VENV)/.docs: $(VENV)/.installed
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c requirements.lock -e ".[docs]"
+	touch $@
 
 clean:
-	rm -rf $(VENV) build dist *.egg-info data/demo .pytest_cache .mypy_cache .ruff_cache .hypothesis
+	rm -rf $(VENV) build dist site *.egg-info data/demo .pytest_cache .mypy_cache .ruff_cache .hypothesis

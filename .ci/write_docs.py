@@ -33,9 +33,9 @@ BLOCK = re.compile(r"```console\n(?P<body>.*?)```", re.S)
 TABLES_HEAD = """\
 # Tables
 
-Every table that a store holds, with each column's type and meaning. Ask them with [`windrow query`](commands.md#windrow-query),
-or from Python with [`windrow.open_catalog`](python.md). Two views join them: `pool` has one row for each readable sample,
-with all that is known of it; `curated` is its selected part.
+Every table that a store holds, with each column's type and meaning. Ask them with
+[`windrow query`](commands.md#windrow-query), or from Python with [`windrow.open_catalog`](python.md). Two views join
+them: `pool` has one row for each readable sample, with all that is known of it; `curated` is its selected part.
 
 """
 
@@ -87,25 +87,23 @@ def commands_page() -> str:
 
 def hostile_page() -> str:
     """Return the page of hostile inputs, from the list that the tests go through."""
-    sys.path.insert(0, "tests")
+    sys.path.insert(0, str(Path(__file__).parent.parent / "tests"))
     from hostile_inputs import page
 
     return page()
 
 
-def references() -> dict[Path, str]:
-    """Return every page that is generated as a whole."""
-    return {
-        DOCS / "reference" / "tables.md": tables_page(),
-        DOCS / "reference" / "commands.md": commands_page(),
-        DOCS / "evidence" / "hostile-input.md": hostile_page(),
-    }
+REFERENCES = {
+    DOCS / "reference" / "commands.md": commands_page,
+    DOCS / "reference" / "tables.md": tables_page,
+    DOCS / "evidence" / "hostile-input.md": hostile_page,
+}
 
 
 def main() -> None:
     """Write the references and, unless told otherwise, the answers; that runs the demo."""
-    for path, text in references().items():
-        path.write_text(text)
+    for path, page in REFERENCES.items():
+        path.write_text(page())
     if "--references" not in sys.argv:
         for path in ANSWERED:
             path.write_text(answered(path.read_text()))

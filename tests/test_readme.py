@@ -1,42 +1,15 @@
-"""README.md: its reference is the declarations', its queries answer as it says, and its config is one."""
+"""The config that README.md shows, the demo's, and what goes into the wheel."""
 
-import importlib.util
 import re
 from pathlib import Path
 
-import pytest
 import yaml
-from workshop import Workshop
 
 from windrow.flows.config import parse_config
 from windrow.flows.demo.demo import CONFIG
-from windrow.tasks.storage.catalog.views import open_catalog, query
 
 ROOT = Path(__file__).parent.parent
 README = (ROOT / "README.md").read_text()
-
-_spec = importlib.util.spec_from_file_location("update_readme", ROOT / ".ci" / "update_readme.py")
-assert _spec is not None
-assert _spec.loader is not None
-update_readme = importlib.util.module_from_spec(_spec)
-_spec.loader.exec_module(update_readme)
-QUERIES = [(found["sql"], found["output"]) for found in update_readme.QUERY.finditer(README)]
-
-
-def test_the_table_reference_is_what_the_schemas_declare() -> None:
-    assert update_readme.between(README, "tables", update_readme.table_reference()) == README, "run `make docs`"
-
-
-def test_there_are_five_queries() -> None:
-    assert len(QUERIES) == 5
-
-
-@pytest.mark.parametrize(("sql", "output"), QUERIES)
-def test_every_query_is_answered_with_the_columns_that_it_shows(workshop: Workshop, sql: str, output: str) -> None:
-    relation = query(open_catalog(workshop.store), sql)
-    shown = [name.strip() for name in re.split("[┃│]", output.splitlines()[1])[1:-1]]
-    assert relation.columns == shown
-    assert relation.fetchall()
 
 
 def test_the_config_it_shows_is_one() -> None:
