@@ -75,9 +75,20 @@ def test_every_select_can_be_asked(workshop: Workshop, text: str) -> None:
     assert query(open_catalog(workshop.store), text).columns
 
 
-@cases([(page, text) for page, text in blocks("yaml")])
-def test_every_config_is_one(text: str) -> None:
+@pytest.mark.parametrize(("page", "text"), list(blocks("yaml")), ids=[page for page, _ in blocks("yaml")])
+def test_every_config_is_one(page: str, text: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    write_files(ROOT / page, tmp_path)
+    monkeypatch.syspath_prepend(str(tmp_path))
     assert parse_config({"sources": ["a"], **yaml.safe_load(text)})
+    for file in tmp_path.glob("*.py"):  # of this page, not of the next that has one of its name
+        monkeypatch.delitem(sys.modules, file.stem, raising=False)
+
+
+def write_files(page: Path, folder: Path) -> None:
+    """Write the blocks of a page that have the name of a file."""
+    for found in BLOCK.finditer(page.read_text()):
+        if found["title"]:
+            (folder / found["title"]).write_text(found["body"])
 
 
 def test_every_link_leads_to_a_file_and_a_heading() -> None:
@@ -98,20 +109,20 @@ def headings(page: Path) -> set[str]:
     return {re.sub(r"[\s-]+", "-", re.sub(r"[^\w\s-]", "", name).strip().lower()) for name in names}
 
 
-@pytest.mark.parametrize("page", sorted((ROOT / "docs" / "how-to").glob("*.md")), ids=lambda page: page.stem)
+PROGRAMS: dict[Path, str] = {}
+"""The Python of each how-to page, but for the files that it names."""
+for _page in sorted((ROOT / "docs" / "how-to").glob("*.md")):
+    for _found in BLOCK.finditer(_page.read_text()):
+        if _found["language"] == "python" and not _found["title"]:
+            PROGRAMS[_page] = PROGRAMS.get(_page, "") + _found["body"]
+
+
+@pytest.mark.parametrize("page", PROGRAMS, ids=lambda page: page.stem)
 def test_the_code_of_a_page_runs(page: Path, workshop: Workshop, tmp_path: Path) -> None:
-    """Files are written under their title; Python without one runs, all of a page in one program, over a demo store."""
-    program = []
-    for found in BLOCK.finditer(page.read_text()):
-        if found["title"]:
-            (tmp_path / found["title"]).write_text(found["body"])
-        elif found["language"] == "python":
-            program.append(found["body"])
-    if not program:
-        pytest.skip("it has no Python")
+    write_files(page, tmp_path)
     (tmp_path / "data" / "demo").mkdir(parents=True)
     (tmp_path / "data" / "demo" / "store").symlink_to(workshop.store)
-    (tmp_path / "program.py").write_text("\n".join(program))
+    (tmp_path / "program.py").write_text(PROGRAMS[page])
     ended = subprocess.run([sys.executable, "program.py"], cwd=tmp_path, capture_output=True, text=True, timeout=240)
     assert ended.returncode == 0, ended.stderr
 

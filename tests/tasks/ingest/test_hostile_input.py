@@ -1,4 +1,4 @@
-"""Hostile input: every one of the list gets the outcome that its page in docs/evidence tells, and no data is ever run."""
+"""Hostile input: every one of the list gets the outcome that its page tells, and no data is ever run."""
 
 from __future__ import annotations
 
