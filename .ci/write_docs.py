@@ -11,7 +11,7 @@ import subprocess
 import sys
 from pathlib import Path
 
-from windrow.schemas import TABLES
+from reference_pages import commands_page, hostile_page, settings_page, tables_page
 
 DOCS = Path("docs")
 DEMO = Path("data/demo")
@@ -30,14 +30,6 @@ PROGRAMS = {
     "python": [],
 }
 BLOCK = re.compile(r"```console\n(?P<body>.*?)```", re.S)
-TABLES_HEAD = """\
-# Tables
-
-Every table that a store holds, with each column's type and meaning. Ask them with
-[`windrow query`](commands.md#windrow-query), or from Python with [`windrow.open_catalog`](python.md). Two views join
-them: `pool` has one row for each readable sample, with all that is known of it; `curated` is its selected part.
-
-"""
 
 
 def commands(body: str) -> list[str]:
@@ -65,35 +57,8 @@ def answered(page: str) -> str:
     return BLOCK.sub(block, page)
 
 
-def tables_page() -> str:
-    """Return the reference of all tables."""
-    return TABLES_HEAD + "\n\n".join(table.markdown() for table in TABLES) + "\n"
-
-
-def commands_page() -> str:
-    """Return the reference of the command line, by typer; its list of commands has each one's first sentence whole."""
-    words = ["-m", "typer", "windrow.flows.commands.cli", "utils", "docs", "--name", "windrow", "--title", "Commands"]
-    page = subprocess.run([sys.executable, *words], check=True, capture_output=True, text=True).stdout
-    first = dict(re.findall(r"^##+ `(windrow .*?)`\n\n(.*)$", page, re.M))
-    group = "windrow"
-    lines = []
-    for line in page.splitlines():
-        group = (re.findall(r"^##+ `(windrow .*)`", line) or [group])[0]
-        command = re.match(r"\* `([a-z]+)`: ", line)
-        name = f"{group} {command[1]}" if command else ""
-        lines.append(f"* [`{name}`](#{name.replace(' ', '-')}): {first[name]}" if command else line)
-    return "\n".join(lines).replace("```console", "```text").rstrip() + "\n"
-
-
-def hostile_page() -> str:
-    """Return the page of hostile inputs, from the list that the tests go through."""
-    sys.path.insert(0, str(Path(__file__).parent.parent / "tests"))
-    from hostile_inputs import page
-
-    return page()
-
-
 REFERENCES = {
+    DOCS / "reference" / "settings.md": settings_page,
     DOCS / "reference" / "commands.md": commands_page,
     DOCS / "reference" / "tables.md": tables_page,
     DOCS / "evidence" / "hostile-input.md": hostile_page,

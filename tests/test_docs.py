@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+import write_docs
 import yaml
 from workshop import Workshop
 
@@ -20,12 +21,6 @@ PAGES = sorted(
     [ROOT / "README.md", ROOT / "CONTRIBUTING.md", ROOT / "deploy" / "README.md", *(ROOT / "docs").rglob("*.md")]
 )
 BLOCK = re.compile(r'^```(?P<language>\w+)(?: title="(?P<title>[^"]+)")?\n(?P<body>.*?)^```', re.M | re.S)
-
-_spec = importlib.util.spec_from_file_location("write_docs", ROOT / ".ci" / "write_docs.py")
-assert _spec is not None
-assert _spec.loader is not None
-write_docs = importlib.util.module_from_spec(_spec)
-_spec.loader.exec_module(write_docs)
 
 
 def blocks(language: str) -> Iterator[tuple[str, str]]:
