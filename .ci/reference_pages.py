@@ -27,8 +27,8 @@ Every field of a config, with what it may be, its default and what it means. `wi
 folder of yours, `windrow config` prints the one in force, `windrow config schema` is the JSON Schema for an editor.
 
 A field's place is how errors and `--set` name it: `windrow run -s selection.target_size=500`. N stands for the
-number of an item of a list, from 0. An unknown field is refused, with the one that you may have meant. Relative paths in a file
-start from the file's folder.
+number of an item of a list, from 0. An unknown field is refused, with the one that you may have meant. Relative paths
+in a file start from the file's folder.
 """
 
 
