@@ -1,4 +1,4 @@
-# Set-up and the commands of README.md. `make demo` and `make test` each work on a fresh machine.
+# Set-up and the commands of README.md and CONTRIBUTING.md. `make demo` and `make test` each work on a fresh machine.
 PYTHON ?= python3
 VENV ?= .venv
 BIN := $(VENV)/bin
@@ -6,7 +6,7 @@ EXTRAS ?= dev,hf,ray
 # One PyTorch for everybody, named on the same line as the rest, so that nothing replaces it by another build.
 TORCH ?= torch==2.13.0
 
-.PHONY: install demo test lint types wheel bench docs clean
+.PHONY: install demo test lint types wheel bench docs docs-packages clean
 
 install: $(VENV)/.installed
 
@@ -47,13 +47,12 @@ bench: install
 
 # Writes what is generated into README.md and docs/, and builds the site. To read it, with its search:
 # python -m http.server --directory site
-docs: $(VENV)/.docs
+docs: docs-packages
 	$(BIN)/python .ci/write_docs.py
 	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict --quiet
 
-$(VENV)/.docs: $(VENV)/.installed
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c requirements.lock -e ".[docs]"
-	touch $@
+docs-packages: install
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -e ".[docs]"
 
 clean:
 	rm -rf $(VENV) build dist site *.egg-info data/demo .pytest_cache .mypy_cache .ruff_cache .hypothesis
