@@ -13,6 +13,7 @@ import write_docs
 import yaml
 from workshop import Workshop
 
+from windrow.flows.demo.demo import CONFIG
 from windrow.tasks.config import parse_config
 from windrow.tasks.storage.catalog.views import open_catalog, query
 
@@ -77,6 +78,11 @@ def test_every_config_is_one(page: str, text: str, tmp_path: Path, monkeypatch: 
     assert parse_config({"sources": ["a"], **yaml.safe_load(text)})
     for file in tmp_path.glob("*.py"):  # of this page, not of the next that has one of its name
         monkeypatch.delitem(sys.modules, file.stem, raising=False)
+
+
+def test_the_demo_has_a_config_that_can_be_read() -> None:
+    text = CONFIG.format(path="p", store="s", sources=["a"], target_size=7)
+    assert parse_config(yaml.safe_load(text)).selection.target_size == 7
 
 
 def write_files(page: Path, folder: Path) -> None:
