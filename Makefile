@@ -6,7 +6,7 @@ EXTRAS ?= dev,hf,ray
 # One PyTorch for everybody, named on the same line as the rest, so that nothing replaces it by another build.
 TORCH ?= torch==2.13.0
 
-.PHONY: install demo test lint types wheel bench docs docs-packages clean
+.PHONY: install demo test lint types wheel bench docs clean
 
 install: $(VENV)/.installed
 
@@ -51,6 +51,7 @@ docs: docs-packages
 	$(BIN)/python .ci/write_docs.py
 	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict --quiet
 
+.PHONY: docs-packages
 docs-packages: install
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check -e ".[docs]"
 
