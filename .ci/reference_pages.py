@@ -78,6 +78,7 @@ def commands_page() -> str:
         command = re.match(r"\* `([a-z]+)`: ", line)
         name = f"{group} {command[1]}" if command else ""
         lines.append(f"* [`{name}`](#{name.replace(' ', '-')}): {first[name]}" if command else line)
+    lines[0] += "\n\nEvery command of `windrow`, with its arguments and options; `windrow COMMAND -h` prints the same."
     return "\n".join(lines).replace("```console", "```text").rstrip() + "\n"
 
 
