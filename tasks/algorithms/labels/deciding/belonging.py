@@ -42,7 +42,7 @@ def belonging(embeddings: npt.NDArray[Any], graph: NeighborGraph, labels: Int64A
     promise is then kept for their mix. With m labels no p-value is below 1 / (m + 1): 18 labels refuse nothing at
     0.05, 48 nothing at 0.02. For the same reason there is none for each class: it would take 49 labels of each.
 
-    Measured (docs/evidence/no-class.md, 3 seeds), at 0.02 with 10 labels a class. In the demo 100 % of the
+    Measured (tests/benchmarks/belonging.md, 3 seeds), at 0.02 with 10 labels a class. In the demo 100 % of the
     photographs among digits were refused, and 1.9 % of the digits; among 3,000 images of CIFAR-10 (frozen MobileNetV2)
     100 % of digits and 48 % of photographs, and 1 to 3 % of CIFAR's own; in a long tail 100, 30 and 1 % (up to 6 % in
     the runs that the score was chosen with). Classes that nobody labelled are hardly told from the labelled (2 to 6 %
