@@ -1,4 +1,4 @@
-# Set-up and the commands of README.md. `make demo` and `make test` each work on a fresh machine.
+# Set-up and the commands of README.md and CONTRIBUTING.md. `make demo` and `make test` each work on a fresh machine.
 PYTHON ?= python3
 VENV ?= .venv
 BIN := $(VENV)/bin
@@ -58,9 +58,15 @@ bench: install
 	$(BIN)/python tests/benchmarks/bench_label_scale.py --write
 	$(BIN)/python tests/benchmarks/bench_clustering.py --write
 
-# Writes the table reference and the output of the commands into README.md.
-docs: install
-	$(BIN)/python .ci/update_readme.py
+# Writes what is generated into README.md and docs/, and builds the site. To read it, with its search:
+# python -m http.server --directory site
+docs: docs-packages
+	$(BIN)/python .ci/write_docs.py
+	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict --quiet
+
+.PHONY: docs-packages
+docs-packages: install
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -e ".[docs]"
 
 clean:
-	rm -rf $(VENV) build dist *.egg-info data/demo .pytest_cache .mypy_cache .ruff_cache .hypothesis
+	rm -rf $(VENV) build dist site *.egg-info data/demo .pytest_cache .mypy_cache .ruff_cache .hypothesis

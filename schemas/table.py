@@ -1,4 +1,4 @@
-"""A table, declared once: its Parquet schema, validation, SQL view, README reference and random test rows derive."""
+"""A table, declared once: its Parquet schema, validation, SQL view, reference and random test rows derive."""
 
 from __future__ import annotations
 
@@ -115,8 +115,9 @@ class Table:
                     raise ValueError(f"{where}: {outside[0].as_py()!r} is outside the bound {bound:g}")
 
     def markdown(self) -> str:
-        """Return the table's section of the README's reference."""
-        lines = [f"**`{self.name}`**: {self.meaning} Key: {', '.join(f'`{key}`' for key in self.primary_key)}.", ""]
+        """Return the table's section of the reference, docs/reference/tables.md."""
+        keys = ", ".join(f"`{key}`" for key in self.primary_key)
+        lines = [f"## `{self.name}`", "", f"{self.meaning} Key: {keys}.", ""]
         lines += ["| column | type | meaning |", "|---|---|---|"]
         for column in self.columns:
             null = ", may be null" if column.nullable else ""

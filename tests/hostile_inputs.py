@@ -1,4 +1,4 @@
-"""Hostile inputs, each with what becomes of it: the parameters of a test, and the table of HOSTILE.md."""
+"""Hostile inputs, each with what becomes of it: the parameters of a test, and the table of the page."""
 
 from __future__ import annotations
 
@@ -21,9 +21,11 @@ from PIL import Image, ImageCms
 PAGE = """\
 # What becomes of hostile input
 
-Each of these is built by `tests/hostile_inputs.py` and ingested by `tests/tasks/ingest/test_hostile_input.py`; `make
-docs` writes this page from the same list. Nothing here ends a run. An occurrence that cannot be used is a row with a
-reason. A sidecar or column that cannot be used is named in the metadata as `windrow_error`, and the sample is kept.
+Broken, lying and malicious files, and what Windrow makes of each. Nothing here ends a run.
+
+Each of these is built by `tests/hostile_inputs.py` and ingested by `tests/tasks/ingest/test_hostile_input.py`; this
+page is written from the same list. An occurrence that cannot be used is a row with a reason. A sidecar or column that
+cannot be used is named in the metadata as `windrow_error`, and the sample is kept.
 
 Images are decoded in a process beside each ingest worker, with limits on its memory and time and no right to write
 files. When it crashes or takes too long, the image is tried again in a fresh process and then gets the reason
@@ -48,7 +50,7 @@ class Hostile:
 
 
 def page() -> str:
-    """Return HOSTILE.md."""
+    """Return the page."""
     rows = "".join(f"| {one.what} | {one.outcome.replace('|', '/')} |\n" for one in HOSTILE)
     return f"{PAGE}| Input | What becomes of it |\n|---|---|\n{rows}"
 

@@ -29,7 +29,7 @@ from windrow.tasks.storage.store.pool import read_pool
 
 VERSION = 1
 # On two quiet cores exact search of 100,000 samples of 128 dimensions takes 17 s, of 500,000 427 s, and approximately
-# 10 and 95 s (tests/benchmarks/label_scale.md); with more dimensions, or other work beside, it is minutes.
+# 10 and 95 s (docs/evidence/label-scale.md); with more dimensions, or other work beside, it is minutes.
 MOST_EXACT = 100_000
 
 

@@ -7,7 +7,8 @@ and 40 patches of two photographs, by the default backbone. CIFAR's are balanced
 of it at most. The peers are scikit-learn's, fitted on the labelled samples at unit length, each with the better of two
 settings for the table's AUROC, which only the truth could choose; held-out scores of the labels (5 folds) make p-values
 of theirs as of ours. The seeds are not those that our score was chosen with. --embeddings: an .npz of CIFAR's
-`embeddings` (n, d) and `labels`, instead of embedding --data anew. --write puts the tables into belonging.md.
+`embeddings` (n, d) and `labels`, instead of embedding --data anew. --write puts the tables into
+docs/evidence/no-class.md.
 """
 
 from __future__ import annotations
@@ -219,7 +220,7 @@ def main() -> None:
     parser.add_argument("--model", default="../shared/models/mobilenet_v2_1.0_224")
     parser.add_argument("--embeddings", type=Path, help="an .npz of embeddings and labels, instead of --data")
     parser.add_argument("--seeds", type=int, default=3)
-    parser.add_argument("--write", action="store_true", help="write belonging.md")
+    parser.add_argument("--write", action="store_true", help="write docs/evidence/no-class.md")
     args = parser.parse_args()
     embeddings, truth = load(args)
     foreign = foreign_pictures(args.model, args.photographs)
@@ -240,6 +241,8 @@ def main() -> None:
     text = "\n".join(
         [
             "# Samples of no class\n",
+            "How many pictures of no class are told from the others, and how many of the others are lost by it.",
+            "Made by `python tests/benchmarks/bench_belonging.py --write`.\n",
             f"{machine}; means of {args.seeds} seeds.\n",
             "## Refused of the samples without a label, %\n",
             table(("no class", "labels a class", "", "AUROC", *refused_at), refused, (1, 2, 2)),
@@ -249,7 +252,7 @@ def main() -> None:
     )
     print(text)
     if args.write:
-        Path(__file__).with_name("belonging.md").write_text(text)
+        (Path(__file__).parents[2] / "docs" / "evidence" / "no-class.md").write_text(text)
 
 
 if __name__ == "__main__":

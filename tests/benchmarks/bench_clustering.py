@@ -2,7 +2,8 @@
 
 Every table is made in one run, all with the same number of threads, which wait without spinning (OMP_WAIT_POLICY):
 several libraries in one process otherwise take each other's cores, PyTorch most of all. --quick takes small instances,
-to try the script; --write puts the tables into clustering.md beside it. The goals are the project's, not the peers'.
+to try the script; --write puts the tables into docs/evidence/clustering.md. The goals are the
+project's, not the peers'.
 """
 
 from __future__ import annotations
@@ -382,7 +383,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--only", choices=TABLES, action="append")
     parser.add_argument("--quick", action="store_true", help="small instances, to try the script")
-    parser.add_argument("--write", action="store_true", help="write clustering.md")
+    parser.add_argument("--write", action="store_true", help="write docs/evidence/clustering.md")
     parser.add_argument("--cluster-file", nargs=3, help=argparse.SUPPRESS)
     args = parser.parse_args()
     if args.cluster_file:
@@ -399,10 +400,16 @@ def main() -> None:
     hardware = f"{model.group(1) if model else platform.machine()}, {CORES} cores; {libraries}; {CORES} threads each."
     with threadpool_limits(CORES):
         made = [part for name in args.only or TABLES for part in TABLES[name](args.quick)]
-    text = f"# The clustering against its peers\n\n{hardware}\n{load} {data}\n\n" + "\n".join(made)
+    text = (
+        "# The clustering against its peers\n\n"
+        "How fast Windrow's k-means and hierarchy are, and how good, beside Faiss, scikit-learn and PyTorch "
+        "in the same run.\n"
+        "Made by `python tests/benchmarks/bench_clustering.py --write`.\n\n"
+        f"{hardware}\n{load} {data}\n\n" + "\n".join(made)
+    )
     print(text)
     if args.write:
-        Path(__file__).with_name("clustering.md").write_text(text)
+        (Path(__file__).parents[2] / "docs" / "evidence" / "clustering.md").write_text(text)
 
 
 if __name__ == "__main__":

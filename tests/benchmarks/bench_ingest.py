@@ -2,7 +2,8 @@
 
 Each stage is timed beside the least that could do it, in turns in the same run and the best of a few: an index against
 `tar t` and `sha256sum`, decoding against a bare Pillow loop, an export against copying the same bytes. The samples are
-the photographs of a folder, made different by a comment of 8 bytes in each. --write puts the tables into ingest.md.
+the photographs of a folder, made different by a comment of 8 bytes in each. --write puts the tables into
+docs/evidence/ingest-and-export.md.
 """
 
 from __future__ import annotations
@@ -345,7 +346,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--photos", type=Path, default=SHARED, help="folder of .JPEG files")
     parser.add_argument("--tars", type=int, default=N_TARS, help="tars of 100 photographs; fewer to try the script")
-    parser.add_argument("--write", action="store_true", help="write ingest.md")
+    parser.add_argument("--write", action="store_true", help="write docs/evidence/ingest-and-export.md")
     parser.add_argument("--peak-memory", nargs=2, help=argparse.SUPPRESS)
     args = parser.parse_args()
     if args.peak_memory:
@@ -366,11 +367,17 @@ def main() -> None:
         if installed(library)
     )
     hardware = f"{model.group(1) if model else platform.machine()}, {len(os.sched_getaffinity(0))} cores; {libraries}."
-    text = f"# Ingest and export against their floors\n\n{hardware} Load average at the start: {load:.1f}.\n\n"
+    text = (
+        "# Ingest and export against their floors\n\n"
+        "How fast shards are read and written, beside the least that could do it: `sha256sum`, a bare Pillow loop, "
+        "`cp` and `dd`.\n"
+        "Made by `python tests/benchmarks/bench_ingest.py --write`.\n\n"
+        f"{hardware} Load average at the start: {load:.1f}.\n\n"
+    )
     text += "\n".join(made) + HOW_TO_READ
     print(text)
     if args.write:
-        Path(__file__).with_name("ingest.md").write_text(text)
+        (Path(__file__).parents[2] / "docs" / "evidence" / "ingest-and-export.md").write_text(text)
 
 
 if __name__ == "__main__":

@@ -3,7 +3,7 @@
 Synthetic pools: 128 dimensions, 100 Gaussian clusters in 10 classes, 100 labels a class. Every method at every size
 runs in a process of its own, which reads the pool and the graph, so that its peak memory is its own. A method that
 would take longer than --limit seconds at a size, if it were linear, is not measured there. --only NAME measures one
-method, --sizes sets others than 20,000, 100,000 and 500,000. --write puts all into label_scale.md.
+method, --sizes sets others than 20,000, 100,000 and 500,000. --write puts all into docs/evidence/label-scale.md.
 """
 
 from __future__ import annotations
@@ -229,7 +229,10 @@ def report(sizes: Sequence[int], costs: Mapping[str, Mapping[int, Cost | None]],
     recall = ", ".join(f"{cost.recall:.3f} of {n:,}" for n, cost in found.items())
     starts = {n: max(by_size[n].start_mb for by_size in costs.values() if by_size.get(n)) for n in sizes}  # type: ignore[union-attr]
     return (
-        f"# Graphs and label methods as the pool grows\n\n{hardware} Load average at the start: {load:.1f}.\n\n"
+        "# Graphs and label methods as the pool grows\n\n"
+        "Time and memory of every label maker and check, from 20,000 to 500,000 samples.\n"
+        "Made by `python tests/benchmarks/bench_label_scale.py --write`.\n\n"
+        f"{hardware} Load average at the start: {load:.1f}.\n\n"
         f"{DIM} dimensions, {N_CLUSTERS} clusters in {N_CLASSES} classes, k = {K_CHECKS}. "
         f"Recall of the approximate graph: {recall}.\n\n"
         + table(columns, [row(method, sizes, by_size) for method, by_size in costs.items()])
@@ -244,7 +247,7 @@ def main() -> None:
     parser.add_argument("--sizes", type=int, nargs="+", default=list(SIZES), help="rows")
     parser.add_argument("--limit", type=float, default=600, help="seconds, of one method at one size")
     parser.add_argument("--only", choices=METHODS, help="measure one method, and the graph where it needs one")
-    parser.add_argument("--write", action="store_true", help="write label_scale.md")
+    parser.add_argument("--write", action="store_true", help="write docs/evidence/label-scale.md")
     parser.add_argument("--measure", nargs=3, help=argparse.SUPPRESS)
     chosen = parser.parse_args()
     if chosen.measure:
@@ -259,7 +262,7 @@ def main() -> None:
     text = report(sizes, costs, load, chosen.limit)
     print(text)
     if chosen.write:
-        Path(__file__).with_name("label_scale.md").write_text(text)
+        (Path(__file__).parents[2] / "docs" / "evidence" / "label-scale.md").write_text(text)
 
 
 if __name__ == "__main__":

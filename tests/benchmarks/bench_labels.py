@@ -5,7 +5,7 @@ Pools are drawn from CIFAR-10, embedded by MobileNetV2 at 96 pixels: balanced (5
 half of it at most; all is scored on the others. scikit-learn sees the same embeddings at unit length, each of its
 methods with the best of a few settings for each cell: settings that only the truth could choose, which ours are not
 given. The seeds are not those that our defaults were chosen with. --embeddings: an .npz of `embeddings` (n, d) and
-`labels`, instead of embedding the images anew. --write puts the tables into labels.md.
+`labels`, instead of embedding the images anew. --write puts the tables into docs/evidence/labels.md.
 """
 
 from __future__ import annotations
@@ -279,7 +279,7 @@ def main() -> None:
     parser.add_argument(
         "--default-only", action="store_true", help="leave the makers out that the default does not use"
     )
-    parser.add_argument("--write", action="store_true", help="write labels.md")
+    parser.add_argument("--write", action="store_true", help="write docs/evidence/labels.md")
     args = parser.parse_args()
     if args.write and (args.default_only or args.kinds != KINDS):
         parser.error("--write is for all makers and kinds of pools")
@@ -297,6 +297,8 @@ def main() -> None:
     text = "\n".join(
         [
             "# A few labels spread over a pool\n",
+            "How right pseudo-labels are, for every maker and policy, beside scikit-learn on the same embeddings.",
+            "Made by `python tests/benchmarks/bench_labels.py --write`.\n",
             f"{model.group(1) if model else platform.machine()}, {os.cpu_count()} cores; {args.seeds} seeds.\n",
             results.markdown(
                 "recall", "Macro recall of the samples without a label, %: mean ± deviation over the seeds"
@@ -311,7 +313,7 @@ def main() -> None:
     )
     print(text)
     if args.write:
-        Path(__file__).with_name("labels.md").write_text(text)
+        (Path(__file__).parents[2] / "docs" / "evidence" / "labels.md").write_text(text)
 
 
 if __name__ == "__main__":
