@@ -60,7 +60,7 @@ def imports(module: str) -> set[str]:
 def definitions(module: str) -> Mapping[str, list[ast.stmt]]:
     """Return the statements that define each name at the top level of a module."""
     found: dict[str, list[ast.stmt]] = {}
-    for node in tree(module).body:
+    for node in _statements(tree(module).body):
         targets = node.targets if isinstance(node, ast.Assign) else [getattr(node, "target", None)]
         for name in [getattr(node, "name", None), *(getattr(target, "id", None) for target in targets)]:
             if name is not None and not name.startswith("__"):
@@ -68,8 +68,21 @@ def definitions(module: str) -> Mapping[str, list[ast.stmt]]:
     return found
 
 
+def _statements(body: list[ast.stmt]) -> Iterator[ast.stmt]:
+    """The statements of a module, those in its `if` and `else` too."""
+    for node in body:
+        if isinstance(node, ast.If):
+            yield from _statements([*node.body, *node.orelse])
+        else:
+            yield node
+
+
 def _references(module: str, node: ast.AST) -> Iterator[Name]:
     for part in ast.walk(node):
+        if isinstance(part, ast.Return) and isinstance(part.value, ast.Name):
+            place, name = bindings(module).get(part.value.id, ("", ""))
+            if place in modules() and not name:  # a module as a whole is handed on
+                yield from ((place, each) for each in definitions(place))
         if isinstance(part, ast.Name):
             yield module, part.id
         elif isinstance(part, ast.Attribute) and isinstance(part.value, ast.Name):
@@ -89,7 +102,8 @@ def _defined(module: str, name: str) -> Name | None:
         seen.add((module, name))
         if name in definitions(module):
             return module, name
-        module, name = bindings(module).get(name, (module, name))
+        everything = bindings(module).get("*", (module, ""))[0]  # of `from ... import *`
+        module, name = bindings(module).get(name, (everything, name))
     return None
 
 

@@ -7,7 +7,7 @@ import tomllib
 from collections import Counter, defaultdict
 from graphlib import TopologicalSorter
 
-from code_graph import PLACE, ROOT, TOPS, Name, definitions, imports, modules, unreachable
+from code_graph import PLACE, PROGRAM, ROOT, TOPS, Name, definitions, imports, modules, unreachable
 
 MOST_MODULES = 20
 # What a layer may import, beside itself; of tasks the others are the stages, each a room.
@@ -103,6 +103,8 @@ def entry_points() -> set[Name]:
     found = {(module, name) for name, module in ast.literal_eval(table).items()}
     for file in (path for path in (ROOT / "deploy").rglob("*") if path.is_file()):
         found |= set(PLACE.findall(file.read_text()))
+    for file in (ROOT / ".ci").glob("*.py"):
+        found |= {(module, name) for module, names in PROGRAM.findall(file.read_text()) for name in names.split(", ")}
     run = [module for module, file in modules().items() if '__name__ == "__main__"' in file.read_text()]
     return found | {(module, "main") for module in run} | {("windrow", "PLACES")}
 

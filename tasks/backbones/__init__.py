@@ -27,4 +27,4 @@ def backbone_class(config: BackboneConfig) -> Any:
     """The class in BACKBONES for `config.name`."""
     # Each file imports its library only when it is asked for: start-up is quick and the extras stay optional.
     module, name = BACKBONES[config.kind].split(":")
-    return getattr(import_module(f"{__name__}.{module}"), name)
+    return getattr(import_module(module), name)

@@ -16,15 +16,15 @@ if TYPE_CHECKING:
     from PIL import Image
 
 BACKBONES = {
-    "patches": "patches:Patches",
-    "hf:": "huggingface:HuggingFace",
-    "timm:": "timm_models:Timm",
-    "open_clip:": "open_clip_models:OpenClip",
-    "export:": "exported_models:Exported",
-    "torchscript:": "exported_models:Exported",
-    "python:": "user_backbone:UserBackbone",
+    "patches": "windrow.tasks.backbones.patches:Patches",
+    "hf:": "windrow.tasks.backbones.huggingface:HuggingFace",
+    "timm:": "windrow.tasks.backbones.timm_models:Timm",
+    "open_clip:": "windrow.tasks.backbones.open_clip_models:OpenClip",
+    "export:": "windrow.tasks.backbones.exported_models:Exported",
+    "torchscript:": "windrow.tasks.backbones.exported_models:Exported",
+    "python:": "windrow.tasks.backbones.user_backbone:UserBackbone",
 }
-"""What `name` may be, or begin with: the module of this package and its class, which is called with the config.
+"""What `name` may be, or begin with: the module and its class, which is called with the config.
 
 Where the key is a whole name, the class is fitted on the pool: its `fit` writes a file, with which it is called, too.
 """

@@ -9,9 +9,9 @@ from typing import Any, cast
 import numpy as np
 
 from windrow.tasks.algorithms.arrays import Float32Array, Int64Array
+from windrow.tasks.algorithms.labels.all_makers import MAKERS, MakerSettings
 from windrow.tasks.algorithms.labels.folds import Predict
 from windrow.tasks.algorithms.labels.maker import NEEDS, LabelMaker, LabelPool, Maker
-from windrow.tasks.algorithms.labels.makers import MAKERS, MakerSettings
 from windrow.tasks.user_code import is_user_code, load_user_code, user_code_digest
 
 

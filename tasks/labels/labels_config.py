@@ -8,10 +8,10 @@ from typing import Annotated
 from annotated_types import Ge, Lt, MinLen
 
 from windrow.schemas.settings import IsPath, Settings, check_different
+from windrow.tasks.algorithms.labels.all_makers import MakerSettings
 from windrow.tasks.algorithms.labels.combining.combination import CombineBy, check_combination
 from windrow.tasks.algorithms.labels.combining.label_prior import PriorConfig
 from windrow.tasks.algorithms.labels.deciding.label_sets import ConformalConfig
-from windrow.tasks.algorithms.labels.makers import MakerSettings
 from windrow.tasks.labels.checks.label_checks_config import LabelChecksConfig
 from windrow.tasks.labels.chosen_makers import chosen_maker
 from windrow.tasks.labels.label_policy_config import LabelPolicyConfig

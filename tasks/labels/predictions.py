@@ -14,9 +14,9 @@ from windrow.schemas import LABELS, PREDICTIONS
 from windrow.schemas.stages import Part, Stage
 from windrow.tasks.algorithms.arrays import Float32Array, Int64Array
 from windrow.tasks.algorithms.labels.folds import cross_fit
+from windrow.tasks.algorithms.labels.iterative_labels import IterativeLabels
 from windrow.tasks.algorithms.labels.maker import LabelMaker, LabelPool, SettingError
 from windrow.tasks.algorithms.labels.makers.clusterer import Clusterer
-from windrow.tasks.algorithms.labels.makers.iterative_labels import IterativeLabels
 from windrow.tasks.backbones.backbone import BackboneConfig
 from windrow.tasks.clusters.neighbor_graph import read_graph
 from windrow.tasks.labels.chosen_makers import chosen_maker, fit_maker, maker_basis

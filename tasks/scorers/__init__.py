@@ -19,4 +19,4 @@ def load_scorer(config: ScorerConfig) -> Scorer:
     # PyTorch and transformers are imported when asked for: start-up is quick, and the extra stays optional.
     kind = next(kind for kind in SCORERS if config.model.startswith(kind))
     module, name = SCORERS[kind].split(":")
-    return cast(Scorer, getattr(import_module(f"{__name__}.{module}"), name)(config))
+    return cast(Scorer, getattr(import_module(module), name)(config))

@@ -17,10 +17,10 @@ if TYPE_CHECKING:
     from PIL import Image
 
 SCORERS = {
-    "python:": "user_scorer:UserScorer",
-    "": "classifier:ClassifierScorer",
+    "python:": "windrow.tasks.scorers.user_scorer:UserScorer",
+    "": "windrow.tasks.scorers.classifier:ClassifierScorer",
 }
-"""What `model` may begin with, the first that fits: the module here and its class, called with the config."""
+"""What `model` may begin with, the first that fits: the module and its class, called with the config."""
 
 
 class Scorer(Protocol):

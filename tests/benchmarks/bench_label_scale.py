@@ -28,6 +28,7 @@ import numpy as np
 import numpy.typing as npt
 from rich.console import Console
 
+from windrow.tasks.algorithms.labels.all_makers import MAKERS
 from windrow.tasks.algorithms.labels.checks import CHECKS
 from windrow.tasks.algorithms.labels.checks.label_quality import quality_of
 from windrow.tasks.algorithms.labels.deciding.belonging import belonging
@@ -36,7 +37,6 @@ from windrow.tasks.algorithms.labels.deciding.policy import Evidence, decide
 from windrow.tasks.algorithms.labels.judging.judged_labels import JudgedLabels
 from windrow.tasks.algorithms.labels.label_spreading import MakerPredictions, combine_predictions
 from windrow.tasks.algorithms.labels.maker import LabelPool
-from windrow.tasks.algorithms.labels.makers import MAKERS
 from windrow.tasks.algorithms.neighbors.approximate_neighbors import approximate_neighbor_graph
 from windrow.tasks.algorithms.neighbors.exact_neighbors import NeighborGraph, neighbor_graph
 from windrow.tasks.labels.labels_config import LabelsConfig

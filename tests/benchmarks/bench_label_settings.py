@@ -14,6 +14,7 @@ from pathlib import Path
 import numpy as np
 from bench_labels import KINDS, Case, cases, load, say
 
+from windrow.tasks.algorithms.labels.all_makers import MAKERS
 from windrow.tasks.algorithms.labels.combining.calibration import apply_temperature, fit_temperature
 from windrow.tasks.algorithms.labels.combining.combination import CombineBy, CombinedPredictions, combine_makers
 from windrow.tasks.algorithms.labels.combining.label_prior import PriorConfig, PriorCorrection, apply_prior
@@ -25,7 +26,6 @@ from windrow.tasks.algorithms.labels.deciding.policy import Decision, Evidence, 
 from windrow.tasks.algorithms.labels.deciding.reliable import Reliable
 from windrow.tasks.algorithms.labels.label_spreading import predict
 from windrow.tasks.algorithms.labels.maker import LabelPool
-from windrow.tasks.algorithms.labels.makers import MAKERS
 from windrow.tasks.labels.labels_config import LabelsConfig
 
 N_EACH = 10

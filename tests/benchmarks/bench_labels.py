@@ -31,6 +31,7 @@ from sklearn.linear_model import LogisticRegression
 from sklearn.semi_supervised import LabelSpreading
 
 from windrow.tasks.algorithms.arrays import unit_rows
+from windrow.tasks.algorithms.labels.all_makers import MAKERS
 from windrow.tasks.algorithms.labels.combining.calibration import apply_temperature, fit_temperature
 from windrow.tasks.algorithms.labels.deciding import POLICIES
 from windrow.tasks.algorithms.labels.deciding.fixed import Fixed
@@ -38,7 +39,6 @@ from windrow.tasks.algorithms.labels.deciding.policy import Decision, decide
 from windrow.tasks.algorithms.labels.folds import Predict
 from windrow.tasks.algorithms.labels.label_spreading import combine_predictions, predict
 from windrow.tasks.algorithms.labels.maker import LabelPool
-from windrow.tasks.algorithms.labels.makers import MAKERS
 from windrow.tasks.algorithms.neighbors.exact_neighbors import NeighborGraph, neighbor_graph
 from windrow.tasks.labels.labels_config import LabelsConfig
 

@@ -6,8 +6,8 @@ from typing import Any
 import numpy as np
 import pyarrow.compute as pc
 import pytest
+from inline_run import curate_inline
 from own_models import SOURCE, write_module, write_stacks
-from plain_pipeline import curate_plainly
 
 from windrow.schemas import BACKBONES, EMBEDDINGS, MODEL_SCORES, OCCURRENCES
 from windrow.tasks.backbones import BackboneConfig, load_backbone
@@ -57,7 +57,7 @@ def test_a_pool_is_curated_with_them_and_changed_code_is_work_again(
     write_module(tmp_path, monkeypatch)
     write_stacks(tmp_path / "stacks")
     config, store = config_of(tmp_path), tmp_path / "store"
-    run = curate_plainly(config)
+    run = curate_inline(config)
 
     ingested = outputs(run, "ingest", store)
     rows = [row for output in ingested for row in output.read(OCCURRENCES).to_pylist()]
@@ -79,11 +79,11 @@ def test_a_pool_is_curated_with_them_and_changed_code_is_work_again(
     table = ingested[0].read(OCCURRENCES)
     assert all(isinstance(data, bytes) for _, data in read_samples(table, store))
     (tmp_path / "gone").rename(tmp_path / "stacks")
-    again = done_before(curate_plainly(config))
+    again = done_before(curate_inline(config))
     assert all(again[stage] for stage in ("ingest", "model_scores", "features", "rank")), again
 
     write_module(tmp_path, monkeypatch, SOURCE.replace("self.scale / 255", "self.scale / 256"))
-    changed = done_before(curate_plainly(config))
+    changed = done_before(curate_inline(config))
     assert [changed[stage] for stage in ("ingest", "model_scores", "features")] == [False, False, False]
 
 

@@ -44,6 +44,11 @@ def open_webdataset(
     fluid methods (`map`, `select`, `batched`, `with_epoch`, ...).
 
     Raises ValueError when `version` is no version, has no WebDataset shards, or not that split.
+
+    >>> from windrow import open_webdataset
+    >>> image, label, info = next(iter(open_webdataset("data/store/curated/digits/v0001")))
+    >>> image.size, info["rank"]
+    ((8, 8), 1)
     """
     if unlabelled not in ("keep", "skip"):
         raise ValueError(f"unlabelled: wants 'keep' or 'skip', got {unlabelled!r}")

@@ -14,9 +14,9 @@ from small_pool import make_small_pool
 from tiny_clip import save_tiny_clip
 
 from windrow.schemas import BELONGING, LABELS
+from windrow.tasks.algorithms.labels.all_makers import MakerSettings
 from windrow.tasks.algorithms.labels.combining.label_prior import PriorConfig
 from windrow.tasks.algorithms.labels.deciding.label_sets import ConformalConfig
-from windrow.tasks.algorithms.labels.makers import MakerSettings
 from windrow.tasks.algorithms.labels.makers.scan import Scan
 from windrow.tasks.backbones.backbone import BackboneConfig
 from windrow.tasks.clusters.clustering import cluster_pool

@@ -13,9 +13,9 @@ from small_labels import LabelledPool, write_given, write_labelled_pool
 
 from windrow.schemas import EMBEDDINGS as EMBEDDING_TABLE
 from windrow.schemas import OCCURRENCES, PREDICTIONS
+from windrow.tasks.algorithms.labels.all_makers import MAKERS, MakerSettings
 from windrow.tasks.algorithms.labels.label_spreading import predict
 from windrow.tasks.algorithms.labels.maker import LabelPool
-from windrow.tasks.algorithms.labels.makers import MAKERS, MakerSettings
 from windrow.tasks.algorithms.labels.makers.clusterer import Clusterer
 from windrow.tasks.algorithms.neighbors.exact_neighbors import neighbor_graph
 from windrow.tasks.backbones.backbone import BackboneConfig

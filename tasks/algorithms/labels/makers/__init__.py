@@ -1,15 +1,10 @@
-"""The label makers: a file each, and a line in `MAKERS`. Their settings are read without what only workers need."""
+"""The label makers: a file each, and a line in `ONE_PASS`. They load without what only their `fit` needs."""
 
 from __future__ import annotations
 
-from dataclasses import field, make_dataclass
-from typing import TYPE_CHECKING, Any
-
-from windrow.schemas.settings import Settings
 from windrow.tasks.algorithms.labels.maker import Maker
 from windrow.tasks.algorithms.labels.makers.depict import Depict
 from windrow.tasks.algorithms.labels.makers.gaussian_naive_bayes import NaiveBayes
-from windrow.tasks.algorithms.labels.makers.iterative_labels import IterativeLabels
 from windrow.tasks.algorithms.labels.makers.knn_vote import KnnVote
 from windrow.tasks.algorithms.labels.makers.label_propagation import LabelPropagation
 from windrow.tasks.algorithms.labels.makers.latent_label_shift import LatentLabelShift
@@ -28,7 +23,7 @@ from windrow.tasks.algorithms.labels.makers.transductive_prototypes import Trans
 from windrow.tasks.algorithms.labels.makers.transport import Transport
 from windrow.tasks.algorithms.labels.makers.zero_shot import ZeroShot
 
-MAKERS: dict[str, type[Maker]] = {
+ONE_PASS: dict[str, type[Maker]] = {
     "knn": KnnVote,
     "propagation": LabelPropagation,
     "probe": LinearProbe,
@@ -40,7 +35,6 @@ MAKERS: dict[str, type[Maker]] = {
     "transductive": TransductivePrototypes,
     "transport": Transport,
     "mlp": Mlp,
-    "iterative": IterativeLabels,
     "scan": Scan,
     "depict": Depict,
     "sela": Sela,
@@ -50,20 +44,4 @@ MAKERS: dict[str, type[Maker]] = {
     "zero_shot": ZeroShot,
     "sources": LatentLabelShift,
 }
-
-if TYPE_CHECKING:
-
-    class MakerSettings(Settings):
-        """The settings of each maker, by its name."""
-
-        def __init__(self, **makers: Maker) -> None: ...
-        def __getattr__(self, name: str) -> Any: ...
-
-else:
-    MakerSettings = make_dataclass(
-        "MakerSettings",
-        [(name, maker, field(default_factory=maker)) for name, maker in MAKERS.items()],
-        bases=(Settings,),
-        frozen=True,
-        namespace={"__module__": __name__, "__doc__": "The settings of each maker, by its name."},
-    )
+"""All makers but `iterative`, which starts from any of these."""

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 from label_pools import holds, random_pool
 
+from windrow.tasks.algorithms.labels.all_makers import MAKERS
 from windrow.tasks.algorithms.labels.combining.calibration import apply_temperature, fit_temperature
 from windrow.tasks.algorithms.labels.combining.combination import combine_makers
 from windrow.tasks.algorithms.labels.combining.label_prior import PriorConfig, apply_prior
@@ -14,7 +15,6 @@ from windrow.tasks.algorithms.labels.deciding.label_sets import ConformalConfig,
 from windrow.tasks.algorithms.labels.deciding.policy import Evidence, decide
 from windrow.tasks.algorithms.labels.label_spreading import predict
 from windrow.tasks.algorithms.labels.maker import LabelPool
-from windrow.tasks.algorithms.labels.makers import MAKERS
 from windrow.tasks.algorithms.neighbors.exact_neighbors import neighbor_graph
 from windrow.tasks.labels.label_policy_config import LabelPolicyConfig
 

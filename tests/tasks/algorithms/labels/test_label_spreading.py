@@ -3,6 +3,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+from windrow.tasks.algorithms.labels.all_makers import MAKERS
 from windrow.tasks.algorithms.labels.label_spreading import (
     MakerPredictions,
     combine_predictions,
@@ -10,7 +11,6 @@ from windrow.tasks.algorithms.labels.label_spreading import (
     spread_labels,
 )
 from windrow.tasks.algorithms.labels.maker import LabelPool
-from windrow.tasks.algorithms.labels.makers import MAKERS
 from windrow.tasks.algorithms.neighbors.exact_neighbors import neighbor_graph
 
 DEFAULT = ("propagation", "smoothed", "smoothed_probe")

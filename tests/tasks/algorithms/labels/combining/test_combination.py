@@ -6,6 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from label_pools import random_pool
 
+from windrow.tasks.algorithms.labels.all_makers import MAKERS
 from windrow.tasks.algorithms.labels.combining.calibration import apply_temperature, fit_temperature
 from windrow.tasks.algorithms.labels.combining.combination import agreement, check_combination, combine_makers, votes
 from windrow.tasks.algorithms.labels.combining.daso import blend
@@ -13,7 +14,6 @@ from windrow.tasks.algorithms.labels.combining.dawid_skene import fit_dawid_sken
 from windrow.tasks.algorithms.labels.combining.prior_correction import correct_prior
 from windrow.tasks.algorithms.labels.label_spreading import combine_predictions, predict
 from windrow.tasks.algorithms.labels.maker import LabelPool
-from windrow.tasks.algorithms.labels.makers import MAKERS
 from windrow.tasks.algorithms.labels.probabilities import ensemble
 from windrow.tasks.algorithms.neighbors.exact_neighbors import neighbor_graph
 

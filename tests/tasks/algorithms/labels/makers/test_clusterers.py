@@ -7,12 +7,12 @@ import numpy as np
 import pytest
 from label_pools import said
 
+from windrow.tasks.algorithms.labels.all_makers import MAKERS
 from windrow.tasks.algorithms.labels.cores.cluster_start import cluster_start
 from windrow.tasks.algorithms.labels.cores.self_training import self_train
 from windrow.tasks.algorithms.labels.cores.soft_probe import SoftProbeConfig
 from windrow.tasks.algorithms.labels.folds import cross_fit
 from windrow.tasks.algorithms.labels.maker import LabelPool, SettingError
-from windrow.tasks.algorithms.labels.makers import MAKERS
 from windrow.tasks.algorithms.labels.makers.clusterer import Clusterer, name_clusters
 from windrow.tasks.algorithms.labels.makers.depict import Depict, depict_targets
 from windrow.tasks.algorithms.labels.makers.latent_label_shift import LatentLabelShift

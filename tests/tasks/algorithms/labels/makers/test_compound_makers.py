@@ -6,8 +6,8 @@ from label_pools import random_pool, said
 
 from windrow.tasks.algorithms.labels.cores.row_stream import array_stream
 from windrow.tasks.algorithms.labels.cores.text_similarity import TextClasses, zero_shot
+from windrow.tasks.algorithms.labels.iterative_labels import IterativeLabels
 from windrow.tasks.algorithms.labels.maker import LabelPool, SettingError
-from windrow.tasks.algorithms.labels.makers.iterative_labels import IterativeLabels
 from windrow.tasks.algorithms.labels.makers.knn_vote import KnnVote
 from windrow.tasks.algorithms.labels.makers.mlp import Mlp, fit_mlp
 from windrow.tasks.algorithms.labels.makers.prototypes import Prototypes

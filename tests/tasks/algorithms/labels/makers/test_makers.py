@@ -10,10 +10,10 @@ import pytest
 from label_pools import random_pool, said
 from pydantic import TypeAdapter, ValidationError
 
+from windrow.tasks.algorithms.labels.all_makers import MAKERS, MakerSettings
 from windrow.tasks.algorithms.labels.cores.text_similarity import TextClasses
 from windrow.tasks.algorithms.labels.folds import cross_fit
 from windrow.tasks.algorithms.labels.maker import LabelPool
-from windrow.tasks.algorithms.labels.makers import MAKERS, MakerSettings
 from windrow.tasks.algorithms.labels.makers.clusterer import Clusterer
 from windrow.tasks.algorithms.labels.makers.prototypes import Prototypes
 from windrow.tasks.algorithms.neighbors.exact_neighbors import neighbor_graph
@@ -321,7 +321,7 @@ def test_out_of_sample_answers_come_from_the_labels_of_others():
 def test_the_process_of_a_command_reads_settings_without_what_only_workers_need():
     heavy = "{'torch', 'faiss', 'scipy', 'sklearn'}"
     program = (
-        "import sys; from windrow.tasks.algorithms.labels.makers import MakerSettings; MakerSettings();"
+        "import sys; from windrow.tasks.algorithms.labels.all_makers import MakerSettings; MakerSettings();"
         f" print(sorted({heavy} & set(sys.modules)))"
     )
     told = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)

@@ -14,6 +14,7 @@ from windrow.tasks.algorithms.labels.cores.self_training import Rounds, self_tra
 from windrow.tasks.algorithms.labels.cores.soft_probe import SoftProbeConfig
 from windrow.tasks.algorithms.labels.folds import Predict, check_pool, labelled_rows
 from windrow.tasks.algorithms.labels.maker import Count, LabelPool, Maker, Need, NotNegative, Positive, Share
+from windrow.tasks.algorithms.labels.makers import ONE_PASS
 
 
 @dataclass(frozen=True)
@@ -53,13 +54,10 @@ class IterativeLabels(Maker):
 
     def first(self) -> Maker:
         """The maker that the rounds start from. Raises ValueError."""
-        from windrow.tasks.algorithms.labels.makers import MAKERS
-
-        names = [name for name, maker in MAKERS.items() if maker is not IterativeLabels]
-        if self.start not in names:
-            raise ValueError(f"start: wants one of {', '.join(names)}, got {self.start!r}")
+        if self.start not in ONE_PASS:
+            raise ValueError(f"start: wants one of {', '.join(ONE_PASS)}, got {self.start!r}")
         try:
-            return TypeAdapter(MAKERS[self.start]).validate_python(dict(self.start_settings))
+            return TypeAdapter(ONE_PASS[self.start]).validate_python(dict(self.start_settings))
         except ValidationError as error:
             first = error.errors()[0]
             place = ".".join(map(str, ("start_settings", *first["loc"])))

@@ -6,9 +6,9 @@ from hypothesis import strategies as st
 from windrow.tasks.algorithms.labels.cores.self_training import self_train
 from windrow.tasks.algorithms.labels.cores.sinkhorn import scale, scaled_rows
 from windrow.tasks.algorithms.labels.cores.soft_probe import SoftProbeConfig, fit_soft_probe
+from windrow.tasks.algorithms.labels.iterative_labels import IterativeLabels, label_weights
 from windrow.tasks.algorithms.labels.maker import LabelPool
 from windrow.tasks.algorithms.labels.makers.depict import Depict, depict_targets
-from windrow.tasks.algorithms.labels.makers.iterative_labels import IterativeLabels, label_weights
 from windrow.tasks.algorithms.labels.probabilities import predict_rows
 
 FEW = settings(max_examples=10, deadline=None)
