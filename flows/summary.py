@@ -98,9 +98,8 @@ def _escaped(text: str) -> str:
     return text.replace("\\", "\\\\").replace("|", "\\|").replace("<", "&lt;").replace("\n", " ")
 
 
-def summary_table(run: Run) -> Table:
-    """Return the summary of a finished run for the terminal."""
-    summary = read_summary(run)
+def summary_table(summary: Summary) -> Table:
+    """Return a summary for the terminal."""
     table = Table(title=f"{summary.name}: what became of {sum(summary.outcomes.values()):,} occurrences")
     table.add_column("outcome")
     table.add_column("n", justify="right")
@@ -114,9 +113,8 @@ def summary_table(run: Run) -> Table:
 
 def print_run(console: Console, run: Run) -> None:
     """Print what a run did, where its version and its report are, and what to ask next."""
-    store = run.store
-    console.print(summary_table(run))
-    summary = read_summary(run)
+    store, summary = run.store, read_summary(run)
+    console.print(summary_table(summary))
     before, after = summary.entropy
     console.print(f"balance of classes (normalised entropy): pool {before:.3f}, curated set {after:.3f}")
     console.print(_alike(summary))

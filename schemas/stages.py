@@ -27,6 +27,7 @@ class Part(StrEnum):
     LABEL_CHECKS = "label_checks"
     BELONGING = "belonging"
     EXPORT_PLAN = "export-plan"
+    EXPORT_SHARDS = "export-shards"
     EXPORT_SHARD = "export-shard"
 
 

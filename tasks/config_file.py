@@ -63,7 +63,7 @@ for _kind in (Yaml, YamlText):
 def parse_yaml(data: bytes, name: str) -> Any:
     """Parse a file's bytes. Raises ConfigError naming the file, the line and what is wrong, in one line."""
     try:
-        return yaml.load(data.decode(ENCODINGS.get(data[:2], "utf-8-sig")), Yaml)
+        return Yaml(data.decode(ENCODINGS.get(data[:2], "utf-8-sig"))).get_single_data()
     except UnicodeDecodeError as error:
         line = data.count(b"\n", 0, error.start) + 1
         raise ConfigError(f"{name}, line {line}: is no UTF-8 text ({error.reason})") from None

@@ -19,11 +19,9 @@ from windrow.tasks.clusters.incremental import clusters_before
 from windrow.tasks.clusters.neighbor_graph import find_neighbors
 from windrow.tasks.config import CurationConfig
 from windrow.tasks.executors import ExecutorConfig, open_executor
-from windrow.tasks.export.export_config import ExportConfig
-from windrow.tasks.export.export_plan import ExportShard, plan_export
 from windrow.tasks.export.outcomes import account
+from windrow.tasks.export.planned_shards import SELECTED, planned_shards
 from windrow.tasks.export.publication import publish_version
-from windrow.tasks.export.selected_rows import selected_rows
 from windrow.tasks.export.shard_writing import gone_samples, write_export_shard
 from windrow.tasks.features.extraction import FITTED, extract_shards, fit_backbone, identify_backbone
 from windrow.tasks.features.model_scores import identify_scorer, score_shards
@@ -48,7 +46,6 @@ from windrow.tasks.storage.store.registry import register_shards
 from windrow.tasks.storage.store.run_records import Run
 
 GROUPS_PER_WORKER = 4
-PUBLISHED = (Stage.INGEST, Stage.FEATURES, Stage.CLUSTER, Stage.PSEUDO_LABEL, Stage.RANK)
 FEATURES_TAG = "windrow-features"
 """`prefect concurrency-limit create windrow-features N` bounds how many groups are embedded at once: one a GPU."""
 IO_TAG = "windrow-io"
@@ -68,6 +65,7 @@ CHECK_LABELS = Work("check-labels", check_labels)
 FIND_BELONGING = Work("find-belonging", find_belonging)
 DECIDE_LABELS = Work("decide-labels", decide_labels)
 RANK = Work("rank", rank_pool)
+PLAN_EXPORT = Work("plan-export", planned_shards)
 WRITE_SHARD = Work("write-shard", write_export_shard, tries_again=True, tag=IO_TAG)
 PUBLISH = Work("publish", publish_version, tries_again=True)
 ACCOUNT = Work("account", account)
@@ -301,19 +299,14 @@ def export(curation: Curation) -> None:
     """Write the selected samples as a new version, or find the one that holds them; a version never changes."""
     config, store, made = curation.config.export, curation.store, curation.made
     with curation.stage(Stage.EXPORT) as log:
-        shards = curation.here(Work("plan-export", _plan), store, made, config)
+        shards = curation.here(PLAN_EXPORT, store, made, config)
         calls = [Call(WRITE_SHARD, f"write {shard.split} {shard.number}", (store, shard, config)) for shard in shards]
         log.done = curation.in_workers("export", len(shards), calls)
         log.n_samples = sum(done.counts["n_samples"] for done in log.done)
-        provenance = digests(made.opened(store, *PUBLISHED))
+        provenance = digests(made.opened(store, *SELECTED))
         version: Version = curation.here(PUBLISH, store, curation.config.name, shards, log.done, config, provenance)
         log.version = version.path
         curation.runner.say(f"{version.name} {version.version}: {'new' if version.created else 'unchanged'}")
-
-
-def _plan(store: Path, made: Made, config: ExportConfig) -> list[ExportShard]:
-    rows, classes = selected_rows(store, made, config.label_set)
-    return plan_export(store, rows, config, classes)
 
 
 def conclude(curation: Curation) -> None:

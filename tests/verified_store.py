@@ -97,8 +97,10 @@ def saved_again(data: bytes) -> bytes:
 
 
 def every_file(store: Path) -> list[Path]:
-    """Return all files of a store in order; a report is left out, as nothing reads it and it is drawn again."""
-    return sorted(path for path in store.rglob("*") if path.is_file() and path.suffix != ".html")
+    """Return all files of a store in order, without a report, which is drawn again, and the lock, which is empty."""
+    return sorted(
+        path for path in store.rglob("*") if path.stat().st_size and path.is_file() and path.suffix != ".html"
+    )
 
 
 def change_table(path: Path, change: Callable[[pa.Table], pa.Table]) -> None:

@@ -18,6 +18,7 @@ from windrow.schemas.exported import EXPORTED_SAMPLES, GONE
 from windrow.schemas.stages import Part
 from windrow.tasks.export.export_config import ExportConfig, Format
 from windrow.tasks.export.export_plan import ExportShard, read_classes, read_plan_rows, rows_fingerprint
+from windrow.tasks.storage.files.parquet import read_table
 from windrow.tasks.storage.published.parquet_shards import ParquetShard
 from windrow.tasks.storage.published.webdataset_shards import WebDatasetShard, class_indices
 from windrow.tasks.storage.sources.sample_bytes import read_members, read_samples
@@ -98,5 +99,4 @@ def _came_back(store: Path, done: Done, rows: pa.Table) -> list[str]:
 
 def gone_samples(store: Path, dones: Iterable[Done]) -> pa.Table:
     """Return GONE of some shards: the samples that could not be exported, and why."""
-    tables = [open_output(store / done.path).read(GONE) for done in dones]
-    return pa.concat_tables([GONE.schema().empty_table(), *tables])
+    return read_table(GONE, [open_output(store / done.path).table_path(GONE) for done in dones])

@@ -15,10 +15,9 @@ from typing import Any
 from windrow.tasks.backbones.weight_files import hash_files
 from windrow.tasks.executors.environment import visible_gpus
 from windrow.tasks.storage.files.seals import broken_seal, read_sealed, sealed_json
-from windrow.tasks.storage.store.outputs import fingerprint, refuse_new_work, write_atomically
+from windrow.tasks.storage.store.outputs import REMEMBERED, fingerprint, refuse_new_work, write_atomically
 from windrow.tasks.user_code import is_user_code, user_code_digest
 
-FOLDER = "models"
 LIBRARIES = ("torch", "transformers", "timm", "open_clip_torch", "pillow", "numpy")
 _CODE = ("backbones/*.py", "scorers/*.py", "features/*.py", "pictures/decoding.py", "user_code.py")
 
@@ -62,7 +61,7 @@ def memory_path(store: Path, name: str, settings: Mapping[str, Any]) -> Path:
     code = hash_files(sorted(file for pattern in _CODE for file in tasks.glob(pattern)))
     libraries = [_version(each) for each in LIBRARIES]
     has_gpu = any(gpu != "-1" for gpu in visible_gpus())
-    return store / FOLDER / f"{fingerprint(name, settings, digest, code, libraries, has_gpu)}.json"
+    return store / REMEMBERED / f"{fingerprint(name, settings, digest, code, libraries, has_gpu)}.json"
 
 
 def _states(files: Sequence[Path]) -> dict[str, list[int] | None]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -112,8 +113,9 @@ def _breaking(connection: Any, rule: Filter) -> list[str]:
         raise ValueError(f"selection.filters: rule {rule.name!r} ({rule.keep}): {error}") from None
 
 
-def check_filters(filters: Sequence[Filter]) -> None:
-    """Raise ValueError for a filter that is no SQL predicate over `pool`; costs nothing, so it goes first."""
+@cache
+def check_filters(filters: tuple[Filter, ...]) -> None:
+    """Raise ValueError for a filter that is no SQL predicate over `pool`; costs little, so it goes first."""
     connection = connect({})
     for rule in filters:
         _breaking(connection, rule)

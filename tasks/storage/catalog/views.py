@@ -6,7 +6,7 @@ store's Parquet files, so opening a catalog costs milliseconds and copies nothin
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -106,23 +106,29 @@ def query(connection: Any, sql: str) -> Any:
 
 def connect(tables: Mapping[str, Iterable[Path]]) -> Any:
     """Return a DuckDB connection with a view for every declared table, over the given Parquet files."""
-    connection = duckdb.connect()
-    connection.execute("SET enable_progress_bar = false")  # it would write into what a command prints
+    statements = ["SET enable_progress_bar = false"]  # it would write into what a command prints
     for declared in TABLES:
-        files = [str(path) for path in tables.get(declared.name, ())]
-        if declared in (RUNS, STAGES, EXPORTS, SHARDS):
-            continue  # these come from manifests: see `records`
-        if not files:
-            _add_rows(connection, declared, [])
-            continue
-        listed = ", ".join(f"'{_quoted(file)}'" for file in files)
-        rows = f"FROM read_parquet([{listed}])"
-        if declared.name in ONE_ROW_PER_SAMPLE and len(files) > 1:
-            rows = _one_row_of_each(declared, rows)
-        connection.execute(f"CREATE VIEW {declared.name} AS {rows}")
-    connection.execute(POOL_VIEW)
-    connection.execute("CREATE VIEW curated AS SELECT * FROM pool WHERE selected ORDER BY rank")
+        if declared not in (RUNS, STAGES, EXPORTS, SHARDS):  # these come from manifests: see `manifest_rows`
+            statements.append(_as_view(declared, [str(path) for path in tables.get(declared.name, ())]))
+    statements += [POOL_VIEW, "CREATE VIEW curated AS SELECT * FROM pool WHERE selected ORDER BY rank"]
+    connection = duckdb.connect()
+    connection.execute("BEGIN; " + "; ".join(statements) + "; COMMIT")
     return connection
+
+
+def _as_view(declared: Table, files: Sequence[str]) -> str:
+    if not files:
+        return _as_table(declared)
+    listed = ", ".join(f"'{_quoted(file)}'" for file in files)
+    rows = f"FROM read_parquet([{listed}])"
+    if declared.name in ONE_ROW_PER_SAMPLE and len(files) > 1:
+        rows = _one_row_of_each(declared, rows)
+    return f"CREATE VIEW {declared.name} AS {rows}"
+
+
+def _as_table(declared: Table) -> str:
+    columns = ", ".join(f'"{field.name}" {_sql_type(field.type)}' for field in declared.schema())
+    return f"CREATE TABLE {declared.name} ({columns})"
 
 
 def _one_row_of_each(declared: Table, rows: str) -> str:
@@ -157,8 +163,7 @@ def tables_of(outputs: Mapping[str, Iterable[Output]]) -> dict[str, list[Path]]:
 
 
 def _add_rows(connection: Any, declared: Table, rows: list[dict[str, Any]]) -> None:
-    columns = ", ".join(f'"{field.name}" {_sql_type(field.type)}' for field in declared.schema())
-    connection.execute(f"CREATE TABLE {declared.name} ({columns})")
+    connection.execute(_as_table(declared))
     if rows:
         places = ", ".join("?" for _ in declared.columns)
         values = [[row.get(column.name) for column in declared.columns] for row in rows]

@@ -31,6 +31,8 @@ from windrow.tasks.storage.files.parquet import read_table, write_table, writing
 from windrow.tasks.storage.files.seals import read_sealed, sealed_json
 
 MANIFEST = "manifest.json"
+REMEMBERED = "models"
+"""The folder of what loaded models said of themselves (`windrow.tasks.features.remembered`)."""
 
 
 def fingerprint(*parts: Any) -> str:

@@ -9,7 +9,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-from windrow.tasks.storage.store.outputs import MANIFEST
+from windrow.tasks.storage.store.outputs import MANIFEST, REMEMBERED
 from windrow.tasks.storage.store.registry import registry_files
 from windrow.tasks.storage.verify.absences import inspect_absences
 from windrow.tasks.storage.verify.findings import UNFINISHED, Damage, Inspection
@@ -67,6 +67,8 @@ def _verify_store(inspection: Inspection, store: Path) -> None:
     runs = inspect_runs(inspection, store)
     inspect_versions(inspection, store, registry_files(store))
     inspect_absences(inspection, store)
+    for path in sorted((store / REMEMBERED).glob("[!.]*.json")):
+        inspection.sealed(path)
     last = {run.name: run for run in runs}
     for run in last.values():
         inspect_run_tables(inspection, run)

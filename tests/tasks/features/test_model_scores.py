@@ -91,7 +91,7 @@ def test_a_filter_over_a_models_score_drops_what_it_should(tmp_path: Path, model
 
 def test_two_scorers_of_one_name_are_refused() -> None:
     scorer = {"name": "safety", "model": "m", "classes": ["x"]}
-    with pytest.raises(ConfigError, match=r"scores: names repeat: \['safety', 'safety'\]"):
+    with pytest.raises(ConfigError, match=r"scores: wants each once, got \['safety', 'safety'\]"):
         parse_config({"sources": ["x"], "scores": [scorer, scorer]})
 
 

@@ -1,6 +1,8 @@
 """A label maker of a user's own: a module outside the package, a line in the config, and the real stages."""
 
+import sys
 import textwrap
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -64,7 +66,7 @@ def config_of(*makers: str, **settings: Any) -> LabelsConfig:
 
 
 def predict(store: Path, pool: LabelledPool, maker: str) -> Done:
-    return predict_labels(store, pool.stages, maker, config_of(maker), BackboneConfig(), 0)
+    return predict_labels(store, pool.made, maker, config_of(maker), BackboneConfig(), 0)
 
 
 def test_a_maker_of_ones_own_labels_the_pool_beside_those_that_are_there(tmp_path: Path, write_module: Any) -> None:
@@ -72,10 +74,10 @@ def test_a_maker_of_ones_own_labels_the_pool_beside_those_that_are_there(tmp_pat
     config = config_of("python:nearest_own:Nearest", "probe", least_belonging=0.0)
     store = tmp_path / "store"
     pool = write_labelled_pool(store, EMBEDDINGS, NAMES)
-    predicted = [predict_labels(store, pool.stages, name, config, BackboneConfig(), 0).path for name in config.makers]
+    predicted = [predict_labels(store, pool.made, name, config, BackboneConfig(), 0).path for name in config.makers]
     cluster = cluster_pool(store, pool.features, ClusteringConfig(n_clusters=(6, 3), n_rounds=1), 0).path
-    stages = {"cluster": [cluster], "given_labels": [pool.given], "predictions": predicted, "belonging": []}
-    done = decide_labels(store, stages, config, 0)
+    made = replace(pool.made, cluster=(cluster,), predictions=tuple(predicted))
+    done = decide_labels(store, made, config, 0)
     table = open_output(store / done.path).read(LABELS)
     assert set(table["label_set"].to_pylist()) >= {"python:nearest_own:Nearest", "probe", "pseudo"}
     for label_set in ("python:nearest_own:Nearest", "pseudo"):
@@ -92,13 +94,14 @@ def test_an_instance_has_its_settings_and_its_predictions_are_found_done(tmp_pat
     assert sure.path != surer.path and predict(tmp_path, pool, names[1]).found
     # Its source is part of what its predictions are of.
     write_module("nearest_instance", NEAREST + "\n    # changed\n")
+    del sys.modules["nearest_instance"]  # as in the process of the next run
     assert not predict(tmp_path, pool, names[1]).found
 
 
 @pytest.mark.parametrize(
     ("name", "message"),
     [
-        ("nobody", r"labels\.makers: wants some of knn, .* or python:module:Name, got 'nobody'"),
+        ("nobody", r"^makers: wants some of knn, .* or python:module:Name, got 'nobody'"),
         ("python:wrong_makers", "wants python:module:Name"),
         ("python:no_such_module:Maker", "there is no module 'no_such_module'"),
         ("python:wrong_makers:Missing", "has no 'Missing'"),

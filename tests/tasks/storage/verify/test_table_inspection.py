@@ -170,7 +170,8 @@ def test_counts_that_do_not_add_up_are_found(store: Path) -> None:
     assert damage.reason == "n_selected is 15, but that of its outputs adds up to 14"
     rewrite(record, before)
     decided = next(output for output in run.outputs("pseudo_label") if output.stage == "pseudo_label")
-    change_json(decided.path / MANIFEST, lambda values: values["counts"].update(n_labelled=1))
+    for path in (decided.path / MANIFEST, run.path / "stages" / "pseudo_label.json"):
+        change_json(path, lambda values: values["counts"].update(n_labelled=1))
     (damage,) = verify(store).damage
     assert damage.path == f"run {run.run_id}, pseudo_label"
     assert "the stage counted 1 (n_labelled)" in damage.reason

@@ -1,0 +1,40 @@
+"""The shards of an export: cut from what was selected, or found as they were cut when the same was selected before."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict
+from pathlib import Path
+
+from windrow.schemas.stages import Part, Stage
+from windrow.tasks.export.export_config import ExportConfig
+from windrow.tasks.export.export_plan import ExportShard, plan_export
+from windrow.tasks.export.selected_rows import selected_rows
+from windrow.tasks.storage.store.made import Made, digests
+from windrow.tasks.storage.store.outputs import OutputWriter, make_output, remove_output
+
+VERSION = 1
+SHARDS = "shards.jsonl"
+SELECTED = (Stage.INGEST, Stage.FEATURES, Stage.CLUSTER, Stage.PSEUDO_LABEL, Stage.RANK)
+"""The stages that say what is selected, and all that is exported of it."""
+
+
+def planned_shards(store: Path, made: Made, config: ExportConfig) -> list[ExportShard]:
+    """Return the shards to write. Raises ValueError as `selected_rows` and `plan_export` do."""
+
+    def write(writer: OutputWriter) -> None:
+        rows, classes = selected_rows(store, made, config.label_set)
+        shards = plan_export(store, rows, config, classes)
+        (writer.path / SHARDS).write_text("".join(f"{json.dumps(asdict(shard))}\n" for shard in shards))
+
+    inputs = {
+        **digests(made.opened(store, *SELECTED)),
+        "label_set": config.label_set,
+        "samples_per_shard": config.samples_per_shard,
+    }
+    done = make_output(store, Part.EXPORT_SHARDS, VERSION, inputs, write)
+    shards = [ExportShard(**json.loads(line)) for line in (store / done.path / SHARDS).read_text().splitlines()]
+    if all((store / shard.plan).is_dir() for shard in shards):
+        return shards
+    remove_output(store / done.path)  # a take-down has removed the plan
+    return planned_shards(store, made, config)
