@@ -25,11 +25,11 @@ lock:
 	echo 'torch; python_version < "3"' > build/without
 	echo setuptools | build/uv/bin/uv pip compile --quiet --upgrade --universal --python-version 3.11 \
 		--fork-strategy fewest --generate-hashes --no-annotate --custom-compile-command "make lock" \
-		--override build/without --extra dev --extra hf --extra ray -o requirements.lock pyproject.toml -
+		--override build/without --extra dev --extra docs --extra hf --extra ray -o requirements.lock pyproject.toml -
 	$(MAKE) lint types test
 
 demo: install
-	$(BIN)/python -m windrow.flows.demo.demo
+	$(BIN)/windrow demo
 
 test: install
 	$(BIN)/python -m pytest
@@ -60,13 +60,9 @@ bench: install
 
 # Writes what is generated into README.md and docs/, and builds the site. To read it, with its search:
 # python -m http.server --directory site
-docs: docs-packages
+docs: install
 	$(BIN)/python .ci/write_docs.py
 	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict --quiet
-
-.PHONY: docs-packages
-docs-packages: install
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check -e ".[docs]"
 
 clean:
 	rm -rf $(VENV) build dist site *.egg-info data/demo .pytest_cache .mypy_cache .ruff_cache .hypothesis

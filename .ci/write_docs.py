@@ -25,8 +25,8 @@ ANSWERED = (
     DOCS / "how-to" / "train.md",
 )
 PROGRAMS = {
-    "windrow": ["-m", "windrow.flows.commands.cli"],
-    "make": ["-m", "windrow.flows.demo.demo"],
+    "windrow": ["-m", "windrow"],
+    "make": ["-m", "windrow", "demo"],
     "python": [],
 }
 BLOCK = re.compile(r"```console\n(?P<body>.*?)```", re.S)

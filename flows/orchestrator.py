@@ -26,6 +26,7 @@ SETTINGS = {
     "PREFECT_SERVER_ANALYTICS_ENABLED": "false",
     "DO_NOT_TRACK": "1",
     "PREFECT_LOGGING_HANDLERS_CONSOLE_LEVEL": "CRITICAL",
+    "PREFECT_LOGGING_INTERNAL_LEVEL": "CRITICAL",
     "PREFECT_CLIENT_MAX_RETRIES": "3",
 }
 
@@ -65,23 +66,34 @@ def _runner(choice: Choice) -> Iterator[Runner]:
 
 def _prefect_runner(opened: ExitStack) -> Runner:
     """A runner over the user's own server, or over a temporary one that ends with `opened`."""
-    from prefect.settings import PREFECT_API_URL, temporary_settings
+    from prefect.settings import (
+        PREFECT_API_URL,
+        PREFECT_CLIENT_MAX_RETRIES,
+        PREFECT_LOGGING_TO_API_ENABLED,
+        temporary_settings,
+    )
 
-    api = PREFECT_API_URL.value()
+    api = own = PREFECT_API_URL.value()
     if api:
         _check_answers(api)
     else:
         logging.getLogger("windrow").info("starting a temporary Prefect server (--runner plain does without)")
         api = opened.enter_context(temporary_server())
-        opened.enter_context(temporary_settings({PREFECT_API_URL: api}))
-        opened.callback(_send_what_is_left)
+        # It may be busy for a moment; where it is gone, nobody starts it anew. Nobody reads its log.
+        settings = {PREFECT_API_URL: api, PREFECT_CLIENT_MAX_RETRIES: 2, PREFECT_LOGGING_TO_API_ENABLED: False}
+        opened.enter_context(temporary_settings(settings))
+        opened.callback(_send_what_is_left, api)
     from windrow.flows.prefect_runner import PrefectRunner
 
-    return PrefectRunner()
+    return PrefectRunner(has_limits=bool(own))
 
 
-def _send_what_is_left() -> None:
-    """Let Prefect send the log and the events that it has collected, before its server goes."""
+def _send_what_is_left(api: str) -> None:
+    """Let Prefect send the log and the events that it has collected, before its server goes; if it has not gone."""
+    try:
+        _check_answers(api)
+    except ServerError:
+        return
     from prefect.events.worker import EventsWorker
     from prefect.logging.handlers import APILogWorker
 

@@ -6,6 +6,7 @@ goes on without it.
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -75,10 +76,14 @@ class _Watched:
 
 
 class PrefectRunner(PlainRunner):
-    """Carries a run through Prefect's API at PREFECT_API_URL for as long as it answers, and plainly from then on."""
+    """Carries a run through Prefect's API at PREFECT_API_URL for as long as it answers, and plainly from then on.
 
-    def __init__(self) -> None:
+    `has_limits`: the server may have concurrency limits for tags; to ask it takes a second a task.
+    """
+
+    def __init__(self, has_limits: bool = True) -> None:
         super().__init__()
+        self._has_limits = has_limits
         self._lost = False
 
     def step(self, name: str, config: CurationConfig, body: Callable[[], None]) -> None:
@@ -100,7 +105,7 @@ class PrefectRunner(PlainRunner):
         watched = [_Watched(call.run) for call in calls]
         futures = {}
         for call, each in zip(calls, watched, strict=True):
-            future = self._unless_lost(lambda call=call, each=each: _task(call, each).submit())  # type: ignore[misc]
+            future = self._unless_lost(lambda call=call, each=each: self._task(call, each).submit())  # type: ignore[misc]
             if future is not None:
                 futures[future] = each
         told: set[int] = set()
@@ -118,6 +123,16 @@ class PrefectRunner(PlainRunner):
             for (_, each), result in zip(left, results, strict=True):
                 each.result = result
         return [each.result for each in watched]
+
+    def _task(self, call: Call, watched: _Watched) -> Any:
+        settings = {**AGAIN, "retry_condition_fn": failed_on_io} if call.work.tries_again else ONCE
+        tags = [call.work.tag] if call.work.tag and self._has_limits else None
+
+        def carried() -> Any:
+            return watched()
+
+        declared: Any = task(name=call.work.name, task_run_name=call.label, tags=tags, **settings)
+        return declared(carried)
 
     def _completed(self, futures: list[Any]) -> Iterator[Any]:
         """Yield futures as they are done; fewer than all when Prefect cannot tell."""
@@ -150,6 +165,7 @@ class PrefectRunner(PlainRunner):
     def _lose(self, error: Exception) -> None:
         if not self._lost:
             self._lost = True
+            logging.raiseExceptions = False  # Prefect's log handler would tell of every line that it cannot send
             super().say(f"Prefect no longer answers ({type(error).__name__}: {error}): the run goes on without it")
 
     def say(self, text: str) -> None:
@@ -197,14 +213,3 @@ class PrefectRunner(PlainRunner):
 def resource_of(name: str) -> dict[str, str]:
     """Return the Prefect resource of a curated set: what its events are about, and what automations match."""
     return {"prefect.resource.id": f"windrow.curated-set.{name}"}
-
-
-def _task(call: Call, watched: _Watched) -> Any:
-    settings = {**AGAIN, "retry_condition_fn": failed_on_io} if call.work.tries_again else ONCE
-    tags = [call.work.tag] if call.work.tag else None
-
-    def carried() -> Any:
-        return watched()
-
-    declared: Any = task(name=call.work.name, task_run_name=call.label, tags=tags, **settings)
-    return declared(carried)

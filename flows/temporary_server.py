@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import fcntl
 import os
+import re
 import socket
 import subprocess
 import sys
@@ -27,7 +28,7 @@ from urllib.request import urlopen
 
 HOME = "WINDROW_PREFECT_HOME"
 SECONDS_TO_START = 90.0
-LINES_KEPT = 40
+LINES_KEPT = 200
 PORT = "port "
 USERS_OWN = ("PREFECT_API_", "PREFECT_SERVER_DATABASE_", "PREFECT_PROFILE")
 
@@ -109,10 +110,11 @@ class _Server:
         return self._process.poll() is not None
 
     def why(self) -> str:
-        """The last thing that the server said, which is the error that ended it."""
+        """The last error that the server told, or the last thing that it said."""
         self._reader.join(timeout=1)
         said = [line for line in self.lines if line]
-        return said[-1] if said else f"it ended with code {self._process.returncode} and said nothing"
+        errors = [line for line in said if re.match(r"[\w.]+(Error|Exception|Exit)\b.*: ", line)]
+        return [f"it ended with code {self._process.returncode} and said nothing", *said, *errors][-1]
 
     def end(self) -> None:
         if self._process.stdin:
@@ -122,6 +124,9 @@ class _Server:
         except subprocess.TimeoutExpired:
             self._process.kill()
             self._process.wait()
+        self._reader.join()
+        if self._process.stdout:
+            self._process.stdout.close()
 
 
 def _locked(file: TextIO) -> bool:
@@ -145,7 +150,8 @@ def serve() -> None:
 
 
 def _end_with_input() -> None:
-    sys.stdin.buffer.read()
+    while os.read(0, 1):  # not sys.stdin, whose lock this thread would hold when the server ends by itself
+        pass
     os._exit(0)  # nothing here is worth a farewell: the database keeps itself whole
 
 

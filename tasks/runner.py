@@ -114,9 +114,15 @@ class PlainRunner:
             for future in as_completed(futures):
                 finished(future.result())
             return [future.result() for future in futures]
+        except Exception:
+            stop.set()
+            pool.shutdown(cancel_futures=True)  # what has begun comes to its end, or it would outlive the run
+            raise
         finally:
             stop.set()
-            pool.shutdown(wait=False, cancel_futures=True)  # what has begun ends with its worker
+            pool.shutdown(
+                wait=False, cancel_futures=True
+            )  # an interruption ends the workers, and with them their calls
 
     def _tried(self, call: Call, stop: threading.Event) -> Any:
         for delay in self._delays if call.work.tries_again else ():

@@ -152,6 +152,18 @@ def run(
 
 
 @app.command()
+def demo(
+    data: Annotated[Path, typer.Argument(help="Folder for the pool and the store.")] = Path("data/demo"),
+    runner: RunnerChoice = "auto",
+) -> None:
+    """Run everything on a small pool that needs no download, and say how well it did against the truth."""
+    prepare(verbose=False)
+    from windrow.flows.demo.demo import demo as run_demo
+
+    run_demo(out, data, runner)
+
+
+@app.command()
 def nightly(
     config: ConfigFile = DEFAULT_CONFIG,
     cron: Annotated[

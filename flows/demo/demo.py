@@ -1,15 +1,14 @@
-"""`make demo`: the whole pipeline on a pool that needs no download, and how well it did against the truth."""
+"""`windrow demo`: the whole pipeline on a pool that needs no download, and how well it did against the truth."""
 
 from __future__ import annotations
 
-import argparse
-import sys
 import time
 from pathlib import Path
 
-from windrow.flows.commands.cli import out, prepare, run_command
+from rich.console import Console
 
-DATA = Path("data/demo")
+from windrow.flows.orchestrator import Choice
+
 TARGET_SIZE = 200
 SIDE = 64
 
@@ -31,16 +30,8 @@ selection:
 """
 
 
-def main() -> int:
-    """Make the pool, run the pipeline on it, and print what came out."""
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--data", type=Path, default=DATA, help="folder for the pool and the store")
-    return run_command(lambda: demo(parser.parse_args().data))
-
-
-def demo(data: Path) -> None:
-    """Run the demo in the folder `data`."""
-    prepare(verbose=False)
+def demo(out: Console, data: Path, runner: Choice) -> None:
+    """Make the pool in the folder `data`, run the pipeline on it, and print what came out."""
     from windrow.flows.demo.demo_pool import make_demo_pool
 
     started = time.monotonic()
@@ -63,13 +54,9 @@ def demo(data: Path) -> None:
     from windrow.tasks.config import load_config
     from windrow.tasks.pipeline import curate
 
-    run = carry("curate", load_config(config), "plain", curate).run
+    run = carry("curate", load_config(config), runner, curate).run
     out.rule("how well it did (the pipeline never saw the true labels)")
     out.print(render_scores(score_store(data / "store", pool)))
     out.rule("what came out")
     print_run(out, run)
     out.print(f"done in {time.monotonic() - started:.0f} s")
-
-
-if __name__ == "__main__":
-    sys.exit(main())

@@ -19,7 +19,7 @@ from windrow.tasks.labels.label_policy_config import LabelPolicyConfig
 
 @dataclass(frozen=True)
 class LabelsConfig(Settings):
-    """Where labels come from and when a pseudo-label is sure enough. LABELS.md says which setting is for what.
+    """Where labels come from and when a pseudo-label is sure enough. See docs/how-to/choose-labels.md.
 
     `given`: 'found' (labels that came with samples), 'none', or a Parquet or CSV file with columns `label` and
     `sample_id` (or `key`). `makers`: methods that spread them over the pool, each into a label set of its name: knn,

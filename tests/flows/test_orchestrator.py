@@ -136,7 +136,7 @@ def test_the_users_own_database_is_not_touched(config: Path) -> None:
     (users / "prefect.db").write_bytes(b"not a database at all")
     ended = windrow(config)
     ended_well(ended, config)
-    assert "without" not in ended.stdout
+    assert "without Prefect (" not in ended.stdout
     assert (users / "prefect.db").read_bytes() == b"not a database at all"
 
 

@@ -100,8 +100,8 @@ def test_a_run_that_was_killed_goes_on_and_ends_with_the_same_bytes(
 
 def test_a_report_that_fails_leaves_a_finished_run_with_a_warning(served: Workshop) -> None:
     code = (
-        "import windrow.flows.prefect_tasks.reporting as reporting, windrow.flows.commands.cli as cli\n"
-        "reporting.write_report = lambda *_: 1 / 0\n"
+        "import windrow.tasks.report.page as page, windrow.flows.commands.cli as cli\n"
+        "page.write_report = lambda *_: 1 / 0\n"
         "cli.main()"
     )
     config = served.write_config("unreported")

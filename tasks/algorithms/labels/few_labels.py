@@ -14,7 +14,7 @@ from windrow.tasks.algorithms.labels import label_spreading
 from windrow.tasks.algorithms.labels.named_classes import name_classes
 from windrow.tasks.algorithms.neighbors.exact_neighbors import neighbor_graph
 
-USUAL = ("propagation", "smoothed", "smoothed_probe")  # the best three of LABELS.md together
+USUAL = ("propagation", "smoothed", "smoothed_probe")  # the best three together: docs/evidence/labels.md
 
 
 @dataclass(frozen=True)

@@ -20,7 +20,7 @@ else:
 
 @dataclass(frozen=True)
 class ChosenChecks(Settings):
-    """What judges the given labels. LABELS.md says what each method looks at.
+    """What judges the given labels. docs/how-to/choose-labels.md says what each looks at.
 
     `default`: Windrow's own judgement, the table `label_quality`. `methods`: others, whose scores and verdicts are rows
     of `label_checks`. None judges a label of a class with fewer than `labels.n_folds` labels. `l2`: of the probes that
