@@ -34,8 +34,8 @@ class Filter(Settings):
     `name`: of the rule, the reason on record for the samples that it drops.
 
     `keep`: a SQL predicate over the columns of `pool` (docs/reference/tables.md). A sample for which it is false or
-    null is dropped. Other tables can be asked in it, so lists of allowed licences and sources are filters like any other; a
-    sample stays when one of its occurrences is allowed, and a licence that is not known is not:
+    null is dropped. Other tables can be asked in it, so lists of allowed licences and sources are filters like any
+    other; a sample stays when one of its occurrences is allowed, and a licence that is not known is not:
 
         name: license
         keep: sample_id IN (SELECT sample_id FROM occurrences WHERE license IN ('cc0-1.0', 'cc-by-4.0'))
