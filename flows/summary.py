@@ -80,14 +80,19 @@ def summarise(run: Run) -> str:
     lines = ["| outcome | occurrences | meaning |", "|---|---:|---|"]
     lines += [f"| {kind.replace('_', ' ')} | {n:,} | {MEANINGS[kind]} |" for kind, n in summary.outcomes.items()]
     lines += [f"| **all** | {sum(summary.outcomes.values()):,} | each counted once |", ""]
-    before, after = summary.entropy
-    lines += [f"Balance of classes (normalised entropy): pool {before:.3f}, curated set {after:.3f}.", ""]
+    lines += [f"B{_balance(summary)[1:]}.", ""]
     lines += [f"{_alike(summary)}.", ""]
     lines += ["| class | pool | curated |", "|---|---:|---:|"]
     lines += [f"| {_escaped(name)} | {pool:,} | {selected:,} |" for name, pool, selected in summary.balance[:30]]
     if len(summary.balance) > 30:
         lines.append(f"| and {len(summary.balance) - 30} more | | |")
     return "\n".join(lines)
+
+
+def _balance(summary: Summary) -> str:
+    before, after = summary.entropy
+    chosen = f"curated set {after:.3f}" if any(n for _, _, n in summary.balance) else "no curated set"
+    return f"balance of classes (normalised entropy): pool {before:.3f}, {chosen}"
 
 
 def _alike(summary: Summary) -> str:
@@ -115,8 +120,7 @@ def print_run(console: Console, run: Run) -> None:
     """Print what a run did, where its version and its report are, and what to ask next."""
     store, summary = run.store, read_summary(run)
     console.print(summary_table(summary))
-    before, after = summary.entropy
-    console.print(f"balance of classes (normalised entropy): pool {before:.3f}, curated set {after:.3f}")
+    console.print(_balance(summary))
     console.print(_alike(summary))
     version = latest_version(store, run.name)
     if version is not None:

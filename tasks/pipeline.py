@@ -296,13 +296,19 @@ def rank(curation: Curation) -> None:
 
 
 def export(curation: Curation) -> None:
-    """Write the selected samples as a new version, or find the one that holds them; a version never changes."""
+    """Write the selected samples as a new version, or find the one that holds them; a version never changes.
+
+    Where nothing is selected there is no version, and the run goes on to say what became of everything.
+    """
     config, store, made = curation.config.export, curation.store, curation.made
     with curation.stage(Stage.EXPORT) as log:
         shards = curation.here(PLAN_EXPORT, store, made, config)
         calls = [Call(WRITE_SHARD, f"write {shard.split} {shard.number}", (store, shard, config)) for shard in shards]
         log.done = curation.in_workers("export", len(shards), calls)
         log.n_samples = sum(done.counts["n_samples"] for done in log.done)
+        if not log.n_samples:
+            curation.runner.say(f"{curation.config.name}: nothing was selected, or all of it is gone: no version")
+            return
         provenance = digests(made.opened(store, *SELECTED))
         version: Version = curation.here(PUBLISH, store, curation.config.name, shards, log.done, config, provenance)
         log.version = version.path

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import os
-import shutil
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import replace
 from pathlib import Path
@@ -46,9 +45,8 @@ def workshop(tmp_path_factory: pytest.TempPathFactory) -> Workshop:
 
 @pytest.fixture(scope="session")
 def served(workshop: Workshop) -> Iterator[Workshop]:
-    """The workshop with one server for its runs, each of which would otherwise spend 10 s on one of its own."""
-    home = shutil.copytree(workshop.folder / "prefect", workshop.folder / "prefect-server")
-    with prefect_server(home) as api:
+    """The workshop with a server of Prefect's."""
+    with prefect_server(workshop.folder / "prefect-server", services=True) as api:
         yield replace(workshop, api=api)
 
 

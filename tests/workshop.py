@@ -30,8 +30,9 @@ class Workshop:
     api: str | None = None
 
     def windrow(self, *words: str, timeout: float = 240) -> Result:
-        """Run the command line in a process of its own."""
-        command = [sys.executable, "-m", "windrow.flows.commands.cli", *words]
+        """Run the command line in a process of its own; runs are carried plainly where no runner is named."""
+        plain = ("--runner", "plain") if words[0] in ("run", "nightly") and "--runner" not in words else ()
+        command = [sys.executable, "-m", "windrow.flows.commands.cli", *words, *plain]
         return subprocess.run(
             command, cwd=self.folder, env=self.environment(), capture_output=True, text=True, timeout=timeout
         )

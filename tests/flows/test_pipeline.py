@@ -1,7 +1,8 @@
-"""The whole pipeline through Prefect: found done the second time, and the same bytes wherever it ran or was killed."""
+"""The whole pipeline: found done the second time, and the same bytes wherever it ran, was killed, or whoever ran it."""
 
 from __future__ import annotations
 
+import json
 import os
 import shutil
 import signal
@@ -11,11 +12,14 @@ import time
 from collections.abc import Callable, Mapping
 from importlib.util import find_spec
 from pathlib import Path
+from typing import Any
+from urllib.request import Request, urlopen
 
 import pytest
 from workshop import Workshop
 
 from windrow.schemas import OUTCOME_KINDS
+from windrow.tasks.pipeline import STEPS
 from windrow.tasks.storage.catalog.views import open_catalog
 from windrow.tasks.storage.published.versions import list_versions
 from windrow.tasks.storage.store.run_records import latest_run, list_runs
@@ -63,9 +67,38 @@ def test_a_second_run_finds_its_work_done_and_publishes_nothing(workshop: Worksh
     }
 
 
+def test_prefect_carries_a_run_to_the_same_bytes_and_shows_what_it_did(served: Workshop, digests: Digests) -> None:
+    config = served.write_config("through-prefect")
+    ended = served.windrow("run", str(config), "--runner", "prefect")
+    assert ended.returncode == 0, ended.stdout + ended.stderr
+    assert digests(version_of(served.folder / "through-prefect")) == digests(version_of(served.store))
+    flows = asked(served, "flow_runs/filter", {})
+    names = {"curate digits", *(f"{name.replace('-', ' ')} digits" for name in STEPS if name != "score")}
+    assert {flow["name"] for flow in flows} == names
+    assert {flow["state"]["type"] for flow in flows} == {"COMPLETED"}
+    wanted = {"find neighbors", "propagation", "check labels", "publish", "write train 0", "ingest 0-0"}
+    deadline, tasks = time.monotonic() + 60, dict[str, Any]()
+    while not wanted <= set(tasks) and time.monotonic() < deadline:  # the server makes them of events
+        tasks = {task["name"]: task for task in asked(served, "task_runs/filter", {"limit": 200})}
+    assert wanted <= set(tasks)
+    assert tasks["ingest 0-0"]["tags"] == ["windrow-io"]
+    assert tasks["ingest 0-0"]["empirical_policy"]["retries"] == 3
+    assert tasks["find neighbors"]["empirical_policy"]["retries"] == 0
+    keys = {artifact["key"] for artifact in asked(served, "artifacts/filter", {})}
+    assert {"windrow-summary", "windrow-ingest", "windrow-pseudo-label", "windrow-account"} <= keys
+
+
+def asked(served: Workshop, what: str, query: dict[str, Any]) -> Any:
+    """Ask the API of the server."""
+    body = json.dumps(query).encode()
+    request = Request(f"{served.api}/{what}", body, {"Content-Type": "application/json"})
+    with urlopen(request, timeout=30) as answer:
+        return json.load(answer)
+
+
 def start(workshop: Workshop, config: Path) -> subprocess.Popen[bytes]:
     """Start `windrow run` in a process group of its own."""
-    command = [sys.executable, "-m", "windrow.flows.commands.cli", "run", str(config)]
+    command = [sys.executable, "-m", "windrow.flows.commands.cli", "run", str(config), "--runner", "plain"]
     return subprocess.Popen(
         command,
         cwd=workshop.folder,
@@ -98,67 +131,67 @@ def test_a_run_that_was_killed_goes_on_and_ends_with_the_same_bytes(
     assert digests(version_of(store)) == digests(version_of(workshop.store))
 
 
-def test_a_report_that_fails_leaves_a_finished_run_with_a_warning(served: Workshop) -> None:
+def test_a_report_that_fails_leaves_a_finished_run_with_a_warning(workshop: Workshop) -> None:
     code = (
         "import windrow.tasks.report.page as page, windrow.flows.commands.cli as cli\n"
         "page.write_report = lambda *_: 1 / 0\n"
         "cli.main()"
     )
-    config = served.write_config("unreported")
-    command = [sys.executable, "-c", code, "run", str(config)]
-    ended = subprocess.run(command, env=served.environment(), capture_output=True, text=True, timeout=240)
+    config = workshop.write_config("unreported")
+    command = [sys.executable, "-c", code, "run", str(config), "--runner", "plain"]
+    ended = subprocess.run(command, env=workshop.environment(), capture_output=True, text=True, timeout=240)
     assert ended.returncode == 0, ended.stdout + ended.stderr
     assert "report:  the report failed: ZeroDivisionError: division by zero" in ended.stdout
     sql = "SELECT status, error, warning FROM runs"
-    (row,) = open_catalog(served.folder / "unreported").sql(sql).fetchall()
+    (row,) = open_catalog(workshop.folder / "unreported").sql(sql).fetchall()
     assert row == ("finished", None, "the report failed: ZeroDivisionError: division by zero")
 
 
-def test_one_worker_gives_the_same_bytes_as_two(served: Workshop, digests: Digests) -> None:
-    config = served.write_config("one-worker", executor={"n_workers": 1})
-    ended = served.windrow("run", str(config))
+def test_one_worker_gives_the_same_bytes_as_two(workshop: Workshop, digests: Digests) -> None:
+    config = workshop.write_config("one-worker", executor={"n_workers": 1})
+    ended = workshop.windrow("run", str(config))
     assert ended.returncode == 0, ended.stdout + ended.stderr
-    assert digests(version_of(served.folder / "one-worker")) == digests(version_of(served.store))
+    assert digests(version_of(workshop.folder / "one-worker")) == digests(version_of(workshop.store))
 
 
 @pytest.mark.ray
 @pytest.mark.skipif(find_spec("ray") is None, reason="ray is not installed: pip install 'windrow[ray]'")
-def test_two_ray_actors_give_the_same_bytes_as_local_processes(served: Workshop, digests: Digests) -> None:
-    config = served.write_config("on-ray", executor={"kind": "ray", "n_workers": 2})
-    ended = served.windrow("run", str(config))
+def test_two_ray_actors_give_the_same_bytes_as_local_processes(workshop: Workshop, digests: Digests) -> None:
+    config = workshop.write_config("on-ray", executor={"kind": "ray", "n_workers": 2})
+    ended = workshop.windrow("run", str(config))
     assert ended.returncode == 0, ended.stdout + ended.stderr
-    assert digests(version_of(served.folder / "on-ray")) == digests(version_of(served.store))
+    assert digests(version_of(workshop.folder / "on-ray")) == digests(version_of(workshop.store))
 
 
-def test_a_new_threshold_runs_the_ranking_again_and_nothing_before_it(served: Workshop) -> None:
-    ended = served.windrow("run", str(served.config), "--set", "selection.target_size=40", "--set", "name=small")
+def test_a_new_threshold_runs_the_ranking_again_and_nothing_before_it(workshop: Workshop) -> None:
+    ended = workshop.windrow("run", str(workshop.config), "--set", "selection.target_size=40", "--set", "name=small")
     assert ended.returncode == 0, ended.stdout + ended.stderr
-    run = latest_run(served.store, "small")
+    run = latest_run(workshop.store, "small")
     assert run is not None
     made = {record.stage for record in run.stages() if len(record.outputs) > record.n_found}
     assert made == {"rank", "export", "account"}
-    small = {row[0] for row in open_catalog(served.store, run.run_id).sql("SELECT sample_id FROM curated").fetchall()}
-    first = latest_run(served.store, "digits")
+    small = {row[0] for row in open_catalog(workshop.store, run.run_id).sql("SELECT sample_id FROM curated").fetchall()}
+    first = latest_run(workshop.store, "digits")
     assert first is not None
-    large = open_catalog(served.store, first.run_id).sql("SELECT sample_id FROM curated ORDER BY rank").fetchall()
+    large = open_catalog(workshop.store, first.run_id).sql("SELECT sample_id FROM curated ORDER BY rank").fetchall()
     assert small == {row[0] for row in large[:40]}
 
-    again = served.windrow("run", str(served.config), "--set", "selection.target_size=30", "--set", "name=small")
+    again = workshop.windrow("run", str(workshop.config), "--set", "selection.target_size=30", "--set", "name=small")
     assert again.returncode == 0, again.stdout + again.stderr
-    change = served.windrow("diff", "small", "--store", str(served.store)).stdout
+    change = workshop.windrow("diff", "small", "--store", str(workshop.store)).stdout
     assert "v0001 (40 samples) to v0002 (30)" in change
     assert [line.split("│")[2].strip() for line in change.splitlines() if "│" in line] == ["0", "10", "0"]
 
 
-def test_a_night_with_a_new_tar_reads_and_embeds_that_tar_only_and_publishes_a_version(served: Workshop) -> None:
-    pool = served.folder / "growing-pool"
+def test_a_night_with_a_new_tar_reads_and_embeds_that_tar_only_and_publishes_a_version(workshop: Workshop) -> None:
+    pool = workshop.folder / "growing-pool"
     pool.mkdir()
-    first, second, *_ = sorted(served.pool.sources[0].glob("*.tar"))
-    config = served.write_config("growing", sources=[str(pool)], selection={"target_size": 50})
-    store = served.folder / "growing"
+    first, second, *_ = sorted(workshop.pool.sources[0].glob("*.tar"))
+    config = workshop.write_config("growing", sources=[str(pool)], selection={"target_size": 50})
+    store = workshop.folder / "growing"
     for version, name in (("v0001", first), ("v0002", second)):
         shutil.copy(name, pool)
-        ended = served.windrow("nightly", str(config))
+        ended = workshop.windrow("nightly", str(config))
         assert ended.returncode == 0, ended.stdout + ended.stderr
         assert ended.stdout.rstrip().endswith(f"digits {version}")
     run = latest_run(store)

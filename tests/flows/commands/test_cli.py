@@ -140,9 +140,9 @@ MISTAKES = {
 
 
 @pytest.mark.parametrize("message", MISTAKES)
-def test_a_mistake_is_told_in_a_line_without_a_traceback(served: Workshop, message: str) -> None:
-    words = [word.format(config=served.config, store=served.store) for word in MISTAKES[message]]
-    ended = served.windrow(*words)
+def test_a_mistake_is_told_in_a_line_without_a_traceback(workshop: Workshop, message: str) -> None:
+    words = [word.format(config=workshop.config, store=workshop.store) for word in MISTAKES[message]]
+    ended = workshop.windrow(*words)
     assert ended.returncode == 2, ended.stdout + ended.stderr
     assert message in ended.stderr
     assert "Traceback" not in ended.stdout + ended.stderr
