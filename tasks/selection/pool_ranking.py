@@ -113,9 +113,13 @@ def _breaking(connection: Any, rule: Filter) -> list[str]:
         raise ValueError(f"selection.filters: rule {rule.name!r} ({rule.keep}): {error}") from None
 
 
-@cache
-def check_filters(filters: tuple[Filter, ...]) -> None:
+def check_filters(filters: Sequence[Filter]) -> None:
     """Raise ValueError for a filter that is no SQL predicate over `pool`; costs little, so it goes first."""
+    _check_filters(tuple(filters))
+
+
+@cache
+def _check_filters(filters: tuple[Filter, ...]) -> None:
     connection = connect({})
     for rule in filters:
         _breaking(connection, rule)

@@ -254,7 +254,9 @@ def test_yaml_values_become_settings_and_their_schema_tells_the_bounds():
             adapter.validate_python(wrong)
         assert ".".join(map(str, found.value.errors()[0]["loc"])) == place
     schema = adapter.json_schema()["$defs"]["KnnVote"]
-    assert schema["properties"]["k"] == {"default": 20, "minimum": 1, "title": "K", "type": "integer"}
+    k = schema["properties"]["k"]
+    assert k.pop("description") == "labelled samples that vote; all of them where there are fewer."
+    assert k == {"default": 20, "minimum": 1, "title": "K", "type": "integer"}
 
 
 def test_settings_go_to_workers_and_back():
