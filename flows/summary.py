@@ -8,7 +8,7 @@ from rich.console import Console
 from rich.table import Table
 
 from windrow.tasks.algorithms.selection.balance import normalised_entropy
-from windrow.tasks.storage.catalog.views import open_catalog
+from windrow.tasks.storage.catalog.views import connect, run_tables
 from windrow.tasks.storage.published.versions import latest_version
 from windrow.tasks.storage.store.run_records import Run
 
@@ -65,7 +65,7 @@ class Summary:
 
 def read_summary(run: Run) -> Summary:
     """Read the summary of a finished run from its tables."""
-    connection = open_catalog(run.store, run.run_id)
+    connection = connect(run_tables(run))
     outcomes = dict(connection.sql(OUTCOMES_SQL).fetchall())
     reasons = tuple(connection.sql(REASONS_SQL).fetchall())
     balance = tuple(sorted(connection.sql(BALANCE_SQL).fetchall(), key=lambda row: (-row[1], row[0])))
