@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from dataclasses import dataclass
 from typing import Any
 
@@ -37,9 +38,9 @@ class Ranked:
 
 
 @dataclass(frozen=True)
-class Order(Settings):
+class Order(Settings, ABC):
     """The order in which samples are selected: its fields are its settings."""
 
+    @abstractmethod
     def rank(self, samples: Samples, seed: int) -> Ranked:
         """Return the rank of each sample; every prefix of the ranking is a selection."""
-        raise NotImplementedError

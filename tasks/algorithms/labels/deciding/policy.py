@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from dataclasses import dataclass
 from typing import Annotated, Any, ClassVar, Literal
 
@@ -92,7 +93,7 @@ class Predictions:
 
 
 @dataclass(frozen=True)
-class Policy(Settings):
+class Policy(Settings, ABC):
     """When a pseudo-label is sure enough: its fields are its settings.
 
     needs: the parts of the evidence that must be there.
@@ -100,9 +101,9 @@ class Policy(Settings):
 
     needs: ClassVar[tuple[Known, ...]] = ()
 
+    @abstractmethod
     def decide(self, said: Predictions) -> Decision:
         """Return a label or none for each sample; given labels are put back afterwards (`decide`)."""
-        raise NotImplementedError
 
 
 def decide(

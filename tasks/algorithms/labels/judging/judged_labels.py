@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Collection, Iterator
 from dataclasses import dataclass, field
 from typing import Any, ClassVar, Literal, TypeVar, cast
@@ -27,7 +28,7 @@ Made = TypeVar("Made")
 
 
 @dataclass(frozen=True)
-class Check(Settings):
+class Check(Settings, ABC):
     """A method that judges given labels: its fields are its settings.
 
     needs: what it takes of `JudgedLabels` beyond the labels and the embeddings, with all that this is made from. A
@@ -36,9 +37,9 @@ class Check(Settings):
 
     needs: ClassVar[tuple[Need, ...]] = ()
 
+    @abstractmethod
     def judge(self, given: JudgedLabels) -> Judgement:
         """Return the score of each label and the verdict, in the order of `given.labels`."""
-        raise NotImplementedError
 
 
 @dataclass(frozen=True)
