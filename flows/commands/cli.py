@@ -49,6 +49,7 @@ RunnerChoice = Annotated[
 ]
 Verbose = Annotated[bool, typer.Option("--verbose", "-v", help="Show Prefect's own log too.")]
 DEFAULT_CONFIG = Path("windrow.yaml")
+INTERRUPTED = 130
 DEFAULT_STORE = Path("data/store")
 
 
@@ -417,9 +418,11 @@ def run_command(command: Callable[[], object]) -> int:
     """Run a command and return its exit code: 2 for a user's mistake and 1 for a failure, both told in a line."""
     try:
         command()
-    except KeyboardInterrupt:
+    except (KeyboardInterrupt, SystemExit) as end:  # of an interruption Typer makes an exit with 130
+        if isinstance(end, SystemExit) and end.code != INTERRUPTED:
+            raise
         err.print("[red]interrupted[/]; what was finished is kept: run it again to go on", highlight=False)
-        return 130
+        return INTERRUPTED
     except Exception as error:
         if os.environ.get("WINDROW_DEBUG"):
             raise

@@ -1,0 +1,30 @@
+"""Ctrl-C ends a command with one line and exit code 130, whoever carries it; other exits keep their codes."""
+
+from functools import partial
+
+import pytest
+import typer
+
+from windrow.flows.commands.cli import run_command
+
+
+def raises(error: BaseException) -> typer.Typer:
+    app = typer.Typer(pretty_exceptions_enable=False)
+
+    @app.command()
+    def command() -> None:
+        raise error
+
+    return app
+
+
+def test_an_interruption_is_told_in_a_line(capsys: pytest.CaptureFixture[str]) -> None:
+    assert run_command(partial(raises(KeyboardInterrupt()), [])) == 130
+    assert capsys.readouterr().err.count("interrupted; what was finished is kept") == 1
+
+
+def test_another_exit_keeps_its_code(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as ended:
+        run_command(partial(raises(typer.Exit(3)), []))
+    assert ended.value.code == 3
+    assert "interrupted" not in capsys.readouterr().err
