@@ -7,6 +7,8 @@ goes on without it.
 from __future__ import annotations
 
 import logging
+import signal
+import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -85,6 +87,21 @@ class PrefectRunner(PlainRunner):
         super().__init__()
         self._has_limits = has_limits
         self._lost = False
+        self._interrupted = False
+        if (
+            threading.current_thread() is threading.main_thread()
+            and signal.getsignal(signal.SIGINT) is not signal.SIG_IGN
+        ):
+            signal.signal(signal.SIGINT, self._interrupt)
+
+    def _interrupt(self, number: int, frame: object) -> None:  # noqa: ARG002  (Python's signature)
+        """Remember Ctrl-C: code of Prefect's in which it arrives may take it for an error of its own, and go on."""
+        self._interrupted = True
+        raise KeyboardInterrupt
+
+    def _heed_interruption(self) -> None:
+        if self._interrupted:
+            raise KeyboardInterrupt
 
     def step(self, name: str, config: CurationConfig, body: Callable[[], None]) -> None:
         """Run a step as a flow of its name."""
@@ -146,19 +163,23 @@ class PrefectRunner(PlainRunner):
             try:
                 through_prefect()
             except Exception as error:
+                self._heed_interruption()
                 if watched.error is not None:
                     raise watched.error from None
                 self._lose(error)
+        self._heed_interruption()
         if not watched.ended:
             watched()
 
     def _unless_lost(self, ask: Callable[[], Any]) -> Any:
         """Ask Prefect for something that a run can do without; None where it does not answer."""
+        self._heed_interruption()
         if self._lost:
             return None
         try:
             return ask()
         except Exception as error:
+            self._heed_interruption()
             self._lose(error)
             return None
 
