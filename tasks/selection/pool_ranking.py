@@ -16,9 +16,8 @@ import pyarrow.compute as pc
 from windrow.schemas import SELECTION
 from windrow.schemas.stages import Stage
 from windrow.tasks.algorithms.neighbors.deduplication import near_duplicates
-from windrow.tasks.algorithms.selection import ORDERS
-from windrow.tasks.algorithms.selection.order import Samples
 from windrow.tasks.algorithms.selection.ranking import inclusion_weights
+from windrow.tasks.algorithms.selection.selection_policy import Candidates
 from windrow.tasks.clusters.neighbor_graph import read_graph
 from windrow.tasks.selection.selection_config import NEAR_DUPLICATE, UNREADABLE, Filter, SelectionConfig
 from windrow.tasks.selection.splits import assign_splits, group_samples
@@ -139,8 +138,9 @@ def select(
     kept = duplicate_of < 0
     ranked = candidates[kept]
     left = facts.filter(pa.array(kept))
-    samples = Samples(paths[kept], left["distance"].to_numpy(), np.asarray(left["sample_id"]).astype(str))
-    found = ORDERS[config.ranking]().rank(samples, seed)
+    found = config.chosen(config.policy).rank(
+        Candidates(np.asarray(left["sample_id"]).astype(str), paths[kept], left["distance"].to_numpy()), seed
+    )
     target = config.target_size if config.target_size is not None else round(config.target_share * len(ranked))
     n = len(rows)
     ranks, weights = np.zeros(n, np.int64), np.zeros(n)

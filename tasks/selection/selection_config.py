@@ -2,21 +2,23 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Annotated, Literal
 
 from annotated_types import Ge, Gt, Le, MinLen
 
 from windrow.schemas.settings import Settings, check_different
-from windrow.tasks.algorithms.selection import ORDERS
+from windrow.tasks.algorithms.selection.policies import POLICIES
+from windrow.tasks.algorithms.selection.policy_settings import PolicySettings
+from windrow.tasks.algorithms.selection.selection_policy import SelectionPolicy
 
 UNREADABLE = "unreadable"
 NEAR_DUPLICATE = "near_duplicate"
 
 if TYPE_CHECKING:
-    OrderName = str
+    PolicyName = str
 else:
-    OrderName = Literal[tuple(ORDERS)]
+    PolicyName = Literal[tuple(POLICIES)]
 
 
 @dataclass(frozen=True)
@@ -57,7 +59,8 @@ class SelectionConfig(Settings):
     """How the pool becomes a curated set.
 
     `target_size`: samples to select; null takes `target_share`. `target_share`: of what is ranked, to select.
-    `ranking`: 'balanced' over the hierarchy of clusters, or 'random', the baseline that curation must beat.
+    `policy`: how the ranking is made: 'balanced' over the hierarchy of clusters, or 'random', the baseline that
+    curation must beat. `settings`: of each policy, by its name with underscores.
     `filters`: rules; the first that a sample breaks is its reason.
     `drop_near_duplicates`: keep one of samples whose cosine similarity reaches `near_duplicate_threshold`.
     `near_duplicate_threshold`: cosine similarity from which on two samples are near-duplicates.
@@ -67,7 +70,8 @@ class SelectionConfig(Settings):
 
     target_size: Annotated[int, Ge(0)] | None = None
     target_share: Annotated[float, Gt(0), Le(1)] = 0.5
-    ranking: OrderName = "balanced"
+    policy: PolicyName = "balanced"
+    settings: PolicySettings = field(default_factory=PolicySettings)
     filters: tuple[Filter, ...] = ()
     drop_near_duplicates: bool = True
     near_duplicate_threshold: Annotated[float, Gt(0), Le(1)] = 0.95
@@ -81,3 +85,7 @@ class SelectionConfig(Settings):
         shares = [split.share for split in self.splits]
         if abs(sum(shares) - 1) > 1e-6:
             raise ValueError(f"splits: wants shares that add up to 1, got {shares}")
+
+    def chosen(self, policy: str) -> SelectionPolicy:
+        """Return a policy with its settings."""
+        return getattr(self.settings, policy.replace("-", "_"), None) or POLICIES[policy]()

@@ -1,9 +1,12 @@
-"""Hierarchical balanced sampling as one column (Vo et al. 2024, arXiv 2405.15613, section 3.4).
+"""Hierarchical balanced sampling as one column (Vo et al. 2024, arXiv 2405.15613, section 3.4), or nearer to random.
 
 Top-down, a cluster with a budget shares it among its children as evenly as their sizes allow. That allocation is
 monotone in the budget, so it is a ranking: order the members of a leaf by distance; then, level by level, order by the
 position in the cluster, ties broken by a seeded hash of the cluster. The first T of the ranking are the balanced sample
 of size T, and the samples are nested.
+
+Siblings may weigh differently (stride scheduling, Waldspurger and Weihl 1995): the k-th member of a child of weight w
+has the key k / w, so that children get shares of the budget in proportion to their weights while they last.
 """
 
 from __future__ import annotations
@@ -23,13 +26,21 @@ FIRST, SECOND, MASK, STEP = 0x7FEB352D, 0x846CA68B, 0xFFFFFFFF, 0x9E3779B9
 
 
 def rank(
-    paths: npt.ArrayLike, distance: npt.ArrayLike, sample_ids: npt.ArrayLike | None = None, seed: int = 0
+    paths: npt.ArrayLike,
+    distance: npt.ArrayLike,
+    sample_ids: npt.ArrayLike | None = None,
+    seed: int = 0,
+    *,
+    balance: float = 1.0,
+    weights: npt.ArrayLike | None = None,
 ) -> Int64Array:
     """1-based rank of every sample, int64 (n,): `rank <= T` is the hierarchical balanced sample of size T.
 
     paths: integers (n, n_levels), finest first; distance: (n,), the order within a leaf, lowest first (the distance to
     the centroid; random numbers for a uniform choice); sample_ids: (n,), unique and sortable, they break equal
-    distances (by default the row does).
+    distances (by default the row does). balance: from 1, equal shares of siblings, to 0, shares in proportion to their
+    sizes: a child weighs size^(1 - balance). weights: (n,), > 0, what the finest cluster of each sample weighs beside;
+    a cluster of clusters weighs what they weigh together.
 
     >>> from windrow import rank
     >>> rank([[0], [0], [0], [1]], distance=[0.2, 0.1, 0.3, 0.5])
@@ -38,12 +49,32 @@ def rank(
     paths, distance = np.asarray(paths), np.asarray(distance)
     sample_ids = np.arange(len(paths)) if sample_ids is None else np.asarray(sample_ids)
     _check_samples(paths, distance, sample_ids)
+    if not 0 <= balance <= 1:
+        raise ValueError(f"balance: expected 0 to 1, got {balance}")
     n_levels = paths.shape[1]
     place = _places(paths[:, 0], (sample_ids, distance))
     for level in range(1, n_levels + 1):
         parent = paths[:, level] if level < n_levels else np.zeros(len(paths), dtype=np.int32)
-        place = _places(parent, (cluster_hash(paths[:, level - 1], level, seed), place))
+        key = place / _weights(paths, level - 1, balance, weights)
+        place = _places(parent, (cluster_hash(paths[:, level - 1], level, seed), key))
     return place
+
+
+def _weights(
+    paths: npt.NDArray[np.int32], level: int, balance: float, weights: npt.ArrayLike | None
+) -> npt.NDArray[np.float64]:
+    """What each sample's cluster of a level weighs among its siblings, (n,)."""
+    clusters = paths[:, level]
+    if not len(clusters) or (balance == 1 and weights is None):
+        return np.ones(len(clusters))
+    of_cluster = np.bincount(clusters).astype(np.float64) ** (1 - balance)
+    if weights is not None:
+        _, first = np.unique(paths[:, 0], return_index=True)
+        given = np.asarray(weights, dtype=np.float64)[first]
+        if not (np.isfinite(given) & (given > 0)).all():
+            raise ValueError(f"weights: expected finite numbers > 0, got {given.min()} to {given.max()}")
+        of_cluster *= np.bincount(clusters[first], given, minlength=len(of_cluster))
+    return of_cluster[clusters]
 
 
 def _places(partition: npt.NDArray[np.int32], keys: tuple[Ids, ...]) -> Int64Array:

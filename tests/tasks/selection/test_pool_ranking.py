@@ -39,7 +39,7 @@ def test_the_target_is_shared_between_the_clusters_closest_members_first() -> No
 
 def test_a_random_ranking_is_seeded_and_gives_all_the_same_weight() -> None:
     pool, rows = pool_and_rows()
-    config = SelectionConfig(target_size=2, ranking="random")
+    config = SelectionConfig(target_size=2, policy="random")
     chosen = [select(rows, pool, [None] * 8, config, seed=seed) for seed in (0, 0, *range(1, 9))]
     ranks = [tuple(each["rank"].to_pylist()) for each in chosen]
     assert ranks[0] == ranks[1]

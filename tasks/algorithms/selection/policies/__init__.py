@@ -1,0 +1,9 @@
+"""The selection policies: a file each, and a line in `POLICIES`. `selection.policy` names one."""
+
+from __future__ import annotations
+
+from windrow.tasks.algorithms.selection.policies.balanced import Balanced
+from windrow.tasks.algorithms.selection.policies.uniform import Uniform
+from windrow.tasks.algorithms.selection.selection_policy import SelectionPolicy
+
+POLICIES: dict[str, type[SelectionPolicy]] = {"balanced": Balanced, "random": Uniform}
