@@ -17,8 +17,8 @@ from windrow.schemas import SELECTION
 from windrow.schemas.stages import Stage
 from windrow.tasks.algorithms.neighbors.deduplication import near_duplicates
 from windrow.tasks.algorithms.selection.ranking import inclusion_weights
-from windrow.tasks.algorithms.selection.selection_policy import Candidates
 from windrow.tasks.clusters.neighbor_graph import read_graph
+from windrow.tasks.selection.candidates import Evidence, read_evidence
 from windrow.tasks.selection.selection_config import NEAR_DUPLICATE, UNREADABLE, Filter, SelectionConfig
 from windrow.tasks.selection.splits import assign_splits, group_samples
 from windrow.tasks.storage.catalog.views import confine, connect, query, tables_of
@@ -50,7 +50,9 @@ def rank_pool(store: Path, made: Made, config: SelectionConfig, seed: int) -> Do
         rows = _pool_rows(store, outputs)
         pool = read_pool(outputs[Stage.FEATURES])
         broken = _filtered(store, outputs, config.filters, rows["sample_id"])
-        selection = select(rows, pool, broken, config, seed)
+        embedded = pc.is_valid(rows["cluster_path"]).to_numpy()
+        evidence = read_evidence(_connect(store, outputs), outputs, embedded, [config.chosen()])
+        selection = select(rows, pool, broken, config, seed, evidence)
         threshold = config.near_duplicate_threshold
         groups = _groups(rows, pool, outputs[Stage.NEIGHBORS][0], selection["duplicate_of"], threshold)
         splits = assign_splits(groups, config.splits, seed)
@@ -125,7 +127,12 @@ def _check_filters(filters: tuple[Filter, ...]) -> None:
 
 
 def select(
-    rows: pa.Table, pool: Pool, broken: Sequence[str | None], config: SelectionConfig, seed: int
+    rows: pa.Table,
+    pool: Pool,
+    broken: Sequence[str | None],
+    config: SelectionConfig,
+    seed: int,
+    evidence: Evidence | None = None,
 ) -> dict[str, Any]:
     """Return the columns of SELECTION that ranking decides, in the order of `rows` (by `sample_id`)."""
     embedded = pc.is_valid(rows["cluster_path"]).to_numpy()
@@ -138,9 +145,8 @@ def select(
     kept = duplicate_of < 0
     ranked = candidates[kept]
     left = facts.filter(pa.array(kept))
-    found = config.chosen(config.policy).rank(
-        Candidates(np.asarray(left["sample_id"]).astype(str), paths[kept], left["distance"].to_numpy()), seed
-    )
+    known = evidence or Evidence()
+    found = config.chosen().rank(known.candidates(left, paths[kept], ranked, pool.embeddings[in_pool[kept]]), seed)
     target = config.target_size if config.target_size is not None else round(config.target_share * len(ranked))
     n = len(rows)
     ranks, weights = np.zeros(n, np.int64), np.zeros(n)

@@ -86,6 +86,7 @@ class SelectionConfig(Settings):
         if abs(sum(shares) - 1) > 1e-6:
             raise ValueError(f"splits: wants shares that add up to 1, got {shares}")
 
-    def chosen(self, policy: str) -> SelectionPolicy:
-        """Return a policy with its settings."""
-        return getattr(self.settings, policy.replace("-", "_"), None) or POLICIES[policy]()
+    def chosen(self, policy: str | None = None) -> SelectionPolicy:
+        """Return a policy, `self.policy` by default, with its settings."""
+        name = policy or self.policy
+        return getattr(self.settings, name.replace("-", "_"), None) or POLICIES[name]()

@@ -1,0 +1,105 @@
+"""What the policies of a config want to know of the samples that they rank."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import duckdb
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from windrow.schemas.stages import Stage
+from windrow.tasks.algorithms.arrays import Float32Array, Int64Array
+from windrow.tasks.algorithms.labels.sparse_probabilities import SparseProbabilities
+from windrow.tasks.algorithms.selection.selection_policy import Candidates, SelectionPolicy
+from windrow.tasks.clusters.neighbor_graph import read_graph
+from windrow.tasks.storage.catalog.views import query
+from windrow.tasks.storage.store.outputs import Output
+
+# 'pseudo' of a pool without labels of two classes is its clusters by number, which are no classes.
+CLASSES_SQL = """
+SELECT s.sample_id, p.classes, p.probabilities
+FROM samples s LEFT JOIN (
+    SELECT * FROM labels WHERE label_set = 'pseudo' AND NOT starts_with(method, 'hierarchical k-means')
+) p USING (sample_id)
+ORDER BY s.sample_id
+"""
+
+
+@dataclass(frozen=True)
+class Evidence:
+    """What is known of every readable sample, by `sample_id`: see `Candidates`, whose rows these are before filters."""
+
+    similarity: Float32Array | None = None
+    probabilities: SparseProbabilities | None = None
+    columns: Mapping[str, npt.NDArray[Any]] = field(default_factory=dict)
+    targets: npt.NDArray[Any] | None = None
+
+    def candidates(self, facts: pa.Table, paths: npt.NDArray[np.int32], rows: Int64Array, pool: Any) -> Candidates:
+        """What policies see of some rows, whose `facts`, clusters and `pool` embeddings these are."""
+        said = self.probabilities
+        return Candidates(
+            sample_ids=np.asarray(facts["sample_id"]).astype(str),
+            paths=paths,
+            distance=facts["distance"].to_numpy(),
+            embeddings=pool,
+            similarity=None if self.similarity is None else self.similarity[rows],
+            probabilities=said and SparseProbabilities(said.classes[rows], said.probabilities[rows], said.n_classes),
+            columns={name: values[rows] for name, values in self.columns.items()},
+            targets=self.targets,
+        )
+
+
+def read_evidence(
+    connection: Any,
+    outputs: Mapping[str, Sequence[Output]],
+    embedded: npt.NDArray[np.bool_],
+    policies: Iterable[SelectionPolicy],
+) -> Evidence:
+    """Gather what these policies need. `embedded`: bool (n,), which of the readable samples have an embedding.
+
+    Raises ValueError for an expression that DuckDB refuses.
+    """
+    policies = list(policies)
+    needs = {need for policy in policies for need in policy.needs}
+    similarity = None
+    if "similarity" in needs:
+        graph = read_graph(outputs[Stage.NEIGHBORS][0]).similarity
+        similarity = np.full((len(embedded), graph.shape[1]), -1, np.float32)
+        similarity[embedded] = graph
+    return Evidence(
+        similarity=similarity,
+        probabilities=_probabilities(connection) if "probabilities" in needs else None,
+        columns={sql: _values(connection, sql) for policy in policies for sql in policy.expressions},
+    )
+
+
+def _probabilities(connection: Any) -> SparseProbabilities | None:
+    table = connection.sql(CLASSES_SQL).to_arrow_table().combine_chunks()
+    named = table["classes"].combine_chunks()
+    names = pc.unique(pc.list_flatten(named)).drop_null().sort()
+    if len(names) < 2:
+        return None
+    lengths = np.asarray(pc.fill_null(pc.list_value_length(named), 0))
+    classes = np.full((len(named), int(lengths.max())), -1, np.int64)
+    probabilities = np.zeros(classes.shape, np.float32)
+    filled = np.arange(classes.shape[1]) < lengths[:, None]
+    classes[filled] = np.asarray(pc.index_in(pc.list_flatten(named), names))
+    probabilities[filled] = np.asarray(pc.list_flatten(table["probabilities"].combine_chunks()))
+    return SparseProbabilities(classes, probabilities, len(names))
+
+
+def _values(connection: Any, sql: str) -> npt.NDArray[Any]:
+    """The values of a SQL expression over `pool`, by `sample_id`."""
+    try:
+        found = query(connection, f"SELECT ({sql}\n) AS value FROM pool ORDER BY sample_id").to_arrow_table()
+    except (duckdb.Error, ValueError) as error:
+        raise ValueError(f"selection.settings: {sql!r} is no expression over pool: {error}") from None
+    column = found["value"].combine_chunks()
+    if pa.types.is_string(column.type):
+        return np.asarray(column.to_numpy(zero_copy_only=False), object)
+    return np.asarray(column.cast(pa.float64()).to_numpy(zero_copy_only=False))
