@@ -3,7 +3,14 @@
 from __future__ import annotations
 
 from windrow.tasks.algorithms.selection.policies.balanced import Balanced
+from windrow.tasks.algorithms.selection.policies.inverse_density import InverseDensity
+from windrow.tasks.algorithms.selection.policies.typical import Typical
 from windrow.tasks.algorithms.selection.policies.uniform import Uniform
 from windrow.tasks.algorithms.selection.selection_policy import SelectionPolicy
 
-POLICIES: dict[str, type[SelectionPolicy]] = {"balanced": Balanced, "random": Uniform}
+POLICIES: dict[str, type[SelectionPolicy]] = {
+    "balanced": Balanced,
+    "random": Uniform,
+    "typical": Typical,
+    "inverse-density": InverseDensity,
+}
