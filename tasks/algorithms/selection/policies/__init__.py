@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from windrow.tasks.algorithms.selection.policies.balanced import Balanced
+from windrow.tasks.algorithms.selection.policies.complexity import Complexity
+from windrow.tasks.algorithms.selection.policies.diverse import Diverse
 from windrow.tasks.algorithms.selection.policies.inverse_density import InverseDensity
 from windrow.tasks.algorithms.selection.policies.typical import Typical
 from windrow.tasks.algorithms.selection.policies.uniform import Uniform
@@ -13,4 +15,6 @@ POLICIES: dict[str, type[SelectionPolicy]] = {
     "random": Uniform,
     "typical": Typical,
     "inverse-density": InverseDensity,
+    "diverse": Diverse,
+    "complexity": Complexity,
 }
