@@ -44,3 +44,9 @@ def group_sums(units: Float32Array, groups: Int64Array, n_groups: int) -> Float6
     ends = np.concatenate([[0], np.cumsum(np.bincount(groups, minlength=n_groups))])
     member = csr_array((np.ones(len(groups), np.float32), order, ends), shape=(n_groups, len(groups)))
     return np.asarray(member @ units, np.float64)
+
+
+def members_of(groups: npt.NDArray[np.integer[Any]]) -> list[Int64Array]:
+    """The rows of each group that has any, in order of the groups."""
+    order = np.argsort(groups, kind="stable")
+    return np.split(order, np.flatnonzero(np.diff(groups[order])) + 1) if len(order) else []
