@@ -99,7 +99,7 @@ def fid(vectors: npt.NDArray[Any], others: npt.NDArray[Any]) -> float:
 def merged_while_closer(sets: Moments, target: GaussianTarget) -> Int64Array:
     """The order of sets in which their union comes close to the target: those merged, then the others, int64 (n_sets,).
 
-    SnP, the search part (Yao, Gedeon and Zheng 2023, arXiv 2303.15845): by ascending distance, the first is taken, and
+    SnP, the search part (Yao et al. 2023, arXiv 2303.16186): by ascending distance, the first is taken, and
     each further one if the distance of the union falls with it. Equally far ones come in their order.
     """
     by_distance = np.argsort(target.distances(sets), kind="stable")

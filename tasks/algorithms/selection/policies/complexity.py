@@ -21,7 +21,7 @@ from windrow.tasks.algorithms.selection.selection_policy import (
     in_order_of_ids,
 )
 
-MOST_CLUSTERS = 20_000  # whose centroids are compared with each other; the paper has 500
+MOST_CLUSTERS = 5000  # whose centroids are compared with each other; the paper has 500
 
 
 @dataclass(frozen=True)
@@ -30,7 +30,7 @@ class Complexity(SelectionPolicy):
 
     A cluster gets a share of exp(complexity / temperature), complexity being its distance to others times its width,
     while it lasts; the paper fits shares to sizes by least squares, which also gives what small clusters lack to the
-    others. The clusters are those of the finest level that has at most 20,000; below it, shares are equal.
+    others. The clusters are those of the finest level that has at most 5,000; below it, shares are equal.
 
     `temperature`: small ones give complex clusters all, large ones give all the same. `n_near`: nearest other
     clusters that the distance is the mean of. `order`: in a leaf, as of `balanced`.
