@@ -60,6 +60,11 @@ def rank(
     return place
 
 
+def rank_by(keys: npt.ArrayLike, sample_ids: Ids) -> Int64Array:
+    """1-based rank of every sample without a tree, int64 (n,): the lowest key first, of equals the lowest id."""
+    return _places(np.zeros(len(sample_ids), np.int32), (sample_ids, np.asarray(keys)))
+
+
 def _weights(
     paths: npt.NDArray[np.int32], level: int, balance: float, weights: npt.ArrayLike | None
 ) -> npt.NDArray[np.float64]:

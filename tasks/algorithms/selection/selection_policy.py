@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, replace
 from typing import Any, Literal
 
+import numpy as np
 import numpy.typing as npt
 
 from windrow.schemas.settings import Settings
@@ -14,6 +15,13 @@ from windrow.tasks.algorithms.arrays import Float32Array, Int32Array, Int64Array
 from windrow.tasks.algorithms.labels.sparse_probabilities import SparseProbabilities
 
 Need = Literal["embeddings", "similarity", "probabilities", "targets"]
+
+LACKING: dict[Need, str] = {
+    "embeddings": "embeddings, and there are none",
+    "similarity": "the neighbours of the samples, and there are none",
+    "probabilities": "labels of at least two classes, and there are none",
+    "targets": "samples that the set is to be like, and there are none",
+}
 
 
 @dataclass(frozen=True)
@@ -39,6 +47,27 @@ class Candidates:
     def __len__(self) -> int:
         return len(self.sample_ids)
 
+    def known(self, need: Need, policy: str) -> Any:
+        """Return what a policy cannot do without. Raises ValueError where it is None."""
+        found = getattr(self, need)
+        if found is None:
+            raise ValueError(f"selection.policy {policy} wants {LACKING[need]}")
+        return found
+
+    def at(self, rows: Int64Array) -> Candidates:
+        """Some samples, in the order of rows (m,)."""
+        said = self.probabilities
+        return replace(
+            self,
+            sample_ids=self.sample_ids[rows],
+            paths=self.paths[rows],
+            distance=self.distance[rows],
+            embeddings=None if self.embeddings is None else self.embeddings[rows],
+            similarity=None if self.similarity is None else self.similarity[rows],
+            probabilities=said and SparseProbabilities(said.classes[rows], said.probabilities[rows], said.n_classes),
+            columns={name: values[rows] for name, values in self.columns.items()},
+        )
+
 
 @dataclass(frozen=True)
 class Ranked:
@@ -50,6 +79,15 @@ class Ranked:
 
     place: Int64Array
     strata: Int32Array
+
+
+def in_order_of_ids(candidates: Candidates, ranked: Callable[[Candidates], Ranked]) -> Ranked:
+    """Rank the samples in the order of their ids, in whatever order they come: for sums, and the first of equals."""
+    order = np.argsort(candidates.sample_ids, kind="stable")
+    if (order[1:] > order[:-1]).all():
+        return ranked(candidates)
+    found, back = ranked(candidates.at(order)), np.argsort(order)
+    return Ranked(found.place[back], found.strata[back])
 
 
 @dataclass(frozen=True)

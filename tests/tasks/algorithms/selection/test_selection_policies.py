@@ -1,49 +1,16 @@
 """What every selection policy keeps to: a new one is tested by its line in POLICIES."""
 
+import re
 from dataclasses import replace
 
 import numpy as np
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from selection_candidates import candidates_of
 
-from windrow.tasks.algorithms.labels.sparse_probabilities import SparseProbabilities
 from windrow.tasks.algorithms.selection.policies import POLICIES
 from windrow.tasks.algorithms.selection.ranking import inclusion_weights
-from windrow.tasks.algorithms.selection.selection_policy import Candidates
-
-
-def candidates_of(n: int, expressions: tuple[str, ...] = ()) -> Candidates:
-    """n samples in six clusters, of three classes, with ties among all that could break them."""
-    rng = np.random.default_rng(n)
-    fine = rng.integers(6, size=n).astype(np.int32)
-    embeddings = rng.normal(size=(n, 5)).astype(np.float16)
-    embeddings[n // 2 :] = embeddings[: n - n // 2]
-    probabilities = rng.dirichlet([0.3] * 3, size=n).astype(np.float32)
-    return Candidates(
-        sample_ids=np.array([f"{number:032x}" for number in rng.permutation(n)]),
-        paths=np.stack([fine, fine // 2], axis=1),
-        distance=(rng.integers(0, 9, n) / 8).astype(np.float32),
-        embeddings=embeddings,
-        similarity=np.sort(rng.integers(0, 9, (n, 4)) / 8, axis=1)[:, ::-1].astype(np.float32),
-        probabilities=SparseProbabilities.of(probabilities, 2),
-        columns={expression: rng.random(n) for expression in expressions},
-        targets=rng.normal(size=(7, 5)).astype(np.float16),
-    )
-
-
-def taken(candidates: Candidates, rows: np.ndarray) -> Candidates:
-    """The same samples in another order."""
-    said = candidates.probabilities
-    assert said is not None and candidates.embeddings is not None and candidates.similarity is not None
-    return replace(
-        candidates,
-        sample_ids=candidates.sample_ids[rows],
-        paths=candidates.paths[rows],
-        distance=candidates.distance[rows],
-        embeddings=candidates.embeddings[rows],
-        similarity=candidates.similarity[rows],
-        probabilities=SparseProbabilities(said.classes[rows], said.probabilities[rows], said.n_classes),
-        columns={name: values[rows] for name, values in candidates.columns.items()},
-    )
 
 
 @pytest.mark.parametrize("name", POLICIES)
@@ -60,13 +27,36 @@ def test_every_sample_has_one_rank_by_the_seed_alone_and_the_weights_add_up(name
 
 
 @pytest.mark.parametrize("name", POLICIES)
-def test_the_ranking_does_not_depend_on_the_order_in_which_the_samples_come(name: str) -> None:
+@settings(deadline=None, max_examples=8)
+@given(n=st.integers(2, 70), seed=st.integers(0, 2**40))
+def test_the_ranking_does_not_depend_on_the_order_in_which_the_samples_come(name: str, n: int, seed: int) -> None:
     policy = POLICIES[name]()
-    candidates, rows = candidates_of(60, policy.expressions), np.random.default_rng(1).permutation(60)
-    assert policy.rank(taken(candidates, rows), 3).place.tolist() == policy.rank(candidates, 3).place[rows].tolist()
+    candidates, rows = candidates_of(n, policy.expressions), np.random.default_rng(seed).permutation(n)
+    found, mixed = policy.rank(candidates, seed), policy.rank(candidates.at(rows), seed)
+    assert mixed.place.tolist() == found.place[rows].tolist()
+    assert mixed.strata.tolist() == found.strata[rows].tolist()
 
 
-@pytest.mark.parametrize("name", ["balanced", "random"])
+@pytest.mark.parametrize("name", POLICIES)
+def test_copies_of_one_sample_and_samples_of_no_direction_are_ranked_too(name: str) -> None:
+    policy = POLICIES[name]()
+    candidates = candidates_of(12, policy.expressions)
+    for value in (0.0, 0.5):
+        same = replace(candidates, embeddings=np.full((12, 5), value), similarity=np.ones((12, 4), np.float32))
+        assert sorted(policy.rank(same, 0).place.tolist()) == list(range(1, 13))
+
+
+@pytest.mark.parametrize(("name", "need"), [(name, need) for name in POLICIES for need in POLICIES[name]().needs])
+def test_what_a_policy_needs_and_does_not_find_it_does_without_or_asks_for(name: str, need: str) -> None:
+    policy = POLICIES[name]()
+    candidates = replace(candidates_of(60, policy.expressions), **{need: None})
+    try:
+        assert len(policy.rank(candidates, 0).place) == 60
+    except ValueError as error:
+        assert re.match(f"selection.policy {name} wants .*, and there are none$", str(error)), error
+
+
+@pytest.mark.parametrize("name", ["balanced", "random", "inverse-density", "diverse"])
 def test_another_seed_is_another_ranking(name: str) -> None:
     rankings = [POLICIES[name]().rank(candidates_of(60), seed).place.tobytes() for seed in range(8)]
     assert len(set(rankings)) > 4

@@ -1,0 +1,74 @@
+"""More from complex clusters: those that are wide, and far from others."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Annotated
+
+import numpy as np
+from annotated_types import Ge, Gt, MinLen
+
+from windrow.tasks.algorithms.arrays import Float64Array, Int32Array, Int64Array
+from windrow.tasks.algorithms.selection.complexity_weights import cluster_complexity
+from windrow.tasks.algorithms.selection.grid_units import grid_units
+from windrow.tasks.algorithms.selection.leaf_order import leaf_keys, order_expressions, order_needs
+from windrow.tasks.algorithms.selection.ranking import rank
+from windrow.tasks.algorithms.selection.selection_policy import (
+    Candidates,
+    Need,
+    Ranked,
+    SelectionPolicy,
+    in_order_of_ids,
+)
+
+MOST_CLUSTERS = 5000  # whose centroids are compared with each other; the paper has 500
+
+
+@dataclass(frozen=True)
+class Complexity(SelectionPolicy):
+    """Density-Based Pruning (Abbas et al. 2024, arXiv 2401.04578): shares by how complex a cluster is.
+
+    A cluster gets a share of exp(complexity / temperature), complexity being its distance to others times its width,
+    while it lasts; the paper fits shares to sizes by least squares, which also gives what small clusters lack to the
+    others. The clusters are those of the finest level that has at most 5,000; below it, shares are equal.
+
+    `temperature`: small ones give complex clusters all, large ones give all the same. `n_near`: nearest other
+    clusters that the distance is the mean of. `order`: in a leaf, as of `balanced`.
+    """
+
+    temperature: Annotated[float, Gt(0)] = 0.1
+    n_near: Annotated[int, Ge(1)] = 20
+    order: Annotated[str, MinLen(1)] = "closest"
+
+    @property
+    def needs(self) -> tuple[Need, ...]:
+        return tuple(sorted({"embeddings", *order_needs(self.order)}))
+
+    @property
+    def expressions(self) -> tuple[str, ...]:
+        return order_expressions(self.order)
+
+    def rank(self, candidates: Candidates, seed: int) -> Ranked:
+        """Return the ranking; the clusters are its strata. 2 n_clusters^2 dim flops, and one pass over the samples."""
+        return in_order_of_ids(candidates, lambda them: self._ranked(them, seed))
+
+    def _ranked(self, candidates: Candidates, seed: int) -> Ranked:
+        paths = candidates.paths
+        keys = leaf_keys(self.order, candidates, seed, "complexity")
+        weights = self._weights(grid_units(candidates.known("embeddings", "complexity")), paths)
+        return Ranked(rank(paths, keys, candidates.sample_ids, seed, weights=weights), paths)
+
+    def _weights(self, units: np.ndarray, paths: Int32Array) -> Float64Array:
+        """What the finest cluster of each sample weighs: an equal share of what the one that is measured does."""
+        finest = paths[:, 0]
+        measured = _compact(next((level for level in paths.T if len(np.unique(level)) <= MOST_CLUSTERS), paths[:, -1]))
+        complexity = cluster_complexity(units, measured, self.n_near)
+        weight = np.exp((complexity - complexity.max(initial=0)) / self.temperature)
+        _, first = np.unique(finest, return_index=True)
+        n_finest = np.bincount(measured[first], minlength=len(weight))
+        return np.asarray((weight / np.maximum(n_finest, 1))[measured])
+
+
+def _compact(clusters: Int32Array) -> Int64Array:
+    """The clusters that have members, numbered from 0."""
+    return np.asarray(np.unique(clusters, return_inverse=True)[1].reshape(-1), np.int64)
