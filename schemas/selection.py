@@ -6,12 +6,11 @@ from windrow.schemas.table import Column, Table
 
 SELECTION = Table(
     "selection",
-    "One row for each readable sample. `where rank <= T` is the hierarchical balanced sample of size T, for every T.",
+    "One row for each readable sample. `where rank <= T` is the curated set of size T, for every T.",
     (
         Column("sample_id", pa.string(), "the sample", references=("samples", "sample_id")),
-        Column(
-            "rank", pa.int64(), "place in the balanced ranking, from 1; null when dropped", nullable=True, minimum=1
-        ),
+        Column("rank", pa.int64(), "place in the ranking, from 1; null when dropped", nullable=True, minimum=1),
+        Column("part", pa.string(), "`selection.parts` that it was ranked for; null without parts", nullable=True),
         Column("selected", pa.bool_(), "rank <= target_size"),
         Column("weight", pa.float64(), "inverse inclusion probability; null when not selected", True, minimum=0),
         Column("dropped_by", pa.string(), "rule that dropped it before ranking; null when ranked", nullable=True),

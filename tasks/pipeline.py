@@ -36,7 +36,7 @@ from windrow.tasks.progress import StageProgress, stage_progress
 from windrow.tasks.recording import StageLog, begin_run, ending, recording
 from windrow.tasks.report.drawn import report_of
 from windrow.tasks.runner import Call, PlainRunner, Runner, Work
-from windrow.tasks.selection.pool_ranking import check_filters, rank_pool
+from windrow.tasks.selection.pool_ranking import check_sql, rank_pool
 from windrow.tasks.storage.files.store_lock import at_work
 from windrow.tasks.storage.published.versions import Version, latest_version
 from windrow.tasks.storage.sources.source_plan import plan_shards
@@ -149,7 +149,7 @@ def curate(config: CurationConfig, runner: Runner | None = None, until: str | No
     >>> curated.version.version, curated.is_new
     ('v0001', False)
     """
-    check_filters(config.selection.filters)
+    check_sql(config.selection)
     runner = runner or PlainRunner()
     before = latest_version(Path(config.store), config.name)
     run = begin_run(config)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -15,7 +15,7 @@ import pyarrow.compute as pc
 from windrow.schemas.stages import Stage
 from windrow.tasks.algorithms.arrays import Float32Array, Int64Array
 from windrow.tasks.algorithms.labels.sparse_probabilities import SparseProbabilities
-from windrow.tasks.algorithms.selection.selection_policy import Candidates, SelectionPolicy
+from windrow.tasks.algorithms.selection.selection_policy import Candidates, Need
 from windrow.tasks.clusters.neighbor_graph import read_graph
 from windrow.tasks.storage.catalog.views import query
 from windrow.tasks.storage.store.outputs import Output
@@ -58,14 +58,14 @@ def read_evidence(
     connection: Any,
     outputs: Mapping[str, Sequence[Output]],
     embedded: npt.NDArray[np.bool_],
-    policies: Iterable[SelectionPolicy],
+    needs: Collection[Need],
+    expressions: Iterable[str],
 ) -> Evidence:
-    """Gather what these policies need. `embedded`: bool (n,), which of the readable samples have an embedding.
+    """Gather what policies need, and the values of SQL expressions over `pool`.
 
-    Raises ValueError for an expression that DuckDB refuses.
+    `embedded`: bool (n,), which of the readable samples have an embedding. Raises ValueError for an expression that
+    DuckDB refuses.
     """
-    policies = list(policies)
-    needs = {need for policy in policies for need in policy.needs}
     similarity = None
     if "similarity" in needs:
         graph = read_graph(outputs[Stage.NEIGHBORS][0]).similarity
@@ -74,7 +74,7 @@ def read_evidence(
     return Evidence(
         similarity=similarity,
         probabilities=_probabilities(connection) if "probabilities" in needs else None,
-        columns={sql: _values(connection, sql) for policy in policies for sql in policy.expressions},
+        columns={sql: values_of(connection, sql) for sql in expressions},
     )
 
 
@@ -90,15 +90,19 @@ def _probabilities(connection: Any) -> SparseProbabilities | None:
     filled = np.arange(classes.shape[1]) < lengths[:, None]
     classes[filled] = np.asarray(pc.index_in(pc.list_flatten(named), names))
     probabilities[filled] = np.asarray(pc.list_flatten(table["probabilities"].combine_chunks()))
+    best = np.lexsort(
+        (classes, -probabilities), axis=1
+    )  # the label decided on came first, which need not be the surest
+    classes, probabilities = np.take_along_axis(classes, best, axis=1), np.take_along_axis(probabilities, best, axis=1)
     return SparseProbabilities(classes, probabilities, len(names))
 
 
-def _values(connection: Any, sql: str) -> npt.NDArray[Any]:
+def values_of(connection: Any, sql: str) -> npt.NDArray[Any]:
     """The values of a SQL expression over `pool`, by `sample_id`."""
     try:
         found = query(connection, f"SELECT ({sql}\n) AS value FROM pool ORDER BY sample_id").to_arrow_table()
     except (duckdb.Error, ValueError) as error:
-        raise ValueError(f"selection.settings: {sql!r} is no expression over pool: {error}") from None
+        raise ValueError(f"selection: {sql!r} is no expression over pool: {error}") from None
     column = found["value"].combine_chunks()
     if pa.types.is_string(column.type):
         return np.asarray(column.to_numpy(zero_copy_only=False), object)

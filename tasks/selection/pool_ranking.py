@@ -18,8 +18,9 @@ from windrow.schemas.stages import Stage
 from windrow.tasks.algorithms.neighbors.deduplication import near_duplicates
 from windrow.tasks.algorithms.selection.ranking import inclusion_weights
 from windrow.tasks.clusters.neighbor_graph import read_graph
-from windrow.tasks.selection.candidates import Evidence, read_evidence
-from windrow.tasks.selection.selection_config import NEAR_DUPLICATE, UNREADABLE, Filter, SelectionConfig
+from windrow.tasks.selection.candidates import Evidence, read_evidence, values_of
+from windrow.tasks.selection.curated_order import curated_order, expressions_of
+from windrow.tasks.selection.selection_config import CAP, NEAR_DUPLICATE, NO_PART, UNREADABLE, Filter, SelectionConfig
 from windrow.tasks.selection.splits import assign_splits, group_samples
 from windrow.tasks.storage.catalog.views import confine, connect, query, tables_of
 from windrow.tasks.storage.store.made import Made, digests
@@ -31,7 +32,7 @@ from windrow.tasks.storage.store.outputs import (
 )
 from windrow.tasks.storage.store.pool import Pool, read_pool
 
-VERSION = 1
+VERSION = 2
 SEEN = (
     *(Stage.INGEST, Stage.HASH_GROUPS, Stage.MODEL_SCORES, Stage.FEATURES, Stage.NEIGHBORS, Stage.CLUSTER),
     Stage.PSEUDO_LABEL,
@@ -51,7 +52,8 @@ def rank_pool(store: Path, made: Made, config: SelectionConfig, seed: int) -> Do
         pool = read_pool(outputs[Stage.FEATURES])
         broken = _filtered(store, outputs, config.filters, rows["sample_id"])
         embedded = pc.is_valid(rows["cluster_path"]).to_numpy()
-        evidence = read_evidence(_connect(store, outputs), outputs, embedded, [config.chosen()])
+        needs = {need for policy in config.policies() for need in policy.needs}
+        evidence = read_evidence(_connect(store, outputs), outputs, embedded, needs, expressions_of(config))
         selection = select(rows, pool, broken, config, seed, evidence)
         threshold = config.near_duplicate_threshold
         groups = _groups(rows, pool, outputs[Stage.NEIGHBORS][0], selection["duplicate_of"], threshold)
@@ -114,16 +116,21 @@ def _breaking(connection: Any, rule: Filter) -> list[str]:
         raise ValueError(f"selection.filters: rule {rule.name!r} ({rule.keep}): {error}") from None
 
 
-def check_filters(filters: Sequence[Filter]) -> None:
-    """Raise ValueError for a filter that is no SQL predicate over `pool`; costs little, so it goes first."""
-    _check_filters(tuple(filters))
+def check_sql(config: SelectionConfig) -> None:
+    """Raise ValueError for a filter that is no SQL predicate over `pool`, or another expression that is none.
+
+    Costs little, so it goes first.
+    """
+    _check_sql(config.filters, expressions_of(config))
 
 
 @cache
-def _check_filters(filters: tuple[Filter, ...]) -> None:
+def _check_sql(filters: tuple[Filter, ...], expressions: tuple[str, ...]) -> None:
     connection = connect({})
     for rule in filters:
         _breaking(connection, rule)
+    for sql in expressions:
+        values_of(connection, sql)
 
 
 def select(
@@ -146,13 +153,18 @@ def select(
     ranked = candidates[kept]
     left = facts.filter(pa.array(kept))
     known = evidence or Evidence()
-    found = config.chosen().rank(known.candidates(left, paths[kept], ranked, pool.embeddings[in_pool[kept]]), seed)
-    target = config.target_size if config.target_size is not None else round(config.target_share * len(ranked))
+    found = curated_order(known.candidates(left, paths[kept], ranked, pool.embeddings[in_pool[kept]]), config, seed)
+    n_ranked = int((found.place > 0).sum())
+    target = config.target_size if config.target_size is not None else round(config.target_share * n_ranked)
     n = len(rows)
-    ranks, weights = np.zeros(n, np.int64), np.zeros(n)
-    ranks[ranked] = found.place
-    weights[ranked] = inclusion_weights(found.strata, found.place <= target)
+    ranks, weights, part = np.zeros(n, np.int64), np.zeros(n), np.full(n, -1)
+    ranks[ranked], part[ranked] = found.place, found.part
+    weights[ranked] = inclusion_weights(found.strata, (found.place > 0) & (found.place <= target))
     selected = (ranks > 0) & (ranks <= target)
+    for row in ranked[found.place == 0]:
+        dropped_by[row] = NO_PART
+    for row in ranked[found.capped]:
+        dropped_by[row] = CAP
     original = np.full(n, -1)
     original[candidates[~kept]] = candidates[duplicate_of[~kept]]
     similarities = np.zeros(n, np.float32)
@@ -161,6 +173,9 @@ def select(
         dropped_by[row] = NEAR_DUPLICATE
     return {
         "rank": pa.array(ranks, mask=ranks == 0),
+        "part": pa.array([each.name for each in config.parts], pa.string()).take(
+            pa.array(part, mask=(ranks == 0) | (not config.parts))
+        ),
         "selected": pa.array(selected),
         "weight": pa.array(weights, mask=~selected),
         "dropped_by": pa.array(dropped_by, pa.string()),

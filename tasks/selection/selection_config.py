@@ -14,6 +14,10 @@ from windrow.tasks.algorithms.selection.selection_policy import SelectionPolicy
 
 UNREADABLE = "unreadable"
 NEAR_DUPLICATE = "near_duplicate"
+NO_PART = "no_part"
+CAP = "cap"
+REASONS = (UNREADABLE, NEAR_DUPLICATE, NO_PART, CAP)
+"""Why samples are not ranked, beside the names of filters."""
 
 if TYPE_CHECKING:
     PolicyName = str
@@ -50,8 +54,38 @@ class Filter(Settings):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        if self.name in (UNREADABLE, NEAR_DUPLICATE):
+        if self.name in REASONS:
             raise ValueError(f"name: wants one that is no reason of windrow's own, got {self.name!r}")
+
+
+@dataclass(frozen=True)
+class Cap(Settings):
+    """At most so many samples of a value, in every prefix of the ranking.
+
+    `of`: a SQL expression over `pool`, such as a source or an uploader; null is not capped. `most`: samples of one
+    value. Those that are too many leave the ranking, with the reason 'cap'.
+    """
+
+    of: Annotated[str, MinLen(1)]
+    most: Annotated[int, Ge(1)]
+
+
+@dataclass(frozen=True)
+class SelectionPart(Settings):
+    """A part of the curated set, ranked for itself.
+
+    `name`: of the part, which every sample of it has. `share`: of every prefix of the ranking, while the part lasts;
+    parts without one share what is left equally. `keep`: a SQL predicate over `pool`, which samples may be in the part;
+    null all. `policy`: how it is ranked; null as `selection.policy` says.
+
+    A sample of several parts belongs to the first that comes to it; one of none is not ranked, with the reason
+    'no_part'.
+    """
+
+    name: Annotated[str, MinLen(1)]
+    share: Annotated[float, Gt(0), Le(1)] | None = None
+    keep: Annotated[str, MinLen(1)] | None = None
+    policy: PolicyName | None = None
 
 
 @dataclass(frozen=True)
@@ -61,6 +95,9 @@ class SelectionConfig(Settings):
     `target_size`: samples to select; null takes `target_share`. `target_share`: of what is ranked, to select.
     `policy`: how the ranking is made: 'balanced' over the hierarchy of clusters, or 'random', the baseline that
     curation must beat. `settings`: of each policy, by its name with underscores.
+    `parts`: what the set is made of, each ranked for itself; empty for one part. `caps`: at most so many samples of a
+    source, an uploader or any value. `last`: a SQL predicate over `pool`; samples for which it is true come after all
+    others, so that what belongs nowhere does not take the places of what is rare; null for none.
     `filters`: rules; the first that a sample breaks is its reason.
     `drop_near_duplicates`: keep one of samples whose cosine similarity reaches `near_duplicate_threshold`.
     `near_duplicate_threshold`: cosine similarity from which on two samples are near-duplicates.
@@ -72,6 +109,9 @@ class SelectionConfig(Settings):
     target_share: Annotated[float, Gt(0), Le(1)] = 0.5
     policy: PolicyName = "balanced"
     settings: PolicySettings = field(default_factory=PolicySettings)
+    parts: tuple[SelectionPart, ...] = ()
+    caps: tuple[Cap, ...] = ()
+    last: Annotated[str, MinLen(1)] | None = "belonging <= 0.02"
     filters: tuple[Filter, ...] = ()
     drop_near_duplicates: bool = True
     near_duplicate_threshold: Annotated[float, Gt(0), Le(1)] = 0.95
@@ -82,6 +122,10 @@ class SelectionConfig(Settings):
         super().__post_init__()
         check_different("filters", [rule.name for rule in self.filters])
         check_different("splits", [split.name for split in self.splits])
+        check_different("parts", [part.name for part in self.parts])
+        if sum(part.share or 0 for part in self.parts) > 1 + 1e-6:
+            raise ValueError(f"parts: wants shares of at most 1 together, got {[part.share for part in self.parts]}")
+        self.part_shares()
         shares = [split.share for split in self.splits]
         if abs(sum(shares) - 1) > 1e-6:
             raise ValueError(f"splits: wants shares that add up to 1, got {shares}")
@@ -90,3 +134,19 @@ class SelectionConfig(Settings):
         """Return a policy, `self.policy` by default, with its settings."""
         name = policy or self.policy
         return getattr(self.settings, name.replace("-", "_"), None) or POLICIES[name]()
+
+    def policies(self) -> list[SelectionPolicy]:
+        """The policies of all parts, or the one."""
+        return [self.chosen(name) for name in dict.fromkeys(part.policy for part in self.parts)] or [self.chosen()]
+
+    def part_shares(self) -> list[float]:
+        """The share of each part, those that say none in equal shares of what is left; [1.0] where there are no parts.
+
+        Raises ValueError where nothing is left for them.
+        """
+        said = [part.share for part in self.parts]
+        silent = said.count(None)
+        left = 1 - sum(share for share in said if share is not None)
+        if silent and left <= 1e-6:
+            raise ValueError(f"parts: wants something left for the parts without a share, got {said}")
+        return [share if share is not None else left / silent for share in said] or [1.0]

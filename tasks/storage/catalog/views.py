@@ -43,7 +43,7 @@ SELECT s.*, s.width::BIGINT * s.height AS n_pixels, s.width::DOUBLE / s.height A
        p.label, p.confidence, p.abstained, p.classes, p.probabilities, p.agreement, p.possible, b.belonging,
        g.label AS given_label,
        t.label_quality, t.is_doubtful, t.suggested_label,
-       e.rank, coalesce(e.selected, false) AS selected, e.weight, e.dropped_by, e.duplicate_of, e.similarity,
+       e.rank, e.part, coalesce(e.selected, false) AS selected, e.weight, e.dropped_by, e.duplicate_of, e.similarity,
        e.group_id, e.split
 FROM samples s
 LEFT JOIN quality q USING (sample_id)

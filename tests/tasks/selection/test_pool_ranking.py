@@ -1,12 +1,17 @@
 """Selection by hand: filters, near-duplicates and the target, on eight samples in two clusters."""
 
+from functools import partial
+
 import numpy as np
 import pyarrow as pa
 import pytest
 
-from windrow.tasks.selection.pool_ranking import check_filters, select
-from windrow.tasks.selection.selection_config import Filter, SelectionConfig
+from windrow.tasks.selection.candidates import Evidence
+from windrow.tasks.selection.pool_ranking import check_sql, select
+from windrow.tasks.selection.selection_config import Cap, Filter, SelectionConfig, SelectionPart
 from windrow.tasks.storage.store.pool import Pool
+
+plain = partial(SelectionConfig, last=None, policy="balanced")
 
 IDS = [f"{i:032x}" for i in range(8)]
 ANGLES = np.array([0.0, 0.5, 1.0, 1.5, 2.0, 2.01, 2.5, 3.0])
@@ -30,7 +35,7 @@ def pool_and_rows(labelled: tuple[int, ...] = (), without: tuple[int, ...] = ())
 
 def test_the_target_is_shared_between_the_clusters_closest_members_first() -> None:
     pool, rows = pool_and_rows()
-    chosen = select(rows, pool, [None] * 8, SelectionConfig(target_size=4), seed=0)
+    chosen = select(rows, pool, [None] * 8, plain(target_size=4), seed=0)
     assert chosen["selected"].to_pylist() == [True, True, False, False, False, False, True, True]
     assert chosen["dropped_by"].to_pylist() == [None] * 5 + ["near_duplicate"] + [None] * 2
     assert chosen["duplicate_of"][5].as_py() == IDS[4]
@@ -39,7 +44,7 @@ def test_the_target_is_shared_between_the_clusters_closest_members_first() -> No
 
 def test_a_random_ranking_is_seeded_and_gives_all_the_same_weight() -> None:
     pool, rows = pool_and_rows()
-    config = SelectionConfig(target_size=2, policy="random")
+    config = plain(target_size=2, policy="random")
     chosen = [select(rows, pool, [None] * 8, config, seed=seed) for seed in (0, 0, *range(1, 9))]
     ranks = [tuple(each["rank"].to_pylist()) for each in chosen]
     assert ranks[0] == ranks[1]
@@ -49,34 +54,63 @@ def test_a_random_ranking_is_seeded_and_gives_all_the_same_weight() -> None:
 
 def test_of_near_duplicates_the_labelled_one_is_kept() -> None:
     pool, rows = pool_and_rows(labelled=(5,))
-    chosen = select(rows, pool, [None] * 8, SelectionConfig(target_size=8), seed=0)
+    chosen = select(rows, pool, [None] * 8, plain(target_size=8), seed=0)
     assert chosen["dropped_by"].to_pylist()[4:6] == ["near_duplicate", None]
 
 
 def test_what_a_filter_drops_is_neither_ranked_nor_a_reason_to_drop_others() -> None:
     pool, rows = pool_and_rows()
     broken = [None, None, None, None, "dark", None, None, None]
-    chosen = select(rows, pool, broken, SelectionConfig(target_size=8), seed=0)
+    chosen = select(rows, pool, broken, plain(target_size=8), seed=0)
     assert chosen["dropped_by"].to_pylist() == [None, None, None, None, "dark", None, None, None]
     assert sorted(rank for rank in chosen["rank"].to_pylist() if rank) == list(range(1, 8))
 
 
 def test_a_sample_without_an_embedding_is_unreadable() -> None:
     pool, rows = pool_and_rows(without=(2,))
-    chosen = select(rows, pool, [None] * 8, SelectionConfig(target_share=1.0), seed=0)
+    chosen = select(rows, pool, [None] * 8, plain(target_share=1.0), seed=0)
     assert chosen["dropped_by"].to_pylist()[2] == "unreadable"
     assert chosen["rank"][2].as_py() is None
 
 
 def test_near_duplicates_may_all_be_kept() -> None:
     pool, rows = pool_and_rows()
-    chosen = select(rows, pool, [None] * 8, SelectionConfig(drop_near_duplicates=False, target_share=1.0), seed=0)
+    chosen = select(rows, pool, [None] * 8, plain(drop_near_duplicates=False, target_share=1.0), seed=0)
     assert chosen["selected"].to_pylist() == [True] * 8
 
 
 def test_a_filter_that_is_no_predicate_is_named_before_any_work() -> None:
-    check_filters([Filter("large", "least(width, height) >= 8"), Filter("sure", "confidence > 0.5 OR label IS NULL")])
+    check_sql(
+        plain(
+            filters=(
+                Filter("large", "least(width, height) >= 8"),
+                Filter("sure", "confidence > 0.5 OR label IS NULL"),
+            )
+        )
+    )
     with pytest.raises(ValueError, match=r"rule 'odd' \(colour = 'red'\)"):
-        check_filters([Filter("odd", "colour = 'red'")])
+        check_sql(plain(filters=(Filter("odd", "colour = 'red'"),)))
     with pytest.raises(ValueError, match="rule 'sly'"):
-        check_filters([Filter("sly", "true), true); DROP VIEW pool; SELECT ((1")])
+        check_sql(plain(filters=(Filter("sly", "true), true); DROP VIEW pool; SELECT ((1"),)))
+
+
+def test_parts_are_ranked_for_themselves_in_their_shares_and_every_sample_knows_its_part() -> None:
+    pool, rows = pool_and_rows()
+    even = np.array([1.0, 0, 1, 0, 1, 0, 1, 0])
+    columns = {"even": even, "odd": 1 - even, "rare": np.zeros(8)}
+    parts = (SelectionPart("odd", 0.25, "odd"), SelectionPart("even", keep="even"))
+    chosen = select(rows, pool, [None] * 8, plain(target_size=4, parts=parts), 0, Evidence(columns=columns))
+    assert [chosen["part"][row].as_py() for row in range(8) if chosen["selected"][row].as_py()].count("odd") == 1
+    assert chosen["part"].to_pylist() == ["even", "odd"] * 2 + ["even", None, "even", "odd"]
+    nothing = plain(parts=(SelectionPart("none", keep="rare"),))
+    left = select(rows, pool, [None] * 8, nothing, 0, Evidence(columns=columns))
+    assert left["rank"].null_count == 8 and left["dropped_by"].to_pylist().count("no_part") == 7
+
+
+def test_what_is_last_comes_after_all_others_and_caps_hold_in_every_prefix() -> None:
+    pool, rows = pool_and_rows()
+    columns = {"strange": np.array([1.0, 0, 0, 0, 0, 0, 0, np.nan]), "source": np.array(list("aaaabbbb"), object)}
+    config = plain(target_share=1.0, last="strange", caps=(Cap("source", 3),))
+    chosen = select(rows, pool, [None] * 8, config, 0, Evidence(columns=columns))
+    assert chosen["dropped_by"].to_pylist() == ["cap"] + [None] * 4 + ["near_duplicate"] + [None] * 2
+    assert sorted(rank for rank in chosen["rank"].to_pylist() if rank) == list(range(1, 7))

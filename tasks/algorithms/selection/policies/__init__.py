@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from windrow.tasks.algorithms.selection.policies.balanced import Balanced
+from windrow.tasks.algorithms.selection.policies.class_balanced import ClassBalanced
 from windrow.tasks.algorithms.selection.policies.complexity import Complexity
 from windrow.tasks.algorithms.selection.policies.diverse import Diverse
 from windrow.tasks.algorithms.selection.policies.dos import Dos
@@ -17,6 +18,7 @@ from windrow.tasks.algorithms.selection.selection_policy import SelectionPolicy
 
 POLICIES: dict[str, type[SelectionPolicy]] = {
     "balanced": Balanced,
+    "class-balanced": ClassBalanced,
     "random": Uniform,
     "typical": Typical,
     "inverse-density": InverseDensity,
