@@ -35,7 +35,7 @@ class Moments:
             its_own = along[members].astype(np.float64)
             products[groups[members[0]]] = its_own.T @ its_own
         size = np.asarray(np.bincount(groups, minlength=n_groups), np.float64)
-        squared = np.bincount(groups, squares, minlength=n_groups)
+        squared = np.asarray(np.bincount(groups, squares, minlength=n_groups), np.float64)
         return cls(size, group_sums(vectors, groups, n_groups), squared, products)
 
     def at(self, sets: Any) -> Moments:
