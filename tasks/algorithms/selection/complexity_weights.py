@@ -23,7 +23,7 @@ def cluster_complexity(units: Float32Array, clusters: Int64Array, n_near: int) -
     lengths = np.sqrt((means * means).sum(axis=1))
     centroids = (means / np.where(lengths > 0, lengths, 1)[:, None]).astype(np.float32)
     distance = _distance_to_nearest(centroids, min(n_near, n_clusters - 1)) if n_clusters > 1 else np.ones(n_clusters)
-    return distance * np.maximum(1 - lengths, 0)
+    return np.asarray(distance * np.maximum(1 - lengths, 0))
 
 
 def _distance_to_nearest(centroids: Float32Array, n_near: int) -> Float64Array:

@@ -39,7 +39,7 @@ def _next_picks(units: Float32Array, nearest: Float32Array, most: int) -> Int64A
     outside = nearest[order[:n_outside]].max(initial=0)
     inside = np.sort(order[n_outside:])
     between = squared_distances(units[inside], units[inside])
-    left, picks = nearest[inside], []
+    left, picks = nearest[inside], list[int]()
     while len(picks) < most and left.max() > outside:
         picks.append(int(left.argmax()))
         left = np.minimum(left, between[picks[-1]])

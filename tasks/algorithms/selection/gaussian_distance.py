@@ -34,8 +34,8 @@ class Moments:
         for members in members_of(groups):
             its_own = along[members].astype(np.float64)
             products[groups[members[0]]] = its_own.T @ its_own
-        size = np.bincount(groups, minlength=n_groups).astype(np.float64)
-        squared = np.bincount(groups, squares, minlength=n_groups)
+        size = np.asarray(np.bincount(groups, minlength=n_groups), np.float64)
+        squared = np.asarray(np.bincount(groups, squares, minlength=n_groups), np.float64)
         return cls(size, group_sums(vectors, groups, n_groups), squared, products)
 
     def at(self, sets: Any) -> Moments:
@@ -87,13 +87,6 @@ class GaussianTarget:
         inner = (sets.products - sets.size[:, None, None] * outer) / freedom[:, None, None]
         common = np.sqrt(np.maximum(np.linalg.eigvalsh(inner), 0)).sum(axis=1)
         return np.asarray(((mean - self.mean) ** 2).sum(axis=1) + trace + self.trace - 2 * common)
-
-
-def fid(vectors: npt.NDArray[Any], others: npt.NDArray[Any]) -> float:
-    """Fréchet distance between two sets of vectors, (n, dim) and (m, dim)."""
-    target = GaussianTarget.of(others)
-    one_set = Moments.of(np.asarray(vectors, np.float64), np.zeros(len(vectors), np.int64), 1, target.root)
-    return float(target.distances(one_set)[0])
 
 
 def merged_while_closer(sets: Moments, target: GaussianTarget) -> Int64Array:

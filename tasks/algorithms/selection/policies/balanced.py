@@ -16,11 +16,13 @@ from windrow.tasks.algorithms.selection.tree_paths import tree_expressions, tree
 
 @dataclass(frozen=True)
 class Balanced(SelectionPolicy):
-    """Hierarchical balanced sampling (Vo et al. 2024, arXiv 2405.15613), the closest to the centroid first.
+    """Equal shares of siblings in a tree of clusters, labels or columns, the closest to the centroid first.
+
+    Hierarchical balanced sampling: Vo et al. 2024, arXiv 2405.15613.
 
     `tree`: what the set is balanced over, finest first: 'clusters' (all their levels), 'label' (the most probable
-    class), or a SQL expression over `pool`, such as `media_type`; [clusters, label] shares among labels, and
-    what each gets among its clusters.
+    class), or a SQL expression over `pool`, such as format; [clusters, label] shares among labels, and what each label
+    gets among its clusters.
 
     `order`: which samples of a leaf of the tree come first: 'closest' to the centroid, 'farthest', 'random',
     'typical' (like their neighbours), 'density' (where it is low), 'surest' label, or a SQL expression, lowest first,

@@ -26,11 +26,11 @@ MOST_CLUSTERS = 5000  # whose centroids are compared with each other; the paper 
 
 @dataclass(frozen=True)
 class Complexity(SelectionPolicy):
-    """Density-Based Pruning (Abbas et al. 2024, arXiv 2401.04578): shares by how complex a cluster is.
+    """Shares of the clusters by how complex they are: their distance to others times their width.
 
-    A cluster gets a share of exp(complexity / temperature), complexity being its distance to others times its width,
-    while it lasts; the paper fits shares to sizes by least squares, which also gives what small clusters lack to the
-    others. The clusters are those of the finest level that has at most 5,000; below it, shares are equal.
+    Density-Based Pruning: Abbas et al. 2024, arXiv 2401.04578. A cluster gets a share of exp(complexity / temperature)
+    while it lasts; the paper fits shares to sizes by least squares, and takes the farthest of a cluster first. The
+    clusters are those of the finest level that has at most 5,000; below it, shares are equal.
 
     `temperature`: small ones give complex clusters all, large ones give all the same. `n_near`: nearest other
     clusters that the distance is the mean of. `order`: in a leaf, as of `balanced`.

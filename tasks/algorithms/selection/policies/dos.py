@@ -14,7 +14,9 @@ from windrow.tasks.algorithms.selection.selection_policy import Candidates, Need
 
 @dataclass(frozen=True)
 class Dos(SelectionPolicy):
-    """Equal shares of the clusters, the farthest outlier of each first (Jiang et al. 2024, DOS, arXiv 2306.02031).
+    """Equal shares of the clusters, the farthest outlier of each first.
+
+    DOS: Jiang et al. 2024, arXiv 2306.02031.
 
     For samples to check by eye, or to train a detector on. An outlier is here what is least like its neighbours; the
     paper, which trains, takes the lowest probability of a class for outliers.

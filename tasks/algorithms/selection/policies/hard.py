@@ -15,7 +15,10 @@ from windrow.tasks.algorithms.selection.selection_policy import Candidates, Rank
 
 @dataclass(frozen=True)
 class Hard(SelectionPolicy):
-    """A window of a score, from the hardest down (Paul et al. 2021, Deep Learning on a Data Diet, arXiv 2107.07075).
+    """A window of a score, from the hardest down.
+
+    Paul, Ganguli and Dziugaite 2021, Deep Learning on a Data Diet, arXiv 2107.07075: with wrong labels, leave out the
+    hardest.
 
     `score`: how hard a sample is, a SQL expression over `pool`, highest first; null is easiest of all. `skip`: share
     of the scored samples, the hardest, that comes last, the hardest at the very end: there the wrong labels are, and

@@ -25,7 +25,9 @@ MOST_SAMPLES = 4096  # of a class, whose similarities are held: 64 MiB; a larger
 
 @dataclass(frozen=True)
 class Sas(SelectionPolicy):
-    """SAS (Joshi and Mirzasoleiman 2023, arXiv 2302.09195): greedily the most similarity to what is left of a class.
+    """Greedily, of each class, the samples of the most similarity to what is left of it.
+
+    SAS: Joshi and Mirzasoleiman 2023, arXiv 2302.09195.
 
     A class is what samples are most probably of or, where there are no labels, a coarsest cluster. Classes of more than
     4,096 samples are cut along the coarsest clusters (without labels: the finest), as if nothing were alike across.

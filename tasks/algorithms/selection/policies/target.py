@@ -24,7 +24,9 @@ from windrow.tasks.algorithms.selection.selection_policy import (
 
 @dataclass(frozen=True)
 class Target(SelectionPolicy):
-    """DP4TL, its feature mapping (Zhang et al. 2023, arXiv 2310.08782): clusters by the target samples nearest to them.
+    """Whole clusters, by how many target samples are nearest to them.
+
+    DP4TL, its feature mapping: Zhang et al. 2023, arXiv 2310.08782.
 
     A cluster counts the target samples whose nearest centroid is its own, between directions. Clusters come whole, the
     highest count first; of equal counts, those without any too, the one nearer to its nearest target. Within a cluster

@@ -21,7 +21,9 @@ from windrow.tasks.algorithms.selection.selection_policy import (
 
 @dataclass(frozen=True)
 class TargetFid(SelectionPolicy):
-    """SnP, its search (Yao et al. 2023, arXiv 2303.16186): clusters are merged while the FID to the target falls.
+    """Whole clusters, merged while the FID of their union to the target falls.
+
+    SnP, its search: Yao et al. 2023, arXiv 2303.16186.
 
     Clusters come whole: the nearest to the target by FID, then by ascending FID each that lowers the FID of the union,
     then the others. Within a cluster the ranking is balanced over the levels below.

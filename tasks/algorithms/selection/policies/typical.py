@@ -14,7 +14,9 @@ from windrow.tasks.algorithms.selection.selection_policy import Candidates, Need
 
 @dataclass(frozen=True)
 class Typical(SelectionPolicy):
-    """Equal shares of the clusters, the most typical of each first (TypiClust: Hacohen et al. 2022, arXiv 2202.02794).
+    """Equal shares of the clusters, the most typical of each first.
+
+    TypiClust: Hacohen, Dekel and Weinshall 2022, arXiv 2202.02794.
 
     `k`: neighbours, whose mean similarity is what makes a sample typical; no more than the graph has.
     """

@@ -7,10 +7,15 @@ import pytest
 from scipy.linalg import sqrtm
 from selection_candidates import candidates_of
 
-from windrow.tasks.algorithms.selection.gaussian_distance import GaussianTarget, Moments, fid, merged_while_closer
+from windrow.tasks.algorithms.selection.gaussian_distance import GaussianTarget, Moments, merged_while_closer
 from windrow.tasks.algorithms.selection.grid_units import grid_units
 from windrow.tasks.algorithms.selection.policies.target import Target, target_counts
 from windrow.tasks.algorithms.selection.policies.target_fid import TargetFid
+
+
+def fid(vectors: np.ndarray, others: np.ndarray) -> float:
+    target = GaussianTarget.of(others)
+    return float(target.distances(Moments.of(vectors, np.zeros(len(vectors), np.int64), 1, target.root))[0])
 
 
 def fid_by_root(vectors: np.ndarray, others: np.ndarray) -> float:
