@@ -74,7 +74,9 @@ def _weights(
         return np.ones(len(clusters))
     of_cluster = np.bincount(clusters).astype(np.float64) ** (1 - balance)
     if weights is not None:
-        _, first = np.unique(paths[:, 0], return_index=True)
+        row_of = np.full(int(paths[:, 0].max()) + 1, -1)  # of each finest cluster, whose samples weigh the same
+        row_of[paths[:, 0]] = np.arange(len(paths))
+        first = row_of[row_of >= 0]
         given = np.asarray(weights, dtype=np.float64)[first]
         if not (np.isfinite(given) & (given > 0)).all():
             raise ValueError(f"weights: expected finite numbers > 0, got {given.min()} to {given.max()}")

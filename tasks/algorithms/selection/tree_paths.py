@@ -57,3 +57,9 @@ def nested(columns: Sequence[Int64Array]) -> Int32Array:
         above = np.unique(pairs, return_inverse=True)[1].reshape(-1).astype(np.int64)
         groups[:, level] = above
     return groups
+
+
+def numbered(clusters: Int32Array) -> Int64Array:
+    """The clusters (n,) that have members, numbered from 0 in their order, int64 (n,)."""
+    there = np.bincount(clusters) > 0
+    return np.asarray((np.cumsum(there) - 1)[clusters], np.int64)

@@ -8,7 +8,7 @@ from typing import Annotated
 import numpy as np
 from annotated_types import Ge, Gt, MinLen
 
-from windrow.tasks.algorithms.arrays import Float64Array, Int32Array, Int64Array
+from windrow.tasks.algorithms.arrays import Float32Array, Float64Array, Int32Array
 from windrow.tasks.algorithms.selection.complexity_weights import cluster_complexity
 from windrow.tasks.algorithms.selection.grid_units import grid_units
 from windrow.tasks.algorithms.selection.leaf_order import leaf_keys, order_expressions, order_needs
@@ -20,6 +20,7 @@ from windrow.tasks.algorithms.selection.selection_policy import (
     SelectionPolicy,
     in_order_of_ids,
 )
+from windrow.tasks.algorithms.selection.tree_paths import numbered
 
 MOST_CLUSTERS = 5000  # whose centroids are compared with each other; the paper has 500
 
@@ -58,17 +59,14 @@ class Complexity(SelectionPolicy):
         weights = self._weights(grid_units(candidates.known("embeddings", "complexity")), paths)
         return Ranked(rank(paths, keys, candidates.sample_ids, seed, weights=weights), paths)
 
-    def _weights(self, units: np.ndarray, paths: Int32Array) -> Float64Array:
+    def _weights(self, units: Float32Array, paths: Int32Array) -> Float64Array:
         """What the finest cluster of each sample weighs: an equal share of what the one that is measured does."""
-        finest = paths[:, 0]
-        measured = _compact(next((level for level in paths.T if len(np.unique(level)) <= MOST_CLUSTERS), paths[:, -1]))
+        levels = [numbered(level) for level in paths.T]
+        finest = levels[0]
+        measured = next((level for level in levels if level.max(initial=-1) < MOST_CLUSTERS), levels[-1])
         complexity = cluster_complexity(units, measured, self.n_near)
         weight = np.exp((complexity - complexity.max(initial=0)) / self.temperature)
-        _, first = np.unique(finest, return_index=True)
-        n_finest = np.bincount(measured[first], minlength=len(weight))
+        above = np.zeros(finest.max(initial=-1) + 1, np.int64)
+        above[finest] = measured
+        n_finest = np.bincount(above, minlength=len(weight))
         return np.asarray((weight / np.maximum(n_finest, 1))[measured])
-
-
-def _compact(clusters: Int32Array) -> Int64Array:
-    """The clusters that have members, numbered from 0."""
-    return np.asarray(np.unique(clusters, return_inverse=True)[1].reshape(-1), np.int64)

@@ -20,6 +20,7 @@ from windrow.tasks.algorithms.selection.selection_policy import (
     SelectionPolicy,
     in_order_of_ids,
 )
+from windrow.tasks.algorithms.selection.tree_paths import numbered
 
 
 @dataclass(frozen=True)
@@ -57,8 +58,7 @@ class Target(SelectionPolicy):
 
 def clusters_of_level(paths: Int32Array, level: int | None) -> Int64Array:
     """The clusters (n,) of a level, 1 the finest, the coarsest by default, numbered from 0 with none left out."""
-    column = paths[:, min(level or paths.shape[1], paths.shape[1]) - 1]
-    return np.asarray(np.unique(column, return_inverse=True)[1].reshape(-1), np.int64)
+    return numbered(paths[:, min(level or paths.shape[1], paths.shape[1]) - 1])
 
 
 def whole_clusters_first(candidates: Candidates, clusters: Int64Array, order: Int64Array, seed: int) -> Int64Array:
