@@ -20,6 +20,9 @@ NEEDS: dict[str, tuple[Need, ...]] = {
 }
 """The orders by name, and what they need; any other text is a SQL expression."""
 
+# Of 15 pools of CIFAR-10 (4,865 samples, tails of 100 : 1, features of EfficientNet-Lite0) 1,000 were drawn. A ridge
+# probe in MobileNet's space was better than on random ones by 2.1 +- .5, 3.2 +- .8, 3.7 +- 1.3 and 3.6 +- 1.5 points
+# (95 %) with the powers 8, 16, 32 and 64, class-weighted by 2.1, 3.0, 3.3 and 3.1; by 2.8 with k = 5, 1.8 with k = 1.
 N_NEIGHBORS = 20
 POWER = 32.0
 LEAST_DISTANCE = 1e-6  # of a sample with a copy of itself: last of all, at random

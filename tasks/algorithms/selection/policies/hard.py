@@ -1,4 +1,7 @@
-"""The hardest samples first, but for the very hardest."""
+"""The hardest samples first, but for the very hardest.
+
+Cost at a million samples: 0.2 s of a core, a sort.
+"""
 
 from __future__ import annotations
 

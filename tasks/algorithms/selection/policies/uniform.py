@@ -1,4 +1,7 @@
-"""The random order, the baseline that curation must beat."""
+"""The random order, the baseline that curation must beat.
+
+Cost at a million samples: 0.3 s of a core, a sort of the ids.
+"""
 
 from __future__ import annotations
 
