@@ -93,8 +93,9 @@ class SelectionConfig(Settings):
     """How the pool becomes a curated set.
 
     `target_size`: samples to select; null takes `target_share`. `target_share`: of what is ranked, to select.
-    `policy`: how the ranking is made: 'balanced' over the hierarchy of clusters, or 'random', the baseline that
-    curation must beat. `settings`: of each policy, by its name with underscores.
+    `policy`: how the ranking is made (docs/explanation/selection.md): 'class-balanced' in equal expected counts of the
+    classes, and over clusters where there are no labels; 'random' is the baseline that curation must beat.
+    `settings`: of each policy, by its name with underscores.
     `parts`: what the set is made of, each ranked for itself; empty for one part. `caps`: at most so many samples of a
     source, an uploader or any value. `last`: a SQL predicate over `pool`; samples for which it is true come after all
     others, so that what belongs nowhere does not take the places of what is rare; null for none.
@@ -107,7 +108,7 @@ class SelectionConfig(Settings):
 
     target_size: Annotated[int, Ge(0)] | None = None
     target_share: Annotated[float, Gt(0), Le(1)] = 0.5
-    policy: PolicyName = "balanced"
+    policy: PolicyName = "class-balanced"
     settings: PolicySettings = field(default_factory=PolicySettings)
     parts: tuple[SelectionPart, ...] = ()
     caps: tuple[Cap, ...] = ()
