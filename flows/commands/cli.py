@@ -383,6 +383,32 @@ def audit_curve(
 
 
 @app.command()
+def annotate(
+    path: Annotated[Path, typer.Argument(metavar="FILE", help="New .csv or .parquet file.")] = Path("annotate.csv"),
+    n: Annotated[int, typer.Option("--n", "-n", min=1, help="How many samples to label.")] = 40,
+    by: Annotated[
+        Literal["auto", "typical", "uncertain", "hard-to-contrast"],
+        typer.Option(
+            help="typical: of each group that has no label yet (TypiClust), for few labels. uncertain: what a model of "
+            "the labels cannot decide, for many. hard-to-contrast: a first choice without any (CSVAL). auto: uncertain "
+            "from 10 labels a class on, typical before."
+        ),
+    ] = "auto",
+    seed: Annotated[int, typer.Option(min=0, help="Another seed may choose other samples.")] = 0,
+    store: Store = DEFAULT_STORE,
+    run_id: Annotated[str | None, typer.Option("--run", help="A run's id; the last finished run by default.")] = None,
+) -> None:
+    """Write the samples that should be labelled first, as a file for `labels.given`.
+
+    Fill in its column `label` and run with `labels.given: FILE`; then annotate again, as often as you like: the labels
+    that there are go into the next file too.
+    """
+    from windrow.flows.commands.annotate import annotate as flow
+
+    flow(out, store, run_id, path, n, by, seed)
+
+
+@app.command()
 def verify(
     path: Annotated[
         Path | None,
