@@ -36,6 +36,7 @@ from windrow.tasks.progress import StageProgress, stage_progress
 from windrow.tasks.recording import StageLog, begin_run, ending, recording
 from windrow.tasks.report.drawn import report_of
 from windrow.tasks.runner import Call, PlainRunner, Runner, Work
+from windrow.tasks.selection.kept_away import leaking_ids, leaks_of_pool
 from windrow.tasks.selection.pool_ranking import check_sql, rank_pool
 from windrow.tasks.storage.files.store_lock import at_work
 from windrow.tasks.storage.published.versions import Version, latest_version
@@ -64,6 +65,7 @@ PREDICT_LABELS = Work("predict-labels", predict_labels)
 CHECK_LABELS = Work("check-labels", check_labels)
 FIND_BELONGING = Work("find-belonging", find_belonging)
 DECIDE_LABELS = Work("decide-labels", decide_labels)
+FIND_LEAKS = Work("find-leaks", leaks_of_pool)
 RANK = Work("rank", rank_pool)
 PLAN_EXPORT = Work("plan-export", planned_shards)
 WRITE_SHARD = Work("write-shard", write_export_shard, tries_again=True, tag=IO_TAG)
@@ -239,6 +241,26 @@ def extract_features(curation: Curation) -> None:
         ]
         done = _joined(curation.in_workers("features", len(ingested), calls))
         curation.keep(log, Stage.FEATURES, done, "n_samples")
+        _read_kept_away(curation, weights, backbone)
+
+
+def _read_kept_away(curation: Curation, weights: Path | None, backbone: Any) -> None:
+    """Read and embed what the set is kept away from, as the pool was."""
+    config, store = curation.config, curation.store
+    shards = plan_shards(config.selection.keep_away, config.ingest) if config.selection.keep_away else []
+    if not shards:
+        return
+    calls = [
+        Call(INGEST_SHARDS, f"ingest kept away {label}", (store, group, config.ingest))
+        for label, group in curation.groups(shards)
+    ]
+    ingested = [done.path for done in _joined(curation.in_workers("kept away", len(shards), calls))]
+    calls = [
+        Call(EXTRACT_FEATURES, f"embed kept away {label}", (store, group, config.features, weights, backbone))
+        for label, group in curation.groups(ingested)
+    ]
+    embedded = [done.path for done in _joined(curation.in_workers("kept away", len(ingested), calls))]
+    curation.made = replace(curation.made, kept_away=tuple(ingested), kept_away_features=tuple(embedded))
 
 
 def cluster(curation: Curation) -> None:
@@ -291,8 +313,20 @@ def rank(curation: Curation) -> None:
     """Decide which samples are selected, and why the others are not."""
     config = curation.config
     with curation.stage(Stage.RANK) as log, curation.progress("rank", 1):
-        done = [curation.here(RANK, curation.store, curation.made, config.selection, config.seed)]
-        curation.keep(log, Stage.RANK, done, "n_samples")
+        leaks = _leaks(curation)
+        ranked: Done = curation.here(RANK, curation.store, curation.made, config.selection, config.seed)
+        log.done, log.n_samples = [ranked, *leaks], ranked.counts["n_samples"]
+        curation.made = replace(curation.made, rank=tuple(done.path for done in log.done))
+
+
+def _leaks(curation: Curation) -> list[Done]:
+    """Find what of the pool is a near-duplicate of what it is kept away from, where there is such a set."""
+    if not curation.made.kept_away:
+        return []
+    threshold, max_distance = curation.config.selection.near_duplicate_threshold, curation.config.hashes.max_distance
+    done = [curation.here(FIND_LEAKS, curation.store, curation.made, threshold, max_distance)]
+    curation.made = replace(curation.made, leaks=tuple(each.path for each in done))
+    return done
 
 
 def export(curation: Curation) -> None:
@@ -310,7 +344,10 @@ def export(curation: Curation) -> None:
             curation.runner.say(f"{curation.config.name}: nothing was selected, or all of it is gone: no version")
             return
         provenance = digests(made.opened(store, *SELECTED))
-        version: Version = curation.here(PUBLISH, store, curation.config.name, shards, log.done, config, provenance)
+        barred = leaking_ids(store, made)
+        version: Version = curation.here(
+            PUBLISH, store, curation.config.name, shards, log.done, config, provenance, barred
+        )
         log.version = version.path
         curation.runner.say(f"{version.name} {version.version}: {'new' if version.created else 'unchanged'}")
 

@@ -409,6 +409,39 @@ def annotate(
 
 
 @app.command()
+def leaks(
+    a: Annotated[
+        str,
+        typer.Argument(
+            metavar="A",
+            help="A folder, tar, Parquet file or list of images, as `sources` names them; a version's folder; a Parquet "
+            "file with columns sample_id and embedding; `pool`, the pool of the run; or `@` and a file of ids of it.",
+        ),
+    ],
+    b: Annotated[str, typer.Argument(metavar="B", help="Likewise.")],
+    threshold: Annotated[
+        float | None, typer.Option(help="Cosine similarity from which on; by default the run's for near-duplicates.")
+    ] = None,
+    bits: Annotated[
+        int | None, typer.Option(help="Bits, of 64, in which hashes may differ; by default the run's.", min=0, max=16)
+    ] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Print all pairs as JSON.")] = False,
+    store: Store = DEFAULT_STORE,
+    run_id: Annotated[str | None, typer.Option("--run", help="A run's id; the last finished run by default.")] = None,
+) -> None:
+    """Find the near-duplicates between two sets, by bytes, perceptual hash and the store's backbone.
+
+    Every pair within the thresholds is found. Exits with 1 when there is one, and with 0 when there is none. To keep a
+    curated set clean of a test set, name that in `selection.keep_away`.
+    """
+    prepare(verbose=False)
+    from windrow.flows.commands.leaks import print_leaks
+
+    if print_leaks(out, store, run_id, (a, b), threshold, bits, as_json):
+        raise typer.Exit(1)
+
+
+@app.command()
 def verify(
     path: Annotated[
         Path | None,
