@@ -414,7 +414,7 @@ def leaks(
         str,
         typer.Argument(
             metavar="A",
-            help="A folder, tar, Parquet file or list of images, as `sources` names them; a version's folder; a Parquet "
+            help="Images, as `sources` names them (folder, tar, Parquet file, list); a version's folder; a Parquet "
             "file with columns sample_id and embedding; `pool`, the pool of the run; or `@` and a file of ids of it.",
         ),
     ],

@@ -11,7 +11,7 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
-from windrow.tasks.algorithms.neighbors.leaks import FAR, Leaks, find_leaks
+from windrow.tasks.algorithms.neighbors.leaking_pairs import FAR, Leaks, find_leaks
 from windrow.tasks.config import parse_config
 from windrow.tasks.report.formats import percent
 from windrow.tasks.selection.compared_sets import ComparedSet, read_set

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pyarrow as pa
@@ -14,7 +13,7 @@ import pyarrow.parquet as pq
 
 from windrow.schemas import BACKBONES
 from windrow.schemas.stages import Stage
-from windrow.tasks.algorithms.neighbors.leaks import Fingerprints
+from windrow.tasks.algorithms.neighbors.leaking_pairs import Fingerprints
 from windrow.tasks.backbones import BackboneConfig
 from windrow.tasks.features.extraction import FITTED, extract_shards, fit_backbone, identify_backbone
 from windrow.tasks.ingest.ingestion import ingest_shards
@@ -23,6 +22,7 @@ from windrow.tasks.storage.files.store_lock import at_work
 from windrow.tasks.storage.published.versions import read_manifest
 from windrow.tasks.storage.sources.source_plan import plan_shards
 from windrow.tasks.storage.sources.source_shard import IngestConfig
+from windrow.tasks.storage.store.listed_samples import listed_samples
 from windrow.tasks.storage.store.outputs import MANIFEST, Output, open_output
 from windrow.tasks.storage.store.run_records import Run
 
@@ -58,7 +58,7 @@ def read_set(run: Run, name: str, ingest: IngestConfig, features: BackboneConfig
     if name == POOL and not Path(name).exists():
         return _of_run(run, name, None)
     if name.startswith("@"):
-        return _of_run(run, name, _listed(Path(name[1:])))
+        return _of_run(run, name, listed_samples(Path(name[1:])))
     if _has_embeddings(Path(name)):
         return _of_embeddings(run, Path(name))
     return _of_source(run, name, ingest, features, seed)
@@ -72,19 +72,7 @@ def _of_run(run: Run, name: str, wanted: Sequence[str] | None) -> ComparedSet:
     missing = [sample_id for sample_id in wanted if sample_id not in places]
     if missing:
         raise ValueError(f"{name}: sample {missing[0]!r} is not in the pool of run {run.run_id}")
-    rows = np.flatnonzero(np.isin(found.ids, list(wanted)))
-    parts = (found.ids, found.hashes, found.has_hash, found.embeddings, found.has_embedding)
-    return ComparedSet(name, Fingerprints(*(part[rows] for part in parts)), places)
-
-
-def _listed(path: Path) -> list[str]:
-    try:
-        lines = path.read_text(encoding="utf-8-sig").split()
-    except (OSError, UnicodeDecodeError) as error:
-        raise ValueError(f"@{path}: {getattr(error, 'strerror', None) or 'is no UTF-8 text'}") from None
-    if not lines:
-        raise ValueError(f"@{path}: holds no sample id")
-    return lines
+    return ComparedSet(name, found.only(np.flatnonzero(np.isin(found.ids, list(wanted)))), places)
 
 
 def _has_embeddings(path: Path) -> bool:

@@ -12,7 +12,7 @@ import pyarrow.compute as pc
 
 from windrow.schemas import LEAKS, OCCURRENCES, QUALITY, SAMPLES
 from windrow.schemas.stages import Part, Stage
-from windrow.tasks.algorithms.neighbors.leaks import FAR, Fingerprints, Leaks, find_leaks
+from windrow.tasks.algorithms.neighbors.leaking_pairs import FAR, Fingerprints, Leaks, find_leaks
 from windrow.tasks.storage.store.made import Made
 from windrow.tasks.storage.store.outputs import (
     Done,

@@ -38,6 +38,12 @@ class Fingerprints:
     def __len__(self) -> int:
         return len(self.ids)
 
+    def only(self, rows: Int64Array) -> Fingerprints:
+        """Return those of some rows."""
+        return Fingerprints(
+            self.ids[rows], self.hashes[rows], self.has_hash[rows], self.embeddings[rows], self.has_embedding[rows]
+        )
+
 
 @dataclass(frozen=True)
 class Leaks:
