@@ -10,7 +10,7 @@ from windrow.tasks.labels.annotation_file import write_annotation
 from windrow.tasks.storage.store.run_records import latest_run, open_run
 
 
-def annotate(console: Console, store: Path, run_id: str | None, path: Path, n: int, by: str, seed: int) -> None:
+def print_annotation(console: Console, store: Path, run_id: str | None, path: Path, n: int, by: str, seed: int) -> None:
     """Write the samples to label first to a file, and say how to go on."""
     run = open_run(store, run_id) if run_id else latest_run(store)
     if run is None:

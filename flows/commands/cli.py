@@ -403,9 +403,9 @@ def annotate(
     Fill in its column `label` and run with `labels.given: FILE`; then annotate again, as often as you like: the labels
     that there are go into the next file too.
     """
-    from windrow.flows.commands.annotate import annotate as flow
+    from windrow.flows.commands.annotate import print_annotation
 
-    flow(out, store, run_id, path, n, by, seed)
+    print_annotation(out, store, run_id, path, n, by, seed)
 
 
 @app.command()

@@ -10,7 +10,7 @@ from inline_run import curate_inline
 from rich.console import Console
 from small_pool import make_small_pool
 
-from windrow.flows.commands.annotate import annotate
+from windrow.flows.commands.annotate import print_annotation
 from windrow.schemas import LABELS
 from windrow.schemas.stages import Stage
 from windrow.tasks.config import parse_config
@@ -26,7 +26,7 @@ def run(tmp_path_factory: pytest.TempPathFactory) -> Run:
 
 def annotated(run: Run, path: Path, n: int, by: str = "auto") -> str:
     shown = Console(file=io.StringIO(), width=100)
-    annotate(shown, run.store, run.run_id, path, n, by, seed=0)
+    print_annotation(shown, run.store, run.run_id, path, n, by, seed=0)
     assert isinstance(shown.file, io.StringIO)
     return shown.file.getvalue()
 
@@ -88,4 +88,4 @@ def test_a_mistake_is_told_and_no_label_is_overwritten(run: Run, tmp_path: Path)
     with pytest.raises(ValueError, match=r"wants a \.csv or \.parquet file"):
         annotated(run, tmp_path / "annotate.txt", 3)
     with pytest.raises(ValueError, match="has no finished run"):
-        annotate(Console(), tmp_path, None, tmp_path / "new.csv", 3, "auto", seed=0)
+        print_annotation(Console(), tmp_path, None, tmp_path / "new.csv", 3, "auto", seed=0)

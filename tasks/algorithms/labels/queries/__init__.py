@@ -8,11 +8,11 @@ from __future__ import annotations
 
 from windrow.tasks.algorithms.labels.queries.hard_to_contrast import HardToContrast
 from windrow.tasks.algorithms.labels.queries.label_query import LabelQuery
-from windrow.tasks.algorithms.labels.queries.typical import Typical
+from windrow.tasks.algorithms.labels.queries.typiclust import TypiClust
 from windrow.tasks.algorithms.labels.queries.uncertain import Uncertain
 
 QUERIES: dict[str, type[LabelQuery]] = {
-    "typical": Typical,
+    "typical": TypiClust,
     "uncertain": Uncertain,
     "hard-to-contrast": HardToContrast,
 }

@@ -3,7 +3,7 @@ import pytest
 
 from windrow.tasks.algorithms.labels.queries import QUERIES, query_for
 from windrow.tasks.algorithms.labels.queries.hard_to_contrast import HardToContrast
-from windrow.tasks.algorithms.labels.queries.typical import Typical, mean_distance
+from windrow.tasks.algorithms.labels.queries.typiclust import TypiClust, mean_distance
 from windrow.tasks.algorithms.labels.queries.uncertain import Uncertain
 
 NONE = -1
@@ -26,15 +26,15 @@ def labels_at(**classes: int) -> np.ndarray:
 
 
 def test_the_typical_sample_of_the_largest_cluster_comes_first() -> None:
-    found = Typical().pick(POOL, labels_at(), 2, seed=0)
+    found = TypiClust().pick(POOL, labels_at(), 2, seed=0)
     assert found.rows.tolist() == MIDDLES
     assert found.cluster_size.tolist() == [7, 5]
     assert found.score == pytest.approx([mean_distance(POOL[:7].astype(np.float32), 6)[3], found.score[1]], rel=1e-4)
 
 
 def test_a_cluster_that_has_a_label_is_not_asked_again_before_the_others() -> None:
-    assert Typical().pick(POOL, labels_at(_0=0), 1, seed=0).rows.tolist() == [9]
-    more = Typical(most_clusters=2).pick(POOL, labels_at(_3=0), 3, seed=0).rows.tolist()
+    assert TypiClust().pick(POOL, labels_at(_0=0), 1, seed=0).rows.tolist() == [9]
+    more = TypiClust(most_clusters=2).pick(POOL, labels_at(_3=0), 3, seed=0).rows.tolist()
     assert more[0] == 9 and more[1] in (2, 4) and more[2] in (8, 10)
 
 
@@ -79,8 +79,8 @@ def test_what_fits_depends_on_how_many_labels_there_are() -> None:
 
 def test_a_bad_call_is_refused() -> None:
     with pytest.raises(ValueError, match="n: wants 1 or more, got 0"):
-        Typical().pick(POOL, labels_at(), 0, seed=0)
+        TypiClust().pick(POOL, labels_at(), 0, seed=0)
     with pytest.raises(ValueError, match="wants labels of two classes to be uncertain between, got 1"):
         Uncertain().pick(POOL, labels_at(_1=3), 1, seed=0)
     with pytest.raises(ValueError, match="one entry for each of the 12 rows"):
-        Typical().pick(POOL, np.zeros(3, np.int64), 1, seed=0)
+        TypiClust().pick(POOL, np.zeros(3, np.int64), 1, seed=0)

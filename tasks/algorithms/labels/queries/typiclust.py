@@ -14,7 +14,7 @@ from windrow.tasks.algorithms.neighbors.exact_neighbors import neighbor_graph
 
 
 @dataclass(frozen=True)
-class Typical(LabelQuery):
+class TypiClust(LabelQuery):
     """TypiClust (Hacohen, Dekel and Weinshall 2022, arXiv 2202.02794, algorithm 1): for few labels.
 
     As many k-means clusters as there are labels and picks together; the largest with the fewest labels is served next,
