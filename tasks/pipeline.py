@@ -41,6 +41,7 @@ from windrow.tasks.selection.pool_ranking import check_sql, rank_pool
 from windrow.tasks.storage.files.store_lock import at_work
 from windrow.tasks.storage.published.versions import Version, latest_version
 from windrow.tasks.storage.sources.source_plan import plan_shards
+from windrow.tasks.storage.sources.source_shard import SourceShard
 from windrow.tasks.storage.store.made import Made, digests
 from windrow.tasks.storage.store.outputs import Done, NotDoneError, only_finding, open_output
 from windrow.tasks.storage.store.registry import register_shards
@@ -205,10 +206,17 @@ def ingest(curation: Curation) -> None:
     config, store = curation.config, curation.store
     with curation.stage(Stage.INGEST) as log:
         shards = plan_shards(config.sources, config.ingest)
-        groups = curation.groups(shards)
-        calls = [Call(INGEST_SHARDS, f"ingest {label}", (store, group, config.ingest)) for label, group in groups]
-        done = _joined(curation.in_workers("ingest", len(shards), calls))
-        curation.keep(log, Stage.INGEST, done, "n_occurrences")
+        away = plan_shards(config.selection.keep_away, config.ingest) if config.selection.keep_away else []
+
+        def read(what: str, shards: Sequence[SourceShard]) -> list[Done]:
+            groups = curation.groups(shards)
+            calls = [Call(INGEST_SHARDS, f"ingest {label}", (store, group, config.ingest)) for label, group in groups]
+            return _joined(curation.in_workers(what, len(shards), calls))
+
+        curation.keep(log, Stage.INGEST, read("ingest", shards), "n_occurrences")
+        if away:
+            done = read("ingest of what is kept away", away)
+            curation.made = replace(curation.made, kept_away=tuple(each.path for each in done))
         register_shards(store, curation.made.ingest)
     with curation.stage(Stage.HASH_GROUPS) as log:
         done = [curation.here(GROUP_HASHES, store, curation.made.ingest, config.hashes)]
@@ -235,32 +243,18 @@ def extract_features(curation: Curation) -> None:
         fitted = curation.in_worker(FIT_BACKBONE, store, ingested, config.features, config.seed)
         weights = store / fitted.path / FITTED if fitted else None
         backbone = curation.in_worker(IDENTIFY_BACKBONE, config.features, weights, store)
-        calls = [
-            Call(EXTRACT_FEATURES, f"embed {label}", (store, group, config.features, weights, backbone))
-            for label, group in curation.groups(ingested)
-        ]
-        done = _joined(curation.in_workers("features", len(ingested), calls))
-        curation.keep(log, Stage.FEATURES, done, "n_samples")
-        _read_kept_away(curation, weights, backbone)
 
+        def embed(what: str, paths: Sequence[str]) -> list[Done]:
+            calls = [
+                Call(EXTRACT_FEATURES, f"embed {label}", (store, group, config.features, weights, backbone))
+                for label, group in curation.groups(paths)
+            ]
+            return _joined(curation.in_workers(what, len(paths), calls))
 
-def _read_kept_away(curation: Curation, weights: Path | None, backbone: Any) -> None:
-    """Read and embed what the set is kept away from, as the pool was."""
-    config, store = curation.config, curation.store
-    shards = plan_shards(config.selection.keep_away, config.ingest) if config.selection.keep_away else []
-    if not shards:
-        return
-    calls = [
-        Call(INGEST_SHARDS, f"ingest kept away {label}", (store, group, config.ingest))
-        for label, group in curation.groups(shards)
-    ]
-    ingested = [done.path for done in _joined(curation.in_workers("kept away", len(shards), calls))]
-    calls = [
-        Call(EXTRACT_FEATURES, f"embed kept away {label}", (store, group, config.features, weights, backbone))
-        for label, group in curation.groups(ingested)
-    ]
-    embedded = [done.path for done in _joined(curation.in_workers("kept away", len(ingested), calls))]
-    curation.made = replace(curation.made, kept_away=tuple(ingested), kept_away_features=tuple(embedded))
+        curation.keep(log, Stage.FEATURES, embed("features", ingested), "n_samples")
+        if curation.made.kept_away:
+            done = embed("features of what is kept away", curation.made.kept_away)
+            curation.made = replace(curation.made, kept_away_features=tuple(each.path for each in done))
 
 
 def cluster(curation: Curation) -> None:

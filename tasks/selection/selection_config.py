@@ -129,6 +129,7 @@ class SelectionConfig(Settings):
     def __post_init__(self) -> None:
         super().__post_init__()
         check_different("filters", [rule.name for rule in self.filters])
+        check_different("keep_away", self.keep_away)
         check_different("splits", [split.name for split in self.splits])
         check_different("parts", [part.name for part in self.parts])
         if sum(part.share or 0 for part in self.parts) > 1 + 1e-6:
