@@ -53,6 +53,14 @@ def density_ratio_weights(
     against N(1, 1) log w = x - 1/2. Weights are relative: their mean is about 1 where the sets overlap. Folds are dealt
     by row, so rows in the order of their ids give the same weights whatever order they were found in. Raises ValueError
     for embeddings that are not finite and of one width, and for a set of fewer rows than folds.
+
+    >>> import numpy as np
+    >>> from windrow import density_ratio_weights
+    >>> rng = np.random.default_rng(0)
+    >>> pool, reference = rng.normal(0, 1, (500, 1)), rng.normal(1, 1, (200, 1))
+    >>> weights = density_ratio_weights(pool, reference)
+    >>> bool(weights[pool[:, 0] > 1].mean() > 1 > weights[pool[:, 0] < 0].mean())
+    True
     """
     _check(pool, reference)
     if n_folds < 2:
@@ -91,6 +99,12 @@ def overlap(pool: npt.NDArray[Any], reference: npt.NDArray[Any], k: int = 5) -> 
     manifold is the union of the balls around its samples that reach their k-th nearest other sample. A set of k rows or
     fewer takes its farthest. Exact, in blocks: n x m comparisons, and n x n and m x m for the radii. Raises ValueError
     for embeddings that are not finite and of one width, and for a set of fewer than two rows.
+
+    >>> import numpy as np
+    >>> from windrow import overlap
+    >>> found = overlap(np.array([[1, 0], [1, 0.1], [1, 0.2]]), np.array([[1, 0.05], [0, 1]]), k=1)
+    >>> found.reference_covered
+    0.5
     """
     _check(pool, reference)
     if k < 1 or min(len(pool), len(reference)) < 2:

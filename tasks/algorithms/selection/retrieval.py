@@ -26,6 +26,11 @@ def retrieve(embeddings: npt.NDArray[Any], seeds: npt.NDArray[Any], size: int) -
     and the order of a smaller size is its prefix. Exact: time is that of comparing every seed with every row, memory
     n, and 1,024 seeds with about size / m rows each, more where many seeds have the same neighbours. Raises ValueError
     for embeddings that are not finite (n, d), for no seeds, and for a negative size.
+
+    >>> import numpy as np
+    >>> from windrow import retrieve
+    >>> retrieve(np.array([[1, 0.1], [1, 0.2], [0.1, 1]]), seeds=np.array([[1, 0], [0, 1]]), size=2)
+    array([0, 2])
     """
     check_embeddings("seeds", seeds)
     if not len(seeds):
