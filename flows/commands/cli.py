@@ -434,7 +434,6 @@ def leaks(
     Every pair within the thresholds is found. Exits with 1 when there is one, and with 0 when there is none. To keep a
     curated set clean of a test set, name that in `selection.keep_away`.
     """
-    prepare(verbose=False)
     from windrow.flows.commands.leaks import print_leaks
 
     if print_leaks(out, store, run_id, (a, b), threshold, bits, as_json):

@@ -10,7 +10,9 @@ import pyarrow.parquet as pq
 import pytest
 from rich.console import Console
 from small_pool import SmallPool, curate_small, make_small_pool, png, stripes
+from typer.testing import CliRunner
 
+from windrow.flows.commands.cli import app
 from windrow.flows.commands.leaks import print_leaks
 from windrow.schemas import EMBEDDINGS
 from windrow.schemas.stages import Stage
@@ -82,10 +84,12 @@ def test_the_text_counts_and_shows_the_closest(made: Made) -> None:
     assert "same.png" in told and "near.png" in told
 
 
-def test_sets_without_a_common_sample_have_no_leak(made: Made, tmp_path: Path) -> None:
+def test_the_exit_code_says_whether_there_is_a_leak(made: Made, tmp_path: Path) -> None:
     _, run, _ = made
     (tmp_path / "unlike.png").write_bytes(png(np.random.default_rng(0).integers(0, 256, (48, 48, 3))))
-    assert not print_leaks(Console(file=io.StringIO()), run.store, None, ("pool", str(tmp_path)), 0.999, 0, False)
+    command = ["leaks", "pool", str(tmp_path), "--store", str(run.store), "--bits", "0", "--threshold"]
+    assert CliRunner().invoke(app, [*command, "0.999"]).exit_code == 0
+    assert CliRunner().invoke(app, [*command, "0.001"]).exit_code == 1
 
 
 def test_a_mistake_is_told(made: Made, tmp_path: Path) -> None:
