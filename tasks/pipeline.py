@@ -206,7 +206,7 @@ def ingest(curation: Curation) -> None:
     config, store = curation.config, curation.store
     with curation.stage(Stage.INGEST) as log:
         shards = plan_shards(config.sources, config.ingest)
-        away = plan_shards(config.selection.keep_away, config.ingest) if config.selection.keep_away else []
+        away = _planned_away(config)
 
         def read(what: str, shards: Sequence[SourceShard]) -> list[Done]:
             groups = curation.groups(shards)
@@ -221,6 +221,14 @@ def ingest(curation: Curation) -> None:
     with curation.stage(Stage.HASH_GROUPS) as log:
         done = [curation.here(GROUP_HASHES, store, curation.made.ingest, config.hashes)]
         curation.keep(log, Stage.HASH_GROUPS, done, "n_hashed")
+
+
+def _planned_away(config: CurationConfig) -> list[SourceShard]:
+    """The shards of what the set is kept away from. Raises ValueError naming the field."""
+    try:
+        return plan_shards(config.selection.keep_away, config.ingest) if config.selection.keep_away else []
+    except ValueError as error:
+        raise ValueError(f"selection.keep_away: {error}") from None
 
 
 def score(curation: Curation) -> None:

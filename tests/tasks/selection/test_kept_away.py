@@ -2,6 +2,7 @@
 
 import io
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 from inline_run import curate_inline
@@ -14,6 +15,8 @@ from windrow.flows.summary import print_run
 from windrow.schemas import LEAKS, OUTCOMES, SELECTION
 from windrow.schemas.exported import EXPORTED_SAMPLES
 from windrow.schemas.stages import Stage
+from windrow.tasks.config import load_config
+from windrow.tasks.selection.selection_config import SelectionConfig
 from windrow.tasks.storage.catalog.views import open_catalog
 from windrow.tasks.storage.files.parquet import read_table
 from windrow.tasks.storage.published.versions import list_versions
@@ -86,6 +89,21 @@ def test_a_second_run_finds_it_done_and_another_test_set_is_another_answer(
     (pool.folder / "test" / "more.png").write_bytes(pool.others[2])
     more = curate_inline(pool.config)
     assert len(more.outputs(Stage.RANK)[1].read(LEAKS)) == 3
+
+
+def test_what_is_not_there_is_told_before_anything_is_read(kept: tuple[SmallPool, Run, bytes]) -> None:
+    pool, _, _ = kept
+    nowhere = str(pool.folder / "nowhere")
+    wrong = replace(pool.over(pool.folder / "no-store").config, selection=SelectionConfig(keep_away=(nowhere,)))
+    with pytest.raises(ValueError, match=r"selection\.keep_away: .*nowhere"):
+        curate_inline(wrong)
+    with pytest.raises(ValueError, match="keep_away: wants each once"):
+        SelectionConfig(keep_away=("a", "a"))
+
+
+def test_its_paths_start_from_the_folder_of_the_file(tmp_path: Path) -> None:
+    (tmp_path / "windrow.yaml").write_text("sources: [pool]\nselection: {keep_away: test/}\n")
+    assert load_config(tmp_path / "windrow.yaml").selection.keep_away == (str(tmp_path / "test"),)
 
 
 def test_a_leak_that_selection_let_through_is_not_published(
