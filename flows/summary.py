@@ -35,6 +35,7 @@ BALANCE_SQL = (
     "SELECT classes[1] AS class, count(*), count(*) FILTER (selected) FROM pool"
     " WHERE classes IS NOT NULL AND dropped_by IS NULL GROUP BY 1"
 )
+LEAKS_SQL = "SELECT count(*), count(*) FILTER (evidence = 'bytes') FROM leaks"
 ALIKE_SQL = "SELECT count(*), count(DISTINCT group_id) FROM hash_groups"
 
 
@@ -42,7 +43,8 @@ ALIKE_SQL = "SELECT count(*), count(DISTINCT group_id) FROM hash_groups"
 class Summary:
     """Counts of a run: `outcomes` by kind, `reasons` as (outcome, reason, n), `balance` as (class, pool, selected).
 
-    `alike`: samples whose perceptual hash is near another's, and the groups that they form.
+    `alike`: samples whose perceptual hash is near another's, and the groups that they form. `leaks`: samples kept out
+    for what `selection.keep_away` holds, and of these how many with the same bytes; None where it names nothing.
     """
 
     name: str
@@ -51,6 +53,7 @@ class Summary:
     reasons: tuple[tuple[str, str, int], ...]
     balance: tuple[tuple[str, int, int], ...]
     alike: tuple[int, int]
+    leaks: tuple[int, int] | None
 
     @property
     def entropy(self) -> tuple[float, float]:
@@ -71,7 +74,9 @@ def read_summary(run: Run) -> Summary:
     balance = tuple(sorted(connection.sql(BALANCE_SQL).fetchall(), key=lambda row: (-row[1], row[0])))
     shown = {kind: outcomes.get(kind, 0) for kind in MEANINGS if kind != "forgotten" or kind in outcomes}
     n_alike, n_groups = connection.sql(ALIKE_SQL).fetchall()[0]
-    return Summary(run.name, run.run_id, shown, reasons, balance, (n_alike, n_groups))
+    kept_away = (run.config.get("selection") or {}).get("keep_away")
+    leaks = connection.sql(LEAKS_SQL).fetchall()[0] if kept_away else None
+    return Summary(run.name, run.run_id, shown, reasons, balance, (n_alike, n_groups), leaks)
 
 
 def summarise(run: Run) -> str:
@@ -82,6 +87,7 @@ def summarise(run: Run) -> str:
     lines += [f"| **all** | {sum(summary.outcomes.values()):,} | each counted once |", ""]
     lines += [f"B{_balance(summary)[1:]}.", ""]
     lines += [f"{_alike(summary)}.", ""]
+    lines += [f"{_leaks(summary)}.", ""] if summary.leaks else []
     lines += ["| class | pool | curated |", "|---|---:|---:|"]
     lines += [f"| {_escaped(name)} | {pool:,} | {selected:,} |" for name, pool, selected in summary.balance[:30]]
     if len(summary.balance) > 30:
@@ -97,6 +103,15 @@ def _balance(summary: Summary) -> str:
 
 def _alike(summary: Summary) -> str:
     return "Alike by perceptual hash (table hash_groups): {:,} samples in {:,} groups".format(*summary.alike)
+
+
+def _leaks(summary: Summary) -> str:
+    n, n_same = summary.leaks or (0, 0)
+    if not n:
+        return "Leaks (table leaks): none; nothing in the pool is a near-duplicate of what selection.keep_away names"
+    return (
+        f"Leaks (table leaks): {n:,} samples kept out, {n_same:,} of them the same bytes as selection.keep_away holds"
+    )
 
 
 def _escaped(text: str) -> str:
@@ -122,6 +137,8 @@ def print_run(console: Console, run: Run) -> None:
     console.print(summary_table(summary))
     console.print(_balance(summary))
     console.print(_alike(summary))
+    if summary.leaks:
+        console.print(_leaks(summary))
     version = latest_version(store, run.name)
     if version is not None:
         console.print(f"version: {version.path} ({version.n_samples:,} samples)", soft_wrap=True)

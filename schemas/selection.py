@@ -28,6 +28,25 @@ SELECTION = Table(
     ("sample_id",),
 )
 
+LEAK_EVIDENCE = ("bytes", "embedding", "hash")
+
+LEAKS = Table(
+    "leaks",
+    "One row for each sample that is a near-duplicate of one that `selection.keep_away` names: it is not ranked.",
+    (
+        Column("sample_id", pa.string(), "the sample", references=("samples", "sample_id")),
+        Column("leak_of", pa.string(), "sample_id of the kept-away sample that it is closest to"),
+        Column("evidence", pa.string(), "what shows it: the same bytes, or what is near", one_of=LEAK_EVIDENCE),
+        Column("similarity", pa.float32(), "cosine similarity to `leak_of`; null where below the threshold", True),
+        Column("distance", pa.int64(), "bits in which their hashes differ; null where more than few", True, minimum=0),
+        Column("n_leaks", pa.int64(), "kept-away samples that it is a near-duplicate of", minimum=1),
+        Column("source_uri", pa.string(), "where `leak_of` was seen first: the source"),
+        Column("shard", pa.string(), "its shard"),
+        Column("key", pa.string(), "its key"),
+    ),
+    ("sample_id",),
+)
+
 OUTCOME_KINDS = ("exported", "not_selected", "duplicate", "near_duplicate", "filtered", "unreadable", "forgotten")
 
 OUTCOMES = Table(

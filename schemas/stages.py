@@ -26,6 +26,7 @@ class Part(StrEnum):
     PREDICTIONS = "predictions"
     LABEL_CHECKS = "label_checks"
     BELONGING = "belonging"
+    LEAKS = "leaks"
     EXPORT_PLAN = "export-plan"
     EXPORT_SHARDS = "export-shards"
     EXPORT_SHARD = "export-shard"

@@ -9,7 +9,7 @@ from windrow.schemas.quality import HASH_GROUPS, QUALITY
 from windrow.schemas.runs import EXPORTS, RUNS, STAGES
 from windrow.schemas.samples import REGISTRY, SAMPLES
 from windrow.schemas.scores import MODEL_SCORES, SCORES
-from windrow.schemas.selection import OUTCOME_KINDS, OUTCOMES, SELECTION
+from windrow.schemas.selection import LEAKS, OUTCOME_KINDS, OUTCOMES, SELECTION
 from windrow.schemas.shards import SHARDS
 from windrow.schemas.table import Column, Table
 
@@ -34,6 +34,7 @@ TABLES: tuple[Table, ...] = (
     LABELS,
     LABEL_QUALITY,
     LABEL_CHECKS,
+    LEAKS,
     SELECTION,
     OUTCOMES,
     EXPORTS,
@@ -54,6 +55,7 @@ __all__ = [
     "LABELS",
     "LABEL_CHECKS",
     "LABEL_QUALITY",
+    "LEAKS",
     "MODEL_SCORES",
     "NEIGHBORS",
     "OCCURRENCES",

@@ -36,10 +36,12 @@ from windrow.tasks.progress import StageProgress, stage_progress
 from windrow.tasks.recording import StageLog, begin_run, ending, recording
 from windrow.tasks.report.drawn import report_of
 from windrow.tasks.runner import Call, PlainRunner, Runner, Work
+from windrow.tasks.selection.kept_away import leaking_ids, leaks_of_pool
 from windrow.tasks.selection.pool_ranking import check_sql, rank_pool
 from windrow.tasks.storage.files.store_lock import at_work
 from windrow.tasks.storage.published.versions import Version, latest_version
 from windrow.tasks.storage.sources.source_plan import plan_shards
+from windrow.tasks.storage.sources.source_shard import SourceShard
 from windrow.tasks.storage.store.made import Made, digests
 from windrow.tasks.storage.store.outputs import Done, NotDoneError, only_finding, open_output
 from windrow.tasks.storage.store.registry import register_shards
@@ -64,6 +66,7 @@ PREDICT_LABELS = Work("predict-labels", predict_labels)
 CHECK_LABELS = Work("check-labels", check_labels)
 FIND_BELONGING = Work("find-belonging", find_belonging)
 DECIDE_LABELS = Work("decide-labels", decide_labels)
+FIND_LEAKS = Work("find-leaks", leaks_of_pool)
 RANK = Work("rank", rank_pool)
 PLAN_EXPORT = Work("plan-export", planned_shards)
 WRITE_SHARD = Work("write-shard", write_export_shard, tries_again=True, tag=IO_TAG)
@@ -203,14 +206,29 @@ def ingest(curation: Curation) -> None:
     config, store = curation.config, curation.store
     with curation.stage(Stage.INGEST) as log:
         shards = plan_shards(config.sources, config.ingest)
-        groups = curation.groups(shards)
-        calls = [Call(INGEST_SHARDS, f"ingest {label}", (store, group, config.ingest)) for label, group in groups]
-        done = _joined(curation.in_workers("ingest", len(shards), calls))
-        curation.keep(log, Stage.INGEST, done, "n_occurrences")
+        away = _planned_away(config)
+
+        def read(what: str, shards: Sequence[SourceShard]) -> list[Done]:
+            groups = curation.groups(shards)
+            calls = [Call(INGEST_SHARDS, f"ingest {label}", (store, group, config.ingest)) for label, group in groups]
+            return _joined(curation.in_workers(what, len(shards), calls))
+
+        curation.keep(log, Stage.INGEST, read("ingest", shards), "n_occurrences")
+        if away:
+            done = read("ingest of what is kept away", away)
+            curation.made = replace(curation.made, kept_away=tuple(each.path for each in done))
         register_shards(store, curation.made.ingest)
     with curation.stage(Stage.HASH_GROUPS) as log:
         done = [curation.here(GROUP_HASHES, store, curation.made.ingest, config.hashes)]
         curation.keep(log, Stage.HASH_GROUPS, done, "n_hashed")
+
+
+def _planned_away(config: CurationConfig) -> list[SourceShard]:
+    """The shards of what the set is kept away from. Raises ValueError naming the field."""
+    try:
+        return plan_shards(config.selection.keep_away, config.ingest) if config.selection.keep_away else []
+    except ValueError as error:
+        raise ValueError(f"selection.keep_away: {error}") from None
 
 
 def score(curation: Curation) -> None:
@@ -233,12 +251,18 @@ def extract_features(curation: Curation) -> None:
         fitted = curation.in_worker(FIT_BACKBONE, store, ingested, config.features, config.seed)
         weights = store / fitted.path / FITTED if fitted else None
         backbone = curation.in_worker(IDENTIFY_BACKBONE, config.features, weights, store)
-        calls = [
-            Call(EXTRACT_FEATURES, f"embed {label}", (store, group, config.features, weights, backbone))
-            for label, group in curation.groups(ingested)
-        ]
-        done = _joined(curation.in_workers("features", len(ingested), calls))
-        curation.keep(log, Stage.FEATURES, done, "n_samples")
+
+        def embed(what: str, paths: Sequence[str]) -> list[Done]:
+            calls = [
+                Call(EXTRACT_FEATURES, f"embed {label}", (store, group, config.features, weights, backbone))
+                for label, group in curation.groups(paths)
+            ]
+            return _joined(curation.in_workers(what, len(paths), calls))
+
+        curation.keep(log, Stage.FEATURES, embed("features", ingested), "n_samples")
+        if curation.made.kept_away:
+            done = embed("features of what is kept away", curation.made.kept_away)
+            curation.made = replace(curation.made, kept_away_features=tuple(each.path for each in done))
 
 
 def cluster(curation: Curation) -> None:
@@ -291,8 +315,20 @@ def rank(curation: Curation) -> None:
     """Decide which samples are selected, and why the others are not."""
     config = curation.config
     with curation.stage(Stage.RANK) as log, curation.progress("rank", 1):
-        done = [curation.here(RANK, curation.store, curation.made, config.selection, config.seed)]
-        curation.keep(log, Stage.RANK, done, "n_samples")
+        leaks = _leaks(curation)
+        ranked: Done = curation.here(RANK, curation.store, curation.made, config.selection, config.seed)
+        log.done, log.n_samples = [ranked, *leaks], ranked.counts["n_samples"]
+        curation.made = replace(curation.made, rank=tuple(done.path for done in log.done))
+
+
+def _leaks(curation: Curation) -> list[Done]:
+    """Find what of the pool is a near-duplicate of what it is kept away from, where there is such a set."""
+    if not curation.made.kept_away:
+        return []
+    threshold, max_distance = curation.config.selection.near_duplicate_threshold, curation.config.hashes.max_distance
+    done = [curation.here(FIND_LEAKS, curation.store, curation.made, threshold, max_distance)]
+    curation.made = replace(curation.made, leaks=tuple(each.path for each in done))
+    return done
 
 
 def export(curation: Curation) -> None:
@@ -310,7 +346,10 @@ def export(curation: Curation) -> None:
             curation.runner.say(f"{curation.config.name}: nothing was selected, or all of it is gone: no version")
             return
         provenance = digests(made.opened(store, *SELECTED))
-        version: Version = curation.here(PUBLISH, store, curation.config.name, shards, log.done, config, provenance)
+        barred = leaking_ids(store, made)
+        version: Version = curation.here(
+            PUBLISH, store, curation.config.name, shards, log.done, config, provenance, barred
+        )
         log.version = version.path
         curation.runner.say(f"{version.name} {version.version}: {'new' if version.created else 'unchanged'}")
 

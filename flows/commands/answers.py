@@ -77,6 +77,7 @@ def print_story(console: Console, connection: Any, wanted: str) -> None:
     row = connection.sql("SELECT * FROM pool WHERE sample_id = ?", params=[sample_id])
     for values in row.fetchall() if sample_id else []:
         _print_facts(console, dict(zip(row.columns, values, strict=True)))
+        _print_leak(console, connection, sample_id or "")
         _print_labels(console, connection, sample_id or "")
         _print_belonging(console, connection, sample_id or "")
         _print_quality(console, connection, sample_id or "")
@@ -128,6 +129,17 @@ def _print_facts(console: Console, facts: dict[str, Any]) -> None:
             else ""
         )
         console.print(f"not ranked: {escape(facts['dropped_by'].replace('_', ' ') + twin)}")
+
+
+def _print_leak(console: Console, connection: Any, sample_id: str) -> None:
+    sql = "SELECT leak_of, evidence, similarity, distance, source_uri, shard, key FROM leaks WHERE sample_id = ?"
+    for leak_of, how, similarity, distance, *place in connection.execute(sql, [sample_id]).fetchall():
+        shown = [f"cosine similarity {_shown(similarity)}"] if similarity is not None else []
+        shown += [f"hashes differ in {distance} of 64 bits"] if distance is not None else []
+        same = "has the same bytes as" if how == "bytes" else f"is a near-duplicate, by its {how}, of"
+        where = "  ".join(place)
+        text = f"kept away: it {same} {leak_of} ({', '.join(shown) or 'nothing else compared'}), seen in {where}"
+        console.print(escape(text), soft_wrap=True)
 
 
 def _print_labels(console: Console, connection: Any, sample_id: str) -> None:

@@ -383,6 +383,64 @@ def audit_curve(
 
 
 @app.command()
+def annotate(
+    path: Annotated[Path, typer.Argument(metavar="FILE", help="New .csv or .parquet file.")] = Path("annotate.csv"),
+    n: Annotated[int, typer.Option("--n", "-n", min=1, help="How many samples to label.")] = 40,
+    by: Annotated[
+        Literal["auto", "typical", "uncertain", "hard-to-contrast"],
+        typer.Option(
+            help="typical: of each group that has no label yet (TypiClust), for few labels. uncertain: what a model of "
+            "the labels cannot decide, for many. hard-to-contrast: a first choice without any (CSVAL). auto: uncertain "
+            "from 10 labels a class on, typical before."
+        ),
+    ] = "auto",
+    seed: Annotated[int, typer.Option(min=0, help="Another seed may choose other samples.")] = 0,
+    store: Store = DEFAULT_STORE,
+    run_id: Annotated[str | None, typer.Option("--run", help="A run's id; the last finished run by default.")] = None,
+) -> None:
+    """Write the samples that should be labelled first, as a file for `labels.given`.
+
+    Fill in its column `label` and run with `labels.given: FILE`; then annotate again, as often as you like: the labels
+    that there are go into the next file too.
+    """
+    from windrow.flows.commands.annotate import print_annotation
+
+    print_annotation(out, store, run_id, path, n, by, seed)
+
+
+@app.command()
+def leaks(
+    a: Annotated[
+        str,
+        typer.Argument(
+            metavar="A",
+            help="Images, as `sources` names them (folder, tar, Parquet file, list); a version's folder; a Parquet "
+            "file with columns sample_id and embedding; `pool`, the pool of the run; or `@` and a file of ids of it.",
+        ),
+    ],
+    b: Annotated[str, typer.Argument(metavar="B", help="Likewise.")],
+    threshold: Annotated[
+        float | None, typer.Option(help="Cosine similarity from which on; by default the run's for near-duplicates.")
+    ] = None,
+    bits: Annotated[
+        int | None, typer.Option(help="Bits, of 64, in which hashes may differ; by default the run's.", min=0, max=16)
+    ] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Print all pairs as JSON.")] = False,
+    store: Store = DEFAULT_STORE,
+    run_id: Annotated[str | None, typer.Option("--run", help="A run's id; the last finished run by default.")] = None,
+) -> None:
+    """Find the near-duplicates between two sets, by bytes, perceptual hash and the store's backbone.
+
+    Every pair within the thresholds is found. Exits with 1 when there is one, and with 0 when there is none. To keep a
+    curated set clean of a test set, name that in `selection.keep_away`.
+    """
+    from windrow.flows.commands.leaks import print_leaks
+
+    if print_leaks(out, store, run_id, (a, b), threshold, bits, as_json):
+        raise typer.Exit(1)
+
+
+@app.command()
 def verify(
     path: Annotated[
         Path | None,

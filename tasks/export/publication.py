@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 import shutil
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from importlib.metadata import version as package_version
 from pathlib import Path
@@ -73,6 +73,7 @@ def publish_version(
     dones: Sequence[Done],
     config: ExportConfig,
     provenance: Mapping[str, Any],
+    barred: Collection[str] = (),
 ) -> Version:
     """Publish the shards of a plan, in its order, as the next version of `name`, or find that the last one holds them.
 
@@ -81,12 +82,15 @@ def publish_version(
     made from. Nothing here depends on the time, so the same shards give the same bytes. Shards without samples are left
     out.
 
+    `barred` are samples that must not be in it, leaks say: RuntimeError when one is, and nothing is published.
+
     Raises ValueError when the name is no folder's name, when `dones` do not fit `shards`, and when no sample is left.
     """
     if not re.fullmatch(r"[A-Za-z0-9_-][A-Za-z0-9_.-]*", name):
         raise ValueError(f"name: wants letters, digits, _, - and ., got {name!r}")
     filled = _filled(store, name, shards, dones)
     samples = read_table(EXPORTED_SAMPLES, [output.table_path(EXPORTED_SAMPLES) for _, output in filled])
+    _check_barred(samples["sample_id"], barred)
     classes = read_classes(store, shards[0].plan)
     files = _shard_files(filled, config)
     shard_entries = [file.entry() for file in files]
@@ -118,6 +122,14 @@ def publish_version(
             _describe(folder, {"name": name, "version": version, **manifest}, formats)
             if publish_directory(folder, parent / version):
                 return open_version(parent / version, created=True)
+
+
+def _check_barred(sample_ids: pa.ChunkedArray, barred: Collection[str]) -> None:
+    found = sorted(set(sample_ids.to_pylist()) & set(barred))
+    if found:
+        raise RuntimeError(
+            f"{len(found):,} samples that the set is kept away from would be in it, {found[0]} the first"
+        )
 
 
 def _latest_if_same(store: Path, manifest: Mapping[str, Any]) -> Version | None:

@@ -46,16 +46,9 @@ def write_audit(path: Path, connection: Any, labels: AuditedSet, run_id: str, n:
 
     Raises ValueError when the file exists (it may hold verdicts), its folder does not, or its suffix is another.
     """
-    if path.suffix not in (".csv", ".parquet"):
-        raise ValueError(f"wants a .csv or .parquet file, got {str(path)!r}")
-    if path.exists():
-        raise ValueError(f"{path} exists, and may hold verdicts: name another file, or remove it")
-    if not path.parent.is_dir():
-        raise ValueError(f"there is no folder {path.parent} for {path.name}")
+    check_new_file(path, "verdicts")
     rows, by = draw(labels, n, seed)
-    places = {
-        each[0]: each[1:] for each in connection.execute(PLACES_SQL, [labels.sample_id[rows].tolist()]).fetchall()
-    }
+    places = places_of(connection, labels.sample_id[rows].tolist())
     lines = [
         (
             labels.sample_id[row],
@@ -71,12 +64,27 @@ def write_audit(path: Path, connection: Any, labels: AuditedSet, run_id: str, n:
         )
         for row in rows
     ]
-    _write(path, lines)
+    write_lines(path, (*COLUMNS, *DRAWN_BY), lines)
     return len(rows), by
 
 
-def _write(path: Path, lines: Sequence[Sequence[str]]) -> None:
-    names = (*COLUMNS, *DRAWN_BY)
+def check_new_file(path: Path, held: str) -> None:
+    """Raise ValueError unless a .csv or .parquet file can be made there; one that is there may hold what is `held`."""
+    if path.suffix not in (".csv", ".parquet"):
+        raise ValueError(f"wants a .csv or .parquet file, got {str(path)!r}")
+    if path.exists():
+        raise ValueError(f"{path} exists, and may hold {held}: name another file, or remove it")
+    if not path.parent.is_dir():
+        raise ValueError(f"there is no folder {path.parent} for {path.name}")
+
+
+def places_of(connection: Any, sample_ids: Sequence[str]) -> dict[str, tuple[str, str, str]]:
+    """Return source_uri, shard and key of each sample, where it was seen first."""
+    return {each[0]: each[1:] for each in connection.execute(PLACES_SQL, [list(sample_ids)]).fetchall()}
+
+
+def write_lines(path: Path, names: Sequence[str], lines: Sequence[Sequence[str | None]]) -> None:
+    """Write rows of text as .csv or .parquet; None is an empty field, and null."""
     if path.suffix == ".csv":
         text = io.StringIO()
         writer = csv.writer(text, lineterminator="\n")

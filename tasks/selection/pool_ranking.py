@@ -13,14 +13,22 @@ import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from windrow.schemas import SELECTION
-from windrow.schemas.stages import Stage
+from windrow.schemas import LEAKS, SELECTION
+from windrow.schemas.stages import Part, Stage
 from windrow.tasks.algorithms.neighbors.deduplication import near_duplicates
 from windrow.tasks.algorithms.selection.ranking import inclusion_weights
 from windrow.tasks.clusters.neighbor_graph import read_graph
 from windrow.tasks.selection.candidates import Evidence, read_evidence, values_of
 from windrow.tasks.selection.curated_order import curated_order, expressions_of
-from windrow.tasks.selection.selection_config import CAP, NEAR_DUPLICATE, NO_PART, UNREADABLE, Filter, SelectionConfig
+from windrow.tasks.selection.selection_config import (
+    CAP,
+    LEAK,
+    NEAR_DUPLICATE,
+    NO_PART,
+    UNREADABLE,
+    Filter,
+    SelectionConfig,
+)
 from windrow.tasks.selection.splits import assign_splits, group_samples
 from windrow.tasks.storage.catalog.views import confine, connect, query, tables_of
 from windrow.tasks.storage.store.made import Made, digests
@@ -35,7 +43,7 @@ from windrow.tasks.storage.store.pool import Pool, read_pool
 VERSION = 2
 SEEN = (
     *(Stage.INGEST, Stage.HASH_GROUPS, Stage.MODEL_SCORES, Stage.FEATURES, Stage.NEIGHBORS, Stage.CLUSTER),
-    Stage.PSEUDO_LABEL,
+    *(Stage.PSEUDO_LABEL, Part.LEAKS),
 )
 """The stages whose tables a filter can ask."""
 
@@ -51,6 +59,7 @@ def rank_pool(store: Path, made: Made, config: SelectionConfig, seed: int) -> Do
         rows = _pool_rows(store, outputs)
         pool = read_pool(outputs[Stage.FEATURES])
         broken = _filtered(store, outputs, config.filters, rows["sample_id"])
+        broken = _without_leaks(broken, outputs[Part.LEAKS], rows["sample_id"])
         embedded = pc.is_valid(rows["cluster_path"]).to_numpy()
         needs = {need for policy in config.policies() for need in policy.needs}
         evidence = read_evidence(_connect(store, outputs), outputs, embedded, needs, expressions_of(config))
@@ -114,6 +123,12 @@ def _breaking(connection: Any, rule: Filter) -> list[str]:
         return [row[0] for row in query(connection, sql).fetchall()]
     except (duckdb.Error, ValueError) as error:
         raise ValueError(f"selection.filters: rule {rule.name!r} ({rule.keep}): {error}") from None
+
+
+def _without_leaks(broken: Sequence[str | None], leaks: Sequence[Output], sample_ids: pa.Array) -> list[str | None]:
+    """What is a leak is dropped as that, whatever filter it breaks too."""
+    found = {name for output in leaks for name in output.read(LEAKS, ["sample_id"])["sample_id"].to_pylist()}
+    return [LEAK if name in found else rule for name, rule in zip(sample_ids.to_pylist(), broken, strict=True)]
 
 
 def check_sql(config: SelectionConfig) -> None:

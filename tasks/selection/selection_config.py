@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 from annotated_types import Ge, Gt, Le, MinLen
 
-from windrow.schemas.settings import Settings, check_different
+from windrow.schemas.settings import IsPath, Settings, check_different
 from windrow.tasks.algorithms.selection.policies import POLICIES
 from windrow.tasks.algorithms.selection.policy_settings import PolicySettings
 from windrow.tasks.algorithms.selection.selection_policy import SelectionPolicy
@@ -16,7 +16,8 @@ UNREADABLE = "unreadable"
 NEAR_DUPLICATE = "near_duplicate"
 NO_PART = "no_part"
 CAP = "cap"
-REASONS = (UNREADABLE, NEAR_DUPLICATE, NO_PART, CAP)
+LEAK = "leak"
+REASONS = (UNREADABLE, NEAR_DUPLICATE, NO_PART, CAP, LEAK)
 """Why samples are not ranked, beside the names of filters."""
 
 if TYPE_CHECKING:
@@ -103,7 +104,13 @@ class SelectionConfig(Settings):
     `drop_near_duplicates`: keep one of samples whose cosine similarity reaches `near_duplicate_threshold`.
     `near_duplicate_threshold`: cosine similarity from which on two samples are near-duplicates.
     `near_duplicates_within`: level of the clusters inside which they are looked for, 0 for the whole pool (exact,
-    quadratic). `splits`: shares of the export; near-duplicates and groups stay together.
+    quadratic).
+
+    `keep_away`: what the set must not hold, test sets say: folders, tars, Parquet files or lists, as `sources` names
+    them. A sample with the same bytes as one of theirs, a hash within `hashes.max_distance` bits of it, or a cosine
+    similarity that reaches `near_duplicate_threshold` is a leak: dropped, with the evidence in the table `leaks`.
+
+    `splits`: shares of the export; near-duplicates and groups stay together.
     """
 
     target_size: Annotated[int, Ge(0)] | None = None
@@ -117,11 +124,13 @@ class SelectionConfig(Settings):
     drop_near_duplicates: bool = True
     near_duplicate_threshold: Annotated[float, Gt(0), Le(1)] = 0.95
     near_duplicates_within: Annotated[int, Ge(0)] = 0
+    keep_away: tuple[Annotated[str, MinLen(1), IsPath("(list:)?(?!python:)")], ...] = ()
     splits: tuple[Split, ...] = (Split("train", 1.0),)
 
     def __post_init__(self) -> None:
         super().__post_init__()
         check_different("filters", [rule.name for rule in self.filters])
+        check_different("keep_away", self.keep_away)
         check_different("splits", [split.name for split in self.splits])
         check_different("parts", [part.name for part in self.parts])
         if sum(part.share or 0 for part in self.parts) > 1 + 1e-6:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,12 +13,11 @@ import pyarrow.compute as pc
 from windrow.schemas import OCCURRENCES
 from windrow.schemas.stages import Stage
 from windrow.tasks.storage.catalog.views import connect, run_tables
+from windrow.tasks.storage.store.listed_samples import SAMPLE_ID, listed_samples
 from windrow.tasks.storage.store.outputs import all_outputs
 from windrow.tasks.storage.store.refused_samples import refused_samples
 from windrow.tasks.storage.store.registry import sample_indices
 from windrow.tasks.storage.store.run_records import Run, latest_run, list_runs
-
-SAMPLE_ID = re.compile(r"[0-9a-f]{32}")
 
 DROPPED_SQL = "SELECT sample_id, duplicate_of, similarity FROM selection WHERE duplicate_of IS NOT NULL"
 
@@ -79,21 +77,10 @@ def choose(store: Path, targets: Sequence[str], near_duplicates: bool = True) ->
 
 def _resolved(store: Path, target: str) -> Iterable[str]:
     if target.startswith("@"):
-        return _listed(Path(target[1:]))
+        return listed_samples(Path(target[1:]))
     if SAMPLE_ID.fullmatch(target):
         return [target]
     return _of_source(store, target.removeprefix("source:"), target)
-
-
-def _listed(path: Path) -> list[str]:
-    try:
-        lines = [line.strip() for line in path.read_text().splitlines()]
-    except (OSError, UnicodeDecodeError) as error:
-        raise ValueError(f"the list of samples @{path} cannot be read: {getattr(error, 'strerror', error)}") from error
-    for number, line in enumerate(lines, start=1):
-        if line and not SAMPLE_ID.fullmatch(line):
-            raise ValueError(f"{path}, line {number}: wants a sample_id of 32 hex digits, got {line!r}")
-    return [line for line in lines if line]
 
 
 def _of_source(store: Path, source: str, target: str) -> list[str]:

@@ -3,28 +3,21 @@
 Samples are taken in order of priority, and one is dropped when a sample kept before it is at least `threshold` similar.
 So every dropped sample has a kept neighbour within the threshold, and no two kept samples reach it.
 
-A float32 matrix product settles every pair whose similarity is farther from the threshold than rounding can move it;
-the few others are computed again in float64, one pair at a time. Whether a pair reaches the threshold is therefore a
-property of the pair, not of the block it fell in: similarity(a, b) = similarity(b, a), and equal vectors are at 1.
+Whether a pair reaches the threshold is a property of the pair, not of the block it fell in (`cosine_pairs`).
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
 from windrow.tasks.algorithms.arrays import Int64Array, as_embeddings
-
-if TYPE_CHECKING:
-    import torch
-
-Embeddings = npt.NDArray[np.floating[Any]]
+from windrow.tasks.algorithms.neighbors.cosine_pairs import TILE, CosinePairs, check_threshold
 
 BLOCK = 1024
-TILE = 4096  # kept samples a matrix product
 
 
 @dataclass(frozen=True)
@@ -60,20 +53,19 @@ def near_duplicates(
     array([-1, -1,  0])
     """
     embeddings = as_embeddings(embeddings)
-    if not 0 < threshold <= 1:
-        raise ValueError(f"threshold: expected a cosine similarity in (0, 1], got {threshold}")
+    check_threshold(threshold)
     n = len(embeddings)
     by = [_column(name, values, n) for name, values in (("priority", priority), ("partition", partition))]
     order = np.lexsort(by)
     ends = np.flatnonzero(np.diff(by[1][order])) + 1
-    pairs = _Pairs(embeddings, threshold)
+    pairs = CosinePairs(embeddings, threshold)
     result = NearDuplicates(np.full(n, -1, dtype=np.int64), np.full(n, -1, dtype=np.float32))
     for members in np.split(order, ends) if n else ():
         _greedy(pairs, members, block, result)
     return result
 
 
-def _greedy(pairs: _Pairs, members: Int64Array, block: int, result: NearDuplicates) -> None:
+def _greedy(pairs: CosinePairs, members: Int64Array, block: int, result: NearDuplicates) -> None:
     """Fills result for one partition, its members in order of priority."""
     kept = np.empty(0, dtype=np.int64)
     for start in range(0, len(members), block):
@@ -90,7 +82,7 @@ def _greedy(pairs: _Pairs, members: Int64Array, block: int, result: NearDuplicat
 
 
 def _compare(
-    pairs: _Pairs,
+    pairs: CosinePairs,
     rows: Int64Array,
     left: Int64Array,
     kept: Int64Array,
@@ -112,7 +104,7 @@ def _compare(
 
 
 def _within(
-    pairs: _Pairs,
+    pairs: CosinePairs,
     rows: Int64Array,
     left: Int64Array,
     nearest: Int64Array,
@@ -134,46 +126,6 @@ def _within(
         closer = later[~dropped[later] & (similarity[i, later] > highest[left[later]])]
         nearest[left[closer]], highest[left[closer]] = rows[left[i]], similarity[i, closer]
     return rows[left[~dropped]]
-
-
-class _Pairs:
-    """Cosine similarities of pairs of rows, and whether they reach the threshold."""
-
-    def __init__(self, embeddings: Embeddings, threshold: float) -> None:
-        self.embeddings, self.threshold = embeddings, threshold
-        self.squares = np.empty(len(embeddings))
-        for start in range(0, len(embeddings), TILE):
-            x = embeddings[start : start + TILE].astype(np.float64)
-            self.squares[start : start + TILE] = np.einsum("ij,ij->i", x, x)
-        if not np.isfinite(self.squares).all():
-            raise ValueError(f"embeddings: row {int(np.flatnonzero(~np.isfinite(self.squares))[0])} is not finite")
-        # d roundings of half a unit each, in the worst case, on each side of the product of two unit vectors
-        self.slack = (embeddings.shape[1] + 8) * 2.0**-23
-
-    def compare(self, left: Int64Array, right: Int64Array) -> tuple[npt.NDArray[np.float32], npt.NDArray[np.bool_]]:
-        """Similarity by the float32 product, and exactly whether it reaches the threshold. Both (left, right)."""
-        similarity = (self._unit(left) @ self._unit(right).T).numpy()
-        reached = similarity >= self.threshold
-        i, j = np.nonzero(np.abs(similarity - np.float32(self.threshold)) < self.slack)
-        reached[i, j] = self.similarity(left[i], right[j]) >= self.threshold
-        return similarity, reached
-
-    def similarity(self, left: Int64Array, right: Int64Array) -> npt.NDArray[np.float32]:
-        """Similarity of left[i] and right[i], from float64. A zero vector has similarity 0 to everything."""
-        result = np.empty(len(left), dtype=np.float32)
-        for start in range(0, len(left), TILE):
-            a, b = left[start : start + TILE], right[start : start + TILE]
-            products = np.einsum("ij,ij->i", self.embeddings[a].astype(np.float64), self.embeddings[b])
-            lengths = np.sqrt(self.squares[a] * self.squares[b])
-            result[start : start + TILE] = np.clip(products / np.where(lengths > 0, lengths, 1), -1, 1)
-        return result
-
-    def _unit(self, rows: Int64Array) -> torch.Tensor:
-        import torch
-
-        lengths = np.sqrt(self.squares[rows])
-        x = self.embeddings[rows].astype(np.float64) / np.where(lengths > 0, lengths, 1)[:, None]
-        return torch.from_numpy(x.astype(np.float32))
 
 
 def _column(name: str, values: npt.ArrayLike | None, n: int) -> npt.NDArray[Any]:

@@ -1,4 +1,4 @@
-"""The groups that pairs of 64-bit hashes which differ in few bits join: exact, without comparing all pairs.
+"""Pairs of 64-bit hashes that differ in few bits, and the groups that they join: exact, without comparing all pairs.
 
 Cut the 64 bits into `max_distance + shared` blocks. Two hashes that differ in at most `max_distance` bits are equal in
 `shared` blocks or more, whichever these are: for each choice of `shared` blocks, sort by them and compare what is equal
@@ -11,6 +11,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from itertools import combinations, pairwise
 from math import comb
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -42,6 +43,41 @@ def hash_groups(hashes: Hashes, max_distance: int) -> Int64Array:
     lowest = np.full(len(unique), len(inverse), np.int64)
     np.minimum.at(lowest, group, first)
     return lowest[group][inverse]
+
+
+def near_hashes(left: Hashes, right: Hashes, max_distance: int) -> tuple[Int64Array, Int64Array]:
+    """All pairs of rows of left (n,) and right (m,) whose hashes differ in at most max_distance bits, two int64 (p,).
+
+    In order of the left row, then the right. Memory grows with the pairs.
+    """
+    values = np.concatenate([_checked(left, max_distance), _checked(right, max_distance)])
+    unique, inverse = np.unique(values, return_inverse=True)
+    members = [np.argsort(side, kind="stable") for side in (inverse[: len(left)], inverse[len(left) :])]
+    counts = [np.bincount(side, minlength=len(unique)) for side in (inverse[: len(left)], inverse[len(left) :])]
+    in_both = np.flatnonzero((counts[0] > 0) & (counts[1] > 0))
+    found = [(in_both, in_both)]
+    for one, other in _near(unique, max_distance):
+        for a, b in ((one, other), (other, one)):
+            across = (counts[0][a] > 0) & (counts[1][b] > 0)
+            found.append((a[across], b[across]))
+    pairs = [_members_of(a, b, members, counts) for a, b in found]
+    rows, columns = (np.concatenate(side) for side in zip(*pairs, strict=True))
+    order = np.lexsort((columns, rows))
+    return rows[order], columns[order]
+
+
+def _members_of(
+    a: Int64Array, b: Int64Array, members: list[npt.NDArray[Any]], counts: list[npt.NDArray[Any]]
+) -> tuple[Int64Array, Int64Array]:
+    """The pairs of left rows of group a[i] and right rows of group b[i], of every i."""
+    n_left, n_right = counts[0][a], counts[1][b]
+    n_pairs = n_left * n_right
+    group = np.repeat(np.arange(len(a)), n_pairs)
+    place = np.arange(len(group)) - np.repeat(np.cumsum(n_pairs) - n_pairs, n_pairs)
+    starts = [np.cumsum(count) - count for count in counts]
+    rows = members[0][starts[0][a[group]] + place // n_right[group]]
+    columns = members[1][starts[1][b[group]] + place % n_right[group]]
+    return rows.astype(np.int64), columns.astype(np.int64)
 
 
 def _joined(group: Int64Array, pairs: list[tuple[Int64Array, Int64Array]]) -> Int64Array:

@@ -16,7 +16,8 @@ Opened = dict[str, list[Output]]
 class Made:
     """The outputs that the stages of a run have made so far: a field a stage, paths relative to the store, in order.
 
-    `pseudo_label` holds what its parts have made too: `given_labels`, `predictions` and `belonging`.
+    `pseudo_label` holds what its parts have made too: `given_labels`, `predictions` and `belonging`;
+    `kept_away` and `kept_away_features` are of what `selection.keep_away` names.
     """
 
     ingest: Paths = ()
@@ -29,6 +30,9 @@ class Made:
     predictions: Paths = ()
     belonging: Paths = ()
     pseudo_label: Paths = ()
+    kept_away: Paths = ()
+    kept_away_features: Paths = ()
+    leaks: Paths = ()
     rank: Paths = ()
 
     def opened(self, store: Path, *stages: Stage | Part) -> Opened:

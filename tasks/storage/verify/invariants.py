@@ -142,6 +142,13 @@ _CLUSTERED = (
 
 _CHOSEN = (
     _within("samples", "have no row in selection", "selection"),
+    Invariant(
+        "leaks",
+        "are of samples that are not dropped as leaks, or could not be used",
+        "SELECT count(*) FROM leaks LEFT JOIN selection USING (sample_id) "
+        "WHERE dropped_by IS NULL OR dropped_by NOT IN ('leak', 'unreadable')",
+    ),
+    _within("selection", "are dropped as leaks, but of nothing", "leaks", "dropped_by = 'leak'"),
     _where("selection", "are ranked and dropped, or neither", "(rank IS NULL) = (dropped_by IS NULL)"),
     _where(
         "selection",
@@ -242,6 +249,7 @@ COUNTS: Mapping[str, Mapping[str, str]] = {
         "n_samples": "SELECT count(*) FROM samples",
         "n_ranked": "SELECT count(rank) FROM selection",
         "n_selected": "SELECT count(*) FROM selection WHERE selected",
+        "n_leaks": "SELECT count(*) FROM leaks",
     },
     Stage.EXPORT: {
         "n_samples": "SELECT count(*) FROM exported_samples",

@@ -25,6 +25,7 @@ COUNTED: Mapping[str, Mapping[str, str]] = {
     Part.PREDICTIONS: {"predictions": "n_predictions"},
     Part.BELONGING: {"belonging": "n_judged"},
     Part.LABEL_CHECKS: {"label_quality": "n_checked", "label_checks": "n_label_checks"},
+    Part.LEAKS: {"leaks": "n_leaks"},
     Stage.RANK: {"selection": "n_samples"},
     Stage.ACCOUNT: {"outcomes": "n_occurrences"},
     Part.EXPORT_PLAN: {"export_plan": "n_samples"},

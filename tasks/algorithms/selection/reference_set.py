@@ -1,0 +1,135 @@
+"""How a pool and a reference set lie to each other: what each pool sample should weigh, and how far they overlap."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from windrow.tasks.algorithms.arrays import (
+    BoolArray,
+    Float32Array,
+    Float64Array,
+    check_embeddings,
+    row_blocks,
+    unit_rows,
+)
+from windrow.tasks.algorithms.labels.cores.logistic_objective import HeldRows, minimise_logistic
+from windrow.tasks.algorithms.labels.folds import assign_folds
+from windrow.tasks.algorithms.neighbors.exact_neighbors import neighbor_graph
+
+L2 = 1e-3
+MOST_LOG_ODDS = 30.0
+"""Beyond it a probability is 0 or 1 in float32: a weight of e^30 says no more than that."""
+BLOCK = 2048
+
+
+@dataclass(frozen=True)
+class Overlap:
+    """How two sets overlap. A sample is within a set when a sample of it is at least as near as its own k-th neighbour.
+
+    reference_covered: share of the reference within the pool; what lies outside, no selection from the pool can serve.
+    pool_alike: share of the pool within the reference. covered (m,) and alike (n,) say which.
+    """
+
+    reference_covered: float
+    pool_alike: float
+    covered: BoolArray
+    alike: BoolArray
+
+
+def density_ratio_weights(
+    pool: npt.NDArray[Any], reference: npt.NDArray[Any], *, l2: float = L2, n_folds: int = 5, seed: int = 0
+) -> Float64Array:
+    """The weight (n,) of each row of pool (n, d) that makes the pool as dense as reference (m, d) where it lies.
+
+    w = p / (1 - p) * n / m, where p is the probability that a row is of the reference, by a logistic probe fitted on
+    both sets (Bickel, Bruckner and Scheffer 2009, Discriminative learning under covariate shift, JMLR 10, equation 8;
+    'density re-weighting' of SKADA-Bench, arXiv 2407.11676). Cross-fitted: the p of a row is by a probe that did not
+    see it, so a row does not weigh little because the probe learnt it by heart. Columns are brought to mean 0 and
+    deviation 1 over both sets first; l2 is the penalty on the weights, beside the mean cross-entropy. For N(0, 1)
+    against N(1, 1) log w = x - 1/2. Weights are relative: their mean is about 1 where the sets overlap. Folds are dealt
+    by row, so rows in the order of their ids give the same weights whatever order they were found in. Raises ValueError
+    for embeddings that are not finite and of one width, and for a set of fewer rows than folds.
+
+    >>> import numpy as np
+    >>> from windrow import density_ratio_weights
+    >>> rng = np.random.default_rng(0)
+    >>> pool, reference = rng.normal(0, 1, (500, 1)), rng.normal(1, 1, (200, 1))
+    >>> weights = density_ratio_weights(pool, reference)
+    >>> bool(weights[pool[:, 0] > 1].mean() > 1 > weights[pool[:, 0] < 0].mean())
+    True
+    """
+    _check(pool, reference)
+    if n_folds < 2:
+        raise ValueError(f"n_folds: wants 2 or more, got {n_folds}")
+    if min(len(pool), len(reference)) < n_folds:
+        raise ValueError(
+            f"wants {n_folds} rows of each set, got a pool of {len(pool)} and a reference of {len(reference)}"
+        )
+    rows = np.concatenate([pool, reference]).astype(np.float64)
+    deviation = rows.std(axis=0)
+    rows = ((rows - rows.mean(axis=0)) / np.where(deviation > 0, deviation, 1)).astype(np.float32)
+    is_reference = np.repeat(np.array([0, 1]), [len(pool), len(reference)])
+    folds = assign_folds(is_reference, n_folds, seed)
+    log_odds = np.empty(len(pool))
+    for fold in range(n_folds):
+        held_out = folds[: len(pool)] == fold
+        log_odds[held_out] = _log_odds(rows, is_reference, folds != fold, l2, np.flatnonzero(held_out))
+    ratio: Float64Array = np.exp(np.clip(log_odds, -MOST_LOG_ODDS, MOST_LOG_ODDS)) * (len(pool) / len(reference))
+    return ratio
+
+
+def _log_odds(
+    rows: Float32Array, is_reference: npt.NDArray[np.int64], fitted_on: BoolArray, l2: float, wanted: npt.NDArray[Any]
+) -> Float64Array:
+    n = int(fitted_on.sum())
+    held = HeldRows(rows[fitted_on], is_reference[fitted_on], np.full(n, 1 / n))
+    table = minimise_logistic(held, (rows.shape[1] + 1, 2), l2, shaped=4 * n > rows.shape[1])
+    direction = table[:, 1] - table[:, 0]
+    return np.asarray(rows[wanted].astype(np.float64) @ direction[:-1] + direction[-1])
+
+
+def overlap(pool: npt.NDArray[Any], reference: npt.NDArray[Any], k: int = 5) -> Overlap:
+    """Which rows of reference (m, d) lie within pool (n, d), and which of pool within reference, by cosine.
+
+    Kynkaanniemi et al. 2019, Improved precision and recall metric for assessing generative models, section 2: a set's
+    manifold is the union of the balls around its samples that reach their k-th nearest other sample. A set of k rows or
+    fewer takes its farthest. Exact, in blocks: n x m comparisons, and n x n and m x m for the radii. Raises ValueError
+    for embeddings that are not finite and of one width, and for a set of fewer than two rows.
+
+    >>> import numpy as np
+    >>> from windrow import overlap
+    >>> found = overlap(np.array([[1, 0], [1, 0.1], [1, 0.2]]), np.array([[1, 0.05], [0, 1]]), k=1)
+    >>> found.reference_covered
+    0.5
+    """
+    _check(pool, reference)
+    if k < 1 or min(len(pool), len(reference)) < 2:
+        raise ValueError(f"wants k of 1 or more and two rows of each set, got {k}, {len(pool)} and {len(reference)}")
+    covered, alike = _within(reference, pool, _reach(pool, k)), _within(pool, reference, _reach(reference, k))
+    return Overlap(float(covered.mean()), float(alike.mean()), covered, alike)
+
+
+def _reach(embeddings: npt.NDArray[Any], k: int) -> Float32Array:
+    """Similarity (n,) of each row to its k-th nearest other row: the radius of its ball."""
+    return neighbor_graph(embeddings, min(k, len(embeddings) - 1)).similarity[:, -1]
+
+
+def _within(rows: npt.NDArray[Any], others: npt.NDArray[Any], reach: Float32Array) -> BoolArray:
+    inside = np.zeros(len(rows), np.bool_)
+    for tile in row_blocks(len(others), BLOCK):
+        units = unit_rows(others[tile])[0]
+        for block in row_blocks(len(rows), BLOCK):
+            similarity = (unit_rows(rows[block])[0] @ units.T).astype(np.float32)
+            inside[block] |= (similarity >= reach[tile]).any(axis=1)
+    return inside
+
+
+def _check(pool: npt.NDArray[Any], reference: npt.NDArray[Any]) -> None:
+    check_embeddings("pool", pool)
+    check_embeddings("reference", reference)
+    if pool.shape[1] != reference.shape[1]:
+        raise ValueError(f"pool has {pool.shape[1]} dimensions and reference {reference.shape[1]}")
