@@ -31,8 +31,9 @@ lock:
 demo: install
 	$(BIN)/windrow demo
 
+# Two files of tests at a time, as the tests of one share what they are about; the longest are the first.
 test: install
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder
 
 lint: install
 	$(BIN)/ruff check .

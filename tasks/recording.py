@@ -14,7 +14,7 @@ from windrow.tasks.config import CurationConfig
 from windrow.tasks.runner import Runner
 from windrow.tasks.storage.files.store_lock import at_work
 from windrow.tasks.storage.store.outputs import Done
-from windrow.tasks.storage.store.run_records import Run, StageRecord, Status, list_runs, open_run, start_run
+from windrow.tasks.storage.store.run_records import Run, StageRecord, Status, open_run, runs_backwards, start_run
 from windrow.tasks.takedown.removal import finish_takedowns
 
 ONLY_WHEN_ASKED = frozenset({"n_label_checks"})
@@ -37,7 +37,7 @@ def begin_run(config: CurationConfig) -> Run:
     """
     store = Path(config.store)
     finish_takedowns(store)
-    last = next((run for run in reversed(list_runs(store)) if run.name == config.name), None)
+    last = next((run for run in runs_backwards(store) if run.name == config.name), None)
     if last is not None and last.status == "killed":
         logging.getLogger("windrow").info(f"run {last.run_id}: {last.error}. What it finished is not done again.")
     return start_run(store, config.name, asdict(config))

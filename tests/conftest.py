@@ -18,6 +18,9 @@ from windrow.flows.demo.demo_pool import make_demo_pool
 # of the processor time of a run.
 os.environ.setdefault("OMP_WAIT_POLICY", "passive")
 
+# Where it is set, each of the many processes that the tests start compiles the package anew, for half a second.
+os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
+
 
 def pytest_addoption(parser: pytest.Parser) -> None:
     """Say how many random faults the tests in faults/ try, and from which seed they are drawn."""

@@ -6,7 +6,7 @@ import shutil
 from pathlib import Path
 
 from windrow.tasks.storage.store.outputs import fingerprint
-from windrow.tasks.storage.store.run_records import Run, list_runs
+from windrow.tasks.storage.store.run_records import Run, runs_backwards
 
 PAGE = "report.html"
 
@@ -31,7 +31,7 @@ def report_of(run: Run) -> Path:
 
 def _same_before(run: Run) -> Run | None:
     """The last finished run of the same curated set, if it has a report, the same config and the same outputs."""
-    others = (each for each in reversed(list_runs(run.store)) if each.run_id < run.run_id)
+    others = (each for each in runs_backwards(run.store) if each.run_id < run.run_id)
     last = next((each for each in others if each.status == "finished" and each.name == run.name), None)
     return last if last and (last.path / PAGE).is_file() and _shown(last) == _shown(run) else None
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from datetime import datetime
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -81,7 +82,8 @@ def render(connection: Any, run: Run, read: Reader, seed: int = 0) -> str:
     return str(_environment().get_template("report.html").render(context))
 
 
-def _environment() -> jinja2.Environment:
+@cache
+def _environment() -> jinja2.Environment:  # which keeps the template: to compile it takes half of a small page's time
     folder = Path(__file__).parent
     environment = jinja2.Environment(
         loader=jinja2.FileSystemLoader(folder),

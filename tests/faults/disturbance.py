@@ -32,13 +32,9 @@ _FORKS.set_forkserver_preload(
         "pyarrow.dataset",
         "scipy.optimize",
         "scipy.sparse.csgraph",
-        "windrow.tasks.config",
+        "windrow.tasks.pipeline",
         "windrow.tasks.backbones.patches",
-        "windrow.tasks.clusters.clustering",
-        "windrow.tasks.features.model_scores",
-        "windrow.tasks.export.outcomes",
-        "windrow.tasks.export.publication",
-        "windrow.tasks.storage",
+        "windrow.tasks.report.page",
     ]
 )
 _CREATING = frozenset({"os.mkdir", "os.link"})

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+import shutil
 import signal
 import sqlite3
 import subprocess
@@ -22,14 +23,30 @@ from small_pool import make_small_pool
 
 from windrow.flows.temporary_server import HOME, ServerError, temporary_server
 from windrow.tasks.storage.published.versions import list_versions
-from windrow.tasks.storage.store.run_records import latest_run
+from windrow.tasks.storage.store.run_records import latest_run, list_runs
 
 Result = subprocess.CompletedProcess[str]
 
 
+@pytest.fixture(scope="module")
+def migrated(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The database of a temporary server: to make one takes longer than most of these tests."""
+    home = tmp_path_factory.mktemp("migrated")
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setenv(HOME, str(home))
+        with temporary_server(seconds=300):
+            pass
+    with sqlite3.connect(home / "prefect.db") as database:
+        database.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+    database.close()
+    return home / "prefect.db"
+
+
 @pytest.fixture
-def config(tmp_path: Path) -> Path:
-    """The config of a small pool, as a file."""
+def config(tmp_path: Path, migrated: Path) -> Path:
+    """The config of a small pool, as a file, beside a home for Prefect."""
+    (tmp_path / "home").mkdir()
+    shutil.copy(migrated, tmp_path / "home")
     pool = make_small_pool(tmp_path)
     path = tmp_path / "windrow.yaml"
     values = {
@@ -119,11 +136,8 @@ def test_a_server_that_answers_503_to_everything_ends_no_run(config: Path) -> No
 
 
 def test_a_database_of_a_newer_prefect_is_told_at_once_and_the_run_goes_on(config: Path) -> None:
-    home = config.parent / "home"
-    home.mkdir()
-    with sqlite3.connect(home / "prefect.db") as database:
-        database.execute("CREATE TABLE alembic_version (version_num VARCHAR(32) NOT NULL)")
-        database.execute("INSERT INTO alembic_version VALUES ('ffffffffffff')")
+    with sqlite3.connect(config.parent / "home" / "prefect.db") as database:
+        database.execute("UPDATE alembic_version SET version_num = 'ffffffffffff'")
     database.close()
     ended = windrow(config)
     ended_well(ended, config)
@@ -153,10 +167,19 @@ def children(pid: int, name: str) -> list[int]:
     return found
 
 
-def start(config: Path) -> tuple[subprocess.Popen[str], int]:
+# A process that was started in the background of a script ignores Ctrl-C, and so would all that it starts.
+HEEDING_CTRL_C = """
+import signal
+signal.signal(signal.SIGINT, signal.default_int_handler)
+from windrow.flows.commands.cli import main
+main()
+"""
+
+
+def start(config: Path, *words: str) -> tuple[subprocess.Popen[str], int]:
     """Start a run, and wait until its first stage is done; returns it with its server's process."""
     run = subprocess.Popen(
-        [sys.executable, "-m", "windrow.flows.commands.cli", "run", str(config)],
+        [sys.executable, "-c", HEEDING_CTRL_C, "run", str(config), *words],
         env=clean(config.parent, PYTHONUNBUFFERED="1"),
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
@@ -196,6 +219,19 @@ def test_no_server_outlives_a_run_that_is_killed(config: Path) -> None:
     run.kill()
     run.communicate()
     assert is_gone(server)
+
+
+@pytest.mark.skipif(not Path("/proc/self/stat").exists(), reason="looks for processes in /proc")
+def test_ctrl_c_ends_a_run_that_prefect_carries_with_a_line_and_leaves_no_server(config: Path) -> None:
+    run, server = start(config, "--runner", "prefect")
+    run.send_signal(signal.SIGINT)
+    said, _ = run.communicate(timeout=60)  # what it leaves running would hold this pipe open
+    assert run.returncode == 130, said
+    assert said.count("interrupted; what was finished is kept") == 1
+    assert "Traceback" not in said
+    assert "the run goes on without it" not in said
+    assert is_gone(server)
+    assert [each.status for each in list_runs(Path(yaml.safe_load(config.read_text())["store"]))] == ["failed"]
 
 
 def test_a_server_that_does_not_answer_in_time_is_given_up(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -11,7 +11,7 @@ folder is lost, `windrow verify` misses it.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass, replace
 from datetime import UTC, datetime
 from importlib.metadata import version
@@ -158,11 +158,15 @@ def open_run(store: Path, run_id: str) -> Run:
 
 def list_runs(store: Path) -> list[Run]:
     """Return the runs of a store, oldest first."""
-    folder = store / "runs"
-    return [open_run(store, path.parent.name) for path in sorted(folder.glob("*/run.json"))]
+    return list(runs_backwards(store))[::-1]
+
+
+def runs_backwards(store: Path) -> Iterator[Run]:
+    """Yield the runs of a store, the last one first: who wants one of the last reads no others."""
+    for path in sorted((store / "runs").glob("*/run.json"), reverse=True):
+        yield open_run(store, path.parent.name)
 
 
 def latest_run(store: Path, name: str | None = None) -> Run | None:
     """Return the last finished run (of the curated set `name`, if given), or None."""
-    finished: Sequence[Run] = [run for run in list_runs(store) if run.status == "finished"]
-    return next((run for run in reversed(finished) if name in (None, run.name)), None)
+    return next((run for run in runs_backwards(store) if run.status == "finished" and name in (None, run.name)), None)
