@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from PIL import Image
 
 BACKBONES = {
+    "lite0": "windrow.tasks.backbones.lite0:Lite0",
     "patches": "windrow.tasks.backbones.patches:Patches",
     "hf:": "windrow.tasks.backbones.huggingface:HuggingFace",
     "timm:": "windrow.tasks.backbones.timm_models:Timm",
