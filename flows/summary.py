@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from rich.console import Console
 from rich.table import Table
 
+from windrow.schemas.stages import Stage
 from windrow.tasks.algorithms.selection.balance import normalised_entropy
 from windrow.tasks.storage.catalog.views import connect, run_tables
 from windrow.tasks.storage.published.versions import latest_version
@@ -43,6 +44,7 @@ class Summary:
     """Counts of a run: `outcomes` by kind, `reasons` as (outcome, reason, n), `balance` as (class, pool, selected).
 
     `alike`: samples whose perceptual hash is near another's, and the groups that they form.
+    `backbone`: the encoder that was taken where the config left it open, and why.
     """
 
     name: str
@@ -51,6 +53,7 @@ class Summary:
     reasons: tuple[tuple[str, str, int], ...]
     balance: tuple[tuple[str, int, int], ...]
     alike: tuple[int, int]
+    backbone: str | None = None
 
     @property
     def entropy(self) -> tuple[float, float]:
@@ -71,7 +74,9 @@ def read_summary(run: Run) -> Summary:
     balance = tuple(sorted(connection.sql(BALANCE_SQL).fetchall(), key=lambda row: (-row[1], row[0])))
     shown = {kind: outcomes.get(kind, 0) for kind in MEANINGS if kind != "forgotten" or kind in outcomes}
     n_alike, n_groups = connection.sql(ALIKE_SQL).fetchall()[0]
-    return Summary(run.name, run.run_id, shown, reasons, balance, (n_alike, n_groups))
+    features = run.stage(Stage.FEATURES)
+    backbone = features.choice if features else None
+    return Summary(run.name, run.run_id, shown, reasons, balance, (n_alike, n_groups), backbone)
 
 
 def summarise(run: Run) -> str:
@@ -82,6 +87,7 @@ def summarise(run: Run) -> str:
     lines += [f"| **all** | {sum(summary.outcomes.values()):,} | each counted once |", ""]
     lines += [f"B{_balance(summary)[1:]}.", ""]
     lines += [f"{_alike(summary)}.", ""]
+    lines += [f"Encoder: {summary.backbone}.", ""] if summary.backbone else []
     lines += ["| class | pool | curated |", "|---|---:|---:|"]
     lines += [f"| {_escaped(name)} | {pool:,} | {selected:,} |" for name, pool, selected in summary.balance[:30]]
     if len(summary.balance) > 30:
@@ -122,6 +128,8 @@ def print_run(console: Console, run: Run) -> None:
     console.print(summary_table(summary))
     console.print(_balance(summary))
     console.print(_alike(summary))
+    if summary.backbone:
+        console.print(f"encoder: {summary.backbone}", soft_wrap=True, markup=False)
     version = latest_version(store, run.name)
     if version is not None:
         console.print(f"version: {version.path} ({version.n_samples:,} samples)", soft_wrap=True)
