@@ -1,9 +1,9 @@
 """What encoders see: python tests/benchmarks/bench_encoders.py [--write]
 
 A probe (logistic regression on unit features; C of 1, 10 or 100, by a fifth of what the first is fitted on) and 20
-nearest neighbours (cosine, majority), each on splits of its own for every seed: 3,000 pictures of CIFAR-10, in colour and made
-grey, 2,000 to fit; scikit-learn's 1,797 digits of 8 x 8 pixels, 1,200 to fit. `patches` is fitted on the pool, labels
-unseen. --write puts the table into docs/evidence/encoders.md.
+nearest neighbours (cosine, majority), on a split for each seed: 3,000 pictures of CIFAR-10, in colour and made grey,
+2,000 to fit; scikit-learn's 1,797 digits of 8 x 8 pixels, 1,200 to fit. `patches` is fitted on the pool, labels unseen.
+--write puts the table into docs/evidence/encoders.md.
 """
 
 from __future__ import annotations
