@@ -58,6 +58,7 @@ bench: install
 	$(BIN)/python tests/benchmarks/bench_noise.py
 	$(BIN)/python tests/benchmarks/bench_label_scale.py --write
 	$(BIN)/python tests/benchmarks/bench_clustering.py --write
+	$(BIN)/python tests/benchmarks/bench_encoders.py --write
 
 # Writes what is generated into README.md and docs/, and builds the site. To read it, with its search:
 # python -m http.server --directory site

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from rich.console import Console
 from rich.table import Table
 
+from windrow.schemas.stages import Stage
 from windrow.tasks.algorithms.selection.balance import normalised_entropy
 from windrow.tasks.storage.catalog.views import connect, run_tables
 from windrow.tasks.storage.published.versions import latest_version
@@ -45,6 +46,7 @@ class Summary:
 
     `alike`: samples whose perceptual hash is near another's, and the groups that they form. `leaks`: samples kept out
     for what `selection.keep_away` holds, and of these how many with the same bytes; None where it names nothing.
+    `backbone`: the encoder that was taken where the config left it open, and why.
     """
 
     name: str
@@ -54,6 +56,7 @@ class Summary:
     balance: tuple[tuple[str, int, int], ...]
     alike: tuple[int, int]
     leaks: tuple[int, int] | None
+    backbone: str | None = None
 
     @property
     def entropy(self) -> tuple[float, float]:
@@ -76,7 +79,9 @@ def read_summary(run: Run) -> Summary:
     n_alike, n_groups = connection.sql(ALIKE_SQL).fetchall()[0]
     kept_away = (run.config.get("selection") or {}).get("keep_away")
     leaks = connection.sql(LEAKS_SQL).fetchall()[0] if kept_away else None
-    return Summary(run.name, run.run_id, shown, reasons, balance, (n_alike, n_groups), leaks)
+    features = run.stage(Stage.FEATURES)
+    backbone = features.choice if features else None
+    return Summary(run.name, run.run_id, shown, reasons, balance, (n_alike, n_groups), leaks, backbone)
 
 
 def summarise(run: Run) -> str:
@@ -88,6 +93,7 @@ def summarise(run: Run) -> str:
     lines += [f"B{_balance(summary)[1:]}.", ""]
     lines += [f"{_alike(summary)}.", ""]
     lines += [f"{_leaks(summary)}.", ""] if summary.leaks else []
+    lines += [f"Encoder: {summary.backbone}.", ""] if summary.backbone else []
     lines += ["| class | pool | curated |", "|---|---:|---:|"]
     lines += [f"| {_escaped(name)} | {pool:,} | {selected:,} |" for name, pool, selected in summary.balance[:30]]
     if len(summary.balance) > 30:
@@ -139,6 +145,8 @@ def print_run(console: Console, run: Run) -> None:
     console.print(_alike(summary))
     if summary.leaks:
         console.print(_leaks(summary))
+    if summary.backbone:
+        console.print(f"encoder: {summary.backbone}", soft_wrap=True, markup=False)
     version = latest_version(store, run.name)
     if version is not None:
         console.print(f"version: {version.path} ({version.n_samples:,} samples)", soft_wrap=True)

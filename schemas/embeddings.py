@@ -19,6 +19,17 @@ BACKBONES = Table(
     ("backbone_id",),
 )
 
+CHOSEN_BACKBONE = Table(
+    "chosen_backbone",
+    "What a store's pool decided of a backbone that the config left open; the one row stays.",
+    (
+        Column("name", pa.string(), "as the config could name it"),
+        Column("image_size", pa.int32(), "side in pixels; null: the backbone's own", nullable=True, minimum=16),
+        Column("reason", pa.string(), "what of the pool spoke for it"),
+    ),
+    ("name",),
+)
+
 FITTED_ON = Table(
     "fitted_on",
     "The samples that a backbone was fitted on, kept beside it: a take-down of one of them removes it.",

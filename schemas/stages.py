@@ -21,6 +21,7 @@ class Stage(StrEnum):
 class Part(StrEnum):
     """What stages make beside the outputs that bear their own names."""
 
+    CHOSEN_BACKBONE = "choose_backbone"
     FITTED_BACKBONE = "fit_backbone"
     GIVEN_LABELS = "given_labels"
     PREDICTIONS = "predictions"

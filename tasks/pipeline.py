@@ -23,6 +23,7 @@ from windrow.tasks.export.outcomes import account
 from windrow.tasks.export.planned_shards import SELECTED, planned_shards
 from windrow.tasks.export.publication import publish_version
 from windrow.tasks.export.shard_writing import gone_samples, write_export_shard
+from windrow.tasks.features.backbone_choice import choose_backbone, chosen_backbone
 from windrow.tasks.features.extraction import FITTED, extract_shards, fit_backbone, identify_backbone
 from windrow.tasks.features.model_scores import identify_scorer, score_shards
 from windrow.tasks.ingest.hash_groups import group_hashes
@@ -55,6 +56,7 @@ IO_TAG = "windrow-io"
 INGEST_SHARDS = Work("ingest-shards", ingest_shards, tries_again=True, tag=IO_TAG)
 GROUP_HASHES = Work("group-hashes", group_hashes)
 SCORE_SAMPLES = Work("score-samples", score_shards, tries_again=True, tag=FEATURES_TAG)
+CHOOSE_BACKBONE = Work("choose-backbone", choose_backbone, tries_again=True)
 FIT_BACKBONE = Work("fit-backbone", fit_backbone, tries_again=True)
 IDENTIFY_BACKBONE = Work("identify-backbone", identify_backbone)
 IDENTIFY_SCORER = Work("identify-scorer", identify_scorer)
@@ -195,7 +197,7 @@ def _steps(config: CurationConfig, until: str | None) -> Iterator[tuple[str, Cal
 def _meet_models(curation: Curation) -> None:
     """Load what the config names, unless the store knows it: what does not fit is told before anything is read."""
     config, store = curation.config, curation.store
-    if not config.features.is_fitted:
+    if not (config.features.is_open or config.features.is_fitted):
         curation.in_worker(IDENTIFY_BACKBONE, config.features, None, store)
     for scorer in config.scores:
         curation.in_worker(IDENTIFY_SCORER, store, scorer)
@@ -248,13 +250,15 @@ def extract_features(curation: Curation) -> None:
     """Embed the samples that the config's backbone has not embedded yet."""
     config, store, ingested = curation.config, curation.store, curation.made.ingest
     with curation.stage(Stage.FEATURES) as log:
-        fitted = curation.in_worker(FIT_BACKBONE, store, ingested, config.features, config.seed)
+        chosen = curation.in_worker(CHOOSE_BACKBONE, store, ingested, config.features)
+        features, log.choice = chosen_backbone(store, chosen, config.features)
+        fitted = curation.in_worker(FIT_BACKBONE, store, ingested, features, config.seed)
         weights = store / fitted.path / FITTED if fitted else None
-        backbone = curation.in_worker(IDENTIFY_BACKBONE, config.features, weights, store)
+        backbone = curation.in_worker(IDENTIFY_BACKBONE, features, weights, store)
 
         def embed(what: str, paths: Sequence[str]) -> list[Done]:
             calls = [
-                Call(EXTRACT_FEATURES, f"embed {label}", (store, group, config.features, weights, backbone))
+                Call(EXTRACT_FEATURES, f"embed {label}", (store, group, features, weights, backbone))
                 for label, group in curation.groups(paths)
             ]
             return _joined(curation.in_workers(what, len(paths), calls))

@@ -23,11 +23,12 @@ ONLY_WHEN_ASKED = frozenset({"n_label_checks"})
 
 @dataclass
 class StageLog:
-    """Collects what a stage did; `version` is what an export published or found."""
+    """Collects what a stage did; `version` is what an export published or found, `choice` what it took, and why."""
 
     done: list[Done] = field(default_factory=list)
     n_samples: int = 0
     version: Path | None = None
+    choice: str | None = None
 
 
 def begin_run(config: CurationConfig) -> Run:
@@ -73,7 +74,8 @@ def recording(run: Run, stage: Stage, runner: Runner) -> Iterator[StageLog]:
     n_found = sum(done.found for done in log.done)
     outputs = tuple(done.path for done in log.done)
     version = str(log.version.relative_to(run.store)) if log.version else None
-    record = StageRecord(stage, outputs, n_found, log.n_samples, time.monotonic() - started, counts, version)
+    seconds = time.monotonic() - started
+    record = StageRecord(stage, outputs, n_found, log.n_samples, seconds, counts, version, log.choice)
     run.record(record)
     line = describe(record)
     runner.say(line)
@@ -85,7 +87,8 @@ def describe(record: StageRecord) -> str:
     made = len(record.outputs) - record.n_found
     said = {name: number for name, number in record.counts.items() if number or name not in ONLY_WHEN_ASKED}
     counts = ", ".join(f"{number:,} {count_words(name)}" for name, number in said.items())
-    return f"{count_words(record.stage)}: {counts} ({made} made, {record.n_found} found done, {record.seconds:.1f} s)"
+    line = f"{count_words(record.stage)}: {counts} ({made} made, {record.n_found} found done, {record.seconds:.1f} s)"
+    return f"{line}; {record.choice}" if record.choice else line
 
 
 def count_words(name: str) -> str:

@@ -76,6 +76,7 @@ def make_small_pool(folder: Path, n_others: int = 11, **changes: object) -> Smal
         "sources": [str(loose), str(tar)],
         "name": "small",
         "store": str(folder / "store"),
+        "features": {"name": "patches"},
         "clustering": {"n_clusters": [4, 2], "n_rounds": 1},
         "selection": {"target_size": 100, "near_duplicate_threshold": 0.95},
         **changes,

@@ -22,8 +22,9 @@ store: data/store
 sources: {sources}
 #ingest: {{mode: copy}}  # copies the bytes into the store, for sources that will not stay
 {ingest}
-# What pictures are compared by. 'patches' needs no download; a pretrained model sees more: hf:FOLDER or hf:HUB/ID.
-features: {{name: patches}}
+# What pictures are compared by: 'lite0' for photographs, 'patches' for drawings and scans in grey; 'auto' looks once.
+# Neither needs a download; a larger model sees more: hf:FOLDER or hf:HUB/ID.
+features: {{name: auto}}
 #features: {{name: "hf:facebook/dinov2-small"}}
 
 {labels}

@@ -6,7 +6,7 @@ from importlib import import_module
 from pathlib import Path
 from typing import Any, cast
 
-from windrow.tasks.backbones.backbone import BACKBONES, Backbone, BackboneConfig, BackboneUnavailable
+from windrow.tasks.backbones.backbone import AUTO, BACKBONES, Backbone, BackboneConfig, BackboneUnavailable
 
 __all__ = ["BACKBONES", "Backbone", "BackboneConfig", "BackboneUnavailable", "backbone_class", "load_backbone"]
 
@@ -15,8 +15,12 @@ def load_backbone(config: BackboneConfig, weights: Path | None = None) -> Backbo
     """The backbone that `config.name` names. `weights`: the fitted file of one that is fitted, and of no other.
 
     Raises BackboneUnavailable, saying what to do, when a library, a file, a GPU or the network is missing, and
-    ValueError when a class of the user's own is missing or does not fit.
+    ValueError when a class of the user's own is missing or does not fit, or for 'auto'.
     """
+    if config.name == AUTO:
+        raise ValueError(
+            f"name: {AUTO!r} is for a pool to decide; a backbone alone wants one of {', '.join(BACKBONES)}"
+        )
     if config.is_fitted != (weights is not None):
         raise ValueError(f"weights belong to a backbone that is fitted, got {config.name!r} and {weights}")
     kind = backbone_class(config)

@@ -15,7 +15,10 @@ if TYPE_CHECKING:
     import numpy.typing as npt
     from PIL import Image
 
+AUTO = "auto"
+"""The name that leaves it to the pool which of BACKBONES is taken."""
 BACKBONES = {
+    "lite0": "windrow.tasks.backbones.lite0:Lite0",
     "patches": "windrow.tasks.backbones.patches:Patches",
     "hf:": "windrow.tasks.backbones.huggingface:HuggingFace",
     "timm:": "windrow.tasks.backbones.timm_models:Timm",
@@ -26,8 +29,11 @@ BACKBONES = {
 }
 """What `name` may be, or begin with: the module and its class, which is called with the config.
 
-Where the key is a whole name, the class is fitted on the pool: its `fit` writes a file, with which it is called, too.
+The class of a key that is in FITTED_KINDS is fitted on the pool: its `fit` writes a file, with which it is called, too.
 """
+FITTED_KINDS = frozenset({"patches"})
+SIZED_KINDS = frozenset({"lite0"})
+"""Those that see pictures at a size that suits the pool, unless the config says at which."""
 
 Pooling = Literal["auto", "pooler", "cls", "mean"]
 
@@ -74,17 +80,20 @@ class Backbone(Protocol):
 class BackboneConfig(Settings):
     """Which feature extractor, and how it runs.
 
-    `name`: 'patches' (fitted on the pool: no download, no labels), 'hf:FOLDER' or 'hf:HUB/ID', 'timm:NAME',
-    'open_clip:NAME/PRETRAINED', 'export:FILE.pt2', 'torchscript:FILE.pt' or 'python:MODULE:CLASS', a class of your own
-    (see `user_backbone.py`). The last three are programs: they run as code, so name only what you trust.
-    `image_size`: side in pixels of the model's input; None takes what the backbone was made with.
+    `name`: 'auto' ('lite0', or 'patches' where most pictures are drawings or scans in grey: the first run looks, and
+    its store keeps to it), 'lite0' (an EfficientNet-Lite0 that knows photographs; it comes with the installation),
+    'patches' (fitted on the pool), 'hf:FOLDER' or 'hf:HUB/ID', 'timm:NAME', 'open_clip:NAME/PRETRAINED',
+    'export:FILE.pt2', 'torchscript:FILE.pt' or 'python:MODULE:CLASS', a class of your own (see `user_backbone.py`). The
+    last three are programs: they run as code, so name only what you trust.
+    `image_size`: side in pixels of the model's input; None takes what the backbone was made with, and for 'lite0' 96 or
+    224 by the sizes of the pool's pictures.
     `batch_size`: images a forward pass. Rounding may depend on it, so it is part of what identifies embeddings.
     `layer`, `pooling`: for 'hf' only. Hidden state to use (-1 is the model's output), and how it becomes one vector:
     the model's own pooler, its first token, or the mean of its patches; 'auto' is the first of these it has.
     `device`: 'auto' is 'cuda' where there is one. `precision`: 'auto' is bfloat16 on a GPU and float32 elsewhere.
     """
 
-    name: Annotated[str, IsPath("export:|torchscript:", if_there="hf:|timm:|open_clip:[^/]*/")] = "patches"
+    name: Annotated[str, IsPath("export:|torchscript:", if_there="hf:|timm:|open_clip:[^/]*/")] = AUTO
     image_size: Annotated[int, Ge(16)] | None = None
     batch_size: Annotated[int, Ge(1)] = 64
     layer: int = -1
@@ -95,7 +104,7 @@ class BackboneConfig(Settings):
     def __post_init__(self) -> None:
         super().__post_init__()
         if self._kind() is None:
-            known = ", ".join(f"{kind}..." if kind.endswith(":") else repr(kind) for kind in BACKBONES)
+            known = ", ".join(f"{kind}..." if kind.endswith(":") else repr(kind) for kind in (AUTO, *BACKBONES))
             raise ValueError(f"name: wants one of {known}, got {self.name!r}")
         if self.kind != "hf:" and (self.layer != -1 or self.pooling != "auto"):
             raise ValueError(f"layer, pooling: can be chosen for 'hf:' only, got {self.name!r}")
@@ -104,15 +113,20 @@ class BackboneConfig(Settings):
 
     @property
     def kind(self) -> str:
-        """The key of BACKBONES that `name` stands for."""
+        """The key of BACKBONES that `name` stands for, or 'auto'."""
         return self._kind() or ""
 
     @property
     def is_fitted(self) -> bool:
-        """Whether the pool is what it is made from: so is each whose key is a whole name."""
-        return not self.kind.endswith(":")
+        """Whether the pool is what it is made from."""
+        return self.kind in FITTED_KINDS
+
+    @property
+    def is_open(self) -> bool:
+        """Whether the pool is still to decide what it is, or at what size it sees."""
+        return self.name == AUTO or (self.kind in SIZED_KINDS and self.image_size is None)
 
     def _kind(self) -> str | None:
         prefix, colon, rest = self.name.partition(":")
         kind = prefix + colon
-        return kind if kind in BACKBONES and bool(rest) == bool(colon) else None
+        return kind if kind in (AUTO, *BACKBONES) and bool(rest) == bool(colon) else None

@@ -10,17 +10,16 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
-import pyarrow.compute as pc
 from PIL import Image
 
-from windrow.schemas import BACKBONES, EMBEDDINGS, OCCURRENCES, SAMPLES
+from windrow.schemas import BACKBONES, EMBEDDINGS, SAMPLES
 from windrow.schemas.embeddings import FITTED_ON
 from windrow.schemas.stages import Part, Stage
 from windrow.tasks.backbones import Backbone, BackboneConfig, backbone_class, load_backbone
 from windrow.tasks.backbones.extract import Embedded, embed_images
 from windrow.tasks.executors.state import worker_state
+from windrow.tasks.features.pool_images import first_occurrences, pool_images
 from windrow.tasks.features.remembered import Told, memory_path, recall
-from windrow.tasks.pictures.decoding import UnreadableImage, decode_rgb
 from windrow.tasks.storage.sources.sample_bytes import read_samples
 from windrow.tasks.storage.sources.source import SampleGone
 from windrow.tasks.storage.store.outputs import (
@@ -96,30 +95,18 @@ def fit_backbone(store: Path, ingested: Sequence[str], config: BackboneConfig, s
 
     def write(writer: OutputWriter) -> None:
         used: set[str] = set()
-        images = _images_to_fit(store, [open_output(store / path) for path in ingested], used)
-        backbone_class(config).fit(config, images, writer.path / FITTED, N_IMAGES_TO_FIT, seed)
+        found = pool_images(store, [open_output(store / path) for path in ingested], N_IMAGES_TO_FIT)
+        backbone_class(config).fit(config, _noted(found, used), writer.path / FITTED, N_IMAGES_TO_FIT, seed)
         writer.write(FITTED_ON, FITTED_ON.build({"sample_id": sorted(used)}))
 
     inputs = {"image_size": config.image_size, "seed": seed, "n_images": N_IMAGES_TO_FIT}
     return make_output(store, Part.FITTED_BACKBONE, FIT_VERSION, inputs, write)
 
 
-def _images_to_fit(store: Path, ingested: Sequence[Output], used: set[str]) -> Iterator[Image.Image]:
-    """Yield the images, and put their ids into `used`."""
-    ids = pa.concat_arrays([o.read(SAMPLES, ["sample_id"])["sample_id"].combine_chunks() for o in ingested])
-    wanted = pc.unique(ids).sort()[:N_IMAGES_TO_FIT]
-    for output in ingested:
-        rows = first_occurrences(output)
-        rows = rows.filter(pc.is_in(rows["sample_id"], wanted))
-        for sample_id, data in read_samples(rows, store):
-            if isinstance(data, SampleGone):
-                continue
-            try:
-                image = decode_rgb(data)
-            except UnreadableImage:
-                continue
-            used.add(sample_id)
-            yield image
+def _noted(found: Iterable[tuple[str, Image.Image]], used: set[str]) -> Iterator[Image.Image]:
+    for sample_id, image in found:
+        used.add(sample_id)
+        yield image
 
 
 def extract_shards(
@@ -175,15 +162,6 @@ def _load_known(config: BackboneConfig, weights: Path | None, wanted: BackboneId
 
 def _key_inputs(shard: Output, backbone: BackboneIdentity) -> dict[str, str]:
     return {"samples": shard.files[_SAMPLES_FILE], "backbone_id": backbone.backbone_id}
-
-
-def first_occurrences(shard: Output) -> pa.Table:
-    """One readable occurrence for each sample of a shard, in the order in which they lie there."""
-    rows = shard.read(OCCURRENCES)
-    rows = rows.filter(pc.is_null(rows["unreadable"]))
-    positions = rows.group_by("sample_id").aggregate([("position", "min")])["position_min"]
-    rows = rows.filter(pc.is_in(rows["position"], positions.combine_chunks()))
-    return rows.take(pc.sort_indices(rows["position"]))
 
 
 def _bytes_or_nothing(

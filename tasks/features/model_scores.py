@@ -16,7 +16,7 @@ from PIL import Image
 from windrow.schemas import MODEL_SCORES
 from windrow.schemas.stages import Stage
 from windrow.tasks.executors.state import worker_state
-from windrow.tasks.features.extraction import first_occurrences
+from windrow.tasks.features.pool_images import first_occurrences
 from windrow.tasks.features.remembered import Told, memory_path, recall
 from windrow.tasks.pictures.decoding import DECODE_RECIPE, UnreadableImage, decode_rgb
 from windrow.tasks.scorers import Scorer, ScorerConfig, load_scorer

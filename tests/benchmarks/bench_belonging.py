@@ -2,7 +2,7 @@
 
 Three kinds of pool. CIFAR-10, embedded by MobileNetV2 at 96 pixels, of which two classes are no class: nobody labels
 them. CIFAR-10 with 150 foreign pictures (8 x 8 digits enlarged; or photographs), embedded alike. And the demo's, digits
-and 40 patches of two photographs, by the default backbone. CIFAR's are balanced (300 of each class) or long-tailed
+and 40 patches of two photographs, by `patches`. CIFAR's are balanced (300 of each class) or long-tailed
 (class c keeps 1000 x 100^(-c / 9), in the order of classes.txt). 4, 10 or 100 samples of each class are labelled, half
 of it at most. The peers are scikit-learn's, fitted on the labelled samples at unit length, each with the better of two
 settings for the table's AUROC, which only the truth could choose; held-out scores of the labels (5 folds) make p-values
@@ -44,6 +44,7 @@ from windrow.tasks.algorithms.labels.deciding.policy import decide
 from windrow.tasks.algorithms.labels.folds import assign_folds
 from windrow.tasks.algorithms.labels.label_spreading import spread_labels
 from windrow.tasks.algorithms.neighbors.exact_neighbors import NeighborGraph, neighbor_graph
+from windrow.tasks.backbones import BackboneConfig
 from windrow.tasks.config import CurationConfig
 from windrow.tasks.features.extraction import FITTED, extract_shards, fit_backbone, identify_backbone
 from windrow.tasks.ingest.ingestion import ingest_shards
@@ -111,7 +112,9 @@ def demo_case(seed: int) -> Case:
         demo = make_demo_pool(Path(folder, "pool"), seed, SIDE)
         store = Path(folder, "store")
         store.mkdir()
-        config = CurationConfig(name="demo", store=str(store), sources=tuple(map(str, demo.sources)))
+        config = CurationConfig(
+            name="demo", store=str(store), sources=tuple(map(str, demo.sources)), features=BackboneConfig("patches")
+        )
         ingested = [done.path for done in ingest_shards(store, plan_shards(config.sources), config.ingest)]
         fitted = fit_backbone(store, ingested, config.features, config.seed)
         weights = store / fitted.path / FITTED if fitted else None

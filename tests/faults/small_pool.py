@@ -47,7 +47,7 @@ def config_of(pool: Path | str, store: Path, **changes: Any) -> CurationConfig:
         "name": "tiny",
         "sources": [str(pool)],
         "store": str(store),
-        "features": {"image_size": 32},
+        "features": {"name": "patches", "image_size": 32},
         "clustering": {"n_clusters": [8, 3], "n_rounds": 2},
         "selection": {"target_size": 30, "splits": [{"name": "train", "share": 0.7}, {"name": "val", "share": 0.3}]},
         "export": {"samples_per_shard": 10},

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import shutil
 import signal
 import subprocess
@@ -18,6 +19,7 @@ from urllib.request import Request, urlopen
 import pytest
 from workshop import Workshop
 
+from windrow.flows.summary import summarise
 from windrow.schemas import OUTCOME_KINDS
 from windrow.tasks.pipeline import STEPS
 from windrow.tasks.storage.catalog.views import open_catalog
@@ -44,6 +46,17 @@ def test_counts_add_up_from_occurrences_to_the_version(workshop: Workshop) -> No
     assert outcomes["filtered"] > 0
     assert outcomes["exported"] == 150 == list_versions(workshop.store)[0].n_samples
     assert not verify(version_of(workshop.store)).damage
+
+
+def test_the_record_and_the_summary_say_which_encoder_was_taken_and_why(workshop: Workshop) -> None:
+    run = latest_run(workshop.store)
+    assert run is not None
+    features = run.stage("features")
+    assert features is not None
+    assert re.fullmatch(
+        r"patches: 1\d\d of 200 pictures looked at are drawings or scans in grey", features.choice or ""
+    )
+    assert f"Encoder: {features.choice}." in summarise(run)
 
 
 def test_a_second_run_finds_its_work_done_and_publishes_nothing(workshop: Workshop, digests: Digests) -> None:

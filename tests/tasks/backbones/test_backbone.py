@@ -11,7 +11,7 @@ from windrow.tasks.backbones import BackboneConfig, BackboneUnavailable, load_ba
 @pytest.mark.parametrize(
     ("settings", "message"),
     [
-        ({"name": "dinov2"}, "name: wants one of 'patches', hf:..., .*got 'dinov2'"),
+        ({"name": "dinov2"}, "name: wants one of 'auto', 'lite0', 'patches', hf:..., .*got 'dinov2'"),
         ({"name": "hf:"}, "got 'hf:'"),
         ({"image_size": 8}, "image_size: wants 16 or more, got 8"),
         ({"batch_size": 0}, "batch_size: wants 1 or more, got 0"),

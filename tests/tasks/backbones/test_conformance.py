@@ -4,6 +4,7 @@ import json
 import warnings
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -42,7 +43,16 @@ class Making:
         file = self.folder / "patches.npz"
         pictures = self.request.getfixturevalue("pictures")
         save_patches(fit_patches(pictures, n_centroids=8, dim=6, seed=seed), file)
-        return BackboneConfig(batch_size=4), file
+        return BackboneConfig("patches", batch_size=4), file
+
+    def lite0(self) -> Made:
+        from windrow.tasks.backbones import lite0
+
+        copy = self.folder / "weights.pth"
+        if not copy.exists():
+            copy.write_bytes(lite0.weights_file().read_bytes())
+        self.monkeypatch.setattr(lite0, "weights_file", lambda: copy)
+        return BackboneConfig("lite0", image_size=32, batch_size=4), None
 
     def hugging_face(self) -> Made:
         return BackboneConfig(f"hf:{self.request.getfixturevalue('save_tiny')()}", batch_size=4), None
@@ -85,6 +95,7 @@ class Making:
 
 
 MAKE: dict[str, Callable[[Making], Made]] = {
+    "lite0": Making.lite0,
     "patches": Making.patches,
     "hf:": Making.hugging_face,
     "timm:": Making.timm,
@@ -141,7 +152,7 @@ def test_two_loads_are_the_same_backbone_and_a_setting_makes_another(made: Made)
     first, second = identify_backbone(*made), identify_backbone(*made)
     assert first == second
     if "export:" not in made[0].name:  # whose program takes one size of batch
-        assert identify_backbone(BackboneConfig(made[0].name, batch_size=3), made[1]) != first
+        assert identify_backbone(replace(made[0], batch_size=3), made[1]) != first
 
 
 def test_it_is_loaded_once_to_be_identified_and_again_when_a_file_changed(
@@ -205,7 +216,7 @@ def test_what_else_it_hangs_on_makes_it_unknown(
     elif what == "gpu":
         monkeypatch.setattr(remembered, "visible_gpus", lambda: ["0"])
     else:
-        config = BackboneConfig(batch_size=5)
+        config = BackboneConfig("patches", batch_size=5)
     assert known_backbone(config, weights, tmp_path) is None
 
 

@@ -18,7 +18,7 @@ from windrow.tasks.backbones.patches import fit_patches, save_patches
 def backbone(pictures: list[Image.Image], tmp_path_factory: pytest.TempPathFactory) -> Backbone:
     file = tmp_path_factory.mktemp("patches") / "patches.npz"
     save_patches(fit_patches(pictures, n_centroids=8, dim=8), file)
-    return load_backbone(BackboneConfig(batch_size=16), file)
+    return load_backbone(BackboneConfig("patches", batch_size=16), file)
 
 
 @pytest.fixture(scope="module")

@@ -65,7 +65,7 @@ def test_features_are_those_of_the_paper_worked_out_one_patch_at_a_time(fitted: 
 
 def test_embeddings_have_length_one(fitted: dict[str, np.ndarray], pictures: list[Image.Image], tmp_path: Path) -> None:
     save_patches(fitted, tmp_path / "patches.npz")
-    backbone = load_backbone(BackboneConfig(), tmp_path / "patches.npz")
+    backbone = load_backbone(BackboneConfig("patches"), tmp_path / "patches.npz")
     vectors = backbone.embed(np.stack([backbone.prepare(p) for p in pictures]))
     assert vectors.shape == (len(pictures), backbone.dim) == (len(pictures), 12)
     assert np.allclose(np.linalg.norm(vectors, axis=1), 1, atol=1e-5)
@@ -89,7 +89,7 @@ def test_copies_lie_closer_than_other_pictures(
     fitted: dict[str, np.ndarray], pictures: list[Image.Image], tmp_path: Path
 ) -> None:
     save_patches(fitted, tmp_path / "patches.npz")
-    backbone = load_backbone(BackboneConfig(), tmp_path / "patches.npz")
+    backbone = load_backbone(BackboneConfig("patches"), tmp_path / "patches.npz")
     copies = [p.resize((p.width * 2, p.height * 2), Image.Resampling.BICUBIC) for p in pictures]
     vectors, others = (backbone.embed(np.stack([backbone.prepare(p) for p in s])) for s in (pictures, copies))
     nearest = np.linalg.norm(vectors[:, None] - others[None], axis=2).argmin(1)
@@ -100,7 +100,7 @@ def test_few_or_flat_pictures_still_give_finite_embeddings(tmp_path: Path) -> No
     flat = [Image.new("RGB", (20, 20), colour) for colour in ("black", "white", "black")]
     weights = fit_patches(flat, n_centroids=8)
     save_patches(weights, tmp_path / "patches.npz")
-    backbone = load_backbone(BackboneConfig(), tmp_path / "patches.npz")
+    backbone = load_backbone(BackboneConfig("patches"), tmp_path / "patches.npz")
     assert backbone.dim == 2
     assert np.isfinite(backbone.embed(np.stack([backbone.prepare(p) for p in flat]))).all()
 
@@ -120,11 +120,11 @@ def test_bad_calls_name_the_argument(
         fit_patches(pictures, n_iters=0)
     save_patches(fitted, tmp_path / "patches.npz")
     with pytest.raises(ValueError, match=r"image_size is 64, but .* was fitted at 32"):
-        load_backbone(BackboneConfig(image_size=64), tmp_path / "patches.npz")
+        load_backbone(BackboneConfig("patches", image_size=64), tmp_path / "patches.npz")
     (tmp_path / "broken.npz").write_bytes(b"PK\x03\x04 not really")
     for name in ("broken.npz", "missing.npz"):
         with pytest.raises(BackboneUnavailable, match="is not a file of fitted patches"):
-            load_backbone(BackboneConfig(), tmp_path / name)
+            load_backbone(BackboneConfig("patches"), tmp_path / name)
 
 
 def test_it_tells_digits_apart_better_than_their_pixels_do(tmp_path: Path) -> None:
@@ -133,7 +133,7 @@ def test_it_tells_digits_apart_better_than_their_pixels_do(tmp_path: Path) -> No
     order = np.random.default_rng(0).permutation(len(digits.images))[:600]
     drawn = [Image.fromarray((digits.images[i] * 15).astype(np.uint8)).convert("RGB") for i in order]
     save_patches(fit_patches(drawn[:400], n_centroids=32, dim=64), tmp_path / "patches.npz")
-    backbone = load_backbone(BackboneConfig(), tmp_path / "patches.npz")
+    backbone = load_backbone(BackboneConfig("patches"), tmp_path / "patches.npz")
     vectors = backbone.embed(np.stack([backbone.prepare(p) for p in drawn]))
     labels = digits.target[order]
     pixels = digits.data[order] - digits.data[order[:400]].mean(0)

@@ -15,7 +15,7 @@ from windrow.tasks.storage.sources.source_plan import plan_shards
 from windrow.tasks.storage.sources.source_shard import IngestConfig
 from windrow.tasks.storage.store.outputs import open_output
 
-CONFIG = BackboneConfig(image_size=32)
+CONFIG = BackboneConfig("patches", image_size=32)
 
 
 def write_tar(path: Path, seeds: range) -> None:

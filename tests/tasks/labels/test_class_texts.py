@@ -59,7 +59,7 @@ def test_more_templates_and_other_names_are_other_texts(tiny_clip: Path) -> None
 @pytest.mark.parametrize(
     ("backbone", "message"),
     [
-        (BackboneConfig(), "features.name: zero_shot wants a model with texts, hf: or open_clip:, got 'patches'"),
+        (BackboneConfig(), "features.name: zero_shot wants a model with texts, hf: or open_clip:, got 'auto'"),
         (BackboneConfig("timm:vit"), "got 'timm:vit'"),
         (BackboneConfig("hf:x", layer=2), "layer -1 and pooling 'auto', got layer 2 and pooling 'auto'"),
         (BackboneConfig("hf:x", pooling="mean"), "got layer -1 and pooling 'mean'"),
