@@ -80,8 +80,9 @@ def class_shares(
     The interval adds three variances: of drawing the labels anew, by the delete-a-group jackknife over the probes; of
     finding out from few labels of each class how the probabilities are off, shares^2 times the covariance of held-out
     predictions over the number of labels (the correction of prediction-powered inference, Angelopoulos et al. 2023,
-    which is not applied, only allowed for); and of the classes themselves, p (1 - p). docs/evidence/balance.md tells how
-    often it held the truth: nearly always, so it is wider than it need be. Raises ValueError where `why_unknown` says why, and for an empty pool.
+    which is not applied, only allowed for); and of the classes themselves, p (1 - p). docs/evidence/balance.md tells
+    how often it held the truth: nearly always, so it is wider than it need be. Raises ValueError where `why_unknown`
+    says why, and for an empty pool.
     """
     check_pool(embeddings, labels)
     if (reason := why_unknown(labels, n_classes)) is not None:
