@@ -55,6 +55,8 @@ bench: install
 	$(BIN)/python tests/benchmarks/bench_labels.py --write
 	$(BIN)/python tests/benchmarks/bench_label_settings.py
 	$(BIN)/python tests/benchmarks/bench_belonging.py --write
+	$(BIN)/python tests/benchmarks/bench_balance.py --write
+	$(BIN)/python tests/benchmarks/bench_detection.py --write
 	$(BIN)/python tests/benchmarks/bench_noise.py
 	$(BIN)/python tests/benchmarks/bench_label_scale.py --write
 	$(BIN)/python tests/benchmarks/bench_clustering.py --write

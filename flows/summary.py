@@ -8,7 +8,8 @@ from rich.console import Console
 from rich.table import Table
 
 from windrow.schemas.stages import Stage
-from windrow.tasks.algorithms.selection.balance import normalised_entropy
+from windrow.tasks.report.balance_facts import Balance, Measured, read_balance
+from windrow.tasks.report.formats import percent
 from windrow.tasks.storage.catalog.views import connect, run_tables
 from windrow.tasks.storage.published.versions import latest_version
 from windrow.tasks.storage.store.run_records import Run
@@ -25,25 +26,24 @@ MEANINGS = {
     "forgotten": "refused since a take-down",
 }
 
+COLOURS = {"better": "green", "worse": "red", "": ""}
+"""Of a balance; neither where no difference can be told."""
+
 OUTCOMES_SQL = "SELECT outcome, count(*) FROM outcomes GROUP BY outcome"
 REASONS_SQL = """
 SELECT outcome, reason, count(*) AS n FROM outcomes WHERE outcome IN ('filtered', 'unreadable', 'forgotten')
 GROUP BY ALL ORDER BY n DESC, reason LIMIT 8
 """
-# Balance is over what the labels say where there are given ones, and over the coarsest clusters otherwise. What was
-# dropped, photographs among digits, say, is of no class, whatever label was nearest.
-BALANCE_SQL = (
-    "SELECT classes[1] AS class, count(*), count(*) FILTER (selected) FROM pool"
-    " WHERE classes IS NOT NULL AND dropped_by IS NULL GROUP BY 1"
-)
 LEAKS_SQL = "SELECT count(*), count(*) FILTER (evidence = 'bytes') FROM leaks"
+THRESHOLD_SQL = "SELECT threshold, how FROM near_duplicate_threshold"
 ALIKE_SQL = "SELECT count(*), count(DISTINCT group_id) FROM hash_groups"
 
 
 @dataclass(frozen=True)
 class Summary:
-    """Counts of a run: `outcomes` by kind, `reasons` as (outcome, reason, n), `balance` as (class, pool, selected).
+    """Counts of a run: `outcomes` by kind, `reasons` as (outcome, reason, n), `balance` None without clusters.
 
+    `threshold`: cosine similarity from which on samples were near-duplicates, and how it came; None before a ranking.
     `alike`: samples whose perceptual hash is near another's, and the groups that they form. `leaks`: samples kept out
     for what `selection.keep_away` holds, and of these how many with the same bytes; None where it names nothing.
     `backbone`: the encoder that was taken where the config left it open, and why.
@@ -53,20 +53,11 @@ class Summary:
     run_id: str
     outcomes: dict[str, int]
     reasons: tuple[tuple[str, str, int], ...]
-    balance: tuple[tuple[str, int, int], ...]
+    balance: Balance | None
     alike: tuple[int, int]
     leaks: tuple[int, int] | None
+    threshold: tuple[float, str] | None
     backbone: str | None = None
-
-    @property
-    def entropy(self) -> tuple[float, float]:
-        """Normalised entropy of the classes' shares, in the pool and in the curated set."""
-        if not self.balance:
-            return 1.0, 1.0
-        return (
-            normalised_entropy([pool for _, pool, _ in self.balance]),
-            normalised_entropy([selected for _, _, selected in self.balance]),
-        )
 
 
 def read_summary(run: Run) -> Summary:
@@ -74,14 +65,15 @@ def read_summary(run: Run) -> Summary:
     connection = connect(run_tables(run))
     outcomes = dict(connection.sql(OUTCOMES_SQL).fetchall())
     reasons = tuple(connection.sql(REASONS_SQL).fetchall())
-    balance = tuple(sorted(connection.sql(BALANCE_SQL).fetchall(), key=lambda row: (-row[1], row[0])))
     shown = {kind: outcomes.get(kind, 0) for kind in MEANINGS if kind != "forgotten" or kind in outcomes}
+    threshold = connection.sql(THRESHOLD_SQL).fetchone()
     n_alike, n_groups = connection.sql(ALIKE_SQL).fetchall()[0]
     kept_away = (run.config.get("selection") or {}).get("keep_away")
     leaks = connection.sql(LEAKS_SQL).fetchall()[0] if kept_away else None
     features = run.stage(Stage.FEATURES)
     backbone = features.choice if features else None
-    return Summary(run.name, run.run_id, shown, reasons, balance, (n_alike, n_groups), leaks, backbone)
+    balance = read_balance(connection)
+    return Summary(run.name, run.run_id, shown, reasons, balance, (n_alike, n_groups), leaks, threshold, backbone)
 
 
 def summarise(run: Run) -> str:
@@ -90,21 +82,32 @@ def summarise(run: Run) -> str:
     lines = ["| outcome | occurrences | meaning |", "|---|---:|---|"]
     lines += [f"| {kind.replace('_', ' ')} | {n:,} | {MEANINGS[kind]} |" for kind, n in summary.outcomes.items()]
     lines += [f"| **all** | {sum(summary.outcomes.values()):,} | each counted once |", ""]
-    lines += [f"B{_balance(summary)[1:]}.", ""]
     lines += [f"{_alike(summary)}.", ""]
     lines += [f"{_leaks(summary)}.", ""] if summary.leaks else []
     lines += [f"Encoder: {summary.backbone}.", ""] if summary.backbone else []
-    lines += ["| class | pool | curated |", "|---|---:|---:|"]
-    lines += [f"| {_escaped(name)} | {pool:,} | {selected:,} |" for name, pool, selected in summary.balance[:30]]
-    if len(summary.balance) > 30:
-        lines.append(f"| and {len(summary.balance) - 30} more | | |")
-    return "\n".join(lines)
+    lines += [f"{line}." for line in _threshold(summary)] + [""]
+    return "\n".join([*lines, *_balance_lines(summary.balance)])
 
 
-def _balance(summary: Summary) -> str:
-    before, after = summary.entropy
-    chosen = f"curated set {after:.3f}" if any(n for _, _, n in summary.balance) else "no curated set"
-    return f"balance of classes (normalised entropy): pool {before:.3f}, {chosen}"
+def _balance_lines(balance: Balance | None) -> list[str]:
+    if balance is None:
+        return []
+    lines = [f"{_escaped(_capital(balance.sentence))}.", "", f"| {balance.kind} | pool | curated |", "|---|---:|---:|"]
+    for share in balance.shown + balance.rest:
+        lines.append(f"| {_escaped(share.name)} | {_percent(share.pool)} | {_percent(share.curated)} |")
+    return lines
+
+
+def _percent(share: Measured | None) -> str:
+    if share is None:
+        return "-"
+    return percent(share.value) + (
+        f" ({percent(share.low)} to {percent(share.high)})" if share.low < share.high else ""
+    )
+
+
+def _capital(text: str) -> str:
+    return text[:1].upper() + text[1:]
 
 
 def _alike(summary: Summary) -> str:
@@ -118,6 +121,13 @@ def _leaks(summary: Summary) -> str:
     return (
         f"Leaks (table leaks): {n:,} samples kept out, {n_same:,} of them the same bytes as selection.keep_away holds"
     )
+
+
+def _threshold(summary: Summary) -> list[str]:
+    if summary.threshold is None:
+        return []
+    threshold, how = summary.threshold
+    return [f"Near-duplicates: cosine similarity from {threshold:g} on ({how})"]
 
 
 def _escaped(text: str) -> str:
@@ -141,12 +151,17 @@ def print_run(console: Console, run: Run) -> None:
     """Print what a run did, where its version and its report are, and what to ask next."""
     store, summary = run.store, read_summary(run)
     console.print(summary_table(summary))
-    console.print(_balance(summary))
+    if summary.balance is not None:
+        console.print(
+            _capital(summary.balance.sentence), style=COLOURS[summary.balance.style], markup=False, highlight=False
+        )
     console.print(_alike(summary))
     if summary.leaks:
         console.print(_leaks(summary))
     if summary.backbone:
         console.print(f"encoder: {summary.backbone}", soft_wrap=True, markup=False)
+    for line in _threshold(summary):
+        console.print(line, highlight=False, markup=False)
     version = latest_version(store, run.name)
     if version is not None:
         console.print(f"version: {version.path} ({version.n_samples:,} samples)", soft_wrap=True)

@@ -13,6 +13,14 @@ SCORES = Table(
         Column(
             "outlier_score", pa.float32(), "1 - mean cosine similarity to its k nearest; high = alone", nullable=True
         ),
+        Column(
+            "off_topic_score",
+            pa.float32(),
+            "rank from 0 to 1 of how far it, or its group, lies from the others: an order; null in pools below 600",
+            nullable=True,
+            minimum=0,
+            maximum=1,
+        ),
     ),
     ("sample_id",),
 )

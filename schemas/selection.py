@@ -47,6 +47,47 @@ LEAKS = Table(
     ("sample_id",),
 )
 
+NEAR_DUPLICATE_THRESHOLD = Table(
+    "near_duplicate_threshold",
+    "From which cosine similarity on samples were near-duplicates in this run, and why: one row.",
+    (
+        Column("threshold", pa.float64(), "the cosine similarity", minimum=0, maximum=1),
+        Column("how", pa.string(), "'as set', or how it was proposed (`selection.near_duplicate_threshold: auto`)"),
+    ),
+    ("threshold",),
+)
+
+SAMPLE_SETS = ("pool", "curated")
+
+CLASS_BALANCE = Table(
+    "class_balance",
+    "How even the classes are in the pool (what no rule dropped) and in the curated set: an estimate from the given"
+    " labels, no count of pseudo-labels. No rows without a given label.",
+    (
+        Column("sample_set", pa.string(), "pool or curated", one_of=SAMPLE_SETS),
+        Column("n_samples", pa.int64(), "samples that are taken to be of a class", minimum=0),
+        Column("n_no_class", pa.int64(), "samples left out, as they seem to be of no class", minimum=0),
+        Column("balance", pa.float64(), "normalised entropy of the shares, 1 is even; null when unknown", True),
+        Column("low", pa.float64(), "lower end of the 95 % interval", True),
+        Column("high", pa.float64(), "upper end of the 95 % interval", True),
+        Column("unknown", pa.string(), "why it cannot be told; null where it is", True),
+    ),
+    ("sample_set",),
+)
+
+CLASS_SHARES = Table(
+    "class_shares",
+    "The share of each class of the given labels in the pool and in the curated set, estimated as `class_balance` is.",
+    (
+        Column("sample_set", pa.string(), "pool or curated", one_of=SAMPLE_SETS),
+        Column("class", pa.string(), "the class"),
+        Column("share", pa.float64(), "of the samples of the set that are of a class", minimum=0, maximum=1),
+        Column("low", pa.float64(), "lower end of the 95 % interval", minimum=0, maximum=1),
+        Column("high", pa.float64(), "upper end of the 95 % interval", minimum=0, maximum=1),
+    ),
+    ("sample_set", "class"),
+)
+
 OUTCOME_KINDS = ("exported", "not_selected", "duplicate", "near_duplicate", "filtered", "unreadable", "forgotten")
 
 OUTCOMES = Table(

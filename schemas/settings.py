@@ -138,7 +138,7 @@ def _may_be_empty(hint: Hint) -> bool:
 
 def _check(name: str, value: object, hint: Hint) -> None:
     kind = bare(hint)
-    if value is None and hint is not kind:
+    if (value is None and hint is not kind) or _is_word(value, hint):
         return
     wants = [phrase for bound in bounds(hint) for phrase in [wanted(bound)] if phrase and not holds(value, bound)]
     if wants:
@@ -150,6 +150,11 @@ def _check(name: str, value: object, hint: Hint) -> None:
     elif isinstance(value, Mapping) and len(get_args(kind)) == 2:
         for key, each in value.items():
             _check(f"{name}.{key}", each, get_args(kind)[1])
+
+
+def _is_word(value: object, hint: Hint) -> bool:
+    """Whether a value is a word that stands beside other kinds, as 'auto' in `float | Literal["auto"]`."""
+    return isinstance(value, str) and any(value in get_args(kind) for kind in get_args(hint) if origin(kind) is Literal)
 
 
 def _check_list(name: str, value: object, kinds: tuple[Hint, ...]) -> None:

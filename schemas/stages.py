@@ -28,6 +28,7 @@ class Part(StrEnum):
     LABEL_CHECKS = "label_checks"
     BELONGING = "belonging"
     LEAKS = "leaks"
+    CLASS_SHARES = "class_shares"
     EXPORT_PLAN = "export-plan"
     EXPORT_SHARDS = "export-shards"
     EXPORT_SHARD = "export-shard"

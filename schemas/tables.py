@@ -9,7 +9,16 @@ from windrow.schemas.quality import HASH_GROUPS, QUALITY
 from windrow.schemas.runs import EXPORTS, RUNS, STAGES
 from windrow.schemas.samples import REGISTRY, SAMPLES
 from windrow.schemas.scores import MODEL_SCORES, SCORES
-from windrow.schemas.selection import LEAKS, OUTCOME_KINDS, OUTCOMES, SELECTION
+from windrow.schemas.selection import (
+    CLASS_BALANCE,
+    CLASS_SHARES,
+    LEAKS,
+    NEAR_DUPLICATE_THRESHOLD,
+    OUTCOME_KINDS,
+    OUTCOMES,
+    SAMPLE_SETS,
+    SELECTION,
+)
 from windrow.schemas.shards import SHARDS
 from windrow.schemas.table import Column, Table
 
@@ -36,6 +45,9 @@ TABLES: tuple[Table, ...] = (
     LABEL_CHECKS,
     LEAKS,
     SELECTION,
+    NEAR_DUPLICATE_THRESHOLD,
+    CLASS_BALANCE,
+    CLASS_SHARES,
     OUTCOMES,
     EXPORTS,
     RUNS,
@@ -46,6 +58,8 @@ __all__ = [
     "ASSIGNMENTS",
     "BACKBONES",
     "BELONGING",
+    "CLASS_BALANCE",
+    "CLASS_SHARES",
     "CLUSTERS",
     "DRIFT",
     "EMBEDDINGS",
@@ -57,6 +71,7 @@ __all__ = [
     "LABEL_QUALITY",
     "LEAKS",
     "MODEL_SCORES",
+    "NEAR_DUPLICATE_THRESHOLD",
     "NEIGHBORS",
     "OCCURRENCES",
     "OUTCOMES",
@@ -66,6 +81,7 @@ __all__ = [
     "REGISTRY",
     "RUNS",
     "SAMPLES",
+    "SAMPLE_SETS",
     "SCORES",
     "SELECTION",
     "SHARDS",

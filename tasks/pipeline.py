@@ -37,8 +37,10 @@ from windrow.tasks.progress import StageProgress, stage_progress
 from windrow.tasks.recording import StageLog, begin_run, ending, recording
 from windrow.tasks.report.drawn import report_of
 from windrow.tasks.runner import Call, PlainRunner, Runner, Work
+from windrow.tasks.selection.estimated_balance import estimate_balance
 from windrow.tasks.selection.kept_away import leaking_ids, leaks_of_pool
 from windrow.tasks.selection.pool_ranking import check_sql, rank_pool
+from windrow.tasks.selection.proposed_threshold import threshold_of
 from windrow.tasks.storage.files.store_lock import at_work
 from windrow.tasks.storage.published.versions import Version, latest_version
 from windrow.tasks.storage.sources.source_plan import plan_shards
@@ -70,6 +72,7 @@ FIND_BELONGING = Work("find-belonging", find_belonging)
 DECIDE_LABELS = Work("decide-labels", decide_labels)
 FIND_LEAKS = Work("find-leaks", leaks_of_pool)
 RANK = Work("rank", rank_pool)
+ESTIMATE_BALANCE = Work("estimate-balance", estimate_balance)
 PLAN_EXPORT = Work("plan-export", planned_shards)
 WRITE_SHARD = Work("write-shard", write_export_shard, tries_again=True, tag=IO_TAG)
 PUBLISH = Work("publish", publish_version, tries_again=True)
@@ -316,20 +319,24 @@ def _spread(curation: Curation, given: Done) -> list[Done]:
 
 
 def rank(curation: Curation) -> None:
-    """Decide which samples are selected, and why the others are not."""
+    """Decide which samples are selected, and why the others are not; estimate what that makes of the classes."""
     config = curation.config
     with curation.stage(Stage.RANK) as log, curation.progress("rank", 1):
         leaks = _leaks(curation)
         ranked: Done = curation.here(RANK, curation.store, curation.made, config.selection, config.seed)
         log.done, log.n_samples = [ranked, *leaks], ranked.counts["n_samples"]
         curation.made = replace(curation.made, rank=tuple(done.path for done in log.done))
+        judging = (curation.store, curation.made, config.labels.least_belonging, config.seed)
+        log.done.append(curation.here(ESTIMATE_BALANCE, *judging))
 
 
 def _leaks(curation: Curation) -> list[Done]:
     """Find what of the pool is a near-duplicate of what it is kept away from, where there is such a set."""
     if not curation.made.kept_away:
         return []
-    threshold, max_distance = curation.config.selection.near_duplicate_threshold, curation.config.hashes.max_distance
+    neighbors = open_output(curation.store / curation.made.neighbors[0])
+    threshold = threshold_of(neighbors, curation.config.selection).threshold
+    max_distance = curation.config.hashes.max_distance
     done = [curation.here(FIND_LEAKS, curation.store, curation.made, threshold, max_distance)]
     curation.made = replace(curation.made, leaks=tuple(each.path for each in done))
     return done

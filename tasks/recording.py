@@ -17,7 +17,7 @@ from windrow.tasks.storage.store.outputs import Done
 from windrow.tasks.storage.store.run_records import Run, StageRecord, Status, open_run, runs_backwards, start_run
 from windrow.tasks.takedown.removal import finish_takedowns
 
-ONLY_WHEN_ASKED = frozenset({"n_label_checks"})
+ONLY_WHEN_ASKED = frozenset({"n_label_checks", "n_class_shares"})
 """Counts of what only a setting asks for: a 0 would tell of it to all who did not."""
 
 

@@ -12,6 +12,8 @@ from PIL import Image, ImageDraw
 from windrow.schemas import (
     ASSIGNMENTS,
     BACKBONES,
+    CLASS_BALANCE,
+    CLASS_SHARES,
     CLUSTERS,
     EMBEDDINGS,
     LABELS,
@@ -54,7 +56,7 @@ def make_store(folder: Path) -> Store:
         "features": {EMBEDDINGS: rows.embeddings(), BACKBONES: rows.backbones()},
         "cluster": {CLUSTERS: rows.clusters(), ASSIGNMENTS: rows.assignments(), SCORES: rows.scores()},
         "pseudo_label": {LABELS: rows.labels()},
-        "rank": {SELECTION: rows.selection()},
+        "rank": {SELECTION: rows.selection(), CLASS_BALANCE: rows.class_balance(), CLASS_SHARES: rows.class_shares()},
         "account": {OUTCOMES: rows.outcomes()},
     }
     for number, (stage, tables) in enumerate(stages.items()):
@@ -187,6 +189,27 @@ class _Rows:
             "split": ["train" if chosen else None for chosen in selected],
         }
         return SELECTION.build(columns)
+
+    def class_balance(self) -> pa.Table:
+        columns = {
+            "sample_set": ["pool", "curated"],
+            "n_samples": [51, 20],
+            "n_no_class": [0, 0],
+            "balance": [0.9, 0.8],
+            "low": [0.86, 0.7],
+            "high": [0.93, 0.85],
+        }
+        return CLASS_BALANCE.build(columns)
+
+    def class_shares(self) -> pa.Table:
+        columns = {
+            "sample_set": ["pool"] * 3 + ["curated"] * 3,
+            "class": CLASSES * 2,
+            "share": [0.5, 0.3, 0.2, 0.6, 0.3, 0.1],
+            "low": [0.4, 0.2, 0.1, 0.5, 0.2, 0.0],
+            "high": [0.6, 0.4, 0.3, 0.7, 0.4, 0.2],
+        }
+        return CLASS_SHARES.build(columns)
 
     def outcomes(self) -> pa.Table:
         ids = [*self.ids, *self.ids[:4], *[None] * 5]

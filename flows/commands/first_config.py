@@ -35,8 +35,9 @@ selection:
   # Rules that samples must satisfy: SQL over the columns of the table `pool`.
   filters: []
   #filters: [{{name: small, keep: "least(width, height) >= 64"}}]
-  # Cosine similarity from which on two pictures are near-duplicates. The report shows whether it is right for yours.
-  near_duplicate_threshold: 0.95
+  # Cosine similarity from which on two pictures are near-duplicates; auto proposes one from the pool. The report shows
+  # whether it is right for yours.
+  near_duplicate_threshold: auto
   splits: [{{name: train, share: 0.9}}, {{name: val, share: 0.1}}]
 
 #export: {{formats: [webdataset], license: cc-by-4.0}}

@@ -69,7 +69,7 @@ def render_scores(scores: Scoreboard) -> Table:
     """Return a table of the scores: the pool, random sets (mean ± standard deviation), the curated set."""
     table = Table(title="What curation was worth", caption=_label_line(scores.labels), caption_justify="left")
     table.add_column("")
-    for name in ("pool", f"random ({scores.n_random} draws)", "curated"):
+    for name in ("pool", f"random, same filters ({scores.n_random} draws)", "curated"):
         table.add_column(name, justify="right")
     for title, field, form in _ROWS:
         random = _value(scores.random, field, form)

@@ -15,7 +15,8 @@ from windrow.tasks.algorithms.arrays import Int64Array
 
 JUDGE = """
 SELECT p.sample_id, t.sample_id IS NOT NULL AS judged, t.label AS truth, t.near_duplicate_of, p.selected,
-       p.given_label IS NOT NULL AS given, CASE WHEN NOT p.abstained THEN p.label END AS pseudo, p.classes[1] AS top
+       p.given_label IS NOT NULL AS given, CASE WHEN NOT p.abstained THEN p.label END AS pseudo, p.classes[1] AS top,
+       p.dropped_by IS NULL AS ranked
 FROM pool p LEFT JOIN truth t USING (sample_id) ORDER BY p.sample_id
 """
 
@@ -36,6 +37,7 @@ class JudgedPool:
     given: npt.NDArray[np.bool_]
     pseudo: Int64Array
     top: Int64Array
+    ranked: npt.NDArray[np.bool_]
 
     def __post_init__(self) -> None:
         for each in fields(self)[1:]:
@@ -64,6 +66,7 @@ def judge_pool(connection: Any, truth: pa.Table) -> JudgedPool:
         given=rows["given"].to_numpy(),
         pseudo=_numbers(rows["pseudo"], classes, "pseudo-labels"),
         top=_numbers(rows["top"], classes, "pseudo-labels"),
+        ranked=rows["ranked"].to_numpy(),
     )
 
 

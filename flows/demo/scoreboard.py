@@ -1,7 +1,7 @@
 """What curation was worth, where the truth is known: the curated set beside the whole pool and random sets of its size.
 
-The pipeline sees none of this truth. A random set is drawn from all readable samples, each once, so exact duplicates
-count for nobody; it has the same pseudo-labels as the curated one.
+The pipeline sees none of this truth. There is one kind of random set, that of the policy `random`: drawn from what the
+same filters and the same near-duplicate threshold left, with the same pseudo-labels. So what differs is the ranking.
 """
 
 from __future__ import annotations
@@ -92,7 +92,7 @@ class Probe:
 
 
 def score_pool(pool: JudgedPool, probe: Probe, n_random: int = 5, seed: int = 0) -> Scoreboard:
-    """Score the pool, its curated set and `n_random` random sets of the same size.
+    """Score the pool, its curated set and `n_random` random sets of the same size, after the same filters.
 
     Raises ValueError when nothing was selected, or when the features are not one row a sample.
     """
@@ -103,7 +103,8 @@ def score_pool(pool: JudgedPool, probe: Probe, n_random: int = 5, seed: int = 0)
         raise ValueError(f"features: want one row for each of the {n} samples of the pool, got {len(probe.features)}")
     if n_random < 1:
         raise ValueError(f"n_random: wants 1 or more, got {n_random}")
-    drawn = [np.random.default_rng([seed, i]).choice(n, n_selected, replace=False) for i in range(n_random)]
+    left = np.flatnonzero(pool.ranked | pool.selected)
+    drawn = [np.random.default_rng([seed, i]).choice(left, n_selected, replace=False) for i in range(n_random)]
     random = [score_set(pool, np.sort(rows), probe) for rows in drawn]
     return Scoreboard(
         pool=score_set(pool, np.arange(n), probe),

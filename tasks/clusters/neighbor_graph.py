@@ -14,7 +14,7 @@ from windrow.schemas import NEIGHBORS, SCORES
 from windrow.schemas.stages import Stage
 from windrow.tasks.algorithms.neighbors.approximate_neighbors import approximate_neighbor_graph
 from windrow.tasks.algorithms.neighbors.exact_neighbors import NeighborGraph, neighbor_graph
-from windrow.tasks.algorithms.neighbors.outliers import knn_outlier_score
+from windrow.tasks.algorithms.neighbors.outliers import knn_outlier_score, off_topic_score
 from windrow.tasks.clusters.neighbors_config import NeighborsConfig
 from windrow.tasks.storage.files.parquet import array_to_vectors, vectors_to_array
 from windrow.tasks.storage.store.outputs import (
@@ -27,7 +27,7 @@ from windrow.tasks.storage.store.outputs import (
 )
 from windrow.tasks.storage.store.pool import read_pool
 
-VERSION = 1
+VERSION = 2
 # On two quiet cores exact search of 100,000 samples of 128 dimensions takes 17 s, of 500,000 427 s, and approximately
 # 10 and 95 s (docs/evidence/label-scale.md); with more dimensions, or other work beside, it is minutes.
 MOST_EXACT = 100_000
@@ -52,10 +52,12 @@ def find_neighbors(store: Path, features: Sequence[str], config: NeighborsConfig
             "neighbors": array_to_vectors(graph.indices),
             "similarity": array_to_vectors(graph.similarity),
         }
+        off_topic = off_topic_score(pool.embeddings)
         scores = {
             "sample_id": pool.sample_ids,
             "nearest_similarity": pa.array(graph.similarity[:, 0]),
             "outlier_score": pa.array(knn_outlier_score(graph)),
+            "off_topic_score": pa.nulls(n, pa.float32()) if off_topic is None else pa.array(off_topic),
         }
         writer.write(NEIGHBORS, NEIGHBORS.build(neighbors, dim=graph.indices.shape[1]))
         writer.write(SCORES, SCORES.build(scores))

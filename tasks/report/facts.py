@@ -8,19 +8,8 @@ from typing import Any
 import numpy as np
 
 from windrow.tasks.algorithms.arrays import Int64Array
-from windrow.tasks.algorithms.selection.balance import effective_number, normalised_entropy
+from windrow.tasks.algorithms.selection.balance import effective_number
 
-CLASSES_SHOWN = 30
-
-# The class of a sample is its most probable one, whether it abstained or not, as in the run's summary.
-CLASSES_SQL = """
-SELECT classes[1], count(*), count(*) FILTER (selected) FROM pool WHERE classes IS NOT NULL AND dropped_by IS NULL
-GROUP BY 1
-"""
-COARSEST_SQL = """
-SELECT 'cluster ' || cluster_path[-1], count(*), count(*) FILTER (selected)
-FROM pool WHERE cluster_path IS NOT NULL AND dropped_by IS NULL GROUP BY 1
-"""
 LEVEL_SQL = """
 SELECT c.cluster_id, coalesce(c.parent_id, -1) AS parent_id, c.n_samples, coalesce(s.n, 0) AS n_selected
 FROM clusters c LEFT JOIN (
@@ -63,46 +52,6 @@ class Totals:
     n_selected: int
     n_labelled: int
     n_given: int
-
-
-@dataclass(frozen=True)
-class Share:
-    """A class and its samples in the pool and in the curated set."""
-
-    name: str
-    pool: int
-    curated: int
-
-
-@dataclass(frozen=True)
-class Balance:
-    """The classes, largest of the pool first. `kind` says what they are: 'class' or 'cluster'."""
-
-    kind: str
-    shares: tuple[Share, ...]
-
-    @property
-    def entropy(self) -> tuple[float, float]:
-        """Normalised entropy of the shares, in the pool and in the curated set (nan where that is empty)."""
-        pool, curated = ([getattr(share, name) for share in self.shares] for name in ("pool", "curated"))
-        return normalised_entropy(pool), normalised_entropy(curated)
-
-    @property
-    def shown(self) -> tuple[Share, ...]:
-        """The largest CLASSES_SHOWN; where there is one more, that too."""
-        return self.shares if len(self.shares) == CLASSES_SHOWN + 1 else self.shares[:CLASSES_SHOWN]
-
-    @property
-    def rest(self) -> tuple[Share, ...]:
-        """One share for all others together, none where there are no others."""
-        tail = self.shares[len(self.shown) :]
-        pool, curated = sum(each.pool for each in tail), sum(each.curated for each in tail)
-        return (Share(f"{len(tail):,} smaller", pool, curated),) if tail else ()
-
-    @property
-    def n_samples(self) -> tuple[int, int]:
-        """Samples that have a class, in the pool and in the curated set."""
-        return sum(share.pool for share in self.shares), sum(share.curated for share in self.shares)
 
 
 @dataclass(frozen=True)
@@ -149,19 +98,6 @@ class Stage:
 def read_totals(connection: Any) -> Totals:
     """Return the numbers of the first line."""
     return Totals(*connection.execute(TOTALS_SQL).fetchone())
-
-
-def read_balance(connection: Any) -> Balance | None:
-    """Return the balance of classes, or of the coarsest clusters where there is no label set 'pseudo'; else None."""
-    rows = connection.execute(CLASSES_SQL).fetchall()
-    methods = connection.execute("SELECT DISTINCT method FROM labels WHERE label_set = 'pseudo'").fetchall()
-    kind = "cluster" if any(method.startswith("hierarchical k-means") for (method,) in methods) else "class"
-    if kind == "cluster":
-        rows = [(f"cluster {name}", *counts) for name, *counts in rows]
-    if not rows:
-        kind, rows = "cluster", connection.execute(COARSEST_SQL).fetchall()
-    rows.sort(key=lambda row: (-row[1], row[0]))
-    return Balance(kind, tuple(Share(*row) for row in rows)) if rows else None
 
 
 def read_levels(connection: Any) -> tuple[Level, ...]:

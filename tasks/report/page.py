@@ -11,11 +11,10 @@ from typing import Any
 import jinja2
 
 from windrow.tasks.report import formats
+from windrow.tasks.report.balance_facts import Balance, read_balance
 from windrow.tasks.report.embedding_map import embedding_map
 from windrow.tasks.report.facts import (
-    Balance,
     Level,
-    read_balance,
     read_levels,
     read_stages,
     read_top_classes,
@@ -47,6 +46,7 @@ SELECT version, n_samples, n_bytes FROM exports
 WHERE name = $1 AND $2 = (SELECT max(run_id) FROM runs WHERE name = $1 AND status = 'finished')
 ORDER BY len(version) DESC, version DESC LIMIT 1
 """
+THRESHOLD_SQL = "SELECT threshold, how FROM near_duplicate_threshold"
 BACKBONE_SQL = "SELECT DISTINCT name, dim, version FROM backbones ORDER BY ALL"
 
 
@@ -73,6 +73,7 @@ def render(connection: Any, run: Run, read: Reader, seed: int = 0) -> str:
         "unreadable": read_unreadable(connection, UNREADABLE_SHOWN),
         "stages": read_stages(connection, run.run_id),
         "version": connection.execute(VERSION_SQL, [run.name, run.run_id]).fetchone(),
+        "threshold": connection.execute(THRESHOLD_SQL).fetchone(),
         "backbones": connection.execute(BACKBONE_SQL).fetchall(),
         "started": datetime.fromisoformat(run.started_at),
         "took": _took(run),
@@ -101,10 +102,12 @@ def _figures(
     connection: Any, levels: tuple[Level, ...], balance: Balance | None, run: Run, seed: int
 ) -> dict[str, Any]:
     least_belonging = run.config.get("labels", {}).get("least_belonging", 0.0)
-    by_class = balance is not None and balance.kind == "class"
-    names = [read_top_classes(connection, level.number) if by_class else {} for level in levels]
-    order = [share.name for share in balance.shares] if balance else []
     labels = read_label_facts(connection, least_belonging)
+    by_class = labels is not None
+    names = [read_top_classes(connection, level.number) if by_class else {} for level in levels]
+    order = (
+        [each.name for each in labels.classes] if labels else [each.name for each in balance.shares] if balance else []
+    )
     found = read_map(connection, seed, "" if by_class else "cluster ")
     drawn = blocks(levels) if levels else []
     return {

@@ -15,6 +15,7 @@ from windrow.schemas import BACKBONES
 from windrow.schemas.stages import Stage
 from windrow.tasks.algorithms.neighbors.leaking_pairs import Fingerprints
 from windrow.tasks.backbones import BackboneConfig
+from windrow.tasks.features.backbone_choice import choose_backbone, chosen_backbone
 from windrow.tasks.features.extraction import FITTED, extract_shards, fit_backbone, identify_backbone
 from windrow.tasks.ingest.ingestion import ingest_shards
 from windrow.tasks.selection.kept_away import fingerprints_of, first_places
@@ -113,6 +114,7 @@ def _of_source(run: Run, name: str, ingest: IngestConfig, features: BackboneConf
     with at_work(store):
         shards = plan_shards([_images_of(name)], ingest)
         ingested = [done.path for done in ingest_shards(store, shards, ingest)]
+        features, _ = chosen_backbone(store, choose_backbone(store, pool, features), features)
         fitted = fit_backbone(store, pool, features, seed)
         weights = store / fitted.path / FITTED if fitted else None
         embedded = extract_shards(store, ingested, features, weights, identify_backbone(features, weights, store))

@@ -13,13 +13,15 @@ import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from windrow.schemas import LEAKS, SELECTION
+from windrow.schemas import LEAKS, NEAR_DUPLICATE_THRESHOLD, SELECTION
 from windrow.schemas.stages import Part, Stage
 from windrow.tasks.algorithms.neighbors.deduplication import near_duplicates
+from windrow.tasks.algorithms.neighbors.duplicate_threshold import FALLBACK
 from windrow.tasks.algorithms.selection.ranking import inclusion_weights
 from windrow.tasks.clusters.neighbor_graph import read_graph
 from windrow.tasks.selection.candidates import Evidence, read_evidence, values_of
 from windrow.tasks.selection.curated_order import curated_order, expressions_of
+from windrow.tasks.selection.proposed_threshold import threshold_of
 from windrow.tasks.selection.selection_config import (
     CAP,
     LEAK,
@@ -63,13 +65,16 @@ def rank_pool(store: Path, made: Made, config: SelectionConfig, seed: int) -> Do
         embedded = pc.is_valid(rows["cluster_path"]).to_numpy()
         needs = {need for policy in config.policies() for need in policy.needs}
         evidence = read_evidence(_connect(store, outputs), outputs, embedded, needs, expressions_of(config))
-        selection = select(rows, pool, broken, config, seed, evidence)
-        threshold = config.near_duplicate_threshold
+        proposed = threshold_of(outputs[Stage.NEIGHBORS][0], config)
+        threshold = proposed.threshold
+        selection = select(rows, pool, broken, config, seed, evidence, threshold)
         groups = _groups(rows, pool, outputs[Stage.NEIGHBORS][0], selection["duplicate_of"], threshold)
         splits = assign_splits(groups, config.splits, seed)
         split = pc.if_else(selection["selected"], splits, pa.scalar(None, pa.string()))
         columns = {**selection, "sample_id": rows["sample_id"], "group_id": groups, "split": split}
         writer.write(SELECTION, SELECTION.build(columns))
+        told = {"threshold": [threshold], "how": [proposed.how]}
+        writer.write(NEAR_DUPLICATE_THRESHOLD, NEAR_DUPLICATE_THRESHOLD.build(told))
         writer.counts.update(_counts(columns))
 
     inputs = {
@@ -155,15 +160,19 @@ def select(
     config: SelectionConfig,
     seed: int,
     evidence: Evidence | None = None,
+    threshold: float = FALLBACK,
 ) -> dict[str, Any]:
-    """Return the columns of SELECTION that ranking decides, in the order of `rows` (by `sample_id`)."""
+    """Return the columns of SELECTION that ranking decides, in the order of `rows` (by `sample_id`).
+
+    threshold: cosine similarity from which on samples are near-duplicates.
+    """
     embedded = pc.is_valid(rows["cluster_path"]).to_numpy()
     dropped_by = [UNREADABLE if not there else rule for there, rule in zip(embedded, broken, strict=True)]
     candidates = np.flatnonzero([rule is None for rule in dropped_by])
     in_pool = (np.cumsum(embedded) - 1)[candidates]
     facts = rows.take(pa.array(candidates))
     paths = _paths(facts["cluster_path"])
-    duplicate_of, similarity = _near_duplicates(pool.embeddings[in_pool], facts, paths, config)
+    duplicate_of, similarity = _near_duplicates(pool.embeddings[in_pool], facts, paths, config, threshold)
     kept = duplicate_of < 0
     ranked = candidates[kept]
     left = facts.filter(pa.array(kept))
@@ -206,7 +215,11 @@ def _paths(column: pa.ChunkedArray) -> npt.NDArray[np.int32]:
 
 
 def _near_duplicates(
-    embeddings: npt.NDArray[np.float16], facts: pa.Table, paths: npt.NDArray[np.int32], config: SelectionConfig
+    embeddings: npt.NDArray[np.float16],
+    facts: pa.Table,
+    paths: npt.NDArray[np.int32],
+    config: SelectionConfig,
+    threshold: float,
 ) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.float32]]:
     """Keep, of near-duplicates, the labelled one, then the largest, then the closest to its centroid."""
     if not config.drop_near_duplicates or len(facts) == 0:
@@ -223,7 +236,7 @@ def _near_duplicates(
     level = min(config.near_duplicates_within, paths.shape[1])
     found = near_duplicates(
         embeddings,
-        threshold=config.near_duplicate_threshold,
+        threshold=threshold,
         priority=priority,
         partition=paths[:, level - 1] if level else None,
     )

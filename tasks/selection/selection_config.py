@@ -102,7 +102,8 @@ class SelectionConfig(Settings):
     others, so that what belongs nowhere does not take the places of what is rare; null for none.
     `filters`: rules; the first that a sample breaks is its reason.
     `drop_near_duplicates`: keep one of samples whose cosine similarity reaches `near_duplicate_threshold`.
-    `near_duplicate_threshold`: cosine similarity from which on two samples are near-duplicates.
+    `near_duplicate_threshold`: cosine similarity from which on two samples are near-duplicates; 'auto' proposes one
+    from how near the pool's distinct samples come to each other in this encoder (table `near_duplicate_threshold`).
     `near_duplicates_within`: level of the clusters inside which they are looked for, 0 for the whole pool (exact,
     quadratic).
 
@@ -122,7 +123,7 @@ class SelectionConfig(Settings):
     last: Annotated[str, MinLen(1)] | None = "belonging <= 0.02"
     filters: tuple[Filter, ...] = ()
     drop_near_duplicates: bool = True
-    near_duplicate_threshold: Annotated[float, Gt(0), Le(1)] = 0.95
+    near_duplicate_threshold: Annotated[float, Gt(0), Le(1)] | Literal["auto"] = "auto"
     near_duplicates_within: Annotated[int, Ge(0)] = 0
     keep_away: tuple[Annotated[str, MinLen(1), IsPath("(list:)?(?!python:)")], ...] = ()
     splits: tuple[Split, ...] = (Split("train", 1.0),)

@@ -10,7 +10,7 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from windrow.schemas import OCCURRENCES
+from windrow.schemas import NEAR_DUPLICATE_THRESHOLD, OCCURRENCES
 from windrow.schemas.stages import Stage
 from windrow.tasks.storage.catalog.views import connect, run_tables
 from windrow.tasks.storage.store.listed_samples import SAMPLE_ID, listed_samples
@@ -68,11 +68,21 @@ def choose(store: Path, targets: Sequence[str], near_duplicates: bool = True) ->
     chosen = {name: Chosen(name, name) for name in new}
     thresholds = {}
     for run in _last_runs(store) if near_duplicates and new else []:
-        thresholds[run.name] = float(run.config["selection"]["near_duplicate_threshold"])
+        thresholds[run.name] = _threshold(run)
         for found in _near_duplicates(run, new, thresholds[run.name]):
             if found.sample_id not in refused:
                 chosen.setdefault(found.sample_id, found)
     return Choice(tuple(chosen.values()), tuple(name for name in asked if name in refused), thresholds)
+
+
+def _threshold(run: Run) -> float:
+    """The threshold that a run ranked by; of runs before it was a table, that of the config."""
+    ranked = [
+        output for output in run.outputs(Stage.RANK) if f"{NEAR_DUPLICATE_THRESHOLD.name}.parquet" in output.files
+    ]
+    if not ranked:
+        return float(run.config["selection"]["near_duplicate_threshold"])
+    return float(ranked[0].read(NEAR_DUPLICATE_THRESHOLD)["threshold"][0].as_py())
 
 
 def _resolved(store: Path, target: str) -> Iterable[str]:

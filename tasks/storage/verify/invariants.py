@@ -250,6 +250,7 @@ COUNTS: Mapping[str, Mapping[str, str]] = {
         "n_ranked": "SELECT count(rank) FROM selection",
         "n_selected": "SELECT count(*) FROM selection WHERE selected",
         "n_leaks": "SELECT count(*) FROM leaks",
+        "n_class_shares": "SELECT count(*) FROM class_shares",
     },
     Stage.EXPORT: {
         "n_samples": "SELECT count(*) FROM exported_samples",

@@ -27,6 +27,7 @@ COUNTED: Mapping[str, Mapping[str, str]] = {
     Part.LABEL_CHECKS: {"label_quality": "n_checked", "label_checks": "n_label_checks"},
     Part.LEAKS: {"leaks": "n_leaks"},
     Stage.RANK: {"selection": "n_samples"},
+    Part.CLASS_SHARES: {"class_shares": "n_class_shares"},
     Stage.ACCOUNT: {"outcomes": "n_occurrences"},
     Part.EXPORT_PLAN: {"export_plan": "n_samples"},
     Part.EXPORT_SHARD: {"exported_samples": "n_samples", "gone": "n_gone"},

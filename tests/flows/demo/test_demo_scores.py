@@ -203,6 +203,7 @@ def test_label_scores_agree_with_a_count_sample_by_sample(rows: list[tuple[int, 
         given=known.astype(bool),
         pseudo=pseudo.astype(np.int64),
         top=top.astype(np.int64),
+        ranked=np.ones(n, bool),
     )
     counted = [row for row in rows if row[0] >= 0 and not row[3]]
     labelled = [row for row in counted if row[1] >= 0]
@@ -323,7 +324,7 @@ def test_the_rendered_scoreboard_fits_80_columns_and_gives_every_number(hand_mad
     console = Console(width=80, record=True, file=io.StringIO())
     console.print(render_scores(scores))
     text = " ".join(console.export_text().split())
-    assert "random (4 draws)" in text and " ± " in text
+    assert "random, same" in text and " ± " in text
     assert "0.918" in text and "33.3%" in text and "100.0%" in text
     assert "60.0% are labelled, 66.7% of them rightly (macro recall 41.7%)" in text
     assert "nan" not in text

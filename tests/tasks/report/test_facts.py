@@ -5,11 +5,7 @@ import pytest
 from reported_store import CLASSES, IMAGE, SCRIPT, Store, make_store
 
 from windrow.tasks.report.facts import (
-    CLASSES_SHOWN,
-    Balance,
     Level,
-    Share,
-    read_balance,
     read_levels,
     read_stages,
     read_top_classes,
@@ -84,26 +80,6 @@ def test_totals_are_those_of_the_store(connection: Any) -> None:
     assert (totals.n_near_duplicates, totals.n_selected, totals.n_given) == (6, 20, 0)
     # Samples 9 to 28 are selected; 12, 16, 20, 24 and 28 of them abstained.
     assert totals.n_labelled == 15
-
-
-def test_balance_counts_each_class_of_what_was_not_dropped_in_pool_and_curated_set(connection: Any) -> None:
-    balance = read_balance(connection)
-    assert balance is not None and balance.kind == "class"
-    assert {share.name: (share.pool, share.curated) for share in balance.shares} == {
-        CLASSES[0]: (17, 7),
-        CLASSES[1]: (17, 7),
-        CLASSES[2]: (17, 6),
-    }
-    assert balance.entropy[0] == pytest.approx(1)
-    assert balance.entropy[1] == pytest.approx(-(2 * 0.35 * np.log(0.35) + 0.3 * np.log(0.3)) / np.log(3))
-
-
-@pytest.mark.parametrize(("n", "shown", "rest"), [(3, 3, 0), (31, 31, 0), (40, 30, 1)])
-def test_many_classes_are_folded_and_nothing_of_them_is_lost(n: int, shown: int, rest: int) -> None:
-    balance = Balance("class", tuple(Share(str(k), 100 - k, k) for k in range(n)))
-    assert (len(balance.shown), len(balance.rest)) == (shown, rest)
-    assert sum(share.pool for share in balance.shown + balance.rest) == balance.n_samples[0]
-    assert shown <= CLASSES_SHOWN + 1
 
 
 def test_levels_count_pool_and_curated_samples_of_each_cluster(connection: Any) -> None:

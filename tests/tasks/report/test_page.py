@@ -83,7 +83,8 @@ def test_the_page_has_every_section_and_closes_every_element(html: str) -> None:
 def test_the_first_lines_say_what_was_selected(html: str) -> None:
     text = words(html)
     assert "60 distinct samples became a curated set of 20." in text
-    assert "went from 1.000 to 0.998, where 1 is perfectly even" in text
+    assert "pool 0.90 (0.86 to 0.93), curated set 0.80 (0.70 to 0.85): less even: worse." in text
+    assert 'class="tile broad worse"' in html
     assert "69 − 5 − 4 − 3 − 6 − 31 = 20" in text
 
 

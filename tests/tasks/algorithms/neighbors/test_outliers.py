@@ -3,7 +3,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from windrow.tasks.algorithms.neighbors.exact_neighbors import NeighborGraph, neighbor_graph
-from windrow.tasks.algorithms.neighbors.outliers import knn_outlier_score
+from windrow.tasks.algorithms.neighbors.outliers import LEAST_SAMPLES, knn_outlier_score, off_topic_score
 
 
 def test_the_score_is_one_minus_the_mean_cosine():
@@ -28,3 +28,17 @@ def test_permuting_the_pool_permutes_the_scores(seed):
     score = knn_outlier_score(neighbor_graph(pool, 4))
     np.testing.assert_array_equal(knn_outlier_score(neighbor_graph(pool[order], 4)), score[order])
     assert np.all((score >= 0) & (score <= 2))
+
+
+def test_strangers_come_first_whether_they_are_like_each_other_or_like_nothing() -> None:
+    rng = np.random.default_rng(0)
+    # Twelve kinds that share a direction, a crowd of their own, and samples of no crowd.
+    kinds = rng.normal(size=(12, 24)) * 0.5 + 2 * np.eye(24)[0]
+    natives = np.repeat(kinds, 50, axis=0) + rng.normal(size=(600, 24)) * 0.3
+    crowd = -2 * np.eye(24)[1] + rng.normal(size=(60, 24)) * 0.1
+    alone = rng.normal(size=(20, 24))
+    score = off_topic_score(np.concatenate([natives, crowd, alone]).astype(np.float32))
+    assert score is not None and score.min() > 0 and score.max() == 1
+    median = np.median(score[:600])
+    assert (score[600:660] > median).mean() > 0.95 and (score[660:] > median).mean() > 0.9
+    assert off_topic_score(natives[: LEAST_SAMPLES - 1]) is None
