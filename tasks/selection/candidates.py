@@ -101,9 +101,9 @@ def values_of(connection: Any, sql: str) -> npt.NDArray[Any]:
     """The values of a SQL expression over `pool`, by `sample_id`."""
     try:
         found = query(connection, f"SELECT ({sql}\n) AS value FROM pool ORDER BY sample_id").to_arrow_table()
-    except (duckdb.Error, ValueError) as error:
+        column = found["value"].combine_chunks()
+        if pa.types.is_string(column.type):
+            return np.asarray(column.to_numpy(zero_copy_only=False), object)
+        return np.asarray(column.cast(pa.float64()).to_numpy(zero_copy_only=False))
+    except (duckdb.Error, ValueError, pa.ArrowNotImplementedError) as error:  # the last: of lists, dates and the like
         raise ValueError(f"selection: {sql!r} is no expression over pool: {error}") from None
-    column = found["value"].combine_chunks()
-    if pa.types.is_string(column.type):
-        return np.asarray(column.to_numpy(zero_copy_only=False), object)
-    return np.asarray(column.cast(pa.float64()).to_numpy(zero_copy_only=False))

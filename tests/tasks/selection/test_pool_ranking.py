@@ -6,6 +6,8 @@ import numpy as np
 import pyarrow as pa
 import pytest
 
+from windrow.tasks.algorithms.selection.policies.balanced import Balanced
+from windrow.tasks.algorithms.selection.policy_settings import PolicySettings
 from windrow.tasks.selection.candidates import Evidence
 from windrow.tasks.selection.pool_ranking import check_sql, select
 from windrow.tasks.selection.selection_config import Cap, Filter, SelectionConfig, SelectionPart
@@ -92,6 +94,14 @@ def test_a_filter_that_is_no_predicate_is_named_before_any_work() -> None:
         check_sql(plain(filters=(Filter("odd", "colour = 'red'"),)))
     with pytest.raises(ValueError, match="rule 'sly'"):
         check_sql(plain(filters=(Filter("sly", "true), true); DROP VIEW pool; SELECT ((1"),)))
+
+
+@pytest.mark.parametrize("order", ["closets", "blur DESC NULLS", "possible"])  # no column; no expression; a list
+def test_an_order_that_is_no_value_of_a_sample_is_named_before_any_work(order: str) -> None:
+    settings = PolicySettings(balanced=Balanced(tree=("format", "clusters"), order="blur DESC"))
+    check_sql(plain(settings=settings))
+    with pytest.raises(ValueError, match=f"selection: '{order}' is no expression over pool"):
+        check_sql(plain(settings=PolicySettings(balanced=Balanced(order=order))))
 
 
 def test_parts_are_ranked_for_themselves_in_their_shares_and_every_sample_knows_its_part() -> None:

@@ -1,6 +1,6 @@
 """More from complex clusters: those that are wide, and far from others.
 
-Cost at a million samples of 128 dimensions: 2.4 s of a core, twice `balanced`: one pass over the embeddings, and
+Cost at a million samples of 128 dimensions: 4.7 s of a core, twice `balanced`: one pass over the embeddings, and
 6.4 GFLOP for the distances of 5,000 clusters.
 """
 

@@ -1,7 +1,7 @@
 """For each class, the samples that are most like those not yet chosen.
 
-Cost at a million samples of 128 dimensions: 14 s of a core, 12 times `balanced`: each sample is picked in a step of its
-own, over a class of up to 4,096. Uncut classes of 100,000 would take hours.
+Cost at a million samples of 128 dimensions: 8.4 s of a core, 3.5 times `balanced`: each sample is picked in a step of
+its own, over a class of up to 4,096.
 """
 
 from __future__ import annotations
