@@ -11,11 +11,13 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
+from windrow.schemas.stages import Stage
 from windrow.tasks.algorithms.neighbors.leaking_pairs import FAR, Leaks, find_leaks
 from windrow.tasks.config import parse_config
 from windrow.tasks.report.formats import percent
 from windrow.tasks.selection.compared_sets import ComparedSet, read_set
 from windrow.tasks.selection.kept_away import evidence
+from windrow.tasks.selection.proposed_threshold import threshold_of
 from windrow.tasks.storage.store.run_records import latest_run, open_run
 
 MOST_SHOWN = 20
@@ -39,7 +41,8 @@ def print_leaks(
     if run is None:
         raise ValueError(f"store {store} has no finished run, whose backbone would compare: `windrow run` makes one")
     config = parse_config(run.config)
-    threshold = config.selection.near_duplicate_threshold if threshold is None else threshold
+    if threshold is None:
+        threshold = threshold_of(run.outputs(Stage.NEIGHBORS)[0], config.selection).threshold
     bits = config.hashes.max_distance if bits is None else bits
     left, right = (read_set(run, name, config.ingest, config.features, config.seed) for name in names)
     found = find_leaks(left.fingerprints, right.fingerprints, threshold, bits)
