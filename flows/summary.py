@@ -66,7 +66,7 @@ def read_summary(run: Run) -> Summary:
     outcomes = dict(connection.sql(OUTCOMES_SQL).fetchall())
     reasons = tuple(connection.sql(REASONS_SQL).fetchall())
     shown = {kind: outcomes.get(kind, 0) for kind in MEANINGS if kind != "forgotten" or kind in outcomes}
-    threshold = connection.sql(THRESHOLD_SQL).fetchone()
+    threshold = next(iter(connection.sql(THRESHOLD_SQL).fetchall()), None)
     n_alike, n_groups = connection.sql(ALIKE_SQL).fetchall()[0]
     kept_away = (run.config.get("selection") or {}).get("keep_away")
     leaks = connection.sql(LEAKS_SQL).fetchall()[0] if kept_away else None

@@ -9,7 +9,7 @@ import numpy as np
 from windrow.tasks.algorithms.arrays import BoolArray, Int32Array, Int64Array
 from windrow.tasks.algorithms.selection.caps import within_caps
 from windrow.tasks.algorithms.selection.column_values import group_numbers
-from windrow.tasks.algorithms.selection.merging import merge_parts
+from windrow.tasks.algorithms.selection.merging import Merged, merge_parts
 from windrow.tasks.algorithms.selection.selection_policy import Candidates, Ranked
 from windrow.tasks.algorithms.selection.tree_paths import nested
 from windrow.tasks.selection.selection_config import SelectionConfig, SelectionPart
@@ -44,7 +44,7 @@ def curated_order(candidates: Candidates, config: SelectionConfig, seed: int) ->
         _last(candidates, config, np.flatnonzero(rows), part, seed) for rows, part in zip(inside, parts, strict=True)
     ]
     orders = [rows[np.argsort(each.place)] for rows, each in ranked]
-    merged = merge_parts(orders, config.part_shares(), n)
+    merged = merge_parts(orders, config.part_shares(), n) if len(parts) > 1 else _alone(*ranked[0], n)
     place = merged.place
     capped = np.zeros(n, bool)
     if config.caps and n:
@@ -67,6 +67,13 @@ def _last(
     place = np.empty(len(rows), np.int64)
     place[np.lexsort((ranked.place, late))] = np.arange(1, len(rows) + 1)
     return rows, replace(ranked, place=place)
+
+
+def _alone(rows: Int64Array, ranked: Ranked, n: int) -> Merged:
+    """The ranking of the only part."""
+    place, part = np.zeros(n, np.int64), np.full(n, -1, np.int32)
+    place[rows], part[rows] = ranked.place, 0
+    return Merged(place, part)
 
 
 def _holds(candidates: Candidates, predicate: str | None) -> BoolArray:
