@@ -16,13 +16,18 @@ NEXT_QUERY = "SELECT label, count(*), avg(confidence) FROM curated GROUP BY labe
 
 MEANINGS = {
     "exported": "in the version",
+    "not_published": "kept back by the guard",
     "not_selected": "ranked beyond the target size",
     "duplicate": "same bytes as another occurrence",
     "near_duplicate": "cosine similarity reaches the threshold",
     "filtered": "broke a filter of the config",
+    "held_out": "kept apart to judge the curated set by",
     "unreadable": "could not be used",
     "forgotten": "refused since a take-down",
 }
+
+RARE = ("forgotten", "held_out", "not_published")
+"""Outcomes that are only told of where there are some."""
 
 OUTCOMES_SQL = "SELECT outcome, count(*) FROM outcomes GROUP BY outcome"
 REASONS_SQL = """
@@ -69,7 +74,7 @@ def read_summary(run: Run) -> Summary:
     outcomes = dict(connection.sql(OUTCOMES_SQL).fetchall())
     reasons = tuple(connection.sql(REASONS_SQL).fetchall())
     balance = tuple(sorted(connection.sql(BALANCE_SQL).fetchall(), key=lambda row: (-row[1], row[0])))
-    shown = {kind: outcomes.get(kind, 0) for kind in MEANINGS if kind != "forgotten" or kind in outcomes}
+    shown = {kind: outcomes.get(kind, 0) for kind in MEANINGS if kind not in RARE or kind in outcomes}
     n_alike, n_groups = connection.sql(ALIKE_SQL).fetchall()[0]
     return Summary(run.name, run.run_id, shown, reasons, balance, (n_alike, n_groups))
 

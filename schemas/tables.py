@@ -12,6 +12,7 @@ from windrow.schemas.scores import MODEL_SCORES, SCORES
 from windrow.schemas.selection import OUTCOME_KINDS, OUTCOMES, SELECTION
 from windrow.schemas.shards import SHARDS
 from windrow.schemas.table import Column, Table
+from windrow.schemas.worth import HELD_OUT, WORTH, WORTH_CURVE, WORTH_SETS
 
 TABLES: tuple[Table, ...] = (
     OCCURRENCES,
@@ -34,7 +35,11 @@ TABLES: tuple[Table, ...] = (
     LABELS,
     LABEL_QUALITY,
     LABEL_CHECKS,
+    HELD_OUT,
     SELECTION,
+    WORTH,
+    WORTH_SETS,
+    WORTH_CURVE,
     OUTCOMES,
     EXPORTS,
     RUNS,
@@ -51,6 +56,7 @@ __all__ = [
     "EXPORTS",
     "FORGOTTEN",
     "HASH_GROUPS",
+    "HELD_OUT",
     "LABELS",
     "LABEL_CHECKS",
     "LABEL_QUALITY",
@@ -69,6 +75,9 @@ __all__ = [
     "SHARDS",
     "STAGES",
     "TABLES",
+    "WORTH",
+    "WORTH_CURVE",
+    "WORTH_SETS",
     "Column",
     "Table",
 ]

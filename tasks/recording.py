@@ -17,7 +17,7 @@ from windrow.tasks.storage.store.outputs import Done
 from windrow.tasks.storage.store.run_records import Run, StageRecord, Status, list_runs, open_run, start_run
 from windrow.tasks.takedown.removal import finish_takedowns
 
-ONLY_WHEN_ASKED = frozenset({"n_label_checks"})
+ONLY_WHEN_ASKED = frozenset({"n_label_checks", "n_held_out", "n_evaluated"})
 """Counts of what only a setting asks for: a 0 would tell of it to all who did not."""
 
 

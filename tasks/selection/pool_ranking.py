@@ -20,7 +20,15 @@ from windrow.tasks.algorithms.selection.ranking import inclusion_weights
 from windrow.tasks.clusters.neighbor_graph import read_graph
 from windrow.tasks.selection.candidates import Evidence, read_evidence, values_of
 from windrow.tasks.selection.curated_order import curated_order, expressions_of
-from windrow.tasks.selection.selection_config import CAP, NEAR_DUPLICATE, NO_PART, UNREADABLE, Filter, SelectionConfig
+from windrow.tasks.selection.selection_config import (
+    CAP,
+    HELD_OUT,
+    NEAR_DUPLICATE,
+    NO_PART,
+    UNREADABLE,
+    Filter,
+    SelectionConfig,
+)
 from windrow.tasks.selection.splits import assign_splits, group_samples
 from windrow.tasks.storage.catalog.views import confine, connect, query, tables_of
 from windrow.tasks.storage.store.made import Made, digests
@@ -99,9 +107,9 @@ def _connect(store: Path, outputs: Mapping[str, Sequence[Output]]) -> Any:
 def _filtered(
     store: Path, outputs: Mapping[str, Sequence[Output]], filters: Sequence[Filter], sample_ids: pa.Array
 ) -> list[str | None]:
-    """Return for each sample the name of the first filter that it breaks."""
-    broken: dict[str, str] = {}
+    """Return for each sample that it is held out, or the name of the first filter that it breaks."""
     connection = _connect(store, outputs)
+    broken = dict.fromkeys((row[0] for row in connection.sql("SELECT sample_id FROM held_out").fetchall()), HELD_OUT)
     for rule in filters:
         for sample_id in _breaking(connection, rule):
             broken.setdefault(sample_id, rule.name)

@@ -16,7 +16,8 @@ UNREADABLE = "unreadable"
 NEAR_DUPLICATE = "near_duplicate"
 NO_PART = "no_part"
 CAP = "cap"
-REASONS = (UNREADABLE, NEAR_DUPLICATE, NO_PART, CAP)
+HELD_OUT = "held_out"
+REASONS = (UNREADABLE, NEAR_DUPLICATE, NO_PART, CAP, HELD_OUT)
 """Why samples are not ranked, beside the names of filters."""
 
 if TYPE_CHECKING:
@@ -103,7 +104,9 @@ class SelectionConfig(Settings):
     `drop_near_duplicates`: keep one of samples whose cosine similarity reaches `near_duplicate_threshold`.
     `near_duplicate_threshold`: cosine similarity from which on two samples are near-duplicates.
     `near_duplicates_within`: level of the clusters inside which they are looked for, 0 for the whole pool (exact,
-    quadratic). `splits`: shares of the export; near-duplicates and groups stay together.
+    quadratic). `splits`: shares of the export; near-duplicates and groups stay together. `guard`: publish nothing that
+    is worse than 'random' sets of the same size, or than the 'last' version, by `windrow worth`; what that cannot tell
+    is published.
     """
 
     target_size: Annotated[int, Ge(0)] | None = None
@@ -118,6 +121,7 @@ class SelectionConfig(Settings):
     near_duplicate_threshold: Annotated[float, Gt(0), Le(1)] = 0.95
     near_duplicates_within: Annotated[int, Ge(0)] = 0
     splits: tuple[Split, ...] = (Split("train", 1.0),)
+    guard: Literal["off", "random", "last"] = "off"
 
     def __post_init__(self) -> None:
         super().__post_init__()

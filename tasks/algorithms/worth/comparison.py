@@ -36,7 +36,7 @@ class Luck:
         """Errors (n,) of that variance, from Student's t, as it is an estimate itself."""
         if self.freedom < 1 or self.variance <= 0:
             return np.zeros(n)
-        return np.sqrt(self.variance) * rng.standard_t(self.freedom, n)
+        return np.asarray(np.sqrt(self.variance) * rng.standard_t(self.freedom, n))
 
 
 @dataclass(frozen=True)

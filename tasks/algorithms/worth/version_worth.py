@@ -124,9 +124,7 @@ def _against_last(
     pool = replace(pool, evaluated=pool.evaluated[fair], truth=pool.truth[fair])
     new, old = ranked[:n], last.rows[:n]
     right = is_right(pool, new, judging.probe, class_weighted)
-    before = is_right(
-        replace(pool, labels=last.labels, weights=last.weights), old, judging.probe, class_weighted
-    )
+    before = is_right(replace(pool, labels=last.labels, weights=last.weights), old, judging.probe, class_weighted)
     seen = [Runs(runs.size, runs.right[:, fair]) for runs in curve]
     luck = luck_of(seen, n, len(pool.labels), pool.truth)
     apart = min(1.0, (1 - len(np.intersect1d(new, old)) / n) / max(1 - n / len(pool.labels), 1e-9))
