@@ -7,7 +7,9 @@ from dataclasses import dataclass
 from rich.console import Console
 from rich.table import Table
 
+from windrow.schemas.stages import Stage
 from windrow.tasks.algorithms.selection.balance import normalised_entropy
+from windrow.tasks.report.worth_facts import read_worth
 from windrow.tasks.storage.catalog.views import connect, run_tables
 from windrow.tasks.storage.published.versions import latest_version
 from windrow.tasks.storage.store.run_records import Run
@@ -47,7 +49,8 @@ ALIKE_SQL = "SELECT count(*), count(DISTINCT group_id) FROM hash_groups"
 class Summary:
     """Counts of a run: `outcomes` by kind, `reasons` as (outcome, reason, n), `balance` as (class, pool, selected).
 
-    `alike`: samples whose perceptual hash is near another's, and the groups that they form.
+    `alike`: samples whose perceptual hash is near another's, and the groups that they form. `worth`: in a sentence, None
+    where it was not measured; `kept_back`: why the guard let nothing be published.
     """
 
     name: str
@@ -56,6 +59,8 @@ class Summary:
     reasons: tuple[tuple[str, str, int], ...]
     balance: tuple[tuple[str, int, int], ...]
     alike: tuple[int, int]
+    worth: str | None
+    kept_back: str | None
 
     @property
     def entropy(self) -> tuple[float, float]:
@@ -76,13 +81,25 @@ def read_summary(run: Run) -> Summary:
     balance = tuple(sorted(connection.sql(BALANCE_SQL).fetchall(), key=lambda row: (-row[1], row[0])))
     shown = {kind: outcomes.get(kind, 0) for kind in MEANINGS if kind not in RARE or kind in outcomes}
     n_alike, n_groups = connection.sql(ALIKE_SQL).fetchall()[0]
-    return Summary(run.name, run.run_id, shown, reasons, balance, (n_alike, n_groups))
+    worth, export = read_worth(connection), run.stage(Stage.EXPORT)
+    return Summary(
+        run.name,
+        run.run_id,
+        shown,
+        reasons,
+        balance,
+        (n_alike, n_groups),
+        worth.sentence if worth else None,
+        export.kept_back if export else None,
+    )
 
 
 def summarise(run: Run) -> str:
     """Return the summary of a finished run as Markdown."""
     summary = read_summary(run)
-    lines = ["| outcome | occurrences | meaning |", "|---|---:|---|"]
+    lines = [f"**Not published**: {summary.kept_back}.", ""] if summary.kept_back else []
+    lines += [summary.worth, ""] if summary.worth else []
+    lines += ["| outcome | occurrences | meaning |", "|---|---:|---|"]
     lines += [f"| {kind.replace('_', ' ')} | {n:,} | {MEANINGS[kind]} |" for kind, n in summary.outcomes.items()]
     lines += [f"| **all** | {sum(summary.outcomes.values()):,} | each counted once |", ""]
     lines += [f"B{_balance(summary)[1:]}.", ""]
@@ -125,9 +142,13 @@ def print_run(console: Console, run: Run) -> None:
     """Print what a run did, where its version and its report are, and what to ask next."""
     store, summary = run.store, read_summary(run)
     console.print(summary_table(summary))
+    if summary.worth:
+        console.print(summary.worth, markup=False, soft_wrap=True)
     console.print(_balance(summary))
     console.print(_alike(summary))
     version = latest_version(store, run.name)
+    if summary.kept_back:
+        console.print(f"[red]not published:[/] {summary.kept_back}", soft_wrap=True)
     if version is not None:
         console.print(f"version: {version.path} ({version.n_samples:,} samples)", soft_wrap=True)
     console.print(f"report:  {run.warning or run.path / 'report.html'}", soft_wrap=True, markup=False)

@@ -346,6 +346,7 @@ def export(curation: Curation) -> None:
     config, store, made = curation.config.export, curation.store, curation.made
     with curation.stage(Stage.EXPORT) as log:
         if curation.kept_back is not None:
+            log.kept_back = curation.kept_back
             curation.runner.say(f"{curation.config.name}: not published: {curation.kept_back}")
             return
         shards = curation.here(PLAN_EXPORT, store, made, config)

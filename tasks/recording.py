@@ -23,11 +23,12 @@ ONLY_WHEN_ASKED = frozenset({"n_label_checks", "n_held_out", "n_evaluated"})
 
 @dataclass
 class StageLog:
-    """Collects what a stage did; `version` is what an export published or found."""
+    """Collects what a stage did; `version` is what an export published or found, `kept_back` why it did neither."""
 
     done: list[Done] = field(default_factory=list)
     n_samples: int = 0
     version: Path | None = None
+    kept_back: str | None = None
 
 
 def begin_run(config: CurationConfig) -> Run:
@@ -73,7 +74,9 @@ def recording(run: Run, stage: Stage, runner: Runner) -> Iterator[StageLog]:
     n_found = sum(done.found for done in log.done)
     outputs = tuple(done.path for done in log.done)
     version = str(log.version.relative_to(run.store)) if log.version else None
-    record = StageRecord(stage, outputs, n_found, log.n_samples, time.monotonic() - started, counts, version)
+    record = StageRecord(
+        stage, outputs, n_found, log.n_samples, time.monotonic() - started, counts, version, log.kept_back
+    )
     run.record(record)
     line = describe(record)
     runner.say(line)

@@ -35,6 +35,7 @@ class StageRecord:
     """What a stage of a run did: its outputs (paths relative to the store), and how long it took.
 
     `version` is the version that an export published, or found that holds the same; a path relative to the store.
+    `kept_back` says why the guard let an export publish nothing.
     """
 
     stage: str
@@ -44,6 +45,7 @@ class StageRecord:
     seconds: float
     counts: Mapping[str, int]
     version: str | None = None
+    kept_back: str | None = None
 
 
 @dataclass(frozen=True)
