@@ -49,8 +49,8 @@ ALIKE_SQL = "SELECT count(*), count(DISTINCT group_id) FROM hash_groups"
 class Summary:
     """Counts of a run: `outcomes` by kind, `reasons` as (outcome, reason, n), `balance` as (class, pool, selected).
 
-    `alike`: samples whose perceptual hash is near another's, and the groups that they form. `worth`: in a sentence, None
-    where it was not measured; `kept_back`: why the guard let nothing be published.
+    `alike`: samples whose perceptual hash is near another's, and the groups that they form. `worth`: in a sentence,
+    None where it was not measured; `kept_back`: why the guard let nothing be published.
     """
 
     name: str

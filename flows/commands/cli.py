@@ -344,7 +344,7 @@ def worth(
 
     It is judged by held-out labelled samples, with 95 % intervals: see `worth` in the config.
     """
-    from windrow.flows.commands.worth import print_worth
+    from windrow.flows.commands.worth_answer import print_worth
     from windrow.tasks.storage.catalog.views import open_catalog
 
     print_worth(out, open_catalog(store, run_id), as_json)

@@ -10,7 +10,7 @@ import numpy as np
 
 from windrow.tasks.algorithms.arrays import BoolArray, Float64Array, Int64Array
 from windrow.tasks.algorithms.worth.learning_curve import Told, how_told, matching_size, monotone
-from windrow.tasks.algorithms.worth.quality import qualities, variance_of_runs
+from windrow.tasks.algorithms.worth.set_quality import qualities, variance_of_runs
 
 Verdict = Literal["better", "no difference", "worse", "unknown"]
 N_DRAWS = 2000
@@ -50,7 +50,9 @@ class Evaluation:
     def drawn(cls, truth: Int64Array, groups: Int64Array, rng: np.random.Generator) -> Evaluation:
         """Draw as many groups as there are, with replacement, N_DRAWS times; groups: int64 (m,), what goes together."""
         _, own, sizes = np.unique(groups, return_inverse=True, return_counts=True)
-        times = rng.multinomial(len(sizes), np.full(len(sizes), 1 / len(sizes)), N_DRAWS)
+        n = len(sizes)
+        drawn = rng.integers(n, size=(N_DRAWS, n)) + n * np.arange(N_DRAWS)[:, None]
+        times = np.bincount(drawn.ravel(), minlength=N_DRAWS * n).reshape(N_DRAWS, n)
         return cls(truth, times[:, own].astype(np.float64))
 
     def of(self, right: BoolArray) -> tuple[float, Float64Array]:

@@ -47,26 +47,24 @@ def matching_size(sizes: Int64Array, curve: Float64Array, quality: Float64Array,
     the middle (in log size) of what has the quality; beyond its ends the line through the first two points, or the last
     two, but not below one sample nor above the pool.
     """
+    wanted = quality[:, None]
+    below, upto = (curve < wanted).sum(axis=1), (curve <= wanted).sum(axis=1)
     logs = np.log(sizes.astype(np.float64))
-    found = np.empty(len(curve))
-    for row, (levels, wanted) in enumerate(zip(curve, quality, strict=True)):
-        found[row] = _at(logs, levels, wanted)
-    return np.exp(np.clip(found, 0.0, np.log(n_pool)))
+    level = (logs[np.minimum(below, len(logs) - 1)] + logs[np.maximum(upto - 1, 0)]) / 2
+    found = np.where(below < upto, level, _on_the_line(logs, curve, quality, below))
+    return np.asarray(np.exp(np.clip(found, 0.0, np.log(n_pool))))
 
 
-def _at(logs: Float64Array, levels: Float64Array, wanted: float) -> float:
-    below, above = np.searchsorted(levels, wanted, side="left"), np.searchsorted(levels, wanted, side="right")
-    if below < above:  # points of the curve have this very quality
-        return float((logs[below] + logs[above - 1]) / 2)
-    if 0 < below < len(levels):
-        part = (wanted - levels[below - 1]) / (levels[below] - levels[below - 1])
-        return float(logs[below - 1] + part * (logs[below] - logs[below - 1]))
-    last = slice(0, 2) if below == 0 else slice(-2, None)
-    rise = float(np.diff(levels[last])[0]) if len(levels) > 1 else 0.0
-    end = 0 if below == 0 else -1
-    if rise <= 0:
-        return float("-inf" if below == 0 else "inf")
-    return float(logs[end] + (wanted - levels[end]) / rise * np.diff(logs[last])[0])
+def _on_the_line(logs: Float64Array, curve: Float64Array, quality: Float64Array, below: Int64Array) -> Float64Array:
+    """Where the line through two neighbouring points has the quality; without a rise it is infinitely far away."""
+    beyond = np.where(below == 0, -np.inf, np.inf)
+    if len(logs) == 1:
+        return beyond
+    right = np.clip(below, 1, len(logs) - 1)
+    rows = np.arange(len(curve))
+    start, rise = curve[rows, right - 1], curve[rows, right] - curve[rows, right - 1]
+    steps = (quality - start) / np.where(rise > 0, rise, 1.0)
+    return np.where(rise > 0, logs[right - 1] + steps * (logs[right] - logs[right - 1]), beyond)
 
 
 def how_told(curve: Float64Array, quality: float, sizes: Int64Array, n_pool: int) -> Told:
