@@ -15,8 +15,8 @@ from windrow.tasks.algorithms.arrays import Int64Array
 from windrow.tasks.algorithms.selection.balance import effective_number, normalised_entropy
 from windrow.tasks.algorithms.worth.comparison import Difference, Runs
 from windrow.tasks.algorithms.worth.coverage import coverage
-from windrow.tasks.algorithms.worth.set_quality import qualities, variance_of_runs
 from windrow.tasks.algorithms.worth.set_probe import Probe
+from windrow.tasks.algorithms.worth.set_quality import qualities, variance_of_runs
 from windrow.tasks.algorithms.worth.version_worth import (
     Judging,
     LastVersion,

@@ -31,9 +31,7 @@ def test_more_samples_teach_more_and_what_has_no_label_nothing(pool: JudgedPool,
 def test_a_weight_of_zero_is_no_label_and_class_weights_help_the_rare(pool: JudgedPool, probe) -> None:
     wrong = np.where(np.arange(200) < 100, (pool.labels + 1) % 3, pool.labels)
     doubted = JudgedPool(pool.features, wrong, (np.arange(200) >= 100).astype(float), pool.evaluated, pool.truth, 3)
-    assert (
-        is_right(doubted, np.arange(200), probe, False) == is_right(pool, np.arange(100, 200), probe, False)
-    ).all()
+    assert (is_right(doubted, np.arange(200), probe, False) == is_right(pool, np.arange(100, 200), probe, False)).all()
     features, labels = clouds(110, 2, np.repeat([0, 1], [100, 10]))
     noisy = np.where((np.arange(110) % 3 == 0)[:, None], features[:, ::-1], features)  # harder
     tail = JudgedPool(noisy.astype(np.float32), labels, np.ones(110), pool.evaluated, pool.truth, 3)
