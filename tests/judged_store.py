@@ -17,7 +17,7 @@ from windrow.tasks.clusters.neighbors_config import NeighborsConfig
 from windrow.tasks.storage.store.made import Made
 from windrow.tasks.storage.store.outputs import OutputWriter, make_output
 
-N, M, N_CLASSES = 500, 80, 5
+N, M, N_CLASSES = 600, 160, 8
 
 
 def write_tables(store: Path, stage: str, tables: Mapping[Table, Mapping[str, Any]]) -> str:
@@ -32,7 +32,7 @@ def write_tables(store: Path, stage: str, tables: Mapping[Table, Mapping[str, An
 
 
 def classes_of(rng: np.random.Generator, n: int) -> np.ndarray:
-    shares = 40.0 ** (-np.arange(N_CLASSES) / (N_CLASSES - 1))
+    shares = 80.0 ** (-np.arange(N_CLASSES) / (N_CLASSES - 1))
     return rng.choice(N_CLASSES, n, p=shares / shares.sum())
 
 
