@@ -85,7 +85,9 @@ def inspect_runs(inspection: Inspection, store: Path) -> list[Run]:
                 inspection.report(folder / RUN, f"is the record of run {values['run_id']}")
         if values and values["status"] == "withdrawn":  # by a take-down, which removed what its stages name
             continue
-        _inspect_stages(inspection, store, folder, bool(values and values["status"] == "finished"))
+        finished = bool(values and values["status"] == "finished")
+        measured = {Stage.WORTH} if values and "worth" in values["config"] else set()
+        _inspect_stages(inspection, store, folder, finished, OPTIONAL - measured)
         if values and values["status"] == "finished" and inspection.is_sound(folder):
             sound.append(open_run(store, folder.name))
     return sound
@@ -98,9 +100,11 @@ def is_stillborn(folder: Path) -> bool:
     return names <= {ALIVE} and not journal.exists()
 
 
-def _inspect_stages(inspection: Inspection, store: Path, folder: Path, finished: bool) -> None:
+def _inspect_stages(
+    inspection: Inspection, store: Path, folder: Path, finished: bool, optional: frozenset[Stage]
+) -> None:
     required, allowed = (
-        {folder / "stages" / f"{stage}.json" for stage in stages} for stages in (set(Stage) - OPTIONAL, OPTIONAL)
+        {folder / "stages" / f"{stage}.json" for stage in stages} for stages in (set(Stage) - optional, optional)
     )
     expected = {folder / RUN, folder / ALIVE, *required, *allowed}
     found = {path for path in folder.rglob("*") if not path.is_dir() and not path.name.startswith(UNFINISHED)}
