@@ -21,7 +21,7 @@ from prefect.events.schemas.automations import EventTrigger, Posture
 from prefect.events.schemas.events import ResourceSpecification
 from pydantic import SecretStr
 
-from windrow.flows.prefect_runner import FINISHED, resource_of
+from windrow.flows.prefect_runner import FINISHED, KEPT_BACK, resource_of
 from windrow.tasks.config import load_config
 
 # Starts the clock of a set of which no night has finished yet.
@@ -111,6 +111,21 @@ def alert_on_failure(webhook: UUID) -> Automation:
     )
 
 
+def alert_when_kept_back(name: str, webhook: UUID) -> Automation:
+    """Alert when the guard kept back what a night made of the curated set `name`: the last version stays."""
+    return Automation(
+        name=f"windrow: {name} was kept back",
+        description="What a night made was worse than what the guard compares it with (selection.guard).",
+        trigger=EventTrigger(
+            match=ResourceSpecification(dict(resource_of(name))),
+            expect={KEPT_BACK},
+            posture=Posture.Reactive,
+            threshold=1,
+        ),
+        actions=[_call(webhook, f"windrow: {name} was not published: {{{{ event.payload.kept_back }}}}")],
+    )
+
+
 def _call(webhook: UUID | None, text: str) -> CallWebhook | DoNothing:
     """Slack, Mattermost and most others read a JSON object with `text`. The server records a firing in any case."""
     return CallWebhook(block_document_id=webhook, payload=json.dumps({"text": text})) if webhook else DoNothing()
@@ -143,7 +158,7 @@ def main(
         alert_when_stale(name, timedelta(hours=stale_after), block),
     ]
     if block:
-        automations.append(alert_on_failure(block))
+        automations += [alert_on_failure(block), alert_when_kept_back(name, block)]
     asyncio.run(install(automations))
     emit_event(event=EXPECTED, resource=resource_of(name))
     for automation in automations:

@@ -20,8 +20,8 @@ from windrow.tasks.pipeline import curate_tonight
 def nightly(config: CurationConfig) -> str:
     """Curate what the sources hold tonight. Returns the version that holds it, new or as it was.
 
-    Emits the event `windrow.nightly.finished`, and before it `windrow.version.published` when the version is new, for
-    automations and training jobs.
+    Emits the event `windrow.nightly.finished`, and before it `windrow.version.published` when the version is new, or
+    `windrow.version.kept-back` when the guard let none be published, for automations and training jobs.
     """
     version = curate_tonight(config, PrefectRunner()).version
     return version.version if version else ""

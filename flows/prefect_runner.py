@@ -37,6 +37,7 @@ from windrow.tasks.storage.store.run_records import Run, StageRecord
 
 PUBLISHED = "windrow.version.published"
 FINISHED = "windrow.nightly.finished"
+KEPT_BACK = "windrow.version.kept-back"
 
 # Fingerprints decide what is done, so Prefect's own cache is off: its key costs more than finding the output does.
 ONCE: Mapping[str, Any] = {"cache_policy": NO_CACHE}
@@ -227,6 +228,8 @@ class PrefectRunner(PlainRunner):
         about = resource_of(name)
         if is_new:
             self._unless_lost(lambda: emit_event(event=PUBLISHED, resource=about, payload=dict(what)))
+        if "kept_back" in what:
+            self._unless_lost(lambda: emit_event(event=KEPT_BACK, resource=about, payload=dict(what)))
         payload = {**what, "is_new": is_new}
         self._unless_lost(lambda: emit_event(event=FINISHED, resource=about, payload=payload))
 

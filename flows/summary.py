@@ -10,6 +10,7 @@ from rich.table import Table
 from windrow.schemas.stages import Stage
 from windrow.tasks.report.balance_facts import Balance, Measured, read_balance
 from windrow.tasks.report.formats import percent
+from windrow.tasks.report.worth_facts import read_worth
 from windrow.tasks.storage.catalog.views import connect, run_tables
 from windrow.tasks.storage.published.versions import latest_version
 from windrow.tasks.storage.store.run_records import Run
@@ -18,16 +19,20 @@ NEXT_QUERY = "SELECT label, count(*), avg(confidence) FROM curated GROUP BY labe
 
 MEANINGS = {
     "exported": "in the version",
+    "not_published": "kept back by the guard",
     "not_selected": "ranked beyond the target size",
     "duplicate": "same bytes as another occurrence",
     "near_duplicate": "cosine similarity reaches the threshold",
     "filtered": "broke a filter of the config",
+    "held_out": "kept apart to judge the curated set by",
     "unreadable": "could not be used",
     "forgotten": "refused since a take-down",
 }
 
 COLOURS = {"better": "green", "worse": "red", "": ""}
 """Of a balance; neither where no difference can be told."""
+RARE = ("forgotten", "held_out", "not_published")
+"""Outcomes that are only told of where there are some."""
 
 OUTCOMES_SQL = "SELECT outcome, count(*) FROM outcomes GROUP BY outcome"
 REASONS_SQL = """
@@ -46,7 +51,8 @@ class Summary:
     `threshold`: cosine similarity from which on samples were near-duplicates, and how it came; None before a ranking.
     `alike`: samples whose perceptual hash is near another's, and the groups that they form. `leaks`: samples kept out
     for what `selection.keep_away` holds, and of these how many with the same bytes; None where it names nothing.
-    `backbone`: the encoder that was taken where the config left it open, and why.
+    `backbone`: the encoder that was taken where the config left it open, and why. `worth`: in a sentence, None where it
+    was not measured; `kept_back`: why the guard let nothing be published.
     """
 
     name: str
@@ -58,6 +64,8 @@ class Summary:
     leaks: tuple[int, int] | None
     threshold: tuple[float, str] | None
     backbone: str | None = None
+    worth: str | None = None
+    kept_back: str | None = None
 
 
 def read_summary(run: Run) -> Summary:
@@ -65,21 +73,34 @@ def read_summary(run: Run) -> Summary:
     connection = connect(run_tables(run))
     outcomes = dict(connection.sql(OUTCOMES_SQL).fetchall())
     reasons = tuple(connection.sql(REASONS_SQL).fetchall())
-    shown = {kind: outcomes.get(kind, 0) for kind in MEANINGS if kind != "forgotten" or kind in outcomes}
     threshold = next(iter(connection.sql(THRESHOLD_SQL).fetchall()), None)
     n_alike, n_groups = connection.sql(ALIKE_SQL).fetchall()[0]
     kept_away = (run.config.get("selection") or {}).get("keep_away")
     leaks = connection.sql(LEAKS_SQL).fetchall()[0] if kept_away else None
     features = run.stage(Stage.FEATURES)
-    backbone = features.choice if features else None
-    balance = read_balance(connection)
-    return Summary(run.name, run.run_id, shown, reasons, balance, (n_alike, n_groups), leaks, threshold, backbone)
+    shown = {kind: outcomes.get(kind, 0) for kind in MEANINGS if kind not in RARE or kind in outcomes}
+    worth, export = read_worth(connection), run.stage(Stage.EXPORT)
+    return Summary(
+        run.name,
+        run.run_id,
+        shown,
+        reasons,
+        read_balance(connection),
+        (n_alike, n_groups),
+        leaks,
+        threshold,
+        features.choice if features else None,
+        worth.sentence if worth else None,
+        export.kept_back if export else None,
+    )
 
 
 def summarise(run: Run) -> str:
     """Return the summary of a finished run as Markdown."""
     summary = read_summary(run)
-    lines = ["| outcome | occurrences | meaning |", "|---|---:|---|"]
+    lines = [f"**Not published**: {summary.kept_back}.", ""] if summary.kept_back else []
+    lines += [summary.worth, ""] if summary.worth else []
+    lines += ["| outcome | occurrences | meaning |", "|---|---:|---|"]
     lines += [f"| {kind.replace('_', ' ')} | {n:,} | {MEANINGS[kind]} |" for kind, n in summary.outcomes.items()]
     lines += [f"| **all** | {sum(summary.outcomes.values()):,} | each counted once |", ""]
     lines += [f"{_alike(summary)}.", ""]
@@ -151,6 +172,8 @@ def print_run(console: Console, run: Run) -> None:
     """Print what a run did, where its version and its report are, and what to ask next."""
     store, summary = run.store, read_summary(run)
     console.print(summary_table(summary))
+    if summary.worth:
+        console.print(summary.worth, markup=False, soft_wrap=True)
     if summary.balance is not None:
         console.print(
             _capital(summary.balance.sentence), style=COLOURS[summary.balance.style], markup=False, highlight=False
@@ -163,6 +186,8 @@ def print_run(console: Console, run: Run) -> None:
     for line in _threshold(summary):
         console.print(line, highlight=False, markup=False)
     version = latest_version(store, run.name)
+    if summary.kept_back:
+        console.print(f"[red]not published:[/] {summary.kept_back}", soft_wrap=True)
     if version is not None:
         console.print(f"version: {version.path} ({version.n_samples:,} samples)", soft_wrap=True)
     console.print(f"report:  {run.warning or run.path / 'report.html'}", soft_wrap=True, markup=False)

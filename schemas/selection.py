@@ -88,7 +88,10 @@ CLASS_SHARES = Table(
     ("sample_set", "class"),
 )
 
-OUTCOME_KINDS = ("exported", "not_selected", "duplicate", "near_duplicate", "filtered", "unreadable", "forgotten")
+OUTCOME_KINDS = (
+    *("exported", "not_published", "not_selected", "duplicate", "near_duplicate", "filtered", "held_out"),
+    *("unreadable", "forgotten"),
+)
 
 OUTCOMES = Table(
     "outcomes",
@@ -97,7 +100,12 @@ OUTCOMES = Table(
         Column("occurrence_id", pa.string(), "the occurrence", references=("occurrences", "occurrence_id")),
         Column("sample_id", pa.string(), "the sample; null when its bytes could not be read", nullable=True),
         Column("outcome", pa.string(), "what became of it", one_of=OUTCOME_KINDS),
-        Column("reason", pa.string(), "the rule, or the error; null when exported or not selected", nullable=True),
+        Column(
+            "reason",
+            pa.string(),
+            "the rule, the error, or why nothing was published; null when exported, held out or not selected",
+            nullable=True,
+        ),
         Column("duplicate_of", pa.string(), "occurrence or sample that stands for it", nullable=True),
     ),
     ("occurrence_id",),

@@ -14,6 +14,7 @@ class Stage(StrEnum):
     CLUSTER = "cluster"
     PSEUDO_LABEL = "pseudo_label"
     RANK = "rank"
+    WORTH = "worth"
     EXPORT = "export"
     ACCOUNT = "account"
 
@@ -24,6 +25,7 @@ class Part(StrEnum):
     CHOSEN_BACKBONE = "choose_backbone"
     FITTED_BACKBONE = "fit_backbone"
     GIVEN_LABELS = "given_labels"
+    HELD_OUT = "held_out"
     PREDICTIONS = "predictions"
     LABEL_CHECKS = "label_checks"
     BELONGING = "belonging"
@@ -34,5 +36,5 @@ class Part(StrEnum):
     EXPORT_SHARD = "export-shard"
 
 
-OPTIONAL = frozenset({Stage.MODEL_SCORES})
-"""Stages that a finished run may lack."""
+OPTIONAL = frozenset({Stage.MODEL_SCORES, Stage.WORTH})
+"""Stages that a finished run may lack: runs of earlier versions have no worth."""

@@ -21,6 +21,7 @@ from windrow.schemas.selection import (
 )
 from windrow.schemas.shards import SHARDS
 from windrow.schemas.table import Column, Table
+from windrow.schemas.worth import HELD_OUT, WORTH, WORTH_CURVE, WORTH_SETS
 
 TABLES: tuple[Table, ...] = (
     OCCURRENCES,
@@ -48,6 +49,11 @@ TABLES: tuple[Table, ...] = (
     NEAR_DUPLICATE_THRESHOLD,
     CLASS_BALANCE,
     CLASS_SHARES,
+    HELD_OUT,
+    SELECTION,
+    WORTH,
+    WORTH_SETS,
+    WORTH_CURVE,
     OUTCOMES,
     EXPORTS,
     RUNS,
@@ -66,6 +72,7 @@ __all__ = [
     "EXPORTS",
     "FORGOTTEN",
     "HASH_GROUPS",
+    "HELD_OUT",
     "LABELS",
     "LABEL_CHECKS",
     "LABEL_QUALITY",
@@ -87,6 +94,9 @@ __all__ = [
     "SHARDS",
     "STAGES",
     "TABLES",
+    "WORTH",
+    "WORTH_CURVE",
+    "WORTH_SETS",
     "Column",
     "Table",
 ]

@@ -24,6 +24,7 @@ from windrow.tasks.labels.labels_config import LabelsConfig
 from windrow.tasks.scorers.scorer import ScorerConfig
 from windrow.tasks.selection.selection_config import SelectionConfig
 from windrow.tasks.storage.sources.source_shard import IngestConfig
+from windrow.tasks.worth.worth_config import WorthConfig
 
 __all__ = ["ConfigError", "CurationConfig", "load_config", "parse_config"]
 
@@ -55,6 +56,7 @@ class CurationConfig(Settings):
     clustering: ClusteringConfig = field(default_factory=ClusteringConfig)
     labels: LabelsConfig = field(default_factory=LabelsConfig)
     selection: SelectionConfig = field(default_factory=SelectionConfig)
+    worth: WorthConfig = field(default_factory=WorthConfig)
     export: ExportConfig = field(default_factory=ExportConfig)
     executor: ExecutorConfig = field(default_factory=ExecutorConfig)
 

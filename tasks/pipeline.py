@@ -49,6 +49,9 @@ from windrow.tasks.storage.store.made import Made, digests
 from windrow.tasks.storage.store.outputs import Done, NotDoneError, only_finding, open_output
 from windrow.tasks.storage.store.registry import register_shards
 from windrow.tasks.storage.store.run_records import Run
+from windrow.tasks.worth.guard import kept_back
+from windrow.tasks.worth.held_out import hold_out, without_held_out
+from windrow.tasks.worth.pool_worth import measure_worth
 
 GROUPS_PER_WORKER = 4
 FEATURES_TAG = "windrow-features"
@@ -66,6 +69,8 @@ EXTRACT_FEATURES = Work("extract-features", extract_shards, tries_again=True, ta
 FIND_NEIGHBORS = Work("find-neighbors", find_neighbors)
 CLUSTER = Work("cluster", cluster_pool)
 GIVEN_LABELS = Work("given-labels", find_given)
+HOLD_OUT = Work("hold-out", hold_out)
+WITHOUT_HELD_OUT = Work("without-held-out", without_held_out)
 PREDICT_LABELS = Work("predict-labels", predict_labels)
 CHECK_LABELS = Work("check-labels", check_labels)
 FIND_BELONGING = Work("find-belonging", find_belonging)
@@ -73,6 +78,7 @@ DECIDE_LABELS = Work("decide-labels", decide_labels)
 FIND_LEAKS = Work("find-leaks", leaks_of_pool)
 RANK = Work("rank", rank_pool)
 ESTIMATE_BALANCE = Work("estimate-balance", estimate_balance)
+MEASURE_WORTH = Work("measure-worth", measure_worth)
 PLAN_EXPORT = Work("plan-export", planned_shards)
 WRITE_SHARD = Work("write-shard", write_export_shard, tries_again=True, tag=IO_TAG)
 PUBLISH = Work("publish", publish_version, tries_again=True)
@@ -84,21 +90,26 @@ Shard = TypeVar("Shard")
 
 @dataclass(frozen=True)
 class Curated:
-    """What a run came to: `version` is the last one of the curated set, and `is_new` whether this run published it."""
+    """What a run came to: `version` is the last one of the curated set, and `is_new` whether this run published it.
+
+    `kept_back` says why the guard let it publish nothing; None where it did not.
+    """
 
     run: Run
     version: Version | None
     is_new: bool
+    kept_back: str | None = None
 
 
 @dataclass
 class Curation:
-    """A run on its way: its config, who carries it, and what its stages have made so far."""
+    """A run on its way: its config, who carries it, what its stages have made so far, and what the guard kept back."""
 
     config: CurationConfig
     run: Run
     runner: Runner
     made: Made
+    kept_back: str | None = None
 
     @property
     def store(self) -> Path:
@@ -169,14 +180,23 @@ def curate(config: CurationConfig, runner: Runner | None = None, until: str | No
             runner.step(name, config, partial(step, curation))
     after = latest_version(run.store, config.name)
     is_new = after is not None and (before is None or before.version != after.version)
-    return Curated(curation.run, after, is_new)
+    return Curated(curation.run, after, is_new, curation.kept_back)
 
 
 def curate_tonight(config: CurationConfig, runner: Runner | None = None) -> Curated:
-    """Curate what the sources hold tonight, and announce how the night ended. Raises RuntimeError without a version."""
+    """Curate what the sources hold tonight, and announce how the night ended.
+
+    Raises RuntimeError without a version, unless the guard kept the first one back.
+    """
     runner = runner or PlainRunner()
     curated = curate(config, runner)
     version = curated.version
+    if curated.kept_back is not None:
+        stays = version.version if version else None
+        runner.say(f"{config.name} {stays} stays" if stays else f"{config.name} has no version yet")
+        told = {"run_id": curated.run.run_id, "version": stays, "kept_back": curated.kept_back}
+        runner.announce(config.name, told, False)
+        return curated
     if version is None:
         raise RuntimeError(f"the run of {config.name} ended well but published nothing")
     n, path, run_id = version.n_samples, str(version.path), curated.run.run_id
@@ -288,13 +308,24 @@ def pseudo_label(curation: Curation) -> None:
     """Label every embedded sample, or abstain."""
     store, labels, seed = curation.store, curation.config.labels, curation.config.seed
     with curation.stage(Stage.PSEUDO_LABEL) as log:
-        given: Done = curation.here(GIVEN_LABELS, store, curation.made.ingest, labels.given)
-        curation.made = replace(curation.made, given_labels=(given.path,))
+        given, held = _given(curation)
         spread = _spread(curation, given)
         decided: Done = curation.here(DECIDE_LABELS, store, curation.made, labels, seed)
-        log.done = [given, decided, *spread]
+        log.done = [given, decided, *spread, held]
         log.n_samples = decided.counts["n_labelled"] + decided.counts["n_abstained"]
         curation.made = replace(curation.made, pseudo_label=tuple(done.path for done in log.done))
+
+
+def _given(curation: Curation) -> tuple[Done, Done]:
+    """The given labels that makers may see, and what is held out to judge by."""
+    config, store, threshold = curation.config, curation.store, curation.config.selection.near_duplicate_threshold
+    given: Done = curation.here(GIVEN_LABELS, store, curation.made.ingest, config.labels.given)
+    curation.made = replace(curation.made, given_labels=(given.path,))
+    held: Done = curation.here(HOLD_OUT, store, curation.made, config.worth, threshold, config.seed)
+    if held.counts["n_held_out"]:
+        given = curation.here(WITHOUT_HELD_OUT, store, given.path, held.path)
+    curation.made = replace(curation.made, given_labels=(given.path,), held_out=(held.path,))
+    return given, held
 
 
 def _spread(curation: Curation, given: Done) -> list[Done]:
@@ -342,13 +373,29 @@ def _leaks(curation: Curation) -> list[Done]:
     return done
 
 
+def worth(curation: Curation) -> None:
+    """Measure what the selection is worth, and let the guard look at it."""
+    config, store = curation.config, curation.store
+    with curation.stage(Stage.WORTH) as log, curation.progress("worth", 1):
+        args = (store, curation.made, config.name, config.export.label_set, config.worth, config.seed)
+        done: Done = curation.here(MEASURE_WORTH, *args)
+        log.done = [done]
+        curation.made = replace(curation.made, worth=(done.path,))
+        curation.kept_back = kept_back(store, done.path, config.selection.guard)
+
+
 def export(curation: Curation) -> None:
     """Write the selected samples as a new version, or find the one that holds them; a version never changes.
 
-    Where nothing is selected there is no version, and the run goes on to say what became of everything.
+    Where nothing is selected, or the guard keeps it back, there is no version, and the run goes on to say what became
+    of everything.
     """
     config, store, made = curation.config.export, curation.store, curation.made
     with curation.stage(Stage.EXPORT) as log:
+        if curation.kept_back is not None:
+            log.kept_back = curation.kept_back
+            curation.runner.say(f"{curation.config.name}: not published: {curation.kept_back}")
+            return
         shards = curation.here(PLAN_EXPORT, store, made, config)
         calls = [Call(WRITE_SHARD, f"write {shard.split} {shard.number}", (store, shard, config)) for shard in shards]
         log.done = curation.in_workers("export", len(shards), calls)
@@ -375,7 +422,7 @@ def conclude(curation: Curation) -> None:
         exported = run.stage(Stage.EXPORT)
         written = [Done(path, True, {}) for path in exported.outputs] if exported else []
         gone = {row["sample_id"]: row["reason"] for row in gone_samples(run.store, written).to_pylist()}
-        log.done = [curation.here(ACCOUNT, run.store, curation.made, gone)]
+        log.done = [curation.here(ACCOUNT, run.store, curation.made, gone, curation.kept_back)]
         log.n_samples = log.done[0].counts["n_occurrences"]
     curation.run = run.finish("finished")
     try:
@@ -392,6 +439,7 @@ STEPS: dict[str, Callable[[Curation], None]] = {
     "cluster": cluster,
     "pseudo-label": pseudo_label,
     "rank": rank,
+    "worth": worth,
     "export": export,
     "conclude": conclude,
 }

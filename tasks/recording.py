@@ -17,18 +17,22 @@ from windrow.tasks.storage.store.outputs import Done
 from windrow.tasks.storage.store.run_records import Run, StageRecord, Status, open_run, runs_backwards, start_run
 from windrow.tasks.takedown.removal import finish_takedowns
 
-ONLY_WHEN_ASKED = frozenset({"n_label_checks", "n_class_shares"})
+ONLY_WHEN_ASKED = frozenset({"n_label_checks", "n_class_shares", "n_held_out", "n_evaluated"})
 """Counts of what only a setting asks for: a 0 would tell of it to all who did not."""
 
 
 @dataclass
 class StageLog:
-    """Collects what a stage did; `version` is what an export published or found, `choice` what it took, and why."""
+    """Collects what a stage did.
+
+    `version` is what an export published or found, `kept_back` why it did neither; `choice` what a stage took, and why.
+    """
 
     done: list[Done] = field(default_factory=list)
     n_samples: int = 0
     version: Path | None = None
     choice: str | None = None
+    kept_back: str | None = None
 
 
 def begin_run(config: CurationConfig) -> Run:
@@ -75,7 +79,7 @@ def recording(run: Run, stage: Stage, runner: Runner) -> Iterator[StageLog]:
     outputs = tuple(done.path for done in log.done)
     version = str(log.version.relative_to(run.store)) if log.version else None
     seconds = time.monotonic() - started
-    record = StageRecord(stage, outputs, n_found, log.n_samples, seconds, counts, version, log.choice)
+    record = StageRecord(stage, outputs, n_found, log.n_samples, seconds, counts, version, log.choice, log.kept_back)
     run.record(record)
     line = describe(record)
     runner.say(line)

@@ -139,7 +139,7 @@ def run(
     overrides: Overrides = None,
     verbose: Verbose = False,
 ) -> None:
-    """Run the whole pipeline once: ingest, embed, cluster, label, rank, export, report.
+    """Run the whole pipeline once: ingest, embed, cluster, label, rank, judge, export, report.
 
     What an earlier run finished is found and not done again, so the same command goes on after an interruption.
     Two at once over one store share the work: neither waits, each finds what the other has finished.
@@ -332,6 +332,22 @@ def levels(
     from windrow.tasks.storage.catalog.views import open_catalog
 
     print_levels(out, open_catalog(store, run_id))
+
+
+@app.command()
+def worth(
+    store: Store = DEFAULT_STORE,
+    run_id: Annotated[str | None, typer.Option("--run", help="A run's id; the last finished run by default.")] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Print it as JSON.")] = False,
+) -> None:
+    """Say what a run's curated set is worth against random samples, deduplicated ones and the last version.
+
+    It is judged by held-out labelled samples, with 95 % intervals: see `worth` in the config.
+    """
+    from windrow.flows.commands.worth_answer import print_worth
+    from windrow.tasks.storage.catalog.views import open_catalog
+
+    print_worth(out, open_catalog(store, run_id), as_json)
 
 
 audit = typer.Typer(no_args_is_help=True, help="How right are the labels? Check a sample by hand, or against a file.")

@@ -29,7 +29,9 @@ SELECT o.occurrence_id, o.sample_id,
         WHEN coalesce(o.unreadable, e.error, gone.reason) IS NOT NULL THEN 'unreadable'
         WHEN o.occurrence_id <> o.canonical THEN 'duplicate'
         WHEN s.dropped_by = 'near_duplicate' THEN 'near_duplicate'
+        WHEN s.dropped_by = 'held_out' THEN 'held_out'
         WHEN s.dropped_by IS NOT NULL THEN 'filtered'
+        WHEN s.selected AND $kept_back::VARCHAR IS NOT NULL THEN 'not_published'
         WHEN s.selected THEN 'exported'
         WHEN s.rank IS NOT NULL THEN 'not_selected'
     END AS outcome,
@@ -39,6 +41,7 @@ SELECT o.occurrence_id, o.sample_id,
         WHEN 'duplicate' THEN 'same bytes'
         WHEN 'near_duplicate' THEN 'cosine similarity ' || round(s.similarity, 4)
         WHEN 'filtered' THEN s.dropped_by
+        WHEN 'not_published' THEN $kept_back::VARCHAR
     END AS reason,
     CASE outcome WHEN 'duplicate' THEN o.canonical WHEN 'near_duplicate' THEN s.duplicate_of END AS duplicate_of
 FROM placed o
@@ -49,10 +52,11 @@ ORDER BY o.occurrence_id
 """
 
 
-def account(store: Path, made: Made, gone: Mapping[str, str]) -> Done:
+def account(store: Path, made: Made, gone: Mapping[str, str], kept_back: str | None = None) -> Done:
     """Write OUTCOMES: every occurrence of the run once, in the order of `occurrence_id`.
 
-    `gone` says why samples that were selected could not be read when they were exported. Raises RuntimeError when an
+    `gone` says why samples that were selected could not be read when they were exported, `kept_back` why the guard let
+    nothing be exported. Raises RuntimeError when an
     occurrence has no outcome, or when the outcomes do not add up to the occurrences.
     """
     outputs = made.opened(store, Stage.INGEST, Stage.FEATURES, Stage.RANK)
@@ -60,7 +64,7 @@ def account(store: Path, made: Made, gone: Mapping[str, str]) -> Done:
     def write(writer: OutputWriter) -> None:
         connection = connect(tables_of(outputs))
         _add_gone(connection, gone)
-        outcomes = connection.sql(OUTCOMES_SQL).to_arrow_table().combine_chunks()
+        outcomes = connection.sql(OUTCOMES_SQL, params={"kept_back": kept_back}).to_arrow_table().combine_chunks()
         n_occurrences = sum(output.counts["n_occurrences"] for output in outputs[Stage.INGEST])
         lost = outcomes["outcome"].null_count
         if lost or outcomes.num_rows != n_occurrences:
@@ -69,7 +73,7 @@ def account(store: Path, made: Made, gone: Mapping[str, str]) -> Done:
         counted = {row["values"]: row["counts"] for row in pc.value_counts(outcomes["outcome"]).to_pylist()}
         writer.counts.update({"n_occurrences": n_occurrences, **counted})
 
-    inputs = {**digests(outputs), "gone": dict(gone)}
+    inputs = {**digests(outputs), "gone": dict(gone), "kept_back": kept_back}
     return make_output(store, Stage.ACCOUNT, VERSION, inputs, write)
 
 

@@ -76,11 +76,12 @@ def pool_labels(sample_ids: pa.Array, given: pa.Table, classes: Sequence[str]) -
     return labels
 
 
-def given_labels(source: str, outputs: Mapping[str, Sequence[Output]]) -> pa.Table:
+def given_labels(source: str, outputs: Mapping[str, Sequence[Output]], setting: str = "labels.given") -> pa.Table:
     """Return the rows of LABELS with label set 'given', by `sample_id`.
 
     `source`: 'found' for labels that came with samples, 'none', or a Parquet or CSV file with a column `label` and a
-    column `sample_id` or `key`. Raises ValueError when the file is missing, has other columns or names no sample.
+    column `sample_id` or `key`. Raises ValueError, naming the setting, when the file is missing, has other columns or
+    names no sample.
     """
     connection = connect(tables_of(outputs))
     if source == "none":
@@ -88,14 +89,14 @@ def given_labels(source: str, outputs: Mapping[str, Sequence[Output]]) -> pa.Tab
     if source == "found":
         named = "SELECT sample_id, found_label AS label FROM occurrences WHERE found_label IS NOT NULL"
     else:
-        named = label_file_query(connection, source, "labels.given")
+        named = label_file_query(connection, source, setting)
     readable = "sample_id IN (SELECT sample_id FROM samples)"
     connection.execute(
         f"CREATE TABLE named AS SELECT sample_id, label::VARCHAR AS label FROM ({named}) WHERE {readable}"
     )
     rows = connection.sql(AGGREGATE).fetchall()
     if not rows and source != "found":
-        raise ValueError(f"labels.given: {source} names none of the pool's readable samples")
+        raise ValueError(f"{setting}: {source} names none of the pool's readable samples")
     return _labels(rows, "source" if source == "found" else "user", source)
 
 

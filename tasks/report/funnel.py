@@ -11,12 +11,15 @@ STEPS = (
     ("unreadable", "readable"),
     ("duplicate", "distinct"),
     ("not_embedded", "embedded"),
+    ("held_out", "not held out"),
     ("filtered", "after filters"),
     ("near_duplicate", "after near-duplicates"),
     ("not_selected", "selected"),
+    ("not_published", "published"),
     ("gone", "exported"),
 )
-_UNSAID = {"not_selected": "ranked beyond the target size"}
+_RARE = ("forgotten", "held_out", "not_published")  # few runs have any
+_UNSAID = {"not_selected": "ranked beyond the target size", "held_out": "kept apart to judge the set by"}
 
 OUTCOMES_SQL = """
 SELECT CASE WHEN u.outcome <> 'unreadable' OR o.unreadable IS NOT NULL THEN u.outcome
@@ -75,8 +78,8 @@ def read_funnel(connection: Any) -> tuple[Step, ...]:
     for taken_as, left_as in STEPS:
         reasons = [(why or _UNSAID.get(taken_as, "no reason given"), n) for step, why, n in rows if step == taken_as]
         taken = sum(n for _, n in reasons)
-        if taken_as == "forgotten" and not taken:
-            continue  # few stores have any
+        if taken_as in _RARE and not taken:
+            continue
         left -= taken
         steps.append(Step(taken_as, left_as, taken, left, tuple(reasons)))
     exported = sum(n for step, _, n in rows if step == "exported")

@@ -10,6 +10,7 @@ from typing import Any
 
 import jinja2
 
+from windrow.schemas.stages import Stage
 from windrow.tasks.report import formats
 from windrow.tasks.report.balance_facts import Balance, read_balance
 from windrow.tasks.report.embedding_map import embedding_map
@@ -30,6 +31,7 @@ from windrow.tasks.report.level_facts import read_level_figures, spread
 from windrow.tasks.report.map_sample import read_map
 from windrow.tasks.report.questions import QUESTIONS
 from windrow.tasks.report.thumbnails import Reader, read_thumbnails, sample_reader
+from windrow.tasks.report.worth_facts import read_worth, times
 from windrow.tasks.storage.store.outputs import write_atomically
 from windrow.tasks.storage.store.run_records import Run
 
@@ -68,6 +70,8 @@ def render(connection: Any, run: Run, read: Reader, seed: int = 0) -> str:
         **_pictures(connection, levels, read, seed),
         "run": run,
         "totals": read_totals(connection),
+        "worth": read_worth(connection),
+        "kept_back": export.kept_back if (export := run.stage(Stage.EXPORT)) else None,
         "funnel": read_funnel(connection),
         "level_figures": read_level_figures(connection),
         "unreadable": read_unreadable(connection, UNREADABLE_SHOWN),
@@ -93,7 +97,7 @@ def _environment() -> jinja2.Environment:  # which keeps the template: to compil
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    environment.globals.update(bar=bar, spread=spread)
+    environment.globals.update(bar=bar, spread=spread, times=times)
     environment.filters.update({name: getattr(formats, name) for name in formats.FILTERS})
     return environment
 

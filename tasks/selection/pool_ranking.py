@@ -24,6 +24,7 @@ from windrow.tasks.selection.curated_order import curated_order, expressions_of
 from windrow.tasks.selection.proposed_threshold import threshold_of
 from windrow.tasks.selection.selection_config import (
     CAP,
+    HELD_OUT,
     LEAK,
     NEAR_DUPLICATE,
     NO_PART,
@@ -113,9 +114,9 @@ def _connect(store: Path, outputs: Mapping[str, Sequence[Output]]) -> Any:
 def _filtered(
     store: Path, outputs: Mapping[str, Sequence[Output]], filters: Sequence[Filter], sample_ids: pa.Array
 ) -> list[str | None]:
-    """Return for each sample the name of the first filter that it breaks."""
-    broken: dict[str, str] = {}
+    """Return for each sample that it is held out, or the name of the first filter that it breaks."""
     connection = _connect(store, outputs)
+    broken = dict.fromkeys((row[0] for row in connection.sql("SELECT sample_id FROM held_out").fetchall()), HELD_OUT)
     for rule in filters:
         for sample_id in _breaking(connection, rule):
             broken.setdefault(sample_id, rule.name)

@@ -17,7 +17,8 @@ NEAR_DUPLICATE = "near_duplicate"
 NO_PART = "no_part"
 CAP = "cap"
 LEAK = "leak"
-REASONS = (UNREADABLE, NEAR_DUPLICATE, NO_PART, CAP, LEAK)
+HELD_OUT = "held_out"
+REASONS = (UNREADABLE, NEAR_DUPLICATE, NO_PART, CAP, LEAK, HELD_OUT)
 """Why samples are not ranked, beside the names of filters."""
 
 if TYPE_CHECKING:
@@ -111,7 +112,9 @@ class SelectionConfig(Settings):
     them. A sample with the same bytes as one of theirs, a hash within `hashes.max_distance` bits of it, or a cosine
     similarity that reaches `near_duplicate_threshold` is a leak: dropped, with the evidence in the table `leaks`.
 
-    `splits`: shares of the export; near-duplicates and groups stay together.
+    `splits`: shares of the export; near-duplicates and groups stay together. `guard`: publish nothing that is worse
+    than 'random' sets of the same size, or than the 'last' version, by `windrow worth`; what that cannot tell is
+    published.
     """
 
     target_size: Annotated[int, Ge(0)] | None = None
@@ -127,6 +130,7 @@ class SelectionConfig(Settings):
     near_duplicates_within: Annotated[int, Ge(0)] = 0
     keep_away: tuple[Annotated[str, MinLen(1), IsPath("(list:)?(?!python:)")], ...] = ()
     splits: tuple[Split, ...] = (Split("train", 1.0),)
+    guard: Literal["off", "random", "last"] = "off"
 
     def __post_init__(self) -> None:
         super().__post_init__()

@@ -75,6 +75,7 @@ def test_a_second_run_finds_its_work_done_and_publishes_nothing(workshop: Worksh
         "cluster": 0,
         "pseudo_label": 0,
         "rank": 0,
+        "worth": 0,
         "export": 0,
         "account": 0,
     }

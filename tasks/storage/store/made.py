@@ -16,7 +16,7 @@ Opened = dict[str, list[Output]]
 class Made:
     """The outputs that the stages of a run have made so far: a field a stage, paths relative to the store, in order.
 
-    `pseudo_label` holds what its parts have made too: `given_labels`, `predictions` and `belonging`;
+    `pseudo_label` holds what its parts have made too: `given_labels`, `held_out`, `predictions` and `belonging`;
     `kept_away` and `kept_away_features` are of what `selection.keep_away` names.
     """
 
@@ -27,6 +27,7 @@ class Made:
     neighbors: Paths = ()
     cluster: Paths = ()
     given_labels: Paths = ()
+    held_out: Paths = ()
     predictions: Paths = ()
     belonging: Paths = ()
     pseudo_label: Paths = ()
@@ -34,6 +35,7 @@ class Made:
     kept_away_features: Paths = ()
     leaks: Paths = ()
     rank: Paths = ()
+    worth: Paths = ()
 
     def opened(self, store: Path, *stages: Stage | Part) -> Opened:
         """Open the outputs of these stages."""

@@ -36,6 +36,7 @@ class StageRecord:
 
     `version` is the version that an export published, or found that holds the same; a path relative to the store.
     `choice` is what the stage took where the config left it open, and why.
+    `kept_back` says why the guard let an export publish nothing.
     """
 
     stage: str
@@ -46,6 +47,7 @@ class StageRecord:
     counts: Mapping[str, int]
     version: str | None = None
     choice: str | None = None
+    kept_back: str | None = None
 
 
 @dataclass(frozen=True)

@@ -10,6 +10,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from windrow.schemas.forgotten import FORGOTTEN_BY
+from windrow.schemas.selection import OUTCOME_KINDS
 from windrow.schemas.stages import Stage
 
 
@@ -171,6 +172,12 @@ _CHOSEN = (
         "are near-duplicates without the sample that stands for them, or have one and are none",
         "(dropped_by IS NOT DISTINCT FROM 'near_duplicate') <> (duplicate_of IS NOT NULL)",
     ),
+    Invariant(
+        "held_out",
+        "are ranked, or have a given label",
+        "SELECT count(*) FROM held_out WHERE sample_id IN (SELECT sample_id FROM selection WHERE rank IS NOT NULL "
+        "UNION ALL SELECT sample_id FROM labels WHERE label_set = 'given')",
+    ),
 )
 
 _ACCOUNTED = (
@@ -189,7 +196,12 @@ _ACCOUNTED = (
         "OR outcome = 'duplicate' AND duplicate_of NOT IN (SELECT occurrence_id FROM occurrences) "
         "OR outcome = 'near_duplicate' AND duplicate_of NOT IN (SELECT sample_id FROM samples)",
     ),
-    _within("outcomes", "are exported, but their sample was not selected", _SELECTED, "outcome = 'exported'"),
+    _within(
+        "outcomes",
+        "are exported, but their sample was not selected",
+        _SELECTED,
+        "outcome IN ('exported', 'not_published')",
+    ),
     Invariant(
         "outcomes",
         "are exported more than once",
@@ -201,7 +213,8 @@ _ACCOUNTED = (
         "selection",
         "are selected, but neither exported nor gone",
         f"SELECT count(*) FROM {_SELECTED} ANTI JOIN "
-        "(SELECT sample_id FROM exported_samples UNION ALL SELECT sample_id FROM gone) USING (sample_id)",
+        "(SELECT sample_id FROM exported_samples UNION ALL SELECT sample_id FROM gone"
+        " UNION ALL SELECT sample_id FROM outcomes WHERE outcome = 'not_published') USING (sample_id)",
     ),
     Invariant(
         "exported_samples",
@@ -241,6 +254,7 @@ COUNTS: Mapping[str, Mapping[str, str]] = {
         "n_abstained": "SELECT count(*) FROM labels WHERE label_set = 'pseudo' AND abstained",
         "n_predictions": "SELECT count(*) FROM predictions",
         "n_judged": "SELECT count(*) FROM belonging",
+        "n_held_out": "SELECT count(*) FROM held_out",
         "n_checked": "SELECT count(*) FROM label_quality",
         "n_doubtful": "SELECT count(*) FROM label_quality WHERE is_doubtful",
         "n_label_checks": "SELECT count(*) FROM label_checks",
@@ -252,6 +266,11 @@ COUNTS: Mapping[str, Mapping[str, str]] = {
         "n_leaks": "SELECT count(*) FROM leaks",
         "n_class_shares": "SELECT count(*) FROM class_shares",
     },
+    Stage.WORTH: {
+        "n_comparisons": "SELECT count(*) FROM worth",
+        "n_sets": "SELECT count(*) FROM worth_sets",
+        "n_curve_points": "SELECT count(*) FROM worth_curve",
+    },
     Stage.EXPORT: {
         "n_samples": "SELECT count(*) FROM exported_samples",
         "n_gone": "SELECT count(*) FROM gone",
@@ -260,18 +279,7 @@ COUNTS: Mapping[str, Mapping[str, str]] = {
     },
     Stage.ACCOUNT: {
         "n_occurrences": "SELECT count(*) FROM occurrences",
-        **{
-            kind: _OUTCOMES.format(kind)
-            for kind in (
-                "exported",
-                "not_selected",
-                "duplicate",
-                "near_duplicate",
-                "filtered",
-                "unreadable",
-                "forgotten",
-            )
-        },
+        **{kind: _OUTCOMES.format(kind) for kind in OUTCOME_KINDS},
     },
 }
 """For each stage, the counts that it keeps, and the SQL that counts again."""

@@ -22,12 +22,14 @@ COUNTED: Mapping[str, Mapping[str, str]] = {
     Stage.NEIGHBORS: {"neighbors": "n_samples", "scores": "n_samples"},
     Stage.CLUSTER: {"assignments": "n_samples"},
     Part.GIVEN_LABELS: {"labels": "n_given"},
+    Part.HELD_OUT: {"held_out": "n_held_out"},
     Part.PREDICTIONS: {"predictions": "n_predictions"},
     Part.BELONGING: {"belonging": "n_judged"},
     Part.LABEL_CHECKS: {"label_quality": "n_checked", "label_checks": "n_label_checks"},
     Part.LEAKS: {"leaks": "n_leaks"},
     Stage.RANK: {"selection": "n_samples"},
     Part.CLASS_SHARES: {"class_shares": "n_class_shares"},
+    Stage.WORTH: {"worth": "n_comparisons", "worth_sets": "n_sets", "worth_curve": "n_curve_points"},
     Stage.ACCOUNT: {"outcomes": "n_occurrences"},
     Part.EXPORT_PLAN: {"export_plan": "n_samples"},
     Part.EXPORT_SHARD: {"exported_samples": "n_samples", "gone": "n_gone"},
@@ -85,7 +87,9 @@ def inspect_runs(inspection: Inspection, store: Path) -> list[Run]:
                 inspection.report(folder / RUN, f"is the record of run {values['run_id']}")
         if values and values["status"] == "withdrawn":  # by a take-down, which removed what its stages name
             continue
-        _inspect_stages(inspection, store, folder, bool(values and values["status"] == "finished"))
+        finished = bool(values and values["status"] == "finished")
+        measured = {Stage.WORTH} if values and "worth" in values["config"] else set()
+        _inspect_stages(inspection, store, folder, finished, OPTIONAL - measured)
         if values and values["status"] == "finished" and inspection.is_sound(folder):
             sound.append(open_run(store, folder.name))
     return sound
@@ -98,9 +102,11 @@ def is_stillborn(folder: Path) -> bool:
     return names <= {ALIVE} and not journal.exists()
 
 
-def _inspect_stages(inspection: Inspection, store: Path, folder: Path, finished: bool) -> None:
+def _inspect_stages(
+    inspection: Inspection, store: Path, folder: Path, finished: bool, optional: frozenset[Stage]
+) -> None:
     required, allowed = (
-        {folder / "stages" / f"{stage}.json" for stage in stages} for stages in (set(Stage) - OPTIONAL, OPTIONAL)
+        {folder / "stages" / f"{stage}.json" for stage in stages} for stages in (set(Stage) - optional, optional)
     )
     expected = {folder / RUN, folder / ALIVE, *required, *allowed}
     found = {path for path in folder.rglob("*") if not path.is_dir() and not path.name.startswith(UNFINISHED)}

@@ -1,0 +1,64 @@
+"""What a run's curated set is worth, in rows and in a sentence."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+from windrow.tasks.report.formats import decimal, percent
+
+Row = dict[str, Any]
+
+COMPARED_SQL = """
+SELECT * FROM worth ORDER BY NOT decides, list_position(['random', 'deduplicated', 'last'], baseline)
+"""
+SETS_SQL = """SELECT * FROM worth_sets ORDER BY list_position(['curated', 'random', 'deduplicated', 'last'], "set")"""
+CURVE_SQL = "SELECT * FROM worth_curve ORDER BY weighting = 'class_weighted', n_samples"
+
+
+@dataclass(frozen=True)
+class WorthFacts:
+    """Rows of the tables worth (what decides first), worth_sets (curated first) and worth_curve."""
+
+    compared: tuple[Row, ...]
+    sets: tuple[Row, ...]
+    curve: tuple[Row, ...]
+
+    @property
+    def sentence(self) -> str:
+        """What the curated set is worth against random samples, with the numbers that it rests on."""
+        row = self.compared[0]
+        if row["verdict"] == "unknown":
+            return f"What the curated set is worth cannot be told: {row['why']}."
+        judged = (
+            f"on {row['n_evaluated']:,} held-out samples, training on {row['n_samples']:,} curated samples gives a"
+            f" balanced accuracy of {percent(row['quality'])}, on as many random ones"
+            f" {percent(row['baseline_quality'])}"
+            f" (95 % interval of the difference {row['difference_low'] * 100:+.1f} to"
+            f" {row['difference_high'] * 100:+.1f} points)"
+        )
+        if row["verdict"] == "better":
+            return f"The curated set is worth {times(row)} as many random samples: {judged}."
+        word = "The curated set is worse than random" if row["verdict"] == "worse" else "No gain over random is shown"
+        return f"{word}: {judged}."
+
+
+def times(row: Row) -> str:
+    """A multiplier as '1.8 times (1.3 to 2.6)'; a dash where there is none."""
+    if row["multiplier"] is None:
+        return "–"
+    bound = {"lower bound": "at least ", "upper bound": "at most ", "extrapolated": "about "}.get(row["told"], "")
+    interval = f"{decimal(row['multiplier_low'], 1)} to {decimal(row['multiplier_high'], 1)}"
+    return f"{bound}{decimal(row['multiplier'], 1)} times ({interval})"
+
+
+def read_worth(connection: Any) -> WorthFacts | None:
+    """Return what a run says of its worth; None where it has not measured it."""
+    found = [tuple(_rows(connection, sql)) for sql in (COMPARED_SQL, SETS_SQL, CURVE_SQL)]
+    return WorthFacts(*found) if found[0] else None
+
+
+def _rows(connection: Any, sql: str) -> list[Row]:
+    answer = connection.execute(sql)
+    names = [column[0] for column in answer.description]
+    return [dict(zip(names, row, strict=True)) for row in answer.fetchall()]

@@ -1,0 +1,230 @@
+"""Worth: what the selection is worth against random sets, deduplicated ones and the last version."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from windrow.schemas import WORTH, WORTH_CURVE, WORTH_SETS
+from windrow.schemas.stages import Stage
+from windrow.schemas.worth import WEIGHTINGS
+from windrow.tasks.algorithms.arrays import Int64Array
+from windrow.tasks.algorithms.selection.balance import effective_number, normalised_entropy
+from windrow.tasks.algorithms.worth.comparison import Difference, Runs
+from windrow.tasks.algorithms.worth.coverage import coverage
+from windrow.tasks.algorithms.worth.set_probe import Probe
+from windrow.tasks.algorithms.worth.set_quality import qualities, variance_of_runs
+from windrow.tasks.algorithms.worth.version_worth import (
+    Judging,
+    LastVersion,
+    WorthOfVersion,
+    random_set,
+    worth_of_version,
+)
+from windrow.tasks.storage.catalog.views import connect, tables_of
+from windrow.tasks.storage.store.made import Made, digests
+from windrow.tasks.storage.store.outputs import Done, OutputWriter, make_output
+from windrow.tasks.storage.store.pool import read_pool
+from windrow.tasks.worth.held_out import LEAST
+from windrow.tasks.worth.judged_selection import (
+    JudgedSelection,
+    class_counts,
+    last_version,
+    read_judged,
+    version_classes,
+)
+from windrow.tasks.worth.version_before import version_before
+from windrow.tasks.worth.worth_config import WorthConfig
+
+VERSION = 1
+READ = (Stage.FEATURES, Stage.CLUSTER, Stage.PSEUDO_LABEL, Stage.RANK)
+MOST_CLASSES = 100
+ASKED = 2000
+"""Samples of the pool whose distance to the nearest of a set is taken."""
+
+Row = dict[str, Any]
+
+
+def measure_worth(store: Path, made: Made, name: str, label_set: str, config: WorthConfig, seed: int) -> Done:
+    """Write WORTH, WORTH_SETS and WORTH_CURVE of the selection; `label_set` is what probes train on.
+
+    The last version is that of the curated set `name`. Where nothing can be told the verdict is 'unknown', and `why`
+    says what is missing.
+    """
+    outputs = made.opened(store, *READ)
+    connection = connect(tables_of(outputs))
+    before = version_before(store, name, connection, label_set)
+
+    def write(writer: OutputWriter) -> None:
+        judged = read_judged(connection, read_pool(outputs[Stage.FEATURES]), label_set, version_classes(before))
+        last = None if before is None else last_version(before, judged)
+        judging = _judging(judged, config, seed)
+        worths, rows = _compared(judged, last, judging, config)
+        sets = list(_sets(judged, last, config, seed))
+        curve = [row for weighting, worth in worths.items() for row in _curve(weighting, worth, judged.pool.truth)]
+        for table, found in ((WORTH, rows), (WORTH_SETS, sets), (WORTH_CURVE, curve)):
+            writer.write(
+                table, table.build({column.name: [row.get(column.name) for row in found] for column in table.columns})
+            )
+        writer.counts.update(n_comparisons=len(rows), n_sets=len(sets), n_curve_points=len(curve))
+
+    inputs = {
+        **digests(outputs),
+        "config": config,
+        "label_set": label_set,
+        "last": None if before is None else before.fingerprint,
+        "seed": seed,
+    }
+    return make_output(store, Stage.WORTH, VERSION, inputs, write)
+
+
+def _judging(judged: JudgedSelection, config: WorthConfig, seed: int) -> Judging:
+    probe: Probe = config.probe if config.probe != "auto" else _probe(judged.pool.n_classes)
+    return Judging(probe, config.n_seeds, config.largest, seed)
+
+
+def _probe(n_classes: int) -> Probe:
+    return "logistic" if n_classes <= MOST_CLASSES else "knn"
+
+
+def why_unknown(judged: JudgedSelection) -> str | None:
+    """Why nothing can be told of a selection; None where something can."""
+    n_groups = len(np.unique(judged.groups))
+    if not len(judged.ranked):
+        return "nothing was selected"
+    if not n_groups:
+        return "no labelled sample is held out: that takes some 300 given labels, or a file at worth.evaluate"
+    if n_groups < LEAST:
+        return f"the held-out samples are {n_groups} independent groups, and {LEAST} are the least that can tell"
+    if not np.isin(judged.pool.labels[judged.ranked], judged.pool.truth).any():
+        return "no selected sample has a label of the evaluated classes"
+    return None
+
+
+def _compared(
+    judged: JudgedSelection, last: LastVersion | str | None, judging: Judging, config: WorthConfig
+) -> tuple[dict[str, WorthOfVersion], list[Row]]:
+    """The worth by the weighting of the probe, and the rows of WORTH."""
+    unknown = why_unknown(judged)
+    no_last = last if isinstance(last, str) else _too_few(judged, last)
+    worths: dict[str, WorthOfVersion] = {}
+    rows: list[Row] = []
+    for weighting in WEIGHTINGS:
+        weighted = weighting == "class_weighted"
+        same = {
+            "weighting": weighting,
+            "decides": weighted == config.class_weighted,
+            "probe": judging.probe,
+            "n_evaluated": len(judged.pool.truth),
+            "n_groups": len(np.unique(judged.groups)),
+        }
+        if unknown is None:
+            usable = last if isinstance(last, LastVersion) and no_last is None else None
+            worths[weighting] = worth_of_version(
+                judged.pool, judged.groups, judged.ranked, judged.distinct, usable, judging, weighted
+            )
+            rows += _told(same, worths[weighting], judging)
+        else:
+            rows.append({**same, **_unknown(judged, "random", unknown)})
+        if last is not None and (unknown or no_last):
+            rows.append({**same, **_unknown(judged, "last", unknown or no_last)})
+    return worths, rows
+
+
+def _too_few(judged: JudgedSelection, last: LastVersion | None) -> str | None:
+    if last is None or len(np.unique(judged.groups[last.usable])) >= LEAST:
+        return None
+    return f"fewer than {LEAST} groups of the evaluated samples had no part in the last version"
+
+
+def _unknown(judged: JudgedSelection, baseline: str, why: str | None) -> Row:
+    return {"baseline": baseline, "verdict": "unknown", "why": why, "n_samples": len(judged.ranked), "n_seeds": 0}
+
+
+def _told(same: Row, worth: WorthOfVersion, judging: Judging) -> Iterator[Row]:
+    times = worth.multiplier
+    n_random = next(len(runs.right) for runs in worth.curve if runs.size == worth.n)
+    yield {
+        **same,
+        **_difference("random", worth.n, n_random, worth.random),
+        "multiplier": times.value,
+        "multiplier_low": times.low,
+        "multiplier_high": times.high,
+        "told": times.told,
+    }
+    if worth.deduplicated is not None:
+        yield {**same, **_difference("deduplicated", worth.n, judging.n_seeds, worth.deduplicated)}
+    if worth.last is not None:
+        yield {**same, **_difference("last", worth.last[0], 1, worth.last[1])}
+
+
+def _difference(baseline: str, n: int, n_seeds: int, found: Difference) -> Row:
+    return {
+        "baseline": baseline,
+        "verdict": found.verdict,
+        "n_samples": n,
+        "n_seeds": n_seeds,
+        "quality": found.quality,
+        "baseline_quality": found.other,
+        "difference_low": found.low,
+        "difference_high": found.high,
+    }
+
+
+def _curve(weighting: str, worth: WorthOfVersion, truth: Int64Array) -> Iterator[Row]:
+    for runs in worth.curve:
+        yield {
+            "weighting": weighting,
+            "n_samples": runs.size,
+            "n_seeds": len(runs.right),
+            "quality": float(qualities(runs.right, truth, np.ones((1, len(truth)))).mean()),
+            "deviation": _deviation(runs, truth),
+        }
+
+
+def _deviation(runs: Runs, truth: Int64Array) -> float:
+    return float(np.sqrt(variance_of_runs(runs.right, truth))) if len(runs.right) > 1 else 0.0
+
+
+def _sets(judged: JudgedSelection, last: LastVersion | str | None, config: WorthConfig, seed: int) -> Iterator[Row]:
+    """What the sets are like: the whole selection and last version, and random sets as large as the selection."""
+    n, every = len(judged.ranked), np.arange(len(judged.sample_ids))
+    if not n:
+        return
+    asked = random_set(every, ASKED, (seed, 4))
+    yield {"set": "curated", **_like(judged, judged.ranked, asked)}
+    for baseline, candidates, kind in (("random", every, 0), ("deduplicated", judged.distinct, 2)):
+        if baseline == "random" or len(candidates) < len(every):
+            size = min(n, len(candidates))
+            drawn = [random_set(candidates, size, (seed, kind, size, run)) for run in range(config.n_seeds)]
+            found = [_like(judged, rows, asked) for rows in drawn]
+            yield {
+                "set": baseline,
+                **{key: _mean([each[key] for each in found]) for key in found[0]},
+                "n_samples": size,
+            }
+    if isinstance(last, LastVersion):
+        yield {"set": "last", **_like(judged, last.rows, asked)}
+
+
+def _mean(values: list[float | None]) -> float | None:
+    there = [value for value in values if value is not None]
+    return float(np.mean(there)) if there else None
+
+
+def _like(judged: JudgedSelection, rows: Int64Array, asked: Int64Array) -> Row:
+    counts = class_counts(judged, rows)
+    near = coverage(judged.pool.features, rows, asked)
+    n_given = len(counts["given"])
+    return {
+        "n_samples": len(rows),
+        "n_labelled": len(counts["labelled"]),
+        "n_given": n_given,
+        "balance": normalised_entropy(counts["classes"]) if n_given >= LEAST else None,
+        "radius": near.radius,
+        "radius_95": near.radius_95,
+        "effective_clusters": effective_number(counts["clusters"]),
+    }

@@ -1,0 +1,42 @@
+"""The last version that is not the one that a run is about to publish."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+
+from windrow.schemas.exported import EXPORTED_SAMPLES
+from windrow.tasks.storage.files.parquet import read_table
+from windrow.tasks.storage.published.versions import SAMPLES, Version, list_versions
+
+SELECTED_SQL = """
+SELECT e.sample_id, CASE WHEN NOT l.abstained THEN l.label END AS label
+FROM selection e LEFT JOIN (SELECT * FROM labels WHERE label_set = ?) l USING (sample_id) WHERE e.selected
+ORDER BY sample_id
+"""
+
+
+def version_before(store: Path, name: str, connection: Any, label_set: str) -> Version | None:
+    """Return the newest version of other samples or labels than the selection's; None where there is none.
+
+    So a run that finds everything done compares with what the first run compared with, not with its own version.
+    """
+    selected = connection.sql(SELECTED_SQL, params=[label_set]).to_arrow_table()
+    for version in reversed(list_versions(store, name)):
+        if not _same(version, selected):
+            return version
+    return None
+
+
+def _same(version: Version, selected: pa.Table) -> bool:
+    if version.n_samples != selected.num_rows:
+        return False
+    samples = read_version(version, ["sample_id", "label"]).sort_by("sample_id")
+    return all(samples[name].to_pylist() == selected[name].to_pylist() for name in ("sample_id", "label"))
+
+
+def read_version(version: Version, columns: list[str]) -> pa.Table:
+    """Read columns of a version's samples, by rank."""
+    return read_table(EXPORTED_SAMPLES, [version.path / SAMPLES], [*columns, "rank"]).sort_by("rank")

@@ -1,0 +1,32 @@
+"""The settings of what a curated set is judged by."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Annotated, Literal
+
+from annotated_types import Ge, Lt
+
+from windrow.schemas.settings import IsPath, Settings
+
+
+@dataclass(frozen=True)
+class WorthConfig(Settings):
+    """How it is measured what a curated set is worth. See docs/explanation/worth.md.
+
+    `evaluate`: a .csv or .parquet file with columns `label` and `sample_id` (or `key`): samples of the pool to judge
+    by; null takes some of the given labels. They and what shares their groups are held out: no label maker is given
+    their labels, and they are not exported. `holdout_share`: of the given labels to judge by, where there is no such
+    file; 0 holds none out, and fewer than 50 are not held out, as they could tell nothing. `holdout_most`: of them.
+    `probe`: what trains on a set: 'logistic' regression or 'knn' on frozen features; 'auto' takes knn for more than 100
+    classes. `class_weighted`: whether the probe whose verdict counts gives every class the same weight; both are told.
+    `n_seeds`: random sets of each size. `largest`: samples that a probe trains on; of a larger set its first by rank.
+    """
+
+    evaluate: Annotated[str, IsPath()] | None = None
+    holdout_share: Annotated[float, Ge(0), Lt(1)] = 0.2
+    holdout_most: Annotated[int, Ge(1)] = 500
+    probe: Literal["auto", "logistic", "knn"] = "auto"
+    class_weighted: bool = False
+    n_seeds: Annotated[int, Ge(5)] = 5
+    largest: Annotated[int, Ge(1)] = 20_000

@@ -1,0 +1,84 @@
+"""Equals are called different in one case of twenty at most, and the interval of the multiplier holds its truth."""
+
+from collections import Counter
+
+import numpy as np
+import pytest
+
+from windrow.tasks.algorithms.worth import comparison
+from windrow.tasks.algorithms.worth.comparison import Evaluation, Luck, Runs, compare, luck_of, multiplier_of
+
+M, N, N_POOL = 120, 200, 1600
+TRUTH = np.arange(M) % 4
+SIZES = (50, 100, 200, 400, 800, 1600)
+
+
+@pytest.fixture(autouse=True)
+def fewer_draws(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(comparison, "N_DRAWS", 500)
+
+
+class World:
+    """Sets whose true quality is known: it grows with the logarithm of the size, and a set has luck."""
+
+    def __init__(self, seed: int) -> None:
+        self.rng = np.random.default_rng(seed)
+        self.hard = self.rng.normal(0, 0.2, M)
+
+    def right(self, n: float, runs: int, luck: float = 0.03) -> np.ndarray:
+        quality = 0.1 + 0.1 * np.log2(n / 25) + luck * self.rng.standard_normal((runs, 1))
+        return self.rng.random((runs, M)) < np.clip(quality + self.hard, 0, 1)
+
+    def curve(self) -> list[Runs]:
+        return [Runs(n, self.right(n, 5 if n < N_POOL else 1, 0.03 if n < N_POOL else 0.0)) for n in SIZES]
+
+    def evaluation(self) -> Evaluation:
+        return Evaluation.drawn(TRUTH, np.arange(M), self.rng)
+
+
+def verdict(world: World, times: float) -> str:
+    curve = world.curve()
+    luck = luck_of(curve, N, N_POOL, TRUTH)
+    both = Luck(luck.variance * (1 + 1 / 5), luck.freedom)
+    others = next(runs.right for runs in curve if runs.size == N)
+    return compare(world.right(N * times, 1)[0], others, world.evaluation(), both, world.rng).verdict
+
+
+def test_equals_are_seldom_called_different_and_others_are() -> None:
+    equal = Counter(verdict(World(seed), 1.0) for seed in range(200))
+    assert equal["better"] + equal["worse"] <= 10
+    assert equal["no difference"] < 200  # it can be wrong, as it must be able to
+    assert Counter(verdict(World(seed), 4.0) for seed in range(20))["better"] >= 15
+    assert Counter(verdict(World(seed), 0.25) for seed in range(20))["worse"] >= 15
+
+
+def test_the_interval_of_the_multiplier_holds_its_truth() -> None:
+    held = 0
+    for seed in range(60):
+        world = World(seed)
+        curve = world.curve()
+        found = multiplier_of(world.right(2 * N, 1)[0], N, curve, N_POOL, world.evaluation(), world.rng)
+        held += found.low <= 2 <= found.high
+        assert found.low <= found.value <= found.high
+    assert 54 <= held < 60
+
+
+def test_the_whole_pool_has_no_luck_and_luck_is_the_mean_of_neighbouring_sizes() -> None:
+    curve = World(0).curve()
+    assert luck_of(curve, N_POOL, N_POOL, TRUTH) == Luck(0.0, 0)
+    assert luck_of(curve, 200, N_POOL, TRUTH).freedom == 12  # 100, 200 and 400 samples, five sets each
+    assert not Luck(0.0, 0).draws(3, np.random.default_rng(0)).any()
+
+
+def test_a_set_that_no_random_one_reaches_has_a_lower_bound() -> None:
+    world = World(3)
+    everything = np.ones(M, np.bool_)
+    found = multiplier_of(everything, N, world.curve(), N_POOL, world.evaluation(), world.rng)
+    assert (found.told, found.value) == ("lower bound", pytest.approx(N_POOL / N))
+
+
+def test_groups_are_drawn_whole() -> None:
+    groups = np.array([0, 0, 1, 2])
+    counts = Evaluation.drawn(np.zeros(4, np.int64), groups, np.random.default_rng(0)).counts
+    assert (counts[:, 0] == counts[:, 1]).all()
+    assert (counts[:, [0, 2, 3]].sum(axis=1) == 3).all()
