@@ -50,7 +50,6 @@ TABLES: tuple[Table, ...] = (
     CLASS_BALANCE,
     CLASS_SHARES,
     HELD_OUT,
-    SELECTION,
     WORTH,
     WORTH_SETS,
     WORTH_CURVE,

@@ -318,10 +318,10 @@ def pseudo_label(curation: Curation) -> None:
 
 def _given(curation: Curation) -> tuple[Done, Done]:
     """The given labels that makers may see, and what is held out to judge by."""
-    config, store, threshold = curation.config, curation.store, curation.config.selection.near_duplicate_threshold
+    config, store = curation.config, curation.store
     given: Done = curation.here(GIVEN_LABELS, store, curation.made.ingest, config.labels.given)
     curation.made = replace(curation.made, given_labels=(given.path,))
-    held: Done = curation.here(HOLD_OUT, store, curation.made, config.worth, threshold, config.seed)
+    held: Done = curation.here(HOLD_OUT, store, curation.made, config.worth, _threshold(curation), config.seed)
     if held.counts["n_held_out"]:
         given = curation.here(WITHOUT_HELD_OUT, store, given.path, held.path)
     curation.made = replace(curation.made, given_labels=(given.path,), held_out=(held.path,))
@@ -365,12 +365,16 @@ def _leaks(curation: Curation) -> list[Done]:
     """Find what of the pool is a near-duplicate of what it is kept away from, where there is such a set."""
     if not curation.made.kept_away:
         return []
-    neighbors = open_output(curation.store / curation.made.neighbors[0])
-    threshold = threshold_of(neighbors, curation.config.selection).threshold
     max_distance = curation.config.hashes.max_distance
-    done = [curation.here(FIND_LEAKS, curation.store, curation.made, threshold, max_distance)]
+    done = [curation.here(FIND_LEAKS, curation.store, curation.made, _threshold(curation), max_distance)]
     curation.made = replace(curation.made, leaks=tuple(each.path for each in done))
     return done
+
+
+def _threshold(curation: Curation) -> float:
+    """The cosine similarity from which on two samples are near-duplicates."""
+    neighbors = open_output(curation.store / curation.made.neighbors[0])
+    return threshold_of(neighbors, curation.config.selection).threshold
 
 
 def worth(curation: Curation) -> None:
