@@ -14,6 +14,8 @@ from windrow.tasks.algorithms.labels.cores.logistic_objective import HeldRows, m
 
 Probe = Literal["logistic", "knn"]
 MOST_DIMS = 256
+L2 = 1e-5
+"""Penalty of the logistic probe. At 1e-3 it would rarely predict a rare class, which would flatter a balanced set."""
 K, TEMPERATURE = 20, 0.07
 """Neighbours asked, and what their votes exp(cosine / temperature) are divided by (Wu et al. 2018)."""
 
@@ -76,9 +78,9 @@ def is_right(pool: JudgedPool, rows: Int64Array, probe: Probe, class_weighted: b
 def _logistic(
     features: Float32Array, targets: Int64Array, weights: Float64Array, n_classes: int, asked: Float32Array
 ) -> Int64Array:
-    """The probe of fit_logistic_probe, with weights of samples: the penalty weighs as one label."""
+    """The probe of fit_logistic_probe, with weights of samples."""
     held = HeldRows(features, targets, weights)
-    table = minimise_logistic(held, (features.shape[1] + 1, n_classes), 1 / len(targets), shaped=True)
+    table = minimise_logistic(held, (features.shape[1] + 1, n_classes), L2, shaped=True)
     found: Int64Array = (asked.astype(np.float64) @ table[:-1] + table[-1]).argmax(axis=1)
     return found
 
