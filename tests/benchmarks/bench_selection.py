@@ -36,6 +36,7 @@ from windrow.tasks.algorithms.labels.deciding.belonging import belonging
 from windrow.tasks.algorithms.labels.label_spreading import spread_labels
 from windrow.tasks.algorithms.labels.sparse_probabilities import SparseProbabilities
 from windrow.tasks.algorithms.neighbors.exact_neighbors import neighbor_graph
+from windrow.tasks.algorithms.neighbors.outliers import off_topic_score
 from windrow.tasks.algorithms.selection.balance import normalised_entropy
 from windrow.tasks.algorithms.selection.policies import POLICIES
 from windrow.tasks.algorithms.selection.policies.balanced import Balanced
@@ -46,7 +47,7 @@ from windrow.tasks.backbones import BackboneConfig, load_backbone
 from windrow.tasks.backbones.extract import embed_images
 
 MAKERS = ("propagation", "smoothed", "smoothed_probe")
-N_CLASSES, HEAD, LEAST_TEST, MOST_TEST, N_RANDOM, LEAST_BELONGING = 10, 2000, 100, 400, 5, 0.05
+N_CLASSES, HEAD, LEAST_TEST, MOST_TEST, N_RANDOM, LEAST_BELONGING, MOST_STRANGE = 10, 2000, 100, 400, 5, 0.05, 0.95
 UNLABELLED, BOUND, PRUNING = "class-balanced, no label", "equal per true class (bound)", "SemDeDup-like pruning"
 HARD = "1 - confidence"  # what `hard` asks the pool for
 PAGE = Path(__file__).parent.parent.parent / "docs" / "evidence" / "selection.md"
@@ -142,6 +143,10 @@ def orders_of(
         place = policies["class-balanced"][0].rank(candidates, seed).place
         found["class-balanced, the default"] = np.lexsort((place, close <= LEAST_BELONGING))
     assert candidates.embeddings is not None
+    strange = off_topic_score(candidates.embeddings)
+    if strange is not None:
+        place = policies[UNLABELLED][0].rank(unlabelled, seed).place
+        found[f"{UNLABELLED}, the default"] = np.lexsort((place, strange > MOST_STRANGE))
     found[PRUNING] = pruned(candidates.embeddings, seed)
     turn = np.empty(len(truth))
     shuffled = np.random.default_rng(seed).permutation(len(truth))
