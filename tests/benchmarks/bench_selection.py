@@ -5,7 +5,8 @@ test set, 10 of them with their label. Each of --orders is a pool: another order
 images. Features of --encoder select; those of --judge, which had no part in it, judge: a probe trained on the true
 labels of a set, balanced accuracy on images that are in no pool, plain and with classes weighted alike. Differences are
 to the mean of 5 random sets of the same pool and size; the interval is a 95 % one, of t, over the pools. --dirty mixes
-16 % of photographs and drawn digits in. --write puts the tables into docs/evidence/selection.md.
+16 % of photographs and drawn digits in. The multiplier is how many times as large a random set of the same (plain)
+accuracy is, read off a curve of random sets up to the whole pool, at most 5; its mean is geometric. --write puts the tables into docs/evidence/selection.md.
 
 The orders 0 to 4 were looked at while defaults were chosen; 20 to 24 were not.
 """
@@ -42,6 +43,7 @@ from windrow.tasks.algorithms.selection.policies import POLICIES
 from windrow.tasks.algorithms.selection.policies.balanced import Balanced
 from windrow.tasks.algorithms.selection.policies.class_balanced import ClassBalanced
 from windrow.tasks.algorithms.selection.selection_policy import Candidates, SelectionPolicy
+from windrow.tasks.algorithms.worth.learning_curve import matching_size, monotone
 from windrow.tasks.algorithms.worth.set_probe import JudgedPool, is_right, judge_features
 from windrow.tasks.backbones import BackboneConfig, load_backbone
 from windrow.tasks.backbones.extract import embed_images
@@ -173,24 +175,33 @@ def score_rankings(
         balance = normalised_entropy(np.bincount(topical, minlength=N_CLASSES))
         return 100 * np.array([*accuracy, balance, (truth[rows] < 0).mean()])
 
-    sizes = {fifths: fifths * len(truth) // 5 for fifths in (1, 2)}
-    found = {}
-    for fifths, size in sizes.items():
-        drawn = [np.random.default_rng([seed, each]).permutation(len(truth))[:size] for each in range(N_RANDOM)]
-        found["random", fifths] = np.mean([scores(rows) for rows in drawn], axis=0)
+    n = len(truth)
+    sizes = {fifths: fifths * n // 5 for fifths in (1, 2)}
+    along = np.unique([round(n / 5 * times) for times in (1, 1.5, 2, 3, 4, 5)])
+    curve = np.array([_of_random(scores, n, int(size), seed) for size in along])
+    growing = monotone(curve[:, :2].T, np.ones(len(along)))
+    found = {("random", fifths): _of_random(scores, n, size, seed) for fifths, size in sizes.items()}
     for name, order in orders_of(candidates, close, truth, seed).items():
         if only and name not in only:
             continue
         for fifths, size in sizes.items():
-            found[name, fifths] = scores(order[:size])
+            said = scores(order[:size])
+            found[name, fifths] = np.r_[said, matching_size(along, growing, said[:2], n) / size]
+    for fifths in sizes:
+        found["random", fifths] = np.r_[found["random", fifths], 1, 1]
     return found
+
+
+def _of_random(scores: Any, n: int, size: int, seed: int) -> npt.NDArray[np.float64]:
+    drawn = [np.random.default_rng([seed, each]).permutation(n)[:size] for each in range(N_RANDOM if size < n else 1)]
+    return np.asarray(np.mean([scores(rows) for rows in drawn], axis=0))
 
 
 def table(found: Sequence[dict[tuple[str, int], npt.NDArray[np.float64]]]) -> str:
     """A Markdown table: differences to random, mean and half a 95 % interval over the pools."""
     lines = [
-        "| policy | a fifth: plain | weighted | balance | off topic | two fifths: plain | weighted | balance |",
-        "|---|---:|---:|---:|---:|---:|---:|---:|",
+        "| policy | a fifth: plain | weighted | balance | off topic | multiplier | two fifths: plain | weighted | balance |",
+        "|---|---:|---:|---:|---:|---:|---:|---:|---:|",
     ]
     names = list(dict.fromkeys(name for name, _ in found[0]))
     wide = float(student.ppf(0.975, len(found) - 1)) / len(found) ** 0.5 if len(found) > 1 else np.nan
@@ -206,6 +217,9 @@ def table(found: Sequence[dict[tuple[str, int], npt.NDArray[np.float64]]]) -> st
             cells.append(f"{values[:, 2].mean() / 100:.3f}")
             if fifths == 1:
                 cells.append(f"{values[:, 3].mean():.1f} %")
+                plain = np.log(values[:, 4])
+                low, high = plain.mean() - wide * plain.std(ddof=1), plain.mean() + wide * plain.std(ddof=1)
+                cells.append(f"{np.exp(plain.mean()):.2f} ({np.exp(low):.2f} to {np.exp(high):.2f})")
         lines.append("| " + " | ".join(cells) + " |")
     return "\n".join(lines)
 
