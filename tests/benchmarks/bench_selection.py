@@ -200,7 +200,7 @@ def _of_random(scores: Any, n: int, size: int, seed: int) -> npt.NDArray[np.floa
 def table(found: Sequence[dict[tuple[str, int], npt.NDArray[np.float64]]]) -> str:
     """A Markdown table: differences to random, mean and half a 95 % interval over the pools."""
     lines = [
-        "| policy | a fifth: plain | weighted | balance | off topic | multiplier | two fifths: plain | weighted | balance |",
+        "| policy | 1/5: plain | weighted | balance | off topic | multiplier | 2/5: plain | weighted | balance |",
         "|---|---:|---:|---:|---:|---:|---:|---:|---:|",
     ]
     names = list(dict.fromkeys(name for name, _ in found[0]))
