@@ -6,7 +6,8 @@ images. Features of --encoder select; those of --judge, which had no part in it,
 labels of a set, balanced accuracy on images that are in no pool, plain and with classes weighted alike. Differences are
 to the mean of 5 random sets of the same pool and size; the interval is a 95 % one, of t, over the pools. --dirty mixes
 16 % of photographs and drawn digits in. The multiplier is how many times as large a random set of the same (plain)
-accuracy is, read off a curve of random sets up to the whole pool, at most 5; its mean is geometric. --write puts the tables into docs/evidence/selection.md.
+accuracy is, read off a curve of random sets up to the whole pool, at most 5; its mean is geometric. --write puts the
+tables into docs/evidence/selection.md.
 
 The orders 0 to 4 were looked at while defaults were chosen; 20 to 24 were not.
 """
