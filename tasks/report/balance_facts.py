@@ -8,7 +8,7 @@ from typing import Any, Literal
 from windrow.tasks.algorithms.selection.balance import normalised_entropy
 
 SHARES_SHOWN = 30
-MORE, LESS, NO_TELLING = "more even", "less even: worse", "no difference can be told"
+MORE, LESS, NO_TELLING = "more even", "less even", "no difference can be told"
 
 BALANCE_SQL = "SELECT sample_set, n_samples, n_no_class, balance, low, high, unknown FROM class_balance"
 SHARES_SQL = """
@@ -81,14 +81,15 @@ class Balance:
 
     @property
     def style(self) -> str:
-        """'better', 'worse' or '': what a colour may say."""
-        return {MORE: "better", LESS: "worse"}.get(self.verdict, "")
+        """'better', 'worse' or '': what a colour may say. Clusters are no classes: even ones are good for nobody."""
+        return {MORE: "better", LESS: "worse"}.get(self.verdict, "") if self.kind == "class" else ""
 
     @property
     def sentence(self) -> str:
         """Both balances and the verdict, without a full stop."""
         of = f"balance of {self.things}, " + ("an estimate with a 95 % interval" if self.kind == "class" else "counted")
         curated = "no curated set" if self.curated is None else f"curated set {self.curated.told()}: {self.verdict}"
+        curated += ": worse" if self.style == "worse" else ""
         why = f" (of classes it cannot be told: {self.unknown})" if self.unknown else ""
         return f"{of} (1 is perfectly even): pool {self.pool.told()}, {curated}{why}"
 
