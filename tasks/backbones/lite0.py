@@ -11,11 +11,14 @@ import io
 from importlib.util import find_spec
 from pathlib import Path
 
+import numpy as np
+import numpy.typing as npt
 import torch
 from PIL import Image
 from torch import Tensor, nn
 from torch.nn import functional
 
+from windrow.tasks.algorithms.torch_threads import one_thread
 from windrow.tasks.backbones.backbone import BackboneConfig, BackboneUnavailable
 from windrow.tasks.backbones.preprocessing import Preprocessing
 from windrow.tasks.backbones.torch_backbone import TorchBackbone, Vector
@@ -49,6 +52,10 @@ class Lite0(TorchBackbone):
         file = weights_file()
         model = Vector(lite0(file)).eval().requires_grad_(False)
         super().__init__(model, preprocess, config, WEIGHTS_SHA256[:16], "mean", [file])
+
+    def _forward(self, batch: npt.NDArray[np.uint8]) -> npt.NDArray[np.float32]:
+        with one_thread():  # on some processors other numbers of threads give other bits; workers have one anyway
+            return super()._forward(batch)
 
 
 def weights_file() -> Path:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Mapping, Sequence
+import re
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -20,6 +22,7 @@ from windrow.tasks.clusters.neighbor_graph import read_graph
 from windrow.tasks.storage.catalog.views import query
 from windrow.tasks.storage.store.outputs import Output
 
+PLAIN = re.compile(r"U?(TINY|SMALL|BIG|HUGE)?INT(EGER)?$|FLOAT$|DOUBLE$|DECIMAL\(.*\)$|BOOLEAN$|VARCHAR$|\"NULL\"")
 # 'pseudo' of a pool without labels of two classes is its clusters by number, which are no classes.
 CLASSES_SQL = """
 SELECT s.sample_id, p.classes, p.probabilities
@@ -74,7 +77,7 @@ def read_evidence(
     return Evidence(
         similarity=similarity,
         probabilities=_probabilities(connection) if "probabilities" in needs else None,
-        columns={sql: values_of(connection, sql) for sql in expressions},
+        columns={sql: _values(connection, sql) for sql in expressions},
     )
 
 
@@ -90,20 +93,33 @@ def _probabilities(connection: Any) -> SparseProbabilities | None:
     filled = np.arange(classes.shape[1]) < lengths[:, None]
     classes[filled] = np.asarray(pc.index_in(pc.list_flatten(named), names))
     probabilities[filled] = np.asarray(pc.list_flatten(table["probabilities"].combine_chunks()))
-    best = np.lexsort(
-        (classes, -probabilities), axis=1
-    )  # the label decided on came first, which need not be the surest
+    # The label decided on came first, which need not be the surest.
+    best = np.lexsort((classes, -probabilities), axis=1)
     classes, probabilities = np.take_along_axis(classes, best, axis=1), np.take_along_axis(probabilities, best, axis=1)
     return SparseProbabilities(classes, probabilities, len(names))
 
 
-def values_of(connection: Any, sql: str) -> npt.NDArray[Any]:
+def check_expression(connection: Any, sql: str) -> None:
+    """Raise ValueError where a text is no SQL expression over `pool`; nothing is computed."""
+    with _refusing(sql):
+        [(_, kind, *_)] = query(connection, f"DESCRIBE SELECT ({sql}\n) AS value FROM pool").fetchall()
+        if not PLAIN.match(kind):
+            raise ValueError(f"its values are {kind}, wants numbers, texts or truth values")
+
+
+def _values(connection: Any, sql: str) -> npt.NDArray[Any]:
     """The values of a SQL expression over `pool`, by `sample_id`."""
-    try:
+    with _refusing(sql):
         found = query(connection, f"SELECT ({sql}\n) AS value FROM pool ORDER BY sample_id").to_arrow_table()
         column = found["value"].combine_chunks()
         if pa.types.is_string(column.type):
             return np.asarray(column.to_numpy(zero_copy_only=False), object)
         return np.asarray(column.cast(pa.float64()).to_numpy(zero_copy_only=False))
+
+
+@contextmanager
+def _refusing(sql: str) -> Iterator[None]:
+    try:
+        yield
     except (duckdb.Error, ValueError, pa.ArrowNotImplementedError) as error:  # the last: of lists, dates and the like
         raise ValueError(f"selection: {sql!r} is no expression over pool: {error}") from None

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 import pyarrow as pa
@@ -12,11 +13,13 @@ import pyarrow.compute as pc
 from windrow.schemas import BELONGING, CLASS_BALANCE, CLASS_SHARES, LABELS, SELECTION
 from windrow.schemas.stages import Part, Stage
 from windrow.tasks.algorithms.arrays import BoolArray
-from windrow.tasks.algorithms.labels.class_shares import ClassShares, class_shares, why_unknown
 from windrow.tasks.labels.given_labels import class_names, pool_labels
 from windrow.tasks.storage.store.made import Made, digests
 from windrow.tasks.storage.store.outputs import Done, Output, OutputWriter, make_output
 from windrow.tasks.storage.store.pool import Pool, read_pool
+
+if TYPE_CHECKING:
+    from windrow.tasks.algorithms.labels.class_shares import ClassShares
 
 VERSION = 1
 
@@ -46,6 +49,8 @@ def estimate_balance(store: Path, made: Made, least_belonging: float, seed: int)
 def _estimated(
     outputs: Mapping[str, Sequence[Output]], given: pa.Table, classes: Sequence[str], least_belonging: float, seed: int
 ) -> tuple[pa.Table, pa.Table]:
+    from windrow.tasks.algorithms.labels.class_shares import class_shares, why_unknown
+
     pool = read_pool(outputs[Stage.FEATURES])
     labels = pool_labels(pool.sample_ids, given, classes)
     ranked, of_class = _sets(outputs[Stage.RANK][0], pool), _of_class(outputs[Part.BELONGING], pool, least_belonging)

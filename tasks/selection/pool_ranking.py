@@ -19,7 +19,7 @@ from windrow.tasks.algorithms.neighbors.deduplication import near_duplicates
 from windrow.tasks.algorithms.neighbors.duplicate_threshold import FALLBACK
 from windrow.tasks.algorithms.selection.ranking import inclusion_weights
 from windrow.tasks.clusters.neighbor_graph import read_graph
-from windrow.tasks.selection.candidates import Evidence, read_evidence, values_of
+from windrow.tasks.selection.candidates import Evidence, check_expression, read_evidence
 from windrow.tasks.selection.curated_order import curated_order, expressions_of
 from windrow.tasks.selection.proposed_threshold import threshold_of
 from windrow.tasks.selection.selection_config import (
@@ -151,7 +151,7 @@ def _check_sql(filters: tuple[Filter, ...], expressions: tuple[str, ...]) -> Non
     for rule in filters:
         _breaking(connection, rule)
     for sql in expressions:
-        values_of(connection, sql)
+        check_expression(connection, sql)
 
 
 def select(

@@ -173,6 +173,16 @@ _CHOSEN = (
         "(dropped_by IS NOT DISTINCT FROM 'near_duplicate') <> (duplicate_of IS NOT NULL)",
     ),
     Invariant(
+        "near_duplicate_threshold",
+        "rows are missing or too many: a ranking has one",
+        "SELECT abs(count(*) - 1) FROM near_duplicate_threshold WHERE EXISTS (FROM selection)",
+    ),
+    Invariant(
+        "class_balance",
+        "rows are missing or too many: the pool has one and the curated set, or neither",
+        "SELECT count(*) % 2 FROM class_balance",
+    ),
+    Invariant(
         "held_out",
         "are ranked, or have a given label",
         "SELECT count(*) FROM held_out WHERE sample_id IN (SELECT sample_id FROM selection WHERE rank IS NOT NULL "
