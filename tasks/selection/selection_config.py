@@ -132,7 +132,7 @@ class SelectionConfig(Settings):
     similarity that reaches `near_duplicate_threshold` is a leak: dropped, with the evidence in the table `leaks`.
 
     `reference`: what the set is to be like, likewise: targets of the policies 'target' and 'target-fid', and
-    `density_ratio` and `is_alike` in `pool`, for filters, orders and caps. None of it goes into the set.
+    `density_ratio` and `is_alike` in `pool`, for filters, orders and caps. It adds nothing to the pool.
 
     `splits`: shares of the export; near-duplicates and groups stay together. `guard`: publish nothing that is worse
     than 'random' sets of the same size, or than the 'last' version, by `windrow worth`; what that cannot tell is
