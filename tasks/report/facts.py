@@ -99,7 +99,7 @@ class Stage:
 
 def read_overlap(connection: Any) -> str | None:
     """Return in a sentence how pool and reference set overlap; None where there is no reference set."""
-    for n_reference, covered, alike in connection.sql(OVERLAP_SQL).fetchall():
+    for n_reference, covered, alike in connection.execute(OVERLAP_SQL).fetchall():
         within = f"Of the reference set ({n_reference:,} samples) {percent(covered)} lies within the pool"
         return f"{within}, and {percent(alike)} of the pool is like it"
     return None
