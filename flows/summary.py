@@ -9,6 +9,7 @@ from rich.table import Table
 
 from windrow.schemas.stages import Stage
 from windrow.tasks.report.balance_facts import Balance, Measured, read_balance
+from windrow.tasks.report.facts import read_overlap
 from windrow.tasks.report.formats import percent
 from windrow.tasks.report.worth_facts import read_worth
 from windrow.tasks.storage.catalog.views import connect, run_tables
@@ -51,6 +52,7 @@ class Summary:
     `threshold`: cosine similarity from which on samples were near-duplicates, and how it came; None before a ranking.
     `alike`: samples whose perceptual hash is near another's, and the groups that they form. `leaks`: samples kept out
     for what `selection.keep_away` holds, and of these how many with the same bytes; None where it names nothing.
+    `overlap`: of the pool and the reference set, in a sentence; None without one.
     `backbone`: the encoder that was taken where the config left it open, and why. `worth`: in a sentence, None where it
     was not measured; `kept_back`: why the guard let nothing be published.
     """
@@ -63,6 +65,7 @@ class Summary:
     alike: tuple[int, int]
     leaks: tuple[int, int] | None
     threshold: tuple[float, str] | None
+    overlap: str | None
     backbone: str | None = None
     worth: str | None = None
     kept_back: str | None = None
@@ -89,6 +92,7 @@ def read_summary(run: Run) -> Summary:
         (n_alike, n_groups),
         leaks,
         threshold,
+        read_overlap(connection),
         features.choice if features else None,
         worth.sentence if worth else None,
         export.kept_back if export else None,
@@ -105,6 +109,7 @@ def summarise(run: Run) -> str:
     lines += [f"| **all** | {sum(summary.outcomes.values()):,} | each counted once |", ""]
     lines += [f"{_alike(summary)}.", ""]
     lines += [f"{_leaks(summary)}.", ""] if summary.leaks else []
+    lines += [f"{summary.overlap}.", ""] if summary.overlap else []
     lines += [f"Encoder: {summary.backbone}.", ""] if summary.backbone else []
     lines += [f"{line}." for line in _threshold(summary)] + [""]
     return "\n".join([*lines, *_balance_lines(summary.balance)])
@@ -181,6 +186,8 @@ def print_run(console: Console, run: Run) -> None:
     console.print(_alike(summary))
     if summary.leaks:
         console.print(_leaks(summary))
+    if summary.overlap:
+        console.print(summary.overlap, soft_wrap=True, markup=False)
     if summary.backbone:
         console.print(f"encoder: {summary.backbone}", soft_wrap=True, markup=False)
     for line in _threshold(summary):

@@ -47,6 +47,29 @@ LEAKS = Table(
     ("sample_id",),
 )
 
+REFERENCE_WEIGHTS = Table(
+    "reference_weights",
+    "One row for each embedded sample, where there is a `selection.reference`: how it lies to that.",
+    (
+        Column("sample_id", pa.string(), "the sample", references=("samples", "sample_id")),
+        Column("density_ratio", pa.float64(), "how dense the reference is there, as a multiple of the pool", minimum=0),
+        Column("is_alike", pa.bool_(), "within the reference: as near to a sample of it as its 5th neighbour there is"),
+    ),
+    ("sample_id",),
+)
+
+REFERENCE_OVERLAP = Table(
+    "reference_overlap",
+    "How far the pool and `selection.reference` overlap: one row, or none without a reference.",
+    (
+        Column("n_reference", pa.int64(), "samples of the reference that were compared", minimum=1),
+        Column("reference_covered", pa.float64(), "share of them within the pool", minimum=0, maximum=1),
+        Column("n_pool", pa.int64(), "embedded samples of the pool", minimum=1),
+        Column("pool_alike", pa.float64(), "share of them within the reference", minimum=0, maximum=1),
+    ),
+    ("n_reference",),
+)
+
 NEAR_DUPLICATE_THRESHOLD = Table(
     "near_duplicate_threshold",
     "From which cosine similarity on samples were near-duplicates in this run, and why: one row.",

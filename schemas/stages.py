@@ -30,6 +30,7 @@ class Part(StrEnum):
     LABEL_CHECKS = "label_checks"
     BELONGING = "belonging"
     LEAKS = "leaks"
+    REFERENCE_WEIGHTS = "reference_weights"
     CLASS_SHARES = "class_shares"
     EXPORT_PLAN = "export-plan"
     EXPORT_SHARDS = "export-shards"

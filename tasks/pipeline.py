@@ -41,6 +41,8 @@ from windrow.tasks.selection.estimated_balance import estimate_balance
 from windrow.tasks.selection.kept_away import leaking_ids, leaks_of_pool
 from windrow.tasks.selection.pool_ranking import check_sql, rank_pool
 from windrow.tasks.selection.proposed_threshold import threshold_of
+from windrow.tasks.selection.reference_weights import weigh_by_reference
+from windrow.tasks.selection.selection_config import KEEP_AWAY, REFERENCE
 from windrow.tasks.storage.files.store_lock import at_work
 from windrow.tasks.storage.published.versions import Version, latest_version
 from windrow.tasks.storage.sources.source_plan import plan_shards
@@ -76,6 +78,7 @@ CHECK_LABELS = Work("check-labels", check_labels)
 FIND_BELONGING = Work("find-belonging", find_belonging)
 DECIDE_LABELS = Work("decide-labels", decide_labels)
 FIND_LEAKS = Work("find-leaks", leaks_of_pool)
+WEIGH_BY_REFERENCE = Work("weigh-by-reference", weigh_by_reference)
 RANK = Work("rank", rank_pool)
 ESTIMATE_BALANCE = Work("estimate-balance", estimate_balance)
 MEASURE_WORTH = Work("measure-worth", measure_worth)
@@ -154,7 +157,7 @@ class Curation:
     def keep(self, log: StageLog, stage: str, done: Sequence[Done], count: str) -> None:
         """Hand on what a stage has made; `count` of it is its number of samples."""
         log.done, log.n_samples = list(done), sum(each.counts[count] for each in done)
-        self.made = replace(self.made, **{stage: tuple(each.path for each in done)})
+        self.made = replace(self.made, **{stage: _paths(done)})
 
 
 def curate(config: CurationConfig, runner: Runner | None = None, until: str | None = None) -> Curated:
@@ -231,7 +234,7 @@ def ingest(curation: Curation) -> None:
     config, store = curation.config, curation.store
     with curation.stage(Stage.INGEST) as log:
         shards = plan_shards(config.sources, config.ingest)
-        away = _planned_away(config)
+        beside = _planned_beside(config)
 
         def read(what: str, shards: Sequence[SourceShard]) -> list[Done]:
             groups = curation.groups(shards)
@@ -239,21 +242,23 @@ def ingest(curation: Curation) -> None:
             return _joined(curation.in_workers(what, len(shards), calls))
 
         curation.keep(log, Stage.INGEST, read("ingest", shards), "n_occurrences")
-        if away:
-            done = read("ingest of what is kept away", away)
-            curation.made = replace(curation.made, kept_away=tuple(each.path for each in done))
+        read_beside = {place: _paths(read(f"ingest of {place}", shards)) for place, shards in beside.items()}
+        curation.made = replace(curation.made, beside=read_beside)
         register_shards(store, curation.made.ingest)
     with curation.stage(Stage.HASH_GROUPS) as log:
         done = [curation.here(GROUP_HASHES, store, curation.made.ingest, config.hashes)]
         curation.keep(log, Stage.HASH_GROUPS, done, "n_hashed")
 
 
-def _planned_away(config: CurationConfig) -> list[SourceShard]:
-    """The shards of what the set is kept away from. Raises ValueError naming the field."""
-    try:
-        return plan_shards(config.selection.keep_away, config.ingest) if config.selection.keep_away else []
-    except ValueError as error:
-        raise ValueError(f"selection.keep_away: {error}") from None
+def _planned_beside(config: CurationConfig) -> dict[str, list[SourceShard]]:
+    """The shards of the sets beside the pool, by the setting that names them. Raises ValueError naming it."""
+    planned = {}
+    for place, sources in config.selection.beside().items():
+        try:
+            planned[place] = plan_shards(sources, config.ingest)
+        except ValueError as error:
+            raise ValueError(f"{place}: {error}") from None
+    return planned
 
 
 def score(curation: Curation) -> None:
@@ -287,9 +292,8 @@ def extract_features(curation: Curation) -> None:
             return _joined(curation.in_workers(what, len(paths), calls))
 
         curation.keep(log, Stage.FEATURES, embed("features", ingested), "n_samples")
-        if curation.made.kept_away:
-            done = embed("features of what is kept away", curation.made.kept_away)
-            curation.made = replace(curation.made, kept_away_features=tuple(each.path for each in done))
+        beside = {place: _paths(embed(f"features of {place}", paths)) for place, paths in curation.made.beside.items()}
+        curation.made = replace(curation.made, beside_features=beside)
 
 
 def cluster(curation: Curation) -> None:
@@ -313,7 +317,7 @@ def pseudo_label(curation: Curation) -> None:
         decided: Done = curation.here(DECIDE_LABELS, store, curation.made, labels, seed)
         log.done = [given, decided, *spread, held]
         log.n_samples = decided.counts["n_labelled"] + decided.counts["n_abstained"]
-        curation.made = replace(curation.made, pseudo_label=tuple(done.path for done in log.done))
+        curation.made = replace(curation.made, pseudo_label=_paths(log.done))
 
 
 def _given(curation: Curation) -> tuple[Done, Done]:
@@ -343,8 +347,8 @@ def _spread(curation: Curation, given: Done) -> list[Done]:
     predictions, belonging = found[: len(makers)], found[len(makers) + 1 :]
     curation.made = replace(
         made,
-        predictions=tuple(done.path for done in predictions),
-        belonging=tuple(done.path for done in belonging),
+        predictions=_paths(predictions),
+        belonging=_paths(belonging),
     )
     return found
 
@@ -353,21 +357,30 @@ def rank(curation: Curation) -> None:
     """Decide which samples are selected, and why the others are not; estimate what that makes of the classes."""
     config = curation.config
     with curation.stage(Stage.RANK) as log, curation.progress("rank", 1):
-        leaks = _leaks(curation)
+        beside = [*_leaks(curation), *_reference(curation)]
         ranked: Done = curation.here(RANK, curation.store, curation.made, config.selection, config.seed)
-        log.done, log.n_samples = [ranked, *leaks], ranked.counts["n_samples"]
-        curation.made = replace(curation.made, rank=tuple(done.path for done in log.done))
+        log.done, log.n_samples = [ranked, *beside], ranked.counts["n_samples"]
+        curation.made = replace(curation.made, rank=_paths(log.done))
         judging = (curation.store, curation.made, config.labels.least_belonging, config.seed)
         log.done.append(curation.here(ESTIMATE_BALANCE, *judging))
 
 
 def _leaks(curation: Curation) -> list[Done]:
     """Find what of the pool is a near-duplicate of what it is kept away from, where there is such a set."""
-    if not curation.made.kept_away:
+    if KEEP_AWAY not in curation.made.beside:
         return []
     max_distance = curation.config.hashes.max_distance
     done = [curation.here(FIND_LEAKS, curation.store, curation.made, _threshold(curation), max_distance)]
-    curation.made = replace(curation.made, leaks=tuple(each.path for each in done))
+    curation.made = replace(curation.made, leaks=_paths(done))
+    return done
+
+
+def _reference(curation: Curation) -> list[Done]:
+    """Weigh the pool by the reference set, where there is one."""
+    if REFERENCE not in curation.made.beside:
+        return []
+    done = [curation.here(WEIGH_BY_REFERENCE, curation.store, curation.made, curation.config.seed)]
+    curation.made = replace(curation.made, reference_weights=_paths(done))
     return done
 
 
@@ -467,6 +480,11 @@ def _joined(groups: Sequence[Sequence[Done]]) -> list[Done]:
 
 def _size(found: Any) -> int:
     return len(found) if isinstance(found, list) else 1
+
+
+def _paths(done: Sequence[Done]) -> tuple[str, ...]:
+    """Where outputs lie, relative to the store."""
+    return tuple(each.path for each in done)
 
 
 def _nowhere(_: Any) -> None:

@@ -15,8 +15,6 @@ if TYPE_CHECKING:
     from windrow.tasks.algorithms.labels.few_labels import spread_labels
     from windrow.tasks.algorithms.neighbors.deduplication import near_duplicates
     from windrow.tasks.algorithms.selection.ranking import rank
-    from windrow.tasks.algorithms.selection.reference_set import density_ratio_weights, overlap
-    from windrow.tasks.algorithms.selection.retrieval import retrieve
     from windrow.tasks.config import CurationConfig, load_config
     from windrow.tasks.pipeline import curate
     from windrow.tasks.storage.catalog.views import open_catalog
@@ -29,15 +27,12 @@ PLACES = {
     "HierarchicalKMeans": "windrow.tasks.algorithms.clustering.estimator",
     "curate": "windrow.tasks.pipeline",
     "data_loader": "windrow.tasks.storage.published.reader",
-    "density_ratio_weights": "windrow.tasks.algorithms.selection.reference_set",
     "find_label_errors": "windrow.tasks.algorithms.labels.checks.label_errors",
     "load_config": "windrow.tasks.config",
     "near_duplicates": "windrow.tasks.algorithms.neighbors.deduplication",
     "open_catalog": "windrow.tasks.storage.catalog.views",
     "open_webdataset": "windrow.tasks.storage.published.reader",
-    "overlap": "windrow.tasks.algorithms.selection.reference_set",
     "rank": "windrow.tasks.algorithms.selection.ranking",
-    "retrieve": "windrow.tasks.algorithms.selection.retrieval",
     "spread_labels": "windrow.tasks.algorithms.labels.few_labels",
 }
 __all__ = [
@@ -46,15 +41,12 @@ __all__ = [
     "__version__",
     "curate",
     "data_loader",
-    "density_ratio_weights",
     "find_label_errors",
     "load_config",
     "near_duplicates",
     "open_catalog",
     "open_webdataset",
-    "overlap",
     "rank",
-    "retrieve",
     "spread_labels",
 ]
 

@@ -9,6 +9,7 @@ import numpy as np
 
 from windrow.tasks.algorithms.arrays import Int64Array
 from windrow.tasks.algorithms.selection.balance import effective_number
+from windrow.tasks.report.formats import percent
 
 LEVEL_SQL = """
 SELECT c.cluster_id, coalesce(c.parent_id, -1) AS parent_id, c.n_samples, coalesce(s.n, 0) AS n_selected
@@ -37,6 +38,7 @@ LEFT JOIN (SELECT * FROM labels WHERE label_set = 'pseudo') p USING (sample_id)
 LEFT JOIN (SELECT * FROM labels WHERE label_set = 'given') g USING (sample_id)
 WHERE e.selected
 """
+OVERLAP_SQL = "SELECT n_reference, reference_covered, pool_alike FROM reference_overlap"
 
 
 @dataclass(frozen=True)
@@ -93,6 +95,14 @@ class Stage:
     n_outputs: int
     n_found: int
     n_samples: int
+
+
+def read_overlap(connection: Any) -> str | None:
+    """Return in a sentence how pool and reference set overlap; None where there is no reference set."""
+    for n_reference, covered, alike in connection.execute(OVERLAP_SQL).fetchall():
+        within = f"Of the reference set ({n_reference:,} samples) {percent(covered)} lies within the pool"
+        return f"{within}, and {percent(alike)} of the pool is like it"
+    return None
 
 
 def read_totals(connection: Any) -> Totals:

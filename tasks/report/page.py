@@ -17,6 +17,7 @@ from windrow.tasks.report.embedding_map import embedding_map
 from windrow.tasks.report.facts import (
     Level,
     read_levels,
+    read_overlap,
     read_stages,
     read_top_classes,
     read_totals,
@@ -77,6 +78,7 @@ def render(connection: Any, run: Run, read: Reader, seed: int = 0) -> str:
         "unreadable": read_unreadable(connection, UNREADABLE_SHOWN),
         "stages": read_stages(connection, run.run_id),
         "version": connection.execute(VERSION_SQL, [run.name, run.run_id]).fetchone(),
+        "overlap": read_overlap(connection),
         "threshold": connection.execute(THRESHOLD_SQL).fetchone(),
         "backbones": connection.execute(BACKBONE_SQL).fetchall(),
         "started": datetime.fromisoformat(run.started_at),

@@ -19,6 +19,7 @@ from windrow.tasks.algorithms.arrays import Float32Array, Int64Array
 from windrow.tasks.algorithms.labels.sparse_probabilities import SparseProbabilities
 from windrow.tasks.algorithms.selection.selection_policy import Candidates, Need
 from windrow.tasks.clusters.neighbor_graph import read_graph
+from windrow.tasks.selection.selection_config import REFERENCE
 from windrow.tasks.storage.catalog.views import query
 from windrow.tasks.storage.store.outputs import Output
 
@@ -35,12 +36,15 @@ ORDER BY s.sample_id
 
 @dataclass(frozen=True)
 class Evidence:
-    """What is known of every readable sample, by `sample_id`: see `Candidates`, whose rows these are before filters."""
+    """What is known of every readable sample, by `sample_id`: see `Candidates`, whose rows these are before filters.
+
+    targets: the embeddings (m, dim) of the sets beside the pool, by the setting that names each.
+    """
 
     similarity: Float32Array | None = None
     probabilities: SparseProbabilities | None = None
     columns: Mapping[str, npt.NDArray[Any]] = field(default_factory=dict)
-    targets: npt.NDArray[Any] | None = None
+    targets: Mapping[str, npt.NDArray[Any]] = field(default_factory=dict)
 
     def candidates(self, facts: pa.Table, paths: npt.NDArray[np.int32], rows: Int64Array, pool: Any) -> Candidates:
         """What policies see of some rows, whose `facts`, clusters and `pool` embeddings these are."""
@@ -53,7 +57,7 @@ class Evidence:
             similarity=None if self.similarity is None else self.similarity[rows],
             probabilities=said and SparseProbabilities(said.classes[rows], said.probabilities[rows], said.n_classes),
             columns={name: values[rows] for name, values in self.columns.items()},
-            targets=self.targets,
+            targets=self.targets.get(REFERENCE),
         )
 
 
@@ -63,6 +67,7 @@ def read_evidence(
     embedded: npt.NDArray[np.bool_],
     needs: Collection[Need],
     expressions: Iterable[str],
+    targets: Mapping[str, npt.NDArray[Any]],
 ) -> Evidence:
     """Gather what policies need, and the values of SQL expressions over `pool`.
 
@@ -78,6 +83,7 @@ def read_evidence(
         similarity=similarity,
         probabilities=_probabilities(connection) if "probabilities" in needs else None,
         columns={sql: _values(connection, sql) for sql in expressions},
+        targets=targets,
     )
 
 

@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
+from math import ceil
+from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 
 from windrow.tasks.algorithms.arrays import BoolArray, Int32Array, Int64Array
 from windrow.tasks.algorithms.selection.caps import within_caps
 from windrow.tasks.algorithms.selection.column_values import group_numbers
 from windrow.tasks.algorithms.selection.merging import Merged, merge_parts
+from windrow.tasks.algorithms.selection.retrieval import retrieve
 from windrow.tasks.algorithms.selection.selection_policy import Candidates, Ranked
 from windrow.tasks.algorithms.selection.tree_paths import nested
 from windrow.tasks.selection.selection_config import SelectionConfig, SelectionPart
@@ -35,13 +40,18 @@ def expressions_of(config: SelectionConfig) -> tuple[str, ...]:
     return tuple(dict.fromkeys([*keeps, *filter(None, [config.last]), *[cap.of for cap in config.caps], *policies]))
 
 
-def curated_order(candidates: Candidates, config: SelectionConfig, seed: int) -> CuratedOrder:
-    """Rank the candidates as the config says. Raises ValueError where a policy lacks what it needs."""
+def curated_order(
+    candidates: Candidates, config: SelectionConfig, seed: int, seeds: Mapping[str, npt.NDArray[Any]] | None = None
+) -> CuratedOrder:
+    """Rank the candidates as the config says. Raises ValueError where a policy lacks what it needs.
+
+    seeds: embeddings (m, dim), by the setting that names them, for the parts that retrieve.
+    """
     n = len(candidates)
     parts = config.parts or (SelectionPart("all", 1.0),)
-    inside = [_holds(candidates, part.keep) for part in parts]
     ranked = [
-        _last(candidates, config, np.flatnonzero(rows), part, seed) for rows, part in zip(inside, parts, strict=True)
+        _of_part(candidates, config, part, ceil(2 * share * n), seed, (seeds or {}).get(part.seeds_place))
+        for part, share in zip(parts, config.part_shares(), strict=True)
     ]
     orders = [rows[np.argsort(each.place)] for rows, each in ranked]
     merged = merge_parts(orders, config.part_shares(), n) if len(parts) > 1 else _alone(*ranked[0], n)
@@ -55,18 +65,41 @@ def curated_order(candidates: Candidates, config: SelectionConfig, seed: int) ->
     return CuratedOrder(place, merged.part, capped, _strata(ranked, merged.part))
 
 
-def _last(
-    candidates: Candidates, config: SelectionConfig, rows: Int64Array, part: SelectionPart, seed: int
+def _of_part(
+    candidates: Candidates,
+    config: SelectionConfig,
+    part: SelectionPart,
+    most: int,
+    seed: int,
+    seeds: npt.NDArray[Any] | None,
 ) -> tuple[Int64Array, Ranked]:
-    """The rows of a part, ranked by its policy; those for which `last` holds come after all the others."""
-    policy = config.chosen(part.policy)
-    ranked = policy.rank(candidates.at(rows), seed)
+    """The rows of a part, and their ranking by its policy or, without one, by its seeds: at most so many."""
+    rows = np.flatnonzero(_holds(candidates, part.keep))
+    if seeds is not None:
+        candidates = replace(candidates, targets=seeds)
+    if part.retrieve and part.policy is None:
+        rows, ranked = _retrieved(candidates, rows, most)
+    else:
+        ranked = config.chosen(part.policy).rank(candidates.at(rows), seed)
+    return rows, _last(candidates, config, rows, ranked)
+
+
+def _retrieved(candidates: Candidates, inside: Int64Array, most: int) -> tuple[Int64Array, Ranked]:
+    """The rows, of those inside, that the targets bring, and their ranking: at most so many."""
+    by_id = inside[np.argsort(candidates.sample_ids[inside], kind="stable")]
+    embeddings, seeds = (candidates.known(need, "retrieve") for need in ("embeddings", "targets"))
+    rows = by_id[retrieve(embeddings[by_id], seeds, most)]
+    return rows, Ranked(np.arange(1, len(rows) + 1), candidates.paths[rows])
+
+
+def _last(candidates: Candidates, config: SelectionConfig, rows: Int64Array, ranked: Ranked) -> Ranked:
+    """The ranking of these rows, where those for which `last` holds come after all the others."""
     if config.last is None:
-        return rows, ranked
+        return ranked
     late = _holds(candidates, config.last)[rows]
     place = np.empty(len(rows), np.int64)
     place[np.lexsort((ranked.place, late))] = np.arange(1, len(rows) + 1)
-    return rows, replace(ranked, place=place)
+    return replace(ranked, place=place)
 
 
 def _alone(rows: Int64Array, ranked: Ranked, n: int) -> Merged:

@@ -13,6 +13,7 @@ import pyarrow.compute as pc
 from windrow.schemas import LEAKS, OCCURRENCES, QUALITY, SAMPLES
 from windrow.schemas.stages import Part, Stage
 from windrow.tasks.algorithms.neighbors.leaking_pairs import FAR, Fingerprints, Leaks, find_leaks
+from windrow.tasks.selection.selection_config import KEEP_AWAY
 from windrow.tasks.storage.store.made import Made
 from windrow.tasks.storage.store.outputs import (
     Done,
@@ -28,14 +29,14 @@ VERSION = 1
 
 
 def leaks_of_pool(store: Path, made: Made, threshold: float, max_distance: int) -> Done:
-    """Write LEAKS: the samples of the pool that are near-duplicates of `made.kept_away`, in the order of `sample_id`.
+    """Write LEAKS: the samples of the pool that are near-duplicates of what is kept away, in the order of `sample_id`.
 
     Every one is found (the cover guarantee of `find_leaks`). The counts are n_leaks and n_kept_away, the samples of
     the sets to keep away from.
     """
     pool = made.opened(store, Stage.INGEST, Stage.FEATURES)
-    away = [open_output(store / path) for path in made.kept_away]
-    away_features = [open_output(store / path) for path in made.kept_away_features]
+    away = [open_output(store / path) for path in made.beside[KEEP_AWAY]]
+    away_features = [open_output(store / path) for path in made.beside_features[KEEP_AWAY]]
 
     def write(writer: OutputWriter) -> None:
         left = fingerprints_of(pool[Stage.INGEST], pool[Stage.FEATURES])

@@ -32,6 +32,7 @@ from windrow.tasks.selection.selection_config import (
     Filter,
     SelectionConfig,
 )
+from windrow.tasks.selection.sets_beside import embeddings_beside, targets_beside
 from windrow.tasks.selection.splits import assign_splits, group_samples
 from windrow.tasks.storage.catalog.views import confine, connect, query, tables_of
 from windrow.tasks.storage.store.made import Made, digests
@@ -46,7 +47,7 @@ from windrow.tasks.storage.store.pool import Pool, read_pool
 VERSION = 2
 SEEN = (
     *(Stage.INGEST, Stage.HASH_GROUPS, Stage.MODEL_SCORES, Stage.FEATURES, Stage.NEIGHBORS, Stage.CLUSTER),
-    *(Stage.PSEUDO_LABEL, Part.LEAKS),
+    *(Stage.PSEUDO_LABEL, Part.LEAKS, Part.REFERENCE_WEIGHTS),
 )
 """The stages whose tables a filter can ask."""
 
@@ -56,7 +57,7 @@ def rank_pool(store: Path, made: Made, config: SelectionConfig, seed: int) -> Do
 
     A filter sees what all earlier stages have made.
     """
-    outputs = made.opened(store, *SEEN)
+    outputs, beside = made.opened(store, *SEEN), targets_beside(store, made, config)
 
     def write(writer: OutputWriter) -> None:
         rows = _pool_rows(store, outputs)
@@ -64,8 +65,9 @@ def rank_pool(store: Path, made: Made, config: SelectionConfig, seed: int) -> Do
         broken = _filtered(store, outputs, config.filters, rows["sample_id"])
         broken = _without_leaks(broken, outputs[Part.LEAKS], rows["sample_id"])
         embedded = pc.is_valid(rows["cluster_path"]).to_numpy()
+        targets = {place: embeddings_beside(place, found) for place, found in beside.items()}
         needs = {need for policy in config.policies() for need in policy.needs}
-        evidence = read_evidence(_connect(store, outputs), outputs, embedded, needs, expressions_of(config))
+        evidence = read_evidence(_connect(store, outputs), outputs, embedded, needs, expressions_of(config), targets)
         proposed = threshold_of(outputs[Stage.NEIGHBORS][0], config)
         threshold = proposed.threshold
         selection = select(rows, pool, broken, config, seed, evidence, threshold)
@@ -80,6 +82,7 @@ def rank_pool(store: Path, made: Made, config: SelectionConfig, seed: int) -> Do
 
     inputs = {
         **digests(outputs),
+        **digests(beside),
         "config": config,
         "seed": seed,
     }
@@ -178,7 +181,9 @@ def select(
     ranked = candidates[kept]
     left = facts.filter(pa.array(kept))
     known = evidence or Evidence()
-    found = curated_order(known.candidates(left, paths[kept], ranked, pool.embeddings[in_pool[kept]]), config, seed)
+    found = curated_order(
+        known.candidates(left, paths[kept], ranked, pool.embeddings[in_pool[kept]]), config, seed, known.targets
+    )
     n_ranked = int((found.place > 0).sum())
     target = config.target_size if config.target_size is not None else round(config.target_share * n_ranked)
     n = len(rows)

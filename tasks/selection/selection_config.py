@@ -21,6 +21,9 @@ HELD_OUT = "held_out"
 REASONS = (UNREADABLE, NEAR_DUPLICATE, NO_PART, CAP, LEAK, HELD_OUT)
 """Why samples are not ranked, beside the names of filters."""
 
+KEEP_AWAY, REFERENCE = "selection.keep_away", "selection.reference"
+"""The settings that name sets beside the pool, with `retrieve` of parts."""
+
 if TYPE_CHECKING:
     PolicyName = str
 else:
@@ -79,6 +82,8 @@ class SelectionPart(Settings):
     `name`: of the part, which every sample of it has. `share`: of every prefix of the ranking, while the part lasts;
     parts without one share what is left equally. `keep`: a SQL predicate over `pool`, which samples may be in the part;
     null all. `policy`: how it is ranked; null as `selection.policy` says.
+    `retrieve`: seeds, as `sources` names them: without a policy the part is what is most like them, the nearest of
+    every seed in turn, twice as many as its share of the pool; 'target' and 'target-fid' take whole clusters for them.
 
     A sample of several parts belongs to the first that comes to it; one of none is not ranked, with the reason
     'no_part'.
@@ -88,6 +93,20 @@ class SelectionPart(Settings):
     share: Annotated[float, Gt(0), Le(1)] | None = None
     keep: Annotated[str, MinLen(1)] | None = None
     policy: PolicyName | None = None
+    retrieve: tuple[Annotated[str, MinLen(1), IsPath("(list:)?(?!python:)")], ...] = ()
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        check_different("retrieve", self.retrieve)
+        if self.retrieve and self.policy and "targets" not in POLICIES[self.policy]().needs:
+            raise ValueError(
+                f"policy: wants one that has targets, or none, where there is `retrieve`, got {self.policy!r}"
+            )
+
+    @property
+    def seeds_place(self) -> str:
+        """The setting that names its seeds."""
+        return f"selection.parts.{self.name}.retrieve"
 
 
 @dataclass(frozen=True)
@@ -112,6 +131,9 @@ class SelectionConfig(Settings):
     them. A sample with the same bytes as one of theirs, a hash within `hashes.max_distance` bits of it, or a cosine
     similarity that reaches `near_duplicate_threshold` is a leak: dropped, with the evidence in the table `leaks`.
 
+    `reference`: what the set is to be like, likewise: targets of the policies 'target' and 'target-fid', and
+    `density_ratio` and `is_alike` in `pool`, for filters, orders and caps. It adds nothing to the pool.
+
     `splits`: shares of the export; near-duplicates and groups stay together. `guard`: publish nothing that is worse
     than 'random' sets of the same size, or than the 'last' version, by `windrow worth`; what that cannot tell is
     published.
@@ -129,6 +151,7 @@ class SelectionConfig(Settings):
     near_duplicate_threshold: Annotated[float, Gt(0), Le(1)] | Literal["auto"] = "auto"
     near_duplicates_within: Annotated[int, Ge(0)] = 0
     keep_away: tuple[Annotated[str, MinLen(1), IsPath("(list:)?(?!python:)")], ...] = ()
+    reference: tuple[Annotated[str, MinLen(1), IsPath("(list:)?(?!python:)")], ...] = ()
     splits: tuple[Split, ...] = (Split("train", 1.0),)
     guard: Literal["off", "random", "last"] = "off"
 
@@ -141,6 +164,8 @@ class SelectionConfig(Settings):
         if sum(part.share or 0 for part in self.parts) > 1 + 1e-6:
             raise ValueError(f"parts: wants shares of at most 1 together, got {[part.share for part in self.parts]}")
         self.part_shares()
+        check_different("reference", self.reference)
+        self._check_targets()
         shares = [split.share for split in self.splits]
         if abs(sum(shares) - 1) > 1e-6:
             raise ValueError(f"splits: wants shares that add up to 1, got {shares}")
@@ -151,8 +176,24 @@ class SelectionConfig(Settings):
         return getattr(self.settings, name.replace("-", "_"), None) or POLICIES[name]()
 
     def policies(self) -> list[SelectionPolicy]:
-        """The policies of all parts, or the one."""
-        return [self.chosen(name) for name in dict.fromkeys(part.policy for part in self.parts)] or [self.chosen()]
+        """The policies of all parts, or the one; a part that is only retrieved has none."""
+        parts = self.parts or (SelectionPart("all"),)
+        return [self.chosen(name) for name in dict.fromkeys(p.policy for p in parts if p.policy or not p.retrieve)]
+
+    def beside(self) -> dict[str, tuple[str, ...]]:
+        """The sources of the sets beside the pool, by the setting that names them."""
+        named = {KEEP_AWAY: self.keep_away, REFERENCE: self.reference}
+        named.update((part.seeds_place, part.retrieve) for part in self.parts)
+        return {place: sources for place, sources in named.items() if sources}
+
+    def _check_targets(self) -> None:
+        if self.reference:
+            return
+        for part in self.parts or (SelectionPart("all"),):
+            name = part.policy or self.policy
+            if not part.retrieve and "targets" in self.chosen(name).needs:
+                where = f"parts.{part.name}.policy" if part.policy else "policy"
+                raise ValueError(f"{where}: {name} wants selection.reference{', or retrieve' if part.policy else ''}")
 
     def part_shares(self) -> list[float]:
         """The share of each part, those that say none in equal shares of what is left; [1.0] where there are no parts.

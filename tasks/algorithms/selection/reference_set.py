@@ -41,7 +41,13 @@ class Overlap:
 
 
 def density_ratio_weights(
-    pool: npt.NDArray[Any], reference: npt.NDArray[Any], *, l2: float = L2, n_folds: int = 5, seed: int = 0
+    pool: npt.NDArray[Any],
+    reference: npt.NDArray[Any],
+    *,
+    l2: float = L2,
+    n_folds: int = 5,
+    seed: int = 0,
+    n_fitted: int | None = None,
 ) -> Float64Array:
     """The weight (n,) of each row of pool (n, d) that makes the pool as dense as reference (m, d) where it lies.
 
@@ -50,12 +56,14 @@ def density_ratio_weights(
     'density re-weighting' of SKADA-Bench, arXiv 2407.11676). Cross-fitted: the p of a row is by a probe that did not
     see it, so a row does not weigh little because the probe learnt it by heart. Columns are brought to mean 0 and
     deviation 1 over both sets first; l2 is the penalty on the weights, beside the mean cross-entropy. For N(0, 1)
-    against N(1, 1) log w = x - 1/2. Weights are relative: their mean is about 1 where the sets overlap. Folds are dealt
-    by row, so rows in the order of their ids give the same weights whatever order they were found in. Raises ValueError
-    for embeddings that are not finite and of one width, and for a set of fewer rows than folds.
+    against N(1, 1) log w = x - 1/2. Probes learn from the first n_fitted rows of the pool, by default from all: where
+    rows come in the order of hashes, as by sample_id, these are as good as drawn. Weights are relative: their mean is
+    about 1 where the sets overlap. Folds are dealt by row, so rows in the order of their ids give the same weights
+    whatever order they were found in. Raises ValueError for embeddings that are not finite and of one width, and for a
+    set of fewer rows than folds.
 
     >>> import numpy as np
-    >>> from windrow import density_ratio_weights
+    >>> from windrow.tasks.algorithms.selection.reference_set import density_ratio_weights
     >>> rng = np.random.default_rng(0)
     >>> pool, reference = rng.normal(0, 1, (500, 1)), rng.normal(1, 1, (200, 1))
     >>> weights = density_ratio_weights(pool, reference)
@@ -69,39 +77,51 @@ def density_ratio_weights(
         raise ValueError(
             f"wants {n_folds} rows of each set, got a pool of {len(pool)} and a reference of {len(reference)}"
         )
-    rows = np.concatenate([pool, reference]).astype(np.float64)
-    deviation = rows.std(axis=0)
-    rows = ((rows - rows.mean(axis=0)) / np.where(deviation > 0, deviation, 1)).astype(np.float32)
-    is_reference = np.repeat(np.array([0, 1]), [len(pool), len(reference)])
+    known = pool[:n_fitted]
+    rows = np.concatenate([known, reference]).astype(np.float64)
+    mean, deviation = rows.mean(axis=0), rows.std(axis=0)
+    deviation = np.where(deviation > 0, deviation, 1)
+    rows = ((rows - mean) / deviation).astype(np.float32)
+    is_reference = np.repeat(np.array([0, 1]), [len(known), len(reference)])
     folds = assign_folds(is_reference, n_folds, seed)
+    of_pool = np.arange(len(pool)) % n_folds  # what no probe saw may be judged by any
+    of_pool[: len(known)] = folds[: len(known)]
     log_odds = np.empty(len(pool))
     for fold in range(n_folds):
-        held_out = folds[: len(pool)] == fold
-        log_odds[held_out] = _log_odds(rows, is_reference, folds != fold, l2, np.flatnonzero(held_out))
-    ratio: Float64Array = np.exp(np.clip(log_odds, -MOST_LOG_ODDS, MOST_LOG_ODDS)) * (len(pool) / len(reference))
+        seen = folds != fold
+        direction = _probe(rows[seen], is_reference[seen], l2)
+        held_out = np.flatnonzero(of_pool == fold)
+        for block in row_blocks(len(held_out), BLOCK):
+            wanted = ((pool[held_out[block]] - mean) / deviation).astype(np.float32).astype(np.float64)
+            log_odds[held_out[block]] = wanted @ direction[:-1] + direction[-1]
+    ratio: Float64Array = np.exp(np.clip(log_odds, -MOST_LOG_ODDS, MOST_LOG_ODDS)) * (len(known) / len(reference))
     return ratio
 
 
-def _log_odds(
-    rows: Float32Array, is_reference: npt.NDArray[np.int64], fitted_on: BoolArray, l2: float, wanted: npt.NDArray[Any]
-) -> Float64Array:
-    n = int(fitted_on.sum())
-    held = HeldRows(rows[fitted_on], is_reference[fitted_on], np.full(n, 1 / n))
+def _probe(rows: Float32Array, is_reference: npt.NDArray[np.int64], l2: float) -> Float64Array:
+    """Weights and bias (dim + 1,) of the log-odds that a row is of the reference."""
+    n = len(rows)
+    held = HeldRows(rows, is_reference, np.full(n, 1 / n))
     table = minimise_logistic(held, (rows.shape[1] + 1, 2), l2, shaped=4 * n > rows.shape[1])
-    direction = table[:, 1] - table[:, 0]
-    return np.asarray(rows[wanted].astype(np.float64) @ direction[:-1] + direction[-1])
+    return np.asarray(table[:, 1] - table[:, 0], np.float64)
 
 
-def overlap(pool: npt.NDArray[Any], reference: npt.NDArray[Any], k: int = 5) -> Overlap:
+def overlap(
+    pool: npt.NDArray[Any],
+    reference: npt.NDArray[Any],
+    k: int = 5,
+    pool_neighbors: Float32Array | None = None,
+) -> Overlap:
     """Which rows of reference (m, d) lie within pool (n, d), and which of pool within reference, by cosine.
 
     Kynkaanniemi et al. 2019, Improved precision and recall metric for assessing generative models, section 2: a set's
     manifold is the union of the balls around its samples that reach their k-th nearest other sample. A set of k rows or
-    fewer takes its farthest. Exact, in blocks: n x m comparisons, and n x n and m x m for the radii. Raises ValueError
-    for embeddings that are not finite and of one width, and for a set of fewer than two rows.
+    fewer takes its farthest. In blocks: n x m comparisons, and n x n and m x m for the radii; pool_neighbors, the
+    similarity (n, k or more) of each row of pool to its nearest others, nearest first, saves the n x n. Raises
+    ValueError for embeddings that are not finite and of one width, and for a set of fewer than two rows.
 
     >>> import numpy as np
-    >>> from windrow import overlap
+    >>> from windrow.tasks.algorithms.selection.reference_set import overlap
     >>> found = overlap(np.array([[1, 0], [1, 0.1], [1, 0.2]]), np.array([[1, 0.05], [0, 1]]), k=1)
     >>> found.reference_covered
     0.5
@@ -109,23 +129,33 @@ def overlap(pool: npt.NDArray[Any], reference: npt.NDArray[Any], k: int = 5) -> 
     _check(pool, reference)
     if k < 1 or min(len(pool), len(reference)) < 2:
         raise ValueError(f"wants k of 1 or more and two rows of each set, got {k}, {len(pool)} and {len(reference)}")
-    covered, alike = _within(reference, pool, _reach(pool, k)), _within(pool, reference, _reach(reference, k))
+    of_pool = _reach(pool, k) if pool_neighbors is None else _kth(pool_neighbors, k)
+    covered, alike = _within(pool, of_pool, reference, _reach(reference, k))
     return Overlap(float(covered.mean()), float(alike.mean()), covered, alike)
 
 
 def _reach(embeddings: npt.NDArray[Any], k: int) -> Float32Array:
     """Similarity (n,) of each row to its k-th nearest other row: the radius of its ball."""
-    return neighbor_graph(embeddings, min(k, len(embeddings) - 1)).similarity[:, -1]
+    return _kth(neighbor_graph(embeddings, min(k, len(embeddings) - 1)).similarity, k)
 
 
-def _within(rows: npt.NDArray[Any], others: npt.NDArray[Any], reach: Float32Array) -> BoolArray:
-    inside = np.zeros(len(rows), np.bool_)
-    for tile in row_blocks(len(others), BLOCK):
-        units = unit_rows(others[tile])[0]
-        for block in row_blocks(len(rows), BLOCK):
-            similarity = (unit_rows(rows[block])[0] @ units.T).astype(np.float32)
-            inside[block] |= (similarity >= reach[tile]).any(axis=1)
-    return inside
+def _kth(similarity: Float32Array, k: int) -> Float32Array:
+    """The column of the k-th neighbour, or of the last that there is."""
+    return similarity[:, min(k, similarity.shape[1], len(similarity) - 1) - 1]
+
+
+def _within(
+    pool: npt.NDArray[Any], of_pool: Float32Array, reference: npt.NDArray[Any], of_reference: Float32Array
+) -> tuple[BoolArray, BoolArray]:
+    """Which rows of the reference lie in a ball of the pool, and which of the pool in one of the reference."""
+    covered, alike = np.zeros(len(reference), np.bool_), np.zeros(len(pool), np.bool_)
+    for tile in row_blocks(len(reference), BLOCK):
+        units = unit_rows(reference[tile])[0]
+        for block in row_blocks(len(pool), BLOCK):
+            similarity = (unit_rows(pool[block])[0] @ units.T).astype(np.float32)
+            alike[block] |= (similarity >= of_reference[tile]).any(axis=1)
+            covered[tile] |= (similarity >= of_pool[block, None]).any(axis=0)
+    return covered, alike
 
 
 def _check(pool: npt.NDArray[Any], reference: npt.NDArray[Any]) -> None:

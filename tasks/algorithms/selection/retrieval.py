@@ -28,7 +28,7 @@ def retrieve(embeddings: npt.NDArray[Any], seeds: npt.NDArray[Any], size: int) -
     for embeddings that are not finite (n, d), for no seeds, and for a negative size.
 
     >>> import numpy as np
-    >>> from windrow import retrieve
+    >>> from windrow.tasks.algorithms.selection.retrieval import retrieve
     >>> retrieve(np.array([[1, 0.1], [1, 0.2], [0.1, 1]]), seeds=np.array([[1, 0], [0, 1]]), size=2)
     array([0, 2])
     """

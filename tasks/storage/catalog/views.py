@@ -43,7 +43,7 @@ SELECT s.*, s.width::BIGINT * s.height AS n_pixels, s.width::DOUBLE / s.height A
        c.off_topic_score,
        p.label, p.confidence, p.abstained, p.classes, p.probabilities, p.agreement, p.possible, b.belonging,
        g.label AS given_label,
-       t.label_quality, t.is_doubtful, t.suggested_label,
+       t.label_quality, t.is_doubtful, t.suggested_label, w.density_ratio, w.is_alike, o.license,
        e.rank, e.part, coalesce(e.selected, false) AS selected, e.weight, e.dropped_by, e.duplicate_of, e.similarity,
        e.group_id, e.split
 FROM samples s
@@ -59,6 +59,11 @@ LEFT JOIN (SELECT * FROM labels WHERE label_set = 'pseudo') p USING (sample_id)
 LEFT JOIN (SELECT * FROM labels WHERE label_set = 'given') g USING (sample_id)
 LEFT JOIN belonging b USING (sample_id)
 LEFT JOIN label_quality t USING (sample_id)
+LEFT JOIN reference_weights w USING (sample_id)
+LEFT JOIN (  -- a licence that an occurrence lacks, or spells in another way, is not known
+    SELECT sample_id, min(license) AS license
+    FROM occurrences GROUP BY 1 HAVING count(license) = count(*) AND min(license) = max(license)
+) o USING (sample_id)
 LEFT JOIN selection e USING (sample_id)
 """
 

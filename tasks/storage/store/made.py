@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from windrow.schemas.stages import Part, Stage
@@ -17,7 +18,7 @@ class Made:
     """The outputs that the stages of a run have made so far: a field a stage, paths relative to the store, in order.
 
     `pseudo_label` holds what its parts have made too: `given_labels`, `held_out`, `predictions` and `belonging`;
-    `kept_away` and `kept_away_features` are of what `selection.keep_away` names.
+    `beside` and `beside_features` are of the sets beside the pool, by the setting that names each.
     """
 
     ingest: Paths = ()
@@ -31,9 +32,10 @@ class Made:
     predictions: Paths = ()
     belonging: Paths = ()
     pseudo_label: Paths = ()
-    kept_away: Paths = ()
-    kept_away_features: Paths = ()
+    beside: Mapping[str, Paths] = field(default_factory=dict)
+    beside_features: Mapping[str, Paths] = field(default_factory=dict)
     leaks: Paths = ()
+    reference_weights: Paths = ()
     rank: Paths = ()
     worth: Paths = ()
 

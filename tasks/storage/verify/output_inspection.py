@@ -27,6 +27,7 @@ COUNTED: Mapping[str, Mapping[str, str]] = {
     Part.BELONGING: {"belonging": "n_judged"},
     Part.LABEL_CHECKS: {"label_quality": "n_checked", "label_checks": "n_label_checks"},
     Part.LEAKS: {"leaks": "n_leaks"},
+    Part.REFERENCE_WEIGHTS: {"reference_weights": "n_weighed"},
     Stage.RANK: {"selection": "n_samples"},
     Part.CLASS_SHARES: {"class_shares": "n_class_shares"},
     Stage.WORTH: {"worth": "n_comparisons", "worth_sets": "n_sets", "worth_curve": "n_curve_points"},

@@ -1,6 +1,7 @@
 import numpy as np
 import pytest
 
+from windrow.tasks.algorithms.neighbors.exact_neighbors import neighbor_graph
 from windrow.tasks.algorithms.selection.reference_set import density_ratio_weights, overlap
 
 
@@ -56,3 +57,12 @@ def test_a_bad_call_is_refused() -> None:
         density_ratio_weights(rows, rows, n_folds=1)
     with pytest.raises(ValueError, match="two rows of each set"):
         overlap(rows, rows[:1])
+
+
+def test_neighbours_that_are_known_and_probes_of_a_part_change_little() -> None:
+    rng = np.random.default_rng(4)
+    pool, reference = rng.normal(0, 1, (400, 3)), rng.normal(0.5, 1, (60, 3))
+    known = neighbor_graph(pool, 7).similarity
+    assert np.array_equal(overlap(pool, reference, pool_neighbors=known).covered, overlap(pool, reference).covered)
+    whole, part = density_ratio_weights(pool, reference), density_ratio_weights(pool, reference, n_fitted=200)
+    assert np.corrcoef(np.log(whole), np.log(part))[0, 1] > 0.9 and 0.5 < part.mean() / whole.mean() < 2
