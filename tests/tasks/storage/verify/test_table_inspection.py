@@ -22,7 +22,16 @@ from windrow.tasks.storage.store.run_records import latest_run
 from windrow.tasks.storage.verify.verification import verify
 
 Row = dict[str, Any]
-EMPTY = {"drift", "forgotten", "model_scores", "held_out", "worth_curve", "leaks"}  # in this store
+EMPTY = {
+    "drift",
+    "forgotten",
+    "model_scores",
+    "held_out",
+    "worth_curve",
+    "leaks",
+    "reference_weights",
+    "reference_overlap",
+}
 STORED = [table.name for table in TABLES if table.name not in ("registry", "shards", "exports", "runs", "stages")]
 
 
