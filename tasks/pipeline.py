@@ -157,7 +157,8 @@ class Curation:
     def keep(self, log: StageLog, stage: str, done: Sequence[Done], count: str) -> None:
         """Hand on what a stage has made; `count` of it is its number of samples."""
         log.done, log.n_samples = list(done), sum(each.counts[count] for each in done)
-        self.made = replace(self.made, **{stage: _paths(done)})
+        made: dict[str, Any] = {stage: _paths(done)}
+        self.made = replace(self.made, **made)
 
 
 def curate(config: CurationConfig, runner: Runner | None = None, until: str | None = None) -> Curated:

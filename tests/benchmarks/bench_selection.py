@@ -52,6 +52,7 @@ from windrow.tasks.backbones.extract import embed_images
 MAKERS = ("propagation", "smoothed", "smoothed_probe")
 N_CLASSES, HEAD, LEAST_TEST, MOST_TEST, N_RANDOM, LEAST_BELONGING, MOST_STRANGE = 10, 2000, 100, 400, 5, 0.05, 0.95
 UNLABELLED, BOUND, PRUNING = "class-balanced, no label", "equal per true class (bound)", "SemDeDup-like pruning"
+STRANGERS_LAST = f"{UNLABELLED}, off_topic_score > 0.95 last"
 HARD = "1 - confidence"  # what `hard` asks the pool for
 PAGE = Path(__file__).parent.parent.parent / "docs" / "evidence" / "selection.md"
 
@@ -149,7 +150,7 @@ def orders_of(
     strange = off_topic_score(candidates.embeddings)
     if strange is not None:
         place = policies[UNLABELLED][0].rank(unlabelled, seed).place
-        found[f"{UNLABELLED}, the default"] = np.lexsort((place, strange > MOST_STRANGE))
+        found[STRANGERS_LAST] = np.lexsort((place, strange > MOST_STRANGE))
     found[PRUNING] = pruned(candidates.embeddings, seed)
     turn = np.empty(len(truth))
     shuffled = np.random.default_rng(seed).permutation(len(truth))
