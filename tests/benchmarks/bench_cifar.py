@@ -2,8 +2,8 @@
 
 The pool: class i of CIFAR-10 (in the order of classes.txt) keeps its first floor(2000 x 100^(-i/9)) images, 10 of them
 with their label. The test set: the last 100 images of every class; class 0 would keep all its 2,000 and so loses these
-100, which leaves 4,858 images of the 4,958. Needs the images and the encoder of the folders that are its arguments; the
-figures of README.md come from it.
+100, which leaves 4,858 images of the 4,958. The pipeline embeds the pool by its default encoder; another, of the folder
+--model, judges. The table of docs/evidence/cifar.md comes from it.
 """
 
 from __future__ import annotations
@@ -78,7 +78,7 @@ def make_pool(samples: list[Sample], folder: Path) -> tuple[list[Sample], list[S
 
 
 def embed(model: str, samples: list[Sample]) -> np.ndarray:
-    """Embed the test set as the pool was."""
+    """Embed samples by the encoder that judges, which had no part in the selection."""
     from windrow.tasks.backbones import BackboneConfig, load_backbone
     from windrow.tasks.backbones.extract import embed_images
 
@@ -101,7 +101,6 @@ def main() -> None:
     from windrow.tasks.config import parse_config
     from windrow.tasks.storage.catalog.views import open_catalog
     from windrow.tasks.storage.sources.source_shard import sample_id_of
-    from windrow.tasks.storage.store.pool import read_pool
     from windrow.tasks.storage.store.run_records import open_run
 
     console = Console(width=110)
@@ -111,7 +110,6 @@ def main() -> None:
         "name": "cifar",
         "sources": [str(chosen.out / "pool")],
         "store": str(store),
-        "features": {"name": f"hf:{chosen.model}", "image_size": 96},
         "selection": {"target_size": TARGET_SIZES[1]},
     }
     run = open_run(store, curate(parse_config(settings)))
@@ -125,8 +123,9 @@ def main() -> None:
         }
     )
     judged = judge_pool(connection, truth)
+    by_id = {sample_id_of(sample.data): sample for sample in pool}
     probe = Probe(
-        read_pool(run.outputs("features")).embeddings.astype(np.float32),
+        embed(chosen.model, [by_id[sample_id] for sample_id in sorted(by_id)]),
         embed(chosen.model, test),
         np.array([judged.classes.index(str(sample.label)) for sample in test]),
     )
