@@ -258,8 +258,8 @@ def _halves(judged: JudgedSelection, seed: int) -> BoolArray:
     if n_groups < 2 * LEAST:
         raise ValueError(
             f"tune: the held-out labelled samples are {n_groups} independent groups; to choose by {LEAST} and to judge "
-            f"by {LEAST} others takes {2 * LEAST}: give more labels (a fifth of them is held out: worth.holdout_share), "
-            "or a file of them (worth.evaluate), and run again"
+            f"by {LEAST} others takes {2 * LEAST}: give more labels (worth.holdout_share are held out), or a file "
+            "of some to judge by (worth.evaluate), and run again"
         )
     keys = np.array([int(name[:16], 16) for name in judged.evaluated.to_pylist()], np.uint64)
     return choosing_half(judged.pool.truth, judged.groups, keys, seed)
