@@ -154,7 +154,9 @@ def difference_words(found: Difference) -> str:
 
 def _json(tuned: Tuned, recipes: Sequence[Recipe], values: Mapping[str, Any]) -> str:
     def told(found: Difference | None) -> dict[str, Any] | None:
-        return found and {**asdict(found), "difference": found.value, "verdict": found.verdict}
+        if found is None:
+            return None
+        return {**asdict(found), "difference": found.value, "verdict": found.verdict}
 
     raced = zip(recipes, tuned.race.means, tuned.race.n_seeds, strict=True)
     return json.dumps(

@@ -100,7 +100,7 @@ def read_ranked(runs: Sequence[Run], recipes: Sequence[Recipe], label_set: str) 
     What any of them holds out is in no set, and what all of them hold out judges. Raises ValueError where runs have
     embedded different samples.
     """
-    outputs = [{stage: run.outputs(stage) for stage in (*SEEN, Stage.RANK)} for run in runs]
+    outputs: list[Opened] = [{stage: run.outputs(stage) for stage in (*SEEN, Stage.RANK)} for run in runs]
     held = [_held(found) for found in outputs]
     judges = set.intersection(*({name for name, label in each.items() if label} for each in held))
     judged_in = read_pool(outputs[0][Stage.FEATURES])
@@ -138,7 +138,7 @@ def _ranked_pool(
     held: Collection[str],
     configs: Sequence[SelectionConfig],
 ) -> RankedPool:
-    before = {stage: outputs[stage] for stage in SEEN}
+    before: Opened = {stage: outputs[stage] for stage in SEEN}
     connection = connect(tables_of(before))
     confine(connection, run.store)
     rows = pool_rows(run.store, before)
