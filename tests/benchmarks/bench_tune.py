@@ -101,8 +101,12 @@ def main() -> None:
         started, busy = time.monotonic(), time.process_time()
         tuned = tune_recipes(pools, recipes, WorthConfig(probe=asked.probe), tune, 0)
         seconds, busy = time.monotonic() - started, time.process_time() - busy
-    print(f"{asked.samples:,} samples x {asked.dims:,}, {asked.held_out:,} held out, {asked.probe}: {tuned.winner.name}")
-    print(f"{len(recipes)} recipes, {n_trials(len(recipes), tune)} sets judged, {seconds:.0f} s ({busy:.0f} s of cores)")
+    print(
+        f"{asked.samples:,} samples x {asked.dims:,}, {asked.held_out:,} held out, {asked.probe}: {tuned.winner.name}"
+    )
+    print(
+        f"{len(recipes)} recipes, {n_trials(len(recipes), tune)} sets judged, {seconds:.0f} s ({busy:.0f} s of cores)"
+    )
     print(f"{len(recipes) / seconds * 3600:,.0f} recipes an hour; {len(recipes) / busy * 3600:,.0f} on one free core")
 
 
