@@ -24,6 +24,7 @@ from windrow.tasks.labels.labels_config import LabelsConfig
 from windrow.tasks.scorers.scorer import ScorerConfig
 from windrow.tasks.selection.selection_config import SelectionConfig
 from windrow.tasks.storage.sources.source_shard import IngestConfig
+from windrow.tasks.worth.tune_config import TuneConfig
 from windrow.tasks.worth.worth_config import WorthConfig
 
 __all__ = ["ConfigError", "CurationConfig", "load_config", "parse_config"]
@@ -57,6 +58,7 @@ class CurationConfig(Settings):
     labels: LabelsConfig = field(default_factory=LabelsConfig)
     selection: SelectionConfig = field(default_factory=SelectionConfig)
     worth: WorthConfig = field(default_factory=WorthConfig)
+    tune: TuneConfig = field(default_factory=TuneConfig)
     export: ExportConfig = field(default_factory=ExportConfig)
     executor: ExecutorConfig = field(default_factory=ExecutorConfig)
 

@@ -350,6 +350,32 @@ def worth(
     print_worth(out, open_catalog(store, run_id), as_json)
 
 
+@app.command()
+def tune(
+    config: ConfigFile = DEFAULT_CONFIG,
+    policies: Annotated[str | None, typer.Option(help="Policies to try, as in `balanced,diverse`.")] = None,
+    backbones: Annotated[str | None, typer.Option(help="Backbones to try beside the config's, with commas.")] = None,
+    levels: Annotated[str | None, typer.Option(help="Numbers of levels of clusters to try, as in `1,2,3`.")] = None,
+    to: Annotated[Path | None, typer.Option("--out", help="New file to write the winner to, as a config.")] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Print it as JSON, with all recipes.")] = False,
+    overrides: Overrides = None,
+) -> None:
+    """Choose a recipe: try policies, their settings and near-duplicate thresholds, and print the best as a config.
+
+    Recipes race on one half of the held-out labelled samples, and the winner is judged on the other half, with its 95 %
+    interval against random samples and against the config as it is. It takes a finished run, whose work is found done:
+    only ranking and probes run, but for other levels and backbones. What is tried is `tune` in the config.
+    """
+    named = {"policies": policies, "backbones": backbones, "levels": levels}
+    asked = [*(overrides or []), *(f"tune.{name}=[{text}]" for name, text in named.items() if text is not None)]
+    _config(config, asked, verbose=False)
+    log = logging.getLogger("windrow")
+    log.handlers[:] = [logging.StreamHandler(sys.stderr)]  # what is printed is a config, or JSON
+    from windrow.flows.commands.tune_answer import print_tuned
+
+    print_tuned(config, asked, to, as_json)
+
+
 audit = typer.Typer(no_args_is_help=True, help="How right are the labels? Check a sample by hand, or against a file.")
 app.add_typer(audit, name="audit")
 LabelSet = Annotated[str, typer.Option(help="The label set, as in `pseudo`, `probe` or `given`.")]

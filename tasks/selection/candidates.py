@@ -67,7 +67,7 @@ def read_evidence(
     embedded: npt.NDArray[np.bool_],
     needs: Collection[Need],
     expressions: Iterable[str],
-    targets: Mapping[str, npt.NDArray[Any]],
+    targets: Mapping[str, npt.NDArray[Any]] | None = None,
 ) -> Evidence:
     """Gather what policies need, and the values of SQL expressions over `pool`.
 
@@ -83,7 +83,7 @@ def read_evidence(
         similarity=similarity,
         probabilities=_probabilities(connection) if "probabilities" in needs else None,
         columns={sql: _values(connection, sql) for sql in expressions},
-        targets=targets,
+        targets=targets or {},
     )
 
 

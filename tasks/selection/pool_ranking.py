@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -15,12 +16,13 @@ import pyarrow.compute as pc
 
 from windrow.schemas import LEAKS, NEAR_DUPLICATE_THRESHOLD, SELECTION
 from windrow.schemas.stages import Part, Stage
+from windrow.tasks.algorithms.arrays import Float32Array, Int64Array
 from windrow.tasks.algorithms.neighbors.deduplication import near_duplicates
 from windrow.tasks.algorithms.neighbors.duplicate_threshold import FALLBACK
 from windrow.tasks.algorithms.selection.ranking import inclusion_weights
 from windrow.tasks.clusters.neighbor_graph import read_graph
 from windrow.tasks.selection.candidates import Evidence, check_expression, read_evidence
-from windrow.tasks.selection.curated_order import curated_order, expressions_of
+from windrow.tasks.selection.curated_order import CuratedOrder, curated_order, expressions_of
 from windrow.tasks.selection.proposed_threshold import threshold_of
 from windrow.tasks.selection.selection_config import (
     CAP,
@@ -60,7 +62,7 @@ def rank_pool(store: Path, made: Made, config: SelectionConfig, seed: int) -> Do
     outputs, beside = made.opened(store, *SEEN), targets_beside(store, made, config)
 
     def write(writer: OutputWriter) -> None:
-        rows = _pool_rows(store, outputs)
+        rows = pool_rows(store, outputs)
         pool = read_pool(outputs[Stage.FEATURES])
         broken = _filtered(store, outputs, config.filters, rows["sample_id"])
         broken = _without_leaks(broken, outputs[Part.LEAKS], rows["sample_id"])
@@ -89,7 +91,7 @@ def rank_pool(store: Path, made: Made, config: SelectionConfig, seed: int) -> Do
     return make_output(store, Stage.RANK, VERSION, inputs, write)
 
 
-def _pool_rows(store: Path, outputs: Mapping[str, Sequence[Output]]) -> pa.Table:
+def pool_rows(store: Path, outputs: Mapping[str, Sequence[Output]]) -> pa.Table:
     """Every readable sample, by `sample_id`, with what ranking needs to know of it."""
     connection = _connect(store, outputs)
     return (
@@ -157,6 +159,50 @@ def _check_sql(filters: tuple[Filter, ...], expressions: tuple[str, ...]) -> Non
         check_expression(connection, sql)
 
 
+@dataclass(frozen=True)
+class Contenders:
+    """The rows of the pool that no rule drops, and which of them are near-duplicates.
+
+    dropped_by: of each row of the pool the rule, None where there is none; rows: int64 (m,), those of none; in_pool:
+    int64 (m,), where their embeddings are; duplicate_of: int64 (m,), of which of them each is one, -1 of none.
+    """
+
+    dropped_by: Sequence[str | None]
+    rows: Int64Array
+    in_pool: Int64Array
+    duplicate_of: Int64Array
+    similarity: Float32Array
+
+    @property
+    def ranked(self) -> Int64Array:
+        """The rows that are left to rank."""
+        return self.rows[self.duplicate_of < 0]
+
+
+def contenders(
+    rows: pa.Table, pool: Pool, broken: Sequence[str | None], config: SelectionConfig, threshold: float
+) -> Contenders:
+    """Find what is left to rank; of `config` only what it says of near-duplicates counts."""
+    embedded = pc.is_valid(rows["cluster_path"]).to_numpy()
+    dropped_by = [UNREADABLE if not there else rule for there, rule in zip(embedded, broken, strict=True)]
+    left = np.flatnonzero([rule is None for rule in dropped_by])
+    in_pool = (np.cumsum(embedded) - 1)[left]
+    facts = rows.take(pa.array(left))
+    found = _near_duplicates(pool.embeddings[in_pool], facts, _paths(facts["cluster_path"]), config, threshold)
+    return Contenders(dropped_by, left, in_pool, *found)
+
+
+def curated_ranks(
+    rows: pa.Table, pool: Pool, them: Contenders, config: SelectionConfig, seed: int, evidence: Evidence | None
+) -> CuratedOrder:
+    """Rank what is left to rank, in the order of `them.ranked`."""
+    facts = rows.take(pa.array(them.ranked))
+    embeddings = pool.embeddings[them.in_pool[them.duplicate_of < 0]]
+    known = evidence or Evidence()
+    candidates = known.candidates(facts, _paths(facts["cluster_path"]), them.ranked, embeddings)
+    return curated_order(candidates, config, seed, known.targets)
+
+
 def select(
     rows: pa.Table,
     pool: Pool,
@@ -170,20 +216,10 @@ def select(
 
     threshold: cosine similarity from which on samples are near-duplicates.
     """
-    embedded = pc.is_valid(rows["cluster_path"]).to_numpy()
-    dropped_by = [UNREADABLE if not there else rule for there, rule in zip(embedded, broken, strict=True)]
-    candidates = np.flatnonzero([rule is None for rule in dropped_by])
-    in_pool = (np.cumsum(embedded) - 1)[candidates]
-    facts = rows.take(pa.array(candidates))
-    paths = _paths(facts["cluster_path"])
-    duplicate_of, similarity = _near_duplicates(pool.embeddings[in_pool], facts, paths, config, threshold)
-    kept = duplicate_of < 0
-    ranked = candidates[kept]
-    left = facts.filter(pa.array(kept))
-    known = evidence or Evidence()
-    found = curated_order(
-        known.candidates(left, paths[kept], ranked, pool.embeddings[in_pool[kept]]), config, seed, known.targets
-    )
+    them = contenders(rows, pool, broken, config, threshold)
+    found = curated_ranks(rows, pool, them, config, seed, evidence)
+    ranked, kept = them.ranked, them.duplicate_of < 0
+    dropped_by = list(them.dropped_by)
     n_ranked = int((found.place > 0).sum())
     target = config.target_size if config.target_size is not None else round(config.target_share * n_ranked)
     n = len(rows)
@@ -196,10 +232,10 @@ def select(
     for row in ranked[found.capped]:
         dropped_by[row] = CAP
     original = np.full(n, -1)
-    original[candidates[~kept]] = candidates[duplicate_of[~kept]]
+    original[them.rows[~kept]] = them.rows[them.duplicate_of[~kept]]
     similarities = np.zeros(n, np.float32)
-    similarities[candidates] = similarity
-    for row in candidates[~kept]:
+    similarities[them.rows] = them.similarity
+    for row in them.rows[~kept]:
         dropped_by[row] = NEAR_DUPLICATE
     return {
         "rank": pa.array(ranks, mask=ranks == 0),

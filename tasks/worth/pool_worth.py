@@ -61,7 +61,7 @@ def measure_worth(store: Path, made: Made, name: str, label_set: str, config: Wo
     def write(writer: OutputWriter) -> None:
         judged = read_judged(connection, read_pool(outputs[Stage.FEATURES]), label_set, version_classes(before))
         last = None if before is None else last_version(before, judged)
-        judging = _judging(judged, config, seed)
+        judging = judging_of(judged, config, seed)
         worths, rows = _compared(judged, last, judging, config)
         sets = list(_sets(judged, last, config, seed))
         curve = [row for weighting, worth in worths.items() for row in _curve(weighting, worth, judged.pool.truth)]
@@ -81,7 +81,8 @@ def measure_worth(store: Path, made: Made, name: str, label_set: str, config: Wo
     return make_output(store, Stage.WORTH, VERSION, inputs, write)
 
 
-def _judging(judged: JudgedSelection, config: WorthConfig, seed: int) -> Judging:
+def judging_of(judged: JudgedSelection, config: WorthConfig, seed: int) -> Judging:
+    """How sets are judged, as the config says."""
     probe: Probe = config.probe if config.probe != "auto" else _probe(judged.pool.n_classes)
     return Judging(probe, config.n_seeds, config.largest, seed)
 

@@ -30,8 +30,8 @@ class LevelSettings:
     reasons: tuple[str, ...]
 
 
-def propose_levels(n: int, target_size: int | None = None) -> LevelSettings:
-    """Settings for n samples, of which target_size are wanted (by default any number).
+def propose_levels(n: int, target_size: int | None = None, n_levels: int | None = None) -> LevelSettings:
+    """Settings for n samples, of which target_size are wanted (by default any number), of n_levels if that is given.
 
     Finest clusters hold 10 samples on average at 100,000, growing as n^0.2, and never fewer than 6. The coarsest level
     has about n^0.5 clusters: fewer than the kinds of things that a pool holds cost balance (0.07 of the entropy on the
@@ -40,21 +40,24 @@ def propose_levels(n: int, target_size: int | None = None) -> LevelSettings:
 
     The finest level matters beyond what it gives: it flattens the density for the levels above. So a target lowers
     n_clusters only where there would be more than 10 clusters for each sample that is wanted, and never below the
-    coarsest level.
+    coarsest level. A number of levels changes the ratio between them, not the finest and the coarsest; one level is the
+    finest; in a pool too small for as many different numbers there are fewer.
     """
+    check_at_least("n_levels", 1 if n_levels is None else n_levels, 1)
     check_at_least("n", n, 1)
     check_at_least("target_size", 1 if target_size is None else target_size, 1)
     finest = max(1.0, n / max(LEAST_MEAN_SIZE, USUAL_MEAN_SIZE * (n / USUAL_POOL) ** GROWTH))
     coarsest = min(n**TOP_EXPONENT, finest)
     enough = finest if target_size is None else max(CLUSTERS_A_SAMPLE * target_size, coarsest)
-    n_clusters = _levels(min(finest, enough), coarsest)
+    n_clusters = _levels(min(finest, enough), coarsest, n_levels)
     n_resamples = half_mean_sizes(n, n_clusters)
     return LevelSettings(n_clusters, n_resamples, _reasons(n, n_clusters, n_resamples, enough < finest))
 
 
-def _levels(finest: float, coarsest: float) -> tuple[int, ...]:
+def _levels(finest: float, coarsest: float, n_levels: int | None) -> tuple[int, ...]:
     """Numbers in about equal ratios, strictly decreasing."""
-    steps = max(round(np.log(finest / coarsest) / np.log(RATIO)), int(finest / coarsest >= LEAST_RATIO))
+    usual = max(round(np.log(finest / coarsest) / np.log(RATIO)), int(finest / coarsest >= LEAST_RATIO))
+    steps = usual if n_levels is None else n_levels - 1
     ratio = (finest / coarsest) ** (1 / max(steps, 1))
     return tuple(dict.fromkeys(max(1, round(finest / ratio**step)) for step in range(steps + 1)))
 

@@ -106,10 +106,12 @@ def compare(
 ) -> Difference:
     """The difference between a set, right: bool (m,), and the mean of others, bool (r, m), on the same samples.
 
+    Of several sets, right: bool (s, m), it is the mean.
+
     The interval holds what other evaluated samples would change (paired: both are judged on the same draws) and what
     other draws of both sets would, of variance `luck`.
     """
-    (quality, own), (other, theirs) = evaluation.of(right[None]), evaluation.of(others)
+    (quality, own), (other, theirs) = evaluation.of(np.atleast_2d(right)), evaluation.of(others)
     drawn = own - theirs
     wide = drawn.mean() + (drawn - drawn.mean()) * _few(evaluation.truth)
     low, high = np.quantile(wide + luck.draws(N_DRAWS, rng), TAILS)

@@ -36,3 +36,18 @@ def held_out_groups(
     judges[groups[labelled]] = True
     found: BoolArray = (drawn & judges & ~rare)[groups]
     return found
+
+
+def choosing_half(truth: Int64Array, groups: Int64Array, keys: npt.NDArray[Any], seed: int) -> BoolArray:
+    """Which of the evaluated samples one may choose by, bool (m,); what is chosen is judged by the others.
+
+    truth: int64 (m,), classes; groups: int64 (m,), which stay together; keys: as of `held_out_groups`, but (m,), of the
+    samples. Every other group, by class and within it in a random order, so both halves have of each class that has
+    two groups.
+    """
+    order = seeded_order(keys, seed)
+    first = np.lexsort((order, groups))
+    first = first[np.r_[True, groups[first][1:] != groups[first][:-1]]] if len(first) else first
+    in_turn = first[np.lexsort((order[first], truth[first]))]
+    found: BoolArray = np.isin(groups, groups[in_turn[::2]])
+    return found
