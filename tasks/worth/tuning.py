@@ -16,7 +16,7 @@ import pyarrow.compute as pc
 from windrow.schemas import SELECTION
 from windrow.schemas.stages import Stage
 from windrow.tasks.algorithms.arrays import BoolArray, Int64Array
-from windrow.tasks.algorithms.worth.comparison import Difference, Evaluation, Luck, Runs, compare, luck_of
+from windrow.tasks.algorithms.worth.comparison import Difference, Evaluation, Luck, Runs, compare, luck_of, luck_of_mean
 from windrow.tasks.algorithms.worth.hold_out import choosing_half
 from windrow.tasks.algorithms.worth.racing import Race, n_measurements, race
 from windrow.tasks.algorithms.worth.set_probe import is_right
@@ -173,12 +173,18 @@ class Trials:
     n: int
     advance: Callable[[int], None]
     known: dict[tuple[int, str], BoolArray] = field(default_factory=dict)
+    sets: dict[tuple[int, int], Int64Array] = field(default_factory=dict)
 
     def right(self, recipe: int, seed: int) -> BoolArray:
         """Of which evaluated samples the probe is right that a recipe's set of this seed trained, bool (m,)."""
-        tried = self.recipes[recipe]
-        taken = self.pools[tried.run].taken(tried.selection, self.n, self.judging.seed + seed)
-        return self._of_set(tried.run, taken)
+        return self._of_set(self.recipes[recipe].run, self.set_of(recipe, seed))
+
+    def set_of(self, recipe: int, seed: int) -> Int64Array:
+        """The set that a recipe makes of this seed, as rows of `judged`, ascending."""
+        if (recipe, seed) not in self.sets:
+            tried = self.recipes[recipe]
+            self.sets[recipe, seed] = self.pools[tried.run].taken(tried.selection, self.n, self.judging.seed + seed)
+        return self.sets[recipe, seed]
 
     def right_of_random(self, draw: int) -> BoolArray:
         """Likewise of as many random samples of the pool of the first run, without what is held out."""
@@ -275,9 +281,12 @@ def _verdict(trials: Trials, found: Race, chosen_by: Half, judged_by: Half, seed
     n_pool = len(trials.pools[0].judged.sample_ids)
     luck = luck_of([Runs(trials.n, random)], trials.n, n_pool, judged_by.truth)
 
-    def against(own: BoolArray, others: BoolArray) -> Difference:
-        both = Luck(luck.variance * (1 / len(own) + 1 / len(others)), luck.freedom)
-        return compare(own, others, evaluation, both, rng)
+    def luck_of_recipe(recipe: int) -> float:
+        return luck_of_mean([trials.set_of(recipe, FRESH + run) for run in range(N_FRESH)], n_pool)
+
+    def against(others: BoolArray, times: float) -> Difference:
+        both = Luck(luck.variance * (luck_of_recipe(found.winner) + times), luck.freedom)
+        return compare(winner, others, evaluation, both, rng)
 
     winner = of_recipe(found.winner)
     return Tuned(
@@ -286,6 +295,6 @@ def _verdict(trials: Trials, found: Race, chosen_by: Half, judged_by: Half, seed
         trials.n,
         (chosen_by.n_groups, judged_by.n_groups),
         (len(chosen_by.rows), len(judged_by.rows)),
-        against(winner, random),
-        against(winner, of_recipe(0)) if found.winner else None,
+        against(random, 1 / N_RANDOM),
+        against(of_recipe(0), luck_of_recipe(0)) if found.winner else None,
     )

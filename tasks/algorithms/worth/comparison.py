@@ -101,6 +101,22 @@ def luck_of(curve: Sequence[Runs], n: int, n_pool: int, truth: Int64Array) -> Lu
     return Luck(float(np.average(variances, weights=freedom)), sum(freedom))
 
 
+def luck_of_mean(sets: Sequence[Int64Array], n_pool: int) -> float:
+    """The variance of the mean over sets of a policy, as a multiple of that of one set: 1 / s where they are as
+    different as random ones, 1 where all are the same set, which has its luck but once.
+
+    sets: s arrays of different rows of the pool. In between it goes by what two of them share beyond chance.
+    """
+    s = len(sets)
+    if s < 2 or not all(len(rows) for rows in sets):
+        return 1.0
+    pairs = [(a, b) for number, a in enumerate(sets) for b in sets[:number]]
+    shared = np.mean([len(np.intersect1d(a, b)) / min(len(a), len(b)) for a, b in pairs])
+    chance = np.mean([len(rows) for rows in sets]) / n_pool
+    same = float(np.clip((shared - chance) / max(1 - chance, 1e-9), 0, 1))
+    return same + (1 - same) / s
+
+
 def compare(
     right: BoolArray, others: BoolArray, evaluation: Evaluation, luck: Luck, rng: np.random.Generator
 ) -> Difference:

@@ -6,7 +6,15 @@ import numpy as np
 import pytest
 
 from windrow.tasks.algorithms.worth import comparison
-from windrow.tasks.algorithms.worth.comparison import Evaluation, Luck, Runs, compare, luck_of, multiplier_of
+from windrow.tasks.algorithms.worth.comparison import (
+    Evaluation,
+    Luck,
+    Runs,
+    compare,
+    luck_of,
+    luck_of_mean,
+    multiplier_of,
+)
 
 M, N, N_POOL = 120, 200, 1600
 TRUTH = np.arange(M) % 4
@@ -82,3 +90,12 @@ def test_groups_are_drawn_whole() -> None:
     counts = Evaluation.drawn(np.zeros(4, np.int64), groups, np.random.default_rng(0)).counts
     assert (counts[:, 0] == counts[:, 1]).all()
     assert (counts[:, [0, 2, 3]].sum(axis=1) == 3).all()
+
+
+def test_the_same_set_five_times_has_the_luck_of_one_and_different_ones_a_fifth() -> None:
+    """Of 100 samples ten are taken: two sets that share five, one by chance, are (5 - 1) / (10 - 1) of the way."""
+    tens = [np.arange(start, start + 10) for start in range(0, 50, 10)]
+    assert luck_of_mean([tens[0]] * 5, 100) == 1.0
+    assert luck_of_mean(tens, 100) == pytest.approx(1 / 5)
+    assert luck_of_mean([np.arange(10), np.r_[np.arange(5), np.arange(90, 95)]], 100) == pytest.approx(4 / 9 + 5 / 18)
+    assert luck_of_mean(tens[:1], 100) == luck_of_mean([tens[0][:0]] * 5, 100) == 1.0
