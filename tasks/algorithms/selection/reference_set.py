@@ -81,7 +81,9 @@ def density_ratio_weights(
     rows = np.concatenate([known, reference]).astype(np.float64)
     mean, deviation = rows.mean(axis=0), rows.std(axis=0)
     deviation = np.where(deviation > 0, deviation, 1)
-    rows = ((rows - mean) / deviation).astype(np.float32)
+    rows -= mean  # in place: of 60,000 rows of 1,280 dimensions a copy is 600 MB
+    rows /= deviation
+    rows = rows.astype(np.float32)
     is_reference = np.repeat(np.array([0, 1]), [len(known), len(reference)])
     folds = assign_folds(is_reference, n_folds, seed)
     of_pool = np.arange(len(pool)) % n_folds  # what no probe saw may be judged by any

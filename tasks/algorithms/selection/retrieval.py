@@ -15,6 +15,8 @@ from windrow.tasks.algorithms.arrays import Float64Array, Int64Array, check_embe
 from windrow.tasks.algorithms.neighbors.exact_neighbors import QUERY_BLOCK, search
 
 NEVER = np.inf
+MOST_HELD = 2**21
+"""Neighbours in memory at once: it bounds how many seeds are searched for together."""
 
 
 def retrieve(embeddings: npt.NDArray[Any], seeds: npt.NDArray[Any], size: int) -> Int64Array:
@@ -23,9 +25,9 @@ def retrieve(embeddings: npt.NDArray[Any], seeds: npt.NDArray[Any], size: int) -
     In round r every seed brings its r-th nearest row; one that came in an earlier round does not come again. So after
     round r the order holds exactly the r nearest rows of every seed, and every prefix lies between two such sets.
     Within a round the most similar come first, then the lowest row. The order does not depend on that of the seeds,
-    and the order of a smaller size is its prefix. Exact: time is that of comparing every seed with every row, memory
-    n, and 1,024 seeds with about size / m rows each, more where many seeds have the same neighbours. Raises ValueError
-    for embeddings that are not finite (n, d), for no seeds, and for a negative size.
+    and the order of a smaller size is its prefix. Exact: time is that of comparing every seed with every row, and
+    again, for twice as many neighbours, while those of many seeds are the same; memory n and MOST_HELD. Raises
+    ValueError for embeddings that are not finite (n, d), for no seeds, and for a negative size.
 
     >>> import numpy as np
     >>> from windrow.tasks.algorithms.selection.retrieval import retrieve
@@ -53,7 +55,7 @@ def _turns(embeddings: npt.NDArray[Any], seeds: npt.NDArray[Any], k: int) -> Flo
     A cosine distance is from 0 to 2, here 0 to 1/2: float64 holds it beside rounds up to a million as float32 does.
     """
     turn = np.full(len(embeddings), NEVER)
-    for block in row_blocks(len(seeds), QUERY_BLOCK):
+    for block in row_blocks(len(seeds), max(1, min(QUERY_BLOCK, MOST_HELD // k))):
         found = search(seeds[block], embeddings, k)
         turns = np.arange(k) + (1 - np.clip(found.similarity.astype(np.float64), -1, 1)) / 4
         np.minimum.at(turn, found.indices.ravel(), turns.ravel())

@@ -3,6 +3,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from windrow.tasks.algorithms.neighbors.exact_neighbors import NeighborGraph, search
+from windrow.tasks.algorithms.selection import retrieval
 from windrow.tasks.algorithms.selection.retrieval import retrieve
 
 
@@ -38,6 +40,21 @@ def test_after_a_round_the_prefix_is_the_nearest_of_every_seed_and_a_smaller_siz
 def test_seeds_that_say_the_same_fill_the_size_all_the_same() -> None:
     pool = points(*range(12))
     assert retrieve(pool, points(*[0] * 6), 9).tolist() == list(range(9))
+
+
+def test_few_seeds_are_held_at_once_where_each_brings_much(monkeypatch: pytest.MonkeyPatch) -> None:
+    rng, held = np.random.default_rng(0), []
+    pool, seeds = rng.normal(size=(40, 3)), rng.normal(size=(9, 3))
+    order = retrieve(pool, seeds, 40)
+
+    def counted(queries: np.ndarray, base: np.ndarray, k: int) -> NeighborGraph:
+        held.append(len(queries) * k)
+        return search(queries, base, k)
+
+    monkeypatch.setattr(retrieval, "search", counted)
+    monkeypatch.setattr(retrieval, "MOST_HELD", 50)
+    assert retrieve(pool, seeds, 40).tolist() == order.tolist()
+    assert max(held) <= 50
 
 
 def test_a_bad_call_is_refused() -> None:
