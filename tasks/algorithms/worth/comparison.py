@@ -111,8 +111,8 @@ def luck_of_mean(sets: Sequence[Int64Array], n_pool: int) -> float:
     if s < 2 or not all(len(rows) for rows in sets):
         return 1.0
     pairs = [(a, b) for number, a in enumerate(sets) for b in sets[:number]]
-    shared = np.mean([len(np.intersect1d(a, b)) / min(len(a), len(b)) for a, b in pairs])
-    chance = np.mean([len(rows) for rows in sets]) / n_pool
+    shared = float(np.mean([len(np.intersect1d(a, b)) / min(len(a), len(b)) for a, b in pairs]))
+    chance = sum(map(len, sets)) / (s * n_pool)
     same = float(np.clip((shared - chance) / max(1 - chance, 1e-9), 0, 1))
     return same + (1 - same) / s
 
