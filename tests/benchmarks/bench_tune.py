@@ -31,7 +31,6 @@ from windrow.tasks.worth.tuning import RankedPool, n_trials, tune_recipes
 from windrow.tasks.worth.worth_config import WorthConfig
 
 N_CLASSES, TAIL, N_CLUSTERS = 10, 30.0, 100
-LAST = "off_topic"
 
 
 def ranked_pool(store: Path, n: int, dims: int, m: int, selection: SelectionConfig) -> RankedPool:
