@@ -145,9 +145,7 @@ def _ranked_pool(
     dropped = outputs[Stage.RANK][0].read(SELECTION, ["sample_id", "dropped_by"]).sort_by("sample_id").to_pylist()
     needs = {need for config in configs for policy in config.policies() for need in policy.needs}
     if "targets" in needs or any(part.retrieve for config in configs for part in config.parts):
-        raise ValueError(
-            "tune: wants a config without sets beside the pool (retrieving parts, policies by a reference)"
-        )
+        raise ValueError("tune: cannot try what asks sets beside the pool (retrieving parts, policies by a reference)")
     expressions = dict.fromkeys(sql for config in configs for sql in expressions_of(config))
     embedded = pc.is_valid(rows["cluster_path"]).to_numpy()
     return RankedPool(
