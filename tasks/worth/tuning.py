@@ -144,13 +144,15 @@ def _ranked_pool(
     rows = pool_rows(run.store, before)
     dropped = outputs[Stage.RANK][0].read(SELECTION, ["sample_id", "dropped_by"]).sort_by("sample_id").to_pylist()
     needs = {need for config in configs for policy in config.policies() for need in policy.needs}
+    if "targets" in needs or any(part.retrieve for config in configs for part in config.parts):
+        raise ValueError("tune: cannot try what asks sets beside the pool (retrieving parts, policies by a reference)")
     expressions = dict.fromkeys(sql for config in configs for sql in expressions_of(config))
     embedded = pc.is_valid(rows["cluster_path"]).to_numpy()
     return RankedPool(
         rows,
         pool,
         [HELD_OUT if row["sample_id"] in held else _stays(row["dropped_by"]) for row in dropped],
-        read_evidence(connection, before, embedded, needs, expressions),
+        read_evidence(connection, before, embedded, needs, expressions, {}),
         outputs[Stage.NEIGHBORS][0],
         judged,
         np.asarray(pc.fill_null(pc.index_in(rows["sample_id"], judged.sample_ids), -1).to_numpy(), np.int64),
