@@ -8,7 +8,7 @@ from windrow.schemas.table import Column, Table
 _SAMPLE = (
     Column("sample_id", pa.string(), "first 32 hex digits of SHA-256 of the bytes"),
     Column("sample_index", pa.int64(), "dense index, from 0, the same in every version", minimum=0),
-    Column("rank", pa.int64(), "place in the balanced ranking, from 1", minimum=1),
+    Column("rank", pa.int64(), "place in the ranking, from 1", minimum=1),
     Column("weight", pa.float64(), "inverse inclusion probability", minimum=0),
     Column("split", pa.string(), "train, ..."),
     Column("cluster_path", pa.list_(pa.int32()), "its cluster at each level, finest first"),
