@@ -257,7 +257,7 @@ def test_a_shard_of_an_earlier_code_version_is_removed_rather_than_rewritten(poo
     shards = list(all_outputs(pool.store, "ingest"))
     for shard in shards:
         path = shard.table_path(OCCURRENCES)
-        older = pq.read_table(path).drop_columns(["license"])
+        older = pq.read_table(path).drop_columns(["caption"])
         path.unlink()
         pq.write_table(older, path)
     forget_again(pool)
