@@ -8,6 +8,7 @@ import numpy as np
 
 from windrow.tasks.algorithms.arrays import Float32Array, Float64Array
 from windrow.tasks.algorithms.selection.column_values import sort_keys
+from windrow.tasks.algorithms.selection.seeded_order import seeded_order
 from windrow.tasks.algorithms.selection.selection_policy import Candidates, Need
 
 NEEDS: dict[str, tuple[Need, ...]] = {
@@ -67,10 +68,16 @@ def leaf_keys(order: str, candidates: Candidates, seed: int, policy: str) -> Flo
 
 
 def uniform_numbers(candidates: Candidates, seed: int) -> Float64Array:
-    """A random number from 0 to 1 for each sample, float64 (n,), drawn in the order of their ids."""
-    drawn = np.empty(len(candidates))
-    drawn[np.argsort(candidates.sample_ids, kind="stable")] = np.random.default_rng(seed).random(len(candidates))
-    return drawn
+    """A random number from 0 to 1, 1 excluded, for each sample, float64 (n,): the same for an id in whatever pool.
+
+    So a draw from a pool that has grown is, but for what is new, the draw of before.
+    """
+    letters = np.ascontiguousarray(candidates.sample_ids.astype(np.str_))
+    columns = letters.view(np.uint32).reshape(len(letters), -1) if len(letters) else np.zeros((0, 1), np.uint32)
+    mixed = np.zeros(len(letters), np.uint64)
+    for column in columns.T:
+        mixed = np.where(column > 0, seeded_order(mixed ^ column, seed), mixed)  # shorter ids are filled with zeros
+    return np.asarray((mixed >> np.uint64(11)) * 2.0**-53)
 
 
 def typicality(similarity: Float32Array, k: int) -> Float64Array:

@@ -7,7 +7,7 @@ import pytest
 from selection_candidates import candidates_of
 
 from windrow.tasks.algorithms.selection.column_values import group_numbers, sort_keys
-from windrow.tasks.algorithms.selection.leaf_order import density_keys, leaf_keys, typicality
+from windrow.tasks.algorithms.selection.leaf_order import density_keys, leaf_keys, typicality, uniform_numbers
 from windrow.tasks.algorithms.selection.policies.balanced import Balanced
 from windrow.tasks.algorithms.selection.policies.typical import Typical
 from windrow.tasks.algorithms.selection.tree_paths import tree_paths
@@ -123,3 +123,12 @@ def test_a_tree_names_each_level_once_and_at_least_one() -> None:
 def test_the_density_order_draws_as_inverse_density_does_within_a_cluster() -> None:
     candidates = candidates_of(60)
     assert len(set(leaf_keys("density", candidates, 0, "balanced"))) == 60
+
+
+def test_a_sample_has_the_same_random_number_in_whatever_pool() -> None:
+    small, large = candidates_of(60), candidates_of(400)
+    found = uniform_numbers(large, 3)
+    both = replace(large, sample_ids=np.concatenate([small.sample_ids, large.sample_ids[60:]]))
+    assert uniform_numbers(both, 3)[:60].tolist() == uniform_numbers(small, 3).tolist()
+    assert found.min() >= 0 and found.max() < 1 and abs(found.mean() - 0.5) < 0.05
+    assert abs(np.corrcoef(found, uniform_numbers(large, 4))[0, 1]) < 0.15
