@@ -105,10 +105,12 @@ def _probabilities(connection: Any) -> SparseProbabilities | None:
     return SparseProbabilities(classes, probabilities, len(names))
 
 
-def check_expression(connection: Any, sql: str) -> None:
-    """Raise ValueError where a text is no SQL expression over `pool`; nothing is computed."""
+def check_expression(connection: Any, sql: str, *, is_predicate: bool) -> None:
+    """Raise ValueError where a text is no SQL expression over `pool`, or no predicate; nothing is computed."""
     with _refusing(sql):
         [(_, kind, *_)] = query(connection, f"DESCRIBE SELECT ({sql}\n) AS value FROM pool").fetchall()
+        if is_predicate and kind != "BOOLEAN":
+            raise ValueError(f"its values are {kind}, wants true or false")
         if not PLAIN.match(kind):
             raise ValueError(f"its values are {kind}, wants numbers, texts or truth values")
 

@@ -33,11 +33,15 @@ class CuratedOrder:
     strata: Int32Array
 
 
+def predicates_of(config: SelectionConfig) -> tuple[str, ...]:
+    """Those of `expressions_of` that must be true or false."""
+    return tuple(filter(None, [config.last, *(part.keep for part in config.parts)]))
+
+
 def expressions_of(config: SelectionConfig) -> tuple[str, ...]:
     """The SQL expressions over `pool` whose values `curated_order` finds in the candidates' columns."""
-    keeps = [part.keep for part in config.parts if part.keep]
     policies = [sql for policy in config.policies() for sql in policy.expressions]
-    return tuple(dict.fromkeys([*keeps, *filter(None, [config.last]), *[cap.of for cap in config.caps], *policies]))
+    return tuple(dict.fromkeys([*predicates_of(config), *[cap.of for cap in config.caps], *policies]))
 
 
 def curated_order(
@@ -55,13 +59,13 @@ def curated_order(
     ]
     orders = [rows[np.argsort(each.place)] for rows, each in ranked]
     merged = merge_parts(orders, config.part_shares(), n) if len(parts) > 1 else _alone(*ranked[0], n)
-    place = merged.place
+    place = _late_last(merged.place, _holds(candidates, config.last)) if config.last else merged.place
     capped = np.zeros(n, bool)
     if config.caps and n:
         there = np.flatnonzero(place)
         groups = np.stack([group_numbers(candidates.columns[cap.of][there]) - 1 for cap in config.caps], axis=1)
         capped[there] = ~within_caps(place[there], groups, [cap.most for cap in config.caps])
-        place = _closed_up(np.where(capped, 0, place))
+        place = _late_last(np.where(capped, 0, place), np.zeros(n, bool))
     return CuratedOrder(place, merged.part, capped, _strata(ranked, merged.part))
 
 
@@ -81,7 +85,9 @@ def _of_part(
         rows, ranked = _retrieved(candidates, rows, most)
     else:
         ranked = config.chosen(part.policy).rank(candidates.at(rows), seed)
-    return rows, _last(candidates, config, rows, ranked)
+    if config.last:
+        ranked = replace(ranked, place=_late_last(ranked.place, _holds(candidates, config.last)[rows]))
+    return rows, ranked
 
 
 def _retrieved(candidates: Candidates, inside: Int64Array, most: int) -> tuple[Int64Array, Ranked]:
@@ -92,14 +98,15 @@ def _retrieved(candidates: Candidates, inside: Int64Array, most: int) -> tuple[I
     return rows, Ranked(np.arange(1, len(rows) + 1), candidates.paths[rows])
 
 
-def _last(candidates: Candidates, config: SelectionConfig, rows: Int64Array, ranked: Ranked) -> Ranked:
-    """The ranking of these rows, where those for which `last` holds come after all the others."""
-    if config.last is None:
-        return ranked
-    late = _holds(candidates, config.last)[rows]
-    place = np.empty(len(rows), np.int64)
-    place[np.lexsort((ranked.place, late))] = np.arange(1, len(rows) + 1)
-    return replace(ranked, place=place)
+def _late_last(place: Int64Array, late: BoolArray) -> Int64Array:
+    """The same ranking, where those that are late come after all the others; 0, not ranked, stays.
+
+    Of each part and of all together: a part that ended with its late samples would else bring them before others'.
+    """
+    moved = np.zeros(len(place), np.int64)
+    there = np.flatnonzero(place)
+    moved[there[np.lexsort((place[there], late[there]))]] = np.arange(1, len(there) + 1)
+    return moved
 
 
 def _alone(rows: Int64Array, ranked: Ranked, n: int) -> Merged:
@@ -117,14 +124,6 @@ def _holds(candidates: Candidates, predicate: str | None) -> BoolArray:
     return np.asarray(np.nan_to_num(values, nan=0.0) != 0)
 
 
-def _closed_up(place: Int64Array) -> Int64Array:
-    """The same order without gaps; 0 stays."""
-    closed = np.zeros(len(place), np.int64)
-    there = np.flatnonzero(place)
-    closed[there[np.argsort(place[there])]] = np.arange(1, len(there) + 1)
-    return closed
-
-
 def _strata(ranked: list[tuple[Int64Array, Ranked]], part: Int32Array) -> Int32Array:
     """The strata of the parts under their parts, finest first; a part of fewer levels has its finest ones twice."""
     depth = max(each.strata.shape[1] for _, each in ranked)
@@ -133,4 +132,5 @@ def _strata(ranked: list[tuple[Int64Array, Ranked]], part: Int32Array) -> Int32A
         mine = part[rows] == number
         padded = np.pad(each.strata, ((0, 0), (depth - each.strata.shape[1], 0)), mode="edge")
         columns[rows[mine]] = padded[mine]
-    return nested([*columns.T, part.astype(np.int64) + 1]) if len(ranked) > 1 else columns.astype(np.int32)
+    whole = len(ranked) == 1 and (part == 0).all()
+    return columns.astype(np.int32) if whole else nested([*columns.T, part.astype(np.int64) + 1])

@@ -22,7 +22,7 @@ from windrow.tasks.algorithms.neighbors.duplicate_threshold import FALLBACK
 from windrow.tasks.algorithms.selection.ranking import inclusion_weights
 from windrow.tasks.clusters.neighbor_graph import read_graph
 from windrow.tasks.selection.candidates import Evidence, check_expression, read_evidence
-from windrow.tasks.selection.curated_order import CuratedOrder, curated_order, expressions_of
+from windrow.tasks.selection.curated_order import CuratedOrder, curated_order, expressions_of, predicates_of
 from windrow.tasks.selection.proposed_threshold import threshold_of
 from windrow.tasks.selection.selection_config import (
     CAP,
@@ -147,16 +147,16 @@ def check_sql(config: SelectionConfig) -> None:
 
     Costs little, so it goes first.
     """
-    _check_sql(config.filters, expressions_of(config))
+    _check_sql(config.filters, expressions_of(config), predicates_of(config))
 
 
 @cache
-def _check_sql(filters: tuple[Filter, ...], expressions: tuple[str, ...]) -> None:
+def _check_sql(filters: tuple[Filter, ...], expressions: tuple[str, ...], predicates: tuple[str, ...]) -> None:
     connection = connect({})
     for rule in filters:
         _breaking(connection, rule)
     for sql in expressions:
-        check_expression(connection, sql)
+        check_expression(connection, sql, is_predicate=sql in predicates)
 
 
 @dataclass(frozen=True)

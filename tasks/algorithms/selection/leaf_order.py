@@ -96,13 +96,20 @@ def density_keys(similarity: Float32Array, uniform: Float64Array, k: int, power:
     """Keys of a random order, lowest first, in which samples are drawn by d^power, float64 (n,).
 
     d is the Euclidean distance of unit rows to the k-th nearest, or to the last there is; 1 / d^dim is the k-NN
-    estimate of the density. Ordering by -ln(u) / w draws by weight w without replacement (Efraimidis and Spirakis
-    2006); here its logarithm, as d^32 leaves the range of numbers.
+    estimate of the density.
     """
     near = similarity[:, :k].astype(np.float64)
     last = np.maximum((near > -1).sum(axis=1), 1) - 1
     farthest = near[np.arange(len(near)), last] if near.shape[1] else np.full(len(near), -1.0)
     distance = np.sqrt(np.maximum(2 - 2 * farthest, 0))
-    exponential = -np.log1p(-uniform)  # u is below 1; at 0 the logarithm is -infinite, which is first
-    with np.errstate(divide="ignore"):
-        return np.asarray(np.log(exponential) - power * np.log(np.maximum(distance, LEAST_DISTANCE)))
+    return weighted_keys(np.maximum(distance, LEAST_DISTANCE), power, uniform)
+
+
+def weighted_keys(bases: Float64Array, power: float, uniform: Float64Array) -> Float64Array:
+    """Keys of a random order, lowest first, in which samples are drawn by bases^power, float64 (n,).
+
+    Ordering by -ln(u) / w draws by weight w without replacement (Efraimidis and Spirakis 2006, Weighted random sampling
+    with a reservoir); here its logarithm, as a high power leaves the range of numbers. bases: (n,), positive.
+    """
+    with np.errstate(divide="ignore"):  # u is below 1; at 0 the logarithm is -infinite, which is first
+        return np.asarray(np.log(-np.log1p(-uniform)) - power * np.log(bases))

@@ -117,6 +117,33 @@ def test_parts_are_ranked_for_themselves_in_their_shares_and_every_sample_knows_
     assert left["rank"].null_count == 8 and left["dropped_by"].to_pylist().count("no_part") == 7
 
 
+def test_what_is_last_comes_after_all_parts_too() -> None:
+    pool, rows = pool_and_rows()
+    even = np.array([1.0, 0, 1, 0, 1, 0, 1, 0])
+    columns = {"even": even, "odd": 1 - even, "strange": np.array([0, 1.0, 0, 1, 0, 1, 0, 1])}
+    parts = (SelectionPart("odd", 0.9, "odd"), SelectionPart("even", 0.1, "even"))
+    config = plain(target_share=1.0, parts=parts, last="strange")
+    chosen = select(rows, pool, [None] * 8, config, 0, Evidence(columns=columns))
+    ranks = np.array([rank or 0 for rank in chosen["rank"].to_pylist()])
+    assert ranks[[0, 2, 4, 6]].max() < ranks[[1, 3, 7]].min()
+
+
+def test_the_weights_of_a_part_count_the_pool_once() -> None:
+    pool, rows = pool_and_rows()
+    columns = {"some": np.array([1.0, 1, 1, 0, 0, 0, 1, 1])}
+    config = plain(target_size=2, parts=(SelectionPart("some", keep="some"),))
+    chosen = select(rows, pool, [None] * 8, config, 0, Evidence(columns=columns))
+    weights = [weight for weight in chosen["weight"].to_pylist() if weight is not None]
+    assert len(weights) == 2 and sum(weights) == pytest.approx(7)
+
+
+@pytest.mark.parametrize("sql", ["label", "blur", "label = 'a' OR colour"])
+def test_what_must_be_true_or_false_is_looked_at_before_any_work(sql: str) -> None:
+    for config in (plain(parts=(SelectionPart("one", keep=sql),)), SelectionConfig(last=sql)):
+        with pytest.raises(ValueError, match=r"^selection: .*(wants true or false|colour)"):
+            check_sql(config)
+
+
 def test_what_is_last_comes_after_all_others_and_caps_hold_in_every_prefix() -> None:
     pool, rows = pool_and_rows()
     columns = {"strange": np.array([1.0, 0, 0, 0, 0, 0, 0, np.nan]), "source": np.array(list("aaaabbbb"), object)}

@@ -10,13 +10,14 @@ from annotated_types import Ge, Le
 
 from windrow.tasks.algorithms.arrays import Float64Array, Int64Array
 from windrow.tasks.algorithms.labels.sparse_probabilities import SparseProbabilities
-from windrow.tasks.algorithms.selection.leaf_order import uniform_numbers
+from windrow.tasks.algorithms.selection.leaf_order import uniform_numbers, weighted_keys
 from windrow.tasks.algorithms.selection.merging import merge_parts
 from windrow.tasks.algorithms.selection.policies.balanced import Balanced
 from windrow.tasks.algorithms.selection.ranking import rank_by
 from windrow.tasks.algorithms.selection.selection_policy import Candidates, Need, Ranked, SelectionPolicy
 from windrow.tasks.algorithms.selection.tree_paths import nested
 
+LEAST_WEIGHT = 1e-12  # of a sample whose label says no more than chance
 ENOUGH = 0.5  # certainty from which on labels alone decide; below it clusters share in proportion
 
 
@@ -67,7 +68,7 @@ class ClassBalanced(SelectionPolicy):
         self, candidates: Candidates, said: SparseProbabilities, above: Float64Array, seed: int
     ) -> Int64Array:
         classes = said.classes[:, 0]
-        drawn = power_keys(above, self.sharpness, uniform_numbers(candidates, seed))
+        drawn = weighted_keys(np.maximum(above, LEAST_WEIGHT), self.sharpness, uniform_numbers(candidates, seed))
         within = np.lexsort((candidates.sample_ids, drawn, classes))
         count = np.empty(len(classes))
         count[within] = expected_counts(classes[within], said.probabilities[within, 0].astype(np.float64))
@@ -79,15 +80,6 @@ def above_chance(said: SparseProbabilities) -> Float64Array:
     """How far the most probable class is above chance, float64 (n,): 0 at 1 / n_classes, 1 where it is sure."""
     chance = 1 / said.n_classes
     return np.asarray(np.clip((said.probabilities[:, 0].astype(np.float64) - chance) / (1 - chance), 0, 1))
-
-
-def power_keys(bases: Float64Array, power: float, uniform: Float64Array) -> Float64Array:
-    """Keys (n,) whose order, lowest first, draws by weights bases^power without replacement.
-
-    Efraimidis and Spirakis 2006, Weighted random sampling with a reservoir.
-    """
-    exponential = np.log(np.maximum(-np.log1p(-uniform), 1e-300))
-    return np.asarray(exponential - power * np.log(np.maximum(bases, 1e-12)))
 
 
 def expected_counts(classes: Int64Array, probabilities: Float64Array) -> Float64Array:

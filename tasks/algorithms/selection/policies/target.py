@@ -7,7 +7,7 @@ embeddings.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Annotated, Any
+from typing import Annotated, Any, ClassVar
 
 import numpy as np
 import numpy.typing as npt
@@ -41,6 +41,8 @@ class Target(SelectionPolicy):
     than clusters.
     """
 
+    name: ClassVar[str] = "target"
+
     level: Annotated[int, Ge(1)] | None = None
 
     @property
@@ -49,15 +51,19 @@ class Target(SelectionPolicy):
 
     def rank(self, candidates: Candidates, seed: int) -> Ranked:
         """Return the ranking; the clusters are its strata. (n + m n_clusters) dim flops."""
-        candidates.known("targets", "target")
+        candidates.known("targets", self.name)
         return in_order_of_ids(candidates, lambda them: self._ranked(them, seed))
 
     def _ranked(self, candidates: Candidates, seed: int) -> Ranked:
-        units = grid_units(candidates.known("embeddings", "target"))
+        units = grid_units(candidates.known("embeddings", self.name))
         clusters = clusters_of_level(candidates.paths, self.level)
-        count, similarity = target_counts(units, clusters, candidates.known("targets", "target"))
-        order = np.lexsort((-similarity, -count))
+        order = self.clusters_in_order(units, clusters, candidates.known("targets", self.name))
         return Ranked(whole_clusters_first(candidates, clusters, order, seed), candidates.paths)
+
+    def clusters_in_order(self, units: Float32Array, clusters: Int64Array, targets: npt.NDArray[Any]) -> Int64Array:
+        """The clusters (n_clusters,), first first, of unit rows (n, dim) in clusters (n,), for targets (m, dim)."""
+        count, similarity = target_counts(units, clusters, targets)
+        return np.lexsort((-similarity, -count))
 
 
 def clusters_of_level(paths: Int32Array, level: int | None) -> Int64Array:

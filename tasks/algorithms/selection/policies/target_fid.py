@@ -7,24 +7,19 @@ axes, and the eigenvalues of two matrices of that size a cluster.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Annotated
+from typing import Annotated, Any, ClassVar
 
+import numpy.typing as npt
 from annotated_types import Ge
 
+from windrow.tasks.algorithms.arrays import Float32Array, Int64Array
 from windrow.tasks.algorithms.selection.gaussian_distance import GaussianTarget, Moments, merged_while_closer
 from windrow.tasks.algorithms.selection.grid_units import grid_units
-from windrow.tasks.algorithms.selection.policies.target import clusters_of_level, whole_clusters_first
-from windrow.tasks.algorithms.selection.selection_policy import (
-    Candidates,
-    Need,
-    Ranked,
-    SelectionPolicy,
-    in_order_of_ids,
-)
+from windrow.tasks.algorithms.selection.policies.target import Target
 
 
 @dataclass(frozen=True)
-class TargetFid(SelectionPolicy):
+class TargetFid(Target):
     """Whole clusters, merged while the FID of their union to the target falls.
 
     SnP, its search: Yao et al. 2023, arXiv 2303.16186.
@@ -36,23 +31,12 @@ class TargetFid(SelectionPolicy):
     along which covariances are compared; means and total variances always are in full.
     """
 
-    level: Annotated[int, Ge(1)] | None = None
+    name: ClassVar[str] = "target-fid"
+
     n_axes: Annotated[int, Ge(1)] = 64
 
-    @property
-    def needs(self) -> tuple[Need, ...]:
-        return ("embeddings", "targets")
-
-    def rank(self, candidates: Candidates, seed: int) -> Ranked:
-        """Return the ranking; the clusters are its strata. n n_axes (dim + n_axes) + n_clusters n_axes^3 flops."""
-        candidates.known("targets", "target-fid")
-        return in_order_of_ids(candidates, lambda them: self._ranked(them, seed))
-
-    def _ranked(self, candidates: Candidates, seed: int) -> Ranked:
-        units = grid_units(candidates.known("embeddings", "target-fid"))
-        target = GaussianTarget.of(grid_units(candidates.known("targets", "target-fid")), self.n_axes)
-        clusters = clusters_of_level(candidates.paths, self.level)
+    def clusters_in_order(self, units: Float32Array, clusters: Int64Array, targets: npt.NDArray[Any]) -> Int64Array:
+        """See `Target`. n n_axes (dim + n_axes) + n_clusters n_axes^3 flops."""
+        target = GaussianTarget.of(grid_units(targets), self.n_axes)
         sets = Moments.of(units, clusters, int(clusters.max(initial=-1)) + 1, target.root)
-        return Ranked(
-            whole_clusters_first(candidates, clusters, merged_while_closer(sets, target), seed), candidates.paths
-        )
+        return merged_while_closer(sets, target)
