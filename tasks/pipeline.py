@@ -7,18 +7,16 @@ its config that finds its work done where it is, so the same call goes on after 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import AbstractContextManager, contextmanager, suppress
 from dataclasses import asdict, dataclass, replace
 from functools import partial
 from pathlib import Path
-from typing import Any, TypeVar
 
 from windrow.schemas.stages import Stage
 from windrow.tasks.clusters.clustering import cluster_pool
 from windrow.tasks.clusters.incremental import clusters_before
 from windrow.tasks.clusters.neighbor_graph import find_neighbors
 from windrow.tasks.config import CurationConfig
-from windrow.tasks.executors import ExecutorConfig, open_executor
+from windrow.tasks.curation_under_way import Curation, paths_of
 from windrow.tasks.export.outcomes import account
 from windrow.tasks.export.planned_shards import SELECTED, planned_shards
 from windrow.tasks.export.publication import publish_version
@@ -33,8 +31,7 @@ from windrow.tasks.labels.checks.label_checks import check_labels
 from windrow.tasks.labels.given_labels import find_given
 from windrow.tasks.labels.labeling import decide_labels
 from windrow.tasks.labels.predictions import makers_of, predict_labels
-from windrow.tasks.progress import StageProgress, stage_progress
-from windrow.tasks.recording import StageLog, begin_run, ending, recording
+from windrow.tasks.recording import begin_run, ending
 from windrow.tasks.report.drawn import report_of
 from windrow.tasks.runner import Call, PlainRunner, Runner, Work
 from windrow.tasks.selection.estimated_balance import estimate_balance
@@ -48,14 +45,13 @@ from windrow.tasks.storage.published.versions import Version, latest_version
 from windrow.tasks.storage.sources.source_plan import plan_shards
 from windrow.tasks.storage.sources.source_shard import SourceShard
 from windrow.tasks.storage.store.made import Made, digests
-from windrow.tasks.storage.store.outputs import Done, NotDoneError, only_finding, open_output
+from windrow.tasks.storage.store.outputs import Done, open_output
 from windrow.tasks.storage.store.registry import register_shards
 from windrow.tasks.storage.store.run_records import Run
 from windrow.tasks.worth.guard import kept_back
 from windrow.tasks.worth.held_out import hold_out, without_held_out
 from windrow.tasks.worth.pool_worth import measure_worth
 
-GROUPS_PER_WORKER = 4
 FEATURES_TAG = "windrow-features"
 """`prefect concurrency-limit create windrow-features N` bounds how many groups are embedded at once: one a GPU."""
 IO_TAG = "windrow-io"
@@ -88,8 +84,6 @@ PUBLISH = Work("publish", publish_version, tries_again=True)
 ACCOUNT = Work("account", account)
 REPORT = Work("report", report_of)
 
-Shard = TypeVar("Shard")
-
 
 @dataclass(frozen=True)
 class Curated:
@@ -102,63 +96,6 @@ class Curated:
     version: Version | None
     is_new: bool
     kept_back: str | None = None
-
-
-@dataclass
-class Curation:
-    """A run on its way: its config, who carries it, what its stages have made so far, and what the guard kept back."""
-
-    config: CurationConfig
-    run: Run
-    runner: Runner
-    made: Made
-    kept_back: str | None = None
-
-    @property
-    def store(self) -> Path:
-        """The store that the run adds to."""
-        return self.run.store
-
-    def stage(self, stage: Stage) -> AbstractContextManager[StageLog]:
-        """Run a stage in the block, and record it."""
-        return recording(self.run, stage, self.runner)
-
-    @contextmanager
-    def progress(self, what: str, total: int) -> Iterator[StageProgress]:
-        """Show how far a stage is while the block runs."""
-        with self.runner.shares(what, total) as shares, stage_progress(what, total, self.runner.say, shares) as shown:
-            yield shown
-
-    def here(self, work: Work, *args: Any) -> Any:
-        """Do one piece of work in this process."""
-        return self.runner.map([Call(work, work.words, args)], _nowhere)[0]
-
-    def in_worker(self, work: Work, *args: Any) -> Any:
-        """Do one piece of work in a worker of the executor, unless it is found done."""
-        return self.runner.map([self._elsewhere(Call(work, work.words, args))], _nowhere)[0]
-
-    def in_workers(self, what: str, total: int, calls: Sequence[Call]) -> list[Any]:
-        """Do pieces of work in the workers of the executor, where they are not found done; `total` outputs in all."""
-        with self.progress(what, total) as progress:
-            elsewhere = [self._elsewhere(call) for call in calls]
-            return self.runner.map(elsewhere, lambda found: progress.advance(_size(found)))
-
-    def _elsewhere(self, call: Call) -> Call:
-        function = partial(_found_or_made, self.config.executor, call.work.function)
-        return replace(call, work=replace(call.work, function=function))
-
-    def groups(self, shards: Sequence[Shard]) -> list[tuple[str, list[Shard]]]:
-        """Cut shards into groups, each a piece of work, labelled by the numbers of their shards."""
-        n_workers = open_executor(self.config.executor).n_workers
-        size = max(1, -(-len(shards) // (n_workers * GROUPS_PER_WORKER)))
-        starts = range(0, len(shards), size)
-        return [(f"{at}-{min(at + size, len(shards)) - 1}", list(shards[at : at + size])) for at in starts]
-
-    def keep(self, log: StageLog, stage: str, done: Sequence[Done], count: str) -> None:
-        """Hand on what a stage has made; `count` of it is its number of samples."""
-        log.done, log.n_samples = list(done), sum(each.counts[count] for each in done)
-        made: dict[str, Any] = {stage: _paths(done)}
-        self.made = replace(self.made, **made)
 
 
 def curate(config: CurationConfig, runner: Runner | None = None, until: str | None = None) -> Curated:
@@ -243,7 +180,7 @@ def ingest(curation: Curation) -> None:
             return _joined(curation.in_workers(what, len(shards), calls))
 
         curation.keep(log, Stage.INGEST, read("ingest", shards), "n_occurrences")
-        read_beside = {place: _paths(read(f"ingest of {place}", shards)) for place, shards in beside.items()}
+        read_beside = {place: paths_of(read(f"ingest of {place}", shards)) for place, shards in beside.items()}
         curation.made = replace(curation.made, beside=read_beside)
         register_shards(store, curation.made.ingest)
     with curation.stage(Stage.HASH_GROUPS) as log:
@@ -293,7 +230,9 @@ def extract_features(curation: Curation) -> None:
             return _joined(curation.in_workers(what, len(paths), calls))
 
         curation.keep(log, Stage.FEATURES, embed("features", ingested), "n_samples")
-        beside = {place: _paths(embed(f"features of {place}", paths)) for place, paths in curation.made.beside.items()}
+        beside = {
+            place: paths_of(embed(f"features of {place}", paths)) for place, paths in curation.made.beside.items()
+        }
         curation.made = replace(curation.made, beside_features=beside)
 
 
@@ -318,7 +257,7 @@ def pseudo_label(curation: Curation) -> None:
         decided: Done = curation.here(DECIDE_LABELS, store, curation.made, labels, seed)
         log.done = [given, decided, *spread, held]
         log.n_samples = decided.counts["n_labelled"] + decided.counts["n_abstained"]
-        curation.made = replace(curation.made, pseudo_label=_paths(log.done))
+        curation.made = replace(curation.made, pseudo_label=paths_of(log.done))
 
 
 def _given(curation: Curation) -> tuple[Done, Done]:
@@ -348,8 +287,8 @@ def _spread(curation: Curation, given: Done) -> list[Done]:
     predictions, belonging = found[: len(makers)], found[len(makers) + 1 :]
     curation.made = replace(
         made,
-        predictions=_paths(predictions),
-        belonging=_paths(belonging),
+        predictions=paths_of(predictions),
+        belonging=paths_of(belonging),
     )
     return found
 
@@ -361,7 +300,7 @@ def rank(curation: Curation) -> None:
         beside = [*_leaks(curation), *_reference(curation)]
         ranked: Done = curation.here(RANK, curation.store, curation.made, config.selection, config.seed)
         log.done, log.n_samples = [ranked, *beside], ranked.counts["n_samples"]
-        curation.made = replace(curation.made, rank=_paths(log.done))
+        curation.made = replace(curation.made, rank=paths_of(log.done))
         judging = (curation.store, curation.made, config.labels.least_belonging, config.seed)
         log.done.append(curation.here(ESTIMATE_BALANCE, *judging))
 
@@ -372,7 +311,7 @@ def _leaks(curation: Curation) -> list[Done]:
         return []
     max_distance = curation.config.hashes.max_distance
     done = [curation.here(FIND_LEAKS, curation.store, curation.made, _threshold(curation), max_distance)]
-    curation.made = replace(curation.made, leaks=_paths(done))
+    curation.made = replace(curation.made, leaks=paths_of(done))
     return done
 
 
@@ -381,7 +320,7 @@ def _reference(curation: Curation) -> list[Done]:
     if REFERENCE not in curation.made.beside:
         return []
     done = [curation.here(WEIGH_BY_REFERENCE, curation.store, curation.made, curation.config.seed)]
-    curation.made = replace(curation.made, reference_weights=_paths(done))
+    curation.made = replace(curation.made, reference_weights=paths_of(done))
     return done
 
 
@@ -464,29 +403,5 @@ STEPS: dict[str, Callable[[Curation], None]] = {
 """The steps of a run, in their order."""
 
 
-def _found_or_made(executor: ExecutorConfig, function: Callable[..., Any], *args: Any) -> Any:
-    """What is done is found here, without a worker that would load a model to see it.
-
-    What a model is may depend on the GPU, which workers of Ray may have and this process may not.
-    """
-    if executor.kind != "ray" or function not in (identify_backbone, identify_scorer, score_shards):
-        with suppress(NotDoneError), only_finding():
-            return function(*args)
-    return open_executor(executor).run(function, *args)
-
-
 def _joined(groups: Sequence[Sequence[Done]]) -> list[Done]:
     return [done for group in groups for done in group]
-
-
-def _size(found: Any) -> int:
-    return len(found) if isinstance(found, list) else 1
-
-
-def _paths(done: Sequence[Done]) -> tuple[str, ...]:
-    """Where outputs lie, relative to the store."""
-    return tuple(each.path for each in done)
-
-
-def _nowhere(_: Any) -> None:
-    """Where progress goes that nobody looks at."""

@@ -29,19 +29,20 @@ def print_worth(console: Console, connection: Any, as_json: bool) -> None:
         console.print(table)
     console.print(
         "against: other sets of as many samples. balanced accuracy: of a probe on frozen features, on held-out samples "
-        "that no label maker and no selection saw; difference with its 95 % interval over sets and samples, in points. "
-        "multiplier: so many times as many random samples are as good. deviation: between sets, in points.",
+        "that no label maker and no selection saw; gain with its 95 % interval over sets and samples, in points. "
+        "multiplier: so many times as many random samples are as good. weighted: every class weighs the same. radius: "
+        "from samples of the pool to the nearest of the set. clusters: their effective number. deviation: of sets.",
         style="dim",
         highlight=False,
     )
 
 
 def _tables(facts: WorthFacts) -> list[Table]:
-    compared = _table("against", "probe trains", "samples", "curated", "other", "difference", "multiplier", "verdict")
+    compared = _table("against", "probe", "curated", "other", "gain", "multiplier", "verdict")
     for row in facts.compared:
         if row["verdict"] != "unknown":
             compared.add_row(*_comparison(row))
-    sets = _table("set", "samples", "labelled", "balance", "radius (95 %)", "radius (all)", "effective clusters")
+    sets = _table("set", "samples", "labelled", "balance", "radius 95 %", "all", "clusters")
     for row in facts.sets:
         numbers = (decimal(row["balance"], 3), decimal(row["radius_95"], 3), decimal(row["radius"], 3))
         sets.add_row(
@@ -51,7 +52,7 @@ def _tables(facts: WorthFacts) -> list[Table]:
             *numbers,
             decimal(row["effective_clusters"], 1),
         )
-    curve = _table("random samples", "probe trains", "sets", "balanced accuracy", "deviation")
+    curve = _table("random samples", "probe", "sets", "balanced accuracy", "deviation")
     for row in facts.curve:
         accuracy = (percent(row["quality"]), decimal(row["deviation"] * 100, 1))
         curve.add_row(count(row["n_samples"]), _weighting(row), str(row["n_seeds"]), *accuracy)
@@ -64,7 +65,6 @@ def _comparison(row: Row) -> tuple[str, ...]:
     return (
         row["baseline"],
         _weighting(row),
-        count(row["n_samples"]),
         percent(row["quality"]),
         percent(row["baseline_quality"]),
         f"{value} ({low} to {high})",
@@ -74,11 +74,13 @@ def _comparison(row: Row) -> tuple[str, ...]:
 
 
 def _weighting(row: Row) -> str:
-    return "plain" if row["weighting"] == "plain" else "class-weighted"
+    return "plain" if row["weighting"] == "plain" else "weighted"
 
 
 def _table(*names: str) -> Table:
     table = Table(*names)
+    for column in table.columns[:2]:
+        column.no_wrap = True
     for column in table.columns[2:-1]:
         column.justify = "right"
     return table

@@ -1,0 +1,107 @@
+"""A run on its way: how its stages are shown and recorded, where their work is done, and what they hand on."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import AbstractContextManager, contextmanager, suppress
+from dataclasses import dataclass, replace
+from functools import partial
+from pathlib import Path
+from typing import Any, TypeVar
+
+from windrow.schemas.stages import Stage
+from windrow.tasks.config import CurationConfig
+from windrow.tasks.executors import ExecutorConfig, open_executor
+from windrow.tasks.features.extraction import identify_backbone
+from windrow.tasks.features.model_scores import identify_scorer, score_shards
+from windrow.tasks.progress import StageProgress, stage_progress
+from windrow.tasks.recording import StageLog, recording
+from windrow.tasks.runner import Call, Runner, Work
+from windrow.tasks.storage.store.made import Made
+from windrow.tasks.storage.store.outputs import Done, NotDoneError, only_finding
+from windrow.tasks.storage.store.run_records import Run
+
+GROUPS_PER_WORKER = 4
+
+Shard = TypeVar("Shard")
+
+
+@dataclass
+class Curation:
+    """A run on its way: its config, who carries it, what its stages have made so far, and what the guard kept back."""
+
+    config: CurationConfig
+    run: Run
+    runner: Runner
+    made: Made
+    kept_back: str | None = None
+
+    @property
+    def store(self) -> Path:
+        """The store that the run adds to."""
+        return self.run.store
+
+    def stage(self, stage: Stage) -> AbstractContextManager[StageLog]:
+        """Run a stage in the block, and record it."""
+        return recording(self.run, stage, self.runner)
+
+    @contextmanager
+    def progress(self, what: str, total: int) -> Iterator[StageProgress]:
+        """Show how far a stage is while the block runs."""
+        with self.runner.shares(what, total) as shares, stage_progress(what, total, self.runner.say, shares) as shown:
+            yield shown
+
+    def here(self, work: Work, *args: Any) -> Any:
+        """Do one piece of work in this process."""
+        return self.runner.map([Call(work, work.words, args)], _nowhere)[0]
+
+    def in_worker(self, work: Work, *args: Any) -> Any:
+        """Do one piece of work in a worker of the executor, unless it is found done."""
+        return self.runner.map([self._elsewhere(Call(work, work.words, args))], _nowhere)[0]
+
+    def in_workers(self, what: str, total: int, calls: Sequence[Call]) -> list[Any]:
+        """Do pieces of work in the workers of the executor, where they are not found done; `total` outputs in all."""
+        with self.progress(what, total) as progress:
+            elsewhere = [self._elsewhere(call) for call in calls]
+            return self.runner.map(elsewhere, lambda found: progress.advance(_size(found)))
+
+    def _elsewhere(self, call: Call) -> Call:
+        function = partial(_found_or_made, self.config.executor, call.work.function)
+        return replace(call, work=replace(call.work, function=function))
+
+    def groups(self, shards: Sequence[Shard]) -> list[tuple[str, list[Shard]]]:
+        """Cut shards into groups, each a piece of work, labelled by the numbers of their shards."""
+        n_workers = open_executor(self.config.executor).n_workers
+        size = max(1, -(-len(shards) // (n_workers * GROUPS_PER_WORKER)))
+        starts = range(0, len(shards), size)
+        return [(f"{at}-{min(at + size, len(shards)) - 1}", list(shards[at : at + size])) for at in starts]
+
+    def keep(self, log: StageLog, stage: str, done: Sequence[Done], count: str) -> None:
+        """Hand on what a stage has made; `count` of it is its number of samples."""
+        log.done, log.n_samples = list(done), sum(each.counts[count] for each in done)
+        made: dict[str, Any] = {stage: paths_of(done)}
+        self.made = replace(self.made, **made)
+
+
+def _found_or_made(executor: ExecutorConfig, function: Callable[..., Any], *args: Any) -> Any:
+    """What is done is found here, without a worker that would load a model to see it.
+
+    What a model is may depend on the GPU, which workers of Ray may have and this process may not.
+    """
+    if executor.kind != "ray" or function not in (identify_backbone, identify_scorer, score_shards):
+        with suppress(NotDoneError), only_finding():
+            return function(*args)
+    return open_executor(executor).run(function, *args)
+
+
+def _size(found: Any) -> int:
+    return len(found) if isinstance(found, list) else 1
+
+
+def paths_of(done: Sequence[Done]) -> tuple[str, ...]:
+    """Where outputs lie, relative to the store."""
+    return tuple(each.path for each in done)
+
+
+def _nowhere(_: Any) -> None:
+    """Where progress goes that nobody looks at."""
