@@ -26,8 +26,12 @@ class Recipe:
 def recipes_of(config: SelectionConfig, tune: TuneConfig, runs: tuple[str, ...]) -> list[Recipe]:
     """The config as it is, which is of the first run, and every recipe of the search; runs: how each is called.
 
-    A recipe that selects as the config does is left out.
+    A recipe that selects as the config does is left out. Raises ValueError where parts have policies of their own:
+    they do not ask `policy`, so that recipes would be alike.
     """
+    own = [part.name for part in config.parts if part.policy]
+    if own:
+        raise ValueError(f"tune: tries selection.policy, which parts with a policy of their own do not ask: {own}")
     found = [Recipe(AS_IS, 0, config, {})]
     for number, called in enumerate(runs):
         for (policy, settings), near in product(_policies(tune), tune.near_duplicates):

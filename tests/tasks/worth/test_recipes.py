@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from windrow.tasks.algorithms.worth.hold_out import choosing_half
-from windrow.tasks.selection.selection_config import SelectionConfig
+from windrow.tasks.selection.selection_config import SelectionConfig, SelectionPart
 from windrow.tasks.worth.recipes import AS_IS, recipes_of
 from windrow.tasks.worth.tune_config import TuneConfig
 
@@ -48,3 +48,9 @@ def test_the_halves_divide_groups_evenly_within_classes_whatever_the_order_of_sa
     order = rng.permutation(120)
     assert (choosing_half(truth[order], groups[order], keys[order], 0) == half[order]).all()
     assert (choosing_half(truth, groups, keys, 1) != half).any()
+
+
+def test_parts_with_policies_of_their_own_are_refused_as_all_recipes_would_be_alike() -> None:
+    config = SelectionConfig(parts=(SelectionPart("one", 0.5, policy="balanced"), SelectionPart("other")))
+    with pytest.raises(ValueError, match=r"parts with a policy of their own do not ask: \['one'\]"):
+        recipes_of(config, TuneConfig(), ("",))
