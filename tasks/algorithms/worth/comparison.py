@@ -135,10 +135,14 @@ def compare(
 
 
 def _few(truth: Int64Array) -> float:
-    """What a bootstrap's deviation lacks: the variance of a mean of n drawn anew is (n - 1) / n of the unbiased one."""
-    sizes = np.unique(truth, return_counts=True)[1]
-    several = sizes[sizes > 1]
-    return float(np.sqrt(np.mean(several / (several - 1)))) if len(several) else 1.0
+    """What a bootstrap's deviation of a mean over classes lacks, as a factor; 1 where no class has two samples.
+
+    A class of s samples adds its variance over s, of which a bootstrap sees the part 1 - 1 / s, and of a class of one
+    sample nothing. So classes with few samples, which make most of the variance, make most of the factor too.
+    """
+    sizes = np.unique(truth, return_counts=True)[1].astype(np.float64)
+    seen = ((1 - 1 / sizes) / sizes).sum()
+    return float(np.sqrt((1 / sizes).sum() / seen)) if seen > 0 else 1.0
 
 
 def multiplier_of(

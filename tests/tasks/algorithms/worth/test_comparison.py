@@ -60,6 +60,21 @@ def test_equals_are_seldom_called_different_and_others_are() -> None:
     assert Counter(verdict(World(seed), 0.25) for seed in range(20))["worse"] >= 15
 
 
+@pytest.mark.parametrize(("sizes", "missing"), [((2, 2), 2.0), ((1, 2), 6.0), ((4, 2), 12 / 7)])
+def test_the_interval_makes_up_for_what_a_bootstrap_misses_of_small_classes(
+    sizes: tuple[int, ...], missing: float, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The variance of a mean over classes is the sum of 1 / s, and a bootstrap sees (1 - 1 / s) / s of each."""
+    truth = np.repeat(np.arange(len(sizes)), sizes)
+    monkeypatch.setattr(comparison, "N_DRAWS", 4000)
+    rng = np.random.default_rng(0)
+    one, others = (np.arange(len(truth)) % 2 == 0)[None], (np.arange(len(truth)) % 3 == 0)[None]
+    evaluation = Evaluation.drawn(truth, np.arange(len(truth)), rng)
+    found = compare(one, others, evaluation, Luck(0.0, 0), rng)
+    drawn = evaluation.of(one)[1] - evaluation.of(others)[1]
+    assert (found.high - found.low) / np.diff(np.quantile(drawn, comparison.TAILS))[0] == pytest.approx(missing**0.5)
+
+
 def test_the_interval_of_the_multiplier_holds_its_truth() -> None:
     held = 0
     for seed in range(60):
