@@ -48,6 +48,17 @@ _IMAGE = Column(
     nullable=True,
 )
 
+TAR_OFFSET = Column(
+    "tar_offset",
+    pa.int64(),
+    "where the image's bytes begin in its WebDataset shard; null when there is none",
+    nullable=True,
+    minimum=0,
+)
+
+DESCRIBED = tuple(column.name for column in _SAMPLE)
+"""The columns of a sample that its `.json` in a WebDataset shard has."""
+
 EXPORT_PLAN = Table(
     "export_plan",
     "One row for each selected sample, by split and rank, with the place where its bytes are.",
@@ -65,7 +76,7 @@ EXPORTED = Table(
 EXPORTED_SAMPLES = Table(
     "exported_samples",
     "One row for each sample of a version, without its bytes: `samples.parquet` of every version.",
-    _SAMPLE,
+    (*_SAMPLE, TAR_OFFSET),
     ("sample_id",),
 )
 

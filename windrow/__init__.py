@@ -16,9 +16,10 @@ if TYPE_CHECKING:
     from windrow.tasks.algorithms.neighbors.deduplication import near_duplicates
     from windrow.tasks.algorithms.selection.ranking import rank
     from windrow.tasks.config import CurationConfig, load_config
+    from windrow.tasks.loading.sample_loader import data_loader
+    from windrow.tasks.loading.webdataset_pipeline import open_webdataset
     from windrow.tasks.pipeline import curate
     from windrow.tasks.storage.catalog.views import open_catalog
-    from windrow.tasks.storage.published.reader import data_loader, open_webdataset
 
 __version__ = "0.1.0"
 
@@ -26,12 +27,12 @@ PLACES = {
     "CurationConfig": "windrow.tasks.config",
     "HierarchicalKMeans": "windrow.tasks.algorithms.clustering.estimator",
     "curate": "windrow.tasks.pipeline",
-    "data_loader": "windrow.tasks.storage.published.reader",
+    "data_loader": "windrow.tasks.loading.sample_loader",
     "find_label_errors": "windrow.tasks.algorithms.labels.checks.label_errors",
     "load_config": "windrow.tasks.config",
     "near_duplicates": "windrow.tasks.algorithms.neighbors.deduplication",
     "open_catalog": "windrow.tasks.storage.catalog.views",
-    "open_webdataset": "windrow.tasks.storage.published.reader",
+    "open_webdataset": "windrow.tasks.loading.webdataset_pipeline",
     "rank": "windrow.tasks.algorithms.selection.ranking",
     "spread_labels": "windrow.tasks.algorithms.labels.few_labels",
 }

@@ -23,7 +23,7 @@ from PIL import Image
 from torch import nn
 
 from windrow.tasks.algorithms.torch_threads import one_thread
-from windrow.tasks.storage.published.reader import data_loader, image_to_tensor
+from windrow.tasks.loading.sample_loader import data_loader
 from windrow.tasks.storage.published.versions import read_manifest
 from windrow.tasks.storage.published.webdataset_shards import class_indices
 
@@ -63,7 +63,8 @@ class Classifier:
 
 def resized(size: int, image: Image.Image) -> torch.Tensor:
     """Return an image as a tensor (3, size, size) from -1 to 1."""
-    return image_to_tensor(image.resize((size, size), Image.Resampling.BILINEAR)) * 2 - 1
+    pixels = np.array(image.resize((size, size), Image.Resampling.BILINEAR).convert("RGB"))
+    return torch.from_numpy(pixels).permute(2, 0, 1).float() / 127.5 - 1
 
 
 def small_network(image_size: int, n_classes: int) -> nn.Module:

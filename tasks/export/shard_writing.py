@@ -70,9 +70,8 @@ def _write_shard(
             if isinstance(found, SampleGone):
                 gone[sample_id] = found.reason
                 continue
-            exported.append(row)
-            for shard in shards:
-                shard.add(row, found)
+            offsets = [shard.add(row, found) for shard in shards]
+            exported.append({**row, "tar_offset": next((each for each in offsets if each is not None), None)})
     columns = {column.name: [row[column.name] for row in exported] for column in EXPORTED_SAMPLES.columns}
     writer.write(EXPORTED_SAMPLES, EXPORTED_SAMPLES.build(columns))
     writer.write(GONE, GONE.build({"sample_id": list(gone), "reason": list(gone.values())}))

@@ -11,7 +11,7 @@ from typing import Any
 import pyarrow as pa
 import yaml
 
-from windrow.schemas.exported import EXPORTED_SAMPLES
+from windrow.schemas.exported import DESCRIBED, EXPORTED_SAMPLES
 from windrow.tasks.storage.published.webdataset_shards import PROVENANCE, image_extension
 
 _TABLE_ROWS = 50
@@ -62,12 +62,12 @@ samples = webdataset.WebDataset(sorted(glob("webdataset/{split}-*.tar")), shards
 sample = next(iter(samples))  # sample["json"], and sample["cls"] where there is a label
 ```
 
-With `windrow`, decoded as windrow's own models saw them:
+With `windrow`, decoded as windrow's own models saw them, shuffled, for any number of workers and ranks, and resumable:
 
 ```python
-from windrow import open_webdataset
+from windrow import data_loader
 
-image, label, info = next(iter(open_webdataset(".", split="{split}")))
+images, labels, info = next(iter(data_loader(".", split="{split}", batch_size=1, unlabelled="keep")))
 ```
 """,
     "parquet": """\
@@ -131,7 +131,8 @@ def _short(power_of_ten: int) -> str:
 def _webdataset_features(formats: Iterable[str]) -> list[dict[str, Any]]:
     """Say what each field is: `datasets` would infer it from five samples, and refuse these when they differ."""
     images = [{"name": name, "dtype": "image"} for name in sorted({image_extension(each) for each in formats})]
-    description = [_feature(column.name, column.type) for column in EXPORTED_SAMPLES.columns]
+    kinds = EXPORTED_SAMPLES.schema()
+    description = [_feature(name, kinds.field(name).type) for name in DESCRIBED]
     provenance = {"name": "provenance", "struct": [_feature(name, pa.string()) for name in PROVENANCE]}
     rest = [_feature("cls", pa.int64()), _feature("__key__", pa.string()), _feature("__url__", pa.string())]
     return [*images, {"name": "json", "struct": [*description, provenance]}, *rest]

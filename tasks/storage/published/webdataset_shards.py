@@ -7,7 +7,7 @@ from collections.abc import Collection, Iterable, Mapping, Sequence
 from types import TracebackType
 from typing import Any, Self
 
-from windrow.schemas.exported import EXPORTED_SAMPLES
+from windrow.schemas.exported import DESCRIBED
 from windrow.tasks.storage.files.tar_writer import TarWriter, Writable
 from windrow.tasks.storage.sources.source import SampleBytes
 
@@ -61,13 +61,13 @@ def _all_integers(names: Sequence[str]) -> bool:
 
 
 def describe_sample(row: Mapping[str, Any], members: Iterable[str] = ()) -> dict[str, Any]:
-    """Return the JSON of a sample from its row of the plan: the columns of EXPORTED_SAMPLES, and where it was seen.
+    """Return the JSON of a sample from its row of the plan: the columns of DESCRIBED, and where it was seen.
 
     members: extensions of the files that came with it, as they are in the shard; the JSON has slashes between them, as
     they hold none. Every sample has every field, null where unknown, or readers that infer types from the first samples
     miss some.
     """
-    known = {column.name: row[column.name] for column in EXPORTED_SAMPLES.columns}
+    known = {name: row[name] for name in DESCRIBED}
     return {**known, "provenance": {**{name: row[name] for name in PROVENANCE}, "members": "/".join(members)}}
 
 
@@ -81,17 +81,21 @@ class WebDatasetShard:
         self._tar = TarWriter(file)
         self._indices = indices
 
-    def add(self, row: Mapping[str, Any], sample: SampleBytes) -> None:
-        """Add the original bytes of a sample, what the plan says about it, and the files that came with it."""
+    def add(self, row: Mapping[str, Any], sample: SampleBytes) -> int:
+        """Add the original bytes of a sample, what the plan says about it, and the files that came with it.
+
+        Return where the original bytes begin.
+        """
         image = image_extension(row["format"])
         named = member_extensions(sample.members, {image, "json", "cls"})
         description = json.dumps(describe_sample(row, named.values()), sort_keys=True, ensure_ascii=False)
-        self._tar.add(f"{row['sample_id']}.{image}", sample.data)
+        offset = self._tar.add(f"{row['sample_id']}.{image}", sample.data)
         self._tar.add(f"{row['sample_id']}.json", description.encode())
         if row["label"] is not None:
             self._tar.add(f"{row['sample_id']}.cls", str(self._indices[row["label"]]).encode())
         for extension, name in named.items():
             self._tar.add(f"{row['sample_id']}.{name}", sample.members[extension])
+        return offset
 
     def __enter__(self) -> Self:
         self._tar.__enter__()

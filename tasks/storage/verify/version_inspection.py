@@ -12,7 +12,7 @@ from typing import IO, Any
 import duckdb
 import pyarrow.parquet as pq
 
-from windrow.schemas.exported import EXPORTED, EXPORTED_SAMPLES
+from windrow.schemas.exported import DESCRIBED, EXPORTED, EXPORTED_SAMPLES, TAR_OFFSET
 from windrow.tasks.storage.published.versions import CLASSES, SAMPLES, inspect_version_files, is_version_name
 from windrow.tasks.storage.published.webdataset_shards import class_indices, image_extension
 from windrow.tasks.storage.published.withdrawal import is_withdrawn
@@ -111,7 +111,7 @@ def _compare(
             raise ValueError(f"sample {n:,}, {sample['sample_id']}, is not in {SAMPLES}")
         if row["split"] != file["split"]:
             raise ValueError(f"sample {n:,}, {sample['sample_id']}, is not of split {file['split']} in {SAMPLES}")
-        differing = [name for name in _COLUMNS if row[name] != sample.get(name)]
+        differing = [name for name in (*DESCRIBED, *sample.keys() & {TAR_OFFSET.name}) if row[name] != sample.get(name)]
         if differing:
             raise ValueError(f"sample {n:,}, {sample['sample_id']}, has another {differing[0]} than in {SAMPLES}")
         inspection.n_rows += 1
@@ -139,6 +139,7 @@ def _tar_rows(path: Path, classes: list[str]) -> Iterator[Row]:
             data = tar.extractfile(member)
             if data is None or extension in members:
                 raise ValueError(f"member {member.name} is no file, or is there twice")
+            members.setdefault(TAR_OFFSET.name, member.offset_data)  # the image comes first
             members[extension] = data.read() if extension in ("json", "cls") else _id_of(data)
             tar.members.clear()  # type: ignore[attr-defined]  # it would keep every header that it has read
         if members:
@@ -152,17 +153,17 @@ def _tar_sample(members: Mapping[str, Any], indices: Mapping[str, int]) -> Row:
     described: dict[str, Any] = json.loads(members["json"])
     image = image_extension(described["format"])
     label = described["label"]
-    expected = {"key", "json", image} | ({"cls"} if label is not None else set())
+    expected = {"key", TAR_OFFSET.name, "json", image} | ({"cls"} if label is not None else set())
     expected |= set(described["provenance"]["members"].split("/")) - {""}
     if set(members) != expected:
-        raise ValueError(f"sample {key} has the members {sorted(set(members) - {'key'})}")
+        raise ValueError(f"sample {key} has the members {sorted(set(members) - {'key', TAR_OFFSET.name})}")
     if not key == described["sample_id"] == members[image]:
         raise ValueError(
             f"sample {key} has the bytes of {members[image]} and the description of {described['sample_id']}"
         )
     if label is not None and members["cls"] != str(indices[label]).encode():
         raise ValueError(f"sample {key} has class {members['cls']!r}, but its label is {label!r}")
-    return described
+    return {**described, TAR_OFFSET.name: members[TAR_OFFSET.name]}
 
 
 def _id_of(data: IO[bytes]) -> str:

@@ -14,7 +14,7 @@ import pyarrow.parquet as pq
 import pytest
 from small_export import CLASSES, export, make_selection, plan_table
 
-from windrow.schemas.exported import EXPORTED_SAMPLES
+from windrow.schemas.exported import DESCRIBED, EXPORTED_SAMPLES
 from windrow.tasks.export import publication as publish
 from windrow.tasks.export.export_config import ExportConfig
 from windrow.tasks.export.export_plan import plan_export
@@ -26,6 +26,7 @@ from windrow.tasks.storage.published.versions import (
     list_versions,
     read_manifest,
 )
+from windrow.tasks.storage.sources.source_shard import sample_id_of
 from windrow.tasks.storage.store.outputs import Done
 from windrow.tasks.storage.verify.verification import verify
 
@@ -79,10 +80,18 @@ def test_the_manifest_counts_and_names_everything(tmp_path: Path) -> None:
 
 def test_samples_parquet_has_every_sample_without_its_bytes(tmp_path: Path) -> None:
     rows, _ = make_selection(tmp_path / "source")
-    samples = pq.read_table(export(tmp_path / "store", rows).path / "samples.parquet")
-    assert EXPORTED_SAMPLES.validate(samples).to_pylist() == [
-        {name: row[name] for name in samples.column_names} for row in rows
+    version = export(tmp_path / "store", rows).path
+    samples = EXPORTED_SAMPLES.validate(pq.read_table(version / "samples.parquet")).to_pylist()
+    assert [{name: sample[name] for name in DESCRIBED} for sample in samples] == [
+        {name: row[name] for name in DESCRIBED} for row in rows
     ]
+    tars = {split: sorted((version / "webdataset").glob(f"{split}-*.tar")) for split in ("test", "train")}
+    data = b"".join(tar.read_bytes() for split in ("test", "train") for tar in tars[split][:1])
+    first = tars["test"][0].stat().st_size
+    assert sample_id_of(data[samples[0]["tar_offset"] :][: samples[0]["n_bytes"]]) == samples[0]["sample_id"]
+    assert sample_id_of(data[first + samples[4]["tar_offset"] :][: samples[4]["n_bytes"]]) == samples[4]["sample_id"]
+    only_parquet = export(tmp_path / "other", rows, ExportConfig(formats=("parquet",))).path
+    assert pq.read_table(only_parquet / "samples.parquet")["tar_offset"].null_count == len(rows)
 
 
 def test_shards_are_links_that_nobody_writes_to(tmp_path: Path) -> None:

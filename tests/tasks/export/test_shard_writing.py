@@ -15,7 +15,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from small_export import CLASSES, EXTENSIONS, export, make_selection, plan_table, read_with_webdataset
 
-from windrow.schemas.exported import EXPORTED, EXPORTED_SAMPLES
+from windrow.schemas.exported import DESCRIBED, EXPORTED, EXPORTED_SAMPLES
 from windrow.tasks.export.export_config import ExportConfig
 from windrow.tasks.export.export_plan import ExportShard, _cut, plan_export, read_classes, read_plan_rows
 from windrow.tasks.export.shard_writing import gone_samples, write_export_shard
@@ -104,7 +104,7 @@ def test_the_tar_holds_the_original_bytes_the_description_and_the_class(tmp_path
             **{name: row[name] for name in ("source_uri", "shard", "key")},
             "members": "",
         }
-        assert info == {column.name: row[column.name] for column in EXPORTED_SAMPLES.columns}
+        assert info == {name: row[name] for name in DESCRIBED}
         expected = None if row["label"] is None else str(["barley", "rye", "wheat"].index(row["label"])).encode()
         assert sample.get("cls") == expected
 

@@ -24,10 +24,10 @@ from windrow.tasks.clusters.clustering import cluster_pool
 from windrow.tasks.clusters.clustering_config import ClusteringConfig
 from windrow.tasks.features.extraction import FITTED
 from windrow.tasks.ingest.ingestion import ingest_shards
+from windrow.tasks.loading.webdataset_pipeline import open_webdataset
 from windrow.tasks.report.thumbnails import Thumbnail, thumbnail
 from windrow.tasks.storage.catalog.views import open_catalog
 from windrow.tasks.storage.files.store_lock import at_work
-from windrow.tasks.storage.published.reader import open_webdataset
 from windrow.tasks.storage.published.versions import diff_versions, latest_version, list_versions
 from windrow.tasks.storage.sources.source_plan import plan_shards
 from windrow.tasks.storage.store.holders import holds

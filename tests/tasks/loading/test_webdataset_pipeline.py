@@ -1,19 +1,15 @@
-"""The reader for training: every sample once, decoded, shuffled as the seed says."""
+"""A version as a webdataset pipeline: every sample once, decoded, shuffled as the seed says."""
 
-import io
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
-import torch
-from PIL import Image
-from small_export import export, image_bytes, make_selection
+from small_export import export, make_selection
 
 from windrow.tasks.export.export_config import ExportConfig
+from windrow.tasks.loading.webdataset_pipeline import open_webdataset
 from windrow.tasks.pictures.decoding import decode_rgb
-from windrow.tasks.storage.published.reader import NO_LABEL, data_loader, open_webdataset, webdataset_shards
-from windrow.tasks.storage.sources.source_shard import sample_id_of
 
 
 def ids(pipeline: Any) -> list[str]:
@@ -74,39 +70,15 @@ def test_nodes_share_the_samples(tmp_path: Path, monkeypatch: pytest.MonkeyPatch
         )
 
 
-@pytest.mark.parametrize("workers", [0, 2])
-def test_the_loader_batches_every_sample_once(tmp_path: Path, workers: int) -> None:
-    rows, _ = make_selection(tmp_path / "source", 24)
-    version = export(tmp_path / "store", rows, ExportConfig(samples_per_shard=18)).path  # a worker has no shard
-    loader = data_loader(version, batch_size=4, unlabelled="keep", workers=workers)
-    expected = {row["sample_id"]: row["label"] for row in rows if row["split"] == "train"}
-    for _ in range(2):
-        batches = list(loader)
-        assert sorted(info["sample_id"] for _, _, infos in batches for info in infos) == sorted(expected)
-        assert [len(labels) for _, labels, _ in batches] == [4, 4, 4, 4, 2]
-    images, labels, infos = batches[0]
-    assert images.shape == (4, 3, 8, 8) and images.dtype == torch.float32 and 0 <= images.min() < images.max() <= 1
-    assert labels.dtype == torch.int64
-    known = {None: NO_LABEL, "barley": 0, "rye": 1, "wheat": 2}
-    assert labels.tolist() == [known[expected[info["sample_id"]]] for info in infos]
-
-
-def test_a_transform_may_resize_images_of_several_sizes(tmp_path: Path) -> None:
-    rows, _ = make_selection(tmp_path / "source", 4, formats=("PNG",))
-    large = image_bytes(99, "PNG", 20)
-    row = next(row for row in rows if row["kind"] == "file" and row["split"] == "train")
-    (tmp_path / "source" / row["key"]).write_bytes(large)
-    row.update(sample_id=sample_id_of(large), n_bytes=len(large), byte_length=len(large), width=20, height=20)
+def test_more_nodes_than_shards_are_told_that_some_would_get_nothing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    rows, _ = make_selection(tmp_path / "source", 8)
     version = export(tmp_path / "store", rows).path
-
-    def mean_colour(image: Image.Image) -> torch.Tensor:
-        return torch.tensor(np.asarray(image).mean((0, 1)))
-
-    (images, _, infos), *rest = data_loader(version, unlabelled="keep", shuffle=0, transform=mean_colour)
-    assert images.shape == (3, 3) and rest == []
-    place = [info["sample_id"] for info in infos].index(row["sample_id"])
-    expected = np.asarray(Image.open(io.BytesIO(large)).convert("RGB")).mean((0, 1))
-    assert np.allclose(images[place].numpy(), expected)
+    monkeypatch.setenv("RANK", "3")
+    monkeypatch.setenv("WORLD_SIZE", "4")
+    with pytest.raises(ValueError, match=r"4 nodes share 2 shards.*data_loader"):
+        open_webdataset(version)
 
 
 def test_a_path_may_hold_what_means_something_in_an_address(tmp_path: Path) -> None:
@@ -126,8 +98,6 @@ def test_bad_calls_are_refused(tmp_path: Path) -> None:
         open_webdataset(version, shuffle=-1)
     with pytest.raises(ValueError, match=r"unlabelled.*'maybe'"):
         open_webdataset(version, unlabelled="maybe")  # type: ignore[arg-type]
-    with pytest.raises(ValueError, match="batch_size"):
-        data_loader(version, batch_size=0)
     only_parquet = export(tmp_path / "store", rows, ExportConfig(formats=("parquet",))).path
     with pytest.raises(ValueError, match="no WebDataset shard"):
-        webdataset_shards(only_parquet, "train")
+        open_webdataset(only_parquet)
