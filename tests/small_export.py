@@ -130,3 +130,17 @@ def export(
     shards = plan_export(store, plan_table(rows), config, classes or CLASSES)
     dones = [write_export_shard(store, shard, config) for shard in shards]
     return publish_version(store, name, shards, dones, config, provenance or {"ingest": "0" * 32})
+
+
+def export_images(store: Path, source: Path, images: list[bytes], per_shard: int = 1000) -> Path:
+    """Publish images as they are, in one split, without labels; return the version."""
+    source.mkdir(parents=True)
+    template = make_selection(store / "template", 4, labels=[None] * 4)[0][0]
+    rows = []
+    for i, data in enumerate(images):
+        name = f"{i:06d}.jpg"
+        (source / name).write_bytes(data)
+        place = _place(source, "file", ".", i, name, None, len(data))
+        facts = {"sample_id": sample_id_of(data), "sample_index": i, "rank": i + 1, "n_bytes": len(data)}
+        rows.append({**template, **facts, "split": "train", "format": "JPEG", **place})
+    return export(store, rows, ExportConfig(samples_per_shard=per_shard, formats=("webdataset",)), classes=[]).path

@@ -14,76 +14,22 @@ import os
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal, get_args
+from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 import torch
 from torch.utils.data import DataLoader, Sampler
 
+from windrow.tasks.algorithms.batches.batch_rules import Batches
 from windrow.tasks.algorithms.batches.rank_batches import LastBatch, count_batches, rank_batches
-from windrow.tasks.algorithms.batches.sample_order import (
-    epoch_generator,
-    grouped_order,
-    shuffled_order,
-    weighted_order,
-)
+from windrow.tasks.algorithms.batches.sample_order import epoch_generator
+from windrow.tasks.loading.batch_plan import read_batches
+from windrow.tasks.loading.epoch_order import EpochOrder, Sampling
 from windrow.tasks.loading.image_dataset import Batch, BatchPlaces, ImageDataset, Transform
-from windrow.tasks.loading.version_samples import (
-    NO_LABEL,
-    Unlabelled,
-    VersionSamples,
-    joined_samples,
-    read_version_samples,
-)
+from windrow.tasks.loading.version_samples import Unlabelled, VersionSamples, joined_samples, read_version_samples
+from windrow.tasks.storage.store.outputs import file_digest
 
-Sampling = Literal["each", "class-balanced", "weighted"]
 COLUMNS = ("sample_id", "sample_index", "rank", "weight", "confidence")
-
-
-@dataclass(frozen=True)
-class _Order:
-    """How an epoch visits samples; all of it goes into the state that a loader goes on from."""
-
-    seed: int
-    shuffle: bool
-    window: int
-    sampling: Sampling
-    weight_column: str
-    shares: tuple[float, ...]
-    n: int
-    last: LastBatch
-
-    def __post_init__(self) -> None:
-        if self.sampling not in get_args(Sampling):
-            raise ValueError(f"sampling: wants one of {', '.join(get_args(Sampling))}, got {self.sampling!r}")
-        if self.last not in get_args(LastBatch):
-            raise ValueError(f"last: wants 'pad' or 'drop', got {self.last!r}")
-        if self.window < 0 or self.seed < 0 or self.n < 1:
-            raise ValueError(
-                f"wants window and seed of 0 or more and an epoch of 1 or more samples, got {self.window},"
-                f" {self.seed} and {self.n}"
-            )
-        if not self.shuffle and (self.sampling != "each" or len(self.shares) > 1):
-            raise ValueError("shuffle: drawing by class, weight or version is random; wants shuffle=True")
-
-    def check(self, samples: VersionSamples) -> None:
-        """Raise ValueError where samples cannot be drawn so."""
-        if self.sampling == "weighted":
-            _weights(samples, self.weight_column, self.shares)
-        if self.sampling == "class-balanced" and (samples.labels == NO_LABEL).any():
-            raise ValueError("sampling: 'class-balanced' wants a label of every sample; give unlabelled='skip'")
-
-    def places(self, samples: VersionSamples, epoch: int) -> npt.NDArray[np.int64]:
-        draws = epoch_generator(self.seed, epoch)
-        if self.sampling == "weighted":
-            return weighted_order(_weights(samples, self.weight_column, self.shares), self.n, draws)
-        if self.sampling == "class-balanced" or len(self.shares) > 1:
-            by_class = self.sampling == "class-balanced"
-            return grouped_order(*_groups(samples, self.shares, by_class), self.n, draws)
-        if self.shuffle:
-            return np.resize(shuffled_order(samples.shard_sizes(), self.window, draws), self.n)
-        return np.resize(np.arange(len(samples)), self.n)
 
 
 @dataclass(frozen=True)
@@ -107,8 +53,10 @@ class _EpochBatches(Sampler[BatchPlaces]):
     It does not know its loader: torch cannot end workers in time that are part of a circle of references.
     """
 
-    def __init__(self, samples: VersionSamples, order: _Order, share: _Share) -> None:
-        self.samples, self.order, self.share = samples, order, share
+    def __init__(
+        self, samples: VersionSamples, order: EpochOrder, share: _Share, planned: Batches | None = None
+    ) -> None:
+        self.samples, self.order, self.share, self._planned = samples, order, share, planned
         self.epoch, self.consumed, self.is_under_way = 0, 0, False
 
     def begin(self, epoch: int, consumed: int = 0) -> None:
@@ -119,7 +67,12 @@ class _EpochBatches(Sampler[BatchPlaces]):
         order = self.order.places(self.samples, self.epoch)
         seeds = epoch_generator(self.order.seed, self.epoch).spawn(1)[0].integers(0, 2**63, n, np.uint64)
         for taken in rank_batches(n, share.batch_size, share.rank, share.n_ranks, self.order.last, self.consumed):
-            yield BatchPlaces(order[taken], seeds[taken])
+            if self._planned is None:
+                yield BatchPlaces(order[taken], seeds[taken])
+            else:
+                (batch,) = order[taken]
+                places = self._planned[batch]
+                yield BatchPlaces(places, seeds[taken] + np.arange(len(places), dtype=np.uint64))
 
 
 class SampleLoader:
@@ -210,6 +163,7 @@ def data_loader(
     sampling: Sampling = "each",
     weight_column: str = "weight",
     samples_per_epoch: int | None = None,
+    batches: str | Path | None = None,
     columns: Sequence[str] = COLUMNS,
     seed: int = 0,
     last: LastBatch = "pad",
@@ -229,6 +183,8 @@ def data_loader(
         else shards, and so many samples of neighbouring shards at a time, for disks that want to read on.
     sampling: 'each' visits every sample once an epoch, 'class-balanced' each class equally often, 'weighted' each
         sample by `weight_column`. samples_per_epoch: by default as many as there are.
+    batches: a plan that `windrow batches` wrote: its batches come as they are, in another order each epoch, whole ones
+        to each rank; `batch_size` and `samples_per_epoch` are then the plan's.
     columns: of EXPORTED_SAMPLES, that `info` has.
     last: what is left at the end of an epoch is dealt out evenly among the ranks; 'pad' repeats fewer than n_ranks
         samples so that it comes out, 'drop' leaves it out. Every rank has as many batches as every other.
@@ -254,11 +210,23 @@ def data_loader(
     samples = joined_samples([read_version_samples(path, split, where, unlabelled) for path in shares])
     _check_columns(samples, [*columns, weight_column] if sampling == "weighted" else columns)
     n = len(samples) if samples_per_epoch is None else samples_per_epoch
-    order = _Order(seed, shuffle, window, sampling, weight_column, tuple(map(float, shares.values())), n, last)
+    planned = None if batches is None else read_batches(Path(batches), samples)
+    if planned is not None:
+        share, n = _Share(1, share.rank, share.n_ranks), len(planned)
+    order = EpochOrder(
+        seed=seed,
+        shuffle=shuffle,
+        window=window,
+        sampling=sampling,
+        weight_column=weight_column,
+        shares=tuple(map(float, shares.values())),
+        n=n,
+        last=last,
+        plan=None if batches is None else file_digest(Path(batches)),
+    )
     order.check(samples)
     dataset = ImageDataset(samples, transform, columns, min_side)
-    batches = _EpochBatches(samples, order, share)
-    return SampleLoader(dataset, batches, workers=workers, pin_memory=pin_memory)
+    return SampleLoader(dataset, _EpochBatches(samples, order, share, planned), workers=workers, pin_memory=pin_memory)
 
 
 def _check_columns(samples: VersionSamples, columns: Sequence[str]) -> None:
@@ -275,23 +243,3 @@ def _rank_of(rank: int | None, n_ranks: int | None) -> tuple[int, int]:
     if torch.distributed.is_available() and torch.distributed.is_initialized():
         return torch.distributed.get_rank(), torch.distributed.get_world_size()
     return int(os.environ.get("RANK", 0)), int(os.environ.get("WORLD_SIZE", 1))
-
-
-def _groups(
-    samples: VersionSamples, shares: tuple[float, ...], by_class: bool
-) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.float64]]:
-    """The group of each sample, and the share of each group: versions by their shares, in each its classes equally."""
-    inner = samples.labels if by_class else np.zeros(len(samples), np.int64)
-    pairs, groups = np.unique(np.stack([samples.source, inner], axis=1), axis=0, return_inverse=True)
-    n_inner = np.bincount(pairs[:, 0], minlength=len(shares))
-    return groups.reshape(-1), np.asarray(shares)[pairs[:, 0]] / n_inner[pairs[:, 0]]
-
-
-def _weights(samples: VersionSamples, column: str, shares: tuple[float, ...]) -> npt.NDArray[np.float64]:
-    weights = np.asarray(samples.table[column].to_numpy(), np.float64)
-    if not (np.isfinite(weights).all() and (weights >= 0).all()):
-        raise ValueError(f"weight_column: {column} is null or below 0 for some samples; leave them out by `where`")
-    sums = np.bincount(samples.source, weights, minlength=len(shares))
-    if (sums == 0).any():
-        raise ValueError(f"weight_column: {column} is 0 for every sample of a version")
-    return weights * (np.asarray(shares) / sums)[samples.source]

@@ -51,7 +51,7 @@ def grouped_order(groups: Places, shares: npt.NDArray[np.float64], n: int, draws
     members = np.split(np.argsort(groups, kind="stable"), np.cumsum(sizes)[:-1])
     places, keys = [], []
     for group in np.flatnonzero(counts):
-        places.append(_in_turn(members[group], int(counts[group]), draws))
+        places.append(in_turn(members[group], int(counts[group]), draws))
         keys.append((np.arange(counts[group]) + draws.random()) / counts[group])
     if not places:
         return np.empty(0, np.int64)
@@ -80,6 +80,7 @@ def whole_counts(wanted: npt.NDArray[np.float64]) -> Places:
     return counts
 
 
-def _in_turn(members: Places, n: int, draws: np.random.Generator) -> Places:
+def in_turn(members: Places, n: int, draws: np.random.Generator) -> Places:
+    """Return n of `members` in random order; all come before any comes again, in another order."""
     rounds = [draws.permutation(members) for _ in range(-(-n // len(members)))]
     return np.concatenate(rounds)[:n]
