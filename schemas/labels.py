@@ -114,8 +114,8 @@ LABEL_CHECKS = Table(
         Column(
             "is_doubtful",
             pa.bool_(),
-            "the method's verdict; null for self_confidence, normalised_margin, weighted_entropy, el2n and grand, which"
-            " give none, and for aum of a training job",
+            "the method's verdict; null for self_confidence, normalised_margin, weighted_entropy, el2n, forgetting and"
+            " grand, which give none, and for aum of a training job",
             nullable=True,
         ),
     ),

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from windrow.tasks.algorithms.selection.ranking import rank
     from windrow.tasks.config import CurationConfig, load_config
     from windrow.tasks.loading.sample_loader import data_loader
+    from windrow.tasks.loading.training_log import TrainingLog
     from windrow.tasks.loading.webdataset_pipeline import open_webdataset
     from windrow.tasks.pipeline import curate
     from windrow.tasks.storage.catalog.views import open_catalog
@@ -26,6 +27,7 @@ __version__ = "0.1.0"
 PLACES = {
     "CurationConfig": "windrow.tasks.config",
     "HierarchicalKMeans": "windrow.tasks.algorithms.clustering.estimator",
+    "TrainingLog": "windrow.tasks.loading.training_log",
     "curate": "windrow.tasks.pipeline",
     "data_loader": "windrow.tasks.loading.sample_loader",
     "find_label_errors": "windrow.tasks.algorithms.labels.checks.label_errors",
@@ -39,6 +41,7 @@ PLACES = {
 __all__ = [
     "CurationConfig",
     "HierarchicalKMeans",
+    "TrainingLog",
     "__version__",
     "curate",
     "data_loader",

@@ -240,19 +240,30 @@ def query(
 @app.command()
 def explain(
     sample_id: Annotated[
-        str, typer.Argument(help="A sample's id, or the first digits of it; or the key of an occurrence.")
-    ],
+        str | None, typer.Argument(help="A sample's id, or the first digits of it; or the key of an occurrence.")
+    ] = None,
     store: Store = DEFAULT_STORE,
     run_id: Annotated[str | None, typer.Option("--run", help="A run's id; the last finished run by default.")] = None,
+    step: Annotated[
+        int | None, typer.Option(help="Tell instead what a training job saw at this step, from its --log.", min=0)
+    ] = None,
+    log: Annotated[Path | None, typer.Option(help="Folder of a `windrow.TrainingLog`.")] = None,
 ) -> None:
     """Tell a sample's story: where it was seen, its clusters and labels, and why it was kept or dropped."""
+    if (step is None) != (log is None) or (step is None) == (sample_id is None):
+        raise ValueError("wants a sample's id, or --step and --log")
+    if step is not None and log is not None:
+        from windrow.flows.commands.training_step import print_step
+
+        print_step(out, store, log, step)
+        return
     from windrow.flows.commands.answers import print_story
     from windrow.flows.commands.forget import print_forgotten
     from windrow.tasks.storage.catalog.views import open_catalog
 
-    if print_forgotten(out, store, sample_id):
+    if print_forgotten(out, store, sample_id or ""):
         return
-    print_story(out, open_catalog(store, run_id), sample_id)
+    print_story(out, open_catalog(store, run_id), sample_id or "")
 
 
 @app.command()

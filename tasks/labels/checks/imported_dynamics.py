@@ -19,9 +19,11 @@ from windrow.tasks.algorithms.labels.checks.early_learning import (
     softmax_epochs,
 )
 from windrow.tasks.algorithms.labels.checks.el2n import el2n_score
+from windrow.tasks.algorithms.labels.checks.forgetting import forgetting_score
 from windrow.tasks.algorithms.labels.checks.loss_mixture import judge_by_loss
 from windrow.tasks.algorithms.labels.judging.judgement import Judgement
 from windrow.tasks.algorithms.labels.judging.training_dynamics import TrainingDynamics, record_dynamics
+from windrow.tasks.labels.checks.logged_dynamics import logged_dynamics
 from windrow.tasks.storage.sources.dynamics_file import DynamicsFile, DynamicsPart
 from windrow.tasks.storage.store.registry import sample_indices
 
@@ -31,16 +33,20 @@ EARLY_EPOCH = 9  # of EL2N, from 0; the last one where there are fewer
 def imported_dynamics(path: Path, store: Path, given: pa.Table) -> pa.Table:
     """Return LABEL_CHECKS of the samples that have a hard label in `given` (rows of LABELS) and a row in the file.
 
-    The file's `sample_index` is the registry's. From logits or probabilities: 'aum', 'el2n' and 'early_learning', of
-    samples whose label is one of the file's classes. From losses, the file's own or else those of its logits:
-    'loss_mixture', of their mean over the epochs. Memory: 12 bytes a row and epoch. Raises ValueError for a bad file,
-    naming the column, or one that has none of the samples.
+    The file's `sample_index` is the registry's. From logits or probabilities: 'aum', 'el2n', 'forgetting' and
+    'early_learning', of samples whose label is one of the file's classes. From losses, the file's own or else those of
+    its logits: 'loss_mixture', of their mean over the epochs. From the folder of a training log, which keeps no
+    logits: all but 'early_learning', of samples that were trained as the label they were given. Memory: 12 bytes a row
+    and epoch. Raises ValueError for a bad file, naming the column, or one that has none of the samples.
     """
     hard = given.filter(pc.is_valid(given["label"]))
     names = dict(zip(hard["sample_id"].to_pylist(), hard["label"].to_pylist(), strict=True))
     labels = {index: (sample, names[sample]) for sample, index in sample_indices(store, names.keys()).items()}
-    file = DynamicsFile(path)
-    record = _Record.of(file, labels)
+    if path.is_dir():
+        samples, dynamics = logged_dynamics(path, labels)
+        record = _Record(samples, dynamics.recorded("loss")[0].mean(axis=0, dtype=np.float64), samples, dynamics, None)
+    else:
+        record = _Record.of(DynamicsFile(path), labels)
     rows = [table.sort_by("sample_id") for table in _judged(record) if table.num_rows]
     return pa.concat_tables(rows) if rows else LABEL_CHECKS.schema().empty_table()
 
@@ -118,11 +124,13 @@ class _Known:
 
 
 def _judged(record: _Record) -> Iterator[pa.Table]:
-    if record.dynamics is not None and record.early is not None:
+    if record.dynamics is not None:
         last = record.dynamics.recorded("error_norm").shape[1] - 1
         yield _table(record.of_logits, "aum", Judgement(area_under_margin(record.dynamics)))
-        yield record.early
+        yield _table(record.of_logits, "forgetting", Judgement(forgetting_score(record.dynamics)))
         yield _table(record.of_logits, "el2n", Judgement(el2n_score(record.dynamics, min(EARLY_EPOCH, last))))
+    if record.early is not None:
+        yield record.early
     if record.loss is not None:
         yield _table(record.samples, "loss_mixture", judge_by_loss(record.loss))
 

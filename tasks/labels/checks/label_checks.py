@@ -21,6 +21,7 @@ from windrow.tasks.algorithms.neighbors.exact_neighbors import NeighborGraph
 from windrow.tasks.clusters.neighbor_graph import graph_of, read_graph
 from windrow.tasks.clusters.neighbors_config import NeighborsConfig
 from windrow.tasks.labels.checks.label_checks_config import LabelChecksConfig
+from windrow.tasks.labels.checks.logged_dynamics import log_files
 from windrow.tasks.labels.given_labels import class_names, pool_labels
 from windrow.tasks.storage.store.made import Made
 from windrow.tasks.storage.store.outputs import (
@@ -28,6 +29,7 @@ from windrow.tasks.storage.store.outputs import (
     OutputWriter,
     content_fingerprint,
     file_digest,
+    fingerprint,
     make_output,
 )
 from windrow.tasks.storage.store.pool import Pool, read_pool
@@ -69,8 +71,10 @@ def check_labels(store: Path, made: Made, config: LabelChecksConfig, n_folds: in
 
 
 def dynamics_digest(config: LabelChecksConfig) -> str | None:
-    """Return the digest of the file `config.dynamics`, None where there is none."""
+    """Return the digest of the file or log `config.dynamics`, None where there is none."""
     path = Path(config.dynamics) if config.dynamics is not None else None
+    if path is not None and path.is_dir():
+        return fingerprint([file_digest(file) for file in log_files(path)])
     return file_digest(path) if path is not None and path.is_file() else None
 
 

@@ -25,11 +25,12 @@ class ChosenChecks(Settings):
     `default`: Windrow's own judgement, the table `label_quality`. `methods`: others, whose scores and verdicts are rows
     of `label_checks`. None judges a label of a class with fewer than `labels.n_folds` labels. `l2`: of the probes that
     predict a sample from the others. The fields named as a method are its settings; `probe_training` is of el2n, grand,
-    aum and early_learning.
+    forgetting, aum and early_learning.
     `dynamics`: a Parquet file of what a training job recorded of samples by their `sample_index` (int64, the
     registry's): `loss` (a number, or a list of one for each epoch), or `logits` or `probabilities` (a list over the
     classes, or a list of those, one for each epoch), with the names of the classes as a JSON list under `class_names`
-    in the schema's metadata. What aum, el2n, early_learning and loss_mixture say of it are rows of `label_checks` too.
+    in the schema's metadata; or the folder of a `windrow.TrainingLog`. What aum, el2n, forgetting, loss_mixture and, of
+    logits, early_learning say of it are rows of `label_checks` too.
     """
 
     default: bool = True

@@ -11,6 +11,7 @@ from windrow.tasks.algorithms.labels.checks.confident_learning import ConfidentL
 from windrow.tasks.algorithms.labels.checks.cross_split import CrossSplit
 from windrow.tasks.algorithms.labels.checks.early_learning import EarlyLearning
 from windrow.tasks.algorithms.labels.checks.el2n import El2n
+from windrow.tasks.algorithms.labels.checks.forgetting import Forgetting
 from windrow.tasks.algorithms.labels.checks.grand import Grand
 from windrow.tasks.algorithms.labels.checks.linear_separation import LinearSeparation
 from windrow.tasks.algorithms.labels.checks.long_tail_calibration import LongTailCalibration
@@ -39,6 +40,7 @@ CHECKS: dict[str, type[Check]] = {
     "long_tail_calibration": LongTailCalibration,
     "aum": Aum,
     "el2n": El2n,
+    "forgetting": Forgetting,
     "grand": Grand,
     "early_learning": EarlyLearning,
 }

@@ -61,7 +61,7 @@ def test_every_method_finds_the_wrong_labels_by_logits_in_any_order_of_rows_and_
     path = written(store, {"sample_index": index[order], "logits": turned.tolist()}, NAMES[::-1])
     found = imported_dynamics(path, store, given)
     wrong = {ids(60)[number] for number in WRONG}
-    assert found.num_rows == 4 * 60
+    assert found.num_rows == 5 * 60
     for method in ("aum", "el2n", "early_learning", "loss_mixture"):
         assert lowest(found, method, 3) == wrong
     assert doubtful(found, "early_learning") == doubtful(found, "loss_mixture") == wrong

@@ -48,7 +48,7 @@ NAMES = ["cat", "dog", "hen"]
 N, N_STRANGE = 240, 24
 SHORT = ProbeTraining(n_epochs=12, n_seeds=2)
 EVERY = LabelChecksConfig(methods=tuple(CHECKS), probe_training=SHORT)
-UNDECIDED = {"self_confidence", "normalised_margin", "weighted_entropy", "el2n", "grand"}
+UNDECIDED = {"self_confidence", "normalised_margin", "weighted_entropy", "el2n", "forgetting", "grand"}
 
 
 @dataclass(frozen=True)
