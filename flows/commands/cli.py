@@ -493,6 +493,26 @@ def batches(
 
 
 @app.command()
+def convert(
+    version: Annotated[Path, typer.Argument(help="Folder of a version, as in `data/store/curated/photos/v0001`.")],
+    path: Annotated[Path, typer.Option("--output", "-o", help="Folder to write; it may not be there yet.")],
+    to: Annotated[
+        Literal["energon", "mds", "litdata", "lance", "croissant"],
+        typer.Option(help="Megatron-Energon, MosaicML Streaming, LitData, Lance, or a Croissant description."),
+    ],
+) -> None:
+    """Write a version as another trainer's loader wants it.
+
+    energon and croissant link the version's files and copy no image; the others are written by their own packages.
+    """
+    from windrow.tasks.conversion.all_formats import FORMATS
+    from windrow.tasks.conversion.converted_version import convert_version
+
+    n_bytes = convert_version(version, path, FORMATS[to])
+    out.print(f"wrote {path}: {n_bytes:,} bytes besides what is linked", highlight=False, markup=False, soft_wrap=True)
+
+
+@app.command()
 def leaks(
     a: Annotated[
         str,

@@ -57,7 +57,7 @@ class ImageDataset(Dataset[Batch]):
     ) -> None:
         self._samples, self._transform, self._min_side = samples, transform, min_side
         self._columns = samples.table.select(list(columns)).combine_chunks()
-        self._tars = _OpenTars(samples.tars)
+        self._tars = OpenTars(samples.tars)
 
     def __getitem__(self, wanted: BatchPlaces) -> Batch:
         images = self._images(wanted)
@@ -96,7 +96,7 @@ class ImageDataset(Dataset[Batch]):
 
 
 @dataclass
-class _OpenTars:
+class OpenTars:
     """The tars that were read last, kept open; each process opens its own."""
 
     paths: Sequence[str]

@@ -1,0 +1,128 @@
+"""Croissant 1.1: a JSON-LD description of the version's Parquet files, which are linked."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, ClassVar
+
+import pyarrow as pa
+
+from windrow.schemas.exported import EXPORTED
+from windrow.tasks.conversion.converted_version import Format, SourceVersion, link_file
+
+CONTEXT = {
+    "@language": "en",
+    "@vocab": "https://schema.org/",
+    "citeAs": "cr:citeAs",
+    "column": "cr:column",
+    "conformsTo": "dct:conformsTo",
+    "containedIn": "cr:containedIn",
+    "cr": "http://mlcommons.org/croissant/",
+    "data": {"@id": "cr:data", "@type": "@json"},
+    "dataType": {"@id": "cr:dataType", "@type": "@vocab"},
+    "dct": "http://purl.org/dc/terms/",
+    "equivalentProperty": "cr:equivalentProperty",
+    "examples": {"@id": "cr:examples", "@type": "@json"},
+    "extract": "cr:extract",
+    "field": "cr:field",
+    "fileObject": "cr:fileObject",
+    "fileProperty": "cr:fileProperty",
+    "fileSet": "cr:fileSet",
+    "format": "cr:format",
+    "includes": "cr:includes",
+    "isLiveDataset": "cr:isLiveDataset",
+    "jsonPath": "cr:jsonPath",
+    "key": "cr:key",
+    "md5": "cr:md5",
+    "parentField": "cr:parentField",
+    "path": "cr:path",
+    "rai": "http://mlcommons.org/croissant/RAI/",
+    "recordSet": "cr:recordSet",
+    "references": "cr:references",
+    "regex": "cr:regex",
+    "repeated": "cr:repeated",
+    "replace": "cr:replace",
+    "samplingRate": "cr:samplingRate",
+    "sc": "https://schema.org/",
+    "separator": "cr:separator",
+    "source": "cr:source",
+    "subField": "cr:subField",
+    "transform": "cr:transform",
+    "isArray": "cr:isArray",
+    "arrayShape": "cr:arrayShape",
+}
+_KINDS = {pa.string(): "sc:Text", pa.bool_(): "sc:Boolean"}
+
+
+@dataclass(frozen=True)
+class Croissant(Format):
+    """`croissant.json` beside `parquet/`: a file for each shard with its SHA-256, and a record for each sample."""
+
+    name: ClassVar[str] = "croissant"
+
+    def write(self, version: SourceVersion, folder: Path) -> None:
+        """Write the version into an empty folder."""
+        files = [file for file in version.manifest["files"] if file["path"].startswith("parquet/") and "split" in file]
+        if not files:
+            raise ValueError(f"{version.path} has no Parquet shards, which croissant describes: see export.formats")
+        for file in files:
+            link_file(version.path / file["path"], folder / file["path"])
+        text = json.dumps(_described(version.manifest, files), indent=2, ensure_ascii=False)
+        (folder / "croissant.json").write_text(text + "\n")
+
+
+def _described(manifest: dict[str, Any], files: list[dict[str, Any]]) -> dict[str, Any]:
+    name = f"{manifest['name']}-{manifest['version']}"
+    objects = [
+        {
+            "@type": "cr:FileObject",
+            "@id": file["path"],
+            "name": file["path"],
+            "contentUrl": file["path"],
+            "contentSize": f"{file['n_bytes']} B",
+            "encodingFormat": "application/x-parquet",
+            "sha256": file["sha256"],
+        }
+        for file in files
+    ]
+    shards = {
+        "@type": "cr:FileSet",
+        "@id": "shards",
+        "encodingFormat": "application/x-parquet",
+        "includes": "parquet/*.parquet",
+    }
+    described: dict[str, Any] = {
+        "@context": CONTEXT,
+        "@type": "sc:Dataset",
+        "name": name,
+        "description": f"{manifest['n_samples']:,} images of the curated set {manifest['name']}, made with Windrow.",
+        "conformsTo": "http://mlcommons.org/croissant/1.1",
+        "version": f"{int(manifest['version'].removeprefix('v'))}.0.0",
+        "distribution": [*objects, shards],
+        "recordSet": [_records()],
+    }
+    if manifest["config"]["license"] is not None:
+        described["license"] = manifest["config"]["license"]
+    return described
+
+
+def _records() -> dict[str, Any]:
+    fields = [_field(column.name, column.type, column.meaning) for column in EXPORTED.columns]
+    return {"@type": "cr:RecordSet", "@id": "samples", "key": {"@id": "samples/sample_id"}, "field": fields}
+
+
+def _field(name: str, kind: pa.DataType, meaning: str) -> dict[str, Any]:
+    source: dict[str, Any] = {"fileSet": {"@id": "shards"}, "extract": {"column": name}}
+    field = {"@type": "cr:Field", "@id": f"samples/{name}", "name": name, "description": meaning, "source": source}
+    if name == "image":
+        return {**field, "dataType": "sc:ImageObject", "source": {**source, "transform": {"jsonPath": "bytes"}}}
+    repeated = {"repeated": True} if pa.types.is_list(kind) else {}
+    return {**field, "dataType": _kind(kind.value_type if repeated else kind), **repeated}
+
+
+def _kind(kind: pa.DataType) -> str:
+    if pa.types.is_integer(kind):
+        return "sc:Integer"
+    return "sc:Float" if pa.types.is_floating(kind) else _KINDS[kind]
