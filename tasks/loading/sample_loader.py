@@ -26,7 +26,13 @@ from windrow.tasks.algorithms.batches.sample_order import epoch_generator
 from windrow.tasks.loading.batch_plan import read_batches
 from windrow.tasks.loading.epoch_order import EpochOrder, Sampling
 from windrow.tasks.loading.image_dataset import Batch, BatchPlaces, ImageDataset, Transform
-from windrow.tasks.loading.version_samples import Unlabelled, VersionSamples, joined_samples, read_version_samples
+from windrow.tasks.loading.version_samples import (
+    Unlabelled,
+    VersionSamples,
+    joined_samples,
+    read_version_samples,
+    subset_by_class,
+)
 from windrow.tasks.storage.store.outputs import file_digest
 
 COLUMNS = ("sample_id", "sample_index", "rank", "weight", "confidence")
@@ -158,6 +164,8 @@ def data_loader(
     transform: Transform | None = None,
     where: str | None = None,
     unlabelled: Unlabelled = "skip",
+    label_fraction: float | None = None,
+    long_tail: float | None = None,
     shuffle: bool = True,
     window: int = 0,
     sampling: Sampling = "each",
@@ -179,6 +187,8 @@ def data_loader(
     transform: makes a tensor of an RGB image, all of one size; by default (3, height, width) from 0 to 1.
     where: an SQL predicate over the version's samples, such as 'rank <= 1000' or 'confidence > 0.9'.
     unlabelled: 'skip' leaves samples without a label out, 'keep' gives them the label NO_LABEL (-100).
+    label_fraction: only so much of each class, the first by rank: smaller fractions lie in larger ones. long_tail: only
+        so many of each class that the largest is so many times the smallest.
     shuffle: whether each epoch has its own random order; else samples come by rank. window: 0 shuffles all of them,
         else shards, and so many samples of neighbouring shards at a time, for disks that want to read on.
     sampling: 'each' visits every sample once an epoch, 'class-balanced' each class equally often, 'weighted' each
@@ -207,7 +217,8 @@ def data_loader(
     if workers < 0:
         raise ValueError(f"workers: wants 0 or more, got {workers}")
     share = _Share(batch_size, *_rank_of(rank, n_ranks))
-    samples = joined_samples([read_version_samples(path, split, where, unlabelled) for path in shares])
+    read = [read_version_samples(path, split, where, unlabelled) for path in shares]
+    samples = joined_samples([subset_by_class(each, label_fraction, long_tail) for each in read])
     _check_columns(samples, [*columns, weight_column] if sampling == "weighted" else columns)
     n = len(samples) if samples_per_epoch is None else samples_per_epoch
     planned = None if batches is None else read_batches(Path(batches), samples)

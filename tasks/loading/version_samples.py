@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Literal
 
@@ -14,6 +14,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from windrow.schemas.exported import EXPORTED_SAMPLES
+from windrow.tasks.algorithms.batches.class_subsets import fraction_of_classes, long_tail_of_classes
 from windrow.tasks.storage.files.parquet import read_table
 from windrow.tasks.storage.published.versions import SAMPLES, read_manifest
 from windrow.tasks.storage.published.webdataset_shards import class_indices
@@ -88,6 +89,27 @@ def read_version_samples(
         source=np.zeros(len(kept), np.int32),
         identity=(manifest["fingerprint"], split, where or "", unlabelled),
     )
+
+
+def subset_by_class(samples: VersionSamples, fraction: float | None, long_tail: float | None) -> VersionSamples:
+    """Return the first `fraction` of each class, or the first that make a long tail of so much to 1, by rank.
+
+    Raises ValueError when both are given, one is out of its range, or a sample has no label.
+    """
+    if fraction is None and long_tail is None:
+        return samples
+    if fraction is not None and long_tail is not None:
+        raise ValueError("label_fraction and long_tail: want one of them")
+    if (samples.labels == NO_LABEL).any():
+        raise ValueError("label_fraction and long_tail want a label of every sample; give unlabelled='skip'")
+    if fraction is not None:
+        kept = fraction_of_classes(samples.labels, fraction)
+    else:
+        kept = long_tail_of_classes(samples.labels, long_tail or 0.0)
+    places = np.flatnonzero(kept)
+    arrays = {name: getattr(samples, name)[places] for name in ("labels", "shard", "offset", "n_bytes", "source")}
+    told = f"label_fraction {fraction}, long_tail {long_tail}"
+    return replace(samples, table=samples.table.take(places), identity=(*samples.identity, told), **arrays)
 
 
 def joined_samples(parts: Sequence[VersionSamples]) -> VersionSamples:

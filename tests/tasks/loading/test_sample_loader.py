@@ -194,6 +194,19 @@ def test_a_predicate_chooses_the_samples(version: Path) -> None:
     assert seen and all(rank <= 10 and label in ("wheat", "barley") for rank, label in seen)
 
 
+def test_fractions_of_the_labels_are_nested_and_a_tail_is_made(version: Path) -> None:
+    def chosen(**settings: float) -> list[int]:
+        return [int(rank) for _, _, info in data_loader(version, **settings) for rank in info["rank"]]  # type: ignore[arg-type]
+
+    sets = [set(chosen(label_fraction=fraction)) for fraction in (0.1, 0.3, 1.0)]
+    assert [len(each) for each in sets] == [3, 9, 27] and sets[0] < sets[1] < sets[2]
+    assert len(chosen(long_tail=9)) == 9 + 3 + 1
+    with pytest.raises(ValueError, match="want one of them"):
+        data_loader(version, label_fraction=0.5, long_tail=2)
+    with pytest.raises(ValueError, match="want a label of every sample"):
+        data_loader(version, label_fraction=0.5, unlabelled="keep")
+
+
 def test_a_transform_may_resize_images_of_several_sizes_and_without_one_it_is_told(tmp_path: Path) -> None:
     rows, _ = make_selection(tmp_path / "source", 4, formats=("PNG",))
     large = image_bytes(99, "PNG", 20)
