@@ -31,6 +31,7 @@ class Part(StrEnum):
     BELONGING = "belonging"
     LEAKS = "leaks"
     REFERENCE_WEIGHTS = "reference_weights"
+    FROZEN_SPLITS = "frozen_splits"
     CLASS_SHARES = "class_shares"
     EXPORT_PLAN = "export-plan"
     EXPORT_SHARDS = "export-shards"

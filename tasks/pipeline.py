@@ -35,6 +35,7 @@ from windrow.tasks.recording import begin_run, ending
 from windrow.tasks.report.drawn import report_of
 from windrow.tasks.runner import Call, PlainRunner, Runner, Work
 from windrow.tasks.selection.estimated_balance import estimate_balance
+from windrow.tasks.selection.frozen_splits import freeze_splits
 from windrow.tasks.selection.kept_away import leaking_ids, leaks_of_pool
 from windrow.tasks.selection.pool_ranking import check_sql, rank_pool
 from windrow.tasks.selection.proposed_threshold import threshold_of
@@ -76,6 +77,7 @@ DECIDE_LABELS = Work("decide-labels", decide_labels)
 FIND_LEAKS = Work("find-leaks", leaks_of_pool)
 WEIGH_BY_REFERENCE = Work("weigh-by-reference", weigh_by_reference)
 RANK = Work("rank", rank_pool)
+FREEZE_SPLITS = Work("freeze-splits", freeze_splits)
 ESTIMATE_BALANCE = Work("estimate-balance", estimate_balance)
 MEASURE_WORTH = Work("measure-worth", measure_worth)
 PLAN_EXPORT = Work("plan-export", planned_shards)
@@ -299,6 +301,7 @@ def rank(curation: Curation) -> None:
     with curation.stage(Stage.RANK) as log, curation.progress("rank", 1):
         beside = [*_leaks(curation), *_reference(curation)]
         ranked: Done = curation.here(RANK, curation.store, curation.made, config.selection, config.seed)
+        ranked = curation.here(FREEZE_SPLITS, curation.store, ranked, config.name, config.selection.splits)
         log.done, log.n_samples = [ranked, *beside], ranked.counts["n_samples"]
         curation.made = replace(curation.made, rank=paths_of(log.done))
         judging = (curation.store, curation.made, config.labels.least_belonging, config.seed)

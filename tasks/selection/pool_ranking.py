@@ -33,15 +33,17 @@ from windrow.tasks.selection.selection_config import (
     UNREADABLE,
     Filter,
     SelectionConfig,
+    Split,
 )
 from windrow.tasks.selection.sets_beside import embeddings_beside, targets_beside
-from windrow.tasks.selection.splits import assign_splits, group_samples
+from windrow.tasks.selection.splits import assign_splits, claimed_splits, group_samples
 from windrow.tasks.storage.catalog.views import confine, connect, query, tables_of
 from windrow.tasks.storage.store.made import Made, digests
 from windrow.tasks.storage.store.outputs import (
     Done,
     Output,
     OutputWriter,
+    file_digest,
     make_output,
 )
 from windrow.tasks.storage.store.pool import Pool, read_pool
@@ -74,7 +76,7 @@ def rank_pool(store: Path, made: Made, config: SelectionConfig, seed: int) -> Do
         threshold = proposed.threshold
         selection = select(rows, pool, broken, config, seed, evidence, threshold)
         groups = _groups(rows, pool, outputs[Stage.NEIGHBORS][0], selection["duplicate_of"], threshold)
-        splits = assign_splits(groups, config.splits, seed)
+        splits = _splits(_connect(store, outputs), rows["sample_id"].combine_chunks(), groups, selection, config, seed)
         split = pc.if_else(selection["selected"], splits, pa.scalar(None, pa.string()))
         columns = {**selection, "sample_id": rows["sample_id"], "group_id": groups, "split": split}
         writer.write(SELECTION, SELECTION.build(columns))
@@ -87,8 +89,30 @@ def rank_pool(store: Path, made: Made, config: SelectionConfig, seed: int) -> Do
         **digests(beside),
         "config": config,
         "seed": seed,
+        "split_ids": [file_digest(Path(split.ids)) for split in config.splits if split.ids is not None],
     }
     return make_output(store, Stage.RANK, VERSION, inputs, write)
+
+
+def _splits(
+    connection: Any,
+    sample_ids: pa.Array,
+    groups: pa.Array,
+    selection: Mapping[str, pa.Array],
+    config: SelectionConfig,
+    seed: int,
+) -> pa.Array:
+    """The split of each sample; strata count only what is selected."""
+    claimed = claimed_splits(connection, config.splits, sample_ids)
+    if not config.stratify_splits:
+        return assign_splits(groups, config.splits, seed, claimed)
+    labels = connection.sql("SELECT coalesce(given_label, label) AS label FROM pool ORDER BY sample_id")
+    chosen = np.flatnonzero(selection["selected"].to_numpy(zero_copy_only=False))
+    strata = labels.to_arrow_table()["label"].take(chosen).to_pylist()
+    splits = assign_splits(groups.take(chosen), config.splits, seed, claimed[chosen], strata)
+    place = np.zeros(len(groups), np.int64)
+    place[chosen] = np.arange(len(chosen))
+    return splits.take(pa.array(place)) if len(chosen) else pa.nulls(len(groups), pa.string())
 
 
 def pool_rows(store: Path, outputs: Mapping[str, Sequence[Output]]) -> pa.Table:
@@ -147,16 +171,19 @@ def check_sql(config: SelectionConfig) -> None:
 
     Costs little, so it goes first.
     """
-    _check_sql(config.filters, expressions_of(config), predicates_of(config))
+    _check_sql(config.filters, expressions_of(config), predicates_of(config), config.splits)
 
 
 @cache
-def _check_sql(filters: tuple[Filter, ...], expressions: tuple[str, ...], predicates: tuple[str, ...]) -> None:
+def _check_sql(
+    filters: tuple[Filter, ...], expressions: tuple[str, ...], predicates: tuple[str, ...], splits: tuple[Split, ...]
+) -> None:
     connection = connect({})
     for rule in filters:
         _breaking(connection, rule)
     for sql in expressions:
         check_expression(connection, sql, is_predicate=sql in predicates)
+    claimed_splits(connection, splits, pa.array([], pa.string()))
 
 
 @dataclass(frozen=True)

@@ -18,7 +18,8 @@ NO_PART = "no_part"
 CAP = "cap"
 LEAK = "leak"
 HELD_OUT = "held_out"
-REASONS = (UNREADABLE, NEAR_DUPLICATE, NO_PART, CAP, LEAK, HELD_OUT)
+SPLIT_CONFLICT = "split_conflict"
+REASONS = (UNREADABLE, NEAR_DUPLICATE, NO_PART, CAP, LEAK, HELD_OUT, SPLIT_CONFLICT)
 """Why samples are not ranked, beside the names of filters."""
 
 KEEP_AWAY, REFERENCE = "selection.keep_away", "selection.reference"
@@ -32,10 +33,22 @@ else:
 
 @dataclass(frozen=True)
 class Split(Settings):
-    """A part of an export. `name`: of the part. `share`: of the groups, for it."""
+    """A part of an export, by one of three.
+
+    `name`: of the part. `share`: of the groups that no other split takes. `where`: a SQL predicate over `pool`, which
+    samples it takes, such as those of one source. `ids`: a file of sample ids, one a line, that it takes. A group goes
+    whole to the first split that takes a sample of it.
+    """
 
     name: Annotated[str, MinLen(1)]
-    share: Annotated[float, Gt(0), Le(1)]
+    share: Annotated[float, Gt(0), Le(1)] | None = None
+    where: Annotated[str, MinLen(1)] | None = None
+    ids: Annotated[str, MinLen(1), IsPath()] | None = None
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if sum(each is not None for each in (self.share, self.where, self.ids)) != 1:
+            raise ValueError(f"{self.name}: wants one of share, where and ids")
 
 
 @dataclass(frozen=True)
@@ -134,7 +147,9 @@ class SelectionConfig(Settings):
     `reference`: what the set is to be like, likewise: targets of the policies 'target' and 'target-fid', and
     `density_ratio` and `is_alike` in `pool`, for filters, orders and caps. It adds nothing to the pool.
 
-    `splits`: shares of the export; near-duplicates and groups stay together. `guard`: publish nothing that is worse
+    `splits`: of the export; near-duplicates and groups stay together, and a sample stays in the split that an earlier
+    version of the set had it in. `stratify_splits`: every class gets its share of each split, by its given label or
+    else its pseudo-label. `guard`: publish nothing that is worse
     than 'random' sets of the same size, or than the 'last' version, by `windrow worth`; what that cannot tell is
     published.
     """
@@ -153,6 +168,7 @@ class SelectionConfig(Settings):
     keep_away: tuple[Annotated[str, MinLen(1), IsPath("(list:)?(?!python:)")], ...] = ()
     reference: tuple[Annotated[str, MinLen(1), IsPath("(list:)?(?!python:)")], ...] = ()
     splits: tuple[Split, ...] = (Split("train", 1.0),)
+    stratify_splits: bool = False
     guard: Literal["off", "random", "last"] = "off"
 
     def __post_init__(self) -> None:
@@ -166,7 +182,7 @@ class SelectionConfig(Settings):
         self.part_shares()
         check_different("reference", self.reference)
         self._check_targets()
-        shares = [split.share for split in self.splits]
+        shares = [split.share for split in self.splits if split.share is not None]
         if abs(sum(shares) - 1) > 1e-6:
             raise ValueError(f"splits: wants shares that add up to 1, got {shares}")
 
