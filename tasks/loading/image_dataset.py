@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
+from weakref import finalize
 
 import numpy as np
 import numpy.typing as npt
@@ -100,7 +101,7 @@ class OpenTars:
     """The tars that were read last, kept open; each process opens its own."""
 
     paths: Sequence[str]
-    _files: OrderedDict[int, int] = field(default_factory=OrderedDict)
+    _files: OrderedDict[int, _OpenFile] = field(default_factory=OrderedDict)
     _owner: int = 0
 
     def read(self, tar: int, offset: int, length: int) -> bytes:
@@ -108,15 +109,18 @@ class OpenTars:
             self._files, self._owner = OrderedDict(), os.getpid()
         if tar not in self._files:
             if len(self._files) >= OPEN_TARS:
-                os.close(self._files.popitem(last=False)[1])
-            self._files[tar] = os.open(self.paths[tar], os.O_RDONLY)
+                self._files.popitem(last=False)
+            self._files[tar] = _OpenFile(self.paths[tar])
         self._files.move_to_end(tar)
-        return os.pread(self._files[tar], length, offset)
+        return os.pread(self._files[tar].descriptor, length, offset)
 
-    def __del__(self) -> None:
-        if self._owner == os.getpid():
-            for file in self._files.values():
-                os.close(file)
+
+class _OpenFile:
+    """A file that is closed when nobody holds it any more."""
+
+    def __init__(self, path: str) -> None:
+        self.descriptor = os.open(path, os.O_RDONLY)
+        finalize(self, os.close, self.descriptor)
 
 
 def _check_shapes(images: Sequence[torch.Tensor] | Sequence[npt.NDArray[np.uint8]]) -> None:
