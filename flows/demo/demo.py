@@ -27,6 +27,9 @@ selection:
   splits:
     - {{name: train, share: 0.9}}
     - {{name: val, share: 0.1}}
+worth:
+  # Labelled digits that no label maker and no selection sees. They judge what the curated set is worth.
+  evaluate: {evaluate}
 """
 
 
@@ -42,11 +45,13 @@ def demo(out: Console, data: Path, runner: Choice) -> None:
         CONFIG.format(
             path=config,
             store="store",
-            sources=[str(source.relative_to(data)) for source in pool.sources],
+            sources=[str(source.relative_to(data)) for source in (*pool.sources, pool.judges)],
+            evaluate=pool.evaluate.relative_to(data),
             target_size=TARGET_SIZE,
         )
     )
-    out.print(f"pool:   {', '.join(map(str, pool.sources))}\nconfig: {config}")
+    out.print(f"pool:   {', '.join(map(str, pool.sources))}")
+    out.print(f"judges: {pool.judges}, {pool.evaluate}\nconfig: {config}")
     out.rule("the pipeline, stage by stage")
     from windrow.flows.demo.demo_scores import render_scores, score_store
     from windrow.flows.orchestrator import carry

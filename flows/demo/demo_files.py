@@ -12,9 +12,12 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from windrow.tasks.storage.sources.source_shard import sample_id_of
+
 TARS = tuple(f"tars/digits-{n:02d}.tar" for n in range(3))
 LOOSE = "loose"
 PARQUET = "parquet"
+JUDGES = "judges"
 N_LOOSE, N_PARQUET = 60, 100
 """Samples that lie there and not in the tars, exact duplicates and broken files aside."""
 
@@ -70,6 +73,16 @@ def write_sources(folder: Path, placed: Placed) -> None:
         (folder / LOOSE / f"{number:06d}.{entry.extension}").write_bytes(entry.data)
     rows = [(f"digits/{number:06d}.{entry.extension}", entry.data) for number, entry in placed[PARQUET]]
     pq.write_table(image_table(rows), folder / PARQUET / "digits.parquet")
+
+
+def write_judges(folder: Path, entries: Sequence[Entry]) -> None:
+    """Write the entries as loose files of a folder, and beside it a CSV of their `sample_id` and label."""
+    (folder / JUDGES).mkdir()
+    lines = ["sample_id,label"]
+    for number, entry in enumerate(entries):
+        (folder / JUDGES / f"{number:06d}.{entry.extension}").write_bytes(entry.data)
+        lines.append(f"{sample_id_of(entry.data)},{entry.label}")
+    (folder / f"{JUDGES}.csv").write_text("\n".join(lines) + "\n")
 
 
 def image_table(rows: Sequence[tuple[str, bytes]]) -> pa.Table:

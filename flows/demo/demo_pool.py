@@ -4,7 +4,7 @@ Ten classes from 154 samples to 3, their order shuffled by the seed; 35 exact du
 shifted by a pixel), 40 off-topic patches of two photographs, 10 broken files, and 3 PNGs that are named .jpg: 816
 occurrences, 771 readable samples. 10 samples of each class come with their label, but only 4 and 2 of the two classes
 that have 7 and 3: the others measure the pseudo-labels. (Classes cannot be 50 to 1 with 10 labels in the rarest, as 154
-of a digit are left beside the test set.)
+of a digit are left beside the test set.) Beside the pool, 20 of each class judge what is made of it.
 """
 
 from __future__ import annotations
@@ -22,11 +22,20 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from PIL import Image
 
-from windrow.flows.demo.demo_files import LOOSE, PARQUET, Entry, image_table, place_entries, write_sources
+from windrow.flows.demo.demo_files import (
+    JUDGES,
+    LOOSE,
+    PARQUET,
+    Entry,
+    image_table,
+    place_entries,
+    write_judges,
+    write_sources,
+)
 from windrow.tasks.storage.sources.source_shard import sample_id_of
 from windrow.tasks.storage.store.outputs import publish_directory, temporary_directory
 
-VERSION = 1
+VERSION = 2
 SIDE = 8
 N_TEST = 20
 CLASS_COUNTS = (154, 147, 127, 100, 71, 46, 27, 14, 7, 3)
@@ -56,15 +65,18 @@ Pixels = npt.NDArray[np.uint8]
 
 @dataclass(frozen=True)
 class DemoPool:
-    """Where the demo's files lie. `sources` are what the pipeline reads; it never reads `truth` or `test`.
+    """Where the demo's files lie. `sources` are the pool; the pipeline never reads `truth` or `test`.
 
     `truth`: a row of TRUTH for every readable image. `test`: 20 samples of each class that are not in the pool, with
-    `image` (struct of bytes and path, as Hugging Face lays it out) and `label` ('0' to '9').
+    `image` (struct of bytes and path, as Hugging Face lays it out) and `label` ('0' to '9'). `judges`: a folder of the
+    images of the test, and `evaluate` a CSV of their `sample_id` and `label`: what `worth.evaluate` holds out.
     """
 
     sources: tuple[Path, ...]
     truth: Path
     test: Path
+    judges: Path
+    evaluate: Path
 
 
 def make_demo_pool(folder: Path, seed: int = 0, side: int = SIDE) -> DemoPool:
@@ -87,7 +99,9 @@ def make_demo_pool(folder: Path, seed: int = 0, side: int = SIDE) -> DemoPool:
             (path / _MANIFEST).write_text(manifest)
             publish_directory(path, folder)
     sources = (folder / "tars", folder / LOOSE, folder / PARQUET)
-    return DemoPool(sources, folder / "truth.parquet", folder / "test.parquet")
+    return DemoPool(
+        sources, folder / "truth.parquet", folder / "test.parquet", folder / JUDGES, folder / f"{JUDGES}.csv"
+    )
 
 
 def _holds(folder: Path, manifest: str) -> bool:
@@ -134,8 +148,10 @@ def _write(path: Path, images: Pixels, labels: npt.NDArray[np.int64], photos: li
     truth = [_truth(entry, kind, origins) for kind, entries in kinds for entry in entries]
     table = pa.Table.from_pylist(sorted(truth, key=lambda row: row["sample_id"]), schema=TRUTH)
     pq.write_table(table, path / "truth.parquet")
-    images_of_test = image_table([(f"test/{n:06d}.png", _encoded(images[row])) for n, row in enumerate(test)])
-    pq.write_table(images_of_test.append_column("label", [[str(labels[row]) for row in test]]), path / "test.parquet")
+    judges = [Entry(_encoded(images[row]), "png", str(labels[row])) for row in test]
+    images_of_test = image_table([(f"test/{n:06d}.png", entry.data) for n, entry in enumerate(judges)])
+    pq.write_table(images_of_test.append_column("label", [[entry.label for entry in judges]]), path / "test.parquet")
+    write_judges(path, judges)
 
 
 def _draw(

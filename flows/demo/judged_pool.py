@@ -17,13 +17,13 @@ JUDGE = """
 SELECT p.sample_id, t.sample_id IS NOT NULL AS judged, t.label AS truth, t.near_duplicate_of, p.selected,
        p.given_label IS NOT NULL AS given, CASE WHEN NOT p.abstained THEN p.label END AS pseudo, p.classes[1] AS top,
        p.dropped_by IS NULL AS ranked
-FROM pool p LEFT JOIN truth t USING (sample_id) ORDER BY p.sample_id
+FROM pool p LEFT JOIN truth t USING (sample_id) WHERE p.dropped_by IS DISTINCT FROM 'held_out' ORDER BY p.sample_id
 """
 
 
 @dataclass(frozen=True)
 class JudgedPool:
-    """Every readable sample of a pool once, by `sample_id`: what is true of it, and what the pipeline said.
+    """Every readable sample of a pool once but what is held out, by `sample_id`: the truth, and what the pipeline said.
 
     `classes` are named; the arrays (n,) hold their numbers. `truth`: -1 off topic. `repeats`: row of the sample of
     which it is a near-duplicate, or -1. `given`: its label was known. `pseudo`: -1 where abstained. `top`: the most

@@ -40,7 +40,7 @@ class WorthFacts:
         if row["verdict"] == "better":
             return f"The curated set is worth {times(row)} as many random samples: {judged}."
         word = "The curated set is worse than random" if row["verdict"] == "worse" else "No gain over random is shown"
-        return f"{word}: {judged}."
+        return f"{word}, with a multiplier of {times(row)}: {judged}."
 
 
 def times(row: Row) -> str:

@@ -1,3 +1,4 @@
+import csv
 import hashlib
 import re
 import sys
@@ -157,6 +158,21 @@ def test_the_test_set_is_balanced_and_holds_no_sample_of_the_pool(pool: DemoPool
     assert set(images[0]) == {"bytes", "path"}
     ids = {sample_id_of(image["bytes"]) for image in images}
     assert len(ids) == 200 and not ids & {row["sample_id"] for row in _truth(pool)}
+
+
+def test_the_judges_are_the_images_of_the_test_set_with_their_labels_and_lie_beside_the_pool(pool: DemoPool) -> None:
+    test = pq.read_table(pool.test)
+    labels = {
+        sample_id_of(image["bytes"]): label
+        for image, label in zip(test["image"].to_pylist(), test["label"].to_pylist(), strict=True)
+    }
+    rows = csv.DictReader(pool.evaluate.read_text().splitlines())
+    assert {row["sample_id"]: row["label"] for row in rows} == labels
+    shards = plan_shards([str(pool.judges)])
+    judges = [each for shard in shards for each in iterate_shard(shard, IngestConfig())]
+    assert {sample_id_of(each.data or b"") for each in judges} == set(labels)
+    assert {each.label for each in judges} == {None}
+    assert pool.judges not in pool.sources
 
 
 def test_no_name_and_no_order_gives_the_class_away(found: list[tuple[str, Found]], pool: DemoPool) -> None:

@@ -1,3 +1,4 @@
+import csv
 import io
 import itertools
 import math
@@ -68,12 +69,14 @@ def _labels(label_set: str, said: Mapping[str, tuple[str | None, str]]) -> pa.Ta
     )
 
 
-def _selection(selected: Mapping[str, bool]) -> pa.Table:
+def _selection(selected: Mapping[str, bool], held_out: Sequence[str] = ()) -> pa.Table:
+    sample_ids = [*selected, *held_out]
     columns = {
-        "sample_id": list(selected),
-        "rank": list(range(1, len(selected) + 1)),
-        "selected": list(selected.values()),
-        "group_id": list(selected),
+        "sample_id": sample_ids,
+        "rank": [*range(1, len(selected) + 1), *[None] * len(held_out)],
+        "selected": [*selected.values(), *[False] * len(held_out)],
+        "dropped_by": [*[None] * len(selected), *["held_out"] * len(held_out)],
+        "group_id": sample_ids,
     }
     return SELECTION.build(columns)
 
@@ -269,9 +272,9 @@ def demo(tmp_path_factory: pytest.TempPathFactory) -> DemoPool:
 
 @pytest.fixture(scope="module")
 def oracle(demo: DemoPool, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A store that ingested the demo's pool, whose labels are the truth, and which selected three digits a class."""
+    """A store that ingested all of the demo, whose labels are the truth, and which selected three digits a class."""
     store = tmp_path_factory.mktemp("oracle")
-    shards = plan_shards([str(source) for source in demo.sources])
+    shards = plan_shards([str(source) for source in (*demo.sources, demo.judges)])
     made = [done.path for done in ingest_shards(store, shards, IngestConfig())]
     truth = pq.read_table(demo.truth).to_pylist()
     places = Counter[str]()
@@ -280,12 +283,14 @@ def oracle(demo: DemoPool, tmp_path_factory: pytest.TempPathFactory) -> Path:
         places[row["label"]] += row["kind"] == "digit"
         selected[row["sample_id"]] = row["kind"] == "digit" and places[row["label"]] <= 3
     labels = {row["sample_id"]: (row["label"], row["label"] or "0") for row in truth}
-    tables = {"labels-oracle": (LABELS, _labels("pseudo", labels)), "oracle": (SELECTION, _selection(selected))}
+    judges = [row["sample_id"] for row in csv.DictReader(demo.evaluate.read_text().splitlines())]
+    selection = _selection(selected, judges)
+    tables = {"labels-oracle": (LABELS, _labels("pseudo", labels)), "oracle": (SELECTION, selection)}
     _finish_run(store, tables, made)
     return store
 
 
-def test_a_perfect_pipeline_gets_perfect_scores_on_the_demo(demo: DemoPool, oracle: Path) -> None:
+def test_a_perfect_pipeline_gets_perfect_scores_on_the_demo_whose_judges_are_not_in_the_pool(demo: DemoPool, oracle: Path) -> None:
     scores = score_store(oracle, demo, n_random=2)
     assert (scores.pool.n_samples, scores.curated.n_samples) == (771, 30)
     assert scores.pool.off_topic == pytest.approx(40 / 771)
