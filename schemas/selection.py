@@ -64,6 +64,14 @@ REFERENCE_OVERLAP = Table(
     (
         Column("n_reference", pa.int64(), "samples of the reference that were compared", minimum=1),
         Column("reference_covered", pa.float64(), "share of them within the pool", minimum=0, maximum=1),
+        Column(
+            "reference_covered_low",
+            pa.float64(),
+            "lower end of the 95 % interval of that share of the whole reference, of which those compared are a sample",
+            minimum=0,
+            maximum=1,
+        ),
+        Column("reference_covered_high", pa.float64(), "upper end of it", minimum=0, maximum=1),
         Column("n_pool", pa.int64(), "embedded samples of the pool", minimum=1),
         Column("pool_alike", pa.float64(), "share of them within the reference", minimum=0, maximum=1),
     ),

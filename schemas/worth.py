@@ -42,7 +42,12 @@ WORTH = Table(
         ),
         Column("why", pa.string(), "why it is unknown", nullable=True),
         Column("decides", pa.bool_(), "true for the weighting that the guard and the report go by"),
-        Column("probe", pa.string(), "what trains and predicts: logistic or knn", one_of=("logistic", "knn")),
+        Column(
+            "probe",
+            pa.string(),
+            "what trains and predicts: logistic or knn on frozen features, or the user's own command",
+            one_of=("logistic", "knn", "command"),
+        ),
         Column("n_evaluated", pa.int64(), "held-out samples that it was judged on", minimum=0),
         Column("n_groups", pa.int64(), "independent groups of them", minimum=0),
         Column("n_samples", pa.int64(), "samples of the curated set that were judged, its first by rank", minimum=0),

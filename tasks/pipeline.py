@@ -111,7 +111,7 @@ def curate(config: CurationConfig, runner: Runner | None = None, until: str | No
     >>> curated.version.version, curated.is_new
     ('v0001', False)
     """
-    check_sql(config.selection)
+    check_sql(config.selection, bool(config.scores))
     runner = runner or PlainRunner()
     before = latest_version(Path(config.store), config.name)
     run = begin_run(config)
@@ -336,8 +336,8 @@ def _threshold(curation: Curation) -> float:
 def worth(curation: Curation) -> None:
     """Measure what the selection is worth, and let the guard look at it."""
     config, store = curation.config, curation.store
-    with curation.stage(Stage.WORTH) as log, curation.progress("worth", 1):
-        args = (store, curation.made, config.name, config.export.label_set, config.worth, config.seed)
+    with curation.stage(Stage.WORTH) as log, curation.progress("worth", 1) as progress:
+        args = (store, curation.made, config.name, config.export.label_set, config.worth, config.seed, progress.note)
         done: Done = curation.here(MEASURE_WORTH, *args)
         log.done = [done]
         curation.made = replace(curation.made, worth=(done.path,))

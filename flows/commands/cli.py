@@ -87,7 +87,7 @@ def _config(path: Path, overrides: list[str] | None, verbose: bool) -> Any:
     from windrow.tasks.selection.pool_ranking import check_sql
 
     settings = load_config(path, overrides or [])
-    check_sql(settings.selection)  # the flow does too, but a command's takes seconds to start
+    check_sql(settings.selection, bool(settings.scores))  # the flow does too, but a command's takes seconds to start
     return settings
 
 

@@ -102,6 +102,8 @@ def _raced(config: CurationConfig, runs: Sequence[Run], recipes: Sequence[Recipe
     pools = read_ranked(runs, recipes, config.export.label_set)
     total = n_trials(len(recipes), config.tune)
     say(f"tune: {len(recipes):,} recipes, {total:,} sets to judge")
+    if config.worth.command:
+        say("tune: a probe on frozen features judges them, not worth.command")
     with stage_progress("tune", total, say, lambda _: None) as progress:
         return tune_recipes(pools, recipes, config.worth, config.tune, config.seed, progress.advance)
 

@@ -28,10 +28,11 @@ def print_worth(console: Console, connection: Any, as_json: bool) -> None:
     for table in _tables(facts):
         console.print(table)
     console.print(
-        "against: other sets of as many samples. balanced accuracy: of a probe on frozen features, on held-out samples "
-        "that no label maker and no selection saw; gain with its 95 % interval over sets and samples, in points. "
-        "multiplier: so many times as many random samples are as good. weighted: every class weighs the same. radius: "
-        "from samples of the pool to the nearest of the set. clusters: their effective number. deviation: of sets.",
+        f"against: other sets of as many samples. balanced accuracy: of {_trained(facts.compared[0])}, on held-out "
+        "samples that no label maker and no selection saw; gain with its 95 % interval over sets and samples, in "
+        "points. multiplier: so many times as many random samples are as good. weighted: every class weighs the "
+        "same. radius: from samples of the pool to the nearest of the set. clusters: their effective number. "
+        "deviation: of sets.",
         style="dim",
         highlight=False,
     )
@@ -43,6 +44,7 @@ def _tables(facts: WorthFacts) -> list[Table]:
         if row["verdict"] != "unknown":
             compared.add_row(*_comparison(row))
     sets = _table("set", "samples", "labelled", "balance", "radius 95 %", "all", "clusters")
+    sets.columns[-1].justify = "right"
     for row in facts.sets:
         numbers = (decimal(row["balance"], 3), decimal(row["radius_95"], 3), decimal(row["radius"], 3))
         sets.add_row(
@@ -53,6 +55,7 @@ def _tables(facts: WorthFacts) -> list[Table]:
             decimal(row["effective_clusters"], 1),
         )
     curve = _table("random samples", "probe", "sets", "balanced accuracy", "deviation")
+    curve.columns[-1].justify = "right"
     for row in facts.curve:
         accuracy = (percent(row["quality"]), decimal(row["deviation"] * 100, 1))
         curve.add_row(count(row["n_samples"]), _weighting(row), str(row["n_seeds"]), *accuracy)
@@ -71,6 +74,10 @@ def _comparison(row: Row) -> tuple[str, ...]:
         times(row),
         row["verdict"],
     )
+
+
+def _trained(row: Row) -> str:
+    return "what your command trains" if row["probe"] == "command" else "a probe on frozen features"
 
 
 def _weighting(row: Row) -> str:

@@ -22,7 +22,8 @@ from windrow.tasks.storage.sources.source import SampleGone
 
 FIRST_SEEN = """
 SELECT DISTINCT ON (o.sample_id) o.* FROM occurrences o JOIN pool p USING (sample_id)
-WHERE o.unreadable IS NULL AND p.dropped_by IS DISTINCT FROM 'held_out' ORDER BY o.sample_id, o.source_uri, o.shard, o.position
+WHERE o.unreadable IS NULL AND p.dropped_by IS DISTINCT FROM 'held_out'
+ORDER BY o.sample_id, o.source_uri, o.shard, o.position
 """
 
 _ROWS = (

@@ -38,7 +38,9 @@ LEFT JOIN (SELECT * FROM labels WHERE label_set = 'pseudo') p USING (sample_id)
 LEFT JOIN (SELECT * FROM labels WHERE label_set = 'given') g USING (sample_id)
 WHERE e.selected
 """
-OVERLAP_SQL = "SELECT n_reference, reference_covered, pool_alike FROM reference_overlap"
+OVERLAP_SQL = """
+SELECT n_reference, reference_covered, reference_covered_low, reference_covered_high, pool_alike FROM reference_overlap
+"""
 
 
 @dataclass(frozen=True)
@@ -99,8 +101,9 @@ class Stage:
 
 def read_overlap(connection: Any) -> str | None:
     """Return in a sentence how pool and reference set overlap; None where there is no reference set."""
-    for n_reference, covered, alike in connection.execute(OVERLAP_SQL).fetchall():
-        within = f"Of the reference set ({n_reference:,} samples) {percent(covered)} lies within the pool"
+    for n, covered, low, high, alike in connection.execute(OVERLAP_SQL).fetchall():
+        interval = f" (95 % interval {percent(low)} to {percent(high)})" if low < high else ""
+        within = f"Of the reference set ({n:,} samples) {percent(covered)}{interval} lies within the pool"
         return f"{within}, and {percent(alike)} of the pool is like it"
     return None
 

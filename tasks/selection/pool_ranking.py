@@ -23,6 +23,7 @@ from windrow.tasks.algorithms.selection.ranking import inclusion_weights
 from windrow.tasks.clusters.neighbor_graph import read_graph
 from windrow.tasks.selection.candidates import Evidence, check_expression, read_evidence
 from windrow.tasks.selection.curated_order import CuratedOrder, curated_order, expressions_of, predicates_of
+from windrow.tasks.selection.empty_columns import check_filled, empty_columns
 from windrow.tasks.selection.proposed_threshold import threshold_of
 from windrow.tasks.selection.selection_config import (
     CAP,
@@ -166,12 +167,16 @@ def _without_leaks(broken: Sequence[str | None], leaks: Sequence[Output], sample
     return [LEAK if name in found else rule for name, rule in zip(sample_ids.to_pylist(), broken, strict=True)]
 
 
-def check_sql(config: SelectionConfig) -> None:
+def check_sql(config: SelectionConfig, has_scores: bool = True) -> None:
     """Raise ValueError for a filter that is no SQL predicate over `pool`, or another expression that is none.
 
-    Costs little, so it goes first.
+    So it does where one asks a column that nothing would fill. Costs little, so it goes first.
     """
     _check_sql(config.filters, expressions_of(config), predicates_of(config), config.splits)
+    rules = [(f"selection.filters: rule {rule.name!r}", rule.keep) for rule in config.filters]
+    splits = [(f"selection.splits: {split.name!r}", split.where) for split in config.splits if split.where]
+    asked = (*rules, *splits, *(("selection", sql) for sql in expressions_of(config)))
+    check_filled(asked, tuple(empty_columns(bool(config.reference), has_scores).items()))
 
 
 @cache

@@ -20,8 +20,9 @@ def kept_back(store: Path, worth: str, guard: Guard) -> str | None:
     rows = open_output(store / worth).read(WORTH).to_pylist() if guard != "off" else []
     worse = [row for row in rows if row["baseline"] == guard and row["decides"] and row["verdict"] == "worse"]
     for row in worse:
+        trained = "what your command trains" if row["probe"] == "command" else "a probe"
         return (
-            f"worse than {row['n_samples']:,} of {THE_OTHERS[guard]}: accuracy {row['quality']:.3f} of a probe, "
+            f"worse than {row['n_samples']:,} of {THE_OTHERS[guard]}: accuracy {row['quality']:.3f} of {trained}, "
             f"not {row['baseline_quality']:.3f}, on {row['n_evaluated']:,} held-out samples "
             f"(95 % interval of the difference {row['difference_low']:+.3f} to {row['difference_high']:+.3f})"
         )

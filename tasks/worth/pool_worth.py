@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +17,7 @@ from windrow.tasks.algorithms.arrays import Int64Array
 from windrow.tasks.algorithms.selection.balance import effective_number, normalised_entropy
 from windrow.tasks.algorithms.worth.comparison import Difference, Runs
 from windrow.tasks.algorithms.worth.coverage import coverage
-from windrow.tasks.algorithms.worth.set_probe import Probe
+from windrow.tasks.algorithms.worth.set_probe import FeatureProbe, Probe
 from windrow.tasks.algorithms.worth.set_quality import qualities, variance_of_runs
 from windrow.tasks.algorithms.worth.version_worth import (
     Judging,
@@ -24,10 +26,14 @@ from windrow.tasks.algorithms.worth.version_worth import (
     random_set,
     worth_of_version,
 )
+from windrow.tasks.report.thumbnails import sample_reader
 from windrow.tasks.storage.catalog.views import connect, tables_of
+from windrow.tasks.storage.sources.source import SampleGone
 from windrow.tasks.storage.store.made import Made, digests
 from windrow.tasks.storage.store.outputs import Done, OutputWriter, make_output
 from windrow.tasks.storage.store.pool import read_pool
+from windrow.tasks.worth.command_probe import CommandProbe
+from windrow.tasks.worth.command_words import command_files
 from windrow.tasks.worth.held_out import LEAST
 from windrow.tasks.worth.judged_selection import (
     JudgedSelection,
@@ -48,11 +54,19 @@ ASKED = 2000
 Row = dict[str, Any]
 
 
-def measure_worth(store: Path, made: Made, name: str, label_set: str, config: WorthConfig, seed: int) -> Done:
+def measure_worth(
+    store: Path,
+    made: Made,
+    name: str,
+    label_set: str,
+    config: WorthConfig,
+    seed: int,
+    note: Callable[[str], None] = lambda _: None,
+) -> Done:
     """Write WORTH, WORTH_SETS and WORTH_CURVE of the selection; `label_set` is what probes train on.
 
     The last version is that of the curated set `name`. Where nothing can be told the verdict is 'unknown', and `why`
-    says what is missing.
+    says what is missing. note: told now and then what it is at. Raises ValueError where a command of the config fails.
     """
     outputs = made.opened(store, *READ)
     connection = connect(tables_of(outputs))
@@ -62,6 +76,11 @@ def measure_worth(store: Path, made: Made, name: str, label_set: str, config: Wo
         judged = read_judged(connection, read_pool(outputs[Stage.FEATURES]), label_set, version_classes(before))
         last = None if before is None else last_version(before, judged)
         judging = judging_of(judged, config, seed)
+        if config.command:
+            read = partial(_bytes, store, made)
+            ids = (judged.sample_ids, judged.evaluated)
+            limits = (config.command, config.command_seconds)
+            judging = replace(judging, probe=CommandProbe(*limits, *ids, judged.classes, writer.work, read, note))
         worths, rows = _compared(judged, last, judging, config)
         sets = list(_sets(judged, last, config, seed))
         curve = [row for weighting, worth in worths.items() for row in _curve(weighting, worth, judged.pool.truth)]
@@ -74,6 +93,7 @@ def measure_worth(store: Path, made: Made, name: str, label_set: str, config: Wo
     inputs = {
         **digests(outputs),
         "config": config,
+        "command_files": command_files(config.command),
         "label_set": label_set,
         "last": None if before is None else before.fingerprint,
         "seed": seed,
@@ -81,10 +101,15 @@ def measure_worth(store: Path, made: Made, name: str, label_set: str, config: Wo
     return make_output(store, Stage.WORTH, VERSION, inputs, write)
 
 
+def _bytes(store: Path, made: Made, sample_ids: Sequence[str]) -> Iterable[tuple[str, bytes | SampleGone]]:
+    """The bytes of samples of the pool, in the order in which they lie in its sources."""
+    return sample_reader(connect(tables_of(made.opened(store, Stage.INGEST))), store)(sample_ids)
+
+
 def judging_of(judged: JudgedSelection, config: WorthConfig, seed: int) -> Judging:
-    """How sets are judged, as the config says."""
+    """How sets are judged by a probe on frozen features, as the config says."""
     probe: Probe = config.probe if config.probe != "auto" else _probe(judged.pool.n_classes)
-    return Judging(probe, config.n_seeds, config.largest, seed)
+    return Judging(FeatureProbe(probe), config.n_seeds, config.largest, seed)
 
 
 def _probe(n_classes: int) -> Probe:
@@ -113,12 +138,12 @@ def _compared(
     no_last = last if isinstance(last, str) else _too_few(judged, last)
     worths: dict[str, WorthOfVersion] = {}
     rows: list[Row] = []
-    for weighting in WEIGHTINGS:
+    for weighting in WEIGHTINGS[:1] if config.command else WEIGHTINGS:
         weighted = weighting == "class_weighted"
         same = {
             "weighting": weighting,
             "decides": weighted == config.class_weighted,
-            "probe": judging.probe,
+            "probe": judging.probe.name,
             "n_evaluated": len(judged.pool.truth),
             "n_groups": len(np.unique(judged.groups)),
         }

@@ -19,7 +19,6 @@ from windrow.tasks.algorithms.arrays import BoolArray, Int64Array
 from windrow.tasks.algorithms.worth.comparison import Difference, Evaluation, Luck, Runs, compare, luck_of, luck_of_mean
 from windrow.tasks.algorithms.worth.hold_out import choosing_half
 from windrow.tasks.algorithms.worth.racing import Race, n_measurements, race
-from windrow.tasks.algorithms.worth.set_probe import is_right
 from windrow.tasks.algorithms.worth.set_quality import qualities
 from windrow.tasks.algorithms.worth.version_worth import Judging, random_set
 from windrow.tasks.selection.candidates import Evidence, read_evidence
@@ -198,7 +197,7 @@ class Trials:
     def _of_set(self, run: int, rows: Int64Array) -> BoolArray:
         key = (run, sha256(rows.tobytes()).hexdigest())
         if key not in self.known:
-            self.known[key] = is_right(self.pools[run].judged.pool, rows, self.judging.probe, self.class_weighted)
+            self.known[key] = self.judging.probe.right(self.pools[run].judged.pool, rows, self.class_weighted, 0)
         self.advance(1)
         return self.known[key]
 

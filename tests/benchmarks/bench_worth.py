@@ -19,7 +19,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from windrow.tasks.algorithms.worth.learning_curve import matching_size, monotone
-from windrow.tasks.algorithms.worth.set_probe import JudgedPool, Probe, is_right, judge_features
+from windrow.tasks.algorithms.worth.set_probe import FeatureProbe, JudgedPool, Probe, is_right, judge_features
 from windrow.tasks.algorithms.worth.set_quality import qualities
 from windrow.tasks.algorithms.worth.version_worth import Judging, LastVersion, WorthOfVersion, worth_of_version
 
@@ -60,7 +60,7 @@ def judged(pool: JudgedPool, ranked: np.ndarray, old: np.ndarray, probe: Probe, 
     last = LastVersion(old, pool.labels, pool.weights, np.ones(len(pool.truth), np.bool_))
     every = np.arange(len(pool.labels))
     return worth_of_version(
-        pool, np.arange(len(pool.truth)), ranked, every, last, Judging(probe, 5, 20_000, seed), False
+        pool, np.arange(len(pool.truth)), ranked, every, last, Judging(FeatureProbe(probe), 5, 20_000, seed), False
     )
 
 
@@ -118,7 +118,7 @@ def timed(n: int, dims: int, m: int) -> None:
     last = LastVersion(old, pool.labels, pool.weights, np.ones(m, np.bool_))
     for weighted in (False, True):
         distinct = np.arange(0, n - n // 10)
-        judging = Judging("logistic", 5, 20_000, 0)
+        judging = Judging(FeatureProbe("logistic"), 5, 20_000, 0)
         worth = worth_of_version(pool, np.arange(m), ranked, distinct, last, judging, weighted)
         print(f"{'class-weighted' if weighted else 'plain'}: {worth.multiplier}, {worth.random.verdict}")
         print(f"{time.monotonic() - started:.1f} s, processor {time.process_time():.1f} s")

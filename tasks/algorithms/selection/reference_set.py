@@ -24,6 +24,7 @@ L2 = 1e-3
 MOST_LOG_ODDS = 30.0
 """Beyond it a probability is 0 or 1 in float32: a weight of e^30 says no more than that."""
 BLOCK = 2048
+Z95 = 1.959963984540054
 
 
 @dataclass(frozen=True)
@@ -134,6 +135,26 @@ def overlap(
     of_pool = _reach(pool, k) if pool_neighbors is None else _kth(pool_neighbors, k)
     covered, alike = _within(pool, of_pool, reference, _reach(reference, k))
     return Overlap(float(covered.mean()), float(alike.mean()), covered, alike)
+
+
+def share_interval(n_found: int, n: int, n_whole: int) -> tuple[float, float]:
+    """The 95 % interval of a share of n_whole, of which n were drawn at random, and n_found of these had it.
+
+    Wilson's score interval (1927), with n counted as more where it is much of the whole (the finite population
+    correction); with all of it the share is known.
+
+    >>> from windrow.tasks.algorithms.selection.reference_set import share_interval
+    >>> low, high = share_interval(50, 100, 10_000)
+    >>> round(low, 2), round(high, 2)
+    (0.4, 0.6)
+    """
+    share = n_found / n
+    if n >= n_whole:
+        return share, share
+    worth = n * (n_whole - 1) / (n_whole - n)
+    middle = (share + Z95**2 / (2 * worth)) / (1 + Z95**2 / worth)
+    half = Z95 / (1 + Z95**2 / worth) * (share * (1 - share) / worth + Z95**2 / (4 * worth**2)) ** 0.5
+    return min(share, max(0.0, middle - half)), max(share, min(1.0, middle + half))
 
 
 def _reach(embeddings: npt.NDArray[Any], k: int) -> Float32Array:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any, Literal, Protocol
 
 import numpy as np
 import numpy.typing as npt
@@ -35,6 +35,27 @@ class JudgedPool:
     evaluated: Float32Array
     truth: Int64Array
     n_classes: int
+
+
+class SetProbe(Protocol):
+    """What trains on a set and predicts the evaluated samples; `name` is told with what it found."""
+
+    @property
+    def name(self) -> str: ...
+
+    def right(self, pool: JudgedPool, rows: Int64Array, class_weighted: bool, seed: int, /) -> BoolArray:
+        """Whether it is right of each evaluated sample, bool (m,), after it trained on these rows of the pool."""
+        ...
+
+
+@dataclass(frozen=True)
+class FeatureProbe:
+    """A SetProbe on frozen features, the same for every seed: see `is_right`."""
+
+    name: Probe
+
+    def right(self, pool: JudgedPool, rows: Int64Array, class_weighted: bool, _seed: int, /) -> BoolArray:
+        return is_right(pool, rows, self.name, class_weighted)
 
 
 def judge_features(embeddings: npt.NDArray[Any], fitted_on: Int64Array) -> Float32Array:

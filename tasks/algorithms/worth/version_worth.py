@@ -19,14 +19,14 @@ from windrow.tasks.algorithms.worth.comparison import (
     multiplier_of,
 )
 from windrow.tasks.algorithms.worth.learning_curve import curve_sizes
-from windrow.tasks.algorithms.worth.set_probe import JudgedPool, Probe, is_right
+from windrow.tasks.algorithms.worth.set_probe import JudgedPool, SetProbe
 
 
 @dataclass(frozen=True)
 class Judging:
     """How sets are judged. `n_seeds`: random sets of each size; `largest`: samples of a set that probes train on."""
 
-    probe: Probe
+    probe: SetProbe
     n_seeds: int
     largest: int
     seed: int
@@ -85,12 +85,13 @@ def worth_of_version(
     def drawn(candidates: Int64Array, size: int, kind: int) -> Runs:
         n_runs = judging.n_seeds if size < len(candidates) else 1
         sets = [random_set(candidates, size, (judging.seed, kind, size, run)) for run in range(n_runs)]
-        return Runs(size, np.stack([is_right(pool, rows, judging.probe, class_weighted) for rows in sets]))
+        right = [judging.probe.right(pool, rows, class_weighted, run) for run, rows in enumerate(sets)]
+        return Runs(size, np.stack(right))
 
     curve = tuple(drawn(every, int(size), 0) for size in curve_sizes(n, n_pool, judging.largest))
     rng = np.random.default_rng((judging.seed, 1))
     evaluation = Evaluation.drawn(pool.truth, groups, rng)
-    right = is_right(pool, ranked[:n], judging.probe, class_weighted)
+    right = judging.probe.right(pool, ranked[:n], class_weighted, 0)
     luck = luck_of(curve, n, n_pool, pool.truth)
 
     def against(runs: Runs) -> Difference:
@@ -121,13 +122,14 @@ def _against_last(
     """Both cut to the same number of samples: how many a version has is a wish, not a merit."""
     n = min(len(ranked), len(last.rows), judging.largest)
     fair = last.usable
-    pool = replace(pool, evaluated=pool.evaluated[fair], truth=pool.truth[fair])
+    truth = pool.truth[fair]
     new, old = ranked[:n], last.rows[:n]
-    right = is_right(pool, new, judging.probe, class_weighted)
-    before = is_right(replace(pool, labels=last.labels, weights=last.weights), old, judging.probe, class_weighted)
+    labelled_before = replace(pool, labels=last.labels, weights=last.weights)
+    right = judging.probe.right(pool, new, class_weighted, 0)[fair]
+    before = judging.probe.right(labelled_before, old, class_weighted, 0)[fair]
     seen = [Runs(runs.size, runs.right[:, fair]) for runs in curve]
-    luck = luck_of(seen, n, len(pool.labels), pool.truth)
+    luck = luck_of(seen, n, len(pool.labels), truth)
     apart = min(1.0, (1 - len(np.intersect1d(new, old)) / n) / max(1 - n / len(pool.labels), 1e-9))
     rng = np.random.default_rng((judging.seed, 3))
-    evaluation = Evaluation.drawn(pool.truth, groups[fair], rng)
+    evaluation = Evaluation.drawn(truth, groups[fair], rng)
     return n, compare(right, before[None], evaluation, Luck(2 * luck.variance * apart, luck.freedom), rng)

@@ -12,6 +12,7 @@ from typing import Any
 
 import duckdb
 import pyarrow as pa
+import pyarrow.parquet as pq
 
 from windrow.schemas import EXPORTS, FORGOTTEN, REGISTRY, RUNS, SHARDS, STAGES, TABLES, Table
 from windrow.schemas.stages import Stage
@@ -111,7 +112,10 @@ def query(connection: Any, sql: str) -> Any:
 
 
 def connect(tables: Mapping[str, Iterable[Path]]) -> Any:
-    """Return a DuckDB connection with a view for every declared table, over the given Parquet files."""
+    """Return a DuckDB connection with a view for every declared table, over the given Parquet files.
+
+    A column that they lack, as they were made before it was declared, is null.
+    """
     statements = ["SET enable_progress_bar = false"]  # it would write into what a command prints
     for declared in TABLES:
         if declared not in (RUNS, STAGES, EXPORTS, SHARDS):  # these come from manifests: see `manifest_rows`
@@ -125,11 +129,17 @@ def connect(tables: Mapping[str, Iterable[Path]]) -> Any:
 def _as_view(declared: Table, files: Sequence[str]) -> str:
     if not files:
         return _as_table(declared)
+    rows, there = _rows(declared, files), set(pq.read_schema(files[0]).names)
+    if any(field.name not in there for field in declared.schema()):
+        every = ", ".join(f'NULL::{_sql_type(field.type)} AS "{field.name}"' for field in declared.schema())
+        rows = f"SELECT * FROM ({rows}) UNION ALL BY NAME (SELECT {every} WHERE false)"
+    return f"CREATE VIEW {declared.name} AS {rows}"
+
+
+def _rows(declared: Table, files: Sequence[str]) -> str:
     listed = ", ".join(f"'{_quoted(file)}'" for file in files)
     rows = f"FROM read_parquet([{listed}])"
-    if declared.name in ONE_ROW_PER_SAMPLE and len(files) > 1:
-        rows = _one_row_of_each(declared, rows)
-    return f"CREATE VIEW {declared.name} AS {rows}"
+    return _one_row_of_each(declared, rows) if declared.name in ONE_ROW_PER_SAMPLE and len(files) > 1 else rows
 
 
 def _as_table(declared: Table) -> str:

@@ -290,7 +290,9 @@ def oracle(demo: DemoPool, tmp_path_factory: pytest.TempPathFactory) -> Path:
     return store
 
 
-def test_a_perfect_pipeline_gets_perfect_scores_on_the_demo_whose_judges_are_not_in_the_pool(demo: DemoPool, oracle: Path) -> None:
+def test_a_perfect_pipeline_gets_perfect_scores_on_the_demo_whose_judges_are_not_in_the_pool(
+    demo: DemoPool, oracle: Path
+) -> None:
     scores = score_store(oracle, demo, n_random=2)
     assert (scores.pool.n_samples, scores.curated.n_samples) == (771, 30)
     assert scores.pool.off_topic == pytest.approx(40 / 771)

@@ -1,6 +1,7 @@
 """Selection by hand: filters, near-duplicates and the target, on eight samples in two clusters."""
 
 from functools import partial
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
@@ -94,6 +95,35 @@ def test_a_filter_that_is_no_predicate_is_named_before_any_work() -> None:
         check_sql(plain(filters=(Filter("odd", "colour = 'red'"),)))
     with pytest.raises(ValueError, match="rule 'sly'"):
         check_sql(plain(filters=(Filter("sly", "true), true); DROP VIEW pool; SELECT ((1"),)))
+
+
+RANKING = PolicySettings(balanced=Balanced(order="rank"))
+
+
+@pytest.mark.parametrize(
+    ("changes", "why"),
+    [
+        ({"filters": (Filter("near", "density_ratio > 0.5"),)}, "rule 'near' .*: density_ratio .* selection.reference"),
+        ({"filters": (Filter("like", "is_alike"),)}, "rule 'like' .*: is_alike is null .* selection.reference"),
+        ({"filters": (Filter("safe", "model_scores['nsfw.porn'] < 0.2"),)}, "model_scores .* wants `scores`"),
+        ({"filters": (Filter("first", "RANK < 10"),)}, "rule 'first' .*: rank .* the ranking itself makes it"),
+        ({"filters": (Filter("train", "split = 'train'"),)}, "split .* the ranking itself makes it"),
+        ({"last": "NOT is_alike"}, "NOT is_alike.*: is_alike is null"),
+        ({"parts": (SelectionPart("like", keep="density_ratio > 1"),)}, "density_ratio is null"),
+        ({"caps": (Cap("group_id", 2),)}, "group_id is null"),
+        ({"settings": RANKING}, "rank is null"),
+        ({"filters": (Filter("in", "sample_id IN (SELECT sample_id FROM pool WHERE is_alike)"),)}, "is_alike is null"),
+    ],
+)
+def test_sql_that_asks_what_nothing_fills_is_refused_before_any_work(changes: dict[str, Any], why: str) -> None:
+    with pytest.raises(ValueError, match=why):
+        check_sql(plain(**changes), has_scores=False)
+
+
+def test_sql_may_ask_a_reference_and_scores_where_there_are_some_and_name_columns_in_text() -> None:
+    asks = Filter("both", "is_alike AND density_ratio > 0.5 AND model_scores['a.b'] > 0")
+    check_sql(plain(filters=(asks,), reference=("there",)))
+    check_sql(plain(filters=(Filter("text", "coalesce(license, 'rank') <> 'is_alike'"),)), has_scores=False)
 
 
 @pytest.mark.parametrize("order", ["closets", "blur DESC NULLS", "possible"])  # no column; no expression; a list

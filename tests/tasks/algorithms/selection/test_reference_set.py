@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 
 from windrow.tasks.algorithms.neighbors.exact_neighbors import neighbor_graph
-from windrow.tasks.algorithms.selection.reference_set import density_ratio_weights, overlap
+from windrow.tasks.algorithms.selection.reference_set import density_ratio_weights, overlap, share_interval
 
 
 def test_the_weights_of_one_normal_distribution_against_another_are_known() -> None:
@@ -45,6 +45,19 @@ def test_what_lies_within_the_other_set_is_counted() -> None:
     assert found.alike.tolist() == [False] * 4
     assert (found.reference_covered, found.pool_alike) == (0.25, 0.0)
     assert overlap(pool, pool, k=9).reference_covered == 1.0
+
+
+@pytest.mark.parametrize(
+    ("share", "n", "n_whole"), [(0.5, 200, 100_000), (0.02, 1000, 1200), (0.9, 40, 60), (0, 50, 999)]
+)
+def test_the_interval_of_a_share_of_a_part_holds_that_of_the_whole(share: float, n: int, n_whole: int) -> None:
+    """At least 93 of 100 intervals of samples without replacement, where 95 should."""
+    n_with = round(share * n_whole)
+    drawn = np.random.default_rng(0).hypergeometric(n_with, n_whole - n_with, n, 2000)
+    intervals = [share_interval(int(found), n, n_whole) for found in drawn]
+    assert np.mean([low <= n_with / n_whole <= high for low, high in intervals]) >= 0.93
+    assert all(0 <= low < high <= 1 for low, high in intervals)
+    assert share_interval(3, 12, 12) == (0.25, 0.25)
 
 
 def test_a_bad_call_is_refused() -> None:

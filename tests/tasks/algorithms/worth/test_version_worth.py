@@ -3,11 +3,11 @@
 import numpy as np
 import pytest
 
-from windrow.tasks.algorithms.worth.set_probe import JudgedPool, judge_features
+from windrow.tasks.algorithms.worth.set_probe import FeatureProbe, JudgedPool, judge_features
 from windrow.tasks.algorithms.worth.version_worth import Judging, LastVersion, WorthOfVersion, worth_of_version
 
 N, M = 900, 150
-JUDGING = Judging("knn", 5, 20_000, 0)
+JUDGING = Judging(FeatureProbe("knn"), 5, 20_000, 0)
 
 
 @pytest.fixture(scope="module")
@@ -70,7 +70,7 @@ def test_a_random_set_is_no_different_and_the_same_seed_says_the_same(pool: Judg
 
 
 def test_a_set_larger_than_probes_train_on_is_judged_by_its_beginning(pool: JudgedPool) -> None:
-    few = Judging("knn", 5, 120, 0)
+    few = Judging(FeatureProbe("knn"), 5, 120, 0)
     found = worth_of_version(pool, np.arange(M), even(pool.labels), np.arange(N), None, few, False)
     assert found.n == 120
     assert [runs.size for runs in found.curve] == [15, 30, 60, 120]

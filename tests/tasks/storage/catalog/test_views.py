@@ -1,12 +1,14 @@
 """The catalog shows one row a sample, answers questions, and lets SQL do nothing else."""
 
+import re
 from pathlib import Path
 
 import duckdb
+import pyarrow.parquet as pq
 import pytest
 
-from windrow.schemas import EMBEDDINGS, MODEL_SCORES, OCCURRENCES, QUALITY, SAMPLES, TABLES
-from windrow.tasks.storage.catalog.views import confine, connect, open_catalog, query
+from windrow.schemas import EMBEDDINGS, MODEL_SCORES, OCCURRENCES, QUALITY, REGISTRY, SAMPLES, TABLES, Table
+from windrow.tasks.storage.catalog.views import POOL_VIEW, confine, connect, open_catalog, query
 from windrow.tasks.storage.files.parquet import write_table
 
 SAMPLE = {
@@ -64,6 +66,28 @@ def test_of_a_sample_that_failed_in_one_of_two_shards_the_other_row_counts(tmp_p
         columns = {"sample_id": ["a"], "backbone_id": ["b"], "embedding": [vector], "error": [error]}
         write_table(EMBEDDINGS, EMBEDDINGS.build(columns, dim=2), paths[-1])
     assert connect({"embeddings": paths}).sql("SELECT sample_id, error FROM embeddings").fetchall() == [("a", None)]
+
+
+ASKED = [table for table in TABLES if re.search(rf"\b{table.name}\b", POOL_VIEW) and table is not REGISTRY]
+
+
+@pytest.mark.parametrize("table", ASKED, ids=[table.name for table in ASKED])
+def test_a_column_that_an_older_table_lacks_is_null_in_the_pool(tmp_path: Path, table: Table) -> None:
+    samples, path, empty = sample_files(tmp_path, 1), tmp_path / "old.parquet", table.schema().empty_table()
+    every = set(connect({}).sql("SELECT * FROM pool").columns)
+    for column in (each.name for each in table.columns if each.name not in table.primary_key):
+        pq.write_table(empty.drop_columns([column]), path)
+        connection = connect({"samples": samples, table.name: [path]})
+        assert set(connection.sql("SELECT * FROM pool").columns) == every
+        assert len(connection.sql(f'SELECT "{column}" FROM {table.name}').fetchall()) == 0
+
+
+def test_of_an_older_table_everything_else_is_there(tmp_path: Path) -> None:
+    path = tmp_path / "old.parquet"
+    row = {"sample_id": ["a"], **SAMPLE}
+    pq.write_table(SAMPLES.build(row).drop_columns(["n_frames"]), path)
+    sql = "SELECT sample_id, width, format, n_frames, n_pixels FROM pool"
+    assert connect({"samples": [path]}).sql(sql).fetchall() == [("a", 8, "PNG", None, 64)]
 
 
 def test_sql_reads_the_store_and_no_other_file(tmp_path: Path) -> None:
