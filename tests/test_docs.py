@@ -79,7 +79,7 @@ def test_every_config_is_one(page: str, text: str, tmp_path: Path, monkeypatch: 
 
 
 def test_the_demo_has_a_config_that_can_be_read() -> None:
-    text = CONFIG.format(path="p", store="s", sources=["a"], target_size=7)
+    text = CONFIG.format(path="p", store="s", sources=["a"], target_size=7, evaluate="e.csv")
     assert parse_config(yaml.safe_load(text)).selection.target_size == 7
 
 

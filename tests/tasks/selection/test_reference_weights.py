@@ -28,8 +28,9 @@ def test_a_part_of_a_large_reference_is_compared_and_told_with_an_interval(
 ) -> None:
     rng = np.random.default_rng(0)
     names = ids(600)
-    pool = write_features(tmp_path, names[:200], rng.standard_normal((200, 4)))
-    beside = write_features(tmp_path, names[200:], rng.standard_normal((400, 4)) + 2 * np.eye(4)[0])
+    away = np.where(np.arange(400) % 4, 5.0, -5.0)[:, None] * np.eye(4)[0]  # a quarter is nowhere near the pool
+    pool = write_features(tmp_path, names[:200], rng.standard_normal((200, 4)) + 5 * np.eye(4)[0])
+    beside = write_features(tmp_path, names[200:], rng.standard_normal((400, 4)) + away)
     neighbors = find_neighbors(tmp_path, [pool], NeighborsConfig(k=5)).path
     made = Made(features=(pool,), neighbors=(neighbors,), beside_features={REFERENCE: (beside,)})
 
@@ -46,7 +47,7 @@ def test_a_part_of_a_large_reference_is_compared_and_told_with_an_interval(
     monkeypatch.setattr(reference_weights, "MOST_PAIRS", 200 * 50)
     monkeypatch.setattr(reference_weights, "LEAST_COMPARED", 20)
     part, again, sentence = told(1)
-    assert part["n_reference"] == 50 and 0 < whole["reference_covered"] < 1
+    assert part["n_reference"] == 50 and whole["reference_covered"] == pytest.approx(0.75, abs=0.02)
     assert part["reference_covered_low"] <= whole["reference_covered"] <= part["reference_covered_high"]
     assert "Of the reference set (50 samples)" in sentence and "95 % interval" in sentence
     assert np.corrcoef(np.log(ratio), np.log(again))[0, 1] > 0.9  # weights are of the whole, with another seed

@@ -88,6 +88,19 @@ def test_a_command_that_fits_k_nn_says_what_the_built_in_one_says(tmp_path: Path
     assert len(log.read_text().split("\n")) == len(trained) + 1
 
 
+def test_the_script_of_the_page_runs(tmp_path: Path) -> None:
+    page = (Path(__file__).parents[3] / "docs" / "explanation" / "worth.md").read_text()
+    text = page.partition('```python title="train.py"\n')[2].partition("```")[0]
+    features = np.eye(4, dtype=np.float32)[np.arange(12) % 4]
+    pool = JudgedPool(features, np.arange(12) % 4, np.ones(12), features[:5], np.arange(5) % 4, 4)
+    names = ("a", "b", "c", "d")
+    ids = pa.array([str(row) for row in range(12)])
+    probe = CommandProbe(
+        (sys.executable, script(tmp_path, text), *PLACES), 60, ids, ids[:5], names, tmp_path, lambda _: (), print
+    )
+    assert probe.right(pool, np.arange(12), False, 0).all()
+
+
 def test_a_script_that_changes_is_another_command(tmp_path: Path) -> None:
     command = (sys.executable, script(tmp_path, KNN), *PLACES, "{seed}")
     first = command_files(command)
