@@ -65,8 +65,9 @@ def main() -> None:
     parser.add_argument("--n", type=int, nargs=2, default=[20_000, 100_000], help="samples, two sizes")
     parser.add_argument("--dim", type=int, default=128)
     parser.add_argument("--repeats", type=int, default=3)
+    parser.add_argument("--only", nargs="*", default=list(POLICIES), choices=list(POLICIES))
     asked = parser.parse_args()
-    policies = {name: policy() for name, policy in POLICIES.items()}
+    policies = {name: POLICIES[name]() for name in dict.fromkeys(["balanced", *asked.only])}
     expressions = tuple({expression for policy in policies.values() for expression in policy.expressions})
     sizes = sorted(asked.n)
     pools = [candidates_of(n, asked.dim, expressions) for n in sizes]

@@ -5,9 +5,11 @@ test set, 10 of them with their label. Each of --orders is a pool: another order
 images. Features of --encoder select; those of --judge, which had no part in it, judge: a probe trained on the true
 labels of a set, balanced accuracy on images that are in no pool, plain and with classes weighted alike. Differences are
 to the mean of 5 random sets of the same pool and size; the interval is a 95 % one, of t, over the pools. --dirty mixes
-16 % of photographs and drawn digits in. The multiplier is how many times as large a random set of the same (plain)
-accuracy is, read off a curve of random sets up to the whole pool, at most 5; its mean is geometric. --write puts the
-tables into docs/evidence/selection.md.
+photographs and drawn digits in, --copies near-duplicates (bench_detection.py says which), which the default drops by
+the threshold that it proposes. --pool digits takes scikit-learn's. --seeds ranks with so many seeds and takes the mean.
+The multiplier is how many times as large a random set of the same (plain) accuracy is, read off a curve of random sets
+up to the whole pool, at most 5; its mean is geometric. --write puts the tables into docs/evidence/selection.md. --out
+keeps features, and what probes said of a set: remove it when a probe or an encoder changes.
 
 The orders 0 to 4 were looked at while defaults were chosen; 20 to 24 were not.
 """
@@ -18,25 +20,24 @@ import argparse
 import hashlib
 import os
 import platform
-import re
-from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-from bench_cifar import Sample, read_samples
-from bench_detection import encoded, number
-from PIL import Image
 from rich.console import Console
 from rich.progress import track
 from scipy.stats import t as student
+from selection_pools import HEAD, N_CLASSES, BenchPool, Images, draw_pool, read_images
 
 from windrow.tasks.algorithms.clustering.estimator import HierarchicalKMeans
 from windrow.tasks.algorithms.labels.deciding.belonging import belonging
 from windrow.tasks.algorithms.labels.label_spreading import spread_labels
 from windrow.tasks.algorithms.labels.sparse_probabilities import SparseProbabilities
+from windrow.tasks.algorithms.neighbors.deduplication import near_duplicates
+from windrow.tasks.algorithms.neighbors.duplicate_threshold import propose_threshold
 from windrow.tasks.algorithms.neighbors.exact_neighbors import neighbor_graph
 from windrow.tasks.algorithms.neighbors.outliers import off_topic_score
 from windrow.tasks.algorithms.selection.balance import normalised_entropy
@@ -46,52 +47,14 @@ from windrow.tasks.algorithms.selection.policies.class_balanced import ClassBala
 from windrow.tasks.algorithms.selection.selection_policy import Candidates, SelectionPolicy
 from windrow.tasks.algorithms.worth.learning_curve import matching_size, monotone
 from windrow.tasks.algorithms.worth.set_probe import JudgedPool, is_right, judge_features
-from windrow.tasks.backbones import BackboneConfig, load_backbone
-from windrow.tasks.backbones.extract import embed_images
 
 MAKERS = ("propagation", "smoothed", "smoothed_probe")
-N_CLASSES, HEAD, LEAST_TEST, MOST_TEST, N_RANDOM, LEAST_BELONGING, MOST_STRANGE = 10, 2000, 100, 400, 5, 0.05, 0.95
+N_RANDOM, LEAST_BELONGING, MOST_STRANGE = 5, 0.05, 0.95
+DEFAULT = "class-balanced, the default"
 UNLABELLED, BOUND, PRUNING = "class-balanced, no label", "equal per true class (bound)", "SemDeDup-like pruning"
 STRANGERS_LAST = f"{UNLABELLED}, off_topic_score > 0.95 last"
 HARD = "1 - confidence"  # what `hard` asks the pool for
 PAGE = Path(__file__).parent.parent.parent / "docs" / "evidence" / "selection.md"
-
-
-@dataclass(frozen=True)
-class Images:
-    """All images: select, judge (n, d): features that select and that judge; labels (n,), -1 off topic."""
-
-    select: npt.NDArray[Any]
-    judge: npt.NDArray[Any]
-    labels: npt.NDArray[np.int64]
-
-
-@dataclass(frozen=True)
-class BenchPool:
-    """rows, test: of the images; given: bool (n,), which of the pool's samples came with their label."""
-
-    rows: npt.NDArray[np.int64]
-    given: npt.NDArray[np.bool_]
-    test: npt.NDArray[np.int64]
-
-
-def draw_pool(
-    labels: npt.NDArray[np.int64], order: int, tail: float, n_given: int, dirty: float, head: int
-) -> BenchPool:
-    """Draw a pool and its test set by the number of an order."""
-    rng = np.random.default_rng([order, 11])
-    rows, given, test = [], [], []
-    for place, label in enumerate(rng.permutation(N_CLASSES)):
-        members = rng.permutation(np.flatnonzero(labels == label))
-        n_kept = min(int(head * tail ** (-place / (N_CLASSES - 1))), len(members) - LEAST_TEST)
-        rows.append(members[:n_kept])
-        given.append(np.arange(n_kept) < n_given)
-        test.append(members[n_kept:][:MOST_TEST])
-    others = rng.permutation(np.flatnonzero(labels < 0))
-    others = others[: round(dirty / (1 - dirty) * sum(map(len, rows)))]
-    mixed = rng.permutation(sum(map(len, rows)) + len(others))
-    found = np.concatenate([*rows, others])[mixed]
-    return BenchPool(found, np.concatenate([*given, np.zeros(len(others), bool)])[mixed], np.concatenate(test))
 
 
 def candidates_of(images: Images, pool: BenchPool, seed: int) -> tuple[Candidates, npt.NDArray[np.float32] | None]:
@@ -130,8 +93,19 @@ def pruned(embeddings: npt.NDArray[Any], seed: int) -> npt.NDArray[np.int64]:
     return order[np.argsort(nearest, kind="stable")]
 
 
+def repeated(embeddings: npt.NDArray[np.float32]) -> npt.NDArray[np.bool_]:
+    """What is dropped as a near-duplicate of another by the threshold that is proposed."""
+    threshold = propose_threshold(neighbor_graph(embeddings, 1).similarity[:, 0]).threshold
+    found: npt.NDArray[np.bool_] = near_duplicates(embeddings, threshold).duplicate_of >= 0
+    return found
+
+
 def orders_of(
-    candidates: Candidates, close: npt.NDArray[np.float32] | None, truth: npt.NDArray[np.int64], seed: int
+    candidates: Candidates,
+    close: npt.NDArray[np.float32] | None,
+    truth: npt.NDArray[np.int64],
+    seed: int,
+    has_copies: bool,
 ) -> dict[str, npt.NDArray[np.int64]]:
     """The rankings to compare, each the rows, best first."""
     unlabelled = replace(candidates, probabilities=None)
@@ -143,10 +117,14 @@ def orders_of(
     policies["balanced, the paper's 'r'"] = (Balanced(order="random"), candidates)
     policies[UNLABELLED] = (ClassBalanced(), unlabelled)
     found = {name: np.argsort(policy.rank(who, seed).place) for name, (policy, who) in policies.items()}
+    assert candidates.embeddings is not None
+    dropped = repeated(candidates.embeddings) if has_copies else np.zeros(len(truth), np.bool_)
     if close is not None:
         place = policies["class-balanced"][0].rank(candidates, seed).place
-        found["class-balanced, the default"] = np.lexsort((place, close <= LEAST_BELONGING))
-    assert candidates.embeddings is not None
+        found[DEFAULT] = np.lexsort((place, close <= LEAST_BELONGING, dropped))
+    elif has_copies:
+        place = policies[UNLABELLED][0].rank(unlabelled, seed).place
+        found[DEFAULT] = np.lexsort((place, dropped))
     strange = off_topic_score(candidates.embeddings)
     if strange is not None:
         place = policies[UNLABELLED][0].rank(unlabelled, seed).place
@@ -161,50 +139,70 @@ def orders_of(
     return found
 
 
-def score_rankings(
-    images: Images, pool: BenchPool, seed: int, only: Sequence[str] | None
-) -> dict[tuple[str, int], npt.NDArray[np.float64]]:
-    """Of every ranking and size, per cent: accuracy plain and weighted, entropy of true classes, share off topic."""
-    candidates, close = candidates_of(images, pool, seed)
+Scores = npt.NDArray[np.float64]
+
+
+def scorer(images: Images, pool: BenchPool, kept: Path) -> Callable[[npt.NDArray[np.int64]], Scores]:
+    """A function that scores a set, per cent: accuracy plain and weighted, entropy of true classes, share off topic,
+    and share that is a copy of another of the set, or of which another is. What it said before lies in `kept`."""
     truth, tested = images.labels[pool.rows], images.labels[pool.test]
     both = judge_features(images.judge[np.r_[pool.rows, pool.test]], np.arange(len(pool.rows)))
     judged = JudgedPool(both[: len(truth)], truth, np.ones(len(truth)), both[len(truth) :], tested, N_CLASSES)
+    origin = np.where(images.copy_of >= 0, images.copy_of, np.arange(len(images.copy_of)))[pool.rows]
+    name = hashlib.sha256(both.tobytes())
+    kept.mkdir(parents=True, exist_ok=True)
 
-    def scores(rows: npt.NDArray[np.int64]) -> npt.NDArray[np.float64]:
+    def probed(rows: npt.NDArray[np.int64]) -> list[float]:
         right = [is_right(judged, rows, "logistic", weighted) for weighted in (False, True)]
-        accuracy = [np.mean([each[tested == label].mean() for label in range(N_CLASSES)]) for each in right]
+        return [float(np.mean([each[tested == label].mean() for label in range(N_CLASSES)])) for each in right]
+
+    def scores(rows: npt.NDArray[np.int64]) -> Scores:
+        this = name.copy()
+        this.update(np.asarray(rows, np.int64).tobytes())
+        path = kept / f"{this.hexdigest()[:32]}.npy"
+        if not path.exists():
+            np.save(path, probed(rows))
         topical = truth[rows][truth[rows] >= 0]
         balance = normalised_entropy(np.bincount(topical, minlength=N_CLASSES))
-        return 100 * np.array([*accuracy, balance, (truth[rows] < 0).mean()])
+        _, of, times = np.unique(origin[rows], return_inverse=True, return_counts=True)
+        return 100 * np.array([*np.load(path), balance, (truth[rows] < 0).mean(), (times[of] > 1).mean()])
 
+    return scores
+
+
+def score_rankings(
+    images: Images, pool: BenchPool, order: int, chosen: argparse.Namespace
+) -> dict[tuple[str, int], Scores]:
+    """Of every ranking and size what `scorer` says and its multipliers, the mean over the seeds."""
+    scores, truth = scorer(images, pool, chosen.out / "scores"), images.labels[pool.rows]
     n = len(truth)
     sizes = {fifths: fifths * n // 5 for fifths in (1, 2)}
     along = np.unique([round(n / 5 * times) for times in (1, 1.5, 2, 3, 4, 5)])
-    curve = np.array([_of_random(scores, n, int(size), seed) for size in along])
+    curve = np.array([_of_random(scores, n, int(size), order) for size in along])
     growing = monotone(curve[:, :2].T, np.ones(len(along)))
-    found = {("random", fifths): _of_random(scores, n, size, seed) for fifths, size in sizes.items()}
-    for name, order in orders_of(candidates, close, truth, seed).items():
-        if only and name not in only:
-            continue
-        for fifths, size in sizes.items():
-            said = scores(order[:size])
-            found[name, fifths] = np.r_[said, matching_size(along, growing, said[:2], n) / size]
-    for fifths in sizes:
-        found["random", fifths] = np.r_[found["random", fifths], 1, 1]
-    return found
+    found = {("random", fifths): [np.r_[_of_random(scores, n, size, order), 1, 1]] for fifths, size in sizes.items()}
+    for seed in (order + 1000 * each for each in range(chosen.seeds)):
+        candidates, close = candidates_of(images, pool, seed)
+        for name, ranking in orders_of(candidates, close, truth, seed, chosen.copies > 0).items():
+            for fifths, size in sizes.items() if not chosen.only or name in chosen.only else ():
+                said = scores(ranking[:size])
+                said = np.r_[said, matching_size(along, growing, said[:2], n) / size]
+                found.setdefault((name, fifths), []).append(said)
+    return {
+        key: np.r_[np.mean(each, axis=0)[:5], np.exp(np.mean(np.log(each), axis=0)[5:])] for key, each in found.items()
+    }
 
 
-def _of_random(scores: Any, n: int, size: int, seed: int) -> npt.NDArray[np.float64]:
+def _of_random(scores: Callable[[npt.NDArray[np.int64]], Scores], n: int, size: int, seed: int) -> Scores:
     drawn = [np.random.default_rng([seed, each]).permutation(n)[:size] for each in range(N_RANDOM if size < n else 1)]
     return np.asarray(np.mean([scores(rows) for rows in drawn], axis=0))
 
 
-def table(found: Sequence[dict[tuple[str, int], npt.NDArray[np.float64]]]) -> str:
+def table(found: Sequence[dict[tuple[str, int], Scores]], has_copies: bool) -> str:
     """A Markdown table: differences to random, mean and half a 95 % interval over the pools."""
-    lines = [
-        "| policy | 1/5: plain | weighted | balance | off topic | multiplier | 2/5: plain | weighted | balance |",
-        "|---|---:|---:|---:|---:|---:|---:|---:|---:|",
-    ]
+    heads = ["1/5: plain", "weighted", "balance", "off topic", *(["near-duplicates"] if has_copies else [])]
+    heads += ["multiplier", "2/5: plain", "weighted", "balance"]
+    lines = [f"| policy | {' | '.join(heads)} |", f"|---|{'---:|' * len(heads)}"]
     names = list(dict.fromkeys(name for name, _ in found[0]))
     wide = float(student.ppf(0.975, len(found) - 1)) / len(found) ** 0.5 if len(found) > 1 else np.nan
     for name in names:
@@ -218,70 +216,48 @@ def table(found: Sequence[dict[tuple[str, int], npt.NDArray[np.float64]]]) -> st
                 cells.append(f"{gain[:, column].mean():{sign}.1f} ± {wide * gain[:, column].std(ddof=1):.1f}")
             cells.append(f"{values[:, 2].mean() / 100:.3f}")
             if fifths == 1:
-                cells.append(f"{values[:, 3].mean():.1f} %")
-                plain = np.log(values[:, 4])
+                cells += [f"{values[:, column].mean():.1f} %" for column in ((3, 4) if has_copies else (3,))]
+                plain = np.log(values[:, 5])
                 low, high = plain.mean() - wide * plain.std(ddof=1), plain.mean() + wide * plain.std(ddof=1)
                 cells.append(f"{np.exp(plain.mean()):.2f} ({np.exp(low):.2f} to {np.exp(high):.2f})")
         lines.append("| " + " | ".join(cells) + " |")
     return "\n".join(lines)
 
 
-def read_images(chosen: argparse.Namespace) -> Images:
-    """Embed CIFAR-10 and, off topic, photographs and numbers, once: features are kept under --out."""
-    samples, others = read_samples(chosen.data), []
-    if chosen.dirty:
-        rng = np.random.default_rng(0)
-        paths = sorted(chosen.photographs.glob("n*"))
-        photographs = [
-            encoded(Image.open(path).convert("RGB").resize((32, 32), Image.Resampling.BOX)) for path in paths
-        ]
-        others = [
-            Sample(f"other-{n}", data, -1) for n, data in enumerate([*photographs, *(number(rng) for _ in range(800))])
-        ]
-    select, judge = (
-        np.concatenate([_features(chosen.out, encoder, each) for each in (samples, others) if each])
-        for encoder in (chosen.encoder, chosen.judge)
-    )
-    return Images(select, judge, np.array([sample.label for sample in samples + others]))
-
-
-def _features(folder: Path, encoder: str, samples: list[Sample]) -> npt.NDArray[Any]:
-    kept = folder / f"{re.sub('[^a-z0-9]+', '-', encoder.lower()).strip('-')}-{len(samples)}.npy"
-    if not kept.exists():
-        folder.mkdir(parents=True, exist_ok=True)
-        backbone = load_backbone(BackboneConfig(name=encoder, image_size=96))
-        batches = embed_images(backbone, [(sample.key, sample.data) for sample in samples])
-        np.save(kept, np.concatenate([batch.embeddings for batch in batches]))
-    return np.asarray(np.load(kept), np.float32)
-
-
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--pool", choices=["cifar", "digits"], default="cifar")
     parser.add_argument("--data", type=Path, default=Path("../shared/data/cifar10-20k"))
     parser.add_argument("--photographs", type=Path, default=Path("../shared/data/photos"))
     parser.add_argument("--encoder", default="lite0")
     parser.add_argument("--judge", default="hf:../shared/models/mobilenet_v2_1.0_224")
     parser.add_argument("--orders", default="20,21,22,23,24")
+    parser.add_argument("--seeds", type=int, default=1, help="rankings of an order")
     parser.add_argument("--tail", type=float, default=100)
-    parser.add_argument("--head", type=int, default=HEAD)
+    parser.add_argument("--head", type=int, help=f"images of the first class, by default {HEAD}")
     parser.add_argument("--labels", type=int, default=10, help="given labels a class")
     parser.add_argument("--dirty", type=float, default=0.0, help="share of the pool that is off topic")
+    parser.add_argument("--copies", type=float, default=0.0, help="near-duplicates, as a share of what is on topic")
     parser.add_argument("--only", nargs="*", help="rankings to compare; all of them by default")
-    parser.add_argument("--out", type=Path, default=Path("data/selection"), help="folder of the features")
+    parser.add_argument("--out", type=Path, default=Path("data/selection"), help="folder of features and scores")
     parser.add_argument("--write", action="store_true", help=f"put the table into {PAGE.name}")
     chosen = parser.parse_args()
+    chosen.head = chosen.head or HEAD[chosen.pool]
     images = read_images(chosen)
     console, found, sizes = Console(width=150), [], []
     for order in track([int(each) for each in chosen.orders.split(",")], "pools", console=Console(stderr=True)):
-        pool = draw_pool(images.labels, order, chosen.tail, chosen.labels, chosen.dirty, chosen.head)
+        pool = draw_pool(images, order, chosen)
         sizes.append(len(pool.rows))
-        found.append(score_rankings(images, pool, order, chosen.only))
+        found.append(score_rankings(images, pool, order, chosen))
+    of_kind = "Digits, tail" if chosen.pool == "digits" else "Tail"
+    copies = f"{chosen.copies:.0%} near-duplicates, " if chosen.copies else ""
+    seeds = f", {chosen.seeds} seeds each" if chosen.seeds > 1 else ""
     title = (
-        f"Tail {chosen.tail:g} : 1, {chosen.labels} labels a class, {chosen.dirty:.0%} off topic, {len(found)} pools of"
-        f" {min(sizes):,} to {max(sizes):,} samples (orders {chosen.orders}), {chosen.encoder} selects,"
-        f" {Path(chosen.judge).name} judges"
+        f"{of_kind} {chosen.tail:g} : 1, {chosen.labels} labels a class, {chosen.dirty:.0%} off topic, {copies}"
+        f"{len(found)} pools of {min(sizes):,} to {max(sizes):,} samples (orders {chosen.orders}{seeds}),"
+        f" {Path(chosen.encoder).name} selects, {Path(chosen.judge).name} judges"
     )
-    text = f"### {title}\n\n{table(found)}\n\n{platform.machine()}, {os.cpu_count()} cores\n"
+    text = f"### {title}\n\n{table(found, chosen.copies > 0)}\n\n{platform.machine()}, {os.cpu_count()} cores\n"
     console.print(text, markup=False, soft_wrap=True)
     if chosen.write:
         page = PAGE.read_text()
