@@ -78,6 +78,20 @@ def test_every_config_is_one(page: str, text: str, tmp_path: Path, monkeypatch: 
         monkeypatch.delitem(sys.modules, file.stem, raising=False)
 
 
+@pytest.mark.parametrize("page", ["README.md", "docs/explanation/curation.md", "docs/evidence/selection.md"])
+def test_the_gain_that_a_page_claims_is_that_of_the_table(page: str) -> None:
+    table = (
+        (ROOT / "docs" / "evidence" / "selection.md")
+        .read_text()
+        .partition("### Tail 100 : 1, 10 labels a class, 0%")[2]
+    )
+    row = re.search(r"^\| class-balanced, the default \| \+(\S+ ± \S+) \|(?:[^|]*\|){3} (\S+) \(", table, re.M)
+    assert row
+    text = " ".join((ROOT / page).read_text().split())
+    assert f"{row[1]} points" in text
+    assert f"as {float(row[2]):.1f} times as many" in text
+
+
 def test_the_demo_has_a_config_that_can_be_read() -> None:
     text = CONFIG.format(path="p", store="s", sources=["a"], target_size=7, evaluate="e.csv")
     assert parse_config(yaml.safe_load(text)).selection.target_size == 7

@@ -123,8 +123,14 @@ def _yaml(values: Mapping[str, Any]) -> str:
 
 
 def _commented(tuned: Tuned, recipes: Sequence[Recipe]) -> str:
-    lines = [line for text in _sentences(tuned, recipes) for line in textwrap.wrap(text, WIDTH)]
+    lines = [line for text in _sentences(tuned, recipes) for line in wrapped(text)]
     return "".join(f"# {line}\n" for line in lines)
+
+
+def wrapped(text: str) -> list[str]:
+    """Lines of a comment; no line begins with the % of a number, and none ends within a word."""
+    lines = textwrap.wrap(text.replace(" %", "\u00a0%"), WIDTH, break_on_hyphens=False)
+    return [line.replace("\u00a0%", " %") for line in lines]
 
 
 def _sentences(tuned: Tuned, recipes: Sequence[Recipe]) -> Iterator[str]:

@@ -10,7 +10,7 @@ import yaml
 from inline_run import curate_inline
 from small_pool import png
 
-from windrow.flows.commands.tune_answer import print_tuned
+from windrow.flows.commands.tune_answer import print_tuned, wrapped
 from windrow.tasks.config import load_config
 from windrow.tasks.storage.store.run_records import list_runs
 
@@ -73,6 +73,12 @@ def test_json_tells_every_recipe_and_is_the_same_again_and_only_adds_to_the_stor
     assert random["low"] < random["difference"] < random["high"]
     assert set((config.parent / "store" / "outputs").rglob("manifest.json")) == outputs
     assert {run.status for run in list_runs(config.parent / "store")} == {"finished", "partial"}
+
+
+def test_no_line_of_the_comment_ends_within_a_word_or_begins_with_the_sign_of_a_number() -> None:
+    lines = wrapped("Against random samples: near-duplicates 0.9, better, 92.0 %, not 85.6 %. " * 20)
+    assert not any(line.endswith("-") or line.startswith("%") for line in lines)
+    assert " ".join(lines).count(" % ") == 0 and " ".join(lines).count("92.0 %,") == 20
 
 
 def test_mistakes_are_told_in_a_line(config: Path, tmp_path: Path) -> None:
