@@ -3,27 +3,38 @@
 from __future__ import annotations
 
 import os
+import shutil
 import signal
 import subprocess
+import sys
 from collections.abc import Sequence
 from pathlib import Path
 
 SHOWN_LINES, SHOWN_BYTES = 10, 4000
+# The system kills what asked for it (prctl 1, PR_SET_PDEATHSIG) when windrow dies, however it does: a training that
+# nobody waits for would hold its GPU for hours.
+_START = (
+    "import ctypes, os, sys; libc = ctypes.CDLL(None); hasattr(libc, 'prctl') and libc.prctl(1, 9); "
+    "os.execvp(sys.argv[1], sys.argv[1:])"
+)
 
 
 def run_command(words: Sequence[str], seconds: float, log: Path) -> None:
     """Run a command in the current folder; what it says goes to `log`.
 
-    Raises ValueError, with the last lines that it said, when it cannot start, ends otherwise than by exit code 0, or
-    has not ended in time: then it is killed with all that it started.
+    Raises ValueError when there is no such program, and with the last lines that it said when it ends otherwise than
+    by exit code 0 or has not ended in time: then it is killed with all that it started. It dies with this process.
     """
+    if shutil.which(words[0]) is None:
+        raise ValueError(f"worth.command: there is no program {words[0]!r} that could be run")
     with log.open("wb") as said:
-        try:
-            process = subprocess.Popen(
-                words, stdin=subprocess.DEVNULL, stdout=said, stderr=subprocess.STDOUT, start_new_session=True
-            )
-        except OSError as error:
-            raise ValueError(f"worth.command: cannot start {words[0]!r}: {error.strerror}") from None
+        process = subprocess.Popen(
+            [sys.executable, "-I", "-S", "-c", _START, *words],
+            stdin=subprocess.DEVNULL,
+            stdout=said,
+            stderr=subprocess.STDOUT,
+            start_new_session=True,
+        )
     try:
         code = process.wait(seconds)
     except subprocess.TimeoutExpired:

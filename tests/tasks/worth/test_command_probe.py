@@ -1,7 +1,10 @@
 """The user's own command as probe: the k-NN that a command fits is the built-in one, and what goes wrong is told."""
 
 import json
+import os
+import select
 import shutil
+import subprocess
 import sys
 from dataclasses import dataclass
 from pathlib import Path
@@ -229,7 +232,7 @@ def test_how_a_command_failed_is_told_with_what_it_said_last(tmp_path: Path, tex
 
 
 def test_a_program_that_is_not_there_is_named(tmp_path: Path) -> None:
-    with pytest.raises(ValueError, match="cannot start 'no-such-program': No such file"):
+    with pytest.raises(ValueError, match="there is no program 'no-such-program'"):
         measured(tmp_path, WorthConfig(command=("no-such-program", *PLACES)))
 
 
@@ -240,6 +243,21 @@ def test_what_a_command_started_ends_with_it_when_its_time_is_over(tmp_path: Pat
         run_command(["sh", "-c", text], 1.0, tmp_path / "said")
     stat = Path(f"/proc/{pid.read_text().strip()}/stat")
     assert not stat.exists() or stat.read_text().split()[2] in "ZX"
+
+
+def test_a_command_dies_with_the_process_that_runs_it(tmp_path: Path) -> None:
+    """Killed, that one has no time to tidy up."""
+    os.mkfifo(tmp_path / "pid")
+    text = (
+        "from pathlib import Path; from windrow.tasks.worth.command_run import run_command; "
+        "run_command(['sh', '-c', 'echo $$ > pid; exec sleep 600'], 600, Path('said'))"
+    )
+    runner = subprocess.Popen([sys.executable, "-c", text], cwd=tmp_path)
+    command = os.pidfd_open(int((tmp_path / "pid").read_text()))
+    runner.kill()
+    runner.wait()
+    assert select.select([command], [], [], 30)[0], "it lives on"
+    os.close(command)
 
 
 ASKED = ["aa", "bb"]
