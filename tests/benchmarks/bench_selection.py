@@ -106,8 +106,9 @@ def orders_of(
     truth: npt.NDArray[np.int64],
     seed: int,
     has_copies: bool,
+    only: Sequence[str],
 ) -> dict[str, npt.NDArray[np.int64]]:
-    """The rankings to compare, each the rows, best first."""
+    """The rankings to compare, each the rows, best first; `only` those policies, if it names some."""
     unlabelled = replace(candidates, probabilities=None)
     policies: dict[str, tuple[SelectionPolicy, Candidates]] = {
         name: (policy(), candidates)
@@ -116,7 +117,11 @@ def orders_of(
     }
     policies["balanced, the paper's 'r'"] = (Balanced(order="random"), candidates)
     policies[UNLABELLED] = (ClassBalanced(), unlabelled)
-    found = {name: np.argsort(policy.rank(who, seed).place) for name, (policy, who) in policies.items()}
+    found = {
+        name: np.argsort(policy.rank(who, seed).place)
+        for name, (policy, who) in policies.items()
+        if not only or name in only
+    }
     assert candidates.embeddings is not None
     dropped = repeated(candidates.embeddings) if has_copies else np.zeros(len(truth), np.bool_)
     if close is not None:
@@ -183,14 +188,18 @@ def score_rankings(
     found = {("random", fifths): [np.r_[_of_random(scores, n, size, order), 1, 1]] for fifths, size in sizes.items()}
     for seed in (order + 1000 * each for each in range(chosen.seeds)):
         candidates, close = candidates_of(images, pool, seed)
-        for name, ranking in orders_of(candidates, close, truth, seed, chosen.copies > 0).items():
+        for name, ranking in orders_of(candidates, close, truth, seed, chosen.copies > 0, chosen.only or ()).items():
             for fifths, size in sizes.items() if not chosen.only or name in chosen.only else ():
                 said = scores(ranking[:size])
                 said = np.r_[said, matching_size(along, growing, said[:2], n) / size]
                 found.setdefault((name, fifths), []).append(said)
-    return {
-        key: np.r_[np.mean(each, axis=0)[:5], np.exp(np.mean(np.log(each), axis=0)[5:])] for key, each in found.items()
-    }
+    return {key: _mean(each) for key, each in found.items()}
+
+
+def _mean(each: Sequence[Scores]) -> Scores:
+    """The mean over seeds; of multipliers, which come last, the geometric one."""
+    values = np.array(each)
+    return np.r_[values[:, :5].mean(axis=0), np.exp(np.log(values[:, 5:]).mean(axis=0))]
 
 
 def _of_random(scores: Callable[[npt.NDArray[np.int64]], Scores], n: int, size: int, seed: int) -> Scores:

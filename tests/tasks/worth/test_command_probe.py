@@ -79,15 +79,15 @@ def told(store: Path, done: Done) -> tuple[list[dict[str, Any]], list[dict[str, 
 def test_a_command_that_fits_k_nn_says_what_the_built_in_one_says(tmp_path: Path) -> None:
     log = tmp_path / "log"
     command = (sys.executable, script(tmp_path, KNN), *PLACES, "{seed}")
-    done = measured(tmp_path, WorthConfig(command=command))
+    done = measured(tmp_path, WorthConfig(command=command, largest=100))
     rows, curve = told(tmp_path, done)
-    assert (rows, curve) == told(tmp_path, measured(tmp_path, WorthConfig(probe="knn")))
+    assert (rows, curve) == told(tmp_path, measured(tmp_path, WorthConfig(probe="knn", largest=100)))
     assert rows[0]["decides"] and rows[0]["verdict"] == "better"
     assert {row["probe"] for row in open_output(tmp_path / done.path).read(WORTH).to_pylist()} == {"command"}
     trained = log.read_text().split("\n")[:-1]
     assert len(trained) == 1 + sum(row["n_seeds"] for row in curve)
     assert trained.count("100 0") == 2 and trained.count("100 4") == 1  # the curated set, and a random one a seed
-    assert measured(tmp_path, WorthConfig(command=command)).found
+    assert measured(tmp_path, WorthConfig(command=command, largest=100)).found
     assert len(log.read_text().split("\n")) == len(trained) + 1
 
 
