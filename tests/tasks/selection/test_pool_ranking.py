@@ -11,7 +11,7 @@ from windrow.tasks.algorithms.selection.policies.balanced import Balanced
 from windrow.tasks.algorithms.selection.policy_settings import PolicySettings
 from windrow.tasks.selection.candidates import Evidence
 from windrow.tasks.selection.pool_ranking import check_sql, select
-from windrow.tasks.selection.selection_config import Cap, Filter, SelectionConfig, SelectionPart
+from windrow.tasks.selection.selection_config import Cap, Filter, SelectionConfig, SelectionPart, Split
 from windrow.tasks.storage.store.pool import Pool
 
 plain = partial(SelectionConfig, last=None, policy="balanced")
@@ -111,6 +111,7 @@ RANKING = PolicySettings(balanced=Balanced(order="rank"))
         ({"last": "NOT is_alike"}, "NOT is_alike.*: is_alike is null"),
         ({"parts": (SelectionPart("like", keep="density_ratio > 1"),)}, "density_ratio is null"),
         ({"caps": (Cap("group_id", 2),)}, "group_id is null"),
+        ({"splits": (Split("train", 1.0), Split("test", where="rank < 9"))}, "splits: .test. .*: rank is null"),
         ({"settings": RANKING}, "rank is null"),
         ({"filters": (Filter("in", "sample_id IN (SELECT sample_id FROM pool WHERE is_alike)"),)}, "is_alike is null"),
     ],
