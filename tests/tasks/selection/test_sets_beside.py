@@ -70,8 +70,9 @@ def test_the_pool_is_weighed_by_the_reference_and_told_of(run_beside: tuple[Smal
     catalog = open_catalog(run.store, run.run_id)
     weighed = catalog.sql("SELECT sample_id, is_alike FROM pool WHERE density_ratio > 0").fetchall()
     assert len(weighed) == 13 and set(ids(*pool.others[:3])) <= {sample for sample, alike in weighed if alike}
-    ((n, covered, n_pool, alike),) = catalog.sql("FROM reference_overlap").fetchall()
-    assert (n, n_pool) == (6, 13) and covered >= 0.5 and alike == sum(each[1] for each in weighed) / 13
+    ((n, covered, low, high, n_pool, alike),) = catalog.sql("FROM reference_overlap").fetchall()
+    assert (n, n_pool) == (6, 13) and 0.5 <= covered == low == high
+    assert alike == sum(each[1] for each in weighed) / 13
     shown = Console(file=io.StringIO(), width=200)
     print_run(shown, run)
     assert isinstance(shown.file, io.StringIO)
