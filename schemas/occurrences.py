@@ -13,8 +13,11 @@ COPY = Column(
 )
 MEMBERS = Column(
     "members",
-    pa.list_(pa.struct({"extension": pa.string(), "byte_offset": pa.int64(), "byte_length": pa.int64()})),
-    "files that come with the sample (sidecars), and where they lie in its tar",
+    pa.list_(
+        pa.struct({"extension": pa.string(), "byte_offset": pa.int64(), "byte_length": pa.int64(), "path": pa.string()})
+    ),
+    "files that come with the sample (sidecars, masks), and where they lie: in its tar, or beside it under its name and"
+    " their extension, or at a path of the source",
     nullable=True,
 )
 
@@ -37,6 +40,12 @@ OCCURRENCES = Table(
         COPY,
         MEMBERS,
         Column("found_label", pa.string(), "label that came with the sample", nullable=True),
+        Column(
+            "label_from",
+            pa.string(),
+            "where that label stood, or was left empty: .cls, column label, metadata.csv, folder, ...",
+            nullable=True,
+        ),
         Column("caption", pa.string(), "text that came with the sample", nullable=True),
         Column("group", pa.string(), "samples of a group are never split", nullable=True),
         Column("license", pa.string(), "licence that came with the sample, as it is spelt there", nullable=True),

@@ -105,7 +105,7 @@ def _columns(path: Path) -> tuple[set[str], bool]:
         if path.suffix.lower() == ".parquet":
             import pyarrow.parquet as pq
 
-            from windrow.tasks.storage.sources.parquet_source import image_columns
+            from windrow.tasks.storage.sources.columns.parquet_columns import image_columns
 
             schema = pq.read_schema(path)
             return set(schema.names), bool(image_columns(schema))

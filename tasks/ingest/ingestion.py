@@ -191,6 +191,7 @@ def _occurrence(
         "copy": None,
         "members": [vars(member) for member in members] or None,
         "found_label": found.label,
+        "label_from": found.label_from,
         "caption": found.caption,
         "group": found.group,
         "license": found.license,

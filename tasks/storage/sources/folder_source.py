@@ -4,9 +4,22 @@ from __future__ import annotations
 
 import errno
 import hashlib
+import json
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
+from windrow.tasks.storage.sources.beside.class_folders import (
+    BY_DEFAULT,
+    FOLDER,
+    are_class_folders,
+    class_folder,
+    folder_of,
+)
+from windrow.tasks.storage.sources.beside.key_members import ALL, KINDS, roles_of
+from windrow.tasks.storage.sources.beside.loose_files import LooseFiles, loose_files
+from windrow.tasks.storage.sources.beside.metadata_tables import Listing, is_metadata, read_listing
+from windrow.tasks.storage.sources.beside.partitions import partition_layers
 from windrow.tasks.storage.sources.source import (
     CHANGED,
     OpenFiles,
@@ -19,7 +32,9 @@ from windrow.tasks.storage.sources.source import (
 )
 from windrow.tasks.storage.sources.source_fields import (
     MAX_SIDECAR_BYTES,
-    READ_SIDECARS,
+    Layer,
+    Sidecar,
+    is_image,
     is_sidecar,
     read_sidecars,
     split_name,
@@ -52,17 +67,22 @@ class FolderSource(Source):
         return True
 
     def plan(self, source: str, files: Sequence[SourceFile], config: IngestConfig) -> list[SourceShard]:
-        samples = {file.path: file for file in files if not is_sidecar(split_name(file.path)[1])}
-        sidecars = _sidecars(files if is_folder(source) else _siblings(source, samples))
+        tables = [file for file in files if is_metadata(file)]
+        samples = {file.path: file for file in files if not (file.is_table or is_sidecar(split_name(file.path)[1]))}
+        whole = is_folder(source)
+        around = list(files if whole else _siblings(source, samples))
+        tables = tables if whole else [file for file in around if is_metadata(file)]
+        listing = read_listing(source, tables, list(samples), config) if tables else Listing()
+        if not whole:
+            listing.missing.clear()  # a glob need not reach what is there
+        found = loose_files(samples, around, listing, config)
+        by_class = _by_class_folders(found, listing, config)
         shards = []
-        for paths in cut_by_content(list(samples), MEAN_FILES, MAX_FILES):
-            loose, identities = [], []
-            for path in paths:
-                beside = sidecars.get(split_name(path)[0], [])
-                named = tuple((file.path.rpartition(".")[2], file.n_bytes) for file in beside)
-                loose.append(LooseFile(path, named, samples[path].error))
-                identities.append([path, samples[path].identity, [[file.path, file.identity] for file in beside]])
-            shards.append(SourceShard(source, "file", paths[0], fingerprint(identities), tuple(loose)))
+        for paths in cut_by_content(list(found.files), MEAN_FILES, MAX_FILES):
+            loose = tuple(found.files[path] for path in paths)
+            identities = [found.identities[path] for path in paths]
+            identity = fingerprint([*identities, "class folders"] if by_class else identities)
+            shards.append(SourceShard(source, "file", paths[0], identity, loose, class_folders=by_class))
         return shards
 
     def iterate(
@@ -75,10 +95,9 @@ class FolderSource(Source):
             if file.error:
                 yield Found(position, file.path, extension, error=file.error)
                 continue
-            read = [name for name, _ in file.sidecars if name.lower() in READ_SIDECARS]
-            beside = {name: read_sidecar(locate(shard.source_uri, f"{stem}.{name}", root)) for name in read}
-            fields = read_sidecars({name.lower(): data for name, data in beside.items()}, config)
+            sidecars = _read_sidecars(file, f"{locate(shard.source_uri, stem, root)}.", extension or "", config)
             data = read_whole(locate(shard.source_uri, file.path, root), config.max_bytes)
+            listed = json.loads(file.listed, parse_constant=lambda _: None) if file.listed else {}
             yield Found(
                 position=position,
                 key=file.path,
@@ -86,12 +105,9 @@ class FolderSource(Source):
                 byte_length=len(data) if isinstance(data, bytes) else data if isinstance(data, int) else None,
                 data=data if isinstance(data, bytes) else None,
                 error=too_large(data, config) if isinstance(data, int) else data if isinstance(data, str) else None,
-                label=fields.label or _folder_label(file.path, config),
-                caption=fields.caption,
-                group=fields.group,
-                metadata=fields.metadata,
-                members=tuple(Member(name, None, size) for name, size in file.sidecars if size <= config.max_bytes),
-                license=fields.license,
+                members=_members(file, config),
+                **vars(read_sidecars(sidecars, config, _beneath(file, listed, shard.class_folders, config))),
+                columns=tuple(listed),
             )
 
     def read(self, rows: Mapping[int, Row], opened: OpenFiles, with_members: bool) -> Reading:
@@ -125,7 +141,7 @@ def read_beside(shard: SourceShard, found: Found) -> dict[str, bytes]:
     root, stem = source_root(shard.source_uri, shard.shard), split_name(found.key)[0]
     beside = {}
     for member in found.members:
-        location = locate(shard.source_uri, f"{stem}.{member.extension}", root)
+        location = locate(shard.source_uri, member.path or f"{stem}.{member.extension}", root)
         data = read_whole(location, member.byte_length)
         if not isinstance(data, bytes) or len(data) != member.byte_length:
             raise OSError(errno.ESTALE, "changed while it was ingested", location)
@@ -139,24 +155,47 @@ def read_sidecar(location: str) -> bytes | str:
     return f"larger than {MAX_SIDECAR_BYTES} bytes" if isinstance(data, int) else data
 
 
-def _folder_label(path: str, config: IngestConfig) -> str | None:
-    folders = path.split("/")[:-1]
-    return folders[-1] if config.folder_labels and folders else None
+def _read_sidecars(file: LooseFile, start: str, extension: str, config: IngestConfig) -> list[Sidecar]:
+    """The sidecars of a file that are read, those that win first; `start`: what their locations begin with."""
+    names = [name for name, _ in file.sidecars]
+    if not names:
+        return []
+    roles = roles_of([extension, *map(str.lower, names)], (ALL,), config.label_key, config.caption_key)
+    told = roles.told[0] if roles.samples[:1] == (0,) else ()
+    read = [(names[each.number - 1], each.kind) for each in told]
+    return [Sidecar(name.lower(), kind, read_sidecar(f"{start}{name}")) for name, kind in read]
+
+
+def _members(file: LooseFile, config: IngestConfig) -> tuple[Member, ...]:
+    named = [Member(name, None, size) for name, size in file.sidecars if size <= config.max_bytes]
+    return (
+        *named,
+        *(Member(name, None, size, path) for name, path, size in file.elsewhere if size <= config.max_bytes),
+    )
+
+
+def _beneath(file: LooseFile, listed: Mapping[str, Any], by_class: bool, config: IngestConfig) -> Sequence[Layer]:
+    """What is known of a file beside its sidecars: its metadata row, its partitions, its folder."""
+    layers = list(partition_layers(file.path, config.label_key))
+    if file.table:
+        layers.insert(0, (file.table.rpartition("/")[2], listed))
+    folder = class_folder(file.path) if by_class else folder_of(file.path) if config.folder_labels is True else None
+    return [*layers, (BY_DEFAULT if by_class else FOLDER, {config.label_key: folder})] if folder else layers
+
+
+def _by_class_folders(found: LooseFiles, listing: Listing, config: IngestConfig) -> bool:
+    """Whether the folders of a source are taken for classes because nothing else names one."""
+    if config.folder_labels != "auto" or listing.has_labels:
+        return False
+    labelled = any(KINDS.get(name.lower()) == "label" for file in found.files.values() for name, _ in file.sidecars)
+    images = [file.path for file in found.files.values() if is_image(split_name(file.path)[1])]
+    return not labelled and not any("=" in path for path in images) and are_class_folders(images)
 
 
 def _siblings(source: str, samples: Iterable[str]) -> list[SourceFile]:
     """Return all files beside the samples: a glob or a single file does not reach their sidecars."""
     folders = {path.rpartition("/")[0]: path for path in samples}
     return [file for path in folders.values() for file in find_siblings(source, path)]
-
-
-def _sidecars(files: Iterable[SourceFile]) -> dict[str, list[SourceFile]]:
-    found: dict[str, list[SourceFile]] = {}
-    for file in sorted(files, key=lambda file: file.path):
-        stem, extension = split_name(file.path)
-        if is_sidecar(extension) and file.error is None:
-            found.setdefault(stem, []).append(file)
-    return found
 
 
 def cut_by_content(paths: Sequence[str], mean: int, most: int) -> list[list[str]]:
@@ -187,7 +226,7 @@ def _read_loose(opened: OpenFiles, row: Row, with_members: bool) -> SampleBytes 
     stem = split_name(row["key"])[0]
     members = {}
     for member in row["members"] or () if with_members else ():
-        beside = opened.locate(row["source_uri"], f"{stem}.{member['extension']}")
+        beside = opened.locate(row["source_uri"], member.get("path") or f"{stem}.{member['extension']}")
         found = read_whole(beside, member["byte_length"])
         if not isinstance(found, bytes) or len(found) != member["byte_length"]:
             return SampleGone(f"{member['extension']} beside it: {found if isinstance(found, str) else CHANGED}")

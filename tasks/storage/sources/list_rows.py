@@ -15,7 +15,8 @@ from typing import Any, BinaryIO, Protocol, cast
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from windrow.tasks.storage.sources.parquet_source import batches, class_names, is_plain, jsonable, open_parquet
+from windrow.tasks.storage.sources.columns.parquet_columns import class_names, is_plain, jsonable
+from windrow.tasks.storage.sources.parquet_source import batches, open_parquet
 
 MAX_LINE = 2**20
 LIST_EXTENSIONS = ("csv", "jsonl", "ndjson", "parquet")

@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import bisect
-import json
 import math
-from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import accumulate, pairwise
 from pathlib import Path
@@ -16,6 +14,22 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
+from windrow.tasks.pictures.decoding import MAX_PIXELS
+from windrow.tasks.storage.sources.beside.partitions import partition_layers
+from windrow.tasks.storage.sources.columns.parquet_columns import (
+    Wrong,
+    class_names,
+    image_columns,
+    is_image_struct,
+    is_text,
+    is_usual,
+    label_column,
+    leaves,
+    plain_values,
+    readable_columns,
+    with_class_name,
+)
+from windrow.tasks.storage.sources.columns.spark_images import is_spark_image, spark_png
 from windrow.tasks.storage.sources.source import (
     CHANGED,
     OpenFiles,
@@ -26,7 +40,7 @@ from windrow.tasks.storage.sources.source import (
     Source,
     open_shard,
 )
-from windrow.tasks.storage.sources.source_fields import MAX_SIDECAR_BYTES, Fields, make_fields, split_name
+from windrow.tasks.storage.sources.source_fields import MAX_SIDECAR_BYTES, Fields, Layer, make_fields, split_name
 from windrow.tasks.storage.sources.source_shard import (
     Already,
     Found,
@@ -42,14 +56,23 @@ BATCH_ROWS = 16  # a file may hold a large value once, in a dictionary, for all 
 MAX_ROWS = 2**40
 MAX_DAMAGED_ROWS = 2**20
 MAX_PATH = 4096
-IMAGE_NAMES = ("image", "img", "jpg", "jpeg", "png", "webp", "bytes", "image_bytes")
+PATHS = ("path",)
+"""Columns that say where Spark's `content` was read from."""
 
 
 @dataclass(frozen=True)
-class _Wrong:
-    """Stands for a value of a plain column that cannot be told."""
+class _Columns:
+    """What is read of a file: the column of the images, those of plain values, that of labels and its classes.
 
-    reason: str
+    `beneath`: what the file's folders say of all its rows. `names`: of all columns.
+    """
+
+    image: str
+    plain: list[str]
+    label: str
+    classes: list[str] | None
+    beneath: Sequence[Layer]
+    names: tuple[str, ...]
 
 
 class ParquetSource(Source):
@@ -69,7 +92,7 @@ class ParquetSource(Source):
             yield file
             return
         with file:
-            yield from iterate_parquet(file, shard.name, config)
+            yield from iterate_parquet(file, shard.shard, config)
 
     def read(self, rows: Mapping[int, Row], opened: OpenFiles, with_members: bool) -> Reading:
         file = opened.open(rows)
@@ -84,25 +107,38 @@ class ParquetSource(Source):
 
 
 def iterate_parquet(file: BinaryIO, name: str, config: IngestConfig) -> Iterator[Found]:
-    """Yield an occurrence for every row, in order of `position`, the number of the row.
+    """Yield an occurrence for every row, in order of `position`, the number of the row; `name`: the file's path.
 
     The images are in `image_column`, else in the first column that is a struct with `bytes` (the Image feature of
     Hugging Face datasets), else in the first binary column of a usual name; a column inside structs is named by its
     path, as in 'sample.image'. Numbers of a ClassLabel become its names.
-    Other columns of plain values become metadata; nested and binary ones are left out.
+    Other columns of plain values become metadata; nested and binary ones are left out. Spark's images become PNG files.
 
     Raises ValueError naming the file and its columns when there is no such column.
     """
     parquet = open_parquet(file)
     if isinstance(parquet, str):
-        yield Found(0, name, None, error=parquet)
+        yield Found(0, name.rpartition("/")[2], None, error=parquet)
         return
-    column = _image_column(parquet.schema_arrow, name, config)
+    columns = _columns(parquet.schema_arrow, name, config)
     first = 0
     for group in range(parquet.num_row_groups):
         n_rows = parquet.metadata.row_group(group).num_rows
-        yield from _group_found(parquet, group, range(first, first + n_rows), column, config)
+        yield from _group_found(parquet, group, range(first, first + n_rows), columns, config)
         first += n_rows
+
+
+def _columns(schema: pa.Schema, path: str, config: IngestConfig) -> _Columns:
+    image = _image_column(schema, path.rpartition("/")[2], config)
+    label = label_column(schema.names, schema, config)
+    return _Columns(
+        image,
+        [name for name in readable_columns(schema, config) if name != image],
+        label,
+        class_names(schema, label),
+        partition_layers(path, config.label_key),
+        tuple(schema.names),
+    )
 
 
 def open_parquet(file: BinaryIO) -> pq.ParquetFile | str:
@@ -133,44 +169,13 @@ def read_rows(parquet: pq.ParquetFile, wanted: Mapping[int, str]) -> dict[int, b
     return found
 
 
-def image_columns(schema: pa.Schema) -> list[str]:
-    """Return the columns that may hold images, likeliest first."""
-    fields = list(_leaves(_named_once(schema)))
-    structs = [name for name, kind in fields if _is_image_struct(kind)]
-    binary = [name for name, kind in fields if _is_binary(kind)]
-    return sorted(structs, key=_depth) + sorted(binary, key=lambda name: (not _is_usual(name), _depth(name)))
-
-
-def _leaves(fields: Iterable[pa.Field], prefix: str = "") -> Iterator[tuple[str, pa.DataType]]:
-    """Yield every column that is no struct, or is one with an image's bytes, under its path."""
-    for field in fields:
-        if pa.types.is_struct(field.type) and not _is_image_struct(field.type):
-            yield from _leaves(field.type, f"{prefix}{field.name}.")
-        else:
-            yield prefix + field.name, field.type
-
-
-def _depth(name: str) -> int:
-    return name.count(".")
-
-
-def _is_usual(name: str) -> bool:
-    return name.rpartition(".")[2].lower() in IMAGE_NAMES
-
-
-def _named_once(schema: pa.Schema) -> list[pa.Field]:
-    """Leave out columns of the same name: which of them was meant cannot be told."""
-    counts = Counter(schema.names)
-    return [field for field in schema if counts[field.name] == 1]
-
-
 def _image_column(schema: pa.Schema, name: str, config: IngestConfig) -> str:
     able = image_columns(schema)
     if config.image_column is not None:
         likely = [column for column in able if column == config.image_column]
     else:
-        structs = {name for name, kind in _leaves(schema) if _is_image_struct(kind)}
-        likely = [column for column in able if _is_usual(column) or column in structs]
+        structs = {name for name, kind in leaves(schema) if is_image_struct(kind)}
+        likely = [column for column in able if is_usual(column) or column in structs]
     if not likely:
         wanted = "an image column" if config.image_column is None else f"image_column {config.image_column!r}"
         columns = ", ".join(f"{field.name} ({field.type})" for field in schema)
@@ -179,18 +184,15 @@ def _image_column(schema: pa.Schema, name: str, config: IngestConfig) -> str:
 
 
 def _group_found(
-    parquet: pq.ParquetFile, group: int, rows: range, column: str, config: IngestConfig
+    parquet: pq.ParquetFile, group: int, rows: range, columns: _Columns, config: IngestConfig
 ) -> Iterator[Found]:
-    schema = parquet.schema_arrow
-    plain = [field.name for field in _named_once(schema) if is_plain(field.type) and field.name != column]
-    names = class_names(schema, config.label_key)
     done = rows.start
-    for batch in batches(parquet, group, [column, *plain]):
-        images = _images(batch, column)
-        columns = [plain_values(batch.column(key)) for key in plain]
+    for batch in batches(parquet, group, [columns.image, *columns.plain]):
+        images = _images(batch, columns.image, config.max_pixels)
+        plain = [plain_values(batch.column(key)) for key in columns.plain]
         for n, (data, path) in enumerate(images):
-            given = {key: values[n] for key, values in zip(plain, columns, strict=True)}
-            yield _found(done, data, path, row_fields(given, names, config), config)
+            given = {key: values[n] for key, values in zip(columns.plain, plain, strict=True)}
+            yield _found(done, data, path, given, columns, config)
             done += 1
     if rows.stop - done > MAX_DAMAGED_ROWS:  # a damaged file can claim any number
         yield Found(done, str(done), None, error=f"damaged row group of {rows.stop - done} rows")
@@ -199,31 +201,49 @@ def _group_found(
         yield Found(position, str(position), None, error="damaged row group")
 
 
-def _found(position: int, data: bytes | None, path: str | None, fields: Fields, config: IngestConfig) -> Found:
+def _found(
+    position: int,
+    data: bytes | Wrong | None,
+    path: str | None,
+    given: dict[str, Any],
+    columns: _Columns,
+    config: IngestConfig,
+) -> Found:
+    if path is None and columns.image.rpartition(".")[2] == "content":
+        path = next((given[name] for name in PATHS if isinstance(given.get(name), str)), None)
     key, extension = split_name(path) if path and len(path) <= MAX_PATH else (str(position), None)
-    size = None if data is None else len(data)
-    missing = "null image: only its path is in the file" if path else "null image"
-    error = missing if size is None else too_large(size, config)
-    return Found(position, key, extension, None, size, None if error else data, error, **vars(fields))
+    fields = row_fields(given, columns.classes, config, columns.label, columns.beneath)
+    if isinstance(data, bytes):
+        size, error = len(data), too_large(len(data), config)
+    else:
+        missing = "null image: only its path is in the file" if path else "null image"
+        size, error = None, data.reason if data else missing
+    kept = None if error or not isinstance(data, bytes) else data
+    return Found(position, key, extension, None, size, kept, error, **vars(fields), columns=columns.names)
 
 
-def row_fields(given: Mapping[str, Any], names: Sequence[str] | None, config: IngestConfig) -> Fields:
-    """Take the fields of a row out of its values; `names` are those of the classes that a label is the number of."""
+def row_fields(
+    given: Mapping[str, Any],
+    names: Sequence[str] | None,
+    config: IngestConfig,
+    label: str | None = None,
+    beneath: Sequence[Layer] = (),
+) -> Fields:
+    """Take the fields of a row out of its values; `names` are those of the classes that a label is the number of.
+
+    label: the column that holds it, where that is not `label_key`. beneath: what else is known of the row.
+    """
+    label = label or config.label_key
     values = {k: v for k, v in given.items() if v is not None and not (isinstance(v, float) and not math.isfinite(v))}
+    if names is not None and label in values:
+        values = with_class_name(values, label, names)
     errors = [f"{key}: {reason}" for key, value in values.items() if (reason := _why_left_out(value))]
-    values = {key: value for key, value in values.items() if not _why_left_out(value)}
-    number = values.get(config.label_key)
-    if names is not None and isinstance(number, int):
-        del values[config.label_key]
-        if 0 <= number < len(names):
-            values[config.label_key] = names[number]
-        elif number != -1:  # -1 is how datasets spells 'no label'
-            errors.append(f"{config.label_key}: {number} is not one of {len(names)} classes")
-    return make_fields(values, config, errors=errors)
+    values = {config.label_key if key == label else key: v for key, v in values.items() if not _why_left_out(v)}
+    return make_fields([(f"column {label}", values), *beneath], config, errors)
 
 
 def _why_left_out(value: Any) -> str | None:
-    if isinstance(value, _Wrong):
+    if isinstance(value, Wrong):
         return value.reason
     too_long = isinstance(value, str) and len(value) > MAX_SIDECAR_BYTES
     return f"larger than {MAX_SIDECAR_BYTES} characters" if too_long else None
@@ -252,22 +272,32 @@ def _column_rows(parquet: pq.ParquetFile, column: str, rows: list[int]) -> Itera
         inside = rows[bisect.bisect_left(rows, first) : bisect.bisect_left(rows, end)]
         for batch in batches(parquet, group, [column]) if inside else ():
             here = inside[: bisect.bisect_left(inside, first + batch.num_rows)]
-            images = _images(batch.take(pa.array([row - first for row in here], pa.int64())), column)
-            yield from zip(here, (data for data, _ in images), strict=True)
+            for row in here:
+                data = _images(batch.slice(row - first, 1), column, MAX_PIXELS)[0][0]
+                yield row, data if isinstance(data, bytes) else None
             inside, first = inside[len(here) :], first + batch.num_rows
             if not inside:
                 break
 
 
-def _images(batch: pa.RecordBatch, column: str) -> list[tuple[bytes | None, str | None]]:
+def _images(batch: pa.RecordBatch, column: str, max_pixels: int) -> list[tuple[bytes | Wrong | None, str | None]]:
     values = _nested(batch, column)
-    if not _is_image_struct(values.type):
+    if is_spark_image(values.type):
+        return [_spark_image(image, max_pixels) for image in values.to_pylist()]
+    if not is_image_struct(values.type):
         return [(data, None) for data in values.to_pylist()]
     data = pc.struct_field(values, "bytes").to_pylist()
-    has_path = values.type.get_field_index("path") >= 0 and pa.types.is_string(values.type.field("path").type)
+    has_path = values.type.get_field_index("path") >= 0 and is_text(values.type.field("path").type)
     paths = pc.struct_field(values, "path").cast(pa.binary()).to_pylist() if has_path else [None] * len(data)
     texts = (None if path is None else path.decode("utf-8", "backslashreplace") for path in paths)
     return list(zip(data, texts, strict=True))
+
+
+def _spark_image(image: Mapping[str, Any] | None, max_pixels: int) -> tuple[bytes | Wrong | None, str | None]:
+    if image is None:
+        return None, None
+    made = spark_png(image, max_pixels)
+    return Wrong(made) if isinstance(made, str) else made, image.get("origin") or None
 
 
 def _nested(batch: pa.RecordBatch, column: str) -> pa.Array:
@@ -279,56 +309,6 @@ def _nested(batch: pa.RecordBatch, column: str) -> pa.Array:
     for name in rest:
         values = pc.struct_field(values, name)
     return values
-
-
-def class_names(schema: pa.Schema, column: str) -> list[str] | None:
-    """Return the class names that Hugging Face datasets keeps in the schema's metadata."""
-    try:
-        features = json.loads((schema.metadata or {})[b"huggingface"])["info"]["features"]
-        names = features[column]["names"]
-    except (KeyError, TypeError, ValueError, RecursionError):
-        return None
-    return names if isinstance(names, list) and all(isinstance(name, str) for name in names) else None
-
-
-def plain_values(values: pa.Array) -> list[Any]:
-    """Return the values of a plain column; for those that have no text or number, why."""
-    try:
-        found: list[Any] = jsonable(values).to_pylist()
-        return found
-    except (pa.ArrowException, ValueError, OverflowError) as error:
-        if len(values) > 1:  # the others are not to suffer
-            return [value for n in range(len(values)) for value in plain_values(values.slice(n, 1))]
-        return [_Wrong("not UTF-8" if isinstance(error, UnicodeDecodeError) else "cannot be spelt out")]
-
-
-def jsonable(values: pa.Array) -> pa.Array:
-    """Return a plain column such that its values fit into JSON: times and decimals become text."""
-    if pa.types.is_timestamp(values.type) and values.type.tz is not None:
-        values = values.cast(pa.timestamp(values.type.unit, "UTC"))  # other zones need a database to be spelt out
-    if pa.types.is_temporal(values.type) or pa.types.is_decimal(values.type):
-        return pc.cast(values, pa.string())
-    return values
-
-
-def is_plain(type_: pa.DataType) -> bool:
-    """Say whether values of a type are numbers, texts or times."""
-    if pa.types.is_dictionary(type_):
-        return is_plain(type_.value_type)
-    kinds = (pa.types.is_integer, pa.types.is_floating, pa.types.is_boolean, pa.types.is_string)
-    others = (pa.types.is_large_string, pa.types.is_timestamp, pa.types.is_date, pa.types.is_time, pa.types.is_decimal)
-    return any(test(type_) for test in (*kinds, *others))
-
-
-def _is_binary(type_: pa.DataType) -> bool:
-    return bool(pa.types.is_binary(type_) or pa.types.is_large_binary(type_))
-
-
-def _is_image_struct(type_: pa.DataType) -> bool:
-    if not pa.types.is_struct(type_):
-        return False
-    index = type_.get_field_index("bytes")
-    return index >= 0 and _is_binary(type_.field(index).type)
 
 
 def _raise_if_disk_failed(error: BaseException) -> None:

@@ -4,37 +4,61 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Mapping
+import re
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from windrow.tasks.storage.sources.source_shard import IngestConfig
 
 
-def _words(text: str) -> frozenset[str]:
+def words(text: str) -> frozenset[str]:
+    """Return the words of a text."""
     return frozenset(text.split())
 
 
-IMAGE_EXTENSIONS = _words("""
+IMAGE_EXTENSIONS = words("""
     jpg jpeg jpe jfif png webp gif bmp dib tif tiff ppm pgm pbm pnm qoi avif jp2 j2k jpx heic heif svg img image
 """)
-SIDECAR_EXTENSIONS = _words("""
-    cls json jsonl txt text caption csv tsv md xml yaml yml html log index id npy npz pt pth pkl pickle safetensors
+SIDECAR_EXTENSIONS = words("""
+    cls class label json jsn jsonl txt text caption csv tsv md xml yaml yml html log index id npy npz pt pth pkl pickle
+    safetensors
 """)
-READ_SIDECARS = ("cls", "txt", "json")
 MAX_SIDECAR_BYTES = 2**20
 MAX_JSON_DEPTH = 100
+NO_LABEL = words("NA N/A n/a #N/A <NA> NaN nan None NULL null")
+"""Texts that stand for nothing where a label could be: those that pandas reads as missing."""
+_WHOLE = re.compile(r"([+-]?\d+)\.0+")
+
+Layer = tuple[str, Mapping[str, Any]]
+"""Where values of a sample come from, as the summary names it, and the values by name."""
 
 
 @dataclass(frozen=True)
 class Fields:
-    """What came with a sample, as text; `metadata` is a JSON object of all other fields."""
+    """What came with a sample, as text; `metadata` is a JSON object of all other fields.
+
+    `label_from`: where the label stood, or where there was place for one that was left empty.
+    """
 
     label: str | None = None
     caption: str | None = None
     group: str | None = None
     metadata: str | None = None
     license: str | None = None
+    label_from: str | None = None
+
+
+NOTHING = Fields()
+
+
+@dataclass(frozen=True)
+class Sidecar:
+    """A sidecar of a sample: its extension, what it holds (see `key_members`), its bytes or why they were not read."""
+
+    extension: str
+    kind: str
+    data: bytes | str
 
 
 def split_name(path: str) -> tuple[str, str | None]:
@@ -56,51 +80,53 @@ def is_image(extension: str | None) -> bool:
     return extension is not None and extension.rpartition(".")[2] in IMAGE_EXTENSIONS
 
 
-def read_sidecars(sidecars: Mapping[str, bytes | str], config: IngestConfig) -> Fields:
-    """Return the fields that sidecars hold: `.cls` the label, `.txt` the caption, `.json` an object with any of them.
+def read_sidecars(sidecars: Iterable[Sidecar], config: IngestConfig, beneath: Sequence[Layer] = ()) -> Fields:
+    """Return the fields that sidecars hold: a label, a caption, or a JSON object with any of them.
 
-    `sidecars` maps an extension to bytes, or to the reason (a str) why they were not read. `.cls` and `.txt` win over
-    `.json`, whose own value then stays in the metadata. When a sidecar cannot be read, `metadata` holds the reason as
-    "windrow_error", and the other sidecars still count.
+    The first that has a value wins; another's then stays in the metadata. `beneath`: what is known otherwise, and
+    counts where sidecars say nothing. When a sidecar cannot be read, `metadata` holds the reason as "windrow_error",
+    and the others still count.
     """
-    texts, errors = {}, []
-    for extension in READ_SIDECARS:
+    layers: list[Layer] = []
+    errors: list[str] = []
+    for sidecar in sidecars:
         try:
-            texts[extension] = _decoded(sidecars.get(extension))
+            layers.append((f".{sidecar.extension}", _values(sidecar, config)))
+        except RecursionError:
+            errors.append(f"{sidecar.extension}: nested deeper than {MAX_JSON_DEPTH}")
         except ValueError as error:
-            errors.append(f"{extension}: {error}")
-    try:
-        given = _parsed(texts.get("json"))
-    except RecursionError:
-        given = {}
-        errors.append(f"json: nested deeper than {MAX_JSON_DEPTH}")
-    except ValueError:
-        given = {}
-        errors.append("json: does not parse")
-    label, caption = ((texts.get(extension) or "").strip() or None for extension in ("cls", "txt"))
-    return make_fields(given, config, label, caption, errors)
+            errors.append(f"{sidecar.extension}: {error}")
+    return make_fields([*layers, *beneath], config, errors)
 
 
-def make_fields(
-    given: Mapping[str, Any],
-    config: IngestConfig,
-    label: str | None = None,
-    caption: str | None = None,
-    errors: list[str] | None = None,
-) -> Fields:
-    """Take label, group and caption out of named values, where they are plain values; the rest is metadata.
+def make_fields(layers: Sequence[Layer], config: IngestConfig, errors: Sequence[str] = ()) -> Fields:
+    """Take label, caption and group out of the first values that have them; the rest is metadata.
 
-    `label` and `caption` that are known already are kept, and then nothing is taken out for them. The licence stays
-    among the rest.
+    Where two have a value of one name, the metadata has the first's. A list of one is that one; a label that is a list
+    of several stays in the metadata. The licence stays among the rest.
     """
-    rest, errors = dict(given), list(errors or [])
-    if label is None:
-        label = _take(rest, config.label_key)
-    if caption is None:
-        caption = _take(rest, config.caption_key)
-    group = _take(rest, config.group_key)
-    licence = _take(dict(given), config.license_key)
-    return Fields(*(_valid(text) for text in (label, caption, group, _metadata(rest, errors), licence)))
+    if not layers and not errors:
+        return NOTHING
+    taken: dict[str, str] = {}
+    rest: dict[str, Any] = {}
+    label_from = None
+    for place, values in layers:
+        left = dict(values)
+        if "label" not in taken and config.label_key in left:
+            found, label = _taken_label(left, config.label_key)
+            label_from = place if label is not None else label_from or (place if found else None)
+            taken.update({"label": label} if label is not None else {})
+        for role, key in (
+            ("caption", config.caption_key),
+            ("group", config.group_key),
+            ("license", config.license_key),
+        ):
+            text = None if role in taken else _taken(left, key, keep=role == "license", several=role == "caption")
+            taken.update({role: text} if text is not None else {})
+        rest.update({name: value for name, value in left.items() if name not in rest})
+    metadata = _valid(_metadata(rest, list(errors)))
+    label, caption, group, licence = (_valid(taken.get(name)) for name in ("label", "caption", "group", "license"))
+    return Fields(label, caption, group, metadata, licence, label_from)
 
 
 def as_text(value: str | int | float | bool) -> str | None:
@@ -114,6 +140,37 @@ def as_text(value: str | int | float | bool) -> str | None:
     return str(value).strip() or None
 
 
+def label_text(value: str | int | float | bool) -> str | None:
+    """Return a plain value as a label: as `as_text`, and ' 3.0' gives '3', 'NA', 'None' and the like none."""
+    text = as_text(value)
+    if text is None or text in NO_LABEL:
+        return None
+    whole = _WHOLE.fullmatch(text)
+    return whole[1] if whole else text
+
+
+def _taken_label(fields: dict[str, Any], key: str) -> tuple[bool, str | None]:
+    """Take a label out; whether there was place for one, and the label."""
+    value = fields[key]
+    if isinstance(value, list) and len(value) < 2:
+        value = value[0] if value else ""
+    if not isinstance(value, str | int | float):
+        return False, None
+    del fields[key]
+    return True, label_text(value)
+
+
+def _taken(fields: dict[str, Any], key: str, keep: bool, several: bool) -> str | None:
+    value = fields.get(key)
+    if isinstance(value, list) and value and (len(value) == 1 or several):
+        keep, value = keep or len(value) > 1, value[0]
+    if not isinstance(value, str | int | float):
+        return None
+    if not keep:
+        del fields[key]
+    return as_text(value)
+
+
 def _metadata(rest: dict[str, Any], errors: list[str]) -> str | None:
     try:
         text = json.dumps(rest, ensure_ascii=False, allow_nan=False)
@@ -125,29 +182,40 @@ def _metadata(rest: dict[str, Any], errors: list[str]) -> str | None:
     return text if rest or errors else None
 
 
-def _take(fields: dict[str, Any], key: str) -> str | None:
-    if not isinstance(fields.get(key), (str, int, float)):
-        return None
-    return as_text(fields.pop(key))
+def _values(sidecar: Sidecar, config: IngestConfig) -> Mapping[str, Any]:
+    """What a sidecar holds, by name. Raises ValueError with the reason when it cannot be read."""
+    text = _decoded(sidecar.data)
+    if sidecar.kind in ("label", "caption"):
+        return {_key(sidecar.kind, config): text.strip()} if text.strip() or sidecar.kind == "label" else {}
+    role, _, is_json = sidecar.kind.partition(" ")
+    value = _parsed(text)
+    if isinstance(value, dict):
+        return value
+    return {_key(role, config) if is_json else "json": value}
 
 
-def _decoded(data: bytes | str | None) -> str | None:
+def _key(role: str, config: IngestConfig) -> str:
+    return config.label_key if role == "label" else config.caption_key
+
+
+def _decoded(data: bytes | str) -> str:
     if isinstance(data, str):
         raise ValueError(data)
     try:
-        return None if data is None else data.decode("utf-8-sig")
+        return data.decode("utf-8-sig")
     except UnicodeDecodeError:
         raise ValueError("not UTF-8") from None
 
 
-def _parsed(text: str | None) -> dict[str, Any]:
-    if text is None:
-        return {}
+def _parsed(text: str) -> Any:
     # Python writes NaN into JSON, though no other parser reads it: it becomes null.
-    value = json.loads(text, parse_constant=lambda _: None)
+    try:
+        value = json.loads(text, parse_constant=lambda _: None)
+    except ValueError:
+        raise ValueError("does not parse") from None
     if _is_deep(value):  # how deep Python itself can go depends on who calls, and other parsers differ
         raise RecursionError
-    return value if isinstance(value, dict) else {"json": value}
+    return value
 
 
 def _is_deep(value: Any) -> bool:

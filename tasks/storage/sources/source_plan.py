@@ -7,8 +7,11 @@ the user's own has for shards is its to say.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from itertools import compress
+from operator import not_
 
 from windrow.tasks.storage.sources.all_sources import SOURCES
+from windrow.tasks.storage.sources.beside.tar_tables import set_aside
 from windrow.tasks.storage.sources.source_files import find_files
 from windrow.tasks.storage.sources.source_shard import IngestConfig, SourceShard
 
@@ -41,10 +44,11 @@ def _plan_source(source: str, config: IngestConfig) -> list[SourceShard]:
     if named:
         shards.extend(named[0].plan(source, [], config))
     else:
-        files = find_files(source)
+        files = set_aside(source, find_files(source))
         for kind in SOURCES.values():
-            taken = [file for file in files if kind.takes(file.path)]
-            files = [file for file in files if not kind.takes(file.path)]
+            takes = [kind.takes(file.path) and (not file.is_table or kind is SOURCES["file"]) for file in files]
+            taken = list(compress(files, takes))
+            files = list(compress(files, map(not_, takes)))
             shards.extend(kind.plan(source, taken, config) if taken else ())
     if not shards:
         raise ValueError(f"source {source!r} holds no samples")

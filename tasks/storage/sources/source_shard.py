@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 from annotated_types import Ge, Gt, Le, MinLen
 
@@ -17,6 +17,7 @@ Kind = Literal["file", "tar", "parquet", "url", "python"]
 Already = Callable[[int], bytes | str | None]
 """What is known of the rows of a list, by position: bytes, or why there are none; None of what is not."""
 Name = Annotated[str, MinLen(1)]
+_KEYS = {f"{role}_column": f"{role}_key" for role in ("label", "group", "caption", "license")}
 
 
 @dataclass(frozen=True)
@@ -26,9 +27,18 @@ class IngestConfig(Settings):
     `label_key`, `group_key`, `caption_key`: names of the fields (of a `.json` sidecar, or columns of a Parquet file)
     that hold the label, the group and the caption. `image_column`: the Parquet column that holds the images; None takes
     the first that looks so. `license_key`: likewise for the licence, which stays among the metadata, too, and so in
-    what is exported. `folder_labels`: the name of a loose file's folder is its label when no sidecar gives one;
-    off by default, because folders are often named after dates or batches. A sample of more than `max_pixels` pixels or
-    `max_bytes` bytes is unreadable, and so is one that takes more than `max_seconds` to decode.
+    what is exported. In a file `label_column` means `label_key`, and so on.
+
+    `folder_labels`: whether the name of a picture's folder, on disk or in a tar, is its label when nothing else gives
+    one. 'auto': where every picture of the source (of the tar) lies one folder down, below the folders of splits, no
+    other label is found, and the names are not those of dates; the summary says so.
+
+    `image_members`: which of the images with one key are samples ('x.jpg' and 'x.seg.png' have the key x); the others
+    accompany them into the export. 'auto': those with a bare extension, and without one those that are not named after
+    masks and the like; of loose files only such names accompany. 'all', or a list of extensions: [jpg, left.jpg].
+
+    A sample of more than `max_pixels` pixels or `max_bytes` bytes is unreadable, and so is one that takes more than
+    `max_seconds` to decode.
 
     `mode`: 'index' leaves bytes where they lie and records where, but for those that cannot be found there again
     without reading all that is before them (compressed tars): these are copied into the store. 'copy' copies all of
@@ -48,7 +58,8 @@ class IngestConfig(Settings):
     caption_key: Name = "caption"
     license_key: Name = "license"
     image_column: Name | None = None
-    folder_labels: bool = False
+    folder_labels: bool | Literal["auto"] = "auto"
+    image_members: Annotated[tuple[Name, ...], MinLen(1)] = ("auto",)
     max_pixels: Annotated[int, Ge(1), Le(MAX_PIXELS)] = MAX_PIXELS
     max_bytes: Annotated[int, Ge(1)] = 256 * 2**20
     max_seconds: Annotated[float, Gt(0), Le(86400)] = 60.0
@@ -60,6 +71,18 @@ class IngestConfig(Settings):
         keys = (self.label_key, self.group_key, self.caption_key)
         if len(set(keys)) < len(keys):
             raise ValueError(f"label_key, group_key, caption_key: want three different names, got {keys}")
+        if self.folder_labels not in (True, False, "auto"):
+            raise ValueError(f"folder_labels: wants true, false or 'auto', got {self.folder_labels!r}")
+        members = tuple(name.lower().lstrip(".") for name in self.image_members)
+        if not all(members) or (len(members) > 1 and {"auto", "all"} & set(members)):
+            raise ValueError(f"image_members: wants 'auto', 'all' or extensions, got {list(self.image_members)}")
+        object.__setattr__(self, "image_members", members)
+
+    @classmethod
+    def _meant(cls, values: Any) -> Any:
+        if isinstance(values, Mapping):
+            values = {_KEYS.get(name, name) if _KEYS.get(name) not in values else name: v for name, v in values.items()}
+        return super()._meant(values)
 
     @property
     def decoding_bytes(self) -> int:
@@ -72,21 +95,33 @@ class IngestConfig(Settings):
 
 @dataclass(frozen=True)
 class SourceFile:
-    """A file of a source. `identity` changes when its content may have; `error` says why it cannot be read."""
+    """A file of a source. `identity` changes when its content may have; `error` says why it cannot be read.
+
+    `is_table`: whether it only says something of other files. `table`: the one that says something of what is in this.
+    """
 
     path: str
     identity: str
     error: str | None = None
     n_bytes: int = 0
+    is_table: bool = False
+    table: SourceFile | None = None
 
 
 @dataclass(frozen=True)
 class LooseFile:
-    """A loose file: its path relative to the source, extension and size of its sidecars, why it cannot be read."""
+    """A loose file: its path relative to the source, extension and size of its sidecars, why it cannot be read.
+
+    `elsewhere`: extension, path and size of files of other names that come with it. `table`: the metadata file that
+    names it, and `listed` what that says, as JSON.
+    """
 
     path: str
     sidecars: tuple[tuple[str, int], ...] = ()
     error: str | None = None
+    elsewhere: tuple[tuple[str, str, int], ...] = ()
+    table: str | None = None
+    listed: str | None = None
 
 
 @dataclass(frozen=True)
@@ -114,6 +149,9 @@ class SourceShard:
     the file, or a fingerprint of these for all `files`, the loose files and their sidecars, or of what the rows of a
     list say (`run`; of its local files also size and time). `error` says why a tar, a Parquet file or a list cannot be
     opened. The shards of a list are named `<path>#<first row>`.
+
+    `class_folders`: whether loose files lie in folders that are taken for their classes. `table`: the Parquet file
+    beside a tar that says something of its keys. `config`: the settings of the source, where it has some of its own.
     """
 
     source_uri: str
@@ -123,6 +161,9 @@ class SourceShard:
     files: tuple[LooseFile, ...] = ()
     run: ListRun | None = None
     error: str | None = None
+    class_folders: bool = False
+    table: str | None = None
+    config: IngestConfig | None = None
 
     @property
     def name(self) -> str:
@@ -132,16 +173,23 @@ class SourceShard:
 
 @dataclass(frozen=True)
 class Member:
-    """A file that comes with a sample; `byte_offset` is that in its tar, None beside a loose file."""
+    """A file that comes with a sample; `byte_offset` is that in its tar, None beside a loose file.
+
+    `path`: of a file that is not named after a loose sample, relative to the source.
+    """
 
     extension: str
     byte_offset: int | None
     byte_length: int
+    path: str | None = None
 
 
 @dataclass(frozen=True)
 class Found:
-    """One occurrence, as it lies in its shard. Either `data` holds its bytes or `error` says why they were not read."""
+    """One occurrence, as it lies in its shard. Either `data` holds its bytes or `error` says why they were not read.
+
+    `columns`: those of the table that it is in, or that names it, whether they were read or not.
+    """
 
     position: int
     key: str
@@ -156,6 +204,8 @@ class Found:
     metadata: str | None = None
     members: tuple[Member, ...] = ()
     license: str | None = None
+    label_from: str | None = None
+    columns: tuple[str, ...] = ()
 
 
 def sample_id_of(data: bytes) -> str:

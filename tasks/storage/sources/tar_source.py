@@ -1,29 +1,24 @@
 """Tars: the members with one key are a sample and what comes with it (the WebDataset convention).
 
 The key is a member's path up to the first dot of its name, the extension the rest. Members with one key follow each
-other. The members with an image's extension are the occurrences of the key; where there is none, those whose extension
-is no sidecar's. Nothing is extracted: `byte_offset` and `byte_length` say where the bytes lie in the tar.
+other. Which of them are the occurrences of the key, and which accompany these, is told by `key_members`. Nothing is
+extracted: `byte_offset` and `byte_length` say where the bytes lie in the tar.
 """
 
 from __future__ import annotations
 
 import re
 import tarfile
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 from itertools import groupby
 from pathlib import Path
 from typing import BinaryIO
 
+from windrow.tasks.storage.sources.beside.key_members import Told, roles_of
+from windrow.tasks.storage.sources.beside.tar_tables import said_of_keys
 from windrow.tasks.storage.sources.source import OpenFiles, Reading, Row, SampleGone, Source, checked, open_shard
-from windrow.tasks.storage.sources.source_fields import (
-    MAX_SIDECAR_BYTES,
-    READ_SIDECARS,
-    Fields,
-    is_image,
-    is_sidecar,
-    read_sidecars,
-)
+from windrow.tasks.storage.sources.source_fields import MAX_SIDECAR_BYTES, Fields, Layer, Sidecar, read_sidecars
 from windrow.tasks.storage.sources.source_files import is_hidden
 from windrow.tasks.storage.sources.source_shard import (
     Already,
@@ -34,10 +29,12 @@ from windrow.tasks.storage.sources.source_shard import (
     SourceShard,
     too_large,
 )
-from windrow.tasks.storage.sources.unpacking import is_compressed, unpack
+from windrow.tasks.storage.sources.unpacking import TAR_ENDINGS, is_compressed, unpack
+from windrow.tasks.storage.store.outputs import fingerprint
 
-ENDINGS = (".tar", ".tar.gz", ".tgz", ".tar.bz2", ".tbz2", ".tar.xz", ".txz", ".tar.zst", ".tzst", ".tar.lz4")
 MAX_HEADER_BYTES = 2**16
+Beneath = Callable[[str], Sequence[Layer]]
+"""What is known of a key beside its members."""
 _OCTAL = re.compile(rb"[0-7]+")
 # What tarfile raises on headers: 100,000 tars with random damage, and headers before headers, led to no other kind.
 _DAMAGED = (tarfile.TarError, ValueError, OverflowError, LookupError, RecursionError)
@@ -83,10 +80,13 @@ class TarSource(Source):
     """A tar is a shard. One that is compressed is unpacked into the store."""
 
     def takes(self, path: str) -> bool:
-        return path.lower().endswith(ENDINGS)
+        return path.lower().endswith(TAR_ENDINGS)
 
     def plan(self, source: str, files: Sequence[SourceFile], config: IngestConfig) -> Iterator[SourceShard]:
-        return (SourceShard(source, "tar", file.path, file.identity, error=file.error) for file in files)
+        for file in files:
+            identity = file.identity if file.table is None else fingerprint([file.identity, file.table.identity])
+            table = file.table.path if file.table else None
+            yield SourceShard(source, "tar", file.path, identity, error=file.error, table=table)
 
     def iterate(
         self, shard: SourceShard, config: IngestConfig, copy: Path | None, already: Already | None
@@ -95,13 +95,16 @@ class TarSource(Source):
         if isinstance(file, Found):
             yield file
             return
+        beneath, columns = said_of_keys(shard, config)
         with file:
             if copy is not None and (config.mode == "copy" or is_compressed(file)):
                 reason = unpack(file, copy)
                 with copy.open("rb") as unpacked:
-                    yield from iterate_tar(unpacked, shard.name, config, cut=reason)
+                    found = iterate_tar(unpacked, shard.name, config, reason, beneath)
+                    yield from (replace(one, columns=columns) for one in found) if columns else found
             else:
-                yield from iterate_tar(file, shard.name, config)
+                found = iterate_tar(file, shard.name, config, None, beneath)
+                yield from (replace(one, columns=columns) for one in found) if columns else found
 
     def read(self, rows: Mapping[int, Row], opened: OpenFiles, with_members: bool) -> Reading:
         return read_packed(opened.open(rows), rows, with_members)
@@ -110,15 +113,17 @@ class TarSource(Source):
         return False  # a copy is the whole tar
 
 
-def iterate_tar(file: BinaryIO, name: str, config: IngestConfig, cut: str | None = None) -> Iterator[Found]:
+def iterate_tar(
+    file: BinaryIO, name: str, config: IngestConfig, cut: str | None = None, beneath: Beneath | None = None
+) -> Iterator[Found]:
     """Yield every occurrence of a tar, in order of `position`, the number of the member in the tar.
 
     Folders and hidden members are left out. Of a tar that is cut short or damaged, what comes before is kept and one
     occurrence says so for all the rest; cut: why, where that is known. `name` is the key of an occurrence that no
-    member names.
+    member names. beneath: what is said of keys elsewhere, which counts where their members say nothing.
     """
     for key, members in groupby(_members(file, name, cut), key=lambda member: member.key):
-        yield from _occurrences(file, key, list(members), config)
+        yield from _occurrences(file, key, list(members), config, beneath(key) if beneath else ())
 
 
 def read_packed(file: BinaryIO | str, rows: Mapping[int, Row], with_members: bool) -> Reading:
@@ -149,23 +154,27 @@ def split_member(path: str) -> tuple[str, str | None]:
     return folder + slash + stem, extension.lower() or None
 
 
-def _occurrences(file: BinaryIO, key: str, members: list[_Member], config: IngestConfig) -> Iterator[Found]:
+def _occurrences(
+    file: BinaryIO, key: str, members: list[_Member], config: IngestConfig, beneath: Sequence[Layer]
+) -> Iterator[Found]:
     ends = [member for member in members if member.ends_tar]
-    members = [member for member in members if not member.ends_tar]
-    images = [member for member in members if is_image(member.extension)]
-    images = images or [member for member in members if not is_sidecar(member.extension)]
-    if images:
-        sidecars = {m.extension: _sidecar(file, m) for m in members if m.extension in READ_SIDECARS}
-        fields = read_sidecars(sidecars, config)
-        for member in images:
-            name = key if len(images) == 1 else f"{key}.{member.extension or ''}"
-            yield _found(file, name, member, _beside(member, members, config), fields, config)
-    elif not ends:
-        extensions = sorted({member.extension or "" for member in members})
-        error = f"no image among the members: {', '.join(extensions)}"
-        yield Found(members[0].position, key, None, error=error)
+    members = [member for member in members if not member.ends_tar] if ends else members
+    extensions = [member.extension or "" for member in members]
+    roles = roles_of(extensions, config.image_members, config.label_key, config.caption_key)
+    for number, told in zip(roles.samples, roles.told, strict=True):
+        member = members[number]
+        fields = read_sidecars([_sidecar(file, members, one) for one in told], config, beneath)
+        name = key if len(roles.samples) == 1 else f"{key}.{member.extension or ''}"
+        yield _found(file, name, member, _beside(member, members, config), fields, config)
+    if not roles.samples and not ends:
+        yield Found(members[0].position, key, None, error=_no_sample(extensions, config))
     for member in ends:
         yield Found(member.position, key, member.extension, error=member.error)
+
+
+def _no_sample(extensions: Sequence[str], config: IngestConfig) -> str:
+    wanted = "image" if config.image_members in (("auto",), ("all",)) else " or ".join(config.image_members)
+    return f"no {wanted} among the members: {', '.join(sorted(set(extensions)))}"
 
 
 def _beside(member: _Member, members: list[_Member], config: IngestConfig) -> tuple[Member, ...]:
@@ -190,10 +199,11 @@ def _found(
     )
 
 
-def _sidecar(file: BinaryIO, member: _Member) -> bytes | str:
-    if member.size > MAX_SIDECAR_BYTES:
-        return f"larger than {MAX_SIDECAR_BYTES} bytes"
-    return member.error or read_range(file, member.offset, member.size)
+def _sidecar(file: BinaryIO, members: Sequence[_Member], told: Told) -> Sidecar:
+    member = members[told.number]
+    too_long = f"larger than {MAX_SIDECAR_BYTES} bytes" if member.size > MAX_SIDECAR_BYTES else None
+    data = too_long or member.error or read_range(file, member.offset, member.size)
+    return Sidecar(member.extension or "", told.kind, data)
 
 
 def _members(file: BinaryIO, name: str, cut: str | None) -> Iterator[_Member]:

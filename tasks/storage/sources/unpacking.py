@@ -10,6 +10,7 @@ from typing import Any, BinaryIO
 
 import pyarrow as pa
 
+TAR_ENDINGS = (".tar", ".tar.gz", ".tgz", ".tar.bz2", ".tbz2", ".tar.xz", ".txz", ".tar.zst", ".tzst", ".tar.lz4")
 PIECE = 2**20
 DAMAGED = "truncated or damaged compressed tar"
 MOST_RATIO = 100  # images hardly shrink, so more than this many bytes from one is made to fill a disk,

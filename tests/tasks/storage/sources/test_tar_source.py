@@ -11,6 +11,7 @@ import pytest
 import webdataset as wds
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
+from small_export import read_with_webdataset
 
 from windrow.tasks.storage.sources import tar_source
 from windrow.tasks.storage.sources.source_shard import Found, IngestConfig
@@ -93,15 +94,93 @@ def test_the_key_ends_at_the_first_dot_of_the_name(path: str, expected: tuple[st
     assert split_member(path) == expected
 
 
-def test_several_images_of_a_key_are_an_occurrence_each() -> None:
-    found = read(
-        tar_bytes([("a.jpg", b"1"), ("a.seg.png", b"2"), ("a.cls", b"5\n"), ("a.bin", b"ignored"), ("b", b"3")])
-    )
-    assert [(one.position, one.key, one.extension, one.label) for one in found] == [
-        (0, "a.jpg", "jpg", "5"),
-        (1, "a.seg.png", "seg.png", "5"),
-        (4, "b", None, None),
+@pytest.mark.parametrize(
+    ("members", "choice", "samples"),
+    [
+        ("jpg seg.png cls bin", "auto", "jpg"),
+        ("seg.png jpg", "auto", "jpg"),
+        ("jpg png", "auto", "jpg png"),
+        ("jpg png seg.png", "auto", "jpg png"),
+        ("left.jpg right.jpg", "auto", "left.jpg right.jpg"),
+        ("0.jpg 1.jpg 2.jpg", "auto", "0.jpg 1.jpg 2.jpg"),
+        ("jpg 0.jpg 1.jpg", "auto", "jpg"),
+        ("image.jpg mask.png depth.png", "auto", "image.jpg"),
+        ("mask.png depth.png", "auto", "mask.png depth.png"),
+        ("seg.png", "auto", "seg.png"),
+        ("jpg seg.png", "all", "jpg seg.png"),
+        ("jpg png seg.png", "jpg", "jpg"),
+        ("jpg png seg.png", "png,seg.png", "png seg.png"),
+        ("left.jpg right.jpg", ".LEFT.jpg", "left.jpg"),
+        ("raw npy", "auto", "raw"),
+        ("cls npy", "auto", ""),
+        ("png seg.png", "jpg", ""),
+    ],
+)
+def test_the_role_of_members(members: str, choice: str, samples: str) -> None:
+    names = members.split()
+    found = read(tar_bytes([(f"a.{name}", name.encode()) for name in names]), image_members=tuple(choice.split(",")))
+    if not samples:
+        wanted = "image" if choice == "auto" else choice
+        assert [one.error for one in found] == [f"no {wanted} among the members: {', '.join(sorted(names))}"]
+        return
+    assert [one.extension for one in found] == samples.split()
+    assert {one.key for one in found} == ({"a"} if len(found) == 1 else {f"a.{name}" for name in samples.split()})
+    for one in found:  # what is no sample goes with those that are
+        assert [member.extension for member in one.members] == [name for name in names if name != one.extension]
+
+
+@pytest.mark.parametrize(
+    ("members", "expected"),
+    [
+        ({"jpg": "", "cls": "7"}, ("7", None)),
+        ({"jpg": "", "label.cls": "7", "caption.txt": "a cat"}, ("7", "a cat")),
+        ({"image.jpg": "", "label.cls": "7", "text.txt": "a cat"}, ("7", "a cat")),
+        ({"jpg": "", "jpg.json": '{"label": "x"}'}, ("x", None)),
+        ({"jpg": "", "jpg.json": '{"label": "x"}', "json": '{"label": "y"}'}, ("x", None)),
+        ({"jpg": "", "jpg.txt": "a cat", "jpg.cls": "3"}, ("3", "a cat")),
+        ({"2.jpg": "", "2.json": '{"label": "x"}'}, ("x", None)),
+        ({"jpg": "", "meta.json": '{"label": "x", "caption": "y"}'}, ("x", "y")),
+        ({"jpg": "", "label.txt": "dog", "ocr.txt": "STOP"}, ("dog", None)),
+        ({"jpg": "", "label.json": "3"}, ("3", None)),
+        ({"jpg": "", "label.json": '"cat"', "caption.json": '["one", "two"]'}, ("cat", "one")),
+        ({"jpg": "", "class": "cat", "text": "words"}, ("cat", "words")),
+        ({"jpg": "", "cls": "1.0"}, ("1", None)),
+        ({"jpg": "", "cls": "None"}, (None, None)),
+        ({"jpg": "", "json": '{"label": ["cat"]}'}, ("cat", None)),
+        ({"jpg": "", "json": '{"label": ["cat", "dog"]}'}, (None, None)),
+    ],
+)
+def test_members_with_extensions_of_two_parts_are_read(
+    members: dict[str, str], expected: tuple[str | None, str | None]
+) -> None:
+    [one] = read(tar_bytes([(f"a.{name}", text.encode()) for name, text in members.items()]))
+    assert (one.label, one.caption) == expected
+
+
+def test_what_is_said_of_one_image_of_a_key_is_not_said_of_the_other() -> None:
+    members = {
+        "2.jpg": "",
+        "2.json": '{"label": "two"}',
+        "3.jpg": "",
+        "3.jpg.cls": "three",
+        "json": '{"caption": "all"}',
+    }
+    found = read(tar_bytes([(f"v1.{name}", text.encode()) for name, text in members.items()]))
+    assert [(one.key, one.label, one.caption) for one in found] == [
+        ("v1.2.jpg", "two", "all"),
+        ("v1.3.jpg", "three", "all"),
     ]
+
+
+def test_webdataset_puts_the_same_members_under_a_key(tmp_path: Path) -> None:
+    names = ["a/x.jpg", "a/x.seg.png", "a/x.1.cls", "v1.2.jpg", "v1.2.json", "b.c/d.label.cls", "b.c/d.jpg"]
+    path = tmp_path / "s.tar"
+    path.write_bytes(tar_bytes([(name, b"1") for name in names]))
+    theirs = {
+        sample["__key__"]: {k for k in sample if not k.startswith("__")} for sample in read_with_webdataset([str(path)])
+    }
+    ours = {one.key: {one.extension, *(member.extension for member in one.members)} for one in read(path.read_bytes())}
+    assert ours == theirs
 
 
 def test_a_member_of_an_unknown_extension_is_the_sample_where_no_other_is() -> None:
@@ -165,10 +244,10 @@ def test_a_broken_sidecar_leaves_the_sample_and_says_why(
 
 
 def test_json_of_other_shapes_is_metadata_that_any_parser_reads() -> None:
-    members = [("a.jpg", b"x"), ("a.json", b"[1, NaN]"), ("b.jpg", b"x"), ("b.json", b'{"t": "\\ud800", "label": [1]}')]
+    members = [("a.jpg", b"x"), ("a.json", b"[1, NaN]"), ("b.jpg", b"x"), ("b.json", b'{"t": "\\ud800", "label": [1, 2]}')]
     first, second = read(tar_bytes(members))
     assert first.metadata == '{"json": [1, null]}'
-    assert second.metadata == '{"t": "?", "label": [1]}'
+    assert second.metadata == '{"t": "?", "label": [1, 2]}'
     assert second.label is None
 
 
