@@ -23,9 +23,13 @@ Hint = Any
 
 
 class Settings:
-    """The base of settings, each a `@dataclass(frozen=True)`. Raises ValueError naming the field, and what came."""
+    """The base of settings, each a `@dataclass(frozen=True)`. Raises ValueError naming the field, and what came.
+
+    `aliases`: other names of fields, as they may stand in a file.
+    """
 
     __pydantic_config__: ClassVar[dict[str, str]] = {"extra": "forbid"}
+    aliases: ClassVar[Mapping[str, str]] = {}
 
     def __post_init__(self) -> None:
         for name, hint in hints(type(self)).items():
@@ -97,6 +101,13 @@ def bare(hint: Hint) -> Hint:
     return hint
 
 
+def section(hint: Hint) -> Hint:
+    """The settings class that a value of a type may be, itself or besides a text; else as `bare`."""
+    kind = bare(hint)
+    kinds = [bare(each) for each in get_args(kind)] if origin(kind) in (Union, types.UnionType) else []
+    return next((each for each in kinds if isinstance(each, type) and issubclass(each, Settings)), kind)
+
+
 def bounds(hint: Hint) -> list[Any]:
     """What a type is annotated with, such as Ge(1) and IsPath()."""
     if origin(hint) is Annotated:
@@ -113,10 +124,11 @@ def check_different(name: str, values: Sequence[object]) -> None:
 
 def as_meant(kind: Any, values: Mapping[str, Any]) -> dict[str, Any]:
     """What a file's values for a class mean: an empty section or list is its default, a text may be a list of one."""
-    known = hints(kind)
+    known, other = hints(kind), kind.aliases if isinstance(kind, type) and issubclass(kind, Settings) else {}
+    named = {other[name] if other.get(name, name) not in values else name: value for name, value in values.items()}
     return {
         name: _of_kind(value, known.get(name))
-        for name, value in values.items()
+        for name, value in named.items()
         if value is not None or not _may_be_empty(known.get(name))
     }
 
@@ -127,7 +139,8 @@ def _of_kind(value: Any, hint: Hint) -> Any:
         return int(value)
     if isinstance(value, str) and origin(kind) is tuple:
         item = bare(get_args(kind)[0])
-        return [value] if item is str or origin(item) is Literal else value
+        items = [bare(each) for each in get_args(item)] if origin(item) in (Union, types.UnionType) else [item]
+        return [value] if str in items or origin(item) is Literal else value
     return value
 
 
@@ -138,7 +151,7 @@ def _may_be_empty(hint: Hint) -> bool:
 
 def _check(name: str, value: object, hint: Hint) -> None:
     kind = bare(hint)
-    if (value is None and hint is not kind) or _is_word(value, hint):
+    if (value is None and hint is not kind) or _is_word(value, hint) or isinstance(value, Settings):
         return
     wants = [phrase for bound in bounds(hint) for phrase in [wanted(bound)] if phrase and not holds(value, bound)]
     if wants:

@@ -17,3 +17,14 @@ SHARDS = Table(
     ),
     ("source_uri", "shard"),
 )
+
+SOURCE_COLUMNS = Table(
+    "source_columns",
+    "One row for each column of each shard that is a table, or that a table names; those that are not read are here too.",
+    (
+        Column("source_uri", pa.string(), "the source as the config names it"),
+        Column("shard", pa.string(), "the shard"),
+        Column("column", pa.string(), "name of the column, as the table spells it"),
+    ),
+    ("source_uri", "shard", "column"),
+)

@@ -21,7 +21,7 @@ from windrow.schemas.selection import (
     SAMPLE_SETS,
     SELECTION,
 )
-from windrow.schemas.shards import SHARDS
+from windrow.schemas.shards import SHARDS, SOURCE_COLUMNS
 from windrow.schemas.table import Column, Table
 from windrow.schemas.worth import HELD_OUT, WORTH, WORTH_CURVE, WORTH_SETS
 
@@ -33,6 +33,7 @@ TABLES: tuple[Table, ...] = (
     REGISTRY,
     FORGOTTEN,
     SHARDS,
+    SOURCE_COLUMNS,
     BACKBONES,
     EMBEDDINGS,
     NEIGHBORS,
@@ -97,6 +98,7 @@ __all__ = [
     "SCORES",
     "SELECTION",
     "SHARDS",
+    "SOURCE_COLUMNS",
     "STAGES",
     "TABLES",
     "WORTH",

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Annotated, Any
 
 from annotated_types import Ge, MinLen
-from pydantic import TypeAdapter, ValidationError
+from pydantic import Discriminator, Tag, TypeAdapter, ValidationError
 
 from windrow.schemas.settings import IsPath, Settings, check_different
 from windrow.tasks.backbones.backbone import BackboneConfig
@@ -23,11 +23,17 @@ from windrow.tasks.ingest.hashes_config import HashesConfig
 from windrow.tasks.labels.labels_config import LabelsConfig
 from windrow.tasks.scorers.scorer import ScorerConfig
 from windrow.tasks.selection.selection_config import SelectionConfig
+from windrow.tasks.storage.sources.source_settings import SourceConfig, SourceUri, settings_of, uris_of
 from windrow.tasks.storage.sources.source_shard import IngestConfig
 from windrow.tasks.worth.tune_config import TuneConfig
 from windrow.tasks.worth.worth_config import WorthConfig
 
 __all__ = ["ConfigError", "CurationConfig", "load_config", "parse_config"]
+
+Source = Annotated[
+    Annotated[SourceUri, Tag("text")] | Annotated[SourceConfig, Tag("settings")],
+    Discriminator(lambda value: "settings" if isinstance(value, Mapping | SourceConfig) else "text"),
+]
 
 NAME = set("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-_")
 
@@ -37,7 +43,7 @@ class CurationConfig(Settings):
     """Everything that a curated set depends on, and where it is made.
 
     `sources`: folders, WebDataset tars, Parquet files, globs; local or fsspec URIs; `list:` before a list of URLs or
-    paths. `name`: of the curated set. `store`: folder for everything that is made. `seed`: of every random choice.
+    paths; `{uri: ..., label_key: ...}` for one that is read by settings of `ingest` of its own. `name`: of the curated set. `store`: folder for everything that is made. `seed`: of every random choice.
     `scores`: models that score every picture.
 
     >>> from windrow import CurationConfig
@@ -45,7 +51,7 @@ class CurationConfig(Settings):
     'data/store'
     """
 
-    sources: Annotated[tuple[Annotated[str, MinLen(1), IsPath("(list:)?(?!python:)")], ...], MinLen(1)]
+    sources: Annotated[tuple[Source, ...], MinLen(1)]
     name: str = "curated"
     store: Annotated[str, IsPath()] = "data/store"
     seed: Annotated[int, Ge(0)] = 0
@@ -64,8 +70,10 @@ class CurationConfig(Settings):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        if not all(source.strip() for source in self.sources):
+        if not all(uri.strip() for uri in uris_of(self.sources)):
             raise ValueError(f"sources: wants folders, tars or Parquet files, got {list(self.sources)}")
+        for source in self.sources:
+            settings_of(source, self.ingest)
         if not self.store.strip():
             raise ValueError(f"store: wants a folder, got {self.store!r}")
         if "://" in self.store:

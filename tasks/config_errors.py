@@ -12,7 +12,7 @@ from annotated_types import Ge, Gt, Le, Lt, MinLen
 from pydantic import ValidationError
 
 from windrow.schemas.setting_words import WORDS, kind_in_words, wanted
-from windrow.schemas.settings import bare, hints, origin
+from windrow.schemas.settings import bare, hints, origin, section
 
 Place = tuple[int | str, ...]
 MOST = 120
@@ -29,7 +29,7 @@ BOUNDS = {
 def error_lines(error: ValidationError, kind: type, values: Any) -> list[str]:
     """Return a line for each value of `values`, meant for the dataclass `kind`, that is wrong."""
     errors, found = error.errors(), dict[str, list[str]]()
-    wrong = {each["loc"][:-1] for each in errors}
+    wrong = {each["loc"][:n] for each in errors for n in range(len(each["loc"]))}
     for each in errors:
         if each["type"] == "too_short" and each["loc"] in wrong:
             continue  # for want of the items that are wrong
@@ -81,7 +81,7 @@ def _wanted(error: Any, hint: Any) -> str:
 
 def _unknown(place: Place, kind: type) -> str:
     *above, name = place
-    known = list(hints(bare(_hint(tuple(above), kind))))
+    known = list(hints(section(_hint(tuple(above), kind))))
     close = difflib.get_close_matches(str(name), known, n=1)
     hint = f"did you mean {_dotted((*above, close[0]))}?" if close else f"known are {', '.join(known)}"
     return f"there is no such field; {hint}"
@@ -90,7 +90,7 @@ def _unknown(place: Place, kind: type) -> str:
 def _hint(place: Place, hint: Any) -> Any:
     """The declared type of what is at a place."""
     for part in place:
-        kind = bare(hint)
+        kind = section(hint)
         if is_dataclass(kind):
             hint = hints(kind).get(str(part), object)
         elif get_args(kind):

@@ -12,7 +12,7 @@ from typing import Any, get_args
 
 import yaml
 
-from windrow.schemas.settings import IsPath, Settings, as_meant, bare, bounds, hints, origin
+from windrow.schemas.settings import IsPath, Settings, as_meant, bare, bounds, hints, origin, section
 
 ENCODINGS = {b"\xff\xfe": "utf-16", b"\xfe\xff": "utf-16"}
 
@@ -136,7 +136,7 @@ def _put(inner: Any, place: Any, value: Any) -> None:
 
 def _moved(value: Any, hint: Any, folder: Path, start: Path) -> Any:
     """The value as it is meant, with its paths, as the type says which they are, seen from `start`."""
-    kind = bare(hint)
+    kind = section(hint) if isinstance(value, dict) else bare(hint)
     if isinstance(value, dict) and is_dataclass(kind):
         known = hints(kind)
         return {name: _moved(each, known.get(name), folder, start) for name, each in as_meant(kind, value).items()}

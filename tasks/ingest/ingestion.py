@@ -17,12 +17,13 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from windrow.schemas import OCCURRENCES, QUALITY, SAMPLES
+from windrow.schemas import OCCURRENCES, QUALITY, SAMPLES, SOURCE_COLUMNS
 from windrow.schemas.forgotten import FORGOTTEN_BY
 from windrow.schemas.stages import Stage
 from windrow.tasks.fetching.fetch_config import PACE
 from windrow.tasks.fetching.reasons import may_pass
 from windrow.tasks.ingest.inspection import Inspected, inspect_all
+from windrow.tasks.ingest.tar_folders import with_folder_labels
 from windrow.tasks.pictures.decoding import FORMATS
 from windrow.tasks.storage.published.webdataset_shards import image_extension
 from windrow.tasks.storage.sources.all_sources import SOURCES
@@ -30,14 +31,14 @@ from windrow.tasks.storage.sources.folder_source import read_beside
 from windrow.tasks.storage.sources.packing import Packing, blank
 from windrow.tasks.storage.sources.sample_bytes import read_samples
 from windrow.tasks.storage.sources.source_kinds import iterate_shard
-from windrow.tasks.storage.sources.source_shard import Already, IngestConfig, SourceShard
+from windrow.tasks.storage.sources.source_shard import Already, Found, IngestConfig, SourceShard
 from windrow.tasks.storage.store.outputs import Done, Output, OutputWriter, make_output, open_output
 from windrow.tasks.storage.store.refused_samples import refused_samples, without_samples
 
 __all__ = ["IngestConfig", "ingest_shard", "ingest_shards"]
 
 STAGE = Stage.INGEST
-VERSION = 2
+VERSION = 3
 COPY = "copy.tar"
 ROWS_AT_ONCE = 8192
 
@@ -69,10 +70,11 @@ def ingest_shard(store: Path, shard: SourceShard, config: IngestConfig) -> Done:
 def _ingest(store: Path, shard: SourceShard, config: IngestConfig, n_before: int, before: Output | None) -> Done:
     def write(writer: OutputWriter) -> None:
         samples: dict[str, dict[str, Any]] = {}
+        columns: dict[str, None] = {}
         refused = refused_samples(store)
-        occurrences = _read_shard(
-            shard, config, refused, writer, samples, known_before(before, store) if before else None
-        )
+        already = known_before(before, store) if before else None
+        occurrences = _read_shard(shard, config, refused, writer, samples, columns, already)
+        occurrences = with_folder_labels(occurrences, shard, config)
         copy = writer.path / COPY
         if pc.any(pc.is_in(occurrences["sample_id"], pa.array(list(refused), pa.string()))).as_py():
             left, ranges = without_samples(occurrences.to_pylist(), refused)
@@ -86,6 +88,8 @@ def _ingest(store: Path, shard: SourceShard, config: IngestConfig, n_before: int
         measured = [row for row in rows if row["blur"] is not None]
         tables = (SAMPLES.build(_columns(SAMPLES.columns, rows)), QUALITY.build(_columns(QUALITY.columns, measured)))
         write_shard(writer, occurrences, *tables)
+        if columns:
+            writer.write(SOURCE_COLUMNS, _source_columns(shard, list(columns)))
         if SOURCES[shard.kind].fetches:
             writer.counts["n_to_retry"] = sum(map(may_pass, occurrences["unreadable"].to_pylist()))
 
@@ -134,8 +138,8 @@ def write_shard(writer: OutputWriter, occurrences: pa.Table, samples: pa.Table, 
 
 
 def ingest_shards(store: Path, shards: Sequence[SourceShard], config: IngestConfig) -> list[Done]:
-    """Ingest a group of shards, one after the other."""
-    return [ingest_shard(store, shard, config) for shard in shards]
+    """Ingest a group of shards, one after the other, each by the settings of its source if it has some of its own."""
+    return [ingest_shard(store, shard, shard.config or config) for shard in shards]
 
 
 def occurrence_id_of(source_uri: str, shard: str, position: int) -> str:
@@ -149,10 +153,14 @@ def _read_shard(
     refused: Mapping[str, str],
     writer: OutputWriter,
     samples: dict[str, dict[str, Any]],
+    columns: dict[str, None],
     already: Already | None,
 ) -> pa.Table:
-    """Return OCCURRENCES, refused ones among them; `samples` gets the rows of SAMPLES by `sample_id`."""
-    found = iterate_shard(shard, config, writer.path / COPY, already)
+    """Return OCCURRENCES, refused ones among them; `samples` gets the rows of SAMPLES by `sample_id`.
+
+    `columns` gets the columns of the tables that the occurrences are in.
+    """
+    found = _noting(iterate_shard(shard, config, writer.path / COPY, already), columns)
     with ExitStack() as opened:
         packing = None
         if SOURCES[shard.kind].keeps(shard, config):
@@ -162,6 +170,21 @@ def _read_shard(
     if packing is not None and not packing.n_samples:
         (writer.path / COPY).unlink()
     return table
+
+
+def _noting(found: Iterable[Found], columns: dict[str, None]) -> Iterator[Found]:
+    last: tuple[str, ...] = ()
+    for one in found:
+        if one.columns is not last:
+            last = one.columns
+            columns.update(dict.fromkeys(last))
+        yield one
+
+
+def _source_columns(shard: SourceShard, columns: Sequence[str]) -> pa.Table:
+    n = len(columns)
+    names = {"source_uri": [shard.source_uri] * n, "shard": [shard.shard] * n, "column": list(columns)}
+    return SOURCE_COLUMNS.build(names)
 
 
 def _occurrence(

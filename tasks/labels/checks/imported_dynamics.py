@@ -23,8 +23,8 @@ from windrow.tasks.algorithms.labels.checks.forgetting import forgetting_score
 from windrow.tasks.algorithms.labels.checks.loss_mixture import judge_by_loss
 from windrow.tasks.algorithms.labels.judging.judgement import Judgement
 from windrow.tasks.algorithms.labels.judging.training_dynamics import TrainingDynamics, record_dynamics
+from windrow.tasks.labels.checks.dynamics_file import DynamicsFile, DynamicsPart
 from windrow.tasks.labels.checks.logged_dynamics import logged_dynamics
-from windrow.tasks.storage.sources.dynamics_file import DynamicsFile, DynamicsPart
 from windrow.tasks.storage.store.registry import sample_indices
 
 EARLY_EPOCH = 9  # of EL2N, from 0; the last one where there are fewer

@@ -213,13 +213,14 @@ def _found(
         path = next((given[name] for name in PATHS if isinstance(given.get(name), str)), None)
     key, extension = split_name(path) if path and len(path) <= MAX_PATH else (str(position), None)
     fields = row_fields(given, columns.classes, config, columns.label, columns.beneath)
+    classes = None if columns.classes is None else tuple(columns.classes)
     if isinstance(data, bytes):
         size, error = len(data), too_large(len(data), config)
     else:
         missing = "null image: only its path is in the file" if path else "null image"
         size, error = None, data.reason if data else missing
     kept = None if error or not isinstance(data, bytes) else data
-    return Found(position, key, extension, None, size, kept, error, **vars(fields), columns=columns.names)
+    return Found(position, key, extension, None, size, kept, error, class_names=classes, columns=columns.names, **vars(fields))
 
 
 def row_fields(

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import math
-import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -26,9 +25,6 @@ SIDECAR_EXTENSIONS = words("""
 """)
 MAX_SIDECAR_BYTES = 2**20
 MAX_JSON_DEPTH = 100
-NO_LABEL = words("NA N/A n/a #N/A <NA> NaN nan None NULL null")
-"""Texts that stand for nothing where a label could be: those that pandas reads as missing."""
-_WHOLE = re.compile(r"([+-]?\d+)\.0+")
 
 Layer = tuple[str, Mapping[str, Any]]
 """Where values of a sample come from, as the summary names it, and the values by name."""
@@ -140,15 +136,6 @@ def as_text(value: str | int | float | bool) -> str | None:
     return str(value).strip() or None
 
 
-def label_text(value: str | int | float | bool) -> str | None:
-    """Return a plain value as a label: as `as_text`, and ' 3.0' gives '3', 'NA', 'None' and the like none."""
-    text = as_text(value)
-    if text is None or text in NO_LABEL:
-        return None
-    whole = _WHOLE.fullmatch(text)
-    return whole[1] if whole else text
-
-
 def _taken_label(fields: dict[str, Any], key: str) -> tuple[bool, str | None]:
     """Take a label out; whether there was place for one, and the label."""
     value = fields[key]
@@ -157,7 +144,7 @@ def _taken_label(fields: dict[str, Any], key: str) -> tuple[bool, str | None]:
     if not isinstance(value, str | int | float):
         return False, None
     del fields[key]
-    return True, label_text(value)
+    return True, as_text(value)
 
 
 def _taken(fields: dict[str, Any], key: str, keep: bool, several: bool) -> str | None:

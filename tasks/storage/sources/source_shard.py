@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from typing import Annotated, Any, Literal
+from typing import Annotated, ClassVar, Literal
 
 from annotated_types import Ge, Gt, Le, MinLen
 
@@ -17,7 +17,6 @@ Kind = Literal["file", "tar", "parquet", "url", "python"]
 Already = Callable[[int], bytes | str | None]
 """What is known of the rows of a list, by position: bytes, or why there are none; None of what is not."""
 Name = Annotated[str, MinLen(1)]
-_KEYS = {f"{role}_column": f"{role}_key" for role in ("label", "group", "caption", "license")}
 
 
 @dataclass(frozen=True)
@@ -51,6 +50,10 @@ class IngestConfig(Settings):
     `fetch`: how they are fetched.
     """
 
+    aliases: ClassVar[Mapping[str, str]] = {
+        f"{role}_column": f"{role}_key" for role in ("label", "group", "caption", "license")
+    }
+
     mode: Literal["index", "copy"] = "index"
     verify: Literal["decode", "header"] = "decode"
     label_key: Name = "label"
@@ -77,12 +80,6 @@ class IngestConfig(Settings):
         if not all(members) or (len(members) > 1 and {"auto", "all"} & set(members)):
             raise ValueError(f"image_members: wants 'auto', 'all' or extensions, got {list(self.image_members)}")
         object.__setattr__(self, "image_members", members)
-
-    @classmethod
-    def _meant(cls, values: Any) -> Any:
-        if isinstance(values, Mapping):
-            values = {_KEYS.get(name, name) if _KEYS.get(name) not in values else name: v for name, v in values.items()}
-        return super()._meant(values)
 
     @property
     def decoding_bytes(self) -> int:
@@ -188,7 +185,8 @@ class Member:
 class Found:
     """One occurrence, as it lies in its shard. Either `data` holds its bytes or `error` says why they were not read.
 
-    `columns`: those of the table that it is in, or that names it, whether they were read or not.
+    `columns`: those of the table that it is in, or that names it, whether they were read or not. `class_names` is what
+    the numbers of labels stand for in its shard, where that says so.
     """
 
     position: int
@@ -206,6 +204,7 @@ class Found:
     license: str | None = None
     label_from: str | None = None
     columns: tuple[str, ...] = ()
+    class_names: tuple[str, ...] | None = None
 
 
 def sample_id_of(data: bytes) -> str:

@@ -144,8 +144,6 @@ def test_the_role_of_members(members: str, choice: str, samples: str) -> None:
         ({"jpg": "", "label.json": "3"}, ("3", None)),
         ({"jpg": "", "label.json": '"cat"', "caption.json": '["one", "two"]'}, ("cat", "one")),
         ({"jpg": "", "class": "cat", "text": "words"}, ("cat", "words")),
-        ({"jpg": "", "cls": "1.0"}, ("1", None)),
-        ({"jpg": "", "cls": "None"}, (None, None)),
         ({"jpg": "", "json": '{"label": ["cat"]}'}, ("cat", None)),
         ({"jpg": "", "json": '{"label": ["cat", "dog"]}'}, (None, None)),
     ],
