@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 from rich.console import Console
 from rich.table import Table
 
 from windrow.schemas.stages import Stage
+from windrow.tasks.labels.found_labels import read_found_labels
+from windrow.tasks.labels.unlabelled import UNLABELLED
 from windrow.tasks.report.balance_facts import Balance, Measured, read_balance
 from windrow.tasks.report.facts import read_overlap
 from windrow.tasks.report.formats import percent
@@ -17,6 +20,10 @@ from windrow.tasks.storage.published.versions import latest_version
 from windrow.tasks.storage.store.run_records import Run
 
 NEXT_QUERY = "SELECT label, count(*), avg(confidence) FROM curated GROUP BY label ORDER BY label"
+NEXT_QUERY_OF_CLUSTERS = "SELECT cluster, count(*) FROM curated GROUP BY cluster ORDER BY cluster"
+NO_CLASSES = "There were no labels: no class is known, and none is exported; `cluster` is the number of a cluster"
+    "There were no labels: no class is known, and none is exported; `cluster` is the number of a sample's cluster"
+)
 
 MEANINGS = {
     "exported": "in the version",
@@ -42,6 +49,7 @@ GROUP BY ALL ORDER BY n DESC, reason LIMIT 8
 """
 LEAKS_SQL = "SELECT count(*), count(*) FILTER (evidence = 'bytes') FROM leaks"
 THRESHOLD_SQL = "SELECT threshold, how FROM near_duplicate_threshold"
+CLASSES_SQL = "SELECT count(*) > 0 FROM labels WHERE label_set = 'pseudo'"
 ALIKE_SQL = "SELECT count(*), count(DISTINCT group_id) FROM hash_groups"
 
 
@@ -54,7 +62,8 @@ class Summary:
     for what `selection.keep_away` holds, and of these how many with the same bytes; None where it names nothing.
     `overlap`: of the pool and the reference set, in a sentence; None without one.
     `backbone`: the encoder that was taken where the config left it open, and why. `worth`: in a sentence, None where it
-    was not measured; `kept_back`: why the guard let nothing be published.
+    was not measured; `kept_back`: why the guard let nothing be published. `found`: what came with the samples of each
+    source, in a line each. `has_classes`: whether any label is known or made.
     """
 
     name: str
@@ -69,6 +78,8 @@ class Summary:
     backbone: str | None = None
     worth: str | None = None
     kept_back: str | None = None
+    found: tuple[str, ...] = ()
+    has_classes: bool = True
 
 
 def read_summary(run: Run) -> Summary:
@@ -96,7 +107,15 @@ def read_summary(run: Run) -> Summary:
         features.choice if features else None,
         worth.sentence if worth else None,
         export.kept_back if export else None,
+        _found(connection, run),
+        bool(connection.sql(CLASSES_SQL).fetchall()[0][0]),
     )
+
+
+def _found(connection: Any, run: Run) -> tuple[str, ...]:
+    """What came with the samples of each source, in a line each."""
+    spellings = (run.config.get("labels") or {}).get("unlabelled", UNLABELLED)
+    return tuple(f"{each.source}: {each.told()}" for each in read_found_labels(connection, [*map(str, spellings)]))
 
 
 def summarise(run: Run) -> str:
@@ -107,6 +126,8 @@ def summarise(run: Run) -> str:
     lines += ["| outcome | occurrences | meaning |", "|---|---:|---|"]
     lines += [f"| {kind.replace('_', ' ')} | {n:,} | {MEANINGS[kind]} |" for kind, n in summary.outcomes.items()]
     lines += [f"| **all** | {sum(summary.outcomes.values()):,} | each counted once |", ""]
+    lines += [f"{_escaped(line)}.\n" for line in summary.found]
+    lines += [] if summary.has_classes else [f"{NO_CLASSES}.", ""]
     lines += [f"{_alike(summary)}.", ""]
     lines += [f"{_leaks(summary)}.", ""] if summary.leaks else []
     lines += [f"{summary.overlap}.", ""] if summary.overlap else []
@@ -173,6 +194,10 @@ def summary_table(summary: Summary) -> Table:
     return table
 
 
+def _next(summary: Summary) -> str:
+    return NEXT_QUERY if summary.has_classes else NEXT_QUERY_OF_CLUSTERS
+
+
 def print_run(console: Console, run: Run) -> None:
     """Print what a run did, where its version and its report are, and what to ask next."""
     store, summary = run.store, read_summary(run)
@@ -183,6 +208,10 @@ def print_run(console: Console, run: Run) -> None:
         console.print(
             _capital(summary.balance.sentence), style=COLOURS[summary.balance.style], markup=False, highlight=False
         )
+    for line in summary.found:
+        console.print(line, soft_wrap=True, markup=False, highlight=False)
+    if not summary.has_classes:
+        console.print(NO_CLASSES, soft_wrap=True, markup=False, highlight=False)
     console.print(_alike(summary))
     if summary.leaks:
         console.print(_leaks(summary))
@@ -198,4 +227,4 @@ def print_run(console: Console, run: Run) -> None:
     if version is not None:
         console.print(f"version: {version.path} ({version.n_samples:,} samples)", soft_wrap=True)
     console.print(f"report:  {run.warning or run.path / 'report.html'}", soft_wrap=True, markup=False)
-    console.print(f'next:    windrow query --store {store} "{NEXT_QUERY}"', soft_wrap=True, markup=False)
+    console.print(f'next:    windrow query --store {store} "{_next(summary)}"', soft_wrap=True, markup=False)

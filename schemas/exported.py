@@ -12,6 +12,7 @@ _SAMPLE = (
     Column("weight", pa.float64(), "inverse inclusion probability", minimum=0),
     Column("split", pa.string(), "train, ..."),
     Column("cluster_path", pa.list_(pa.int32()), "its cluster at each level, finest first"),
+    Column("cluster", pa.int32(), "number of its coarsest cluster, or of that of `export.label_set`", nullable=True),
     Column("label", pa.string(), "pseudo-label; null when there is none or it abstained", nullable=True),
     Column("confidence", pa.float32(), "calibrated probability of the first class", True, minimum=0, maximum=1),
     Column("classes", pa.list_(pa.string()), "the most probable classes, most probable first", nullable=True),

@@ -20,7 +20,7 @@ SHARDS = Table(
 
 SOURCE_COLUMNS = Table(
     "source_columns",
-    "One row for each column of each shard that is a table, or that a table names; those that are not read are here too.",
+    "One row for each column of each shard that is a table, or that a table names, whether it is read or not.",
     (
         Column("source_uri", pa.string(), "the source as the config names it"),
         Column("shard", pa.string(), "the shard"),

@@ -43,8 +43,9 @@ class CurationConfig(Settings):
     """Everything that a curated set depends on, and where it is made.
 
     `sources`: folders, WebDataset tars, Parquet files, globs; local or fsspec URIs; `list:` before a list of URLs or
-    paths; `{uri: ..., label_key: ...}` for one that is read by settings of `ingest` of its own. `name`: of the curated set. `store`: folder for everything that is made. `seed`: of every random choice.
-    `scores`: models that score every picture.
+    paths; `{uri: ..., label_key: ...}` for one that is read by settings of `ingest` of its own. `name`: of the curated
+    set. `store`: folder for everything that is made. `seed`: of every random choice. `scores`: models that score every
+    picture.
 
     >>> from windrow import CurationConfig
     >>> CurationConfig(sources=("photos",), name="cats").store

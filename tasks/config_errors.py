@@ -81,8 +81,9 @@ def _wanted(error: Any, hint: Any) -> str:
 
 def _unknown(place: Place, kind: type) -> str:
     *above, name = place
-    known = list(hints(section(_hint(tuple(above), kind))))
-    close = difflib.get_close_matches(str(name), known, n=1)
+    settings = section(_hint(tuple(above), kind))
+    known = list(hints(settings))
+    close = difflib.get_close_matches(str(name), [*known, *getattr(settings, "aliases", ())], n=1)
     hint = f"did you mean {_dotted((*above, close[0]))}?" if close else f"known are {', '.join(known)}"
     return f"there is no such field; {hint}"
 

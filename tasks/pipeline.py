@@ -28,6 +28,7 @@ from windrow.tasks.ingest.hash_groups import group_hashes
 from windrow.tasks.ingest.ingestion import ingest_shards
 from windrow.tasks.labels.belonging_scores import find_belonging, refuses
 from windrow.tasks.labels.checks.label_checks import check_labels
+from windrow.tasks.labels.found_labels import read_found_labels
 from windrow.tasks.labels.given_labels import find_given
 from windrow.tasks.labels.labeling import decide_labels
 from windrow.tasks.labels.predictions import makers_of, predict_labels
@@ -41,6 +42,7 @@ from windrow.tasks.selection.pool_ranking import check_sql, rank_pool
 from windrow.tasks.selection.proposed_threshold import threshold_of
 from windrow.tasks.selection.reference_weights import weigh_by_reference
 from windrow.tasks.selection.selection_config import KEEP_AWAY, REFERENCE
+from windrow.tasks.storage.catalog.views import connect, tables_of
 from windrow.tasks.storage.files.store_lock import at_work
 from windrow.tasks.storage.published.versions import Version, latest_version
 from windrow.tasks.storage.sources.source_plan import plan_shards
@@ -185,9 +187,17 @@ def ingest(curation: Curation) -> None:
         read_beside = {place: paths_of(read(f"ingest of {place}", shards)) for place, shards in beside.items()}
         curation.made = replace(curation.made, beside=read_beside)
         register_shards(store, curation.made.ingest)
+    _tell_found(curation)
     with curation.stage(Stage.HASH_GROUPS) as log:
         done = [curation.here(GROUP_HASHES, store, curation.made.ingest, config.hashes)]
         curation.keep(log, Stage.HASH_GROUPS, done, "n_hashed")
+
+
+def _tell_found(curation: Curation) -> None:
+    """Say what came with the samples of each source."""
+    outputs = curation.made.opened(curation.store, Stage.INGEST)
+    for found in read_found_labels(connect(tables_of(outputs)), curation.config.labels.no_label):
+        curation.runner.say(f"{found.source}: {found.told()}")
 
 
 def _planned_beside(config: CurationConfig) -> dict[str, list[SourceShard]]:
@@ -265,7 +275,7 @@ def pseudo_label(curation: Curation) -> None:
 def _given(curation: Curation) -> tuple[Done, Done]:
     """The given labels that makers may see, and what is held out to judge by."""
     config, store = curation.config, curation.store
-    given: Done = curation.here(GIVEN_LABELS, store, curation.made.ingest, config.labels.given)
+    given: Done = curation.here(GIVEN_LABELS, store, curation.made.ingest, config.labels.given, config.labels.no_label)
     curation.made = replace(curation.made, given_labels=(given.path,))
     held: Done = curation.here(HOLD_OUT, store, curation.made, config.worth, _threshold(curation), config.seed)
     if held.counts["n_held_out"]:

@@ -20,7 +20,7 @@ from PIL import Image
 
 Labels = dict[int, str | None]
 ANIMALS = ("cat", "dog", "cat", "dog", "eel", "cat")
-EXPECTED: Labels = {number: name for number, name in enumerate(ANIMALS, 8)}
+EXPECTED: Labels = dict(enumerate(ANIMALS, 8))
 LAYOUTS: dict[str, Callable[[Path], Labels]] = {}
 
 
@@ -187,7 +187,10 @@ def folders_beside_labels(folder: Path) -> Labels:
 
 @layout
 def webdataset(folder: Path) -> None:
-    put_tar(folder / "a.tar", {f"{n}{end}": d for n, name in EXPECTED.items() for end, d in ((".png", picture(n)), (".cls", name))})
+    put_tar(
+        folder / "a.tar",
+        {f"{n}{end}": d for n, name in EXPECTED.items() for end, d in ((".png", picture(n)), (".cls", name))},
+    )
 
 
 @layout
@@ -339,4 +342,7 @@ def img2dataset_files(folder: Path) -> None:
 
 @layout
 def list_of_files(folder: Path) -> None:
-    put(folder, {**pictures(), "list.csv": csv_text(["path", "label"], *[[f"{n}.png", name] for n, name in EXPECTED.items()])})
+    put(
+        folder,
+        {**pictures(), "list.csv": csv_text(["path", "label"], *[[f"{n}.png", name] for n, name in EXPECTED.items()])},
+    )

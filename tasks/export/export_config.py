@@ -23,7 +23,8 @@ class ExportConfig(Settings):
     go into the WebDataset shards too, byte for byte; where windrow writes a member of that extension itself (`.json`,
     `.cls`, the image's), theirs is `.source.json`, ...
 
-    `label_set`: the labels that are exported; a sample on which they abstain is exported without a label.
+    `label_set`: the labels that are exported; a sample on which they abstain is exported without a label. Of a label
+    set of clusters (`cluster_1`) the number is exported as `cluster`, and never as a label.
     `license`: goes into the dataset cards as it is (Hugging Face wants an identifier such as 'cc-by-4.0'); null where
     it is not known.
     """

@@ -5,10 +5,12 @@ from __future__ import annotations
 from pathlib import Path
 
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from windrow.schemas import REGISTRY
 from windrow.schemas.stages import Stage
 from windrow.tasks.labels.given_labels import class_names
+from windrow.tasks.labels.label_rows import are_clusters
 from windrow.tasks.storage.catalog.views import connect, tables_of
 from windrow.tasks.storage.store.made import Made
 from windrow.tasks.storage.store.registry import registry_files
@@ -19,6 +21,7 @@ WITH places AS (
     QUALIFY row_number() OVER (PARTITION BY sample_id ORDER BY source_uri, shard, position) = 1
 )
 SELECT e.sample_id, r.sample_index, e.rank, e.weight, e.split, e.group_id, a.cluster_path,
+       list_last(a.cluster_path) AS cluster,
        l.label, l.confidence, l.classes, l.probabilities, l.abstained, g.label AS given_label,
        o.caption, o.metadata, s.width, s.height, s.format, s.n_bytes,
        o.source_uri, o.kind, o.shard, o.position, o.key, o.extension, o.byte_offset, o.byte_length,
@@ -35,16 +38,35 @@ ORDER BY e.split, e.rank
 """
 
 
+PSEUDO = "pseudo"
+OF_LABELS = ("label", "confidence", "classes", "probabilities", "abstained")
+
+
 def selected_rows(store: Path, made: Made, label_set: str) -> tuple[pa.Table, list[str]]:
     """Return the rows to export, by split and rank, and all classes of the label set.
 
-    Raises ValueError when the label set is not there.
+    Clusters are no classes: of a label set of these the number is `cluster`, and there are no labels. There are none
+    either where no class is known, so that there is no label set 'pseudo'. Raises ValueError when another label set is
+    not there.
     """
     outputs = made.opened(store, Stage.INGEST, Stage.FEATURES, Stage.CLUSTER, Stage.PSEUDO_LABEL, Stage.RANK)
     connection = connect({**tables_of(outputs), REGISTRY.name: registry_files(store)})
     rows = connection.sql(SELECTED_SQL, params=[label_set]).to_arrow_table()
-    labels = connection.sql("SELECT label FROM labels WHERE label_set = ?", params=[label_set]).to_arrow_table()
-    if not labels.num_rows:
+    labels = connection.sql("SELECT label, method FROM labels WHERE label_set = ?", params=[label_set]).to_arrow_table()
+    if not labels.num_rows and label_set != PSEUDO:
         known = [row[0] for row in connection.sql("SELECT DISTINCT label_set FROM labels ORDER BY 1").fetchall()]
         raise ValueError(f"export.label_set: there is no label set {label_set!r}; there are {', '.join(known)}")
-    return rows, class_names(labels)
+    names = class_names(labels)
+    if names and are_clusters(names, pc.unique(labels["method"]).to_pylist()):
+        return _as_clusters(rows), []
+    return rows, names
+
+
+def _as_clusters(rows: pa.Table) -> pa.Table:
+    """Rows whose labels are numbers of clusters, with these as such."""
+    at = rows.schema.get_field_index("cluster")
+    rows = rows.set_column(at, "cluster", rows["label"].cast(pa.int32()))
+    for name in OF_LABELS:
+        at = rows.schema.get_field_index(name)
+        rows = rows.set_column(at, rows.schema.field(at), pa.nulls(rows.num_rows, rows.schema.field(at).type))
+    return rows

@@ -19,7 +19,9 @@ def with_folder_labels(occurrences: pa.Table, shard: SourceShard, config: Ingest
     if shard.kind != "tar" or config.folder_labels != "auto" or occurrences["label_from"].null_count < len(occurrences):
         return occurrences
     keys, extensions = occurrences["key"].to_pylist(), occurrences["extension"].to_pylist()
-    labels = [class_folder(key) if is_image(extension) else None for key, extension in zip(keys, extensions, strict=True)]
+    labels = [
+        class_folder(key) if is_image(extension) else None for key, extension in zip(keys, extensions, strict=True)
+    ]
     images = [key for key, extension in zip(keys, extensions, strict=True) if is_image(extension)]
     if not are_class_folders(images, least=1) or set(labels) <= {None, shard.name.partition(".")[0]}:
         return occurrences

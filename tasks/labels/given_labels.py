@@ -13,6 +13,8 @@ import pyarrow.compute as pc
 
 from windrow.schemas import LABELS
 from windrow.schemas.stages import Part, Stage
+from windrow.tasks.labels.found_labels import FOUND
+from windrow.tasks.labels.unlabelled import UNLABELLED, take_unlabelled
 from windrow.tasks.storage.catalog.views import connect, tables_of
 from windrow.tasks.storage.store.outputs import (
     Done,
@@ -35,12 +37,12 @@ FROM shared GROUP BY sample_id ORDER BY sample_id
 """
 
 
-def find_given(store: Path, ingested: Sequence[str], source: str) -> Done:
+def find_given(store: Path, ingested: Sequence[str], source: str, unlabelled: Sequence[str] = UNLABELLED) -> Done:
     """Write LABELS of the label set 'given', see `given_labels`. The counts are n_given and n_classes."""
     outputs: dict[str, list[Output]] = {Stage.INGEST: [open_output(store / path) for path in ingested]}
 
     def write(writer: OutputWriter) -> None:
-        given = given_labels(source, outputs)
+        given = given_labels(source, outputs, unlabelled=unlabelled)
         writer.write(LABELS, given)
         writer.counts.update(n_given=given.num_rows, n_classes=len(class_names(given)))
 
@@ -48,6 +50,7 @@ def find_given(store: Path, ingested: Sequence[str], source: str) -> Done:
     inputs = {
         "ingest": content_fingerprint(outputs[Stage.INGEST]),
         "given": source,
+        "unlabelled": list(unlabelled),
         "file": file_digest(Path(source)) if by_file else None,
     }
     return make_output(store, Part.GIVEN_LABELS, VERSION, inputs, write)
@@ -76,26 +79,32 @@ def pool_labels(sample_ids: pa.Array, given: pa.Table, classes: Sequence[str]) -
     return labels
 
 
-def given_labels(source: str, outputs: Mapping[str, Sequence[Output]], setting: str = "labels.given") -> pa.Table:
+def given_labels(
+    source: str,
+    outputs: Mapping[str, Sequence[Output]],
+    setting: str = "labels.given",
+    unlabelled: Sequence[str] = UNLABELLED,
+) -> pa.Table:
     """Return the rows of LABELS with label set 'given', by `sample_id`.
 
     `source`: 'found' for labels that came with samples, 'none', or a Parquet or CSV file with a column `label` and a
-    column `sample_id` or `key`. Raises ValueError, naming the setting, when the file is missing, has other columns or
-    names no sample.
+    column `sample_id` or `key`. A label of a spelling of `unlabelled` is none, wherever it comes from. Raises
+    ValueError, naming the setting, when the file is missing, has other columns or names no sample.
     """
     connection = connect(tables_of(outputs))
     if source == "none":
         return LABELS.schema().empty_table()
     if source == "found":
-        named = "SELECT sample_id, found_label AS label FROM occurrences WHERE found_label IS NOT NULL"
+        named = f"SELECT sample_id, found_label AS label FROM ({FOUND})"
     else:
         named = label_file_query(connection, source, setting)
     readable = "sample_id IN (SELECT sample_id FROM samples)"
     connection.execute(
         f"CREATE TABLE named AS SELECT sample_id, label::VARCHAR AS label FROM ({named}) WHERE {readable}"
     )
+    n_unlabelled = take_unlabelled(connection, "named", unlabelled)
     rows = connection.sql(AGGREGATE).fetchall()
-    if not rows and source != "found":
+    if not rows and not n_unlabelled and source != "found":
         raise ValueError(f"{setting}: {source} names none of the pool's readable samples")
     return _labels(rows, "source" if source == "found" else "user", source)
 

@@ -17,6 +17,9 @@ from windrow.tasks.algorithms.labels.sparse_probabilities import SparseProbabili
 from windrow.tasks.labels.label_columns import class_list_column
 from windrow.tasks.storage.store.outputs import Output
 
+BY_CLUSTER = "hierarchical k-means"
+WITHOUT_CLASSES = "not calibrated: no labels"
+
 
 @dataclass(frozen=True)
 class LabelSet:
@@ -87,11 +90,18 @@ def cluster_rows(output: Output) -> list[pa.Table]:
             "abstained": pa.repeat(False, n),
             "weight": pa.repeat(pa.scalar(1.0, pa.float32()), n),
             "annotator": pa.repeat("windrow", n),
-            "method": pa.repeat(f"hierarchical k-means, level {level}", n),
+            "method": pa.repeat(f"{BY_CLUSTER}, level {level}", n),
             "round": pa.repeat(pa.scalar(0, pa.int32()), n),
         }
         tables.append(LABELS.build(columns))
     return tables
+
+
+def are_clusters(names: Sequence[str], methods: Sequence[str]) -> bool:
+    """Say whether the labels of a label set are numbers of clusters, found where no class is known."""
+    is_number = all(name.isascii() and name.isdigit() for name in names)
+    made = (method.startswith(BY_CLUSTER) or method.endswith(WITHOUT_CLASSES) for method in methods)
+    return is_number and all(made) and not any(method.startswith("zero_shot") for method in methods)
 
 
 def renamed(table: pa.Table, label_set: str) -> pa.Table:

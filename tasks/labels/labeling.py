@@ -18,7 +18,7 @@ from windrow.tasks.algorithms.labels.combining.label_prior import given_shares
 from windrow.tasks.algorithms.labels.deciding.label_sets import possible_classes
 from windrow.tasks.algorithms.labels.deciding.policy import Decision, Evidence, decide
 from windrow.tasks.labels.given_labels import class_names, has_classes, pool_labels
-from windrow.tasks.labels.label_rows import LabelSet, cluster_rows, renamed
+from windrow.tasks.labels.label_rows import WITHOUT_CLASSES, LabelSet, cluster_rows, renamed
 from windrow.tasks.labels.labels_config import LabelsConfig
 from windrow.tasks.labels.prediction_rows import read_held_out, read_rounds
 from windrow.tasks.storage.store.made import Made, digests
@@ -33,7 +33,7 @@ from windrow.tasks.storage.store.outputs import (
 if TYPE_CHECKING:
     from windrow.tasks.algorithms.labels.label_spreading import CombineRule, SpreadLabels
 
-VERSION = 4
+VERSION = 5
 DECISIONS = (
     *("combine", "combine_by", "prior", "policy", "least_belonging", "conformal", "distances", "top_k", "n_folds"),
 )
@@ -42,16 +42,15 @@ DECISIONS = (
 def decide_labels(store: Path, made: Made, config: LabelsConfig, seed: int) -> Done:
     """Write LABELS of the pool: label sets cluster_1 (finest) and up, each maker's own, and pseudo.
 
+    Where no class is known there is no label set pseudo.
+
     The counts are n_labelled and n_abstained, of the label set pseudo, and n_refused, those of them that abstain
     because they seem to be of no class.
     """
     outputs = made.opened(store, Stage.CLUSTER, Part.GIVEN_LABELS, Part.PREDICTIONS, Part.BELONGING)
 
     def write(writer: OutputWriter) -> None:
-        clusters = cluster_rows(outputs[Stage.CLUSTER][0])
-        tables = [*clusters, *_predicted(outputs, config, seed)]
-        if clusters and not any(pc.equal(each["label_set"][0], "pseudo").as_py() for each in tables if each.num_rows):
-            tables.append(renamed(clusters[-1], "pseudo"))
+        tables = [*cluster_rows(outputs[Stage.CLUSTER][0]), *_predicted(outputs, config, seed)]
         table = pa.concat_tables([LABELS.schema().empty_table(), *tables])
         writer.write(LABELS, table)
         pseudo = table.filter(pc.equal(table["label_set"], "pseudo"))
@@ -103,9 +102,7 @@ def _predicted(outputs: Mapping[str, Sequence[Output]], config: LabelsConfig, se
 def _without_labels(name: str, output: Output, sample_ids: pa.Array, config: LabelsConfig) -> Iterator[pa.Table]:
     probabilities = read_rounds(output)[-1]
     decision = decide(probabilities, config.policy.chosen())
-    label_set = LabelSet(
-        name, f"{name}, not calibrated: no labels", probabilities, decision, probabilities.argmax(axis=1)
-    )
+    label_set = LabelSet(name, f"{name}, {WITHOUT_CLASSES}", probabilities, decision, probabilities.argmax(axis=1))
     table = label_set.rows(sample_ids, output.inputs["classes"], config.top_k)
     yield table
     if name == "zero_shot" and name in config.combine:

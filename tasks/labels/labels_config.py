@@ -15,6 +15,7 @@ from windrow.tasks.algorithms.labels.deciding.label_sets import ConformalConfig
 from windrow.tasks.labels.checks.label_checks_config import LabelChecksConfig
 from windrow.tasks.labels.chosen_makers import chosen_maker
 from windrow.tasks.labels.label_policy_config import LabelPolicyConfig
+from windrow.tasks.labels.unlabelled import UNLABELLED
 
 
 @dataclass(frozen=True)
@@ -22,7 +23,8 @@ class LabelsConfig(Settings):
     """Where labels come from and when a pseudo-label is sure enough. See docs/how-to/choose-labels.md.
 
     `given`: 'found' (labels that came with samples), 'none', or a Parquet or CSV file with columns `label` and
-    `sample_id` (or `key`). `makers`: methods that spread them over the pool, each into a label set of its name: knn,
+    `sample_id` (or `key`). `unlabelled`: spellings, in any case, of 'has no label', in all these places and as names of
+    folders. `makers`: methods that spread them over the pool, each into a label set of its name: knn,
     propagation, probe, prototypes, smoothed, smoothed_probe, naive_bayes, spectral, transductive, transport, mlp,
     iterative, scan, depict, sela, swav, p2ot, sp2ot, zero_shot, sources; or trusted code of your own,
     `python:module:Name`. `settings`: of each maker, by its name.
@@ -33,11 +35,13 @@ class LabelsConfig(Settings):
     columns `label`, `other` and `distance`, for labels that are wrong by little. `top_k`: classes kept for each sample.
     `n_folds`: of the cross-fits that weigh the makers, calibrate the confidences and judge the given labels. `checks`:
     how these are judged (the tables `label_quality` and `label_checks`).
-    With labels of fewer than two classes 'pseudo' holds what zero_shot says, or else the coarsest clusters; of the
-    makers those that need no labels predict (zero_shot, and clusters by number).
+    With labels of fewer than two classes there is no label set 'pseudo', or it holds what zero_shot says; of the makers
+    those that need no labels predict (zero_shot, and clusters by number). Clusters are no classes, and are not exported
+    as labels.
     """
 
     given: Annotated[str, IsPath(unless=("found", "none"))] = "found"
+    unlabelled: tuple[str | int, ...] = UNLABELLED
     makers: Annotated[tuple[str, ...], MinLen(1)] = ("propagation", "smoothed", "smoothed_probe")
     settings: MakerSettings = field(default_factory=MakerSettings)
     combine: Annotated[tuple[str, ...], MinLen(1)] = ("propagation", "smoothed", "smoothed_probe")
@@ -62,6 +66,11 @@ class LabelsConfig(Settings):
         if not set(self.combine) <= set(self.makers):
             raise ValueError(f"combine: wants some of the makers {list(self.makers)}, got {list(self.combine)}")
         check_combination(self.combine_by, self.combine)
+
+    @property
+    def no_label(self) -> tuple[str, ...]:
+        """The spellings of `unlabelled`, as text."""
+        return tuple(map(str, self.unlabelled))
 
     @property
     def named_classes(self) -> tuple[str, ...]:

@@ -88,9 +88,9 @@ class LabelFacts:
 
 
 def read_label_facts(connection: Any, least_belonging: float = 0.0) -> LabelFacts | None:
-    """Return what the run's label set 'pseudo' says of classes; None without one, or where it holds clusters."""
+    """Return what the run's label set 'pseudo' says of classes; None without one: no class is known."""
     methods = tuple(method for (method,) in connection.execute(METHOD_SQL).fetchall())
-    if not methods or any(method.startswith("hierarchical k-means") for method in methods):
+    if not methods:
         return None
     classes = tuple(ClassLabels(*row) for row in connection.execute(CLASSES_SQL).fetchall())
     bins = connection.execute(CONFIDENCE_SQL, [BINS]).fetchall()

@@ -24,11 +24,10 @@ from windrow.tasks.storage.catalog.views import query
 from windrow.tasks.storage.store.outputs import Output
 
 PLAIN = re.compile(r"U?(TINY|SMALL|BIG|HUGE)?INT(EGER)?$|FLOAT$|DOUBLE$|DECIMAL\(.*\)$|BOOLEAN$|VARCHAR$|\"NULL\"")
-# 'pseudo' of a pool without labels of two classes is its clusters by number, which are no classes.
 CLASSES_SQL = """
 SELECT s.sample_id, p.classes, p.probabilities
 FROM samples s LEFT JOIN (
-    SELECT * FROM labels WHERE label_set = 'pseudo' AND NOT starts_with(method, 'hierarchical k-means')
+    SELECT * FROM labels WHERE label_set = 'pseudo'
 ) p USING (sample_id)
 ORDER BY s.sample_id
 """

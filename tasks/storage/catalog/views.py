@@ -40,7 +40,8 @@ POOL_VIEW = """
 CREATE VIEW pool AS
 SELECT s.*, s.width::BIGINT * s.height AS n_pixels, s.width::DOUBLE / s.height AS aspect_ratio,
        q.blur, q.brightness, q.contrast, q.entropy, q.phash, h.group_id AS hash_group, h.n_in_group AS n_in_hash_group,
-       m.model_scores, r.sample_index, a.cluster_path, a.distance, c.nearest_similarity, c.outlier_score,
+       m.model_scores, r.sample_index, a.cluster_path, list_last(a.cluster_path) AS cluster, a.distance,
+       c.nearest_similarity, c.outlier_score,
        c.off_topic_score,
        p.label, p.confidence, p.abstained, p.classes, p.probabilities, p.agreement, p.possible, b.belonging,
        g.label AS given_label,

@@ -220,7 +220,9 @@ def _found(
         missing = "null image: only its path is in the file" if path else "null image"
         size, error = None, data.reason if data else missing
     kept = None if error or not isinstance(data, bytes) else data
-    return Found(position, key, extension, None, size, kept, error, class_names=classes, columns=columns.names, **vars(fields))
+    return Found(
+        position, key, extension, None, size, kept, error, class_names=classes, columns=columns.names, **vars(fields)
+    )
 
 
 def row_fields(

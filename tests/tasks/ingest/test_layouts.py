@@ -3,7 +3,7 @@
 from pathlib import Path
 
 import pytest
-from layouts import EXPECTED, LAYOUTS, Labels, imagefolder_metadata_csv, img2dataset_tars
+from layouts import LAYOUTS, Labels
 
 from windrow.schemas import OCCURRENCES, SAMPLES
 from windrow.tasks.ingest.ingestion import ingest_shards

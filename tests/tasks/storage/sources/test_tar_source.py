@@ -242,7 +242,12 @@ def test_a_broken_sidecar_leaves_the_sample_and_says_why(
 
 
 def test_json_of_other_shapes_is_metadata_that_any_parser_reads() -> None:
-    members = [("a.jpg", b"x"), ("a.json", b"[1, NaN]"), ("b.jpg", b"x"), ("b.json", b'{"t": "\\ud800", "label": [1, 2]}')]
+    members = [
+        ("a.jpg", b"x"),
+        ("a.json", b"[1, NaN]"),
+        ("b.jpg", b"x"),
+        ("b.json", b'{"t": "\\ud800", "label": [1, 2]}'),
+    ]
     first, second = read(tar_bytes(members))
     assert first.metadata == '{"json": [1, null]}'
     assert second.metadata == '{"t": "?", "label": [1, 2]}'
