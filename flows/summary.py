@@ -22,8 +22,6 @@ from windrow.tasks.storage.store.run_records import Run
 NEXT_QUERY = "SELECT label, count(*), avg(confidence) FROM curated GROUP BY label ORDER BY label"
 NEXT_QUERY_OF_CLUSTERS = "SELECT cluster, count(*) FROM curated GROUP BY cluster ORDER BY cluster"
 NO_CLASSES = "There were no labels: no class is known, and none is exported; `cluster` is the number of a cluster"
-    "There were no labels: no class is known, and none is exported; `cluster` is the number of a sample's cluster"
-)
 
 MEANINGS = {
     "exported": "in the version",

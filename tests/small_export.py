@@ -52,6 +52,7 @@ def make_selection(
                 "weight": 1.5 + i,
                 "split": "train" if train else "test",
                 "cluster_path": [i, i // 4],
+                "cluster": i // 4,
                 "label": labels[i],
                 "confidence": None if labels[i] is None else 0.75,
                 "classes": None if labels[i] is None else [labels[i]],

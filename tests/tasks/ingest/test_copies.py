@@ -212,22 +212,24 @@ def forget(store: Path, data: bytes) -> dict[str, str]:
     return refused_samples(store)
 
 
+@pytest.mark.parametrize("members", ["auto", "all"])
 @pytest.mark.parametrize("forgotten_first", [False, True])
 def test_a_forgotten_sample_is_blanked_in_the_copy_with_what_came_with_it(
-    tmp_path: Path, forgotten_first: bool
+    tmp_path: Path, forgotten_first: bool, members: str
 ) -> None:
+    """The mask is blanked too where it accompanies the sample, and stays where it is one itself."""
     (tmp_path / "s.tar.gz").write_bytes(gzip.compress(tar_of(PAIR)))
     if forgotten_first:
         forget(tmp_path / "store", png(1))
-    [output] = ingest(tmp_path / "store", tmp_path / "s.tar.gz")
+    [output] = ingest(tmp_path / "store", tmp_path / "s.tar.gz", image_members=(members,))
     if not forgotten_first:
         rewrite_shard(tmp_path / "store", output, forget(tmp_path / "store", png(1)))
         output = open_output(output.path)
     copy = (output.path / COPY).read_bytes()
-    assert [data in copy for data in PAIR.values()] == [False, True, False, True, True]
+    assert [data in copy for data in PAIR.values()] == [False, members == "all", False, True, True]
     assert len(copy) == len(tar_of(PAIR))
     assert output.files[COPY] == file_digest(output.path / COPY)
     assert read_back(tmp_path / "store", [output]) == {
-        "a.seg.png": SampleBytes(png(2), {}),
+        **({"a.seg.png": SampleBytes(png(2), {})} if members == "all" else {}),
         "b": SampleBytes(png(3), {"txt": b"about b"}),
     }

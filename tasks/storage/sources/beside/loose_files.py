@@ -106,21 +106,24 @@ def _accompanying(samples: Mapping[str, SourceFile], choice: Sequence[str]) -> t
     """Return pictures that only come with others, by key, and why others are no samples, by path."""
     if tuple(choice) == (ALL,):
         return {}, {}
-    chosen = {key for key, extension in map(split_key, samples) if _is_sample(extension.lower(), choice)}
+    by_default = tuple(choice) == (AUTO,)
+    chosen = {key for key, extension in map(split_key, samples) if _leads(extension.lower(), choice)}
     found: dict[str, Beside] = {}
     refused = {}
     for path, file in samples.items():
         key, extension = split_key(path)
-        if file.error or not is_image(extension.lower()) or _is_sample(extension.lower(), choice):
+        if file.error or not is_image(extension.lower()):
             continue
-        if key in chosen:
-            found.setdefault(key, []).append((extension, file))
-        elif tuple(choice) != (AUTO,):
-            refused[path] = f"is none of ingest.image_members, {', '.join(choice)}"
+        if is_auxiliary(extension.lower()) if by_default else not _leads(extension.lower(), choice):
+            if key in chosen:
+                found.setdefault(key, []).append((extension, file))
+            elif not by_default:
+                refused[path] = f"is none of ingest.image_members, {', '.join(choice)}"
     return found, refused
 
 
-def _is_sample(extension: str, choice: Sequence[str]) -> bool:
+def _leads(extension: str, choice: Sequence[str]) -> bool:
+    """Say whether a picture may have others that accompany it."""
     if tuple(choice) == (AUTO,):
-        return is_image(extension) and "." not in extension if not is_auxiliary(extension) else False
+        return is_image(extension) and "." not in extension
     return extension in choice or (extension.rpartition(".")[2] in choice and not is_auxiliary(extension))

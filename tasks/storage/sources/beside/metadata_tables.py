@@ -16,7 +16,7 @@ from typing import Any
 from windrow.tasks.storage.sources.columns.parquet_columns import Wrong, with_class_name
 from windrow.tasks.storage.sources.list_rows import ListReader, open_list
 from windrow.tasks.storage.sources.source_fields import split_name
-from windrow.tasks.storage.sources.source_files import locate, open_or_reason
+from windrow.tasks.storage.sources.source_files import locate, open_or_reason, source_root
 from windrow.tasks.storage.sources.source_shard import IngestConfig, SourceFile
 
 NAMES = ("metadata.csv", "metadata.jsonl", "metadata.parquet")
@@ -93,19 +93,19 @@ def _add(found: Listing, row: _Row, there: set[str]) -> None:
 def _read_table(
     source: str, table: SourceFile, paths: Sequence[str], found: Listing, config: IngestConfig
 ) -> Iterator[_Row]:
-    file = open_or_reason(locate(source, table.path))
+    file = open_or_reason(locate(source, table.path, source_root(source, paths[0]) if paths else None))
     if isinstance(file, str):
         found.missing[table.path] = file
         return
-    with file:
-        try:
+    try:
+        with file:
             reader = open_list(file, table.path)
-        except ValueError as error:
-            reader = str(error).removeprefix(f"{table.path}: ")
-        if isinstance(reader, str):
-            found.missing[table.path] = reader
-            return
-        yield from _rows(reader, table, paths, found, config)
+            if isinstance(reader, str):
+                found.missing[table.path] = reader
+            else:
+                yield from _rows(reader, table, paths, found, config)
+    except ValueError as error:
+        found.missing[table.path] = str(error).removeprefix(f"{table.path}: ")
 
 
 def _rows(

@@ -15,7 +15,7 @@ from windrow.tasks.storage.sources.columns.parquet_columns import image_columns,
 from windrow.tasks.storage.sources.list_rows import open_list
 from windrow.tasks.storage.sources.parquet_source import open_parquet
 from windrow.tasks.storage.sources.source_fields import Layer
-from windrow.tasks.storage.sources.source_files import find_siblings, is_folder, locate, open_or_reason
+from windrow.tasks.storage.sources.source_files import find_siblings, is_folder, locate, open_or_reason, source_root
 from windrow.tasks.storage.sources.source_shard import IngestConfig, SourceFile, SourceShard
 from windrow.tasks.storage.sources.unpacking import TAR_ENDINGS
 
@@ -34,13 +34,19 @@ def set_aside(source: str, files: Sequence[SourceFile]) -> list[SourceFile]:
     """
     tars = {_stem(file.path): file for file in files if _is_tar(file.path)}
     around = files if is_folder(source) or not tars else [*files, *_siblings(source, tars.values(), files)]
+    root = source_root(source, files[0].path) if files else ""
     names = {file.path for file in around}
     folders = {file.path.rpartition("/")[0] for file in files}
     tables: dict[str, SourceFile] = {}
     for file in around:
         stem = file.path.removesuffix(PARQUET)
         about = stem in tars or stem in folders or file.path.rpartition("/")[2] == METADATA
-        if stem != file.path and about and not file.error and _is_table(source, file, f"{stem}{STATISTICS}" in names):
+        if (
+            stem != file.path
+            and about
+            and not file.error
+            and _is_table(locate(source, file.path, root), f"{stem}{STATISTICS}" in names)
+        ):
             tables[file.path] = file
     left = [replace(file, is_table=True) if file.path in tables else file for file in files]
     return [
@@ -78,7 +84,7 @@ def said_of_keys(
 def _rows(shard: SourceShard, config: IngestConfig) -> tuple[dict[str, dict[str, Any]], tuple[str, ...]]:
     """The rows of a tar's table, by key; none of a table that cannot be read or has no keys."""
     path = shard.table or ""
-    file = open_or_reason(locate(shard.source_uri, path))
+    file = open_or_reason(locate(shard.source_uri, path, source_root(shard.source_uri, shard.shard)))
     if isinstance(file, str):
         return {}, ()
     with file:
@@ -95,17 +101,17 @@ def _rows(shard: SourceShard, config: IngestConfig) -> tuple[dict[str, dict[str,
         return rows, tuple(reader.columns)
 
 
-def _is_table(source: str, file: SourceFile, has_statistics: bool) -> bool:
+def _is_table(location: str, has_statistics: bool) -> bool:
     if has_statistics:
         return True
-    opened = open_or_reason(locate(source, file.path))
+    opened = open_or_reason(location)
     if isinstance(opened, str):
         return False
     with opened:
         parquet = open_parquet(opened)
         if isinstance(parquet, str) or image_columns(parquet.schema_arrow):
             return False
-        return KEY in parquet.schema_arrow.names or file.path.rpartition("/")[2] == METADATA
+        return KEY in parquet.schema_arrow.names or location.rpartition("/")[2] == METADATA
 
 
 def _siblings(source: str, tars: Iterable[SourceFile], files: Sequence[SourceFile]) -> Iterator[SourceFile]:
