@@ -44,7 +44,7 @@ selection:
 #executor: {{n_workers: 4}}  # processes at once; without it one a core
 """
 CLASSES = "\n# The name of a picture's folder is its label: {names}.\ningest: {{folder_labels: true}}\n"
-NO_CLASSES = "#ingest: {folder_labels: true}  # the name of a picture's folder is its label\n"
+NO_CLASSES = "#ingest: {folder_labels: true}  # the name of any folder is the label of its pictures\n"
 LABELS = (
     "# Labels that are known, by `sample_id` or `key`; the others are found from them.\nlabels: {{given: {file}}}\n"
 )

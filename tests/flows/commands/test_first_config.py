@@ -53,7 +53,7 @@ def test_the_config_names_what_is_there_and_its_sources_can_be_planned(folder: P
     path, found = write_first_config(folder)
     config = load_config(path)
     assert set(config.sources) == {"*.tar.gz", "some.parquet", "*.JPG", "list:web.csv", "loose"}
-    assert (config.name, config.labels.given, config.ingest.folder_labels) == ("my-photos", "known.csv", False)
+    assert (config.name, config.labels.given, config.ingest.folder_labels) == ("my-photos", "known.csv", "auto")
     kinds = {"1 tar", "1 Parquet file with images", "3 images", "1 list of URLs", "labels in known.csv"}
     assert set(found) == kinds
     assert {shard.kind for shard in plan_shards(config.sources, config.ingest)} == {"tar", "parquet", "file", "url"}
@@ -82,7 +82,7 @@ def test_folders_side_by_side_are_classes(tmp_path: Path, monkeypatch: pytest.Mo
         assert "2 folders that look like classes: cat, dog" in found
         monkeypatch.chdir(path.parent)
         config = load_config(path)
-        assert config.ingest.folder_labels
+        assert config.ingest.folder_labels is True
         assert config.sources == {"flat": ("*/*.jpg", "*/*.png"), "deep": ("train",)}[name]
         shards = plan_shards(config.sources, config.ingest)
         assert sum(len(shard.files) for shard in shards) == 3
@@ -93,7 +93,7 @@ def test_folders_named_by_dates_are_no_classes(tmp_path: Path) -> None:
         picture(tmp_path / name)
     path, _ = write_first_config(tmp_path)
     config = load_config(path)
-    assert not config.ingest.folder_labels
+    assert config.ingest.folder_labels == "auto"
     assert [source.rpartition("/")[2] for source in config.sources] == ["2024-01", "2024-02"]
 
 
