@@ -69,6 +69,7 @@ def make_store(folder: Path) -> Path:
                 for file in (image, image.with_suffix(".cls")):
                     members.add(file, file.name)
                     file.unlink()
+    (loose / "metadata.csv").write_text("file_name,note,place\n01.png,one,here\n02.png,two,there\n")
     losses = folder / "losses.parquet"
     pq.write_table(pa.table({"sample_index": range(30), "loss": [seed % 7 / 3 for seed in range(30)]}), losses)
     config = parse_config(

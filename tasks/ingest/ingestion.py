@@ -89,7 +89,7 @@ def _ingest(store: Path, shard: SourceShard, config: IngestConfig, n_before: int
         tables = (SAMPLES.build(_columns(SAMPLES.columns, rows)), QUALITY.build(_columns(QUALITY.columns, measured)))
         write_shard(writer, occurrences, *tables)
         if columns:
-            writer.write(SOURCE_COLUMNS, _source_columns(shard, list(columns)))
+            write_columns(writer, _source_columns(shard, list(columns)))
         if SOURCES[shard.kind].fetches:
             writer.counts["n_to_retry"] = sum(map(may_pass, occurrences["unreadable"].to_pylist()))
 
@@ -135,6 +135,12 @@ def write_shard(writer: OutputWriter, occurrences: pa.Table, samples: pa.Table, 
     writer.counts["n_samples"] = samples.num_rows
     if n_forgotten:
         writer.counts["n_forgotten"] = n_forgotten
+
+
+def write_columns(writer: OutputWriter, columns: pa.Table) -> None:
+    """Write SOURCE_COLUMNS of a shard and their count."""
+    writer.write(SOURCE_COLUMNS, columns)
+    writer.counts["n_source_columns"] = columns.num_rows
 
 
 def ingest_shards(store: Path, shards: Sequence[SourceShard], config: IngestConfig) -> list[Done]:

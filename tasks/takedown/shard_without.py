@@ -11,7 +11,7 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from windrow.schemas import BACKBONES, EMBEDDINGS, OCCURRENCES, QUALITY, SAMPLES, SOURCE_COLUMNS
-from windrow.tasks.ingest.ingestion import COPY, occurrence_table, write_shard
+from windrow.tasks.ingest.ingestion import COPY, occurrence_table, write_columns, write_shard
 from windrow.tasks.storage.sources.packing import blank
 from windrow.tasks.storage.store.outputs import (
     Output,
@@ -53,7 +53,7 @@ def rewrite_shard(store: Path, shard: Output, refused: Mapping[str, str]) -> Non
             writer, occurrence_table(iter(left)), _without(shard.read(SAMPLES), ids), _without(shard.read(QUALITY), ids)
         )
         if f"{SOURCE_COLUMNS.name}.parquet" in shard.files:
-            writer.write(SOURCE_COLUMNS, shard.read(SOURCE_COLUMNS))
+            write_columns(writer, shard.read(SOURCE_COLUMNS))
         samples = file_digest(writer.path / f"{SAMPLES.name}.parquet")
         for output in all_outputs(store, FEATURES):
             if output.inputs["samples"] == shard.files[f"{SAMPLES.name}.parquet"]:

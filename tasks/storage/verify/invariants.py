@@ -247,6 +247,7 @@ COUNTS: Mapping[str, Mapping[str, str]] = {
         "n_unreadable": f"SELECT count(*) FROM occurrences WHERE unreadable NOT LIKE '{FORGOTTEN_BY}%'",
         "n_forgotten": f"SELECT count(*) FROM occurrences WHERE unreadable LIKE '{FORGOTTEN_BY}%'",
         "n_samples": "SELECT count(*) FROM all_samples",
+        "n_source_columns": "SELECT count(*) FROM source_columns",
     },
     Stage.HASH_GROUPS: {
         "n_hashed": "SELECT count(DISTINCT sample_id) FROM all_quality WHERE phash IS NOT NULL",
