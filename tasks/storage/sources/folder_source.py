@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import errno
 import hashlib
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
@@ -24,7 +23,14 @@ from windrow.tasks.storage.sources.source_fields import (
     read_sidecars,
     split_name,
 )
-from windrow.tasks.storage.sources.source_files import find_siblings, is_folder, locate, open_file, source_root
+from windrow.tasks.storage.sources.source_files import (
+    find_siblings,
+    is_folder,
+    locate,
+    open_file,
+    open_or_reason,
+    source_root,
+)
 from windrow.tasks.storage.sources.source_shard import (
     Already,
     Found,
@@ -37,6 +43,8 @@ from windrow.tasks.storage.sources.source_shard import (
     too_large,
 )
 from windrow.tasks.storage.store.outputs import fingerprint
+from windrow.tasks.storage.unusable.orphans import find_orphans
+from windrow.tasks.storage.unusable.other_formats import HEAD_BYTES, format_by_name, other_format
 
 MEAN_FILES = 512
 MAX_FILES = 2048
@@ -52,8 +60,14 @@ class FolderSource(Source):
         return True
 
     def plan(self, source: str, files: Sequence[SourceFile], config: IngestConfig) -> list[SourceShard]:
-        samples = {file.path: file for file in files if not is_sidecar(split_name(file.path)[1])}
-        sidecars = _sidecars(files if is_folder(source) else _siblings(source, samples))
+        samples = {file.path: file for file in files if file.error or not is_sidecar(split_name(file.path)[1])}
+        if is_folder(source):
+            beside = list(files)
+            samples.update((file.path, file) for file in find_orphans(source, files, list(samples)))
+        else:
+            beside = _siblings(source, samples, config.follow_links)
+        sidecars, unread = _sidecars(beside), _unread_sidecars(beside, samples)
+        samples = dict(sorted({**samples, **unread}.items()))
         shards = []
         for paths in cut_by_content(list(samples), MEAN_FILES, MAX_FILES):
             loose, identities = [], []
@@ -78,14 +92,15 @@ class FolderSource(Source):
             read = [name for name, _ in file.sidecars if name.lower() in READ_SIDECARS]
             beside = {name: read_sidecar(locate(shard.source_uri, f"{stem}.{name}", root)) for name in read}
             fields = read_sidecars({name.lower(): data for name, data in beside.items()}, config)
-            data = read_whole(locate(shard.source_uri, file.path, root), config.max_bytes)
+            location = locate(shard.source_uri, file.path, root)
+            data = read_whole(location, config.max_bytes)
             yield Found(
                 position=position,
                 key=file.path,
                 extension=extension,
                 byte_length=len(data) if isinstance(data, bytes) else data if isinstance(data, int) else None,
                 data=data if isinstance(data, bytes) else None,
-                error=too_large(data, config) if isinstance(data, int) else data if isinstance(data, str) else None,
+                error=_beyond(location, data, config) if isinstance(data, int) else _reason(data),
                 label=fields.label or _folder_label(file.path, config),
                 caption=fields.caption,
                 group=fields.group,
@@ -115,21 +130,34 @@ def read_whole(location: str, max_bytes: int) -> bytes | int | str:
         return reason
 
 
-def read_beside(shard: SourceShard, found: Found) -> dict[str, bytes]:
+def _reason(data: bytes | str) -> str | None:
+    return data if isinstance(data, str) else None
+
+
+def _beyond(location: str, size: int, config: IngestConfig) -> str | None:
+    """Return why a file that is too large is not read: it may be no picture at all."""
+    head = open_or_reason(location)
+    if isinstance(head, str):
+        return head
+    with head:
+        other = other_format(head.read(HEAD_BYTES)) or format_by_name(split_name(location)[1])
+    return other or too_large(size, config)
+
+
+def read_beside(shard: SourceShard, found: Found, max_bytes: int) -> dict[str, bytes]:
     """Return the files that come with an occurrence, by extension; only loose files have any apart from their tar.
 
-    Raises OSError when one is not as it was when the source was listed.
+    One that has changed since the source was listed comes as it is now (the next run sees that it has), and one that
+    is gone or has grown beyond `max_bytes` does not come.
     """
     if shard.kind != "file":
         return {}
     root, stem = source_root(shard.source_uri, shard.shard), split_name(found.key)[0]
     beside = {}
     for member in found.members:
-        location = locate(shard.source_uri, f"{stem}.{member.extension}", root)
-        data = read_whole(location, member.byte_length)
-        if not isinstance(data, bytes) or len(data) != member.byte_length:
-            raise OSError(errno.ESTALE, "changed while it was ingested", location)
-        beside[member.extension] = data
+        data = read_whole(locate(shard.source_uri, f"{stem}.{member.extension}", root), max_bytes)
+        if isinstance(data, bytes):
+            beside[member.extension] = data
     return beside
 
 
@@ -144,10 +172,17 @@ def _folder_label(path: str, config: IngestConfig) -> str | None:
     return folders[-1] if config.folder_labels and folders else None
 
 
-def _siblings(source: str, samples: Iterable[str]) -> list[SourceFile]:
+def _siblings(source: str, samples: Iterable[str], follow_links: bool) -> list[SourceFile]:
     """Return all files beside the samples: a glob or a single file does not reach their sidecars."""
     folders = {path.rpartition("/")[0]: path for path in samples}
-    return [file for path in folders.values() for file in find_siblings(source, path)]
+    return [file for path in folders.values() for file in find_siblings(source, path, follow_links)]
+
+
+def _unread_sidecars(files: Iterable[SourceFile], samples: Iterable[str]) -> dict[str, SourceFile]:
+    """Return what comes with a sample and cannot be read: it is told as an occurrence of its own."""
+    stems = {split_name(path)[0] for path in samples}
+    named = ((file, *split_name(file.path)) for file in files if file.error)
+    return {file.path: file for file, stem, extension in named if is_sidecar(extension) and stem in stems}
 
 
 def _sidecars(files: Iterable[SourceFile]) -> dict[str, list[SourceFile]]:

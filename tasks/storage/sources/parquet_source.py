@@ -42,6 +42,7 @@ BATCH_ROWS = 16  # a file may hold a large value once, in a dictionary, for all 
 MAX_ROWS = 2**40
 MAX_DAMAGED_ROWS = 2**20
 MAX_PATH = 4096
+MOST_NAMED = 12  # columns in a reason
 IMAGE_NAMES = ("image", "img", "jpg", "jpeg", "png", "webp", "bytes", "image_bytes")
 
 
@@ -91,13 +92,16 @@ def iterate_parquet(file: BinaryIO, name: str, config: IngestConfig) -> Iterator
     path, as in 'sample.image'. Numbers of a ClassLabel become its names.
     Other columns of plain values become metadata; nested and binary ones are left out.
 
-    Raises ValueError naming the file and its columns when there is no such column.
+    A file without such a column is one occurrence that says so.
     """
     parquet = open_parquet(file)
     if isinstance(parquet, str):
         yield Found(0, name, None, error=parquet)
         return
-    column = _image_column(parquet.schema_arrow, name, config)
+    column = _image_column(parquet.schema_arrow, config)
+    if column is None:
+        yield Found(0, name, None, error=_without_images(parquet.schema_arrow, config))
+        return
     first = 0
     for group in range(parquet.num_row_groups):
         n_rows = parquet.metadata.row_group(group).num_rows
@@ -164,18 +168,23 @@ def _named_once(schema: pa.Schema) -> list[pa.Field]:
     return [field for field in schema if counts[field.name] == 1]
 
 
-def _image_column(schema: pa.Schema, name: str, config: IngestConfig) -> str:
+def _image_column(schema: pa.Schema, config: IngestConfig) -> str | None:
     able = image_columns(schema)
     if config.image_column is not None:
         likely = [column for column in able if column == config.image_column]
     else:
         structs = {name for name, kind in _leaves(schema) if _is_image_struct(kind)}
         likely = [column for column in able if _is_usual(column) or column in structs]
-    if not likely:
-        wanted = "an image column" if config.image_column is None else f"image_column {config.image_column!r}"
-        columns = ", ".join(f"{field.name} ({field.type})" for field in schema)
-        raise ValueError(f"{name}: {wanted} of bytes was not found; the file has {columns or 'no columns'}")
-    return likely[0]
+    return likely[0] if likely else None
+
+
+def _without_images(schema: pa.Schema, config: IngestConfig) -> str:
+    """Say that a file has no image column, and which columns it has."""
+    columns = [f"{field.name} ({field.type})" for field in schema]
+    has = ", ".join(columns[:MOST_NAMED]) + (f" and {len(columns) - MOST_NAMED} more" * (len(columns) > MOST_NAMED))
+    if config.image_column is not None:
+        return f"no column {config.image_column!r} of image bytes (ingest.image_column); the file has {has or 'none'}"
+    return f"no image column: name the one of bytes in ingest.image_column; the file has {has or 'no columns'}"
 
 
 def _group_found(

@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from windrow.tasks.storage.published.version_fields import as_it_came, is_exported
 from windrow.tasks.storage.sources.source_shard import IngestConfig
 
 
@@ -91,8 +92,10 @@ def make_fields(
     """Take label, group and caption out of named values, where they are plain values; the rest is metadata.
 
     `label` and `caption` that are known already are kept, and then nothing is taken out for them. The licence stays
-    among the rest.
+    among the rest. Those of a version of ours are as they were when its sample was first read.
     """
+    if is_exported(given):
+        given, label = as_it_came(given, config.label_key, config.caption_key, config.group_key), None
     rest, errors = dict(given), list(errors or [])
     if label is None:
         label = _take(rest, config.label_key)
