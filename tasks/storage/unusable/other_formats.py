@@ -20,7 +20,7 @@ _BEGINS: tuple[tuple[int, bytes, str], ...] = (
     (0, b"Rar!\x1a\x07", _ARCHIVE.format("a RAR archive")),
     (0, b"7z\xbc\xaf\x27\x1c", _ARCHIVE.format("a 7z archive")),
     (0, b"PK\x05\x06", "an empty zip archive"),
-    (257, b"ustar", "a tar that is not named so: end its name with .tar"),
+    (257, b"ustar", "a tar that is not opened here: make it a file whose name ends with .tar"),
     (0, b"\x1f\x8b", _PACKED.format("gzip")),
     (0, b"BZh", _PACKED.format("bzip2")),
     (0, b"\xfd7zXZ\0", _PACKED.format("xz")),

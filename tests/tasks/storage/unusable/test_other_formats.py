@@ -103,7 +103,7 @@ FILES: dict[str, tuple[Callable[[], bytes] | bytes, str]] = {
     "x.avi": (b"RIFF\0\0\0\0AVI " + bytes(50), "video"),
     "x.png.gz": (b"\x1f\x8b\x08" + bytes(50), "gzip"),
     "x.png.xz": (lambda: lzma.compress(GOOD), "xz"),
-    "unnamed": (tar, "name with .tar"),
+    "unnamed": (tar, "name ends with .tar"),
     "table": (lambda: parquet(image=[GOOD]), "name with .parquet"),
     "data_batch_1": (lambda: pickle.dumps({"data": bytes(99)}), "pickle"),
     "batches.pkl": (lambda: pickle.dumps({"data": bytes(99)}), "pickle"),
