@@ -28,13 +28,17 @@ Shard = TypeVar("Shard")
 
 @dataclass
 class Curation:
-    """A run on its way: its config, who carries it, what its stages have made so far, and what the guard kept back."""
+    """A run on its way: its config, who carries it, what its stages have made so far, and what the guard kept back.
+
+    `attended`: somebody sees what it says; a night has nobody.
+    """
 
     config: CurationConfig
     run: Run
     runner: Runner
     made: Made
     kept_back: str | None = None
+    attended: bool = True
 
     @property
     def store(self) -> Path:

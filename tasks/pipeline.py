@@ -26,6 +26,10 @@ from windrow.tasks.features.extraction import FITTED, extract_shards, fit_backbo
 from windrow.tasks.features.model_scores import identify_scorer, score_shards
 from windrow.tasks.ingest.hash_groups import group_hashes
 from windrow.tasks.ingest.ingestion import ingest_shards
+from windrow.tasks.ingest.kept_copies import keep_copies
+from windrow.tasks.ingest.lost_samples import Loss, check_losses, losses
+from windrow.tasks.ingest.stale_shards import changed_while_embedding, mark_changed
+from windrow.tasks.ingest.usable_pool import check_pool
 from windrow.tasks.labels.belonging_scores import find_belonging, refuses
 from windrow.tasks.labels.checks.label_checks import check_labels
 from windrow.tasks.labels.found_labels import read_found_labels
@@ -43,14 +47,16 @@ from windrow.tasks.selection.proposed_threshold import threshold_of
 from windrow.tasks.selection.reference_weights import weigh_by_reference
 from windrow.tasks.selection.selection_config import KEEP_AWAY, REFERENCE
 from windrow.tasks.storage.catalog.views import connect, tables_of
+from windrow.tasks.storage.files.literal_paths import literal_path
 from windrow.tasks.storage.files.store_lock import at_work
 from windrow.tasks.storage.published.versions import Version, latest_version
-from windrow.tasks.storage.sources.source_plan import plan_shards
+from windrow.tasks.storage.sources.source_plan import check_sources, plan_shards
+from windrow.tasks.storage.sources.source_settings import recorded_uris, uris_of
 from windrow.tasks.storage.sources.source_shard import SourceShard
 from windrow.tasks.storage.store.made import Made, digests
 from windrow.tasks.storage.store.outputs import Done, open_output
 from windrow.tasks.storage.store.registry import register_shards
-from windrow.tasks.storage.store.run_records import Run
+from windrow.tasks.storage.store.run_records import Run, last_ingested, latest_run
 from windrow.tasks.worth.guard import kept_back
 from windrow.tasks.worth.held_out import hold_out, without_held_out
 from windrow.tasks.worth.pool_worth import measure_worth
@@ -102,10 +108,14 @@ class Curated:
     kept_back: str | None = None
 
 
-def curate(config: CurationConfig, runner: Runner | None = None, until: str | None = None) -> Curated:
+def curate(
+    config: CurationConfig, runner: Runner | None = None, until: str | None = None, attended: bool = True
+) -> Curated:
     """Turn the sources into a version of a curated set, and account for every occurrence.
 
     `runner`: who carries the work; threads of this process by default. `until`: the last step to run, a name of STEPS.
+    `attended`: where nobody is, PoolShrankError is raised when the pool lost more than `ingest.least_share_of_last`
+    allows; otherwise that is said, and the run goes on.
     Raises ValueError for a config that cannot work, and what the stages raise; what they finished is found next time.
 
     >>> from windrow import curate, load_config
@@ -114,11 +124,12 @@ def curate(config: CurationConfig, runner: Runner | None = None, until: str | No
     ('v0001', False)
     """
     check_sql(config.selection, bool(config.scores))
+    check_places(config)
     runner = runner or PlainRunner()
     before = latest_version(Path(config.store), config.name)
     run = begin_run(config)
     with ending(run), at_work(run.store):
-        curation = Curation(config, run, runner, Made())
+        curation = Curation(config, run, runner, Made(), attended=attended)
         if until != "ingest":
             _meet_models(curation)
         for name, step in _steps(config, until):
@@ -134,7 +145,7 @@ def curate_tonight(config: CurationConfig, runner: Runner | None = None) -> Cura
     Raises RuntimeError without a version, unless the guard kept the first one back.
     """
     runner = runner or PlainRunner()
-    curated = curate(config, runner)
+    curated = curate(config, runner, attended=False)
     version = curated.version
     if curated.kept_back is not None:
         stays = version.version if version else None
@@ -152,6 +163,14 @@ def curate_tonight(config: CurationConfig, runner: Runner | None = None) -> Cura
     what = {"run_id": run_id, "version": version.version, "n_samples": n, "path": path}
     runner.announce(config.name, what, curated.is_new)
     return curated
+
+
+def check_places(config: CurationConfig) -> None:
+    """Raise ValueError when the store cannot lie where it is said to, or a source is one."""
+    literal_path(config.store)
+    check_sources(uris_of(config.sources), Path(config.store))
+    for place, sources in config.selection.beside().items():
+        check_sources(sources, Path(config.store), place, versions=True)
 
 
 def _steps(config: CurationConfig, until: str | None) -> Iterator[tuple[str, Callable[[Curation], None]]]:
@@ -174,8 +193,9 @@ def _meet_models(curation: Curation) -> None:
 def ingest(curation: Curation) -> None:
     """Read what is new in the sources. Bytes stay where they are and as they are."""
     config, store = curation.config, curation.store
+    last = last_ingested(store, config.name)
     with curation.stage(Stage.INGEST) as log:
-        shards = plan_shards(config.sources, config.ingest)
+        shards = plan_shards(config.sources, config.ingest, recorded_uris(last.config) if last else ())
         beside = _planned_beside(config)
 
         def read(what: str, shards: Sequence[SourceShard]) -> list[Done]:
@@ -183,11 +203,16 @@ def ingest(curation: Curation) -> None:
             calls = [Call(INGEST_SHARDS, f"ingest {label}", (store, group, config.ingest)) for label, group in groups]
             return _joined(curation.in_workers(what, len(shards), calls))
 
-        curation.keep(log, Stage.INGEST, read("ingest", shards), "n_occurrences")
+        kept = _kept(curation, shards, last) if last and config.ingest.mode == "copy" else []
+        curation.keep(log, Stage.INGEST, [*read("ingest", shards), *kept], "n_occurrences")
         read_beside = {place: paths_of(read(f"ingest of {place}", shards)) for place, shards in beside.items()}
         curation.made = replace(curation.made, beside=read_beside)
         register_shards(store, curation.made.ingest)
+        lost = _lost(curation)
+        log.note = "; ".join(loss.sentence for loss in lost) or None
     _tell_found(curation)
+    if not curation.attended:
+        check_losses(lost, config.ingest.least_share_of_last, latest_version(store, config.name))
     with curation.stage(Stage.HASH_GROUPS) as log:
         done = [curation.here(GROUP_HASHES, store, curation.made.ingest, config.hashes)]
         curation.keep(log, Stage.HASH_GROUPS, done, "n_hashed")
@@ -198,6 +223,23 @@ def _tell_found(curation: Curation) -> None:
     outputs = curation.made.opened(curation.store, Stage.INGEST)
     for found in read_found_labels(connect(tables_of(outputs)), curation.config.labels.no_label):
         curation.runner.say(f"{found.source}: {found.told()}")
+
+
+def _kept(curation: Curation, shards: Sequence[SourceShard], last: Run) -> list[Done]:
+    """The store's copies of what is gone from its source since the last run."""
+    kept = keep_copies(curation.store, uris_of(curation.config.sources), shards, last.outputs(Stage.INGEST))
+    n_kept = sum(done.counts["n_samples"] for done in kept)
+    if n_kept:
+        curation.runner.say(f"gone from their sources, kept as the copies that the store has: {n_kept:,} samples")
+    return kept
+
+
+def _lost(curation: Curation) -> list[Loss]:
+    """What the pool lost since the last run that was finished."""
+    last = latest_run(curation.store, curation.config.name)
+    before = last.outputs(Stage.INGEST) if last else []
+    now = [open_output(curation.store / path) for path in curation.made.ingest]
+    return losses(uris_of(curation.config.sources), before, now)
 
 
 def _planned_beside(config: CurationConfig) -> dict[str, list[SourceShard]]:
@@ -227,6 +269,7 @@ def score(curation: Curation) -> None:
 def extract_features(curation: Curation) -> None:
     """Embed the samples that the config's backbone has not embedded yet."""
     config, store, ingested = curation.config, curation.store, curation.made.ingest
+    check_pool([open_output(store / path) for path in ingested])
     with curation.stage(Stage.FEATURES) as log:
         chosen = curation.in_worker(CHOOSE_BACKBONE, store, ingested, config.features)
         features, log.choice = chosen_backbone(store, chosen, config.features)
@@ -392,6 +435,9 @@ def conclude(curation: Curation) -> None:
         exported = run.stage(Stage.EXPORT)
         written = [Done(path, True, {}) for path in exported.outputs] if exported else []
         gone = {row["sample_id"]: row["reason"] for row in gone_samples(run.store, written).to_pylist()}
+        embedded = [open_output(run.store / path) for path in curation.made.features]
+        for place in mark_changed(run.store, curation.made.ingest, {**changed_while_embedding(embedded), **gone}):
+            runner.say(f"changed while the run was on its way, and read again in the next run: {place}")
         log.done = [curation.here(ACCOUNT, run.store, curation.made, gone, curation.kept_back)]
         log.n_samples = log.done[0].counts["n_occurrences"]
     curation.run = run.finish("finished")

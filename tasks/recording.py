@@ -25,7 +25,8 @@ ONLY_WHEN_ASKED = frozenset({"n_label_checks", "n_class_shares", "n_held_out", "
 class StageLog:
     """Collects what a stage did.
 
-    `version` is what an export published or found, `kept_back` why it did neither; `choice` what a stage took, and why.
+    `version` is what an export published or found, `kept_back` why it did neither; `choice` what a stage took, and why;
+    `note` what people should know besides.
     """
 
     done: list[Done] = field(default_factory=list)
@@ -33,6 +34,7 @@ class StageLog:
     version: Path | None = None
     choice: str | None = None
     kept_back: str | None = None
+    note: str | None = None
 
 
 def begin_run(config: CurationConfig) -> Run:
@@ -79,7 +81,9 @@ def recording(run: Run, stage: Stage, runner: Runner) -> Iterator[StageLog]:
     outputs = tuple(done.path for done in log.done)
     version = str(log.version.relative_to(run.store)) if log.version else None
     seconds = time.monotonic() - started
-    record = StageRecord(stage, outputs, n_found, log.n_samples, seconds, counts, version, log.choice, log.kept_back)
+    record = StageRecord(
+        stage, outputs, n_found, log.n_samples, seconds, counts, version, log.choice, log.kept_back, log.note
+    )
     run.record(record)
     line = describe(record)
     runner.say(line)
@@ -92,7 +96,7 @@ def describe(record: StageRecord) -> str:
     said = {name: number for name, number in record.counts.items() if number or name not in ONLY_WHEN_ASKED}
     counts = ", ".join(f"{number:,} {count_words(name)}" for name, number in said.items())
     line = f"{count_words(record.stage)}: {counts} ({made} made, {record.n_found} found done, {record.seconds:.1f} s)"
-    return f"{line}; {record.choice}" if record.choice else line
+    return "; ".join([line, *filter(None, (record.choice, record.note))])
 
 
 def count_words(name: str) -> str:

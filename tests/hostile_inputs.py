@@ -337,7 +337,7 @@ def _images() -> Iterator[Hostile]:
         "a video named as HEIC",
         "a.heic",
         lambda: b"\0\0\0\x18ftypmp42\0\0\0\0mp42",
-        "format not accepted: HEIC or video",
+        "a video (MP4 or QuickTime): save its frames as pictures",
     )
     yield Hostile("AVIF", "a.avif", lambda: encoded(picture(), "AVIF"), "read: 40 x 30 RGB AVIF")
     yield Hostile("half an AVIF", "a.avif", lambda: half(encoded(picture(), "AVIF")), "damaged image")
@@ -416,7 +416,7 @@ def _tars() -> Iterator[Hostile]:
         "tar: a tar inside",
         "s.tar",
         lambda: tar_with(member(b"b.tar", tar_with())),
-        f"{AROUND}; `b`: not an image",
+        f"{AROUND}; `b`: a tar that is not opened here: make it a file whose name ends with .tar",
     )
     yield Hostile(
         "tar: garbage after its end",

@@ -84,10 +84,12 @@ def prepare(verbose: bool) -> None:
 def _config(path: Path, overrides: list[str] | None, verbose: bool) -> Any:
     prepare(verbose)
     from windrow.tasks.config import load_config
+    from windrow.tasks.pipeline import check_places
     from windrow.tasks.selection.pool_ranking import check_sql
 
     settings = load_config(path, overrides or [])
     check_sql(settings.selection, bool(settings.scores))  # the flow does too, but a command's takes seconds to start
+    check_places(settings)
     return settings
 
 

@@ -13,13 +13,13 @@ from itertools import islice
 from pathlib import Path
 
 from windrow.tasks.storage.sources.source_fields import is_image, split_name
+from windrow.tasks.storage.store.store_folders import is_store
 
 MOST_FILES = 200_000
 MOST_LINE = 2**16
 TAR = re.compile(r"\.(tar(\.\w+)?|tgz|tbz2|txz|tzst)$", re.IGNORECASE)
 TABLES = ("csv", "jsonl", "ndjson")
 URLS = {"url", "image_url", "uri"}
-STORE = {"outputs", "runs", "lock"}
 
 
 @dataclass
@@ -60,12 +60,8 @@ def look_into(folder: Path) -> Contents:
 
 def _files(folder: Path) -> Iterator[Path]:
     for place, folders, names in os.walk(folder):
-        folders[:] = sorted(name for name in folders if not name.startswith(".") and not _is_store(Path(place, name)))
+        folders[:] = sorted(name for name in folders if not name.startswith(".") and not is_store(Path(place, name)))
         yield from (Path(place, name) for name in sorted(names) if not name.startswith("."))
-
-
-def _is_store(folder: Path) -> bool:
-    return all((folder / name).exists() for name in STORE)
 
 
 def _count(path: Path, place: Path, found: Contents) -> str | None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import duckdb
 
 from windrow.tasks.backbones import BackboneUnavailable
+from windrow.tasks.ingest.lost_samples import PoolShrankError
 
 USER_ERRORS = (ValueError, BackboneUnavailable, FileNotFoundError, PermissionError, ModuleNotFoundError, ImportError)
 
@@ -15,5 +16,7 @@ def explain_error(error: Exception) -> tuple[int, str]:
         return 2, str(error)
     if isinstance(error, USER_ERRORS):
         return 2, str(error)
+    if isinstance(error, PoolShrankError):
+        return 1, str(error)
     again = "What was finished is kept: run it again to go on. WINDROW_DEBUG=1 shows where it happened."
     return 1, f"{type(error).__name__}: {error}\n{again}"

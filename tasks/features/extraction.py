@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import asdict, dataclass
 from itertools import chain, islice
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -20,6 +21,7 @@ from windrow.tasks.backbones.extract import Embedded, embed_images
 from windrow.tasks.executors.state import worker_state
 from windrow.tasks.features.pool_images import first_occurrences, pool_images
 from windrow.tasks.features.remembered import Told, memory_path, recall
+from windrow.tasks.ingest.stale_shards import N_CHANGES
 from windrow.tasks.storage.sources.sample_bytes import read_samples
 from windrow.tasks.storage.sources.source import SampleGone
 from windrow.tasks.storage.store.outputs import (
@@ -160,8 +162,9 @@ def _load_known(config: BackboneConfig, weights: Path | None, wanted: BackboneId
     return loaded
 
 
-def _key_inputs(shard: Output, backbone: BackboneIdentity) -> dict[str, str]:
-    return {"samples": shard.files[_SAMPLES_FILE], "backbone_id": backbone.backbone_id}
+def _key_inputs(shard: Output, backbone: BackboneIdentity) -> dict[str, Any]:
+    changes = {N_CHANGES: shard.inputs[N_CHANGES]} if N_CHANGES in shard.inputs else {}  # what failed is tried again
+    return {"samples": shard.files[_SAMPLES_FILE], "backbone_id": backbone.backbone_id, **changes}
 
 
 def _bytes_or_nothing(

@@ -23,6 +23,7 @@ from windrow.schemas.stages import Stage
 from windrow.tasks.fetching.fetch_config import PACE
 from windrow.tasks.fetching.reasons import may_pass
 from windrow.tasks.ingest.inspection import Inspected, inspect_all
+from windrow.tasks.ingest.stale_shards import N_CHANGES, is_stale
 from windrow.tasks.ingest.tar_folders import with_folder_labels
 from windrow.tasks.pictures.decoding import FORMATS
 from windrow.tasks.storage.published.webdataset_shards import image_extension
@@ -54,20 +55,33 @@ def ingest_shard(store: Path, shard: SourceShard, config: IngestConfig) -> Done:
     What the store was told to forget is neither decoded nor described. It is no part of the fingerprint: forgetting
     removes the sample from every output that holds it, so what is found is what would be made.
 
+    A shard that was found changed since (`stale_shards`) is ingested anew.
+
     A shard of a list with samples that failed for now (their number is in the count n_to_retry) is not found for ever:
     each of the next runs makes it anew, up to `fetch.runs` in all, and fetches what is missing.
 
-    Raises ValueError when a Parquet file has no image column, and OSError when the disk or the network fails.
+    Raises OSError when the disk or the network fails.
     """
-    done = _ingest(store, shard, config, 0, None)
+    n_changes = 0
+    done = _ingest(store, shard, config)
+    while done.found and is_stale(store, done.path):
+        n_changes += 1
+        done = _ingest(store, shard, config, n_changes=n_changes)
     for n_before in range(1, config.fetch.runs):
         if not done.found or not done.counts.get("n_to_retry"):
             break
-        done = _ingest(store, shard, config, n_before, open_output(store / done.path))
+        done = _ingest(store, shard, config, n_before, open_output(store / done.path), n_changes)
     return done
 
 
-def _ingest(store: Path, shard: SourceShard, config: IngestConfig, n_before: int, before: Output | None) -> Done:
+def _ingest(
+    store: Path,
+    shard: SourceShard,
+    config: IngestConfig,
+    n_before: int = 0,
+    before: Output | None = None,
+    n_changes: int = 0,
+) -> Done:
     def write(writer: OutputWriter) -> None:
         samples: dict[str, dict[str, Any]] = {}
         columns: dict[str, None] = {}
@@ -93,19 +107,20 @@ def _ingest(store: Path, shard: SourceShard, config: IngestConfig, n_before: int
         if SOURCES[shard.kind].fetches:
             writer.counts["n_to_retry"] = sum(map(may_pass, occurrences["unreadable"].to_pylist()))
 
-    return make_output(store, STAGE, VERSION, _inputs(shard, config, n_before), write)
+    again = {name: n for name, n in (("n_runs_before", n_before), (N_CHANGES, n_changes)) if n}
+    return make_output(store, STAGE, VERSION, _inputs(shard, config) | again, write)
 
 
-def _inputs(shard: SourceShard, config: IngestConfig, n_before: int) -> dict[str, Any]:
+def _inputs(shard: SourceShard, config: IngestConfig) -> dict[str, Any]:
     """Return what the output depends on: how lists are fetched is nothing to other sources, nor the pace to lists."""
     settings = asdict(config)
+    del settings["follow_links"], settings["least_share_of_last"]  # what is planned says what the first let in
     for name in PACE:
         del settings["fetch"][name]
     if not SOURCES[shard.kind].fetches:
         del settings["fetch"], settings["url_column"]
     names = ("source_uri", "kind", "shard", "identity")
-    inputs = {name: getattr(shard, name) for name in names} | {"config": settings, "formats": FORMATS}
-    return inputs | {"n_runs_before": n_before} if n_before else inputs
+    return {name: getattr(shard, name) for name in names} | {"config": settings, "formats": FORMATS}
 
 
 def known_before(before: Output, store: Path) -> Callable[[int], bytes | str | None]:
@@ -204,7 +219,7 @@ def _occurrence(
     if one.facts is not None and one.sample_id is not None:
         samples[one.sample_id] = one.facts
         if packing is not None and found.data is not None and SOURCES[shard.kind].keeps(shard, config, found.key):
-            beside = read_beside(shard, found)
+            beside = read_beside(shard, found, config.max_bytes)
             offset, members = packing.add(one.sample_id, image_extension(one.facts["format"]), found.data, beside)
     return {
         "occurrence_id": occurrence_id_of(shard.source_uri, shard.shard, found.position),

@@ -10,6 +10,10 @@ from windrow.tasks.executors.state import worker_state
 from windrow.tasks.pictures.decoding import inspect_image
 from windrow.tasks.pictures.sandbox import Limits, Sandbox
 from windrow.tasks.storage.sources.source_shard import Found, IngestConfig, sample_id_of
+from windrow.tasks.storage.unusable.other_formats import HEAD_BYTES, format_by_name, other_format
+
+NOT_AN_IMAGE = "not an image"
+"""The reason of `inspect_image` for what begins as no picture does; its name may tell more."""
 
 
 @dataclass(frozen=True)
@@ -40,7 +44,8 @@ def inspect_all(
             verdicts[sample_id] = facts
         known = verdicts.get(sample_id or "")
         if isinstance(known, str):
-            yield Inspected(one, sample_id, None, known)
+            by_name = format_by_name(one.extension) if known == NOT_AN_IMAGE else None
+            yield Inspected(one, sample_id, None, by_name or known)
         else:
             yield Inspected(one, sample_id, known, one.error)
 
@@ -59,7 +64,11 @@ def _distinct(
         if one.data is None:
             yield (one, None, 0), None
             continue
-        sample_id = sample_id_of(one.data)
+        sample_id, n_bytes = sample_id_of(one.data), len(one.data)
         data = None if sample_id in seen else one.data
+        other = None if data is None else other_format(data[:HEAD_BYTES])
+        if other is not None:  # not added to what was seen: its next occurrence is told the same
+            yield (replace(one, data=None, error=other), sample_id, n_bytes), None
+            continue
         seen.add(sample_id)
-        yield (one if keep_bytes else replace(one, data=None), sample_id, len(one.data)), data
+        yield (one if keep_bytes else replace(one, data=None), sample_id, n_bytes), data

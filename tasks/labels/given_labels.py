@@ -16,6 +16,7 @@ from windrow.schemas.stages import Part, Stage
 from windrow.tasks.labels.found_labels import FOUND
 from windrow.tasks.labels.unlabelled import UNLABELLED, take_unlabelled
 from windrow.tasks.storage.catalog.views import connect, tables_of
+from windrow.tasks.storage.files.literal_paths import table_scan
 from windrow.tasks.storage.store.outputs import (
     Done,
     Output,
@@ -118,8 +119,7 @@ def label_file_query(connection: duckdb.DuckDBPyConnection, source: str, setting
     if not path.is_file() or path.suffix not in (".parquet", ".csv"):
         words = "'found', 'none', or " if setting == "labels.given" else ""
         raise ValueError(f"{setting}: wants {words}a .parquet or .csv file; got {source!r}")
-    reader = "read_parquet(?)" if path.suffix == ".parquet" else "read_csv(?, all_varchar = true)"
-    connection.execute(f"CREATE TABLE given_file AS SELECT * FROM {reader}", [source])
+    connection.execute(f"CREATE TABLE given_file AS SELECT * FROM {table_scan(path)}")
     columns = {row[0] for row in connection.sql("DESCRIBE given_file").fetchall()}
     if "label" not in columns or not columns & {"sample_id", "key"}:
         raise ValueError(f"{setting}: {source} wants columns label and sample_id (or key); it has {sorted(columns)}")

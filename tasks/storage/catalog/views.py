@@ -17,6 +17,7 @@ import pyarrow.parquet as pq
 from windrow.schemas import EXPORTS, FORGOTTEN, REGISTRY, RUNS, SHARDS, STAGES, TABLES, Table
 from windrow.schemas.stages import Stage
 from windrow.tasks.storage.catalog.manifest_rows import export_rows, run_rows, shard_rows, stage_rows
+from windrow.tasks.storage.files.literal_paths import folder_list, parquet_scan
 from windrow.tasks.storage.store.outputs import Output
 from windrow.tasks.storage.store.refused_samples import forgotten_files
 from windrow.tasks.storage.store.registry import registry_files
@@ -138,8 +139,7 @@ def _as_view(declared: Table, files: Sequence[str]) -> str:
 
 
 def _rows(declared: Table, files: Sequence[str]) -> str:
-    listed = ", ".join(f"'{_quoted(file)}'" for file in files)
-    rows = f"FROM read_parquet([{listed}])"
+    rows = f"FROM {parquet_scan(files)}"
     return _one_row_of_each(declared, rows) if declared.name in ONE_ROW_PER_SAMPLE and len(files) > 1 else rows
 
 
@@ -157,7 +157,7 @@ def _one_row_of_each(declared: Table, rows: str) -> str:
 
 def confine(connection: Any, store: Path) -> None:
     """Close every file but the store's, and the network, to SQL on this connection; this cannot be undone on it."""
-    connection.execute(f"SET allowed_directories = ['{_quoted(str(store.resolve()))}', '{_quoted(str(store))}']")
+    connection.execute(f"SET allowed_directories = {folder_list([store])}")
     connection.execute("SET enable_external_access = false")
     connection.execute("SET lock_configuration = true")
 
@@ -194,7 +194,3 @@ def _sql_type(kind: pa.DataType) -> str:
     if pa.types.is_struct(kind):
         return f"STRUCT({', '.join(f'{field.name} {_sql_type(field.type)}' for field in kind)})"
     return SQL_TYPES[kind]
-
-
-def _quoted(text: str) -> str:
-    return text.replace("'", "''")

@@ -14,6 +14,7 @@ from typing import Any
 import duckdb
 import pyarrow as pa
 
+from windrow.tasks.storage.files.literal_paths import parquet_scan
 from windrow.tasks.storage.files.seals import read_sealed
 from windrow.tasks.storage.published.withdrawal import is_withdrawn, withdrawal_text
 from windrow.tasks.storage.store.outputs import MANIFEST, fingerprint
@@ -149,8 +150,8 @@ def diff_versions(old: str | Path, new: str | Path) -> VersionChange:
     connection = duckdb.connect()
     for view, path in (("old", Path(old)), ("new", Path(new))):
         read_manifest(path)
-        file = str(path / SAMPLES).replace("'", "''")
-        connection.execute(f"CREATE VIEW {view} AS SELECT sample_id, split, label FROM read_parquet('{file}')")
+        rows = parquet_scan([path / SAMPLES])
+        connection.execute(f"CREATE VIEW {view} AS SELECT sample_id, split, label FROM {rows}")
 
     def only_in(one: str, other: str) -> str:
         return f"SELECT * FROM {one} ANTI JOIN {other} USING (sample_id) ORDER BY sample_id"

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import errno
 import hashlib
 import json
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -39,7 +38,14 @@ from windrow.tasks.storage.sources.source_fields import (
     read_sidecars,
     split_name,
 )
-from windrow.tasks.storage.sources.source_files import find_siblings, is_folder, locate, open_file, source_root
+from windrow.tasks.storage.sources.source_files import (
+    find_siblings,
+    is_folder,
+    locate,
+    open_file,
+    open_or_reason,
+    source_root,
+)
 from windrow.tasks.storage.sources.source_shard import (
     Already,
     Found,
@@ -52,6 +58,8 @@ from windrow.tasks.storage.sources.source_shard import (
     too_large,
 )
 from windrow.tasks.storage.store.outputs import fingerprint
+from windrow.tasks.storage.unusable.orphans import find_orphans
+from windrow.tasks.storage.unusable.other_formats import HEAD_BYTES, format_by_name, other_format
 
 MEAN_FILES = 512
 MAX_FILES = 2048
@@ -68,13 +76,16 @@ class FolderSource(Source):
 
     def plan(self, source: str, files: Sequence[SourceFile], config: IngestConfig) -> list[SourceShard]:
         tables = [file for file in files if is_metadata(file)]
-        samples = {file.path: file for file in files if not (file.is_table or is_sidecar(split_name(file.path)[1]))}
+        samples = {file.path: file for file in files if file.error or not _is_beside(file)}
         whole = is_folder(source)
-        around = list(files if whole else _siblings(source, samples))
+        around = list(files if whole else _siblings(source, samples, config.follow_links))
         tables = tables if whole else [file for file in around if is_metadata(file)]
         listing = read_listing(source, tables, list(samples), config) if tables else Listing()
-        if not whole:
+        if whole:
+            samples.update((file.path, file) for file in find_orphans(source, files, list(samples)))
+        else:
             listing.missing.clear()  # a glob need not reach what is there
+            samples.update(_unread_sidecars(around, samples))
         found = loose_files(samples, around, listing, config)
         by_class = _by_class_folders(found, listing, config)
         shards = []
@@ -96,7 +107,8 @@ class FolderSource(Source):
                 yield Found(position, file.path, extension, error=file.error)
                 continue
             sidecars = _read_sidecars(file, f"{locate(shard.source_uri, stem, root)}.", extension or "", config)
-            data = read_whole(locate(shard.source_uri, file.path, root), config.max_bytes)
+            location = locate(shard.source_uri, file.path, root)
+            data = read_whole(location, config.max_bytes)
             listed = json.loads(file.listed, parse_constant=lambda _: None) if file.listed else {}
             yield Found(
                 position=position,
@@ -104,7 +116,7 @@ class FolderSource(Source):
                 extension=extension,
                 byte_length=len(data) if isinstance(data, bytes) else data if isinstance(data, int) else None,
                 data=data if isinstance(data, bytes) else None,
-                error=too_large(data, config) if isinstance(data, int) else data if isinstance(data, str) else None,
+                error=_beyond(location, data, config) if isinstance(data, int) else _reason(data),
                 members=_members(file, config),
                 **vars(read_sidecars(sidecars, config, _beneath(file, listed, shard.class_folders, config))),
                 columns=tuple(listed),
@@ -131,21 +143,34 @@ def read_whole(location: str, max_bytes: int) -> bytes | int | str:
         return reason
 
 
-def read_beside(shard: SourceShard, found: Found) -> dict[str, bytes]:
+def _reason(data: bytes | str) -> str | None:
+    return data if isinstance(data, str) else None
+
+
+def _beyond(location: str, size: int, config: IngestConfig) -> str | None:
+    """Return why a file that is too large is not read: it may be no picture at all."""
+    head = open_or_reason(location)
+    if isinstance(head, str):
+        return head
+    with head:
+        other = other_format(head.read(HEAD_BYTES)) or format_by_name(split_name(location)[1])
+    return other or too_large(size, config)
+
+
+def read_beside(shard: SourceShard, found: Found, max_bytes: int) -> dict[str, bytes]:
     """Return the files that come with an occurrence, by extension; only loose files have any apart from their tar.
 
-    Raises OSError when one is not as it was when the source was listed.
+    One that has changed since the source was listed comes as it is now (the next run sees that it has), and one that
+    is gone or has grown beyond `max_bytes` does not come.
     """
     if shard.kind != "file":
         return {}
     root, stem = source_root(shard.source_uri, shard.shard), split_name(found.key)[0]
     beside = {}
     for member in found.members:
-        location = locate(shard.source_uri, member.path or f"{stem}.{member.extension}", root)
-        data = read_whole(location, member.byte_length)
-        if not isinstance(data, bytes) or len(data) != member.byte_length:
-            raise OSError(errno.ESTALE, "changed while it was ingested", location)
-        beside[member.extension] = data
+        data = read_whole(locate(shard.source_uri, member.path or f"{stem}.{member.extension}", root), max_bytes)
+        if isinstance(data, bytes):
+            beside[member.extension] = data
     return beside
 
 
@@ -183,6 +208,10 @@ def _beneath(file: LooseFile, listed: Mapping[str, Any], by_class: bool, config:
     return [*layers, (BY_DEFAULT if by_class else FOLDER, {config.label_key: folder})] if folder else layers
 
 
+def _is_beside(file: SourceFile) -> bool:
+    return file.is_table or is_sidecar(split_name(file.path)[1])
+
+
 def _by_class_folders(found: LooseFiles, listing: Listing, config: IngestConfig) -> bool:
     """Whether the folders of a source are taken for classes because nothing else names one."""
     if config.folder_labels != "auto" or listing.has_labels:
@@ -192,10 +221,17 @@ def _by_class_folders(found: LooseFiles, listing: Listing, config: IngestConfig)
     return not labelled and not any("=" in path for path in images) and are_class_folders(images)
 
 
-def _siblings(source: str, samples: Iterable[str]) -> list[SourceFile]:
+def _siblings(source: str, samples: Iterable[str], follow_links: bool) -> list[SourceFile]:
     """Return all files beside the samples: a glob or a single file does not reach their sidecars."""
     folders = {path.rpartition("/")[0]: path for path in samples}
-    return [file for path in folders.values() for file in find_siblings(source, path)]
+    return [file for path in folders.values() for file in find_siblings(source, path, follow_links)]
+
+
+def _unread_sidecars(files: Iterable[SourceFile], samples: Iterable[str]) -> dict[str, SourceFile]:
+    """Return what comes with a sample and cannot be read: it is told as an occurrence of its own."""
+    stems = {split_name(path)[0] for path in samples}
+    named = ((file, *split_name(file.path)) for file in files if file.error)
+    return {file.path: file for file, stem, extension in named if is_sidecar(extension) and stem in stems}
 
 
 def cut_by_content(paths: Sequence[str], mean: int, most: int) -> list[list[str]]:

@@ -28,6 +28,7 @@ from windrow.tasks.storage.sources.list_locations import (
     url_column,
 )
 from windrow.tasks.storage.sources.list_rows import ListReader, ListRow, Place, open_list
+from windrow.tasks.storage.sources.local_listing import identity_of
 from windrow.tasks.storage.sources.parquet_source import row_fields
 from windrow.tasks.storage.sources.source import (
     CHANGED,
@@ -72,7 +73,7 @@ class ListSource(Source):
 
         Raises ValueError when something there is no list, or has no column that says where samples are.
         """
-        for file in find_files(source.removeprefix(PREFIX)):
+        for file in find_files(source.removeprefix(PREFIX), config.follow_links):
             if file.error:
                 yield SourceShard(source, "url", file.path, file.identity, error=file.error)
                 continue
@@ -208,13 +209,13 @@ def _is_url(value: Any) -> bool:
 
 
 def _file_identity(values: Mapping[str, Any], column: str, folder: str) -> str | None:
-    """Return size and time of change of a local file; None of everything else."""
+    """Return the identity of a local file; None of everything else."""
     text = values.get(column)
     if not isinstance(text, str) or scheme_of(text) not in (None, "file") or scheme_of(folder) is not None:
         return None
     with suppress(OSError, ValueError):
         status = os.stat(os.path.join(folder, text.removeprefix("file://")))  # noqa: PTH116, PTH118  (a million of them)
-        return f"{status.st_size}-{status.st_mtime_ns}"
+        return identity_of(status)
     return None
 
 

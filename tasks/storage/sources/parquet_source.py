@@ -58,6 +58,7 @@ MAX_DAMAGED_ROWS = 2**20
 MAX_PATH = 4096
 PATHS = ("path",)
 """Columns that say where Spark's `content` was read from."""
+MOST_NAMED = 12  # columns in a reason
 
 
 @dataclass(frozen=True)
@@ -114,13 +115,16 @@ def iterate_parquet(file: BinaryIO, name: str, config: IngestConfig) -> Iterator
     path, as in 'sample.image'. Numbers of a ClassLabel become its names.
     Other columns of plain values become metadata; nested and binary ones are left out. Spark's images become PNG files.
 
-    Raises ValueError naming the file and its columns when there is no such column.
+    A file without such a column is one occurrence that says so.
     """
     parquet = open_parquet(file)
     if isinstance(parquet, str):
         yield Found(0, name.rpartition("/")[2], None, error=parquet)
         return
     columns = _columns(parquet.schema_arrow, name, config)
+    if columns is None:
+        yield Found(0, name.rpartition("/")[2], None, error=_without_images(parquet.schema_arrow, config))
+        return
     first = 0
     for group in range(parquet.num_row_groups):
         n_rows = parquet.metadata.row_group(group).num_rows
@@ -128,8 +132,10 @@ def iterate_parquet(file: BinaryIO, name: str, config: IngestConfig) -> Iterator
         first += n_rows
 
 
-def _columns(schema: pa.Schema, path: str, config: IngestConfig) -> _Columns:
-    image = _image_column(schema, path.rpartition("/")[2], config)
+def _columns(schema: pa.Schema, path: str, config: IngestConfig) -> _Columns | None:
+    image = _image_column(schema, config)
+    if image is None:
+        return None
     label = label_column(schema.names, schema, config)
     return _Columns(
         image,
@@ -169,18 +175,23 @@ def read_rows(parquet: pq.ParquetFile, wanted: Mapping[int, str]) -> dict[int, b
     return found
 
 
-def _image_column(schema: pa.Schema, name: str, config: IngestConfig) -> str:
+def _image_column(schema: pa.Schema, config: IngestConfig) -> str | None:
     able = image_columns(schema)
     if config.image_column is not None:
         likely = [column for column in able if column == config.image_column]
     else:
         structs = {name for name, kind in leaves(schema) if is_image_struct(kind)}
         likely = [column for column in able if is_usual(column) or column in structs]
-    if not likely:
-        wanted = "an image column" if config.image_column is None else f"image_column {config.image_column!r}"
-        columns = ", ".join(f"{field.name} ({field.type})" for field in schema)
-        raise ValueError(f"{name}: {wanted} of bytes was not found; the file has {columns or 'no columns'}")
-    return likely[0]
+    return likely[0] if likely else None
+
+
+def _without_images(schema: pa.Schema, config: IngestConfig) -> str:
+    """Say that a file has no image column, and which columns it has."""
+    columns = [f"{field.name} ({field.type})" for field in schema]
+    has = ", ".join(columns[:MOST_NAMED]) + (f" and {len(columns) - MOST_NAMED} more" * (len(columns) > MOST_NAMED))
+    if config.image_column is not None:
+        return f"no column {config.image_column!r} of image bytes (ingest.image_column); the file has {has or 'none'}"
+    return f"no image column: name the one of bytes in ingest.image_column; the file has {has or 'no columns'}"
 
 
 def _group_found(

@@ -8,6 +8,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from windrow.tasks.storage.published.version_fields import as_it_came, is_exported
 from windrow.tasks.storage.sources.source_shard import IngestConfig
 
 
@@ -99,8 +100,10 @@ def make_fields(layers: Sequence[Layer], config: IngestConfig, errors: Sequence[
     """Take label, caption and group out of the first values that have them; the rest is metadata.
 
     Where two have a value of one name, the metadata has the first's. A list of one is that one; a label that is a list
-    of several stays in the metadata. The licence stays among the rest.
+    of several stays in the metadata. The licence stays among the rest. What a version of ours says of a sample is as it
+    was when that was first read.
     """
+    layers = _as_first_read(layers, config)
     if not layers and not errors:
         return NOTHING
     taken: dict[str, str] = {}
@@ -123,6 +126,13 @@ def make_fields(layers: Sequence[Layer], config: IngestConfig, errors: Sequence[
     metadata = _valid(_metadata(rest, list(errors)))
     label, caption, group, licence = (_valid(taken.get(name)) for name in ("label", "caption", "group", "license"))
     return Fields(label, caption, group, metadata, licence, label_from)
+
+
+def _as_first_read(layers: Sequence[Layer], config: IngestConfig) -> Sequence[Layer]:
+    for place, values in layers:
+        if is_exported(values):
+            return [(place, as_it_came(values, config.label_key, config.caption_key, config.group_key))]
+    return layers
 
 
 def as_text(value: str | int | float | bool) -> str | None:

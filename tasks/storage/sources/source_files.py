@@ -2,7 +2,8 @@
 
 A source is a folder, a file or a glob. Its files are named by their path relative to its root: the folder, the file's
 folder, or the part of the glob before the first wildcard. Names that start with a dot, and all below such a folder, are
-hidden and left out. Links are followed, but not back to a folder above.
+hidden and left out. Links are followed where they lead to something in the source, but not back to a folder above;
+those that lead outside are files with an error, unless the config says otherwise.
 """
 
 from __future__ import annotations
@@ -15,27 +16,37 @@ from pathlib import Path
 from typing import Any, BinaryIO, cast
 
 from windrow.tasks.storage.files.remote_file import RemoteFile
-from windrow.tasks.storage.sources.local_listing import describe_file, glob_files, list_folder
-from windrow.tasks.storage.sources.source_shard import SourceFile, access_error
+from windrow.tasks.storage.sources.local_listing import Bounds, describe_file, glob_files, list_folder
+from windrow.tasks.storage.sources.source_shard import SourceFile, SourceMissingError, access_error
 
 LOCAL_BUFFER = 2**18
+_LOCAL = ("file://", "local://")
 
 
-def find_files(source: str) -> list[SourceFile]:
+def find_files(source: str, follow_links: bool = False) -> list[SourceFile]:
     """Return the files of a source, sorted by path. Raises ValueError when the source does not exist."""
-    found = _find_remote(source) if _is_remote(source) else _find_local(source)
+    found = _find_remote(source) if _is_remote(source) else _find_local(source, follow_links)
     return sorted((file for file in found if not is_hidden(file.path)), key=lambda file: file.path)
 
 
-def find_siblings(source: str, path: str) -> list[SourceFile]:
+def find_siblings(source: str, path: str, follow_links: bool = False) -> list[SourceFile]:
     """Return the files that lie in the same folder as a file of the source, that file among them."""
-    place = locate(source, path).rpartition("/")[0]
+    root = source_root(source, path)
+    place = locate(source, path, root).rpartition("/")[0]
     if _is_remote(place):
         files = _remote().list_objects(place, recursive=False)
     else:
-        files = list_folder(Path(place), recursive=False)
+        files = list_folder(Path(place), Bounds(Path(root), follow_links), recursive=False)
     prefix = path[: path.rfind("/") + 1]
     return [replace(file, path=prefix + file.path) for file in files if not is_hidden(file.path)]
+
+
+def local_place(source: str) -> Path | None:
+    """Return the path of a local source, up to the first wildcard of a glob; None of any other."""
+    if _is_remote(source):
+        return None
+    name = _plain_name(source)
+    return Path(_glob_root(name) if glob.has_magic(name) and not _exists(source) else name)
 
 
 def is_hidden(path: str) -> bool:
@@ -91,7 +102,7 @@ def open_or_reason(location: str) -> BinaryIO | str:
 
 
 def _is_remote(uri: str) -> bool:
-    return "://" in uri and not uri.startswith("file://")
+    return "://" in uri and not uri.startswith(_LOCAL)
 
 
 def _plain_name(source: str) -> str:
@@ -116,19 +127,19 @@ def _exists(uri: str) -> bool:
 
 
 def _local_path(uri: str) -> Path:
-    return Path(uri.removeprefix("file://")).expanduser()
+    return Path(uri.removeprefix("file://").removeprefix("local://")).expanduser()
 
 
-def _find_local(source: str) -> Iterator[SourceFile]:
+def _find_local(source: str, follow_links: bool) -> Iterator[SourceFile]:
     path = _local_path(source)
     if path.is_dir():
-        yield from list_folder(path)
+        yield from list_folder(path, Bounds(path, follow_links))
     elif path.exists():
         yield describe_file(path, path.name)
     elif glob.has_magic(source):
-        yield from glob_files(str(path), Path(_glob_root(_plain_name(source))))
+        yield from glob_files(str(path), Bounds(Path(_glob_root(_plain_name(source))), follow_links))
     else:
-        raise ValueError(f"source {source!r} does not exist")
+        raise SourceMissingError(f"source {source!r} does not exist")
 
 
 def _find_remote(source: str) -> Iterator[SourceFile]:
@@ -141,7 +152,7 @@ def _find_remote(source: str) -> Iterator[SourceFile]:
     elif glob.has_magic(source):
         yield from _remote().glob_objects(fs, place, fs._strip_protocol(_glob_root(_plain_name(source))))
     else:
-        raise ValueError(f"source {source!r} does not exist")
+        raise SourceMissingError(f"source {source!r} does not exist")
 
 
 def _remote() -> Any:

@@ -37,9 +37,8 @@ def iterate_shard(
     those in the copy. Without it a compressed tar cannot be read, and is an occurrence that says so.
 
     Data that cannot be read is an occurrence with an error. Of a list more than one sample is in memory, and what
-    `already` knows is not fetched: see `ListSource`. Raises ValueError when a Parquet file has no image column or a
-    class of the user's own does not fit, and OSError when the disk or the network fails, which says nothing about the
-    data.
+    `already` knows is not fetched: see `ListSource`. Raises ValueError when a class of the user's own does not fit, and
+    OSError when the disk or the network fails, which says nothing about the data.
     """
     if shard.error is not None:
         return iter([Found(0, shard.name, None, error=shard.error)])

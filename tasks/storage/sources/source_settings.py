@@ -63,6 +63,11 @@ def uris_of(sources: Sequence[str | SourceConfig]) -> list[str]:
     return [source if isinstance(source, str) else source.uri for source in sources]
 
 
+def recorded_uris(config: Mapping[str, Any]) -> list[str]:
+    """Return the URIs of the sources of a run's recorded config."""
+    return [source if isinstance(source, str) else str(source["uri"]) for source in config["sources"]]
+
+
 def _default(name: str) -> Any:
     return getattr(IngestConfig(), name)
 

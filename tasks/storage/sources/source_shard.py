@@ -43,8 +43,15 @@ class IngestConfig(Settings):
     without reading all that is before them (compressed tars): these are copied into the store. 'copy' copies all of
     them, loose files packed into tars, for sources that will not stay.
 
+    `least_share_of_last`: of the samples that a source, or the pool, had in the last run; a night that finds less ends
+    before it publishes anything, and `windrow run` goes on and says so. 0 lets every night go on. With mode 'copy' what
+    was copied stays in the pool when it is gone from its source, and is not lost.
+
     `verify`: 'decode' decodes every distinct sample, so that a damaged one is unreadable from the start; 'header' reads
     its header only, and leaves it to the features to find damage.
+
+    `follow_links`: links in a folder that lead outside the source are followed; by default they are outcomes that say
+    so, as a folder that somebody else fills could lead anywhere. Links that lead to something inside are followed.
 
     `url_column`: the column of a list that says where its samples are; None takes the first of the usual names.
     `fetch`: how they are fetched.
@@ -66,6 +73,8 @@ class IngestConfig(Settings):
     max_pixels: Annotated[int, Ge(1), Le(MAX_PIXELS)] = MAX_PIXELS
     max_bytes: Annotated[int, Ge(1)] = 256 * 2**20
     max_seconds: Annotated[float, Gt(0), Le(86400)] = 60.0
+    follow_links: bool = False
+    least_share_of_last: Annotated[float, Ge(0), Le(1)] = 0.5
     url_column: Name | None = None
     fetch: FetchConfig = field(default_factory=FetchConfig)
 
@@ -88,6 +97,10 @@ class IngestConfig(Settings):
         The hungriest is an animated WebP: four pictures of 4 bytes a pixel, and the file twice.
         """
         return 20 * self.max_pixels + 2 * self.max_bytes + 256 * 2**20
+
+
+class SourceMissingError(ValueError):
+    """There is nothing where a source is said to be."""
 
 
 @dataclass(frozen=True)

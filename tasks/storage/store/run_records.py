@@ -18,6 +18,7 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any, Literal
 
+from windrow.schemas.stages import Stage
 from windrow.tasks.storage.files.seals import read_sealed, sealed_json
 from windrow.tasks.storage.files.signs_of_life import SignsOfLife, is_gone
 from windrow.tasks.storage.store.outputs import Output, fingerprint, open_output, write_atomically
@@ -36,7 +37,7 @@ class StageRecord:
 
     `version` is the version that an export published, or found that holds the same; a path relative to the store.
     `choice` is what the stage took where the config left it open, and why.
-    `kept_back` says why the guard let an export publish nothing.
+    `kept_back` says why the guard let an export publish nothing. `note` is what people should know of it besides.
     """
 
     stage: str
@@ -48,6 +49,7 @@ class StageRecord:
     version: str | None = None
     choice: str | None = None
     kept_back: str | None = None
+    note: str | None = None
 
 
 @dataclass(frozen=True)
@@ -169,6 +171,12 @@ def runs_backwards(store: Path) -> Iterator[Run]:
     """Yield the runs of a store, the last one first: who wants one of the last reads no others."""
     for path in sorted((store / "runs").glob("*/run.json"), reverse=True):
         yield open_run(store, path.parent.name)
+
+
+def last_ingested(store: Path, name: str) -> Run | None:
+    """Return the last run of a curated set that got as far as its pool, however it ended; None where there is none."""
+    runs = (run for run in runs_backwards(store) if run.name == name)
+    return next((run for run in runs if run.stage(Stage.INGEST)), None)
 
 
 def latest_run(store: Path, name: str | None = None) -> Run | None:

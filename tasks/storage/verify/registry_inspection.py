@@ -11,6 +11,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from windrow.schemas import REGISTRY
+from windrow.tasks.storage.files.literal_paths import parquet_scan
 from windrow.tasks.storage.files.seals import broken_seal
 from windrow.tasks.storage.store.refused_samples import forgotten_files
 from windrow.tasks.storage.store.registry import FORGOTTEN_ID, registry_files
@@ -69,8 +70,8 @@ def _inspect_registry_file(inspection: Inspection, path: Path, first: int | None
 
 
 def _inspect_keys(inspection: Inspection, files: list[Path]) -> None:
-    sql = "SELECT count(*) FROM (SELECT 1 FROM read_parquet(?) GROUP BY sample_id HAVING count(*) > 1)"
+    repeated = f"SELECT 1 FROM {parquet_scan(files)} GROUP BY sample_id HAVING count(*) > 1"
     with inspection.reading(files[-1].parent), duckdb.connect() as connection, bounded(connection):
-        n = connection.execute(sql, [[str(path) for path in files]]).fetchall()[0][0]
+        n = connection.sql(f"SELECT count(*) FROM ({repeated})").fetchall()[0][0]
         if n:
             inspection.report(files[-1].parent, f"{n:,} samples have more than one index")

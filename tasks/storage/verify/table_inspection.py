@@ -15,6 +15,7 @@ from windrow.schemas import EMBEDDINGS, QUALITY, SAMPLES, TABLES, Column, Table
 from windrow.schemas.exported import EXPORTED_SAMPLES, GONE
 from windrow.schemas.stages import Stage
 from windrow.tasks.storage.catalog.views import ONE_ROW_PER_SAMPLE, connect, run_tables, tables_of
+from windrow.tasks.storage.files.literal_paths import parquet_scan
 from windrow.tasks.storage.files.parquet import ROWS_PER_GROUP
 from windrow.tasks.storage.store.run_records import Run
 from windrow.tasks.storage.verify.findings import Inspection, bounded
@@ -75,15 +76,10 @@ def _connected(files: Mapping[str, Sequence[Path]]) -> Iterator[Any]:
 
 def _view(connection: Any, name: str, declared: Table, files: Sequence[Path]) -> None:
     if files:
-        connection.execute(f"CREATE VIEW {name} AS SELECT * FROM {_scan(files)}")
+        connection.execute(f"CREATE VIEW {name} AS SELECT * FROM {parquet_scan(files)}")
     else:
         connection.register("_none", declared.schema().empty_table())
         connection.execute(f"CREATE TABLE {name} AS SELECT * FROM _none")
-
-
-def _scan(files: Sequence[Path], options: str = "") -> str:
-    listed = ", ".join("'" + str(file).replace("'", "''") + "'" for file in files)
-    return f"read_parquet([{listed}]{options})"
 
 
 class _Look:
@@ -96,7 +92,7 @@ class _Look:
         """A sample that lies in two shards has a row for each, so there a key is unique in its file."""
         keys = ", ".join(f'"{key}"' for key in declared.primary_key)
         by_file = ", filename" if declared.name in ONE_ROW_PER_SAMPLE else ""
-        scan = _scan(files, ", filename = true")
+        scan = parquet_scan(files, ", filename = true")
         self._expect_none(
             declared.name,
             f"keys ({', '.join(declared.primary_key)}) are there more than once",

@@ -13,6 +13,7 @@ import duckdb
 import pyarrow.parquet as pq
 
 from windrow.schemas.exported import DESCRIBED, EXPORTED, EXPORTED_SAMPLES, TAR_OFFSET
+from windrow.tasks.storage.files.literal_paths import parquet_scan
 from windrow.tasks.storage.published.versions import CLASSES, SAMPLES, inspect_version_files, is_version_name
 from windrow.tasks.storage.published.webdataset_shards import class_indices, image_extension
 from windrow.tasks.storage.published.withdrawal import is_withdrawn
@@ -190,10 +191,9 @@ def _parquet_rows(path: Path) -> Iterator[Row]:
 
 
 def _compare_with_registry(inspection: Inspection, samples: Path, registry: list[Path]) -> None:
-    known = "SELECT s.sample_id FROM read_parquet(?) s JOIN read_parquet(?) r USING (sample_id, sample_index)"
     with inspection.reading(samples), duckdb.connect() as connection, bounded(connection):
-        files = [str(samples), [str(path) for path in registry]]
-        n_known = connection.execute(f"SELECT count(*) FROM ({known})", files).fetchall()[0][0] if registry else 0
+        known = f"{parquet_scan([samples])} JOIN {parquet_scan(registry)} USING (sample_id, sample_index)"
+        n_known = connection.sql(f"SELECT count(*) FROM {known}").fetchall()[0][0] if registry else 0
         n = pq.read_metadata(samples).num_rows - n_known
         if n:
             inspection.report(samples, f"{n:,} samples have no index in the registry, or another one")

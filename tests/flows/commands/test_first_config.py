@@ -34,7 +34,7 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     folder = tmp_path / "my photos"
     for name in ("loose/a.png", "loose/b.jpg", "top.JPG", "store/curated/x.png", ".hidden/x.png"):
         picture(folder / name)
-    for name in ("outputs", "runs", "lock"):
+    for name in ("journal", "runs", "lock"):
         (folder / "store" / name).mkdir()
     with tarfile.open(folder / "one.tar.gz", "w:gz") as tar:
         info = tarfile.TarInfo("a.png")

@@ -142,11 +142,8 @@ def test_no_damage_to_a_parquet_file_makes_reading_it_raise_or_go_on_for_ever(da
     data = bytearray(WHOLE)
     for start, patch in damage:
         data[start : start + len(patch)] = patch
-    try:
-        for n, _ in enumerate(iterate_parquet(io.BytesIO(bytes(data)), "p", IngestConfig())):
-            assert n < 4 * parquet_source.MAX_DAMAGED_ROWS
-    except ValueError as error:  # a name in the schema was hit, and the user has to say which column it is
-        assert "an image column of bytes was not found" in str(error)
+    for n, _ in enumerate(iterate_parquet(io.BytesIO(bytes(data)), "p", IngestConfig())):
+        assert n < 4 * parquet_source.MAX_DAMAGED_ROWS
 
 
 def test_a_damaged_row_group_of_very_many_rows_is_one_occurrence_that_says_so() -> None:

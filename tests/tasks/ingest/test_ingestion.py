@@ -129,7 +129,7 @@ def test_nothing_that_is_broken_vanishes(tmp_path: Path) -> None:
         ("", "cut.jpg"): "truncated image",
         ("", "empty.jpg"): "empty file",
         ("", "text.png"): "not an image",
-        ("", "video.mp4"): "format not accepted: HEIC or video",
+        ("", "video.mp4"): "a video (MP4 or QuickTime): save its frames as pictures",
         ("", "folder.jpg/inside.jpg"): None,
         ("", "link.jpg"): "broken link",
         ("whole.tar", "a"): None,
@@ -212,12 +212,12 @@ def test_a_remote_source_gives_the_same_samples_as_a_local_one(tmp_path: Path) -
         assert here | ours == there
 
 
-def test_the_users_mistake_about_a_column_is_raised_and_leaves_nothing_behind(tmp_path: Path) -> None:
+def test_a_file_without_a_column_of_images_says_which_it_has_and_is_read_when_one_is_named(tmp_path: Path) -> None:
     pq.write_table(pa.table({"photo": [b"x"], "label": [1]}), tmp_path / "p.parquet")
     [shard] = plan_shards([str(tmp_path / "p.parquet")])
-    with pytest.raises(ValueError, match=r"p.parquet: an image column.*photo \(binary\), label"):
-        ingest_shard(tmp_path / "store", shard, IngestConfig())
-    assert list((tmp_path / "store").rglob("*.parquet")) == []
+    done = ingest_shard(tmp_path / "store", shard, IngestConfig())
+    [row] = open_output(tmp_path / "store" / done.path).read(OCCURRENCES).to_pylist()
+    assert row["unreadable"].endswith("ingest.image_column; the file has photo (binary), label (int64)")
     assert ingest_shard(tmp_path / "store", shard, IngestConfig(image_column="photo")).counts["n_occurrences"] == 1
 
 

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from windrow.tasks.storage.sources.folder_source import cut_by_content
 from windrow.tasks.storage.sources.source_plan import plan_shards
-from windrow.tasks.storage.sources.source_shard import SourceShard
+from windrow.tasks.storage.sources.source_shard import IngestConfig, SourceShard
 
 NAMES = st.sets(st.text("abcdef", min_size=1, max_size=6), min_size=1, max_size=120)
 
@@ -129,7 +129,8 @@ def test_links_to_folders_are_followed_but_never_round_in_a_loop(tmp_path: Path)
     touch(tmp_path, "real/a.jpg", "set/b.jpg")
     (tmp_path / "set" / "linked").symlink_to(tmp_path / "real")
     (tmp_path / "set" / "loop").symlink_to(tmp_path / "set")
-    assert loose(plan_shards([f"{tmp_path}/set"])) == ["b.jpg", "linked/a.jpg"]
+    shards = plan_shards([f"{tmp_path}/set"], IngestConfig(follow_links=True))
+    assert loose(shards) == ["b.jpg", "linked/a.jpg"]
 
 
 def test_remote_sources_give_the_same_shards_as_local_ones(tmp_path: Path) -> None:

@@ -1,0 +1,58 @@
+"""Pools that are too small to choose from: the command ends with a sentence, and no traceback."""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from small_pool import png, stripes
+
+MAIN = "from windrow.flows.commands.cli import main; main()"
+PICTURES = [png(stripes(seed)) for seed in range(5)]
+CONFIG = """
+name: small
+sources: [pool]
+store: store
+features: {name: patches, image_size: 16}
+clustering: {n_clusters: [4, 2]}
+executor: {kind: inline}
+"""
+POOLS: dict[str, tuple[list[bytes], int, str]] = {
+    "none": ([], 2, "pool' holds no samples"),
+    "one": (PICTURES[:1], 2, "at least 2 different pictures; of 1 found, 1 can be used"),
+    "copies": (PICTURES[:1] * 4, 2, "at least 2 different pictures; of 4 found, 1 can be used, 3 with the same bytes"),
+    "unreadable": ([b"a", b"b", b"c"], 2, "of 3 found, 0 can be used, 3 cannot (3 x not an image)"),
+    "two": (PICTURES[:2], 0, "small/v0001"),
+    "three": (PICTURES[:3], 0, "small/v0001"),
+    "five": (PICTURES, 0, "small/v0001"),
+}
+
+
+def windrow(folder: Path, *words: str) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, "-c", MAIN, "run", str(folder / "windrow.yaml"), "--runner", "plain", *words]
+    environment = {**os.environ, "OMP_NUM_THREADS": "1", "COLUMNS": "300"}
+    return subprocess.run(command, capture_output=True, text=True, env=environment, check=False)
+
+
+@pytest.mark.parametrize("name", POOLS)
+def test_a_pool_of_few_pictures_ends_with_a_sentence(tmp_path: Path, name: str) -> None:
+    pictures, code, words = POOLS[name]
+    (tmp_path / "pool").mkdir()
+    for number, data in enumerate(pictures):
+        (tmp_path / "pool" / f"{number}.png").write_bytes(data)
+    (tmp_path / "windrow.yaml").write_text(CONFIG)
+    ended = windrow(tmp_path)
+    assert ended.returncode == code, ended.stderr
+    assert words in (ended.stderr if code else ended.stdout)
+    assert "Traceback" not in ended.stderr
+
+
+def test_a_pool_of_which_filters_leave_nothing_is_told(tmp_path: Path) -> None:
+    (tmp_path / "pool").mkdir()
+    for number, data in enumerate(PICTURES):
+        (tmp_path / "pool" / f"{number}.png").write_bytes(data)
+    (tmp_path / "windrow.yaml").write_text(CONFIG)
+    ended = windrow(tmp_path, "-s", "selection.filters=[{name: huge, keep: width > 9999}]")
+    assert ended.returncode == 0, ended.stderr
+    assert "small: nothing was selected, or all of it is gone: no version" in ended.stdout
