@@ -3,7 +3,15 @@
 from windrow.schemas.clusters import ASSIGNMENTS, CLUSTERS, DRIFT
 from windrow.schemas.embeddings import BACKBONES, EMBEDDINGS, NEIGHBORS
 from windrow.schemas.forgotten import FORGOTTEN
-from windrow.schemas.labels import BELONGING, LABEL_CHECKS, LABEL_QUALITY, LABELS, PREDICTIONS
+from windrow.schemas.labels import (
+    BELONGING,
+    CLASS_NAMES,
+    LABEL_CHECKS,
+    LABEL_QUALITY,
+    LABELS,
+    PREDICTIONS,
+    USER_FILES,
+)
 from windrow.schemas.occurrences import OCCURRENCES
 from windrow.schemas.quality import HASH_GROUPS, QUALITY
 from windrow.schemas.runs import EXPORTS, RUNS, STAGES
@@ -41,6 +49,8 @@ TABLES: tuple[Table, ...] = (
     DRIFT,
     SCORES,
     MODEL_SCORES,
+    CLASS_NAMES,
+    USER_FILES,
     PREDICTIONS,
     BELONGING,
     LABELS,
@@ -68,6 +78,7 @@ __all__ = [
     "BACKBONES",
     "BELONGING",
     "CLASS_BALANCE",
+    "CLASS_NAMES",
     "CLASS_SHARES",
     "CLUSTERS",
     "DRIFT",
@@ -99,6 +110,7 @@ __all__ = [
     "SHARDS",
     "STAGES",
     "TABLES",
+    "USER_FILES",
     "WORTH",
     "WORTH_CURVE",
     "WORTH_SETS",

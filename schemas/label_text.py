@@ -1,0 +1,45 @@
+"""What a label is as text, the same wherever it comes from: one line, trimmed, or no label at all."""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+
+LONGEST = 1000
+"""Characters of a label, at most; what is longer is a text."""
+
+# What pandas.read_csv takes for a missing value (its `na_values`), and NaT. In lower case 'none' and 'na' are words.
+NO_LABEL = frozenset(
+    ("", "#N/A", "#N/A N/A", "#NA", "-1.#IND", "-1.#QNAN", "-NaN", "-nan", "1.#IND", "1.#QNAN", "<NA>", "N/A", "NA")
+    + ("NULL", "NaN", "NaT", "None", "n/a", "nan", "null")
+)
+
+_BREAKS = re.compile(r"(?:\s*[\x00-\x1f\x7f-\x9f\u2028\u2029])+\s*")
+_WHOLE = re.compile(r"(-?)(0|[1-9][0-9]*)(?:\.0+)?")
+_AROUND = "\ufeff\u200b"  # strip() knows other blanks, not the mark that begins a file, nor the space of no width
+
+
+def label_of(text: str) -> str | None:
+    """Return a label as it is kept, or None where the text says that there is none.
+
+    Blanks around it go; line breaks and control characters in it become one blank; whole numbers lose a decimal point
+    and the sign of zero: '1.0' is '1', and '-0' is '0'. Everything else stays as it is written: '007', '1e3', '1,5',
+    'True', dates. Letters are composed (NFC), as folders on a Mac spell them otherwise. NO_LABEL, the spellings of a
+    missing value, are no label. Raises ValueError when it is longer than LONGEST characters.
+    """
+    text = strip(unicodedata.normalize("NFC", text.encode("utf-8", "replace").decode()))
+    if len(text) > LONGEST:
+        raise ValueError(f"is longer than {LONGEST:,} characters")
+    text = strip(_BREAKS.sub(" ", text))
+    whole = _WHOLE.fullmatch(text)
+    if whole is not None:
+        text = whole[2] if whole[2] == "0" else whole[1] + whole[2]
+    return None if text in NO_LABEL else text
+
+
+def strip(text: str) -> str:
+    """Return a text without blanks and invisible marks around it."""
+    before = None
+    while text != before:
+        before, text = text, text.strip().strip(_AROUND)
+    return text
