@@ -17,12 +17,13 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from windrow.schemas import OCCURRENCES, QUALITY, SAMPLES
+from windrow.schemas import CLASS_NAMES, OCCURRENCES, QUALITY, SAMPLES
 from windrow.schemas.forgotten import FORGOTTEN_BY
 from windrow.schemas.stages import Stage
 from windrow.tasks.fetching.fetch_config import PACE
 from windrow.tasks.fetching.reasons import may_pass
 from windrow.tasks.ingest.inspection import Inspected, inspect_all
+from windrow.tasks.ingest.kept_labels import class_name_rows, kept_label, kept_text
 from windrow.tasks.pictures.decoding import FORMATS
 from windrow.tasks.storage.published.webdataset_shards import image_extension
 from windrow.tasks.storage.sources.all_sources import SOURCES
@@ -37,14 +38,14 @@ from windrow.tasks.storage.store.refused_samples import refused_samples, without
 __all__ = ["IngestConfig", "ingest_shard", "ingest_shards"]
 
 STAGE = Stage.INGEST
-VERSION = 2
+VERSION = 3
 COPY = "copy.tar"
 ROWS_AT_ONCE = 8192
 
 
 def ingest_shard(store: Path, shard: SourceShard, config: IngestConfig) -> Done:
     """Read a shard, decode every distinct sample once, write OCCURRENCES (by position), SAMPLES and QUALITY
-    (by sample_id).
+    (by sample_id), and CLASS_NAMES where the shard names the numbers of its labels.
 
     The counts are n_occurrences, n_unreadable, n_samples and, with a copy, n_bytes_copied. A shard is found again while
     its `identity` is the same; when only that has changed, it is read anew and the output has the same bytes (but for
@@ -69,10 +70,10 @@ def ingest_shard(store: Path, shard: SourceShard, config: IngestConfig) -> Done:
 def _ingest(store: Path, shard: SourceShard, config: IngestConfig, n_before: int, before: Output | None) -> Done:
     def write(writer: OutputWriter) -> None:
         samples: dict[str, dict[str, Any]] = {}
+        named: dict[int, str] = {}
         refused = refused_samples(store)
-        occurrences = _read_shard(
-            shard, config, refused, writer, samples, known_before(before, store) if before else None
-        )
+        already = known_before(before, store) if before else None
+        occurrences = _read_shard(shard, config, refused, writer, samples, named, already)
         copy = writer.path / COPY
         if pc.any(pc.is_in(occurrences["sample_id"], pa.array(list(refused), pa.string()))).as_py():
             left, ranges = without_samples(occurrences.to_pylist(), refused)
@@ -86,6 +87,8 @@ def _ingest(store: Path, shard: SourceShard, config: IngestConfig, n_before: int
         measured = [row for row in rows if row["blur"] is not None]
         tables = (SAMPLES.build(_columns(SAMPLES.columns, rows)), QUALITY.build(_columns(QUALITY.columns, measured)))
         write_shard(writer, occurrences, *tables)
+        if named:
+            writer.write(CLASS_NAMES, CLASS_NAMES.build(class_name_rows(shard, named)))
         if SOURCES[shard.kind].fetches:
             writer.counts["n_to_retry"] = sum(map(may_pass, occurrences["unreadable"].to_pylist()))
 
@@ -149,19 +152,33 @@ def _read_shard(
     refused: Mapping[str, str],
     writer: OutputWriter,
     samples: dict[str, dict[str, Any]],
+    named: dict[int, str],
     already: Already | None,
 ) -> pa.Table:
-    """Return OCCURRENCES, refused ones among them; `samples` gets the rows of SAMPLES by `sample_id`."""
+    """Return OCCURRENCES, refused ones among them; `samples` gets the rows of SAMPLES by `sample_id`.
+
+    `named` gets the classes that numbers of labels stand for.
+    """
     found = iterate_shard(shard, config, writer.path / COPY, already)
     with ExitStack() as opened:
         packing = None
         if SOURCES[shard.kind].keeps(shard, config):
             packing = opened.enter_context(Packing(opened.enter_context(writer.appending(COPY))))
         looked_at = inspect_all(found, config, refused, keep_bytes=packing is not None)
-        table = occurrence_table(_occurrence(shard, one, samples, packing, config) for one in looked_at)
+        rows = (_occurrence(shard, one, samples, packing, config) for one in _naming(looked_at, named))
+        table = occurrence_table(rows)
     if packing is not None and not packing.n_samples:
         (writer.path / COPY).unlink()
     return table
+
+
+def _naming(looked_at: Iterable[Inspected], named: dict[int, str]) -> Iterator[Inspected]:
+    names = None
+    for one in looked_at:
+        if one.found.class_names is not None and one.found.class_names is not names:
+            names = one.found.class_names
+            named.update(enumerate(names))
+        yield one
 
 
 def _occurrence(
@@ -172,6 +189,7 @@ def _occurrence(
     config: IngestConfig,
 ) -> dict[str, Any]:
     found, offset, members = one.found, one.found.byte_offset, one.found.members
+    label, metadata = kept_label(found)
     if one.facts is not None and one.sample_id is not None:
         samples[one.sample_id] = one.facts
         if packing is not None and found.data is not None and SOURCES[shard.kind].keeps(shard, config, found.key):
@@ -184,17 +202,17 @@ def _occurrence(
         "kind": shard.kind,
         "shard": shard.shard,
         "position": found.position,
-        "key": found.key,
-        "extension": found.extension,
+        "key": kept_text(found.key),
+        "extension": found.extension and kept_text(found.extension),
         "byte_offset": offset,
         "byte_length": found.byte_length,
         "copy": None,
         "members": [vars(member) for member in members] or None,
-        "found_label": found.label,
+        "found_label": label,
         "caption": found.caption,
         "group": found.group,
         "license": found.license,
-        "metadata": found.metadata,
+        "metadata": metadata,
         "unreadable": one.reason,
     }
 

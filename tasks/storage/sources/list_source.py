@@ -177,6 +177,7 @@ def _found(asked: _Asked, run: ListRun, names: list[str] | None, config: IngestC
         byte_length=len(got) if isinstance(got, bytes) else None,
         data=got if isinstance(got, bytes) else None,
         error=got if isinstance(got, str) else None,
+        class_names=tuple(names) if names else None,
         **vars(row_fields(rest, names, config)),
     )
 

@@ -184,13 +184,14 @@ def _group_found(
     schema = parquet.schema_arrow
     plain = [field.name for field in _named_once(schema) if is_plain(field.type) and field.name != column]
     names = class_names(schema, config.label_key)
+    known = tuple(names) if names else None
     done = rows.start
     for batch in batches(parquet, group, [column, *plain]):
         images = _images(batch, column)
         columns = [plain_values(batch.column(key)) for key in plain]
         for n, (data, path) in enumerate(images):
             given = {key: values[n] for key, values in zip(plain, columns, strict=True)}
-            yield _found(done, data, path, row_fields(given, names, config), config)
+            yield _found(done, data, path, row_fields(given, names, config), config, known)
             done += 1
     if rows.stop - done > MAX_DAMAGED_ROWS:  # a damaged file can claim any number
         yield Found(done, str(done), None, error=f"damaged row group of {rows.stop - done} rows")
@@ -199,12 +200,20 @@ def _group_found(
         yield Found(position, str(position), None, error="damaged row group")
 
 
-def _found(position: int, data: bytes | None, path: str | None, fields: Fields, config: IngestConfig) -> Found:
+def _found(
+    position: int,
+    data: bytes | None,
+    path: str | None,
+    fields: Fields,
+    config: IngestConfig,
+    names: tuple[str, ...] | None,
+) -> Found:
     key, extension = split_name(path) if path and len(path) <= MAX_PATH else (str(position), None)
     size = None if data is None else len(data)
     missing = "null image: only its path is in the file" if path else "null image"
     error = missing if size is None else too_large(size, config)
-    return Found(position, key, extension, None, size, None if error else data, error, **vars(fields))
+    data = None if error else data
+    return Found(position, key, extension, None, size, data, error, class_names=names, **vars(fields))
 
 
 def row_fields(given: Mapping[str, Any], names: Sequence[str] | None, config: IngestConfig) -> Fields:

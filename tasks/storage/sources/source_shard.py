@@ -141,7 +141,10 @@ class Member:
 
 @dataclass(frozen=True)
 class Found:
-    """One occurrence, as it lies in its shard. Either `data` holds its bytes or `error` says why they were not read."""
+    """One occurrence, as it lies in its shard. Either `data` holds its bytes or `error` says why they were not read.
+
+    `class_names` is what the numbers of labels stand for in its shard, where that says so.
+    """
 
     position: int
     key: str
@@ -156,6 +159,7 @@ class Found:
     metadata: str | None = None
     members: tuple[Member, ...] = ()
     license: str | None = None
+    class_names: tuple[str, ...] | None = None
 
 
 def sample_id_of(data: bytes) -> str:
