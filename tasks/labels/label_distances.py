@@ -2,20 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
-import duckdb
 import numpy as np
 
+from windrow.schemas.label_text import label_of
 from windrow.tasks.algorithms.labels.deciding.label_metric import LabelMetric
+from windrow.tasks.storage.user_files.text_numbers import number_of
+from windrow.tasks.storage.user_files.user_file import is_table, read_user_file
+from windrow.tasks.storage.user_files.wanted_columns import Wanted
 
 
 def read_distances(path: Path, classes: Sequence[str]) -> LabelMetric:
     """The distances between classes, in their order, from a .csv or .parquet file with columns label, other, distance.
 
     A row for each pair of classes, in one order or both; other labels in it do not count. Raises ValueError, naming the
-    file and the pair, when one is missing, is there with two distances or with none that is a number; and
+    file and the pair or the line, when one is missing, is there with two distances or with none that is a number; and
     `LabelMetric`'s when they are no distances.
     """
     place = {name: number for number, name in enumerate(classes)}
@@ -24,8 +27,6 @@ def read_distances(path: Path, classes: Sequence[str]) -> LabelMetric:
     for label, other, distance in _rows(path):
         if label in place and other in place:
             pair = (place[label], place[other])
-            if distance is None:
-                raise ValueError(f"{path}: the distance of {label!r} and {other!r} is no number")
             if not np.isnan(distances[pair]) and distances[pair] != distance:
                 raise ValueError(f"{path}: {label!r} and {other!r} have distances {distances[pair]} and {distance}")
             distances[pair] = distances[pair[::-1]] = distance
@@ -38,15 +39,13 @@ def read_distances(path: Path, classes: Sequence[str]) -> LabelMetric:
         raise ValueError(f"{path}: {error}; classes are counted from 0: {', '.join(classes[:20])}") from None
 
 
-def _rows(path: Path) -> list[tuple[str, str, float | None]]:
-    if not path.is_file() or path.suffix not in (".parquet", ".csv"):
-        raise ValueError(f"wants a .parquet or .csv file of distances, got {str(path)!r}")
-    reader = "read_parquet(?)" if path.suffix == ".parquet" else "read_csv(?, all_varchar = true)"
-    connection = duckdb.connect()
-    connection.execute(f"CREATE TABLE given AS SELECT * FROM {reader}", [str(path)])
-    columns = {row[0] for row in connection.sql("DESCRIBE given").fetchall()}
-    if not {"label", "other", "distance"} <= columns:
-        raise ValueError(f"{path} wants columns label, other and distance; it has {sorted(columns)}")
-    sql = "SELECT label::VARCHAR, other::VARCHAR, try_cast(distance AS DOUBLE) FROM given"
-    rows: list[tuple[str, str, float | None]] = connection.sql(sql).fetchall()
-    return rows
+def _rows(path: Path) -> Iterator[tuple[str, str, float]]:
+    if not path.is_file() or not is_table(path):
+        raise ValueError(f"wants a .csv, .tsv or .parquet file of distances, got {str(path)!r}")
+    file = read_user_file(path, Wanted(("label", "other", "distance")))
+    texts = zip(file.texts("label"), file.texts("other"), file.texts("distance"), strict=True)
+    for row, (label, other, distance) in enumerate(texts):
+        try:
+            yield label_of(label) or "", label_of(other) or "", number_of(distance, file.decimal_comma)
+        except ValueError as error:
+            raise ValueError(f"{file.place(row)}: {error}") from None
