@@ -10,8 +10,8 @@ LONGEST = 1000
 
 # What pandas.read_csv takes for a missing value (its `na_values`), and NaT. In lower case 'none' and 'na' are words.
 NO_LABEL = frozenset(
-    ("", "#N/A", "#N/A N/A", "#NA", "-1.#IND", "-1.#QNAN", "-NaN", "-nan", "1.#IND", "1.#QNAN", "<NA>", "N/A", "NA")
-    + ("NULL", "NaN", "NaT", "None", "n/a", "nan", "null")
+    {"", "#N/A", "#N/A N/A", "#NA", "-1.#IND", "-1.#QNAN", "-NaN", "-nan", "1.#IND", "1.#QNAN", "<NA>", "N/A", "NA"}
+    | {"NULL", "NaN", "NaT", "None", "n/a", "nan", "null"}
 )
 
 _BREAKS = re.compile(r"(?:\s*[\x00-\x1f\x7f-\x9f\u2028\u2029])+\s*")
@@ -35,6 +35,17 @@ def label_of(text: str) -> str | None:
     if whole is not None:
         text = whole[2] if whole[2] == "0" else whole[1] + whole[2]
     return None if text in NO_LABEL else text
+
+
+def class_name(field: str, name: str | int) -> str:
+    """Return the name of a class in a setting, as labels are kept. Raises ValueError naming the field."""
+    try:
+        kept = label_of(str(name))
+    except ValueError as error:
+        raise ValueError(f"{field}: {str(name)[:40]!r}... {error}") from None
+    if kept is None:
+        raise ValueError(f"{field}: {str(name)!r} is a spelling of 'no label', and names no class")
+    return kept
 
 
 def strip(text: str) -> str:

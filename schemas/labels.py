@@ -68,7 +68,9 @@ USER_FILES = Table(
         Column("path", pa.string(), "the file"),
         Column("n_rows", pa.int64(), "rows below the header that are not blank", minimum=0),
         Column("n_matched", pa.int64(), "rows that name a readable sample, and say something of it", minimum=0),
-        Column("n_unmatched", pa.int64(), "rows that name no sample of the pool, or one that cannot be read", minimum=0),
+        Column(
+            "n_unmatched", pa.int64(), "rows that name no sample of the pool, or one that cannot be read", minimum=0
+        ),
         Column("n_empty", pa.int64(), "rows that say nothing: no label, or a spelling of none", minimum=0),
         Column("n_conflicting", pa.int64(), "of the matched, rows of samples with several labels", minimum=0),
         Column("n_ambiguous", pa.int64(), "rows that fit several samples: 0, as such a file is refused", minimum=0),

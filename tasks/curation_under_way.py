@@ -28,13 +28,17 @@ Shard = TypeVar("Shard")
 
 @dataclass
 class Curation:
-    """A run on its way: its config, who carries it, what its stages have made so far, and what the guard kept back."""
+    """A run on its way: its config, who carries it, what its stages have made so far, and what the guard kept back.
+
+    `met`: the given labels, and how the files that the config names fit the pool, both as made right after ingest.
+    """
 
     config: CurationConfig
     run: Run
     runner: Runner
     made: Made
     kept_back: str | None = None
+    met: tuple[Done, ...] = ()
 
     @property
     def store(self) -> Path:

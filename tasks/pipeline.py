@@ -27,6 +27,7 @@ from windrow.tasks.features.model_scores import identify_scorer, score_shards
 from windrow.tasks.ingest.hash_groups import group_hashes
 from windrow.tasks.ingest.ingestion import ingest_shards
 from windrow.tasks.labels.belonging_scores import find_belonging, refuses
+from windrow.tasks.labels.checked_files import check_files, check_headers, named_files, told
 from windrow.tasks.labels.checks.label_checks import check_labels
 from windrow.tasks.labels.given_labels import find_given
 from windrow.tasks.labels.labeling import decide_labels
@@ -68,6 +69,7 @@ EXTRACT_FEATURES = Work("extract-features", extract_shards, tries_again=True, ta
 FIND_NEIGHBORS = Work("find-neighbors", find_neighbors)
 CLUSTER = Work("cluster", cluster_pool)
 GIVEN_LABELS = Work("given-labels", find_given)
+CHECK_FILES = Work("check-files", check_files)
 HOLD_OUT = Work("hold-out", hold_out)
 WITHOUT_HELD_OUT = Work("without-held-out", without_held_out)
 PREDICT_LABELS = Work("predict-labels", predict_labels)
@@ -112,6 +114,7 @@ def curate(config: CurationConfig, runner: Runner | None = None, until: str | No
     ('v0001', False)
     """
     check_sql(config.selection, bool(config.scores))
+    check_headers(config.labels, config.worth.evaluate)
     runner = runner or PlainRunner()
     before = latest_version(Path(config.store), config.name)
     run = begin_run(config)
@@ -188,6 +191,20 @@ def ingest(curation: Curation) -> None:
     with curation.stage(Stage.HASH_GROUPS) as log:
         done = [curation.here(GROUP_HASHES, store, curation.made.ingest, config.hashes)]
         curation.keep(log, Stage.HASH_GROUPS, done, "n_hashed")
+    _meet_labels(curation)
+
+
+def _meet_labels(curation: Curation) -> None:
+    """Read the given labels and what else the user says of the pool: what does not fit is told before all else."""
+    labels, evaluate = curation.config.labels, curation.config.worth.evaluate
+    store, ingested = curation.store, curation.made.ingest
+    given: Done = curation.here(GIVEN_LABELS, store, ingested, labels.given)
+    curation.met = (given,)
+    if named_files(labels, evaluate) or labels.prior.shares:
+        files: Done = curation.here(CHECK_FILES, store, ingested, given.path, labels, evaluate)
+        curation.met = (given, files)
+        for line in told(store, files):
+            curation.runner.say(line)
 
 
 def _planned_beside(config: CurationConfig) -> dict[str, list[SourceShard]]:
@@ -257,7 +274,7 @@ def pseudo_label(curation: Curation) -> None:
         given, held = _given(curation)
         spread = _spread(curation, given)
         decided: Done = curation.here(DECIDE_LABELS, store, curation.made, labels, seed)
-        log.done = [given, decided, *spread, held]
+        log.done = [given, decided, *spread, held, *curation.met[1:]]
         log.n_samples = decided.counts["n_labelled"] + decided.counts["n_abstained"]
         curation.made = replace(curation.made, pseudo_label=paths_of(log.done))
 
@@ -265,7 +282,7 @@ def pseudo_label(curation: Curation) -> None:
 def _given(curation: Curation) -> tuple[Done, Done]:
     """The given labels that makers may see, and what is held out to judge by."""
     config, store = curation.config, curation.store
-    given: Done = curation.here(GIVEN_LABELS, store, curation.made.ingest, config.labels.given)
+    given = curation.met[0]
     curation.made = replace(curation.made, given_labels=(given.path,))
     held: Done = curation.here(HOLD_OUT, store, curation.made, config.worth, _threshold(curation), config.seed)
     if held.counts["n_held_out"]:

@@ -27,7 +27,9 @@ class Case:
     name: str = "labels.csv"
 
 
-def _csv(kind: str, what: str, text: str, expected: Expected, encoding: str = "utf-8", name: str = "labels.csv") -> Case:
+def _csv(
+    kind: str, what: str, text: str, expected: Expected, encoding: str = "utf-8", name: str = "labels.csv"
+) -> Case:
     return Case(kind, what, text.encode(encoding), expected, name)
 
 
@@ -143,8 +145,12 @@ def _values() -> list[Case]:
         _csv(kind, "blanks around", "key,label\n a ,  cat \nb,\u00a0dog\t\n", PLAIN),
         _csv(kind, "1.0 is 1", "key,label\na,1.0\nb,1\nc,-0.0\n", {"a": "1", "b": "1", "c": "0"}),
         _csv(kind, "numbers that stay", "key,label\na,007\nb,1e3\nc,1.5\n", {"a": "007", "b": "1e3", "c": "1.5"}),
-        _csv(kind, "decimal comma, date, yes", 'key,label\na,"1,5"\nb,2026-01-02\nc,True\n',
-             {"a": "1,5", "b": "2026-01-02", "c": "True"}),
+        _csv(
+            kind,
+            "decimal comma, date, yes",
+            'key,label\na,"1,5"\nb,2026-01-02\nc,True\n',
+            {"a": "1,5", "b": "2026-01-02", "c": "True"},
+        ),
         _csv(kind, "a word called none", "key,label\na,none\nb,na\n", {"a": "none", "b": "na"}),
         _csv(kind, "a line break in a label", 'key,label\na,"wild\r\n cat"\n', {"a": "wild cat"}),
         _csv(kind, "control characters", "key,label\na,\x07wild\x00cat\n", {"a": "wild cat"}),
@@ -157,8 +163,12 @@ def _values() -> list[Case]:
 def _joins() -> list[Case]:
     kind = "join"
     return [
-        _csv(kind, "a key of two samples", "key,label\na,cat\ntwice,dog\n",
-             "line 3: the key is that of 2 samples, in 2 shards: a column shard must"),
+        _csv(
+            kind,
+            "a key of two samples",
+            "key,label\na,cat\ntwice,dog\n",
+            "line 3: the key is that of 2 samples, in 2 shards: a column shard must",
+        ),
         _csv(kind, "with its shard", "key,shard,label\na,,cat\ntwice,s2,dog\n", {"a": "cat", "twice": "dog"}),
         _csv(kind, "with a shard that is none", "key,shard,label\na,,cat\ntwice,s3,dog\n", {"a": "cat"}),
         _csv(kind, "with its source only", "key,source_uri,label\ntwice,s,dog\n", "a column shard must say"),

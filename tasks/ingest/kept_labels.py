@@ -51,5 +51,9 @@ def class_name_rows(shard: SourceShard, named: Mapping[int, str]) -> dict[str, l
             kept = None
         if kept is not None:
             rows.append((number, kept))
-    columns = {"number": [number for number, _ in rows], "name": [name for _, name in rows]}
-    return {"source_uri": [shard.source_uri] * len(rows), "shard": [shard.shard] * len(rows), **columns}
+    return {
+        "source_uri": [shard.source_uri] * len(rows),
+        "shard": [shard.shard] * len(rows),
+        "number": [number for number, _ in rows],
+        "name": [name for _, name in rows],
+    }

@@ -9,9 +9,12 @@ import numpy as np
 
 from windrow.schemas.label_text import label_of
 from windrow.tasks.algorithms.labels.deciding.label_metric import LabelMetric
+from windrow.tasks.labels.label_file import Tally
 from windrow.tasks.storage.user_files.text_numbers import number_of
-from windrow.tasks.storage.user_files.user_file import is_table, read_user_file
+from windrow.tasks.storage.user_files.user_file import check_columns, is_table, read_user_file
 from windrow.tasks.storage.user_files.wanted_columns import Wanted
+
+WANTED = Wanted(("label", "other", "distance"))
 
 
 def read_distances(path: Path, classes: Sequence[str]) -> LabelMetric:
@@ -39,10 +42,26 @@ def read_distances(path: Path, classes: Sequence[str]) -> LabelMetric:
         raise ValueError(f"{path}: {error}; classes are counted from 0: {', '.join(classes[:20])}") from None
 
 
-def _rows(path: Path) -> Iterator[tuple[str, str, float]]:
+def check_distances_file(path: Path) -> None:
+    """Raise ValueError unless there is such a file and it has the columns of one."""
     if not path.is_file() or not is_table(path):
         raise ValueError(f"wants a .csv, .tsv or .parquet file of distances, got {str(path)!r}")
-    file = read_user_file(path, Wanted(("label", "other", "distance")))
+    check_columns(path, WANTED)
+
+
+def tally_distances(path: Path, classes: Sequence[str]) -> Tally:
+    """Say how many rows are of these classes, at least two, or else only read the file. Raises as `read_distances`."""
+    if len(classes) > 1:
+        read_distances(path, classes)
+    of_others = [(label, other) for label, other, _ in _rows(path) if not {label, other} <= set(classes)]
+    n_rows = sum(1 for _ in _rows(path))
+    shown = tuple(f"{label!r} and {other!r}" for label, other in of_others[:3])
+    return Tally("labels.distances", str(path), n_rows, n_rows - len(of_others), len(of_others), 0, 0, 0, shown)
+
+
+def _rows(path: Path) -> Iterator[tuple[str, str, float]]:
+    check_distances_file(path)
+    file = read_user_file(path, WANTED)
     texts = zip(file.texts("label"), file.texts("other"), file.texts("distance"), strict=True)
     for row, (label, other, distance) in enumerate(texts):
         try:

@@ -12,7 +12,7 @@ import pyarrow.compute as pc
 
 from windrow.schemas.label_text import label_of
 from windrow.tasks.labels.numbered_classes import name_numbers
-from windrow.tasks.storage.user_files.user_file import UserFile, is_table, read_user_file
+from windrow.tasks.storage.user_files.user_file import UserFile, check_columns, is_table, read_user_file
 from windrow.tasks.storage.user_files.wanted_columns import Wanted
 
 WANTED = Wanted(("label",), ("sample_id", "key"), ("shard", "source_uri"))
@@ -79,6 +79,18 @@ class Tally:
         return f"{self.setting}: {self.path}: {self.n_rows:,} rows, {counts}{shown}{headers}"
 
 
+def check_label_file(source: str, setting: str) -> None:
+    """Raise ValueError, naming the setting, unless there is such a file and it has the columns of one."""
+    path = Path(source)
+    if not path.is_file() or not is_table(path):
+        words = "'found', 'none', or " if setting == "labels.given" else ""
+        raise ValueError(f"{setting}: wants {words}a .csv, .tsv or .parquet file; got {source!r}")
+    try:
+        check_columns(path, WANTED)
+    except ValueError as error:
+        raise ValueError(f"{setting}: {error}") from None
+
+
 def load_label_file(connection: Any, source: str, setting: str) -> Tally:
     """Load a file as table `file_labels` (line, sample_id, label), a row for each that labels a readable sample.
 
@@ -86,12 +98,9 @@ def load_label_file(connection: Any, source: str, setting: str) -> Tally:
     as it should be (`read_user_file`), when a label is too long or no number of a class, and when a key fits several
     samples.
     """
-    path = Path(source)
-    if not path.is_file() or not is_table(path):
-        words = "'found', 'none', or " if setting == "labels.given" else ""
-        raise ValueError(f"{setting}: wants {words}a .csv, .tsv or .parquet file; got {source!r}")
+    check_label_file(source, setting)
     try:
-        file = read_user_file(path, WANTED)
+        file = read_user_file(Path(source), WANTED)
         labels = _labels(file, connection)
         connection.register("_given_rows", _given_rows(file, labels))
         connection.execute("CREATE TABLE given_rows AS FROM _given_rows")

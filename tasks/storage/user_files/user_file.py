@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
@@ -49,6 +49,16 @@ def is_table(path: Path) -> bool:
     return path.suffix.lower() in SUFFIXES
 
 
+def check_columns(path: Path, wanted: Wanted) -> None:
+    """Raise ValueError, naming the file, unless its header has what is wanted; the rows are not read."""
+    if path.suffix.lower() == ".parquet":
+        with _open_parquet(path) as file:
+            names = file.schema_arrow.names
+    else:
+        names = open_csv(path, wanted).header
+    _places(path, wanted, names)
+
+
 def read_user_file(path: Path, wanted: Wanted) -> UserFile:
     """Read the wanted columns of a file; column names are told apart neither by case nor by blanks around them.
 
@@ -57,11 +67,7 @@ def read_user_file(path: Path, wanted: Wanted) -> UserFile:
     if path.suffix.lower() == ".parquet":
         return _read_parquet(path, wanted)
     file = open_csv(path, wanted)
-    try:
-        places = wanted.places(file.header)
-    except ValueError as error:
-        raise ValueError(f"{path} {error}") from None
-    rows = _columns(file.records(), places)
+    rows = _columns(file.records(), _places(path, wanted, file.header))
     return UserFile(path, rows, "line", None, file.separator != ",", tuple(file.repeated))
 
 
@@ -76,21 +82,33 @@ def _columns(records: Iterator[Record], places: dict[str, int]) -> pa.Table:
     return pa.concat_tables(parts).combine_chunks()
 
 
-def _read_parquet(path: Path, wanted: Wanted) -> UserFile:
+def _places(path: Path, wanted: Wanted, names: Sequence[str]) -> dict[str, int]:
     try:
-        with pq.ParquetFile(path, page_checksum_verification=True) as file:
-            schema = file.schema_arrow
-            places = wanted.places(schema.names)
-            table = file.read(columns=[schema.names[place] for place in places.values()])
-    except (pa.ArrowException, OSError, UnicodeDecodeError) as error:
-        raise ValueError(f"{path} is no Parquet file, or damaged: {error}") from None
+        return wanted.places(names)
     except ValueError as error:
         raise ValueError(f"{path} {error}") from None
-    numbers = pa.array(range(1, table.num_rows + 1), pa.int64())
+
+
+def _open_parquet(path: Path) -> pq.ParquetFile:
+    try:
+        return pq.ParquetFile(path, page_checksum_verification=True)
+    except (pa.ArrowException, OSError, UnicodeDecodeError) as error:
+        raise ValueError(f"{path} is no Parquet file, or damaged: {error}") from None
+
+
+def _read_parquet(path: Path, wanted: Wanted) -> UserFile:
+    with _open_parquet(path) as file:
+        schema = file.schema_arrow
+        places = _places(path, wanted, schema.names)
+        try:
+            table = file.read(columns=[schema.names[place] for place in places.values()])
+        except (pa.ArrowException, OSError, UnicodeDecodeError) as error:
+            raise ValueError(f"{path} is damaged: {error}") from None
     texts = [_texts(path, schema.names[place], table[schema.names[place]]) for place in places.values()]
+    numbers = pa.array(range(1, table.num_rows + 1), pa.int64())
+    rows = pa.Table.from_arrays([numbers, *texts], names=["line", *places])
     label = next((name for name in schema.names if plain_name(name) == "label"), "label")
     names = class_names(schema, label)
-    rows = pa.Table.from_arrays([numbers, *texts], names=["line", *places])
     return UserFile(path, rows, "row", tuple(names) if names is not None else None)
 
 

@@ -171,7 +171,10 @@ def changed(rows: list[Row], **values: str) -> list[Row]:
             "line 2: n and seed must be whole numbers, got '8' and 'x'",
         ),
         (lambda rows: [{**row, "run_id": "lost"} for row in rows], "has no run 'lost'"),
-        (lambda rows: [{"sample_id": row["sample_id"]} for row in rows], "wants columns sample_id, label, correct, .*; it has 'sample_id'. Is it a file"),
+        (
+            lambda rows: [{"sample_id": row["sample_id"]} for row in rows],
+            "wants columns sample_id, label, correct, .*; it has 'sample_id'. Is it a file",
+        ),
         (lambda rows: rows, "has no verdict yet"),
     ],
 )
