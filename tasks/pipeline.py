@@ -17,6 +17,7 @@ from windrow.tasks.clusters.incremental import clusters_before
 from windrow.tasks.clusters.neighbor_graph import find_neighbors
 from windrow.tasks.config import CurationConfig
 from windrow.tasks.curation_under_way import Curation, paths_of
+from windrow.tasks.export.export_plan import read_classes
 from windrow.tasks.export.outcomes import account
 from windrow.tasks.export.planned_shards import SELECTED, planned_shards
 from windrow.tasks.export.publication import publish_version
@@ -374,6 +375,8 @@ def export(curation: Curation) -> None:
             curation.runner.say(f"{curation.config.name}: not published: {curation.kept_back}")
             return
         shards = curation.here(PLAN_EXPORT, store, made, config)
+        if shards and not read_classes(store, shards[0].plan):
+            curation.runner.say(f"export.label_set: this run has no label of {config.label_set!r}: none is exported")
         calls = [Call(WRITE_SHARD, f"write {shard.split} {shard.number}", (store, shard, config)) for shard in shards]
         log.done = curation.in_workers("export", len(shards), calls)
         log.n_samples = sum(done.counts["n_samples"] for done in log.done)

@@ -7,6 +7,7 @@ from typing import Annotated, Literal
 
 from annotated_types import Ge, MinLen
 
+from windrow.schemas.names import check_name
 from windrow.schemas.settings import Settings, check_different
 
 Format = Literal["webdataset", "parquet"]
@@ -38,5 +39,6 @@ class ExportConfig(Settings):
         super().__post_init__()
         check_different("formats", self.formats)
         object.__setattr__(self, "formats", tuple(name for name in FORMATS if name in self.formats))
-        if self.license is not None and not self.license.strip():
-            raise ValueError(f"license: wants a name, or null where it is not known, got {self.license!r}")
+        check_name("label_set", self.label_set)
+        if self.license is not None:
+            check_name("license", self.license)

@@ -38,13 +38,10 @@ ORDER BY e.split, e.rank
 def selected_rows(store: Path, made: Made, label_set: str) -> tuple[pa.Table, list[str]]:
     """Return the rows to export, by split and rank, and all classes of the label set.
 
-    Raises ValueError when the label set is not there.
+    A label set that the run has not made, as it found no labels for it, has no classes: nothing is labelled.
     """
     outputs = made.opened(store, Stage.INGEST, Stage.FEATURES, Stage.CLUSTER, Stage.PSEUDO_LABEL, Stage.RANK)
     connection = connect({**tables_of(outputs), REGISTRY.name: registry_files(store)})
     rows = connection.sql(SELECTED_SQL, params=[label_set]).to_arrow_table()
     labels = connection.sql("SELECT label FROM labels WHERE label_set = ?", params=[label_set]).to_arrow_table()
-    if not labels.num_rows:
-        known = [row[0] for row in connection.sql("SELECT DISTINCT label_set FROM labels ORDER BY 1").fetchall()]
-        raise ValueError(f"export.label_set: there is no label set {label_set!r}; there are {', '.join(known)}")
     return rows, class_names(labels)
