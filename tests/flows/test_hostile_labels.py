@@ -47,7 +47,8 @@ def write_pool(folder: Path) -> dict[str, str]:
         for number, label in enumerate(LABELS):
             data = [picture(2 * number + turn) for turn in range(2)]
             said.update({sample_id_of(each): label for each in data})
-            writer.write({"__key__": f"{number:04d}", "png": data[0], "json": json.dumps({"label": label}).encode()})
+            fields = json.dumps({"label": label}).encode()
+            writer.write({"__key__": f"{number:04d}", "png": data[0], "json": fields, f"{'z' * 180}.txt": b"beside"})
             if number % 3 == 0 and is_utf8(label):
                 rows["image"].append(data[1])
                 rows["label"].append(label)
@@ -60,7 +61,6 @@ def write_pool(folder: Path) -> dict[str, str]:
                 (place / f"{number}.cls").write_bytes(label.encode("utf-8", "replace"))
                 if not label.strip():
                     said[sample_id_of(data[1])] = "others"
-                (place / f"{number}.{'z' * 230}.json").write_text("{}")
     pq.write_table(pa.table(rows), table)
     return said
 
@@ -113,13 +113,9 @@ def read_back(version: Version) -> dict[str, dict[str, Any]]:
 def test_labels_that_came_with_samples_are_exported_and_none_is_lost(pool: tuple[Path, dict[str, str]]) -> None:
     folder, said = pool
     found = read_back(curate(folder, "store"))
-    assert {sample: info["label"] for sample, info in found.items()} == {
-        name: kept(text) for name, text in said.items()
-    }
-    assert (
-        max(len(f"{name}.{each}") for name, info in found.items() for each in info["provenance"]["members"].split("/"))
-        < 255
-    )
+    assert {sample: info["label"] for sample, info in found.items()} == {name: kept(said[name]) for name in said}
+    beside = {each for info in found.values() for each in info["provenance"]["members"].split("/")}
+    assert {len(each) for each in beside if "z" in each} == {150}
     for sample, info in found.items():
         text = said[sample].encode("utf-8", "replace").decode()
         spelt = json.loads(info["metadata"] or "{}").get("windrow_label", info["label"])
