@@ -47,9 +47,9 @@ def ingest_shard(store: Path, shard: SourceShard, config: IngestConfig) -> Done:
     """Read a shard, decode every distinct sample once, write OCCURRENCES (by position), SAMPLES and QUALITY
     (by sample_id), and CLASS_NAMES where the shard names the numbers of its labels.
 
-    The counts are n_occurrences, n_unreadable, n_samples and, with a copy, n_bytes_copied. A shard is found again while
-    its `identity` is the same; when only that has changed, it is read anew and the output has the same bytes (but for
-    where its copy is).
+    The counts are n_occurrences, n_unreadable, n_samples, n_class_names where there are any and, with a copy,
+    n_bytes_copied. A shard is found again while its `identity` is the same; when only that has changed, it is read anew
+    and the output has the same bytes (but for where its copy is).
 
     What the store was told to forget is neither decoded nor described. It is no part of the fingerprint: forgetting
     removes the sample from every output that holds it, so what is found is what would be made.
@@ -88,7 +88,9 @@ def _ingest(store: Path, shard: SourceShard, config: IngestConfig, n_before: int
         tables = (SAMPLES.build(_columns(SAMPLES.columns, rows)), QUALITY.build(_columns(QUALITY.columns, measured)))
         write_shard(writer, occurrences, *tables)
         if named:
-            writer.write(CLASS_NAMES, CLASS_NAMES.build(class_name_rows(shard, named)))
+            class_names = CLASS_NAMES.build(class_name_rows(shard, named))
+            writer.write(CLASS_NAMES, class_names)
+            writer.counts["n_class_names"] = class_names.num_rows
         if SOURCES[shard.kind].fetches:
             writer.counts["n_to_retry"] = sum(map(may_pass, occurrences["unreadable"].to_pylist()))
 

@@ -74,8 +74,8 @@ def _naming(setting: str) -> Iterator[None]:
 def check_files(store: Path, ingested: Sequence[str], given: str, labels: LabelsConfig, evaluate: str | None) -> Done:
     """Write USER_FILES: how the rows of each file fit the pool, and the given labels (an output's path).
 
-    The counts are n_given_rows, n_given_rows_matched and so on, likewise of evaluate, distances and dynamics. Raises
-    ValueError naming the setting, the file and the line for one that cannot be used, and for classes of
+    The counts are n_user_files and n_given_rows, n_given_rows_matched and so on, likewise of evaluate, distances and
+    dynamics. Raises ValueError naming the setting, the file and the line for one that cannot be used, and for classes of
     `labels.prior.shares` that are not those of the labels.
     """
     files = named_files(labels, evaluate)
@@ -87,6 +87,7 @@ def check_files(store: Path, ingested: Sequence[str], given: str, labels: Labels
         tallies = [_tally(store, setting, path, outputs, table, labels) for setting, path in files.items()]
         rows = [asdict(tally) for tally in tallies]
         writer.write(USER_FILES, USER_FILES.build({c.name: [row[c.name] for row in rows] for c in USER_FILES.columns}))
+        writer.counts["n_user_files"] = len(tallies)
         for tally in tallies:
             writer.counts.update(_counts(tally))
 
