@@ -24,7 +24,8 @@ class ExportConfig(Settings):
     go into the WebDataset shards too, byte for byte; where windrow writes a member of that extension itself (`.json`,
     `.cls`, the image's), theirs is `.source.json`, ...
 
-    `label_set`: the labels that are exported; a sample on which they abstain is exported without a label.
+    `label_set`: the labels that are exported: pseudo, given, a maker's name or cluster_1 and up; a sample on which they
+    abstain is exported without a label.
     `license`: goes into the dataset cards as it is (Hugging Face wants an identifier such as 'cc-by-4.0'); null where
     it is not known.
     """

@@ -75,8 +75,8 @@ def check_files(store: Path, ingested: Sequence[str], given: str, labels: Labels
     """Write USER_FILES: how the rows of each file fit the pool, and the given labels (an output's path).
 
     The counts are n_user_files and n_given_rows, n_given_rows_matched and so on, likewise of evaluate, distances and
-    dynamics. Raises ValueError naming the setting, the file and the line for one that cannot be used, and for classes of
-    `labels.prior.shares` that are not those of the labels.
+    dynamics. Raises ValueError naming the setting, the file and the line for one that cannot be used, and for classes
+    of `labels.prior.shares` that are not those of the labels.
     """
     files = named_files(labels, evaluate)
     outputs, known = [open_output(store / path) for path in ingested], open_output(store / given)

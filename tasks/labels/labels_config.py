@@ -19,9 +19,9 @@ from windrow.tasks.labels.label_policy_config import LabelPolicyConfig
 
 @dataclass(frozen=True)
 class LabelsConfig(Settings):
-    """Where labels come from and when a pseudo-label is sure enough. See docs/how-to/choose-labels.md.
+    """Where labels come from and when a pseudo-label is sure enough. See docs/how-to/choose-labels.md, own-files.md.
 
-    `given`: 'found' (labels that came with samples), 'none', or a Parquet or CSV file with columns `label` and
+    `given`: 'found' (labels that came with samples), 'none', or a .csv or .parquet file with columns `label` and
     `sample_id` (or `key`). `makers`: methods that spread them over the pool, each into a label set of its name: knn,
     propagation, probe, prototypes, smoothed, smoothed_probe, naive_bayes, spectral, transductive, transport, mlp,
     iterative, scan, depict, sela, swav, p2ot, sp2ot, zero_shot, sources; or trusted code of your own,
