@@ -12,8 +12,8 @@ from typing import Annotated, Any
 from annotated_types import Ge, MinLen
 from pydantic import TypeAdapter, ValidationError
 
-from windrow.schemas.names import check_file_name
 from windrow.schemas.settings import IsPath, Settings, check_different
+from windrow.schemas.texts.names import check_file_name
 from windrow.tasks.backbones.backbone import BackboneConfig
 from windrow.tasks.clusters.clustering_config import ClusteringConfig
 from windrow.tasks.clusters.neighbors_config import NeighborsConfig

@@ -7,8 +7,8 @@ from typing import Annotated, Literal
 
 from annotated_types import Ge, MinLen
 
-from windrow.schemas.names import check_name
 from windrow.schemas.settings import Settings, check_different
+from windrow.schemas.texts.names import check_name
 
 Format = Literal["webdataset", "parquet"]
 FORMATS: tuple[Format, ...] = ("webdataset", "parquet")

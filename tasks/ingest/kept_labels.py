@@ -6,7 +6,7 @@ import json
 from collections.abc import Mapping
 from typing import Any
 
-from windrow.schemas.label_text import label_of
+from windrow.schemas.texts.label_text import label_of
 from windrow.tasks.storage.sources.source_shard import Found, SourceShard
 
 SPELT = "windrow_label"

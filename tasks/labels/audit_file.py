@@ -13,7 +13,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from windrow.schemas.label_text import label_of
+from windrow.schemas.texts.label_text import label_of
 from windrow.tasks.algorithms.arrays import Int64Array
 from windrow.tasks.labels.audit_sample import AuditedSet, draw, stratum_name
 from windrow.tasks.storage.store.outputs import write_atomically

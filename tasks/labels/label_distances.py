@@ -7,7 +7,7 @@ from pathlib import Path
 
 import numpy as np
 
-from windrow.schemas.label_text import label_of
+from windrow.schemas.texts.label_text import label_of
 from windrow.tasks.algorithms.labels.deciding.label_metric import LabelMetric
 from windrow.tasks.labels.label_file import Tally
 from windrow.tasks.storage.user_files.text_numbers import number_of

@@ -10,7 +10,7 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from windrow.schemas.label_text import label_of
+from windrow.schemas.texts.label_text import label_of
 from windrow.tasks.labels.numbered_classes import name_numbers
 from windrow.tasks.storage.user_files.user_file import UserFile, check_columns, is_table, read_user_file
 from windrow.tasks.storage.user_files.wanted_columns import Wanted

@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Annotated, Protocol
 
 from annotated_types import Ge, MinLen
 
-from windrow.schemas.names import check_name
 from windrow.schemas.settings import IsPath, Settings
+from windrow.schemas.texts.names import check_name
 
 if TYPE_CHECKING:
     import numpy as np

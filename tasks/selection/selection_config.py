@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 from annotated_types import Ge, Gt, Le, MinLen
 
-from windrow.schemas.names import check_file_name, check_name
 from windrow.schemas.settings import IsPath, Settings, check_different
+from windrow.schemas.texts.names import check_file_name, check_name
 from windrow.tasks.algorithms.selection.policies import POLICIES
 from windrow.tasks.algorithms.selection.policy_settings import PolicySettings
 from windrow.tasks.algorithms.selection.selection_policy import SelectionPolicy

@@ -15,9 +15,9 @@ from hostile_labels import HOSTILE, hostile_labels
 from inline_run import curate_inline
 from PIL import Image
 
-from windrow.schemas.label_text import label_of
+from windrow.schemas.texts.label_text import label_of
 from windrow.tasks.config import parse_config
-from windrow.tasks.storage.published.reader import open_webdataset
+from windrow.tasks.loading.webdataset_pipeline import open_webdataset
 from windrow.tasks.storage.published.versions import Version, latest_version, read_manifest
 from windrow.tasks.storage.sources.source_shard import sample_id_of
 

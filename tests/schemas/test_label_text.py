@@ -5,8 +5,8 @@ from hostile_labels import HOSTILE
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from windrow.schemas.label_text import LONGEST, class_name, label_of
-from windrow.schemas.names import check_file_name, check_name, check_text
+from windrow.schemas.texts.label_text import LONGEST, class_name, label_of
+from windrow.schemas.texts.names import check_file_name, check_name, check_text
 
 TEXT = st.text(st.characters(), max_size=40) | st.text("\n\r\0\t \x85\u2028\ufeff10.-NA", max_size=12)
 

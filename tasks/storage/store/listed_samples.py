@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterator
 from pathlib import Path
 
-from windrow.schemas.label_text import strip
+from windrow.schemas.texts.label_text import strip
 from windrow.tasks.storage.user_files.text_lines import text_lines
 from windrow.tasks.storage.user_files.user_file import is_table, read_user_file
 from windrow.tasks.storage.user_files.wanted_columns import Wanted, plain_name

@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 from itertools import islice
 from pathlib import Path
 
-from windrow.schemas.label_text import strip
+from windrow.schemas.texts.label_text import strip
 from windrow.tasks.storage.user_files.text_lines import text_lines
 from windrow.tasks.storage.user_files.wanted_columns import Wanted, plain_name
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from windrow.schemas.label_text import strip
+from windrow.schemas.texts.label_text import strip
 
 
 @dataclass(frozen=True)

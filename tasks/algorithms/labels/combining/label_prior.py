@@ -9,8 +9,8 @@ from typing import Annotated, Literal
 import numpy as np
 from annotated_types import Ge
 
-from windrow.schemas.label_text import class_name
 from windrow.schemas.settings import Settings
+from windrow.schemas.texts.label_text import class_name
 from windrow.tasks.algorithms.arrays import Float32Array, Float64Array, Int64Array
 
 PriorMethod = Literal["estimated", "em", "bbse", "labels", "uniform", "given", "none"]

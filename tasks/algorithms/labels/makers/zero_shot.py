@@ -8,7 +8,7 @@ from typing import Annotated
 
 from annotated_types import MinLen
 
-from windrow.schemas.label_text import class_name
+from windrow.schemas.texts.label_text import class_name
 from windrow.tasks.algorithms.arrays import Float32Array, Int64Array
 from windrow.tasks.algorithms.labels.cores.cache_refinement import cache_refinement
 from windrow.tasks.algorithms.labels.cores.text_similarity import TextClasses, zero_shot

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from windrow.schemas.label_text import strip
+from windrow.schemas.texts.label_text import strip
 from windrow.tasks.storage.store.listed_samples import listed_samples
 from windrow.tasks.storage.user_files.text_numbers import number_of
 from windrow.tasks.storage.user_files.user_file import read_user_file
