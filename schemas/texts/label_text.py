@@ -50,7 +50,7 @@ def class_name(field: str, name: str | int) -> str:
 
 def strip(text: str) -> str:
     """Return a text without blanks and invisible marks around it."""
-    before = None
-    while text != before:
-        before, text = text, text.strip().strip(_AROUND)
+    text = text.strip()
+    while text and (text[0] in _AROUND or text[-1] in _AROUND):
+        text = text.strip(_AROUND).strip()
     return text

@@ -44,15 +44,14 @@ class CsvFile:
         wrong: list[tuple[int, int]] = []
         names = [plain_name(name) for name in self.header]
         for line, fields in islice(_records(self.path, self.separator), 1, None):
-            plain = [plain_name(each) for each in fields]
-            if len(fields) != len(self.header):
+            if len(fields) != len(names):
                 wrong.append((line, len(fields)))
-            elif plain == names:
-                self.repeated.append(line)
-            elif sorted(plain) == sorted(names):
-                raise ValueError(f"{self.path}, line {line} has the header again, in another order of columns")
-            else:
+            elif fields[0].casefold() not in names or sorted(map(plain_name, fields)) != sorted(names):
                 yield line, fields
+            elif list(map(plain_name, fields)) == names:
+                self.repeated.append(line)
+            else:
+                raise ValueError(f"{self.path}, line {line} has the header again, in another order of columns")
         if wrong:
             raise ValueError(f"{self.path}{_told(wrong, len(self.header))}")
 
