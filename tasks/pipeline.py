@@ -115,7 +115,7 @@ def curate(config: CurationConfig, runner: Runner | None = None, until: str | No
     ('v0001', False)
     """
     check_sql(config.selection, bool(config.scores))
-    check_headers(config.labels, config.worth.evaluate)
+    check_headers(config.labels, config.worth.evaluate, config.selection.id_lists())
     runner = runner or PlainRunner()
     before = latest_version(Path(config.store), config.name)
     run = begin_run(config)
@@ -198,11 +198,12 @@ def ingest(curation: Curation) -> None:
 def _meet_labels(curation: Curation) -> None:
     """Read the given labels and what else the user says of the pool: what does not fit is told before all else."""
     labels, evaluate = curation.config.labels, curation.config.worth.evaluate
+    lists = curation.config.selection.id_lists()
     store, ingested = curation.store, curation.made.ingest
     given: Done = curation.here(GIVEN_LABELS, store, ingested, labels.given)
     curation.met = (given,)
-    if named_files(labels, evaluate) or labels.prior.shares:
-        files: Done = curation.here(CHECK_FILES, store, ingested, given.path, labels, evaluate)
+    if named_files(labels, evaluate, lists) or labels.prior.shares:
+        files: Done = curation.here(CHECK_FILES, store, ingested, given.path, labels, evaluate, lists)
         curation.met = (given, files)
         for line in told(store, files):
             curation.runner.say(line)

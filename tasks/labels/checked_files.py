@@ -11,8 +11,9 @@ from dataclasses import asdict
 from pathlib import Path
 
 import pyarrow as pa
+import pyarrow.compute as pc
 
-from windrow.schemas import LABELS, USER_FILES
+from windrow.schemas import LABELS, SAMPLES, USER_FILES
 from windrow.schemas.stages import Part, Stage
 from windrow.tasks.algorithms.labels.combining.label_prior import check_shares
 from windrow.tasks.labels.checks.imported_dynamics import tally_dynamics
@@ -22,7 +23,9 @@ from windrow.tasks.labels.given_labels import class_names, has_classes, read_giv
 from windrow.tasks.labels.label_distances import check_distances_file, tally_distances
 from windrow.tasks.labels.label_file import Tally, check_label_file
 from windrow.tasks.labels.labels_config import LabelsConfig
+from windrow.tasks.storage.files.parquet import read_table
 from windrow.tasks.storage.sources.dynamics_file import DynamicsFile
+from windrow.tasks.storage.store.listed_samples import listed_samples
 from windrow.tasks.storage.store.outputs import (
     Done,
     Output,
@@ -39,24 +42,27 @@ DISTANCES, DYNAMICS = "labels.distances", "labels.checks.dynamics"
 COUNTED = ("rows", "matched", "unmatched", "empty", "conflicting", "ambiguous")
 
 
-def named_files(labels: LabelsConfig, evaluate: str | None) -> dict[str, Path]:
-    """The files by the setting that names them."""
+def named_files(labels: LabelsConfig, evaluate: str | None, lists: Mapping[str, str]) -> dict[str, Path]:
+    """The files by the setting that names them; `lists` are those of sample ids."""
     given = None if labels.given in ("found", "none") else labels.given
-    named = {GIVEN: given, EVALUATE: evaluate, DISTANCES: labels.distances, DYNAMICS: labels.checks.dynamics}
+    named = {GIVEN: given, EVALUATE: evaluate, DISTANCES: labels.distances, DYNAMICS: labels.checks.dynamics, **lists}
     return {setting: Path(path) for setting, path in named.items() if path is not None}
 
 
-def check_headers(labels: LabelsConfig, evaluate: str | None) -> None:
+def check_headers(labels: LabelsConfig, evaluate: str | None, lists: Mapping[str, str]) -> None:
     """Raise ValueError, naming the setting and the file, when one is missing or has other columns than it must.
 
     So the commonest mistakes are told before anything is read or computed.
     """
-    for setting, path in named_files(labels, evaluate).items():
+    for setting, path in named_files(labels, evaluate, lists).items():
         if setting in (GIVEN, EVALUATE):
             check_label_file(str(path), setting)
         elif setting == DISTANCES:
             with _naming(setting):
                 check_distances_file(path)
+        elif setting in lists:
+            with _naming(setting):
+                listed_samples(path)
         elif path.is_dir():
             log_files(path)
         else:
@@ -71,14 +77,21 @@ def _naming(setting: str) -> Iterator[None]:
         raise ValueError(f"{setting}: {error}") from None
 
 
-def check_files(store: Path, ingested: Sequence[str], given: str, labels: LabelsConfig, evaluate: str | None) -> Done:
+def check_files(
+    store: Path,
+    ingested: Sequence[str],
+    given: str,
+    labels: LabelsConfig,
+    evaluate: str | None,
+    lists: Mapping[str, str],
+) -> Done:
     """Write USER_FILES: how the rows of each file fit the pool, and the given labels (an output's path).
 
-    The counts are n_user_files and n_given_rows, n_given_rows_matched and so on, likewise of evaluate, distances and
-    dynamics. Raises ValueError naming the setting, the file and the line for one that cannot be used, and for classes
-    of `labels.prior.shares` that are not those of the labels.
+    The counts are n_user_files and n_given_rows, n_given_rows_matched and so on, likewise of evaluate, distances,
+    dynamics and ids. Raises ValueError naming the setting, the file and the line for one that cannot be used, and for
+    classes of `labels.prior.shares` that are not those of the labels.
     """
-    files = named_files(labels, evaluate)
+    files = named_files(labels, evaluate, lists)
     outputs, known = [open_output(store / path) for path in ingested], open_output(store / given)
     _check_prior(known.read(LABELS), labels)
 
@@ -89,7 +102,8 @@ def check_files(store: Path, ingested: Sequence[str], given: str, labels: Labels
         writer.write(USER_FILES, USER_FILES.build({c.name: [row[c.name] for row in rows] for c in USER_FILES.columns}))
         writer.counts["n_user_files"] = len(tallies)
         for tally in tallies:
-            writer.counts.update(_counts(tally))
+            for name, count in _counts(tally).items():
+                writer.counts[name] = writer.counts.get(name, 0) + count
 
     inputs = {
         "ingest": content_fingerprint(outputs),
@@ -116,12 +130,23 @@ def _tally(
     if setting == DISTANCES:
         with _naming(setting):
             return tally_distances(path, class_names(given, labels.named_classes) if has_classes(given) else ())
+    if setting not in (GIVEN, EVALUATE, DYNAMICS):
+        return _tally_ids(setting, path, outputs)
     if setting == DYNAMICS:
         return tally_dynamics(path, store, given)
     tally = read_given(str(path), {Stage.INGEST: outputs}, setting)[1]
     if tally is None:
         raise ValueError(f"{setting}: wants a .csv, .tsv or .parquet file; got {str(path)!r}")
     return tally
+
+
+def _tally_ids(setting: str, path: Path, outputs: Sequence[Output]) -> Tally:
+    with _naming(setting):
+        ids = listed_samples(path)
+    known = read_table(SAMPLES, [output.table_path(SAMPLES) for output in outputs], ["sample_id"])
+    matched = pc.is_in(pa.array(ids, pa.string()), known["sample_id"].combine_chunks()).to_pylist()
+    others = [name for name, is_there in zip(ids, matched, strict=True) if not is_there]
+    return Tally(setting, str(path), len(ids), len(ids) - len(others), len(others), 0, 0, 0, tuple(others[:3]))
 
 
 def _check_prior(given: pa.Table, labels: LabelsConfig) -> None:

@@ -203,6 +203,10 @@ class SelectionConfig(Settings):
         parts = self.parts or (SelectionPart("all"),)
         return [self.chosen(name) for name in dict.fromkeys(p.policy for p in parts if p.policy or not p.retrieve)]
 
+    def id_lists(self) -> dict[str, str]:
+        """The files of sample ids by the setting that names each."""
+        return {f"selection.splits.{split.name}.ids": split.ids for split in self.splits if split.ids is not None}
+
     def beside(self) -> dict[str, tuple[str, ...]]:
         """The sources of the sets beside the pool, by the setting that names them."""
         named = {KEEP_AWAY: self.keep_away, REFERENCE: self.reference}

@@ -241,7 +241,7 @@ INVARIANTS = (*_SEEN, *_CLUSTERED, *_CHOSEN, *_ACCOUNTED)
 
 _OUTCOMES = "SELECT count(*) FROM outcomes WHERE outcome = '{}'"
 
-USER_FILE_WORDS = ("given", "evaluate", "distances", "dynamics")
+USER_FILE_WORDS = ("given", "evaluate", "distances", "dynamics", "ids")
 _ROWS_OF_FILE = "SELECT coalesce(sum(n_rows), 0)::BIGINT FROM user_files WHERE setting LIKE '%.{word}'"
 
 COUNTS: Mapping[str, Mapping[str, str]] = {

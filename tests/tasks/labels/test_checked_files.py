@@ -16,6 +16,7 @@ from windrow.flows.summary import print_run, summarise
 from windrow.schemas.stages import Stage
 from windrow.tasks.config import parse_config
 from windrow.tasks.storage.catalog.views import open_catalog
+from windrow.tasks.storage.sources.source_shard import sample_id_of
 from windrow.tasks.storage.store.run_records import Run, list_runs
 
 
@@ -113,6 +114,25 @@ def test_what_does_not_fit_the_pool_is_told_before_it_is_embedded(
         run_with(pool, tmp_path / "store", **json.loads(json.dumps(changes).replace("FILE", str(path))))
     (run,) = list_runs(tmp_path / "store")
     assert [record.stage for record in run.stages()] == [Stage.INGEST, Stage.HASH_GROUPS]
+
+
+def test_lists_of_ids_of_splits_are_tallied_and_told_before_a_run(pool: SmallPool, tmp_path: Path) -> None:
+    wanted = sample_id_of(pool.others[0])
+    (tmp_path / "ids.csv").write_text(f"SAMPLE_ID;why\n{wanted};x\n{'0' * 32};y\n")
+    splits = [{"name": "train", "share": 1.0}, {"name": "val", "ids": str(tmp_path / "ids.csv")}]
+    selection = {"target_size": 100, "near_duplicate_threshold": 0.95, "splits": splits}
+    run = run_with(pool, tmp_path / "store", selection=selection)
+    record = run.stage(Stage.PSEUDO_LABEL)
+    assert record is not None and record.counts["n_ids_rows_matched"] == 1
+    assert f"2 rows, 1 matched, 1 unmatched, 0 empty, 0 conflicting, 0 ambiguous; unmatched: {'0' * 32}" in summarise(
+        run
+    )
+    sql = "SELECT split FROM selection WHERE sample_id = ?"
+    assert open_catalog(run.store).execute(sql, [wanted]).fetchall() == [("val",)]
+    (tmp_path / "ids.csv").write_text("sample_id\nme\n")
+    with pytest.raises(ValueError, match=r"selection.splits.val.ids: .*ids.csv, line 2: wants a sample_id"):
+        run_with(pool, tmp_path / "another", selection=selection)
+    assert list_runs(tmp_path / "another") == []
 
 
 def test_dynamics_of_samples_that_nobody_knows_are_told_before_the_pool_is_embedded(
