@@ -8,8 +8,10 @@ from typing import Any
 from rich.console import Console
 from rich.table import Table
 
+from windrow.schemas import USER_FILES
 from windrow.schemas.stages import Stage
 from windrow.tasks.labels.found_labels import read_found_labels
+from windrow.tasks.labels.label_file import Tally
 from windrow.tasks.labels.unlabelled import UNLABELLED
 from windrow.tasks.report.balance_facts import Balance, Measured, read_balance
 from windrow.tasks.report.facts import read_overlap
@@ -48,6 +50,7 @@ GROUP BY ALL ORDER BY n DESC, reason LIMIT 8
 LEAKS_SQL = "SELECT count(*), count(*) FILTER (evidence = 'bytes') FROM leaks"
 THRESHOLD_SQL = "SELECT threshold, how FROM near_duplicate_threshold"
 CLASSES_SQL = "SELECT count(*) > 0 FROM labels WHERE label_set = 'pseudo'"
+FILES_SQL = f"SELECT {', '.join(column.name for column in USER_FILES.columns)} FROM user_files ORDER BY setting"
 ALIKE_SQL = "SELECT count(*), count(DISTINCT group_id) FROM hash_groups"
 
 
@@ -59,6 +62,7 @@ class Summary:
     `alike`: samples whose perceptual hash is near another's, and the groups that they form. `leaks`: samples kept out
     for what `selection.keep_away` holds, and of these how many with the same bytes; None where it names nothing.
     `overlap`: of the pool and the reference set, in a sentence; None without one.
+    `files`: how the rows of each file of the user's fit the pool, a sentence each.
     `backbone`: the encoder that was taken where the config left it open, and why. `worth`: in a sentence, None where it
     was not measured; `kept_back`: why the guard let nothing be published. `found`: what came with the samples of each
     source, in a line each. `has_classes`: whether any label is known or made.
@@ -73,6 +77,7 @@ class Summary:
     leaks: tuple[int, int] | None
     threshold: tuple[float, str] | None
     overlap: str | None
+    files: tuple[str, ...] = ()
     backbone: str | None = None
     worth: str | None = None
     kept_back: str | None = None
@@ -102,6 +107,7 @@ def read_summary(run: Run) -> Summary:
         leaks,
         threshold,
         read_overlap(connection),
+        _files(connection),
         features.choice if features else None,
         worth.sentence if worth else None,
         export.kept_back if export else None,
@@ -114,6 +120,11 @@ def _found(connection: Any, run: Run) -> tuple[str, ...]:
     """What came with the samples of each source, in a line each."""
     spellings = (run.config.get("labels") or {}).get("unlabelled", UNLABELLED)
     return tuple(f"{each.source}: {each.told()}" for each in read_found_labels(connection, [*map(str, spellings)]))
+
+
+def _files(connection: Any) -> tuple[str, ...]:
+    found = connection.sql(FILES_SQL)
+    return tuple(str(Tally(**dict(zip(found.columns, row, strict=True)))) for row in found.fetchall())
 
 
 def summarise(run: Run) -> str:
@@ -129,6 +140,7 @@ def summarise(run: Run) -> str:
     lines += [f"{_alike(summary)}.", ""]
     lines += [f"{_leaks(summary)}.", ""] if summary.leaks else []
     lines += [f"{summary.overlap}.", ""] if summary.overlap else []
+    lines += [line for each in summary.files for line in (f"{_escaped(each)}.", "")]
     lines += [f"Encoder: {summary.backbone}.", ""] if summary.backbone else []
     lines += [f"{line}." for line in _threshold(summary)] + [""]
     return "\n".join([*lines, *_balance_lines(summary.balance)])
@@ -215,6 +227,8 @@ def print_run(console: Console, run: Run) -> None:
         console.print(_leaks(summary))
     if summary.overlap:
         console.print(summary.overlap, soft_wrap=True, markup=False)
+    for line in summary.files:
+        console.print(line, soft_wrap=True, markup=False, highlight=False)
     if summary.backbone:
         console.print(f"encoder: {summary.backbone}", soft_wrap=True, markup=False)
     for line in _threshold(summary):

@@ -48,6 +48,38 @@ LABELS = Table(
     ("sample_id", "label_set"),
 )
 
+CLASS_NAMES = Table(
+    "class_names",
+    "What the numbers of labels stand for, in sources that say so (ClassLabel of Hugging Face datasets).",
+    (
+        Column("source_uri", pa.string(), "the source"),
+        Column("shard", pa.string(), "its shard"),
+        Column("number", pa.int64(), "the number, from 0", minimum=0),
+        Column("name", pa.string(), "the class"),
+    ),
+    ("source_uri", "shard", "number"),
+)
+
+USER_FILES = Table(
+    "user_files",
+    "One row for each file of the user's that samples are looked up by in this run: how its rows fit the pool.",
+    (
+        Column("setting", pa.string(), "the setting that names it"),
+        Column("path", pa.string(), "the file"),
+        Column("n_rows", pa.int64(), "rows below the header that are not blank", minimum=0),
+        Column("n_matched", pa.int64(), "rows that name a readable sample, and say something of it", minimum=0),
+        Column(
+            "n_unmatched", pa.int64(), "rows that name no sample of the pool, or one that cannot be read", minimum=0
+        ),
+        Column("n_empty", pa.int64(), "rows that say nothing: no label, or a spelling of none", minimum=0),
+        Column("n_conflicting", pa.int64(), "of the matched, rows of samples with several labels", minimum=0),
+        Column("n_ambiguous", pa.int64(), "rows that fit several samples: 0, as such a file is refused", minimum=0),
+        Column("n_headers", pa.int64(), "rows that only say the header again, left out", minimum=0),
+        Column("unmatched", pa.list_(pa.string()), "the first of the unmatched rows, with their lines"),
+    ),
+    ("setting",),
+)
+
 PREDICTIONS = Table(
     "predictions",
     "What each label maker says of each sample, before it is calibrated.",

@@ -18,6 +18,7 @@ from typing import Annotated, Any, ClassVar, Literal, Union, get_args, get_origi
 from annotated_types import BaseMetadata, GroupedMetadata
 
 from windrow.schemas.setting_words import holds, meanings, summary, wanted
+from windrow.schemas.texts.names import check_text
 
 Hint = Any
 
@@ -151,6 +152,8 @@ def _may_be_empty(hint: Hint) -> bool:
 
 def _check(name: str, value: object, hint: Hint) -> None:
     kind = bare(hint)
+    if isinstance(value, str):
+        check_text(name, value)
     if (value is None and hint is not kind) or _is_word(value, hint) or isinstance(value, Settings):
         return
     wants = [phrase for bound in bounds(hint) for phrase in [wanted(bound)] if phrase and not holds(value, bound)]

@@ -25,6 +25,7 @@ class Part(StrEnum):
     CHOSEN_BACKBONE = "choose_backbone"
     FITTED_BACKBONE = "fit_backbone"
     GIVEN_LABELS = "given_labels"
+    USER_FILES = "user_files"
     HELD_OUT = "held_out"
     PREDICTIONS = "predictions"
     LABEL_CHECKS = "label_checks"

@@ -3,7 +3,15 @@
 from windrow.schemas.clusters import ASSIGNMENTS, CLUSTERS, DRIFT
 from windrow.schemas.embeddings import BACKBONES, EMBEDDINGS, NEIGHBORS
 from windrow.schemas.forgotten import FORGOTTEN
-from windrow.schemas.labels import BELONGING, LABEL_CHECKS, LABEL_QUALITY, LABELS, PREDICTIONS
+from windrow.schemas.labels import (
+    BELONGING,
+    CLASS_NAMES,
+    LABEL_CHECKS,
+    LABEL_QUALITY,
+    LABELS,
+    PREDICTIONS,
+    USER_FILES,
+)
 from windrow.schemas.occurrences import OCCURRENCES
 from windrow.schemas.quality import HASH_GROUPS, QUALITY
 from windrow.schemas.runs import EXPORTS, RUNS, STAGES
@@ -42,6 +50,8 @@ TABLES: tuple[Table, ...] = (
     DRIFT,
     SCORES,
     MODEL_SCORES,
+    CLASS_NAMES,
+    USER_FILES,
     PREDICTIONS,
     BELONGING,
     LABELS,
@@ -69,6 +79,7 @@ __all__ = [
     "BACKBONES",
     "BELONGING",
     "CLASS_BALANCE",
+    "CLASS_NAMES",
     "CLASS_SHARES",
     "CLUSTERS",
     "DRIFT",
@@ -101,6 +112,7 @@ __all__ = [
     "SOURCE_COLUMNS",
     "STAGES",
     "TABLES",
+    "USER_FILES",
     "WORTH",
     "WORTH_CURVE",
     "WORTH_SETS",

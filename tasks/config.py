@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cache
@@ -12,6 +13,7 @@ from annotated_types import Ge, MinLen
 from pydantic import Discriminator, Tag, TypeAdapter, ValidationError
 
 from windrow.schemas.settings import IsPath, Settings, check_different
+from windrow.schemas.texts.names import check_file_name
 from windrow.tasks.backbones.backbone import BackboneConfig
 from windrow.tasks.clusters.clustering_config import ClusteringConfig
 from windrow.tasks.clusters.neighbors_config import NeighborsConfig
@@ -28,14 +30,14 @@ from windrow.tasks.storage.sources.source_shard import IngestConfig
 from windrow.tasks.worth.tune_config import TuneConfig
 from windrow.tasks.worth.worth_config import WorthConfig
 
-__all__ = ["ConfigError", "CurationConfig", "load_config", "parse_config"]
+MOST_LEVELS = 9
+"""Of clusters, where the size of the pool decides."""
 
 Source = Annotated[
     Annotated[SourceUri, Tag("text")] | Annotated[SourceConfig, Tag("settings")],
     Discriminator(lambda value: "settings" if isinstance(value, Mapping | SourceConfig) else "text"),
 ]
-
-NAME = set("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-_")
+__all__ = ["ConfigError", "CurationConfig", "load_config", "parse_config"]
 
 
 @dataclass(frozen=True)
@@ -79,9 +81,18 @@ class CurationConfig(Settings):
             raise ValueError(f"store: wants a folder, got {self.store!r}")
         if "://" in self.store:
             raise ValueError(f"store: wants a folder of this machine, got {self.store!r}; only sources can be URLs")
-        if not self.name or set(self.name) - NAME:
-            raise ValueError(f"name: wants letters, digits, - and _, got {self.name!r}")
+        check_file_name("name", self.name, r"[\w-]", "letters, digits, - and _")
+        self._check_label_set()
         check_different("scores", [scorer.name for scorer in self.scores])
+
+    def _check_label_set(self) -> None:
+        """Of the label sets that a run can make; which of them it makes depends on the labels that it finds."""
+        name, levels = self.export.label_set, len(self.clustering.n_clusters) or MOST_LEVELS
+        sets = {"pseudo", "given", *self.labels.makers, *(f"cluster_{level}" for level in range(1, levels + 1))}
+        before_last = re.sub(r"_\d+$", "", name, flags=re.ASCII)  # an earlier round of a maker that learns in rounds
+        if name not in sets and before_last not in self.labels.makers:
+            made = f"pseudo, given, {', '.join(self.labels.makers)}, cluster_1 to cluster_{levels}"
+            raise ValueError(f"export.label_set: wants one of {made}, got {name!r}")
 
 
 def load_config(path: str | Path, overrides: Sequence[str] = ()) -> CurationConfig:

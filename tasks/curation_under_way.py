@@ -31,6 +31,7 @@ class Curation:
     """A run on its way: its config, who carries it, what its stages have made so far, and what the guard kept back.
 
     `attended`: somebody sees what it says; a night has nobody.
+    `met`: the given labels, and how the files that the config names fit the pool, both as made right after ingest.
     """
 
     config: CurationConfig
@@ -39,6 +40,7 @@ class Curation:
     made: Made
     kept_back: str | None = None
     attended: bool = True
+    met: tuple[Done, ...] = ()
 
     @property
     def store(self) -> Path:

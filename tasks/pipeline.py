@@ -17,6 +17,7 @@ from windrow.tasks.clusters.incremental import clusters_before
 from windrow.tasks.clusters.neighbor_graph import find_neighbors
 from windrow.tasks.config import CurationConfig
 from windrow.tasks.curation_under_way import Curation, paths_of
+from windrow.tasks.export.export_plan import read_classes
 from windrow.tasks.export.outcomes import account
 from windrow.tasks.export.planned_shards import SELECTED, planned_shards
 from windrow.tasks.export.publication import publish_version
@@ -31,6 +32,7 @@ from windrow.tasks.ingest.lost_samples import Loss, check_losses, losses
 from windrow.tasks.ingest.stale_shards import changed_while_embedding, mark_changed
 from windrow.tasks.ingest.usable_pool import check_pool
 from windrow.tasks.labels.belonging_scores import find_belonging, refuses
+from windrow.tasks.labels.checked_files import check_files, check_headers, named_files, told
 from windrow.tasks.labels.checks.label_checks import check_labels
 from windrow.tasks.labels.found_labels import read_found_labels
 from windrow.tasks.labels.given_labels import find_given
@@ -76,6 +78,7 @@ EXTRACT_FEATURES = Work("extract-features", extract_shards, tries_again=True, ta
 FIND_NEIGHBORS = Work("find-neighbors", find_neighbors)
 CLUSTER = Work("cluster", cluster_pool)
 GIVEN_LABELS = Work("given-labels", find_given)
+CHECK_FILES = Work("check-files", check_files)
 HOLD_OUT = Work("hold-out", hold_out)
 WITHOUT_HELD_OUT = Work("without-held-out", without_held_out)
 PREDICT_LABELS = Work("predict-labels", predict_labels)
@@ -125,6 +128,7 @@ def curate(
     """
     check_sql(config.selection, bool(config.scores))
     check_places(config)
+    check_headers(config.labels, config.worth.evaluate, config.selection.id_lists())
     runner = runner or PlainRunner()
     before = latest_version(Path(config.store), config.name)
     run = begin_run(config)
@@ -216,6 +220,21 @@ def ingest(curation: Curation) -> None:
     with curation.stage(Stage.HASH_GROUPS) as log:
         done = [curation.here(GROUP_HASHES, store, curation.made.ingest, config.hashes)]
         curation.keep(log, Stage.HASH_GROUPS, done, "n_hashed")
+    _meet_labels(curation)
+
+
+def _meet_labels(curation: Curation) -> None:
+    """Read the given labels and what else the user says of the pool: what does not fit is told before all else."""
+    labels, evaluate = curation.config.labels, curation.config.worth.evaluate
+    lists = curation.config.selection.id_lists()
+    store, ingested = curation.store, curation.made.ingest
+    given: Done = curation.here(GIVEN_LABELS, store, ingested, labels.given, labels.no_label)
+    curation.met = (given,)
+    if named_files(labels, evaluate, lists) or labels.prior.shares:
+        files: Done = curation.here(CHECK_FILES, store, ingested, given.path, labels, evaluate, lists)
+        curation.met = (given, files)
+        for line in told(store, files):
+            curation.runner.say(line)
 
 
 def _tell_found(curation: Curation) -> None:
@@ -310,7 +329,7 @@ def pseudo_label(curation: Curation) -> None:
         given, held = _given(curation)
         spread = _spread(curation, given)
         decided: Done = curation.here(DECIDE_LABELS, store, curation.made, labels, seed)
-        log.done = [given, decided, *spread, held]
+        log.done = [given, decided, *spread, held, *curation.met[1:]]
         log.n_samples = decided.counts["n_labelled"] + decided.counts["n_abstained"]
         curation.made = replace(curation.made, pseudo_label=paths_of(log.done))
 
@@ -318,7 +337,7 @@ def pseudo_label(curation: Curation) -> None:
 def _given(curation: Curation) -> tuple[Done, Done]:
     """The given labels that makers may see, and what is held out to judge by."""
     config, store = curation.config, curation.store
-    given: Done = curation.here(GIVEN_LABELS, store, curation.made.ingest, config.labels.given, config.labels.no_label)
+    given = curation.met[0]
     curation.made = replace(curation.made, given_labels=(given.path,))
     held: Done = curation.here(HOLD_OUT, store, curation.made, config.worth, _threshold(curation), config.seed)
     if held.counts["n_held_out"]:
@@ -410,6 +429,8 @@ def export(curation: Curation) -> None:
             curation.runner.say(f"{curation.config.name}: not published: {curation.kept_back}")
             return
         shards = curation.here(PLAN_EXPORT, store, made, config)
+        if shards and not read_classes(store, shards[0].plan):
+            curation.runner.say(f"export.label_set: this run has no label of {config.label_set!r}: none is exported")
         calls = [Call(WRITE_SHARD, f"write {shard.split} {shard.number}", (store, shard, config)) for shard in shards]
         log.done = curation.in_workers("export", len(shards), calls)
         log.n_samples = sum(done.counts["n_samples"] for done in log.done)

@@ -93,10 +93,15 @@ def recording(run: Run, stage: Stage, runner: Runner) -> Iterator[StageLog]:
 def describe(record: StageRecord) -> str:
     """Return one line about what a stage did."""
     made = len(record.outputs) - record.n_found
-    said = {name: number for name, number in record.counts.items() if number or name not in ONLY_WHEN_ASKED}
+    said = {name: number for name, number in record.counts.items() if number or not _is_quiet(name)}
     counts = ", ".join(f"{number:,} {count_words(name)}" for name, number in said.items())
     line = f"{count_words(record.stage)}: {counts} ({made} made, {record.n_found} found done, {record.seconds:.1f} s)"
     return "; ".join([line, *filter(None, (record.choice, record.note))])
+
+
+def _is_quiet(name: str) -> bool:
+    """Whether a count of 0 is not worth telling: of rows of a file, say, that do not fit."""
+    return name in ONLY_WHEN_ASKED or "_rows_" in name
 
 
 def count_words(name: str) -> str:

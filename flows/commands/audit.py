@@ -16,7 +16,7 @@ from windrow.tasks.algorithms.labels.combining.calibration import expected_calib
 from windrow.tasks.algorithms.labels.label_audit import Interval, coverage_accuracy_curve
 from windrow.tasks.labels.audit_file import read_audit, verdicts, words_of_classes, write_audit
 from windrow.tasks.labels.audit_sample import Figure, check_label_set, judge, read_label_set
-from windrow.tasks.labels.given_labels import label_file_query
+from windrow.tasks.labels.label_file import Tally, load_label_file
 from windrow.tasks.report.formats import percent
 from windrow.tasks.storage.catalog.views import open_catalog
 from windrow.tasks.storage.store.run_records import latest_run
@@ -71,17 +71,17 @@ def print_verdicts(console: Console, store: Path, path: Path) -> None:
 
 def print_curve(console: Console, store: Path, run_id: str | None, truth: Path, label_set: str) -> None:
     """Print accuracy by coverage against a file of true labels, and what the run's own policy got."""
-    connection = open_catalog(store, run_id or _last_run(store), external_access=True)
+    connection = open_catalog(store, run_id or _last_run(store))
     check_label_set(connection, label_set)
-    _load_truth(connection, truth)
+    tally = _load_truth(connection, truth)
     found = connection.execute(CURVE_SQL, [label_set]).fetchnumpy()
     correct, confidence = (np.ma.getdata(found[name]) for name in ("correct", "confidence"))
-    n_truths = connection.execute("SELECT count(*) FROM truth").fetchone()[0]
     if not len(correct):
         raise ValueError(
-            f"{truth} names none of the samples that {label_set!r} labels, but for those with a given label"
+            f"{truth} names none of the samples that {label_set!r} labels, but for those with a given label ({tally})"
         )
-    _say(console, f"{len(correct):,} of the {n_truths:,} samples in {truth} have a prediction of {label_set!r}")
+    _say(console, str(tally))
+    _say(console, f"{len(correct):,} samples of it have a prediction of {label_set!r}")
     console.print(_curve_table(correct.astype(np.bool_), confidence))
     error = expected_calibration_error(confidence, correct.astype(np.bool_))
     _say(console, f"confidence and accuracy differ by {percent(error)} on average (calibration error, 15 bins)")
@@ -97,15 +97,14 @@ def _last_run(store: Path) -> str:
     return run.run_id
 
 
-def _load_truth(connection: Any, truth: Path) -> None:
-    named = label_file_query(connection, str(truth), "TRUTH")
-    sql = (
-        f"SELECT sample_id, min(label::VARCHAR) AS label, count(DISTINCT label) AS n FROM ({named}) GROUP BY sample_id"
-    )
+def _load_truth(connection: Any, truth: Path) -> Tally:
+    tally = load_label_file(connection, str(truth), "TRUTH")
+    sql = "SELECT sample_id, min(label) AS label, count(DISTINCT label) AS n FROM file_labels GROUP BY sample_id"
     connection.execute(f"CREATE TABLE truth AS {sql}")
     twice = connection.execute("SELECT sample_id FROM truth WHERE n > 1 ORDER BY 1").fetchone()
     if twice:
         raise ValueError(f"{truth} has more than one label for sample {twice[0]}")
+    return tally
 
 
 def _table(figures: list[Figure]) -> Table:

@@ -426,7 +426,9 @@ def audit_read(
 
 @audit.command("curve")
 def audit_curve(
-    truth: Annotated[Path, typer.Argument(help="A .csv or .parquet file with columns label and sample_id, or key.")],
+    truth: Annotated[
+        Path, typer.Argument(help="A .csv, .tsv or .parquet file with columns label and sample_id, or key.")
+    ],
     label_set: LabelSet = "pseudo",
     store: Store = DEFAULT_STORE,
     run_id: Annotated[str | None, typer.Option("--run", help="A run's id; the last finished run by default.")] = None,

@@ -8,6 +8,7 @@ from typing import Annotated, Literal
 from annotated_types import Ge, MinLen
 
 from windrow.schemas.settings import Settings, check_different
+from windrow.schemas.texts.names import check_name
 
 Format = Literal["webdataset", "parquet"]
 FORMATS: tuple[Format, ...] = ("webdataset", "parquet")
@@ -23,8 +24,8 @@ class ExportConfig(Settings):
     go into the WebDataset shards too, byte for byte; where windrow writes a member of that extension itself (`.json`,
     `.cls`, the image's), theirs is `.source.json`, ...
 
-    `label_set`: the labels that are exported; a sample on which they abstain is exported without a label. Of a label
-    set of clusters (`cluster_1`) the number is exported as `cluster`, and never as a label.
+    `label_set`: the labels that are exported: pseudo, given, a maker's name or cluster_1 and up; a sample on which they
+    abstain is exported without a label. Of a label set of clusters the number is exported as `cluster`.
     `license`: goes into the dataset cards as it is (Hugging Face wants an identifier such as 'cc-by-4.0'); null where
     it is not known.
     """
@@ -39,5 +40,6 @@ class ExportConfig(Settings):
         super().__post_init__()
         check_different("formats", self.formats)
         object.__setattr__(self, "formats", tuple(name for name in FORMATS if name in self.formats))
-        if self.license is not None and not self.license.strip():
-            raise ValueError(f"license: wants a name, or null where it is not known, got {self.license!r}")
+        check_name("label_set", self.label_set)
+        if self.license is not None:
+            check_name("license", self.license)

@@ -47,7 +47,7 @@ def plan_export(store: Path, rows: pa.Table, config: ExportConfig, classes: Sequ
 
     def write(writer: OutputWriter) -> None:
         writer.write(EXPORT_PLAN, plan)
-        (writer.path / CLASSES).write_text("".join(f"{name}\n" for name in names))
+        (writer.path / CLASSES).write_text("".join(f"{name}\n" for name in names), encoding="utf-8")
         writer.counts["n_samples"] = plan.num_rows
 
     inputs = {"rows": fingerprint([rows_fingerprint(batch) for batch in _batches(plan)]), "classes": names}
@@ -104,4 +104,4 @@ def read_plan_rows(store: Path, spec: ExportShard) -> pa.Table:
 
 def read_classes(store: Path, plan: str) -> list[str]:
     """Return the classes of a plan, in order."""
-    return (store / plan / CLASSES).read_text().splitlines()
+    return (store / plan / CLASSES).read_text(encoding="utf-8").splitlines()

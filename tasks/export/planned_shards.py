@@ -20,7 +20,7 @@ SELECTED = (Stage.INGEST, Stage.FEATURES, Stage.CLUSTER, Stage.PSEUDO_LABEL, Sta
 
 
 def planned_shards(store: Path, made: Made, config: ExportConfig) -> list[ExportShard]:
-    """Return the shards to write. Raises ValueError as `selected_rows` and `plan_export` do."""
+    """Return the shards to write. Raises ValueError as `plan_export` does."""
 
     def write(writer: OutputWriter) -> None:
         rows, classes = selected_rows(store, made, config.label_set)

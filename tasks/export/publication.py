@@ -195,7 +195,7 @@ def _lay_out(folder: Path, files: Sequence[_ShardFile], samples: pa.Table, class
             target.hardlink_to(file.source)
         except OSError:  # another disk, or one without hard links
             shutil.copyfile(file.source, target)
-    (folder / CLASSES).write_text("".join(f"{name}\n" for name in classes))
+    (folder / CLASSES).write_text("".join(f"{name}\n" for name in classes), encoding="utf-8")
     write_table(EXPORTED_SAMPLES, samples, folder / SAMPLES)
 
 
@@ -215,4 +215,4 @@ def _size(path: Path) -> dict[str, Any]:
 
 def _write_anew(path: Path, text: str) -> None:
     path.unlink(missing_ok=True)  # it may not be writable any more
-    path.write_text(text)
+    path.write_text(text, encoding="utf-8")

@@ -45,17 +45,13 @@ OF_LABELS = ("label", "confidence", "classes", "probabilities", "abstained")
 def selected_rows(store: Path, made: Made, label_set: str) -> tuple[pa.Table, list[str]]:
     """Return the rows to export, by split and rank, and all classes of the label set.
 
-    Clusters are no classes: of a label set of these the number is `cluster`, and there are no labels. There are none
-    either where no class is known, so that there is no label set 'pseudo'. Raises ValueError when another label set is
-    not there.
+    Clusters are no classes: of a label set of these the number is `cluster`, and there are no labels. A label set that
+    the run has not made, as it found no labels for it, has no classes: nothing is labelled.
     """
     outputs = made.opened(store, Stage.INGEST, Stage.FEATURES, Stage.CLUSTER, Stage.PSEUDO_LABEL, Stage.RANK)
     connection = connect({**tables_of(outputs), REGISTRY.name: registry_files(store)})
     rows = connection.sql(SELECTED_SQL, params=[label_set]).to_arrow_table()
     labels = connection.sql("SELECT label, method FROM labels WHERE label_set = ?", params=[label_set]).to_arrow_table()
-    if not labels.num_rows and label_set != PSEUDO:
-        known = [row[0] for row in connection.sql("SELECT DISTINCT label_set FROM labels ORDER BY 1").fetchall()]
-        raise ValueError(f"export.label_set: there is no label set {label_set!r}; there are {', '.join(known)}")
     names = class_names(labels)
     if names and are_clusters(names, pc.unique(labels["method"]).to_pylist()):
         return _as_clusters(rows), []

@@ -17,12 +17,13 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from windrow.schemas import OCCURRENCES, QUALITY, SAMPLES, SOURCE_COLUMNS
+from windrow.schemas import CLASS_NAMES, OCCURRENCES, QUALITY, SAMPLES, SOURCE_COLUMNS
 from windrow.schemas.forgotten import FORGOTTEN_BY
 from windrow.schemas.stages import Stage
 from windrow.tasks.fetching.fetch_config import PACE
 from windrow.tasks.fetching.reasons import may_pass
 from windrow.tasks.ingest.inspection import Inspected, inspect_all
+from windrow.tasks.ingest.kept_labels import class_name_rows, kept_label, kept_text
 from windrow.tasks.ingest.stale_shards import N_CHANGES, is_stale
 from windrow.tasks.ingest.tar_folders import with_folder_labels
 from windrow.tasks.pictures.decoding import FORMATS
@@ -46,11 +47,11 @@ ROWS_AT_ONCE = 8192
 
 def ingest_shard(store: Path, shard: SourceShard, config: IngestConfig) -> Done:
     """Read a shard, decode every distinct sample once, write OCCURRENCES (by position), SAMPLES and QUALITY
-    (by sample_id).
+    (by sample_id), and CLASS_NAMES where the shard names the numbers of its labels.
 
-    The counts are n_occurrences, n_unreadable, n_samples and, with a copy, n_bytes_copied. A shard is found again while
-    its `identity` is the same; when only that has changed, it is read anew and the output has the same bytes (but for
-    where its copy is).
+    The counts are n_occurrences, n_unreadable, n_samples, n_class_names where there are any and, with a copy,
+    n_bytes_copied. A shard is found again while its `identity` is the same; when only that has changed, it is read anew
+    and the output has the same bytes (but for where its copy is).
 
     What the store was told to forget is neither decoded nor described. It is no part of the fingerprint: forgetting
     removes the sample from every output that holds it, so what is found is what would be made.
@@ -85,9 +86,10 @@ def _ingest(
     def write(writer: OutputWriter) -> None:
         samples: dict[str, dict[str, Any]] = {}
         columns: dict[str, None] = {}
+        named: dict[int, str] = {}
         refused = refused_samples(store)
         already = known_before(before, store) if before else None
-        occurrences = _read_shard(shard, config, refused, writer, samples, columns, already)
+        occurrences = _read_shard(shard, config, refused, writer, samples, columns, named, already)
         occurrences = with_folder_labels(occurrences, shard, config)
         copy = writer.path / COPY
         if pc.any(pc.is_in(occurrences["sample_id"], pa.array(list(refused), pa.string()))).as_py():
@@ -104,6 +106,10 @@ def _ingest(
         write_shard(writer, occurrences, *tables)
         if columns:
             write_columns(writer, _source_columns(shard, list(columns)))
+        if named:
+            class_names = CLASS_NAMES.build(class_name_rows(shard, named))
+            writer.write(CLASS_NAMES, class_names)
+            writer.counts["n_class_names"] = class_names.num_rows
         if SOURCES[shard.kind].fetches:
             writer.counts["n_to_retry"] = sum(map(may_pass, occurrences["unreadable"].to_pylist()))
 
@@ -175,11 +181,13 @@ def _read_shard(
     writer: OutputWriter,
     samples: dict[str, dict[str, Any]],
     columns: dict[str, None],
+    named: dict[int, str],
     already: Already | None,
 ) -> pa.Table:
     """Return OCCURRENCES, refused ones among them; `samples` gets the rows of SAMPLES by `sample_id`.
 
-    `columns` gets the columns of the tables that the occurrences are in.
+    `columns` gets the columns of the tables that the occurrences are in, `named` the classes that numbers of labels
+    stand for.
     """
     found = _noting(iterate_shard(shard, config, writer.path / COPY, already), columns)
     with ExitStack() as opened:
@@ -187,7 +195,8 @@ def _read_shard(
         if SOURCES[shard.kind].keeps(shard, config):
             packing = opened.enter_context(Packing(opened.enter_context(writer.appending(COPY))))
         looked_at = inspect_all(found, config, refused, keep_bytes=packing is not None)
-        table = occurrence_table(_occurrence(shard, one, samples, packing, config) for one in looked_at)
+        rows = (_occurrence(shard, one, samples, packing, config) for one in _naming(looked_at, named))
+        table = occurrence_table(rows)
     if packing is not None and not packing.n_samples:
         (writer.path / COPY).unlink()
     return table
@@ -208,6 +217,15 @@ def _source_columns(shard: SourceShard, columns: Sequence[str]) -> pa.Table:
     return SOURCE_COLUMNS.build(names)
 
 
+def _naming(looked_at: Iterable[Inspected], named: dict[int, str]) -> Iterator[Inspected]:
+    names = None
+    for one in looked_at:
+        if one.found.class_names is not None and one.found.class_names is not names:
+            names = one.found.class_names
+            named.update(enumerate(names))
+        yield one
+
+
 def _occurrence(
     shard: SourceShard,
     one: Inspected,
@@ -216,6 +234,7 @@ def _occurrence(
     config: IngestConfig,
 ) -> dict[str, Any]:
     found, offset, members = one.found, one.found.byte_offset, one.found.members
+    label, metadata = kept_label(found)
     if one.facts is not None and one.sample_id is not None:
         samples[one.sample_id] = one.facts
         if packing is not None and found.data is not None and SOURCES[shard.kind].keeps(shard, config, found.key):
@@ -228,18 +247,18 @@ def _occurrence(
         "kind": shard.kind,
         "shard": shard.shard,
         "position": found.position,
-        "key": found.key,
-        "extension": found.extension,
+        "key": kept_text(found.key),
+        "extension": found.extension and kept_text(found.extension),
         "byte_offset": offset,
         "byte_length": found.byte_length,
         "copy": None,
         "members": [vars(member) for member in members] or None,
-        "found_label": found.label,
+        "found_label": label,
         "label_from": found.label_from,
         "caption": found.caption,
         "group": found.group,
         "license": found.license,
-        "metadata": found.metadata,
+        "metadata": metadata,
         "unreadable": one.reason,
     }
 

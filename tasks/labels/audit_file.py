@@ -13,13 +13,17 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from windrow.schemas.texts.label_text import label_of
 from windrow.tasks.algorithms.arrays import Int64Array
 from windrow.tasks.labels.audit_sample import AuditedSet, draw, stratum_name
 from windrow.tasks.storage.store.outputs import write_atomically
+from windrow.tasks.storage.user_files.user_file import is_table, read_user_file
+from windrow.tasks.storage.user_files.wanted_columns import Wanted
 
 COLUMNS = ("sample_id", "label", "confidence", "correct", "source_uri", "shard", "key", "stratum")
 # What drew the sample: with these it can be drawn again, so that no row comes or goes unnoticed.
 DRAWN_BY = ("label_set", "run_id", "n", "seed")
+WANTED = Wanted(("sample_id", "label", "correct", *DRAWN_BY))
 YES = frozenset({"y", "yes", "true", "t", "1"})
 NO = frozenset({"n", "no", "false", "f", "0"})
 
@@ -31,10 +35,11 @@ QUALIFY row_number() OVER (PARTITION BY sample_id ORDER BY source_uri, shard, po
 
 @dataclass(frozen=True)
 class FilledIn:
-    """An audit's file as it came back: rows of text, the first of which is row 2, and what drew it."""
+    """An audit's file as it came back: rows of text, where a person finds each, and what drew it."""
 
     path: Path
     rows: Sequence[Mapping[str, str]]
+    places: Sequence[str]
     label_set: str
     run_id: str
     n: int
@@ -104,66 +109,56 @@ def write_lines(path: Path, names: Sequence[str], lines: Sequence[Sequence[str |
 
 def read_audit(path: Path) -> FilledIn:
     """Read a file that `write_audit` wrote and somebody filled in. Raises ValueError when it is no such file."""
-    if not path.is_file() or path.suffix not in (".csv", ".parquet"):
-        raise ValueError(f"wants a .csv or .parquet file of `windrow audit sample`, got {str(path)!r}")
-    rows = _csv_rows(path) if path.suffix == ".csv" else _parquet_rows(path)
-    if not rows:
+    if not path.is_file() or not is_table(path):
+        raise ValueError(f"wants a .csv, .tsv or .parquet file of `windrow audit sample`, got {str(path)!r}")
+    try:
+        file = read_user_file(path, WANTED)
+    except ValueError as error:
+        raise ValueError(f"{error}. Is it a file of `windrow audit sample`?") from None
+    if not file.rows.num_rows:
         raise ValueError(f"{path} has no rows")
-    missing = [name for name in ("sample_id", "label", "correct", *DRAWN_BY) if name not in rows[0]]
-    if missing:
-        raise ValueError(f"{path} has no column {missing[0]!r}: is it a file of `windrow audit sample`?")
-    for number, row in enumerate(rows, start=2):
+    columns = {name: [_value(text) for text in file.texts(name)] for name in WANTED.needed}
+    for row in range(file.rows.num_rows):
         for name in DRAWN_BY:
-            if row[name] != rows[0][name]:
-                raise ValueError(f"{path}, row {number}: {name} {row[name]!r} is not that of row 2, {rows[0][name]!r}")
-    label_set, run_id, n, seed = (rows[0][name] for name in DRAWN_BY)
+            first, value = columns[name][0], columns[name][row]
+            if value != first:
+                raise ValueError(f"{file.place(row)}: {name} {value!r} is not that of the first row, {first!r}")
+    label_set, run_id, n, seed = (columns[name][0] for name in DRAWN_BY)
     if not n.isdecimal() or not seed.isdecimal():
-        raise ValueError(f"{path}, row 2: n and seed must be whole numbers, got {n!r} and {seed!r}")
-    return FilledIn(path, rows, label_set, run_id, int(n), int(seed))
+        raise ValueError(f"{file.place(0)}: n and seed must be whole numbers, got {n!r} and {seed!r}")
+    rows = [dict(zip(columns, values, strict=True)) for values in zip(*columns.values(), strict=True)]
+    places = [file.place(row) for row in range(len(rows))]
+    return FilledIn(path, rows, places, label_set, run_id, int(n), int(seed))
 
 
-def _csv_rows(path: Path) -> list[dict[str, str]]:
+def _value(text: str) -> str:
+    """A text as labels are kept, so that '1.0' of a spreadsheet is '1' again; an empty one, or none, is ''."""
     try:
-        text = path.read_text(encoding="utf-8-sig")  # spreadsheets put a mark in front
-    except UnicodeDecodeError as error:
-        raise ValueError(f"{path} is not UTF-8: {error.reason} at byte {error.start}") from None
-    first = text.partition("\n")[0]
-    delimiter = ";" if first.count(";") > first.count(",") else ","  # what spreadsheets write where , is decimal
-    try:
-        found = list(csv.DictReader(io.StringIO(text, newline=""), delimiter=delimiter, strict=True))
-    except csv.Error as error:
-        raise ValueError(f"{path} is no CSV: {error}") from None
-    return [{str(name): (value or "").strip() for name, value in row.items() if name is not None} for row in found]
-
-
-def _parquet_rows(path: Path) -> list[dict[str, str]]:
-    try:
-        rows = pq.read_table(path).to_pylist()
-    except pa.ArrowInvalid as error:
-        raise ValueError(f"{path} is no Parquet file: {error}") from None
-    return [{name: "" if value is None else str(value).strip() for name, value in row.items()} for row in rows]
+        return label_of(text) or ""
+    except ValueError:
+        return text
 
 
 def verdicts(filled: FilledIn, labels: AuditedSet) -> tuple[Int64Array, np.ndarray[Any, np.dtype[np.bool_]], str]:
     """The rows (m,) of the label set that have a verdict, whether (m,) they are right, and the strata of the draw.
 
     A verdict is y or n (yes, no, true, false, 1, 0), or the true label; a word that is a class of the set means that
-    class. Raises ValueError, naming row and value, for another word, and for a sample that was not drawn, is there
+    class. Raises ValueError, naming line and value, for another word, and for a sample that was not drawn, is there
     twice, has another label than was written, or is gone.
     """
     drawn, by = draw(labels, filled.n, filled.seed)
     place = {labels.sample_id[row]: int(row) for row in drawn}
-    seen: dict[str, int] = {}
+    seen: dict[str, str] = {}
     judged: list[tuple[int, bool]] = []
-    for number, row in enumerate(filled.rows, start=2):
-        where, sample_id = f"{filled.path}, row {number}", row["sample_id"]
+    for where, row in zip(filled.places, filled.rows, strict=True):
+        sample_id = row["sample_id"]
         if sample_id not in place:
             raise ValueError(f"{where}: sample {sample_id!r} was not drawn for this audit")
         if sample_id in seen:
-            raise ValueError(f"{where}: sample {sample_id} is in row {seen[sample_id]} too")
-        seen[sample_id] = number
+            raise ValueError(f"{where}: sample {sample_id} is in {seen[sample_id].rpartition(', ')[2]} too")
+        seen[sample_id] = where
         label = labels.classes[labels.label[place[sample_id]]]
-        if row["label"] != label.strip():
+        if row["label"] != _value(label):
             raise ValueError(f"{where}: the label of sample {sample_id} was {label!r}, got {row['label']!r}")
         if row["correct"]:
             judged.append((place[sample_id], _is_right(row["correct"], label, labels, where)))
@@ -184,8 +179,8 @@ def words_of_classes(filled: FilledIn, labels: AuditedSet) -> list[str]:
 
 
 def _is_right(verdict: str, label: str, labels: AuditedSet, where: str) -> bool:
-    if verdict in {name.strip() for name in labels.classes}:
-        return verdict == label.strip()
+    if verdict in {_value(name) for name in labels.classes}:
+        return verdict == _value(label)
     if verdict.casefold() in YES | NO:
         return verdict.casefold() in YES
     raise ValueError(f"{where}: correct {verdict!r} is neither y nor n nor a class of {labels.name!r}")

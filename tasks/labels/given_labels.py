@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 
-import duckdb
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
@@ -14,9 +13,9 @@ import pyarrow.compute as pc
 from windrow.schemas import LABELS
 from windrow.schemas.stages import Part, Stage
 from windrow.tasks.labels.found_labels import FOUND
+from windrow.tasks.labels.label_file import Tally, load_label_file
 from windrow.tasks.labels.unlabelled import UNLABELLED, take_unlabelled
 from windrow.tasks.storage.catalog.views import connect, tables_of
-from windrow.tasks.storage.files.literal_paths import table_scan
 from windrow.tasks.storage.store.outputs import (
     Done,
     Output,
@@ -88,44 +87,32 @@ def given_labels(
 ) -> pa.Table:
     """Return the rows of LABELS with label set 'given', by `sample_id`.
 
-    `source`: 'found' for labels that came with samples, 'none', or a Parquet or CSV file with a column `label` and a
-    column `sample_id` or `key`. A label of a spelling of `unlabelled` is none, wherever it comes from. Raises
-    ValueError, naming the setting, when the file is missing, has other columns or names no sample.
+    `source`: 'found' for labels that came with samples, 'none', or a file with a column `label` and a column
+    `sample_id` or `key` (and `shard` or `source_uri`, where one key is in several). A label that `unlabelled` spells is
+    none, wherever it comes from. Raises ValueError as `load_label_file` does, and when the file names no sample.
     """
-    connection = connect(tables_of(outputs))
+    return read_given(source, outputs, setting, unlabelled)[0]
+
+
+def read_given(
+    source: str,
+    outputs: Mapping[str, Sequence[Output]],
+    setting: str = "labels.given",
+    unlabelled: Sequence[str] = UNLABELLED,
+) -> tuple[pa.Table, Tally | None]:
+    """Return what `given_labels` does, and how the rows of a file fit the pool."""
     if source == "none":
-        return LABELS.schema().empty_table()
-    if source == "found":
-        named = f"SELECT sample_id, found_label AS label FROM ({FOUND})"
-    else:
-        named = label_file_query(connection, source, setting)
-    readable = "sample_id IN (SELECT sample_id FROM samples)"
-    connection.execute(
-        f"CREATE TABLE named AS SELECT sample_id, label::VARCHAR AS label FROM ({named}) WHERE {readable}"
-    )
+        return LABELS.schema().empty_table(), None
+    connection, tally = connect(tables_of(outputs)), None
+    named = f"SELECT sample_id, found_label AS label FROM ({FOUND}) WHERE sample_id IN (SELECT sample_id FROM samples)"
+    if source != "found":
+        tally, named = load_label_file(connection, source, setting), "SELECT sample_id, label FROM file_labels"
+    connection.execute(f"CREATE TABLE named AS {named}")
     n_unlabelled = take_unlabelled(connection, "named", unlabelled)
     rows = connection.sql(AGGREGATE).fetchall()
-    if not rows and not n_unlabelled and source != "found":
-        raise ValueError(f"{setting}: {source} names none of the pool's readable samples")
-    return _labels(rows, "source" if source == "found" else "user", source)
-
-
-def label_file_query(connection: duckdb.DuckDBPyConnection, source: str, setting: str) -> str:
-    """Load a file of labels as table `given_file`; return a SELECT of its sample_id and label.
-
-    Raises ValueError, naming the setting, when the file is missing or has other columns.
-    """
-    path = Path(source)
-    if not path.is_file() or path.suffix not in (".parquet", ".csv"):
-        words = "'found', 'none', or " if setting == "labels.given" else ""
-        raise ValueError(f"{setting}: wants {words}a .parquet or .csv file; got {source!r}")
-    connection.execute(f"CREATE TABLE given_file AS SELECT * FROM {table_scan(path)}")
-    columns = {row[0] for row in connection.sql("DESCRIBE given_file").fetchall()}
-    if "label" not in columns or not columns & {"sample_id", "key"}:
-        raise ValueError(f"{setting}: {source} wants columns label and sample_id (or key); it has {sorted(columns)}")
-    if "sample_id" in columns:
-        return "SELECT sample_id, label FROM given_file WHERE label IS NOT NULL"
-    return "SELECT o.sample_id, f.label FROM given_file f JOIN occurrences o ON o.key = f.key WHERE f.label IS NOT NULL"
+    if not rows and not n_unlabelled and tally is not None:
+        raise ValueError(f"{setting}: {source} names none of the pool's readable samples ({tally})")
+    return _labels(rows, "source" if source == "found" else "user", source), tally
 
 
 def _labels(rows: Sequence[tuple[str, list[str], list[float]]], annotator: str, method: str) -> pa.Table:

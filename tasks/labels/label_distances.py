@@ -2,21 +2,26 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
-import duckdb
 import numpy as np
 
+from windrow.schemas.texts.label_text import label_of
 from windrow.tasks.algorithms.labels.deciding.label_metric import LabelMetric
-from windrow.tasks.storage.files.literal_paths import table_scan
+from windrow.tasks.labels.label_file import Tally
+from windrow.tasks.storage.user_files.text_numbers import number_of
+from windrow.tasks.storage.user_files.user_file import check_columns, is_table, read_user_file
+from windrow.tasks.storage.user_files.wanted_columns import Wanted
+
+WANTED = Wanted(("label", "other", "distance"))
 
 
 def read_distances(path: Path, classes: Sequence[str]) -> LabelMetric:
     """The distances between classes, in their order, from a .csv or .parquet file with columns label, other, distance.
 
     A row for each pair of classes, in one order or both; other labels in it do not count. Raises ValueError, naming the
-    file and the pair, when one is missing, is there with two distances or with none that is a number; and
+    file and the pair or the line, when one is missing, is there with two distances or with none that is a number; and
     `LabelMetric`'s when they are no distances.
     """
     place = {name: number for number, name in enumerate(classes)}
@@ -25,8 +30,6 @@ def read_distances(path: Path, classes: Sequence[str]) -> LabelMetric:
     for label, other, distance in _rows(path):
         if label in place and other in place:
             pair = (place[label], place[other])
-            if distance is None:
-                raise ValueError(f"{path}: the distance of {label!r} and {other!r} is no number")
             if not np.isnan(distances[pair]) and distances[pair] != distance:
                 raise ValueError(f"{path}: {label!r} and {other!r} have distances {distances[pair]} and {distance}")
             distances[pair] = distances[pair[::-1]] = distance
@@ -39,14 +42,29 @@ def read_distances(path: Path, classes: Sequence[str]) -> LabelMetric:
         raise ValueError(f"{path}: {error}; classes are counted from 0: {', '.join(classes[:20])}") from None
 
 
-def _rows(path: Path) -> list[tuple[str, str, float | None]]:
-    if not path.is_file() or path.suffix not in (".parquet", ".csv"):
-        raise ValueError(f"wants a .parquet or .csv file of distances, got {str(path)!r}")
-    connection = duckdb.connect()
-    connection.execute(f"CREATE TABLE given AS SELECT * FROM {table_scan(path)}")
-    columns = {row[0] for row in connection.sql("DESCRIBE given").fetchall()}
-    if not {"label", "other", "distance"} <= columns:
-        raise ValueError(f"{path} wants columns label, other and distance; it has {sorted(columns)}")
-    sql = "SELECT label::VARCHAR, other::VARCHAR, try_cast(distance AS DOUBLE) FROM given"
-    rows: list[tuple[str, str, float | None]] = connection.sql(sql).fetchall()
-    return rows
+def check_distances_file(path: Path) -> None:
+    """Raise ValueError unless there is such a file and it has the columns of one."""
+    if not path.is_file() or not is_table(path):
+        raise ValueError(f"wants a .csv, .tsv or .parquet file of distances, got {str(path)!r}")
+    check_columns(path, WANTED)
+
+
+def tally_distances(path: Path, classes: Sequence[str]) -> Tally:
+    """Say how many rows are of these classes, at least two, or else only read the file. Raises as `read_distances`."""
+    if len(classes) > 1:
+        read_distances(path, classes)
+    of_others = [(label, other) for label, other, _ in _rows(path) if not {label, other} <= set(classes)]
+    n_rows = sum(1 for _ in _rows(path))
+    shown = tuple(f"{label!r} and {other!r}" for label, other in of_others[:3])
+    return Tally("labels.distances", str(path), n_rows, n_rows - len(of_others), len(of_others), 0, 0, 0, shown)
+
+
+def _rows(path: Path) -> Iterator[tuple[str, str, float]]:
+    check_distances_file(path)
+    file = read_user_file(path, WANTED)
+    texts = zip(file.texts("label"), file.texts("other"), file.texts("distance"), strict=True)
+    for row, (label, other, distance) in enumerate(texts):
+        try:
+            yield label_of(label) or "", label_of(other) or "", number_of(distance, file.decimal_comma)
+        except ValueError as error:
+            raise ValueError(f"{file.place(row)}: {error}") from None

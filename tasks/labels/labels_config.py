@@ -20,9 +20,9 @@ from windrow.tasks.labels.unlabelled import UNLABELLED
 
 @dataclass(frozen=True)
 class LabelsConfig(Settings):
-    """Where labels come from and when a pseudo-label is sure enough. See docs/how-to/choose-labels.md.
+    """Where labels come from and when a pseudo-label is sure enough. See docs/how-to/choose-labels.md, own-files.md.
 
-    `given`: 'found' (labels that came with samples), 'none', or a Parquet or CSV file with columns `label` and
+    `given`: 'found' (labels that came with samples), 'none', or a .csv or .parquet file with columns `label` and
     `sample_id` (or `key`). `unlabelled`: spellings, in any case, of 'has no label', in all these places and as names of
     folders. `makers`: methods that spread them over the pool, each into a label set of its name: knn,
     propagation, probe, prototypes, smoothed, smoothed_probe, naive_bayes, spectral, transductive, transport, mlp,

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Protocol
 from annotated_types import Ge, MinLen
 
 from windrow.schemas.settings import IsPath, Settings
+from windrow.schemas.texts.names import check_name
 
 if TYPE_CHECKING:
     import numpy as np
@@ -64,6 +65,7 @@ class ScorerConfig(Settings):
 
     def __post_init__(self) -> None:
         super().__post_init__()
+        check_name("name", self.name)
         if "." in self.name:
             raise ValueError(f"name: wants a name without a dot, got {self.name!r}")
         if len(set(self.classes)) != len(self.classes):

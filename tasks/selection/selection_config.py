@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 from annotated_types import Ge, Gt, Le, MinLen
 
 from windrow.schemas.settings import IsPath, Settings, check_different
+from windrow.schemas.texts.names import check_file_name, check_name
 from windrow.tasks.algorithms.selection.policies import POLICIES
 from windrow.tasks.algorithms.selection.policy_settings import PolicySettings
 from windrow.tasks.algorithms.selection.selection_policy import SelectionPolicy
@@ -35,9 +36,10 @@ else:
 class Split(Settings):
     """A part of an export, by one of three.
 
-    `name`: of the part. `share`: of the groups that no other split takes. `where`: a SQL predicate over `pool`, which
-    samples it takes, such as those of one source. `ids`: a file of sample ids, one a line, that it takes. A group goes
-    whole to the first split that takes a sample of it.
+    `name`: of the part, and of its files: letters, digits and _. `share`: of the groups that no other split takes.
+    `where`: a SQL predicate over `pool`, which samples it takes, such as those of one source. `ids`: a file of sample
+    ids that it takes, one a line, or a table with a column `sample_id`. A group goes whole to the first split that
+    takes a sample of it.
     """
 
     name: Annotated[str, MinLen(1)]
@@ -49,6 +51,9 @@ class Split(Settings):
         super().__post_init__()
         if sum(each is not None for each in (self.share, self.where, self.ids)) != 1:
             raise ValueError(f"{self.name}: wants one of share, where and ids")
+        check_file_name("name", self.name, r"\w", "letters, digits and _")
+        if self.name == "all":
+            raise ValueError("name: wants another name, as readers take 'all' for every split together")
 
 
 @dataclass(frozen=True)
@@ -72,6 +77,7 @@ class Filter(Settings):
 
     def __post_init__(self) -> None:
         super().__post_init__()
+        check_name("name", self.name)
         if self.name in REASONS:
             raise ValueError(f"name: wants one that is no reason of windrow's own, got {self.name!r}")
 
@@ -110,6 +116,7 @@ class SelectionPart(Settings):
 
     def __post_init__(self) -> None:
         super().__post_init__()
+        check_name("name", self.name)
         check_different("retrieve", self.retrieve)
         if self.retrieve and self.policy and "targets" not in POLICIES[self.policy]().needs:
             raise ValueError(
@@ -175,7 +182,7 @@ class SelectionConfig(Settings):
         super().__post_init__()
         check_different("filters", [rule.name for rule in self.filters])
         check_different("keep_away", self.keep_away)
-        check_different("splits", [split.name for split in self.splits])
+        check_different("splits", [split.name.casefold() for split in self.splits])
         check_different("parts", [part.name for part in self.parts])
         if sum(part.share or 0 for part in self.parts) > 1 + 1e-6:
             raise ValueError(f"parts: wants shares of at most 1 together, got {[part.share for part in self.parts]}")
@@ -195,6 +202,10 @@ class SelectionConfig(Settings):
         """The policies of all parts, or the one; a part that is only retrieved has none."""
         parts = self.parts or (SelectionPart("all"),)
         return [self.chosen(name) for name in dict.fromkeys(p.policy for p in parts if p.policy or not p.retrieve)]
+
+    def id_lists(self) -> dict[str, str]:
+        """The files of sample ids by the setting that names each."""
+        return {f"selection.splits.{split.name}.ids": split.ids for split in self.splits if split.ids is not None}
 
     def beside(self) -> dict[str, tuple[str, ...]]:
         """The sources of the sets beside the pool, by the setting that names them."""

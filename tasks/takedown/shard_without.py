@@ -10,7 +10,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
-from windrow.schemas import BACKBONES, EMBEDDINGS, OCCURRENCES, QUALITY, SAMPLES, SOURCE_COLUMNS
+from windrow.schemas import BACKBONES, CLASS_NAMES, EMBEDDINGS, OCCURRENCES, QUALITY, SAMPLES, SOURCE_COLUMNS
 from windrow.tasks.ingest.ingestion import COPY, occurrence_table, write_columns, write_shard
 from windrow.tasks.storage.sources.packing import blank
 from windrow.tasks.storage.store.outputs import (
@@ -54,6 +54,8 @@ def rewrite_shard(store: Path, shard: Output, refused: Mapping[str, str]) -> Non
         )
         if f"{SOURCE_COLUMNS.name}.parquet" in shard.files:
             write_columns(writer, shard.read(SOURCE_COLUMNS))
+        if shard.table_path(CLASS_NAMES).exists():
+            writer.write(CLASS_NAMES, shard.read(CLASS_NAMES))
         samples = file_digest(writer.path / f"{SAMPLES.name}.parquet")
         for output in all_outputs(store, FEATURES):
             if output.inputs["samples"] == shard.files[f"{SAMPLES.name}.parquet"]:

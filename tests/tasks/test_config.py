@@ -118,3 +118,57 @@ def test_an_empty_section_is_its_defaults(name: str) -> None:
 
 def test_one_source_needs_no_list() -> None:
     assert parse_config({"sources": "/data"}).sources == ("/data",)
+
+
+@pytest.mark.parametrize(
+    ("values", "message"),
+    [
+        ({"name": "x" * 300}, "name: wants at most 100 characters, got 300"),
+        ({"name": "con"}, "name: wants another name, as Windows keeps 'con' for a device"),
+        ({"name": "a.b"}, "name: wants letters, digits, - and _, got 'a.b'"),
+        ({"selection": {"splits": [{"name": "a b", "share": 1}]}}, "selection.splits.0.name: wants letters, digits"),
+        ({"selection": {"splits": [{"name": "../x", "share": 1}]}}, "selection.splits.0.name: wants letters, digits"),
+        ({"selection": {"splits": [{"name": "é", "share": 1}]}}, "selection.splits.0.name: wants letters, digits"),
+        ({"selection": {"splits": [{"name": "x" * 300, "share": 1}]}}, "selection.splits.0.name: wants at most 100"),
+        ({"selection": {"splits": [{"name": "all", "share": 1}]}}, "selection.splits.0.name: wants another name"),
+        (
+            {"selection": {"splits": [{"name": "a", "share": 0.5}, {"name": "A", "share": 0.5}]}},
+            "selection.splits: wants each once",
+        ),
+        (
+            {"selection": {"filters": [{"name": "a\nb", "keep": "true"}]}},
+            "selection.filters.0.name: wants a name in one",
+        ),
+        ({"selection": {"parts": [{"name": "\x1b[1m"}]}}, "selection.parts.0.name: wants a name in one line"),
+        ({"export": {"license": "a\nb"}}, "export.license: wants a name in one line"),
+        (
+            {"export": {"label_set": "prediction"}},
+            "export.label_set: wants one of pseudo, given, propagation, .*cluster_9",
+        ),
+        (
+            {"export": {"label_set": "cluster_3"}, "clustering": {"n_clusters": [9, 3]}},
+            "export.label_set: wants one of",
+        ),
+        ({"store": "a\0b"}, "store: wants text without zeros"),
+        ({"labels": {"prior": {"method": "given", "shares": {"NA": 1}}}}, "labels.prior.shares: 'NA' is a spelling"),
+        (
+            {"labels": {"settings": {"zero_shot": {"class_names": ["x" * 1001]}}}},
+            "class_names: .* is longer than 1,000",
+        ),
+    ],
+)
+def test_what_would_be_refused_at_the_end_is_refused_when_it_is_read(values: dict[str, Any], message: str) -> None:
+    with pytest.raises(ConfigError, match=message):
+        parse_config({"sources": ["a"], **values})
+
+
+def test_classes_in_settings_are_spelt_as_labels_are() -> None:
+    labels = {
+        "prior": {"method": "given", "shares": {1.0: 3, " wild\ncat ": 2}},
+        "settings": {"zero_shot": {"class_names": {" a\tb": "a thing"}}},
+    }
+    config = parse_config({"sources": ["a"], "labels": labels}).labels
+    assert config.prior.shares == {"1": 3, "wild cat": 2}
+    assert config.settings.zero_shot.class_names == {"a b": "a thing"}
+    for name in ("given", "cluster_2", "propagation", "smoothed_1"):
+        assert parse_config({"sources": ["a"], "export": {"label_set": name}}).export.label_set == name

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -12,6 +12,9 @@ import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
+
+from windrow.schemas.texts.label_text import label_of
+from windrow.tasks.storage.user_files.wanted_columns import plain_name
 
 ROWS = 8192
 DEPTHS = {"loss": (0, 1), "logits": (1, 2), "probabilities": (1, 2)}
@@ -45,8 +48,10 @@ class DynamicsFile:
         except pa.ArrowInvalid as error:
             raise ValueError(f"labels.checks.dynamics: {path} is no Parquet file ({error})") from None
         self.path, schema = path, self._file.schema_arrow
-        self.columns = [name for name in DEPTHS if name in schema.names]
-        if "sample_index" not in schema.names or not pa.types.is_integer(schema.field("sample_index").type):
+        self._names = self._spelt(schema.names)
+        self.columns = [name for name in DEPTHS if name in self._names]
+        index = self._names.get("sample_index")
+        if index is None or not pa.types.is_integer(schema.field(index).type):
             raise self._mistake("sample_index", "is missing, or not of integers")
         if not self.columns or {"logits", "probabilities"} <= set(self.columns):
             raise self._mistake("loss, logits or probabilities", f"is wanted, it has {schema.names}")
@@ -55,17 +60,18 @@ class DynamicsFile:
     def parts(self) -> Iterator[DynamicsPart]:
         """The file's rows in its order. Raises ValueError naming the column that has a null, or another shape."""
         shapes: dict[str, tuple[int, ...]] = {}
-        for batch in self._file.iter_batches(ROWS, columns=["sample_index", *self.columns]):
-            if batch["sample_index"].null_count:
+        index = self._names["sample_index"]
+        for batch in self._file.iter_batches(ROWS, columns=[index, *(self._names[name] for name in self.columns)]):
+            if batch[index].null_count:
                 raise self._mistake("sample_index", "has nulls")
-            arrays = {name: self._dense(name, batch[name]) for name in self.columns}
+            arrays = {name: self._dense(name, batch[self._names[name]]) for name in self.columns}
             for name, array in arrays.items():
                 if shapes.setdefault(name, array.shape[1:]) != array.shape[1:]:
                     raise self._mistake(name, f"has lists of shape {shapes[name]} and {array.shape[1:]}")
             logits = arrays.get("logits")
             if "probabilities" in arrays:
                 logits = self._logarithms(arrays["probabilities"])
-            yield DynamicsPart(batch["sample_index"].to_numpy().astype(np.int64), arrays.get("loss"), logits)
+            yield DynamicsPart(batch[index].to_numpy().astype(np.int64), arrays.get("loss"), logits)
 
     def _dense(self, name: str, values: pa.Array) -> npt.NDArray[np.float64]:
         """A column as an array: losses (b, n_epochs), others (b, n_epochs, n_classes); without epochs, one."""
@@ -77,7 +83,9 @@ class DynamicsFile:
             shape.append(lengths[0])
             values = values.flatten()
         if len(shape) - 1 not in DEPTHS[name] or not (pa.types.is_floating(values.type) or name == "loss"):
-            raise self._mistake(name, f"wants numbers or lists of them, got {self._file.schema_arrow.field(name).type}")
+            raise self._mistake(
+                name, f"wants numbers or lists of them, got {self._file.schema_arrow.field(self._names[name]).type}"
+            )
         try:
             numbers = values.cast(pa.float64()).to_numpy(zero_copy_only=False)
         except (pa.ArrowInvalid, pa.ArrowNotImplementedError):
@@ -105,7 +113,21 @@ class DynamicsFile:
             raise self._mistake(
                 self.columns[-1], "wants `class_names` in the schema's metadata: a JSON list of two names or more"
             )
-        return [str(name) for name in names]
+        return [label_of(str(name)) or str(name) for name in names]
+
+    def _spelt(self, names: Sequence[str]) -> dict[str, str]:
+        """How each column that is read is spelt in the file, by its plain name."""
+        found: dict[str, str] = {}
+        for name in names:
+            if plain_name(name) in found and plain_name(name) in ("sample_index", *DEPTHS):
+                raise self._mistake(plain_name(name), f"is there twice, as {found[plain_name(name)]!r} and {name!r}")
+            found[plain_name(name)] = name
+        return found
+
+    def indices(self) -> npt.NDArray[np.int64]:
+        """The sample_index of every row, in the file's order."""
+        column = self._file.read([self._names["sample_index"]]).column(0)
+        return np.asarray(column.to_numpy(), np.int64) if not column.null_count else np.zeros(0, np.int64)
 
     def _mistake(self, column: str, what: str) -> ValueError:
         return ValueError(f"labels.checks.dynamics: {self.path}: column {column} {what}")

@@ -24,7 +24,8 @@ from windrow.tasks.algorithms.labels.checks.loss_mixture import judge_by_loss
 from windrow.tasks.algorithms.labels.judging.judgement import Judgement
 from windrow.tasks.algorithms.labels.judging.training_dynamics import TrainingDynamics, record_dynamics
 from windrow.tasks.labels.checks.dynamics_file import DynamicsFile, DynamicsPart
-from windrow.tasks.labels.checks.logged_dynamics import logged_dynamics
+from windrow.tasks.labels.checks.logged_dynamics import logged_dynamics, logged_samples
+from windrow.tasks.labels.label_file import Tally
 from windrow.tasks.storage.store.registry import sample_indices
 
 EARLY_EPOCH = 9  # of EL2N, from 0; the last one where there are fewer
@@ -39,9 +40,7 @@ def imported_dynamics(path: Path, store: Path, given: pa.Table) -> pa.Table:
     logits: all but 'early_learning', of samples that were trained as the label they were given. Memory: 12 bytes a row
     and epoch. Raises ValueError for a bad file, naming the column, or one that has none of the samples.
     """
-    hard = given.filter(pc.is_valid(given["label"]))
-    names = dict(zip(hard["sample_id"].to_pylist(), hard["label"].to_pylist(), strict=True))
-    labels = {index: (sample, names[sample]) for sample, index in sample_indices(store, names.keys()).items()}
+    labels = _labels(store, given)
     if path.is_dir():
         samples, dynamics = logged_dynamics(path, labels)
         record = _Record(samples, dynamics.recorded("loss")[0].mean(axis=0, dtype=np.float64), samples, dynamics, None)
@@ -49,6 +48,31 @@ def imported_dynamics(path: Path, store: Path, given: pa.Table) -> pa.Table:
         record = _Record.of(DynamicsFile(path), labels)
     rows = [table.sort_by("sample_id") for table in _judged(record) if table.num_rows]
     return pa.concat_tables(rows) if rows else LABEL_CHECKS.schema().empty_table()
+
+
+def tally_dynamics(path: Path, store: Path, given: pa.Table) -> Tally:
+    """Say how many rows of the file are of samples with a hard label in `given`. Raises ValueError as above.
+
+    Of a training log its samples are counted, each once.
+    """
+    indices, labels = logged_samples(path) if path.is_dir() else DynamicsFile(path).indices(), _labels(store, given)
+    matched = np.isin(indices, np.fromiter(labels, np.int64, len(labels)))
+    if not matched.any():
+        raise ValueError(f"labels.checks.dynamics: {path}: column sample_index has no sample with a given label")
+    repeated, counts = np.unique(indices, return_counts=True)
+    if counts.max() > 1:
+        raise ValueError(f"labels.checks.dynamics: {path}: column sample_index has {repeated[counts > 1][0]} twice")
+    others = indices[~matched]
+    shown = tuple(f"sample_index {index}" for index in others[:3])
+    n = len(indices)
+    return Tally("labels.checks.dynamics", str(path), n, n - len(others), len(others), 0, 0, 0, shown)
+
+
+def _labels(store: Path, given: pa.Table) -> dict[int, tuple[str, str]]:
+    """The sample and its hard label by its number in the registry."""
+    hard = given.filter(pc.is_valid(given["label"]))
+    names = dict(zip(hard["sample_id"].to_pylist(), hard["label"].to_pylist(), strict=True))
+    return {index: (sample, names[sample]) for sample, index in sample_indices(store, names.keys()).items()}
 
 
 @dataclass(frozen=True)

@@ -25,6 +25,12 @@ def log_files(folder: Path) -> list[Path]:
     return files
 
 
+def logged_samples(folder: Path) -> npt.NDArray[np.int64]:
+    """Return the distinct `sample_index` of a log. Raises ValueError when there is none."""
+    parts = [pq.read_table(path, schema=TRAINING_LOG.schema())["sample_index"] for path in log_files(folder)]
+    return np.unique(np.concatenate([np.asarray(part.to_numpy(), np.int64) for part in parts]))
+
+
 def logged_dynamics(folder: Path, labels: Mapping[int, tuple[str, str]]) -> tuple[list[str], TrainingDynamics]:
     """Return the samples (n,) that were trained as the label they were given, and their records (1, n_epochs, n).
 

@@ -31,16 +31,6 @@ def parquet_scan(files: Iterable[str | Path], options: str = "") -> str:
     return f"read_parquet([{_listed(map(literal_path, files))}], hive_partitioning = false{options})"
 
 
-def csv_scan(file: str | Path) -> str:
-    """Return the SQL that reads a CSV file, every column as text."""
-    return f"read_csv([{_listed([literal_path(file)])}], all_varchar = true, hive_partitioning = false)"
-
-
-def table_scan(file: str | Path) -> str:
-    """Return the SQL that reads a file of the user's, Parquet or CSV by its extension."""
-    return parquet_scan([file]) if Path(file).suffix == ".parquet" else csv_scan(file)
-
-
 def folder_list(folders: Iterable[Path]) -> str:
     """Return the SQL list of folders that a connection may read, as they are named and as `literal_path` has them."""
     names = [name for folder in folders for name in (str(folder.resolve()), str(folder), literal_path(folder))]

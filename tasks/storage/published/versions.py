@@ -22,7 +22,7 @@ from windrow.tasks.storage.verify.findings import Inspection
 
 SAMPLES = "samples.parquet"
 CLASSES = "classes.txt"
-_NUMBERED = re.compile(r"v(\d{4,})")
+_NUMBERED = re.compile(r"v([0-9]{4,})")
 
 
 @dataclass(frozen=True)

@@ -13,6 +13,11 @@ from windrow.tasks.storage.sources.source import SampleBytes
 
 EXTENSIONS = {"JPEG": "jpg", "MPO": "jpg", "TIFF": "tiff", "JPEG2000": "jp2"}
 
+DIGITS = 18
+"""Of a number that fits into an int64, whatever they are."""
+LONGEST_EXTENSION = 150
+"""Bytes; with an id before it, what becomes of it in a reader, and no file system that takes more than 255."""
+
 PROVENANCE = ("source_uri", "shard", "key")
 SOURCE = "source."
 
@@ -20,7 +25,8 @@ SOURCE = "source."
 def member_extensions(extensions: Iterable[str], taken: Collection[str]) -> dict[str, str]:
     """Return the extension under which each file that came with a sample lies beside it, by its own, in their order.
 
-    It is its own, unless that is one of `taken` or of an earlier file; characters that no member may have become `_`.
+    It is its own, unless that is one of `taken` or of an earlier file; characters that no member may have become `_`,
+    and one of more than LONGEST_EXTENSION bytes keeps its end.
     """
     named: dict[str, str] = {}
     for extension in extensions:
@@ -30,6 +36,7 @@ def member_extensions(extensions: Iterable[str], taken: Collection[str]) -> dict
 
 def _free_extension(extension: str, taken: Collection[str]) -> str:
     name = "".join("_" if char == "/" or not char.isprintable() else char for char in extension)
+    name = name.encode()[-LONGEST_EXTENSION:].decode(errors="ignore")
     while name in taken or not name:
         name = SOURCE + name
     return name
@@ -49,7 +56,8 @@ def class_indices(names: Sequence[str]) -> dict[str, int]:
     """Return the index of each class, as `.cls` holds it.
 
     When every name is a non-negative decimal integer without leading zeros, the index is that integer, so that labels
-    of a set that has its own numbering keep it; otherwise it is the position in `sort_classes`.
+    of a set that has its own numbering keep it; otherwise, or where one does not fit into an int64, it is the position
+    in `sort_classes`.
     """
     if _all_integers(names):
         return {name: int(name) for name in sort_classes(names)}
@@ -57,7 +65,7 @@ def class_indices(names: Sequence[str]) -> dict[str, int]:
 
 
 def _all_integers(names: Sequence[str]) -> bool:
-    return all(name.isascii() and name.isdecimal() and str(int(name)) == name for name in names)
+    return all(len(name) <= DIGITS and name.isascii() and name.isdecimal() and str(int(name)) == name for name in names)
 
 
 def describe_sample(row: Mapping[str, Any], members: Iterable[str] = ()) -> dict[str, Any]:

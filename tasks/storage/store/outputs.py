@@ -365,7 +365,7 @@ def write_atomically(path: Path, text: str) -> None:
     """Replace a file by `text` so that a reader sees the old content or the new, never a part."""
     descriptor, name = tempfile.mkstemp(prefix=".tmp-", dir=path.parent)
     try:
-        with os.fdopen(descriptor, "w") as file:
+        with os.fdopen(descriptor, "w", encoding="utf-8") as file:
             file.write(text)
             file.flush()
             os.fsync(descriptor)

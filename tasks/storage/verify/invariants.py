@@ -241,6 +241,9 @@ INVARIANTS = (*_SEEN, *_CLUSTERED, *_CHOSEN, *_ACCOUNTED)
 
 _OUTCOMES = "SELECT count(*) FROM outcomes WHERE outcome = '{}'"
 
+USER_FILE_WORDS = ("given", "evaluate", "distances", "dynamics", "ids")
+_ROWS_OF_FILE = "SELECT coalesce(sum(n_rows), 0)::BIGINT FROM user_files WHERE setting LIKE '%.{word}'"
+
 COUNTS: Mapping[str, Mapping[str, str]] = {
     Stage.INGEST: {
         "n_occurrences": "SELECT count(*) FROM occurrences",
@@ -248,6 +251,7 @@ COUNTS: Mapping[str, Mapping[str, str]] = {
         "n_forgotten": f"SELECT count(*) FROM occurrences WHERE unreadable LIKE '{FORGOTTEN_BY}%'",
         "n_samples": "SELECT count(*) FROM all_samples",
         "n_source_columns": "SELECT count(*) FROM source_columns",
+        "n_class_names": "SELECT count(*) FROM class_names",
     },
     Stage.HASH_GROUPS: {
         "n_hashed": "SELECT count(DISTINCT sample_id) FROM all_quality WHERE phash IS NOT NULL",
@@ -269,6 +273,8 @@ COUNTS: Mapping[str, Mapping[str, str]] = {
         "n_checked": "SELECT count(*) FROM label_quality",
         "n_doubtful": "SELECT count(*) FROM label_quality WHERE is_doubtful",
         "n_label_checks": "SELECT count(*) FROM label_checks",
+        "n_user_files": "SELECT count(*) FROM user_files",
+        **{f"n_{word}_rows": _ROWS_OF_FILE.format(word=word) for word in USER_FILE_WORDS},
     },
     Stage.RANK: {
         "n_samples": "SELECT count(*) FROM samples",

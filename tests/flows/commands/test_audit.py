@@ -159,19 +159,22 @@ def changed(rows: list[Row], **values: str) -> list[Row]:
     [
         (
             lambda rows: changed(rows, correct="maybe"),
-            "row 3: correct 'maybe' is neither y nor n nor a class of 'pseudo'",
+            "line 3: correct 'maybe' is neither y nor n nor a class of 'pseudo'",
         ),
-        (lambda rows: changed(rows, sample_id="0" * 32), f"row 3: sample '{'0' * 32}' was not drawn for this audit"),
-        (lambda rows: changed(rows, label="cat"), "row 3: the label of sample .* was '[01]', got 'cat'"),
-        (lambda rows: [*rows, rows[0]], "row 10: sample .* is in row 2 too"),
+        (lambda rows: changed(rows, sample_id="0" * 32), f"line 3: sample '{'0' * 32}' was not drawn for this audit"),
+        (lambda rows: changed(rows, label="cat"), "line 3: the label of sample .* was '[01]', got 'cat'"),
+        (lambda rows: [*rows, rows[0]], "line 10: sample .* is in line 2 too"),
         (lambda rows: rows[1:], "the row of sample .* is gone"),
-        (lambda rows: changed(rows, seed="1"), "row 3: seed '1' is not that of row 2, '0'"),
+        (lambda rows: changed(rows, seed="1"), "line 3: seed '1' is not that of the first row, '0'"),
         (
             lambda rows: [{**row, "seed": "x"} for row in rows],
-            "row 2: n and seed must be whole numbers, got '8' and 'x'",
+            "line 2: n and seed must be whole numbers, got '8' and 'x'",
         ),
         (lambda rows: [{**row, "run_id": "lost"} for row in rows], "has no run 'lost'"),
-        (lambda rows: [{"sample_id": row["sample_id"]} for row in rows], "has no column 'label'"),
+        (
+            lambda rows: [{"sample_id": row["sample_id"]} for row in rows],
+            "wants columns sample_id, label, correct, .*; it has 'sample_id'. Is it a file",
+        ),
         (lambda rows: rows, "has no verdict yet"),
     ],
 )
@@ -188,7 +191,7 @@ def test_a_file_that_was_broken_is_refused_with_row_and_value(
 
 @pytest.mark.parametrize(
     ("content", "message"),
-    [(b"\xff\xfe", "is not UTF-8"), (b"", "has no rows"), (b'a,b\n"x', "is no CSV")],
+    [(b"\xff\xfe", "is empty"), (b"", "is empty"), (b'a,b\n"x', "wants columns"), (b"caf\xe9", "line 1: byte 4")],
 )
 def test_a_file_that_is_no_table_is_refused(run: Run, tmp_path: Path, content: bytes, message: str) -> None:
     (tmp_path / "audit.csv").write_bytes(content)
@@ -227,7 +230,8 @@ def test_the_curve_of_true_labels_falls_from_the_surest_and_ends_at_all(run: Run
     for n, row in enumerate(surest):
         gaps[math.ceil(float(row["confidence"]) * 15)] += (n < 5) - float(row["confidence"])
     assert f"differ by {percent(sum(map(abs, gaps.values())) / 21)} on average" in text
-    assert "21 of the 22 samples" in text and "coverage 100%, accuracy 23.8%" in text
+    assert "22 rows, 21 matched, 1 unmatched" in text and "21 samples of it have a prediction" in text
+    assert "coverage 100%, accuracy 23.8%" in text
     assert cells(text, "14.3%")[1] == "100%" and cells(text, "100%")[1] == "23.8%"
 
 
@@ -250,7 +254,7 @@ def test_a_set_that_abstains_from_everything_has_a_curve_and_nothing_to_check(ru
     ("rows", "message"),
     [
         ([{"sample_id": "f" * 32, "label": "x"}], "names none of the samples that 'pseudo' labels"),
-        ([{"sample_id": "f" * 32, "label": x} for x in "xy"], "has more than one label for sample ffff"),
+        ([{"key": "0.png", "label": x} for x in "xy"], "has more than one label for sample"),
         ([{"sample": "f", "label": "x"}], "TRUTH: .* wants columns label and sample_id"),
     ],
 )

@@ -66,6 +66,10 @@ def test_a_file_names_samples_by_id_or_by_key(outputs: dict[str, list[Output]], 
     assert [(row["sample_id"], row["label"], row["annotator"]) for row in rows] == [("c", "7", "user")]
 
 
+def test_labels_that_came_with_samples_and_cannot_be_read_do_not_count(outputs: dict[str, list[Output]]) -> None:
+    assert {row["sample_id"] for row in given_labels("found", outputs).to_pylist()} == {"a", "b"}
+
+
 @pytest.mark.parametrize(
     ("text", "message"),
     [("id,label\nc,7\n", "wants columns label and sample_id"), ("sample_id,label\nz,7\n", "names none of the pool's")],

@@ -193,7 +193,7 @@ def test_a_file_of_distances_makes_the_label_the_least_wrong_one(labelled: Label
     before = labelled.decide(**settings, distances=str(path)).path
     path.write_text("label,other,distance\nant,bee,1\nbee,cat,1\nant,cat,1\n")
     assert labelled.decide(**settings, distances=str(path)).path != before
-    with pytest.raises(ValueError, match=r"labels\.distances: wants a \.parquet or \.csv file"):
+    with pytest.raises(ValueError, match=r"labels\.distances: wants a .csv, .tsv or .parquet file"):
         labelled.decide(distances=str(tmp_path / "none.csv"))
 
 

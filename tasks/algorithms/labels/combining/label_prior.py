@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Annotated, Literal
 
 import numpy as np
 from annotated_types import Ge
 
 from windrow.schemas.settings import Settings
+from windrow.schemas.texts.label_text import class_name
 from windrow.tasks.algorithms.arrays import Float32Array, Float64Array, Int64Array
 
 PriorMethod = Literal["estimated", "em", "bbse", "labels", "uniform", "given", "none"]
@@ -34,7 +35,7 @@ class PriorConfig(Settings):
     def __post_init__(self) -> None:
         super().__post_init__()
         # YAML reads the class 7 as a number; a fingerprint needs keys of one kind.
-        object.__setattr__(self, "shares", {str(name): share for name, share in self.shares.items()})
+        object.__setattr__(self, "shares", {class_name("shares", name): each for name, each in self.shares.items()})
         if (self.method == "given") != bool(self.shares):
             raise ValueError(f"shares: go with method 'given', got method {self.method!r} and {dict(self.shares)}")
         if self.shares and not 0 < sum(self.shares.values()) < np.inf:
@@ -59,18 +60,25 @@ class PriorCorrection:
     prior: Float64Array | None
 
 
+def check_shares(config: PriorConfig, classes: Sequence[str]) -> None:
+    """Raise ValueError, naming the class, when one has no share, or a share is of none."""
+    missing, unknown = sorted(set(classes) - set(config.shares)), sorted(set(config.shares) - set(classes))
+    if config.shares and (missing or unknown):
+        what = f"no share for class {missing[0]!r}" if missing else f"there is no class {unknown[0]!r}"
+        raise ValueError(f"prior.shares: {what}; the classes are {', '.join(classes[:20])}")
+
+
 def given_shares(config: PriorConfig, classes: Sequence[str]) -> Float64Array | None:
     """The shares of a config, float64 (n_classes,) summing to 1, in the order of classes; None without any.
 
-    Raises ValueError naming the classes that have none, or that are not there.
+    Raises ValueError naming a class that has none. One that is not there any more, since all of its labels are held
+    out, is left out: `check_shares` has seen all.
     """
     if not config.shares:
         return None
-    missing, unknown = sorted(set(classes) - set(config.shares)), sorted(set(config.shares) - set(classes))
-    if missing or unknown:
-        what = f"no share for class {missing[0]!r}" if missing else f"there is no class {unknown[0]!r}"
-        raise ValueError(f"prior.shares: {what}; the classes are {', '.join(classes[:20])}")
-    shares = np.array([config.shares[name] for name in classes], dtype=np.float64)
+    among = {name: share for name, share in config.shares.items() if name in classes}
+    check_shares(replace(config, shares=among), classes)
+    shares = np.array([among[name] for name in classes], dtype=np.float64)
     return np.asarray(shares / shares.sum())
 
 

@@ -8,6 +8,7 @@ from typing import Annotated
 
 from annotated_types import MinLen
 
+from windrow.schemas.texts.label_text import class_name
 from windrow.tasks.algorithms.arrays import Float32Array, Int64Array
 from windrow.tasks.algorithms.labels.cores.cache_refinement import cache_refinement
 from windrow.tasks.algorithms.labels.cores.text_similarity import TextClasses, zero_shot
@@ -48,8 +49,13 @@ class ZeroShot(Maker):
         if any(template.count("{}") != 1 for template in self.templates):
             raise ValueError(f"templates: wants sentences with one {{}} each, got {self.templates}")
         names = tuple(self.class_names)
-        if len(set(names)) < len(names) or not all(name.strip() for name in (*names, *self.names(names).values())):
+        if all(name.strip() for name in names):
+            names = tuple(class_name("class_names", name) for name in names)
+        said = self.class_names if isinstance(self.class_names, Mapping) else {}
+        if len(set(names)) < len(names) or not all(name.strip() for name in (*names, *said.values())):
             raise ValueError(f"class_names: wants names that differ and are not empty, got {self.class_names}")
+        kept = dict(zip(names, said.values(), strict=True)) if said else names
+        object.__setattr__(self, "class_names", kept)
 
     def labels(self) -> tuple[str, ...]:
         """The classes that the names say there are, in their order; empty where the given labels say it."""

@@ -23,6 +23,7 @@ from windrow.tasks.storage.verify.verification import verify
 
 Row = dict[str, Any]
 EMPTY = {
+    "class_names",
     "drift",
     "forgotten",
     "model_scores",
