@@ -18,7 +18,7 @@ from windrow.tasks.labels.audit_file import read_audit, verdicts, words_of_class
 from windrow.tasks.labels.audit_sample import Figure, check_label_set, judge, read_label_set
 from windrow.tasks.labels.given_labels import label_file_query
 from windrow.tasks.report.formats import percent
-from windrow.tasks.storage.catalog.views import open_catalog
+from windrow.tasks.storage.catalog.views import connect_run
 from windrow.tasks.storage.store.run_records import latest_run
 
 BAR_WIDTH = 20
@@ -36,7 +36,7 @@ def write_sample(
 ) -> None:
     """Draw samples of a label set, write them to a file, and say how to go on."""
     run_id = run_id or _last_run(store)
-    connection = open_catalog(store, run_id)
+    connection = connect_run(store, run_id)
     labels = read_label_set(connection, label_set)
     n_drawn, by = write_audit(path, connection, labels, run_id, n, seed)
     _say(console, f"{path}: {n_drawn:,} of {len(labels.label):,} labels of {label_set!r}, drawn by {by}")
@@ -46,7 +46,7 @@ def write_sample(
 def print_verdicts(console: Console, store: Path, path: Path) -> None:
     """Print what the verdicts in a file prove. Raises ValueError when it has none, or is not as it was drawn."""
     filled = read_audit(path)
-    labels = read_label_set(open_catalog(store, filled.run_id), filled.label_set)
+    labels = read_label_set(connect_run(store, filled.run_id), filled.label_set)
     rows, correct, by = verdicts(filled, labels)
     if not len(rows):
         raise ValueError(f"{path} has no verdict yet: fill in the column `correct`")
@@ -71,7 +71,7 @@ def print_verdicts(console: Console, store: Path, path: Path) -> None:
 
 def print_curve(console: Console, store: Path, run_id: str | None, truth: Path, label_set: str) -> None:
     """Print accuracy by coverage against a file of true labels, and what the run's own policy got."""
-    connection = open_catalog(store, run_id or _last_run(store), external_access=True)
+    connection = connect_run(store, run_id or _last_run(store), also=[truth])
     check_label_set(connection, label_set)
     _load_truth(connection, truth)
     found = connection.execute(CURVE_SQL, [label_set]).fetchnumpy()

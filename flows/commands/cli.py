@@ -225,16 +225,21 @@ def query(
     sql: Annotated[str, typer.Argument(help="One SELECT over the tables, `pool` (every sample) or `curated`.")],
     store: Store = DEFAULT_STORE,
     run_id: Annotated[str | None, typer.Option("--run", help="A run's id; the last finished run by default.")] = None,
-    form: Annotated[Literal["table", "csv", "json"], typer.Option("--format", help="How to print the rows.")] = "table",
+    form: Annotated[
+        Literal["table", "csv", "json", "parquet"] | None,
+        typer.Option("--format", help="How to give the rows: a table by default, in a file what its name ends with."),
+    ] = None,
+    to: Annotated[Path | None, typer.Option("--out", "-o", help="New file for the rows.")] = None,
     files: Annotated[bool, typer.Option("--allow-files", help="Let the SQL read other files too.")] = False,
+    memory: Annotated[float, typer.Option(min=0.1, help="GiB of memory that the SQL may take.")] = 4.0,
+    threads: Annotated[int, typer.Option(min=0, help="Threads that the SQL may take; 0 for one a core.")] = 0,
+    seconds: Annotated[float, typer.Option(min=0.1, help="How long the SQL may take.")] = 600.0,
 ) -> None:
     """Ask DuckDB about a store, as in `windrow query "SELECT label, count(*) FROM curated GROUP BY label"`."""
-    from windrow.flows.commands.answers import print_rows
-    from windrow.tasks.storage.catalog.views import open_catalog
-    from windrow.tasks.storage.catalog.views import query as ask
+    from windrow.flows.commands.query_answer import answer
+    from windrow.tasks.storage.catalog.connections import SqlLimits
 
-    connection = open_catalog(store, run_id, external_access=files)
-    print_rows(out, ask(connection, sql), form)
+    answer(out, store, run_id, sql, form, to, SqlLimits(memory, threads, seconds), files)
 
 
 @app.command()
@@ -259,11 +264,11 @@ def explain(
         return
     from windrow.flows.commands.answers import print_story
     from windrow.flows.commands.forget import print_forgotten
-    from windrow.tasks.storage.catalog.views import open_catalog
+    from windrow.tasks.storage.catalog.views import connect_run
 
     if print_forgotten(out, store, sample_id or ""):
         return
-    print_story(out, open_catalog(store, run_id), sample_id or "")
+    print_story(out, connect_run(store, run_id), sample_id or "")
 
 
 @app.command()
@@ -340,9 +345,9 @@ def levels(
         return
     if target is not None:
         raise typer.BadParameter("goes with a number of samples, as in `windrow levels 1000000 --target 50000`")
-    from windrow.tasks.storage.catalog.views import open_catalog
+    from windrow.tasks.storage.catalog.views import connect_run
 
-    print_levels(out, open_catalog(store, run_id))
+    print_levels(out, connect_run(store, run_id))
 
 
 @app.command()
@@ -356,9 +361,9 @@ def worth(
     It is judged by held-out labelled samples, with 95 % intervals: see `worth` in the config.
     """
     from windrow.flows.commands.worth_answer import print_worth
-    from windrow.tasks.storage.catalog.views import open_catalog
+    from windrow.tasks.storage.catalog.views import connect_run
 
-    print_worth(out, open_catalog(store, run_id), as_json)
+    print_worth(out, connect_run(store, run_id), as_json)
 
 
 @app.command()

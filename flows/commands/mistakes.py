@@ -11,6 +11,10 @@ USER_ERRORS = (ValueError, BackboneUnavailable, FileNotFoundError, PermissionErr
 
 def explain_error(error: Exception) -> tuple[int, str]:
     """Return the exit code (2 for a mistake of the user's, 1 for a failure) and what to print."""
+    if isinstance(error, duckdb.InterruptException):
+        return 2, "the SQL took longer than it may: ask for less, or allow more (`windrow query --seconds`)"
+    if isinstance(error, (duckdb.OutOfMemoryException, MemoryError)):
+        return 2, f"the SQL wants more memory than it may take (`windrow query --memory` allows more): {error}"
     if isinstance(error, duckdb.Error):
         return 2, str(error)
     if isinstance(error, USER_ERRORS):

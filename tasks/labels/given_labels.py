@@ -13,6 +13,7 @@ import pyarrow.compute as pc
 
 from windrow.schemas import LABELS
 from windrow.schemas.stages import Part, Stage
+from windrow.tasks.storage.catalog.connections import scan_file
 from windrow.tasks.storage.catalog.views import connect, tables_of
 from windrow.tasks.storage.store.outputs import (
     Done,
@@ -83,7 +84,8 @@ def given_labels(source: str, outputs: Mapping[str, Sequence[Output]], setting: 
     column `sample_id` or `key`. Raises ValueError, naming the setting, when the file is missing, has other columns or
     names no sample.
     """
-    connection = connect(tables_of(outputs))
+    own = () if source in ("found", "none") else (Path(source),)
+    connection = connect(tables_of(outputs), also=own)
     if source == "none":
         return LABELS.schema().empty_table()
     if source == "found":
@@ -109,8 +111,7 @@ def label_file_query(connection: duckdb.DuckDBPyConnection, source: str, setting
     if not path.is_file() or path.suffix not in (".parquet", ".csv"):
         words = "'found', 'none', or " if setting == "labels.given" else ""
         raise ValueError(f"{setting}: wants {words}a .parquet or .csv file; got {source!r}")
-    reader = "read_parquet(?)" if path.suffix == ".parquet" else "read_csv(?, all_varchar = true)"
-    connection.execute(f"CREATE TABLE given_file AS SELECT * FROM {reader}", [source])
+    connection.execute(f"CREATE TABLE given_file AS SELECT * FROM {scan_file(path)}")
     columns = {row[0] for row in connection.sql("DESCRIBE given_file").fetchall()}
     if "label" not in columns or not columns & {"sample_id", "key"}:
         raise ValueError(f"{setting}: {source} wants columns label and sample_id (or key); it has {sorted(columns)}")

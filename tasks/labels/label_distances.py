@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
-import duckdb
 import numpy as np
 
 from windrow.tasks.algorithms.labels.deciding.label_metric import LabelMetric
+from windrow.tasks.storage.catalog.connections import open_connection, scan_file
 
 
 def read_distances(path: Path, classes: Sequence[str]) -> LabelMetric:
@@ -41,9 +41,8 @@ def read_distances(path: Path, classes: Sequence[str]) -> LabelMetric:
 def _rows(path: Path) -> list[tuple[str, str, float | None]]:
     if not path.is_file() or path.suffix not in (".parquet", ".csv"):
         raise ValueError(f"wants a .parquet or .csv file of distances, got {str(path)!r}")
-    reader = "read_parquet(?)" if path.suffix == ".parquet" else "read_csv(?, all_varchar = true)"
-    connection = duckdb.connect()
-    connection.execute(f"CREATE TABLE given AS SELECT * FROM {reader}", [str(path)])
+    connection = open_connection([path])
+    connection.execute(f"CREATE TABLE given AS SELECT * FROM {scan_file(path)}")
     columns = {row[0] for row in connection.sql("DESCRIBE given").fetchall()}
     if not {"label", "other", "distance"} <= columns:
         raise ValueError(f"{path} wants columns label, other and distance; it has {sorted(columns)}")

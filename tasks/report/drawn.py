@@ -23,9 +23,9 @@ def report_of(run: Run) -> Path:
         shutil.copyfile(same.path / PAGE, path)
         return path
     from windrow.tasks.report.page import write_report
-    from windrow.tasks.storage.catalog.views import open_catalog
+    from windrow.tasks.storage.catalog.views import connect_run
 
-    write_report(open_catalog(run.store, run.run_id), path, run)
+    write_report(connect_run(run.store, run.run_id), path, run)
     return path
 
 

@@ -11,9 +11,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import duckdb
 import pyarrow as pa
 
+from windrow.tasks.storage.catalog.connections import open_connection, scan
 from windrow.tasks.storage.files.seals import read_sealed
 from windrow.tasks.storage.published.withdrawal import is_withdrawn, withdrawal_text
 from windrow.tasks.storage.store.outputs import MANIFEST, fingerprint
@@ -146,11 +146,11 @@ def shard_digests(files: Iterable[Mapping[str, Any]]) -> dict[str, str]:
 
 def diff_versions(old: str | Path, new: str | Path) -> VersionChange:
     """Compare two versions by their folders; images are not read. Raises ValueError when one is no version."""
-    connection = duckdb.connect()
-    for view, path in (("old", Path(old)), ("new", Path(new))):
+    versions = {"old": Path(old), "new": Path(new)}
+    connection = open_connection(path / SAMPLES for path in versions.values())
+    for view, path in versions.items():
         read_manifest(path)
-        file = str(path / SAMPLES).replace("'", "''")
-        connection.execute(f"CREATE VIEW {view} AS SELECT sample_id, split, label FROM read_parquet('{file}')")
+        connection.execute(f"CREATE VIEW {view} AS SELECT sample_id, split, label FROM {scan([path / SAMPLES])}")
 
     def only_in(one: str, other: str) -> str:
         return f"SELECT * FROM {one} ANTI JOIN {other} USING (sample_id) ORDER BY sample_id"
