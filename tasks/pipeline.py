@@ -49,6 +49,7 @@ from windrow.tasks.storage.store.made import Made, digests
 from windrow.tasks.storage.store.outputs import Done, open_output
 from windrow.tasks.storage.store.registry import register_shards
 from windrow.tasks.storage.store.run_records import Run
+from windrow.tasks.storage.store.store_format import check_format
 from windrow.tasks.worth.guard import kept_back
 from windrow.tasks.worth.held_out import hold_out, without_held_out
 from windrow.tasks.worth.pool_worth import measure_worth
@@ -113,6 +114,7 @@ def curate(config: CurationConfig, runner: Runner | None = None, until: str | No
     """
     check_sql(config.selection, bool(config.scores))
     runner = runner or PlainRunner()
+    check_format(Path(config.store))
     before = latest_version(Path(config.store), config.name)
     run = begin_run(config)
     with ending(run), at_work(run.store):

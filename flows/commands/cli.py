@@ -32,7 +32,18 @@ out = Console()
 err = Console(stderr=True)
 
 ConfigFile = Annotated[Path, typer.Argument(help="YAML file that says what to curate, and how.")]
-Store = Annotated[Path, typer.Option(envvar="WINDROW_STORE", help="Folder of the store.")]
+
+
+def _of_our_format(store: Path) -> Path:
+    """Look at the format of a store before anything else is done."""
+    from windrow.tasks.storage.store.store_format import check_format
+
+    check_format(store)
+    return store
+
+
+Store = Annotated[Path, typer.Option(envvar="WINDROW_STORE", help="Folder of the store.", callback=_of_our_format)]
+AnyStore = Annotated[Path, typer.Option(envvar="WINDROW_STORE", help="Folder of the store.")]
 Overrides = Annotated[
     list[str] | None,
     typer.Option(
@@ -87,6 +98,7 @@ def _config(path: Path, overrides: list[str] | None, verbose: bool) -> Any:
     from windrow.tasks.selection.pool_ranking import check_sql
 
     settings = load_config(path, overrides or [])
+    _of_our_format(Path(settings.store))
     check_sql(settings.selection, bool(settings.scores))  # the flow does too, but a command's takes seconds to start
     return settings
 
@@ -555,7 +567,7 @@ def verify(
         Path | None,
         typer.Argument(help="A store, or a version's folder as in `curated/photos/v0001`; by default the store."),
     ] = None,
-    store: Store = DEFAULT_STORE,
+    store: AnyStore = DEFAULT_STORE,
     quick: Annotated[bool, typer.Option("--quick", help="Hash nothing: counts, keys and sizes only.")] = False,
 ) -> None:
     """Read a store or a version again and say what is damaged: bytes, counts, keys, and references between tables."""
@@ -566,7 +578,7 @@ def verify(
 
 
 @app.command()
-def doctor(store: Store = DEFAULT_STORE) -> None:
+def doctor(store: AnyStore = DEFAULT_STORE) -> None:
     """Check the installation, the store, the GPU and Prefect's API, and say what to do about what is wrong."""
     prepare(verbose=False)
     from windrow.flows.commands.doctor import examine

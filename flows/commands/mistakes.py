@@ -5,6 +5,7 @@ from __future__ import annotations
 import duckdb
 
 from windrow.tasks.backbones import BackboneUnavailable
+from windrow.tasks.storage.catalog.connections import damage_behind
 
 USER_ERRORS = (ValueError, BackboneUnavailable, FileNotFoundError, PermissionError, ModuleNotFoundError, ImportError)
 
@@ -16,7 +17,7 @@ def explain_error(error: Exception) -> tuple[int, str]:
     if isinstance(error, (duckdb.OutOfMemoryException, MemoryError)):
         return 2, f"the SQL wants more memory than it may take (`windrow query --memory` allows more): {error}"
     if isinstance(error, duckdb.Error):
-        return 2, str(error)
+        return 2, damage_behind(error) or str(error)
     if isinstance(error, USER_ERRORS):
         return 2, str(error)
     again = "What was finished is kept: run it again to go on. WINDROW_DEBUG=1 shows where it happened."

@@ -9,12 +9,15 @@ from __future__ import annotations
 import re
 import tempfile
 import uuid
+from collections import deque
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import duckdb
+
+from windrow.tasks.storage.files.parquet import first_damaged
 
 
 @dataclass(frozen=True)
@@ -33,6 +36,8 @@ class SqlLimits:
 USER_SQL = SqlLimits()
 """Of a question on the command line, and of each expression of a config."""
 
+_opened: deque[tuple[Path, ...]] = deque(maxlen=8)
+
 SEALED = {
     "autoinstall_known_extensions": False,
     "autoload_known_extensions": False,
@@ -49,6 +54,8 @@ def open_connection(files: Iterable[Path] = (), *, limits: SqlLimits | None = No
     `anywhere`: other files of this machine can be read too. A query that takes longer than its limit raises
     duckdb.InterruptException.
     """
+    files = tuple(files)
+    _opened.append(files)
     scratch = Path(tempfile.gettempdir()) / f"windrow-sql-{uuid.uuid4().hex}"  # made when it is needed
     settings: dict[str, Any] = {**SEALED, "temp_directory": str(scratch)}
     if limits is not None:
@@ -68,6 +75,22 @@ def _confine(connection: Any, files: Iterable[Path]) -> None:
     spelt = sorted(paths | {without_patterns(path) for path in paths})
     connection.execute(f"SET allowed_paths = [{', '.join(map(quoted, spelt))}]")
     connection.execute("SET enable_external_access = false")
+
+
+def damage_behind(error: duckdb.Error) -> str | None:
+    """Return what is wrong with which file that connections were lately opened for, where that may be behind an error.
+
+    DuckDB does not always say which file it was about. Reads them; None when all are whole, or when it cannot be that.
+    """
+    asked = (
+        duckdb.ProgrammingError,
+        duckdb.PermissionException,
+        duckdb.InterruptException,
+        duckdb.OutOfMemoryException,
+    )
+    if isinstance(error, asked) and not isinstance(error, duckdb.InvalidInputException):
+        return None
+    return first_damaged(path for files in _opened for path in files if path.suffix == ".parquet")
 
 
 def scan(files: Iterable[Path], options: str = "") -> str:

@@ -23,6 +23,7 @@ from windrow.tasks.storage.store.outputs import Output
 from windrow.tasks.storage.store.refused_samples import forgotten_files
 from windrow.tasks.storage.store.registry import registry_files
 from windrow.tasks.storage.store.run_records import Run, latest_run, open_run
+from windrow.tasks.storage.store.store_format import check_format
 
 # A sample that lies in two shards is described, and embedded, once in each: the rows are equal, or one has failed.
 ONE_ROW_PER_SAMPLE = frozenset({"samples", "quality", "embeddings", "backbones", "model_scores"})
@@ -97,6 +98,7 @@ def connect_run(
     anywhere: bool = False,
 ) -> Any:
     """Return a connection over the last finished run of a store, or over run `run_id`; see `connect`."""
+    check_format(store)
     run = open_run(store, run_id) if run_id else latest_run(store)
     if run is None:
         raise ValueError(f"store {store} has no finished run: `windrow run` makes one")
