@@ -1,5 +1,8 @@
 """The scheduled flow: the same pipeline, which finds most of its work done, and events that say how the night ended."""
 
+import os
+import signal
+import threading
 from dataclasses import asdict
 
 import prefect
@@ -15,6 +18,10 @@ from windrow.flows.prefect_runner import PrefectRunner
 from windrow.tasks.config import CurationConfig
 from windrow.tasks.pipeline import curate_tonight
 
+SERVED_BY = "WINDROW_SERVED_BY"
+SECONDS_BETWEEN_LOOKS = 1.0
+SECONDS_TO_END = 6.0
+
 
 @flow(name="nightly", flow_run_name="nightly {config.name}", on_failure=[note_failure])
 def nightly(config: CurationConfig) -> str:
@@ -23,8 +30,24 @@ def nightly(config: CurationConfig) -> str:
     Emits the event `windrow.nightly.finished`, and before it `windrow.version.published` when the version is new, or
     `windrow.version.kept-back` when the guard let none be published, for automations and training jobs.
     """
+    end_with_server()
     version = curate_tonight(config, PrefectRunner()).version
     return version.version if version else ""
+
+
+def end_with_server() -> None:
+    """In a flow's process that `serve` started: end it when the process of `serve` is gone."""
+    if os.environ.get(SERVED_BY) == str(os.getppid()):
+        threading.Thread(target=_wait_for_server, args=(os.getppid(),), name="end with server", daemon=True).start()
+
+
+def _wait_for_server(server: int) -> None:
+    ended = threading.Event()
+    while os.getppid() == server:
+        ended.wait(SECONDS_BETWEEN_LOOKS)
+    os.kill(os.getpid(), signal.SIGTERM)
+    ended.wait(SECONDS_TO_END)
+    os._exit(128 + signal.SIGTERM)
 
 
 def serve(config: CurationConfig, cron: str, timezone: str = "UTC") -> None:
@@ -47,4 +70,5 @@ def serve(config: CurationConfig, cron: str, timezone: str = "UTC") -> None:
         concurrency_limit=ConcurrencyLimitConfig(limit=1, collision_strategy=ConcurrencyLimitStrategy.ENQUEUE),
         entrypoint_type=EntrypointType.MODULE_PATH,
     )
+    os.environ[SERVED_BY] = str(os.getpid())
     prefect.serve(deployment, limit=1)

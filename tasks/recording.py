@@ -11,6 +11,7 @@ from pathlib import Path
 
 from windrow.schemas.stages import Stage
 from windrow.tasks.config import CurationConfig
+from windrow.tasks.ended_by_signal import how_it_ended
 from windrow.tasks.runner import Runner
 from windrow.tasks.storage.files.store_lock import at_work
 from windrow.tasks.storage.store.outputs import Done
@@ -56,7 +57,7 @@ def ending(run: Run) -> Iterator[None]:
     try:
         yield
     except BaseException as error:
-        _end(run, "failed", f"{type(error).__name__}: {error}")
+        _end(run, "failed", how_it_ended(error))
         raise
     _end(run, "partial")
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import logging
 import os
+import signal
 import sys
 from collections.abc import Callable
 from functools import partial
@@ -17,6 +18,8 @@ from rich.markup import escape
 from rich.table import Table
 
 import windrow
+from windrow.flows.commands.last_word import end_in_time, exit_code, tell
+from windrow.tasks.ended_by_signal import signal_seen
 
 app = typer.Typer(
     help="Turns a pool of raw images into curated, pseudo-labelled training sets.\n\n"
@@ -597,12 +600,12 @@ def run_command(command: Callable[[], object]) -> int:
     """Run a command and return its exit code: 2 for a user's mistake and 1 for a failure, both told in a line."""
     try:
         command()
-    except (KeyboardInterrupt, SystemExit) as end:  # of an interruption Typer makes an exit with 130
-        if isinstance(end, SystemExit) and end.code != INTERRUPTED:
+    except BaseException as error:
+        if (number := _signal_behind(error)) is not None:
+            tell(number)
+            return exit_code(number)
+        if not isinstance(error, Exception):
             raise
-        err.print("[red]interrupted[/]; what was finished is kept: run it again to go on", highlight=False)
-        return INTERRUPTED
-    except Exception as error:
         if os.environ.get("WINDROW_DEBUG"):
             raise
         from windrow.flows.commands.mistakes import explain_error
@@ -619,8 +622,16 @@ def run_command(command: Callable[[], object]) -> int:
     return 0
 
 
+def _signal_behind(error: BaseException) -> int | None:
+    """The signal that ended a command, whatever error that led to; Typer makes an exit with 130 of an interruption."""
+    if isinstance(error, KeyboardInterrupt) or (isinstance(error, SystemExit) and error.code == INTERRUPTED):
+        return signal_seen() or signal.SIGINT
+    return signal_seen()
+
+
 def main() -> None:
     """Run the command line."""
+    end_in_time()
     sys.exit(run_command(partial(app, prog_name="windrow")))
 
 

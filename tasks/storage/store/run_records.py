@@ -188,6 +188,14 @@ def open_run(store: Path, run_id: str) -> Run:
     return run
 
 
+def end_all(error: str) -> None:
+    """Keep of every run of this process that has not ended that it failed, and why: the process is about to end."""
+    for path in list(_alive):
+        run = open_run(path.parent.parent, path.name)
+        if run.status == "running":
+            run.finish("failed", error)
+
+
 def list_runs(store: Path) -> list[Run]:
     """Return the runs of a store, oldest first."""
     return list(runs_backwards(store))[::-1]
