@@ -4,12 +4,14 @@ import os
 import signal
 import threading
 from dataclasses import asdict
+from difflib import get_close_matches
+from zoneinfo import available_timezones
 
 import prefect
 from prefect import flow
 from prefect.client.schemas.objects import ConcurrencyLimitConfig, ConcurrencyLimitStrategy
 from prefect.deployments.runner import RunnerDeployment
-from prefect.schedules import Cron
+from prefect.schedules import Cron, Schedule
 from prefect.settings import PREFECT_API_URL
 from prefect.types.entrypoint import EntrypointType
 
@@ -20,7 +22,7 @@ from windrow.tasks.pipeline import curate_tonight
 
 SERVED_BY = "WINDROW_SERVED_BY"
 SECONDS_BETWEEN_LOOKS = 1.0
-SECONDS_TO_END = 6.0
+SECONDS_TO_END = 2.0
 
 
 @flow(name="nightly", flow_run_name="nightly {config.name}", on_failure=[note_failure])
@@ -50,12 +52,29 @@ def _wait_for_server(server: int) -> None:
     os._exit(128 + signal.SIGTERM)
 
 
+def schedule_of(cron: str, timezone: str) -> Schedule:
+    """Return a schedule. Raises ValueError, naming the option, for one that is none."""
+    zones = available_timezones()
+    if timezone not in zones:
+        near = get_close_matches(timezone.lower(), {zone.lower(): zone for zone in zones}, 1)
+        meant = next((zone for zone in zones if near and zone.lower() == near[0]), "Europe/Berlin")
+        raise ValueError(f"--timezone: there is no time zone {timezone!r}; wants a name as {meant} or UTC")
+    try:
+        return Cron(cron, timezone=timezone)
+    except ValueError:
+        raise ValueError(
+            f"--cron: {cron!r} is no schedule; wants minute, hour, day of the month, month and day of the week, as in "
+            "'0 2 * * *' for every night at two"
+        ) from None
+
+
 def serve(config: CurationConfig, cron: str, timezone: str = "UTC") -> None:
     """Run the flow on a schedule, in processes of this machine, until interrupted; the next run waits for the last.
 
     Needs a Prefect server, but no work pool and no worker; deploy/ has those. Raises ValueError when there is no
     server (the one that a single run starts for itself has no scheduler), and for a schedule that is none.
     """
+    schedule = schedule_of(cron, timezone)
     if not PREFECT_API_URL.value():
         raise ValueError(
             "a schedule needs a Prefect server: run `prefect server start` in another terminal, and here "
@@ -66,7 +85,7 @@ def serve(config: CurationConfig, cron: str, timezone: str = "UTC") -> None:
         nightly,
         name=config.name,
         parameters={"config": asdict(config)},
-        schedule=Cron(cron, timezone=timezone),
+        schedule=schedule,
         concurrency_limit=ConcurrencyLimitConfig(limit=1, collision_strategy=ConcurrencyLimitStrategy.ENQUEUE),
         entrypoint_type=EntrypointType.MODULE_PATH,
     )

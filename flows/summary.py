@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from shlex import quote
 
 from rich.console import Console
 from rich.table import Table
@@ -198,4 +199,4 @@ def print_run(console: Console, run: Run) -> None:
     if version is not None:
         console.print(f"version: {version.path} ({version.n_samples:,} samples)", soft_wrap=True)
     console.print(f"report:  {run.warning or run.path / 'report.html'}", soft_wrap=True, markup=False)
-    console.print(f'next:    windrow query --store {store} "{NEXT_QUERY}"', soft_wrap=True, markup=False)
+    console.print(f'next:    windrow query --store {quote(str(store))} "{NEXT_QUERY}"', soft_wrap=True, markup=False)

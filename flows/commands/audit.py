@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from shlex import quote
 from typing import Any
 
 import numpy as np
@@ -40,7 +41,7 @@ def write_sample(
     labels = read_label_set(connection, label_set)
     n_drawn, by = write_audit(path, connection, labels, run_id, n, seed)
     _say(console, f"{path}: {n_drawn:,} of {len(labels.label):,} labels of {label_set!r}, drawn by {by}")
-    _say(console, f"fill in `correct` with y, n or the true label, then: windrow audit read {path}")
+    _say(console, f"fill in `correct` with y, n or the true label, then: windrow audit read {quote(str(path))}")
 
 
 def print_verdicts(console: Console, store: Path, path: Path) -> None:

@@ -10,6 +10,7 @@ import sys
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
+from shlex import quote
 from typing import Annotated, Any, Literal
 
 import typer
@@ -64,6 +65,7 @@ RunnerChoice = Annotated[
 Verbose = Annotated[bool, typer.Option("--verbose", "-v", help="Show Prefect's own log too.")]
 DEFAULT_CONFIG = Path("windrow.yaml")
 INTERRUPTED = 130
+UTC = "UTC"
 DEFAULT_STORE = Path("data/store")
 
 
@@ -143,7 +145,7 @@ def init(
     from windrow.flows.commands.first_config import write_first_config
 
     path, found = write_first_config(folder)
-    for line in (*found, f"wrote {path}; go on with: windrow run {path}"):
+    for line in (*found, f"wrote {path}; go on with: windrow run {quote(str(path))}"):
         out.print(line, markup=False, highlight=False, soft_wrap=True)
 
 
@@ -186,14 +188,16 @@ def nightly(
         str | None,
         typer.Option(help="Serve the flow and run it on this schedule, as in `0 2 * * *`; without it, run once."),
     ] = None,
-    timezone: Annotated[str, typer.Option(help="Time zone of the schedule.")] = "UTC",
+    timezone: Annotated[str, typer.Option(help="Time zone of the schedule.")] = UTC,
     runner: RunnerChoice = "auto",
     overrides: Overrides = None,
     verbose: Verbose = False,
 ) -> None:
     """Run the nightly flow: curate what is new and publish a version when it differs from the last one."""
     settings = _config(config, overrides, verbose or cron is not None)
-    if cron:
+    if cron is None and timezone != UTC:
+        raise typer.BadParameter("goes with a schedule, as in `--cron '0 2 * * *'`", param_hint="--timezone")
+    if cron is not None:
         from windrow.flows.nightly import serve
 
         serve(settings, cron, timezone)

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from importlib.metadata import PackageNotFoundError, version
 from importlib.util import find_spec
 from pathlib import Path
+from shlex import quote
 from typing import Literal
 
 EXTRAS = {"transformers": "hf", "timm": "timm", "open_clip": "open-clip", "ray": "ray", "s3fs": "s3", "sklearn": "demo"}
@@ -135,7 +136,7 @@ def contents(store: Path) -> Iterator[Finding]:
         yield Finding(
             "note",
             "store",
-            f"{len(left)} unfinished outputs of killed runs; when no run is running: rm -r {left[0]}, ...",
+            f"{len(left)} unfinished outputs of killed runs; when no run is running: rm -r {quote(str(left[0]))}, ...",
         )
 
 

@@ -65,9 +65,9 @@ def alive(token: str) -> list[str]:
     found = []
     for process in Path("/proc").glob("[0-9]*"):
         try:
-            if f"{TOKEN}={token}".encode() in (process / "environ").read_bytes():
-                if (process / "stat").read_text().rpartition(")")[2].split()[0] != "Z":
-                    found.append((process / "cmdline").read_bytes().replace(b"\0", b" ").decode())
+            is_ours = f"{TOKEN}={token}".encode() in (process / "environ").read_bytes()
+            if is_ours and (process / "stat").read_text().rpartition(")")[2].split()[0] != "Z":
+                found.append((process / "cmdline").read_bytes().replace(b"\0", b" ").decode())
         except OSError:  # it has ended meanwhile
             continue
     return found
