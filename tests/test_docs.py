@@ -15,7 +15,7 @@ from workshop import Workshop
 
 from windrow.flows.demo.demo import CONFIG
 from windrow.tasks.config import parse_config
-from windrow.tasks.storage.catalog.questions import query
+from windrow.tasks.storage.catalog.judged_sql import query
 from windrow.tasks.storage.catalog.views import connect_run
 
 ROOT = Path(__file__).parent.parent

@@ -42,10 +42,11 @@ def _wait(reading: int) -> None:
 
 
 def _end(number: int) -> None:
-    records = sys.modules.get("windrow.tasks.storage.store.run_records")
-    if records is not None:
+    if "windrow.tasks.storage.store.run_records" in sys.modules:  # else there is no run
+        from windrow.tasks.storage.store.run_records import end_all
+
         with suppress(Exception):  # a disk that fails: who reads the run is told that its process is gone
-            records.end_all(f"ended by {name_of(number)}")
+            end_all(f"ended by {name_of(number)}")
     tell(number)
     sys.stdout.flush()
     os._exit(exit_code(number))

@@ -19,7 +19,7 @@ from rich.table import Table
 
 from windrow.flows.commands.upright import fits, print_upright
 from windrow.tasks.storage.catalog.connections import SqlLimits
-from windrow.tasks.storage.catalog.questions import question
+from windrow.tasks.storage.catalog.judged_sql import question
 from windrow.tasks.storage.catalog.views import connect_run
 
 Form = Literal["table", "csv", "json", "parquet"]
@@ -112,7 +112,7 @@ def _write(connection: Any, sql: str, form: Form, to: Path) -> None:
         if form == "parquet":
             import pyarrow.parquet as pq
 
-            reader = connection.execute(sql).to_arrow_reader(ROWS_AT_ONCE)
+            reader = connection.sql(sql).to_arrow_reader(ROWS_AT_ONCE)
             with pq.ParquetWriter(new, reader.schema, compression="zstd") as writer:
                 for batch in reader:
                     writer.write_batch(batch)

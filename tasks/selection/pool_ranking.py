@@ -39,7 +39,7 @@ from windrow.tasks.selection.selection_config import (
 from windrow.tasks.selection.sets_beside import embeddings_beside, targets_beside
 from windrow.tasks.selection.splits import assign_splits, claimed_splits, group_samples
 from windrow.tasks.storage.catalog.connections import USER_SQL
-from windrow.tasks.storage.catalog.questions import query
+from windrow.tasks.storage.catalog.judged_sql import query
 from windrow.tasks.storage.catalog.views import connect, tables_of
 from windrow.tasks.storage.store.made import Made, digests
 from windrow.tasks.storage.store.outputs import (

@@ -1,7 +1,7 @@
 """The one door to DuckDB: every connection of the house is opened here, and confined before it sees any SQL.
 
 A connection reads the files that it was opened for and nothing else: no other file, no network, no extension, no Python
-variable. Nothing of this can be undone on it. What a user's SQL may do beyond reading is judged in `questions`.
+variable. Nothing of this can be undone on it. What a user's SQL may do beyond reading is judged in `judged_sql`.
 """
 
 from __future__ import annotations

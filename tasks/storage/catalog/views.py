@@ -17,8 +17,8 @@ import pyarrow.parquet as pq
 from windrow.schemas import EXPORTS, FORGOTTEN, REGISTRY, RUNS, SHARDS, STAGES, TABLES, Table
 from windrow.schemas.stages import Stage
 from windrow.tasks.storage.catalog.connections import SqlLimits, open_connection, scan
+from windrow.tasks.storage.catalog.judged_sql import Catalog
 from windrow.tasks.storage.catalog.manifest_rows import export_rows, run_rows, shard_rows, stage_rows
-from windrow.tasks.storage.catalog.questions import Catalog
 from windrow.tasks.storage.store.outputs import Output
 from windrow.tasks.storage.store.refused_samples import forgotten_files
 from windrow.tasks.storage.store.registry import registry_files

@@ -10,7 +10,7 @@ from reported_store import IMAGE, SCRIPT, Store, make_store
 from windrow.tasks.report.page import render, write_report
 from windrow.tasks.report.questions import QUESTIONS
 from windrow.tasks.report.thumbnails import sample_reader
-from windrow.tasks.storage.catalog.questions import query
+from windrow.tasks.storage.catalog.judged_sql import query
 from windrow.tasks.storage.catalog.views import connect_run
 from windrow.tasks.storage.sources.source import SampleGone
 from windrow.tasks.storage.store.run_records import Run

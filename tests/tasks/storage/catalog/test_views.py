@@ -8,7 +8,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from windrow.schemas import EMBEDDINGS, MODEL_SCORES, OCCURRENCES, QUALITY, REGISTRY, SAMPLES, TABLES, Table
-from windrow.tasks.storage.catalog.questions import query
+from windrow.tasks.storage.catalog.judged_sql import query
 from windrow.tasks.storage.catalog.views import POOL_VIEW, connect, open_catalog
 from windrow.tasks.storage.files.parquet import write_table
 

@@ -14,7 +14,7 @@ from sql_statements import ALLOWED, DOING, READING, filled, wrapped
 from windrow.tasks.selection.pool_ranking import check_sql
 from windrow.tasks.selection.selection_config import Filter, SelectionConfig
 from windrow.tasks.storage.catalog.connections import SqlLimits, open_connection, scan
-from windrow.tasks.storage.catalog.questions import query
+from windrow.tasks.storage.catalog.judged_sql import query
 from windrow.tasks.storage.catalog.views import connect_run, open_catalog
 
 SECRET = "a-word-that-nobody-may-see"
