@@ -81,7 +81,9 @@ def rank_pool(store: Path, made: Made, config: SelectionConfig, seed: int) -> Do
         threshold = proposed.threshold
         selection = select(rows, pool, broken, config, seed, evidence, threshold)
         groups = _groups(rows, pool, outputs[Stage.NEIGHBORS][0], selection["duplicate_of"], threshold)
-        splits = _splits(connect(tables_of(outputs), USER_SQL), rows["sample_id"].combine_chunks(), groups, selection, config, seed)
+        splits = _splits(
+            connect(tables_of(outputs), USER_SQL), rows["sample_id"].combine_chunks(), groups, selection, config, seed
+        )
         split = pc.if_else(selection["selected"], splits, pa.scalar(None, pa.string()))
         columns = {**selection, "sample_id": rows["sample_id"], "group_id": groups, "split": split}
         writer.write(SELECTION, SELECTION.build(columns))
