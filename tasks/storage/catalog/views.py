@@ -19,6 +19,7 @@ from windrow.schemas.stages import Stage
 from windrow.tasks.storage.catalog.connections import SqlLimits, open_connection, scan
 from windrow.tasks.storage.catalog.judged_sql import Catalog
 from windrow.tasks.storage.catalog.manifest_rows import export_rows, run_rows, shard_rows, stage_rows
+from windrow.tasks.storage.files.parquet import naming
 from windrow.tasks.storage.store.outputs import Output
 from windrow.tasks.storage.store.refused_samples import forgotten_files
 from windrow.tasks.storage.store.registry import registry_files
@@ -147,7 +148,8 @@ def _as_view(declared: Table, files: Sequence[Path]) -> str:
 
 
 def _columns(file: Path) -> set[str]:
-    return set(pq.read_schema(file).names)
+    with naming(file):
+        return set(pq.read_schema(file).names)
 
 
 def _rows(declared: Table, files: Sequence[Path]) -> str:
