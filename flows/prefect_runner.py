@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import logging
 import signal
-import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -30,6 +29,7 @@ from prefect.tasks import exponential_backoff
 
 from windrow.flows.summary import summarise
 from windrow.tasks.config import CurationConfig
+from windrow.tasks.ended_by_signal import EndedBySignal, heed_signals, name_of, signal_seen
 from windrow.tasks.recording import count_words
 from windrow.tasks.runner import MOST_THREADS, Call, PlainRunner, may_pass
 from windrow.tasks.storage.published.versions import latest_version
@@ -88,21 +88,12 @@ class PrefectRunner(PlainRunner):
         super().__init__()
         self._has_limits = has_limits
         self._lost = False
-        self._interrupted = False
-        if (
-            threading.current_thread() is threading.main_thread()
-            and signal.getsignal(signal.SIGINT) is not signal.SIG_IGN
-        ):
-            signal.signal(signal.SIGINT, self._interrupt)
-
-    def _interrupt(self, number: int, frame: object) -> None:  # noqa: ARG002  (Python's signature)
-        """Remember Ctrl-C: code of Prefect's in which it arrives may take it for an error of its own, and go on."""
-        self._interrupted = True
-        raise KeyboardInterrupt
+        heed_signals(signal.SIGINT)
 
     def _heed_interruption(self) -> None:
-        if self._interrupted:
-            raise KeyboardInterrupt
+        """Code of Prefect's in which a signal arrives may take it for an error of its own, and go on."""
+        if (number := signal_seen()) is not None:
+            raise EndedBySignal(name_of(number))
 
     def step(self, name: str, config: CurationConfig, body: Callable[[], None]) -> None:
         """Run a step as a flow of its name."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from shlex import quote
 from typing import Any
 
 from rich.console import Console
@@ -239,4 +240,5 @@ def print_run(console: Console, run: Run) -> None:
     if version is not None:
         console.print(f"version: {version.path} ({version.n_samples:,} samples)", soft_wrap=True)
     console.print(f"report:  {run.warning or run.path / 'report.html'}", soft_wrap=True, markup=False)
-    console.print(f'next:    windrow query --store {store} "{_next(summary)}"', soft_wrap=True, markup=False)
+    store_said = quote(str(store))
+    console.print(f'next:    windrow query --store {store_said} "{_next(summary)}"', soft_wrap=True, markup=False)

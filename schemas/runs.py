@@ -8,7 +8,8 @@ RUNS = Table(
     "runs",
     "One row for each run of the pipeline over this store.",
     (
-        Column("run_id", pa.string(), "time of the start and a fingerprint of the config"),
+        Column("run_id", pa.string(), "its number, time of the start and a fingerprint of the config"),
+        Column("number", pa.int64(), "place among the runs of the store, whatever clocks said", minimum=0),
         Column("name", pa.string(), "name of the curated set"),
         Column(
             "status",

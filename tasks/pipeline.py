@@ -59,6 +59,7 @@ from windrow.tasks.storage.store.made import Made, digests
 from windrow.tasks.storage.store.outputs import Done, open_output
 from windrow.tasks.storage.store.registry import register_shards
 from windrow.tasks.storage.store.run_records import Run, last_ingested, latest_run
+from windrow.tasks.storage.store.store_format import check_format
 from windrow.tasks.worth.guard import kept_back
 from windrow.tasks.worth.held_out import hold_out, without_held_out
 from windrow.tasks.worth.pool_worth import measure_worth
@@ -130,6 +131,7 @@ def curate(
     check_places(config)
     check_headers(config.labels, config.worth.evaluate, config.selection.id_lists())
     runner = runner or PlainRunner()
+    check_format(Path(config.store))
     before = latest_version(Path(config.store), config.name)
     run = begin_run(config)
     with ending(run), at_work(run.store):

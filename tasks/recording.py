@@ -11,10 +11,12 @@ from pathlib import Path
 
 from windrow.schemas.stages import Stage
 from windrow.tasks.config import CurationConfig
+from windrow.tasks.ended_by_signal import how_it_ended
 from windrow.tasks.runner import Runner
 from windrow.tasks.storage.files.store_lock import at_work
 from windrow.tasks.storage.store.outputs import Done
 from windrow.tasks.storage.store.run_records import Run, StageRecord, Status, open_run, runs_backwards, start_run
+from windrow.tasks.storage.store.store_format import mark_format
 from windrow.tasks.takedown.removal import finish_takedowns
 
 ONLY_WHEN_ASKED = frozenset({"n_label_checks", "n_class_shares", "n_held_out", "n_evaluated"})
@@ -43,6 +45,7 @@ def begin_run(config: CurationConfig) -> Run:
     Of a run whose process is gone the log says so, when it was the last of this curated set.
     """
     store = Path(config.store)
+    mark_format(store)
     finish_takedowns(store)
     last = next((run for run in runs_backwards(store) if run.name == config.name), None)
     if last is not None and last.status == "killed":
@@ -56,7 +59,7 @@ def ending(run: Run) -> Iterator[None]:
     try:
         yield
     except BaseException as error:
-        _end(run, "failed", f"{type(error).__name__}: {error}")
+        _end(run, "failed", how_it_ended(error))
         raise
     _end(run, "partial")
 

@@ -15,7 +15,8 @@ from workshop import Workshop
 
 from windrow.flows.demo.demo import CONFIG
 from windrow.tasks.config import parse_config
-from windrow.tasks.storage.catalog.views import open_catalog, query
+from windrow.tasks.storage.catalog.judged_sql import query
+from windrow.tasks.storage.catalog.views import connect_run
 
 ROOT = Path(__file__).parent.parent
 PAGES = sorted([ROOT / "README.md", ROOT / "CONTRIBUTING.md", *(ROOT / "docs").rglob("*.md")])
@@ -58,7 +59,7 @@ def test_every_page_with_outputs_is_written_by_the_generator() -> None:
 def test_every_query_is_answered_with_the_columns_that_it_shows(workshop: Workshop, text: str) -> None:
     shown = QUERY.match(text)
     assert shown is not None
-    relation = query(open_catalog(workshop.store), shown["sql"])
+    relation = query(connect_run(workshop.store), shown["sql"])
     heads = [name.strip() for name in re.split("[┃│]", shown["output"].splitlines()[1])[1:-1]]
     assert relation.columns == heads
     assert relation.fetchall()
@@ -66,7 +67,7 @@ def test_every_query_is_answered_with_the_columns_that_it_shows(workshop: Worksh
 
 @cases(list(blocks("sql")))
 def test_every_select_can_be_asked(workshop: Workshop, text: str) -> None:
-    assert query(open_catalog(workshop.store), text).columns
+    assert query(connect_run(workshop.store), text).columns
 
 
 @pytest.mark.parametrize(("page", "text"), list(blocks("yaml")), ids=[page for page, _ in blocks("yaml")])

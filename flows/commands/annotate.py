@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from shlex import quote
 
 from rich.console import Console
 
@@ -18,8 +19,9 @@ def print_annotation(console: Console, store: Path, run_id: str | None, path: Pa
     written = write_annotation(path, run, n, by, seed)
     known = f", and the {written.n_given:,} that have a label" if written.n_given else ""
     few = f" (all that are left of the {n:,} asked for)" if written.n_asked < n else ""
+    command = f"windrow run -s {quote(f'labels.given={path}')}"
     for line in (
         f"{path}: {written.n_asked:,} samples to label{few}, chosen by {written.by}{known}",
-        f"fill in `label`, in any order; what stays empty has none. Then: windrow run -s labels.given={path}",
+        f"fill in `label`, in any order; what stays empty has none. Then: {command}",
     ):
         console.print(line, markup=False, highlight=False, soft_wrap=True)

@@ -1,65 +1,20 @@
-"""What the command line prints about a store: rows, a sample's story, the difference of two versions."""
+"""What the command line prints about a store: a sample's story, the difference of two versions."""
 
 from __future__ import annotations
 
-import csv
-import json
-import sys
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
-from windrow.flows.commands.upright import fits, print_upright
+from windrow.flows.commands.query_answer import shown
 from windrow.tasks.report.drawn import PAGE
-from windrow.tasks.storage.catalog.views import open_catalog
+from windrow.tasks.storage.catalog.views import connect_run
 from windrow.tasks.storage.published.versions import Version, diff_versions, list_versions
 from windrow.tasks.storage.published.withdrawal import is_withdrawn, withdrawal_text
 from windrow.tasks.storage.store.run_records import latest_run, open_run
-
-ROWS_ON_TERMINAL = 100
-ROWS_UPRIGHT = 10
-
-
-def print_rows(console: Console, relation: Any, form: Literal["table", "csv", "json"]) -> None:
-    """Print the rows of a query: as a table the first 100, or the first 10 upright where it is too wide; else all."""
-    if form == "csv":
-        writer = csv.writer(sys.stdout)
-        writer.writerow(relation.columns)
-        writer.writerows(relation.fetchall())
-    elif form == "json":
-        for row in relation.fetchall():
-            print(json.dumps(dict(zip(relation.columns, row, strict=True)), default=str, ensure_ascii=False))
-    else:
-        _print_table(console, relation)
-
-
-def _print_table(console: Console, relation: Any) -> None:
-    found = relation.limit(ROWS_ON_TERMINAL + 1).fetchall()
-    rows = [[_shown(value) for value in row] for row in found]
-    table = Table(*(escape(name) for name in relation.columns))
-    for row in rows[:ROWS_ON_TERMINAL]:
-        table.add_row(*map(escape, row))
-    n_shown = ROWS_ON_TERMINAL
-    if fits(console, table):
-        console.print(table)
-    else:
-        n_shown = ROWS_UPRIGHT
-        print_upright(console, relation.columns, rows[:n_shown])
-    if len(rows) > n_shown:
-        console.print(f"the first {n_shown} rows; --format csv prints all", style="dim")
-
-
-def _shown(value: Any) -> str:
-    if value is None:
-        return "–"
-    if isinstance(value, float):
-        return f"{value:.4g}"
-    if isinstance(value, list):
-        return "[" + ", ".join(_shown(each) for each in value) + "]"
-    return f"{value:,}" if isinstance(value, int) and not isinstance(value, bool) else str(value)
 
 
 def print_story(console: Console, connection: Any, wanted: str) -> None:
@@ -95,7 +50,7 @@ def _find(connection: Any, wanted: str) -> tuple[str | None, list[tuple[Any, ...
         found = connection.sql(find + where, params=[wanted]).fetchall()
         ids = sorted({row[0] for row in found}, key=str)
         if len(ids) > 1:
-            raise ValueError(f"{len(ids)} samples fit {wanted!r}: {', '.join(str(each) for each in ids[:5])}, ...")
+            raise ValueError(_candidates(connection, wanted, [each for each in ids if each is not None]))
         if found and ids[0] is not None:
             return ids[0], connection.sql(OCCURRENCES_SQL.format(where="o.sample_id = $1"), params=[ids[0]]).fetchall()
         if found:
@@ -104,27 +59,43 @@ def _find(connection: Any, wanted: str) -> tuple[str | None, list[tuple[Any, ...
     raise ValueError(f"no sample of this run has the id or key {wanted!r}")
 
 
+CANDIDATES_SQL = """
+SELECT sample_id, source_uri, shard, key FROM occurrences
+WHERE list_contains($1::VARCHAR[], sample_id) OR ($1 = [] AND key = $2)
+QUALIFY row_number() OVER (PARTITION BY sample_id ORDER BY source_uri, shard, position) = 1
+ORDER BY sample_id LIMIT 20
+"""
+
+
+def _candidates(connection: Any, wanted: str, ids: list[str]) -> str:
+    """Every sample that fits, with the place where it was first seen; 20 at most."""
+    places = connection.execute(CANDIDATES_SQL, [ids, wanted]).fetchall()
+    lines = [f"  {sample_id}  {source}  {shard}  {key}" for sample_id, source, shard, key in places]
+    more = [f"  and {len(ids) - len(lines):,} more"] if len(ids) > len(lines) else []
+    return "\n".join([f"{len(ids):,} samples fit {wanted!r}; which one?", *lines, *more])
+
+
 def _print_facts(console: Console, facts: dict[str, Any]) -> None:
     console.print(
         f"{facts['format']}, {facts['width']} x {facts['height']} pixels, {facts['mode']}, {facts['n_bytes']:,} bytes"
     )
     if facts["cluster_path"]:
         path = " < ".join(f"level {level}: {cluster}" for level, cluster in enumerate(facts["cluster_path"], start=1))
-        console.print(f"clusters: {path}; {_shown(facts['distance'])} from the finest centroid")
+        console.print(f"clusters: {path}; {shown(facts['distance'])} from the finest centroid")
         console.print(
-            f"nearest other sample: cosine similarity {_shown(facts['nearest_similarity'])}; "
-            f"outlier score {_shown(facts['outlier_score'])}"
+            f"nearest other sample: cosine similarity {shown(facts['nearest_similarity'])}; "
+            f"outlier score {shown(facts['outlier_score'])}"
         )
     if facts["rank"]:
         chosen = (
-            f"selected for split {facts['split']}, weight {_shown(facts['weight'])}"
+            f"selected for split {facts['split']}, weight {shown(facts['weight'])}"
             if facts["selected"]
             else "not selected"
         )
         console.print(f"rank {facts['rank']:,}: {escape(chosen)}")
     elif facts["dropped_by"]:
         twin = (
-            f" of {facts['duplicate_of']} (cosine similarity {_shown(facts['similarity'])})"
+            f" of {facts['duplicate_of']} (cosine similarity {shown(facts['similarity'])})"
             if facts["duplicate_of"]
             else ""
         )
@@ -134,11 +105,11 @@ def _print_facts(console: Console, facts: dict[str, Any]) -> None:
 def _print_leak(console: Console, connection: Any, sample_id: str) -> None:
     sql = "SELECT leak_of, evidence, similarity, distance, source_uri, shard, key FROM leaks WHERE sample_id = ?"
     for leak_of, how, similarity, distance, *place in connection.execute(sql, [sample_id]).fetchall():
-        shown = [f"cosine similarity {_shown(similarity)}"] if similarity is not None else []
-        shown += [f"hashes differ in {distance} of 64 bits"] if distance is not None else []
+        told = [f"cosine similarity {shown(similarity)}"] if similarity is not None else []
+        told += [f"hashes differ in {distance} of 64 bits"] if distance is not None else []
         same = "has the same bytes as" if how == "bytes" else f"is a near-duplicate, by its {how}, of"
         where = "  ".join(place)
-        text = f"kept away: it {same} {leak_of} ({', '.join(shown) or 'nothing else compared'}), seen in {where}"
+        text = f"kept away: it {same} {leak_of} ({', '.join(told) or 'nothing else compared'}), seen in {where}"
         console.print(escape(text), soft_wrap=True)
 
 
@@ -206,5 +177,5 @@ def draw_report(store: Path, run_id: str | None, to: Path | None) -> Path:
     from windrow.tasks.report.page import write_report  # its drawing takes what no other answer needs
 
     path = to or run.path / PAGE
-    write_report(open_catalog(store, run.run_id), path, run)
+    write_report(connect_run(store, run.run_id), path, run)
     return path

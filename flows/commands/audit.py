@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from shlex import quote
 from typing import Any
 
 import numpy as np
@@ -18,7 +19,7 @@ from windrow.tasks.labels.audit_file import read_audit, verdicts, words_of_class
 from windrow.tasks.labels.audit_sample import Figure, check_label_set, judge, read_label_set
 from windrow.tasks.labels.label_file import Tally, load_label_file
 from windrow.tasks.report.formats import percent
-from windrow.tasks.storage.catalog.views import open_catalog
+from windrow.tasks.storage.catalog.views import connect_run
 from windrow.tasks.storage.store.run_records import latest_run
 
 BAR_WIDTH = 20
@@ -36,17 +37,17 @@ def write_sample(
 ) -> None:
     """Draw samples of a label set, write them to a file, and say how to go on."""
     run_id = run_id or _last_run(store)
-    connection = open_catalog(store, run_id)
+    connection = connect_run(store, run_id)
     labels = read_label_set(connection, label_set)
     n_drawn, by = write_audit(path, connection, labels, run_id, n, seed)
     _say(console, f"{path}: {n_drawn:,} of {len(labels.label):,} labels of {label_set!r}, drawn by {by}")
-    _say(console, f"fill in `correct` with y, n or the true label, then: windrow audit read {path}")
+    _say(console, f"fill in `correct` with y, n or the true label, then: windrow audit read {quote(str(path))}")
 
 
 def print_verdicts(console: Console, store: Path, path: Path) -> None:
     """Print what the verdicts in a file prove. Raises ValueError when it has none, or is not as it was drawn."""
     filled = read_audit(path)
-    labels = read_label_set(open_catalog(store, filled.run_id), filled.label_set)
+    labels = read_label_set(connect_run(store, filled.run_id), filled.label_set)
     rows, correct, by = verdicts(filled, labels)
     if not len(rows):
         raise ValueError(f"{path} has no verdict yet: fill in the column `correct`")
@@ -71,7 +72,7 @@ def print_verdicts(console: Console, store: Path, path: Path) -> None:
 
 def print_curve(console: Console, store: Path, run_id: str | None, truth: Path, label_set: str) -> None:
     """Print accuracy by coverage against a file of true labels, and what the run's own policy got."""
-    connection = open_catalog(store, run_id or _last_run(store))
+    connection = connect_run(store, run_id or _last_run(store))
     check_label_set(connection, label_set)
     tally = _load_truth(connection, truth)
     found = connection.execute(CURVE_SQL, [label_set]).fetchnumpy()

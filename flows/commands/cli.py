@@ -5,10 +5,12 @@ from __future__ import annotations
 import json
 import logging
 import os
+import signal
 import sys
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
+from shlex import quote
 from typing import Annotated, Any, Literal
 
 import typer
@@ -17,6 +19,8 @@ from rich.markup import escape
 from rich.table import Table
 
 import windrow
+from windrow.flows.commands.last_word import end_in_time, exit_code, tell
+from windrow.tasks.ended_by_signal import signal_seen
 
 app = typer.Typer(
     help="Turns a pool of raw images into curated, pseudo-labelled training sets.\n\n"
@@ -32,7 +36,18 @@ out = Console()
 err = Console(stderr=True)
 
 ConfigFile = Annotated[Path, typer.Argument(help="YAML file that says what to curate, and how.")]
-Store = Annotated[Path, typer.Option(envvar="WINDROW_STORE", help="Folder of the store.")]
+
+
+def _of_our_format(store: Path) -> Path:
+    """Look at the format of a store before anything else is done."""
+    from windrow.tasks.storage.store.store_format import check_format
+
+    check_format(store)
+    return store
+
+
+Store = Annotated[Path, typer.Option(envvar="WINDROW_STORE", help="Folder of the store.", callback=_of_our_format)]
+AnyStore = Annotated[Path, typer.Option(envvar="WINDROW_STORE", help="Folder of the store.")]
 Overrides = Annotated[
     list[str] | None,
     typer.Option(
@@ -50,6 +65,7 @@ RunnerChoice = Annotated[
 Verbose = Annotated[bool, typer.Option("--verbose", "-v", help="Show Prefect's own log too.")]
 DEFAULT_CONFIG = Path("windrow.yaml")
 INTERRUPTED = 130
+UTC = "UTC"
 DEFAULT_STORE = Path("data/store")
 
 
@@ -88,6 +104,7 @@ def _config(path: Path, overrides: list[str] | None, verbose: bool) -> Any:
     from windrow.tasks.selection.pool_ranking import check_sql
 
     settings = load_config(path, overrides or [])
+    _of_our_format(Path(settings.store))
     check_sql(settings.selection, bool(settings.scores))  # the flow does too, but a command's takes seconds to start
     check_places(settings)
     return settings
@@ -130,7 +147,7 @@ def init(
     from windrow.flows.commands.first_config import write_first_config
 
     path, found = write_first_config(folder)
-    for line in (*found, f"wrote {path}; go on with: windrow run {path}"):
+    for line in (*found, f"wrote {path}; go on with: windrow run {quote(str(path))}"):
         out.print(line, markup=False, highlight=False, soft_wrap=True)
 
 
@@ -173,14 +190,16 @@ def nightly(
         str | None,
         typer.Option(help="Serve the flow and run it on this schedule, as in `0 2 * * *`; without it, run once."),
     ] = None,
-    timezone: Annotated[str, typer.Option(help="Time zone of the schedule.")] = "UTC",
+    timezone: Annotated[str, typer.Option(help="Time zone of the schedule.")] = UTC,
     runner: RunnerChoice = "auto",
     overrides: Overrides = None,
     verbose: Verbose = False,
 ) -> None:
     """Run the nightly flow: curate what is new and publish a version when it differs from the last one."""
     settings = _config(config, overrides, verbose or cron is not None)
-    if cron:
+    if cron is None and timezone != UTC:
+        raise typer.BadParameter("goes with a schedule, as in `--cron '0 2 * * *'`", param_hint="--timezone")
+    if cron is not None:
         from windrow.flows.nightly import serve
 
         serve(settings, cron, timezone)
@@ -227,16 +246,21 @@ def query(
     sql: Annotated[str, typer.Argument(help="One SELECT over the tables, `pool` (every sample) or `curated`.")],
     store: Store = DEFAULT_STORE,
     run_id: Annotated[str | None, typer.Option("--run", help="A run's id; the last finished run by default.")] = None,
-    form: Annotated[Literal["table", "csv", "json"], typer.Option("--format", help="How to print the rows.")] = "table",
+    form: Annotated[
+        Literal["table", "csv", "json", "parquet"] | None,
+        typer.Option("--format", help="How to give the rows: a table by default, in a file what its name ends with."),
+    ] = None,
+    to: Annotated[Path | None, typer.Option("--out", "-o", help="New file for the rows.")] = None,
     files: Annotated[bool, typer.Option("--allow-files", help="Let the SQL read other files too.")] = False,
+    memory: Annotated[float, typer.Option(min=0.1, help="GiB of memory that the SQL may take.")] = 4.0,
+    threads: Annotated[int, typer.Option(min=0, help="Threads that the SQL may take; 0 for one a core.")] = 0,
+    seconds: Annotated[float, typer.Option(min=0.1, help="How long the SQL may take.")] = 600.0,
 ) -> None:
     """Ask DuckDB about a store, as in `windrow query "SELECT label, count(*) FROM curated GROUP BY label"`."""
-    from windrow.flows.commands.answers import print_rows
-    from windrow.tasks.storage.catalog.views import open_catalog
-    from windrow.tasks.storage.catalog.views import query as ask
+    from windrow.flows.commands.query_answer import answer
+    from windrow.tasks.storage.catalog.connections import SqlLimits
 
-    connection = open_catalog(store, run_id, external_access=files)
-    print_rows(out, ask(connection, sql), form)
+    answer(out, store, run_id, sql, form, to, SqlLimits(memory, threads, seconds), files)
 
 
 @app.command()
@@ -261,11 +285,11 @@ def explain(
         return
     from windrow.flows.commands.answers import print_story
     from windrow.flows.commands.forget import print_forgotten
-    from windrow.tasks.storage.catalog.views import open_catalog
+    from windrow.tasks.storage.catalog.views import connect_run
 
     if print_forgotten(out, store, sample_id or ""):
         return
-    print_story(out, open_catalog(store, run_id), sample_id or "")
+    print_story(out, connect_run(store, run_id), sample_id or "")
 
 
 @app.command()
@@ -342,9 +366,9 @@ def levels(
         return
     if target is not None:
         raise typer.BadParameter("goes with a number of samples, as in `windrow levels 1000000 --target 50000`")
-    from windrow.tasks.storage.catalog.views import open_catalog
+    from windrow.tasks.storage.catalog.views import connect_run
 
-    print_levels(out, open_catalog(store, run_id))
+    print_levels(out, connect_run(store, run_id))
 
 
 @app.command()
@@ -358,9 +382,9 @@ def worth(
     It is judged by held-out labelled samples, with 95 % intervals: see `worth` in the config.
     """
     from windrow.flows.commands.worth_answer import print_worth
-    from windrow.tasks.storage.catalog.views import open_catalog
+    from windrow.tasks.storage.catalog.views import connect_run
 
-    print_worth(out, open_catalog(store, run_id), as_json)
+    print_worth(out, connect_run(store, run_id), as_json)
 
 
 @app.command()
@@ -554,7 +578,7 @@ def verify(
         Path | None,
         typer.Argument(help="A store, or a version's folder as in `curated/photos/v0001`; by default the store."),
     ] = None,
-    store: Store = DEFAULT_STORE,
+    store: AnyStore = DEFAULT_STORE,
     quick: Annotated[bool, typer.Option("--quick", help="Hash nothing: counts, keys and sizes only.")] = False,
 ) -> None:
     """Read a store or a version again and say what is damaged: bytes, counts, keys, and references between tables."""
@@ -565,7 +589,7 @@ def verify(
 
 
 @app.command()
-def doctor(store: Store = DEFAULT_STORE) -> None:
+def doctor(store: AnyStore = DEFAULT_STORE) -> None:
     """Check the installation, the store, the GPU and Prefect's API, and say what to do about what is wrong."""
     prepare(verbose=False)
     from windrow.flows.commands.doctor import examine
@@ -584,12 +608,12 @@ def run_command(command: Callable[[], object]) -> int:
     """Run a command and return its exit code: 2 for a user's mistake and 1 for a failure, both told in a line."""
     try:
         command()
-    except (KeyboardInterrupt, SystemExit) as end:  # of an interruption Typer makes an exit with 130
-        if isinstance(end, SystemExit) and end.code != INTERRUPTED:
+    except BaseException as error:
+        if (number := _signal_behind(error)) is not None:
+            tell(number)
+            return exit_code(number)
+        if not isinstance(error, Exception):
             raise
-        err.print("[red]interrupted[/]; what was finished is kept: run it again to go on", highlight=False)
-        return INTERRUPTED
-    except Exception as error:
         if os.environ.get("WINDROW_DEBUG"):
             raise
         from windrow.flows.commands.mistakes import explain_error
@@ -606,8 +630,16 @@ def run_command(command: Callable[[], object]) -> int:
     return 0
 
 
+def _signal_behind(error: BaseException) -> int | None:
+    """The signal that ended a command, whatever error that led to; Typer makes an exit with 130 of an interruption."""
+    if isinstance(error, KeyboardInterrupt) or (isinstance(error, SystemExit) and error.code == INTERRUPTED):
+        return signal_seen() or signal.SIGINT
+    return signal_seen()
+
+
 def main() -> None:
     """Run the command line."""
+    end_in_time()
     sys.exit(run_command(partial(app, prog_name="windrow")))
 
 

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from importlib.metadata import PackageNotFoundError, version
 from importlib.util import find_spec
 from pathlib import Path
+from shlex import quote
 from typing import Literal
 
 EXTRAS = {"transformers": "hf", "timm": "timm", "open_clip": "open-clip", "ray": "ray", "s3fs": "s3", "sklearn": "demo"}
@@ -103,6 +104,7 @@ def contents(store: Path) -> Iterator[Finding]:
     """What is in the store."""
     from windrow.tasks.storage.published.versions import list_versions
     from windrow.tasks.storage.store.run_records import list_runs
+    from windrow.tasks.storage.store.store_format import check_format
     from windrow.tasks.takedown.removal import unfinished
 
     if not store.exists():
@@ -110,6 +112,11 @@ def contents(store: Path) -> Iterator[Finding]:
         return
     if not store.is_dir():
         yield Finding("bad", "store", f"{store} is a file, and a store is a folder: choose another --store")
+        return
+    try:
+        check_format(store)
+    except ValueError as error:
+        yield Finding("bad", "store", str(error))
         return
     runs = list_runs(store)
     if not runs and any(store.iterdir()):
@@ -120,7 +127,7 @@ def contents(store: Path) -> Iterator[Finding]:
     text = f"{len(runs)} runs, {len(ended)} finished, {n_running} running, {len(list_versions(store))} versions"
     yield Finding("good", "store", f"{store}: {text}")
     failed = [run for run in runs if run.status in ("failed", "killed")]
-    if failed and (not ended or failed[-1].run_id > ended[-1].run_id):
+    if failed and (not ended or failed[-1].number > ended[-1].number):
         yield Finding("note", "last run", f"{failed[-1].run_id} {failed[-1].status}: {failed[-1].error}")
     for name in unfinished(store):
         yield Finding("bad", "take-down", f"{name} was cut short: `windrow forget` (without a sample) finishes it")
@@ -129,7 +136,7 @@ def contents(store: Path) -> Iterator[Finding]:
         yield Finding(
             "note",
             "store",
-            f"{len(left)} unfinished outputs of killed runs; when no run is running: rm -r {left[0]}, ...",
+            f"{len(left)} unfinished outputs of killed runs; when no run is running: rm -r {quote(str(left[0]))}, ...",
         )
 
 

@@ -6,14 +6,19 @@ import duckdb
 
 from windrow.tasks.backbones import BackboneUnavailable
 from windrow.tasks.ingest.lost_samples import PoolShrankError
+from windrow.tasks.storage.catalog.connections import damage_behind
 
 USER_ERRORS = (ValueError, BackboneUnavailable, FileNotFoundError, PermissionError, ModuleNotFoundError, ImportError)
 
 
 def explain_error(error: Exception) -> tuple[int, str]:
     """Return the exit code (2 for a mistake of the user's, 1 for a failure) and what to print."""
+    if isinstance(error, duckdb.InterruptException):
+        return 2, "the SQL took longer than it may: ask for less, or allow more (`windrow query --seconds`)"
+    if isinstance(error, (duckdb.OutOfMemoryException, MemoryError)):
+        return 2, f"the SQL wants more memory than it may take (`windrow query --memory` allows more): {error}"
     if isinstance(error, duckdb.Error):
-        return 2, str(error)
+        return 2, damage_behind(error) or str(error)
     if isinstance(error, USER_ERRORS):
         return 2, str(error)
     if isinstance(error, PoolShrankError):

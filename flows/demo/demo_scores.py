@@ -16,7 +16,7 @@ from windrow.flows.demo.judged_pool import judge_pool
 from windrow.flows.demo.scoreboard import LabelScores, Probe, Scoreboard, SetScores, score_pool
 from windrow.tasks.algorithms.arrays import Float32Array
 from windrow.tasks.pictures.decoding import decode_rgb
-from windrow.tasks.storage.catalog.views import open_catalog
+from windrow.tasks.storage.catalog.views import connect_run
 from windrow.tasks.storage.sources.sample_bytes import read_samples
 from windrow.tasks.storage.sources.source import SampleGone
 
@@ -42,7 +42,7 @@ def score_store(store: Path, demo: DemoPool, run_id: str | None = None, n_random
     The classifier is multinomial logistic regression on 8 x 8 grey levels. Raises ValueError when the store has no such
     run, or its pool is another.
     """
-    connection = open_catalog(store, run_id)
+    connection = connect_run(store, run_id)
     truth, test = pq.read_table(demo.truth), pq.read_table(demo.test)
     pool = judge_pool(connection, truth)
     images = [row["bytes"] for row in test["image"].to_pylist()]

@@ -12,6 +12,7 @@ import signal
 import subprocess
 import sys
 import tempfile
+import weakref
 from multiprocessing.connection import Pipe
 from pathlib import Path
 from typing import Any
@@ -26,9 +27,9 @@ from windrow.tasks.executors.worker_pool import PooledExecutor
 _MAIN = """\
 import signal, sys
 signal.signal(signal.SIGINT, signal.SIG_IGN)
-sys.path[:] = sys.argv[2:]
+sys.path[:] = sys.argv[3:]
 from windrow.tasks.executors.local_worker import serve
-serve(int(sys.argv[1]))
+serve(int(sys.argv[1]), int(sys.argv[2]))
 """
 
 
@@ -69,13 +70,18 @@ class _LocalHost:
 class _LocalWorker:
     def __init__(self, environment: dict[str, str]) -> None:
         self._connection, theirs = Pipe()
-        with theirs:
-            self._process = subprocess.Popen(
-                [sys.executable, "-c", _MAIN, str(theirs.fileno()), *sys.path],
-                env={**os.environ, **environment},
-                stdin=subprocess.DEVNULL,
-                pass_fds=[theirs.fileno()],
-            )
+        their_line, self._line = os.pipe()
+        try:
+            with theirs:
+                self._process = subprocess.Popen(
+                    [sys.executable, "-c", _MAIN, str(theirs.fileno()), str(their_line), *sys.path],
+                    env={**os.environ, **environment},
+                    stdin=subprocess.DEVNULL,
+                    pass_fds=[theirs.fileno(), their_line],
+                )
+        finally:
+            os.close(their_line)
+        weakref.finalize(self, os.close, self._line)
 
     def ask(self, call: Call) -> bytes:
         try:

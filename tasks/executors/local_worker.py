@@ -10,10 +10,16 @@ from typing import NoReturn
 
 from windrow.tasks.executors.calls import Call, answer
 from windrow.tasks.executors.shared_file import read_shared
+from windrow.tasks.lifeline import die_with
 
 
-def serve(descriptor: int) -> NoReturn:
-    """Answer the calls that arrive on an inherited connection, one after another, until its other end closes."""
+def serve(descriptor: int, line: int) -> NoReturn:
+    """Answer the calls that arrive on an inherited connection, one after another, until its other end closes.
+
+    `line`: see `die_with`; it ends this process in the middle of a call too.
+    """
+    die_with(line)
+    os.set_inheritable(line, False)
     os.set_inheritable(descriptor, False)
     connection = Connection(descriptor)
     calls: SimpleQueue[Call] = SimpleQueue()

@@ -14,7 +14,7 @@ import pyarrow.parquet as pq
 from windrow.schemas.exported import EXPORT_PLAN
 from windrow.schemas.stages import Part
 from windrow.tasks.export.export_config import ExportConfig
-from windrow.tasks.storage.files.parquet import ROWS_PER_GROUP
+from windrow.tasks.storage.files.parquet import ROWS_PER_GROUP, naming
 from windrow.tasks.storage.published.webdataset_shards import sort_classes
 from windrow.tasks.storage.store.outputs import OutputWriter, fingerprint, make_output, open_output
 
@@ -97,7 +97,7 @@ def read_plan_rows(store: Path, spec: ExportShard) -> pa.Table:
     """Return the rows of a shard; only the row groups that hold them are read."""
     path = open_output(store / spec.plan).table_path(EXPORT_PLAN)
     first, last = spec.first_row // ROWS_PER_GROUP, (spec.first_row + spec.n_rows - 1) // ROWS_PER_GROUP
-    with pq.ParquetFile(path, page_checksum_verification=True) as file:
+    with naming(path), pq.ParquetFile(path, page_checksum_verification=True) as file:
         groups = file.read_row_groups(list(range(first, last + 1)))
     return groups.slice(spec.first_row - first * ROWS_PER_GROUP, spec.n_rows)
 

@@ -14,7 +14,7 @@ import pyarrow.compute as pc
 from windrow.schemas.stages import Stage
 from windrow.tasks.algorithms.labels.queries import QUERIES, query_for
 from windrow.tasks.labels.audit_file import check_new_file, places_of, write_lines
-from windrow.tasks.storage.catalog.views import open_catalog
+from windrow.tasks.storage.catalog.views import connect_run
 from windrow.tasks.storage.store.pool import read_pool
 from windrow.tasks.storage.store.run_records import Run
 
@@ -55,7 +55,7 @@ def write_annotation(path: Path, run: Run, n: int, by: str, seed: int) -> Annota
     every sample is labelled, or the query lacks labels.
     """
     check_new_file(path, "labels")
-    connection = open_catalog(run.store, run.run_id)
+    connection = connect_run(run.store, run.run_id)
     found = connection.sql(ASKED_SQL).to_arrow_table().combine_chunks()
     given = connection.sql(GIVEN_SQL).fetchall()
     classes = pc.unique(found["given_label"].combine_chunks().drop_null()).sort()

@@ -15,6 +15,8 @@ import pyarrow.compute as pc
 
 from windrow.schemas.exported import EXPORTED_SAMPLES
 from windrow.tasks.algorithms.batches.class_subsets import fraction_of_classes, long_tail_of_classes
+from windrow.tasks.storage.catalog.connections import USER_SQL, open_connection
+from windrow.tasks.storage.catalog.judged_sql import query
 from windrow.tasks.storage.files.parquet import read_table
 from windrow.tasks.storage.published.versions import SAMPLES, read_manifest
 from windrow.tasks.storage.published.webdataset_shards import class_indices
@@ -163,12 +165,12 @@ def _kept(table: pa.Table, where: str | None, unlabelled: Unlabelled) -> npt.NDA
 
 
 def _places_where(table: pa.Table, condition: str) -> npt.NDArray[np.int64]:
-    with duckdb.connect() as connection:
-        connection.execute("SET enable_external_access = false; SET lock_configuration = true")
+    with open_connection(limits=USER_SQL) as connection:
         connection.register("samples", table)
         try:
-            found = connection.sql(f"SELECT {_PLACE} FROM samples WHERE {condition} ORDER BY 1").to_arrow_table()
-        except duckdb.Error as error:
+            sql = f"SELECT {_PLACE} FROM samples WHERE {condition} ORDER BY 1"
+            found = query(connection, sql).to_arrow_table()
+        except (duckdb.Error, ValueError) as error:
             raise ValueError(f"where: {condition!r} is no predicate over a version's samples: {error}") from None
     return _int64(found[_PLACE])
 

@@ -13,6 +13,7 @@ from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import Any, NoReturn
 
+from windrow.tasks.lifeline import die_with
 from windrow.tasks.pictures.decoding import UnreadableImage
 
 EXIT_NO_MEMORY = 86
@@ -24,7 +25,7 @@ def serve(descriptor: int, line: int) -> NoReturn:
 
     `line` is the reading end of a pipe that nothing is written to: it closes when the parent dies.
     """
-    _die_with(line)
+    die_with(line)
     connection = Connection(descriptor)
     function, args, seconds, memory_bytes = pickle.loads(connection.recv_bytes())  # noqa: S301  our own parent wrote it
     _set_limits(memory_bytes)
@@ -77,16 +78,6 @@ def _failure(error: BaseException) -> tuple[str, str]:
     if isinstance(error, UnreadableImage):
         return "reason", error.reason
     return "error", "".join(traceback.format_exception(error))[-MAX_ANSWER // 8 :]
-
-
-def _die_with(line: int) -> None:
-    # PR_SET_PDEATHSIG would tell when the parent's thread ends, not its process. This signal comes when the pipe's
-    # last writer is gone, and its default is to end the process, wherever it is.
-    import fcntl
-
-    signal.signal(signal.SIGIO, signal.SIG_DFL)
-    fcntl.fcntl(line, fcntl.F_SETOWN, os.getpid())
-    fcntl.fcntl(line, fcntl.F_SETFL, fcntl.fcntl(line, fcntl.F_GETFL) | os.O_ASYNC)
 
 
 def _set_limits(memory_bytes: int) -> None:

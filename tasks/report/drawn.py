@@ -23,15 +23,15 @@ def report_of(run: Run) -> Path:
         shutil.copyfile(same.path / PAGE, path)
         return path
     from windrow.tasks.report.page import write_report
-    from windrow.tasks.storage.catalog.views import open_catalog
+    from windrow.tasks.storage.catalog.views import connect_run
 
-    write_report(open_catalog(run.store, run.run_id), path, run)
+    write_report(connect_run(run.store, run.run_id), path, run)
     return path
 
 
 def _same_before(run: Run) -> Run | None:
     """The last finished run of the same curated set, if it has a report, the same config and the same outputs."""
-    others = (each for each in runs_backwards(run.store) if each.run_id < run.run_id)
+    others = (each for each in runs_backwards(run.store) if each.number < run.number)
     last = next((each for each in others if each.status == "finished" and each.name == run.name), None)
     return last if last and (last.path / PAGE).is_file() and _shown(last) == _shown(run) else None
 

@@ -46,7 +46,7 @@ WHERE o.sample_id IN (SELECT unnest($1::VARCHAR[])) GROUP BY 1
 # A run does not say which version it published or found, but the last one's is the last: an older run's is not told.
 VERSION_SQL = """
 SELECT version, n_samples, n_bytes FROM exports
-WHERE name = $1 AND $2 = (SELECT max(run_id) FROM runs WHERE name = $1 AND status = 'finished')
+WHERE name = $1 AND $2 = (SELECT max_by(run_id, number) FROM runs WHERE name = $1 AND status = 'finished')
 ORDER BY len(version) DESC, version DESC LIMIT 1
 """
 THRESHOLD_SQL = "SELECT threshold, how FROM near_duplicate_threshold"

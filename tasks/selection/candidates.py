@@ -20,7 +20,7 @@ from windrow.tasks.algorithms.labels.sparse_probabilities import SparseProbabili
 from windrow.tasks.algorithms.selection.selection_policy import Candidates, Need
 from windrow.tasks.clusters.neighbor_graph import read_graph
 from windrow.tasks.selection.selection_config import REFERENCE
-from windrow.tasks.storage.catalog.views import query
+from windrow.tasks.storage.catalog.judged_sql import query
 from windrow.tasks.storage.store.outputs import Output
 
 PLAIN = re.compile(r"U?(TINY|SMALL|BIG|HUGE)?INT(EGER)?$|FLOAT$|DOUBLE$|DECIMAL\(.*\)$|BOOLEAN$|VARCHAR$|\"NULL\"")

@@ -8,7 +8,8 @@ from typing import Any
 
 import duckdb
 
-from windrow.tasks.storage.catalog.views import connect, query
+from windrow.tasks.storage.catalog.judged_sql import query
+from windrow.tasks.storage.catalog.views import connect
 
 RANKED = ("rank", "part", "selected", "weight", "dropped_by", "duplicate_of", "similarity", "group_id", "split")
 REFERENCED = ("density_ratio", "is_alike")

@@ -38,7 +38,9 @@ from windrow.tasks.selection.selection_config import (
 )
 from windrow.tasks.selection.sets_beside import embeddings_beside, targets_beside
 from windrow.tasks.selection.splits import assign_splits, claimed_splits, group_samples
-from windrow.tasks.storage.catalog.views import confine, connect, query, tables_of
+from windrow.tasks.storage.catalog.connections import USER_SQL
+from windrow.tasks.storage.catalog.judged_sql import query
+from windrow.tasks.storage.catalog.views import connect, tables_of
 from windrow.tasks.storage.store.made import Made, digests
 from windrow.tasks.storage.store.outputs import (
     Done,
@@ -65,19 +67,23 @@ def rank_pool(store: Path, made: Made, config: SelectionConfig, seed: int) -> Do
     outputs, beside = made.opened(store, *SEEN), targets_beside(store, made, config)
 
     def write(writer: OutputWriter) -> None:
-        rows = pool_rows(store, outputs)
+        rows = pool_rows(outputs)
         pool = read_pool(outputs[Stage.FEATURES])
-        broken = _filtered(store, outputs, config.filters, rows["sample_id"])
+        broken = _filtered(outputs, config.filters, rows["sample_id"])
         broken = _without_leaks(broken, outputs[Part.LEAKS], rows["sample_id"])
         embedded = pc.is_valid(rows["cluster_path"]).to_numpy()
         targets = {place: embeddings_beside(place, found) for place, found in beside.items()}
         needs = {need for policy in config.policies() for need in policy.needs}
-        evidence = read_evidence(_connect(store, outputs), outputs, embedded, needs, expressions_of(config), targets)
+        evidence = read_evidence(
+            connect(tables_of(outputs), USER_SQL), outputs, embedded, needs, expressions_of(config), targets
+        )
         proposed = threshold_of(outputs[Stage.NEIGHBORS][0], config)
         threshold = proposed.threshold
         selection = select(rows, pool, broken, config, seed, evidence, threshold)
         groups = _groups(rows, pool, outputs[Stage.NEIGHBORS][0], selection["duplicate_of"], threshold)
-        splits = _splits(_connect(store, outputs), rows["sample_id"].combine_chunks(), groups, selection, config, seed)
+        splits = _splits(
+            connect(tables_of(outputs), USER_SQL), rows["sample_id"].combine_chunks(), groups, selection, config, seed
+        )
         split = pc.if_else(selection["selected"], splits, pa.scalar(None, pa.string()))
         columns = {**selection, "sample_id": rows["sample_id"], "group_id": groups, "split": split}
         writer.write(SELECTION, SELECTION.build(columns))
@@ -116,9 +122,9 @@ def _splits(
     return splits.take(pa.array(place)) if len(chosen) else pa.nulls(len(groups), pa.string())
 
 
-def pool_rows(store: Path, outputs: Mapping[str, Sequence[Output]]) -> pa.Table:
+def pool_rows(outputs: Mapping[str, Sequence[Output]]) -> pa.Table:
     """Every readable sample, by `sample_id`, with what ranking needs to know of it."""
-    connection = _connect(store, outputs)
+    connection = connect(tables_of(outputs))
     return (
         connection.sql("""
         SELECT s.sample_id, a.cluster_path, a.distance, s.width::BIGINT * s.height AS n_pixels,
@@ -135,17 +141,11 @@ def pool_rows(store: Path, outputs: Mapping[str, Sequence[Output]]) -> pa.Table:
     )
 
 
-def _connect(store: Path, outputs: Mapping[str, Sequence[Output]]) -> Any:
-    connection = connect(tables_of(outputs))
-    confine(connection, store)
-    return connection
-
-
 def _filtered(
-    store: Path, outputs: Mapping[str, Sequence[Output]], filters: Sequence[Filter], sample_ids: pa.Array
+    outputs: Mapping[str, Sequence[Output]], filters: Sequence[Filter], sample_ids: pa.Array
 ) -> list[str | None]:
     """Return for each sample that it is held out, or the name of the first filter that it breaks."""
-    connection = _connect(store, outputs)
+    connection = connect(tables_of(outputs), USER_SQL)
     broken = dict.fromkeys((row[0] for row in connection.sql("SELECT sample_id FROM held_out").fetchall()), HELD_OUT)
     for rule in filters:
         for sample_id in _breaking(connection, rule):
@@ -183,7 +183,7 @@ def check_sql(config: SelectionConfig, has_scores: bool = True) -> None:
 def _check_sql(
     filters: tuple[Filter, ...], expressions: tuple[str, ...], predicates: tuple[str, ...], splits: tuple[Split, ...]
 ) -> None:
-    connection = connect({})
+    connection = connect({}, USER_SQL)
     for rule in filters:
         _breaking(connection, rule)
     for sql in expressions:

@@ -13,7 +13,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from windrow.tasks.selection.selection_config import Split
-from windrow.tasks.storage.catalog.views import query
+from windrow.tasks.storage.catalog.judged_sql import query
 from windrow.tasks.storage.store.listed_samples import listed_samples
 
 UNCLAIMED = -1

@@ -18,6 +18,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from windrow.schemas.stages import Stage
+from windrow.tasks.storage.files.seals import read_sealed
 from windrow.tasks.storage.files.store_lock import alone
 from windrow.tasks.storage.published.withdrawal import withdraw_version
 from windrow.tasks.storage.store.holders import holds, places, runs_with, versions_with
@@ -115,7 +116,7 @@ def _relative(store: Path, output: Output) -> str:
 
 def _is_finished(store: Path, takedown: str) -> bool:
     path = manifest_path(store, takedown)
-    return path.exists() and json.loads(path.read_text())["finished_at"] is not None
+    return path.exists() and read_sealed(path)["finished_at"] is not None
 
 
 def _carry_out(store: Path, takedown: str) -> dict[str, Any]:
@@ -141,8 +142,7 @@ def _manifest(store: Path, takedown: str) -> dict[str, Any]:
     """Return the manifest, written before anything goes: afterwards nobody can tell any more who had what."""
     path = manifest_path(store, takedown)
     if path.exists():
-        known: dict[str, Any] = json.loads(path.read_text())
-        return known
+        return read_sealed(path)
     rows = [row for row in read_forgotten(store).to_pylist() if row["takedown"] == takedown]
     samples = [{name: row[name] for name in ("sample_id", "sample_index", "because_of", "similarity")} for row in rows]
     manifest = {

@@ -26,7 +26,8 @@ from windrow.tasks.selection.curated_order import expressions_of
 from windrow.tasks.selection.pool_ranking import Contenders, contenders, curated_ranks, pool_rows
 from windrow.tasks.selection.proposed_threshold import threshold_of
 from windrow.tasks.selection.selection_config import CAP, HELD_OUT, NEAR_DUPLICATE, NO_PART, SelectionConfig
-from windrow.tasks.storage.catalog.views import confine, connect, tables_of
+from windrow.tasks.storage.catalog.connections import USER_SQL
+from windrow.tasks.storage.catalog.views import connect, tables_of
 from windrow.tasks.storage.store.made import Opened
 from windrow.tasks.storage.store.outputs import Output
 from windrow.tasks.storage.store.pool import Pool, read_pool
@@ -105,15 +106,15 @@ def read_ranked(runs: Sequence[Run], recipes: Sequence[Recipe], label_set: str) 
     judged_in = read_pool(outputs[0][Stage.FEATURES])
     configs = [recipe.selection for recipe in recipes]
 
-    def read(run: Run, found: Opened) -> RankedPool:
+    def read(found: Opened) -> RankedPool:
         connection = connect(tables_of(found))
         pool = read_pool(found[Stage.FEATURES])
         if not pool.sample_ids.equals(judged_in.sample_ids):
             raise ValueError("tune: the backbones have embedded different samples, so they cannot be compared")
         judged = _judged_by(read_judged(connection, judged_in, label_set, ()), judges)
-        return _ranked_pool(run, found, pool, judged, set().union(*held), configs)
+        return _ranked_pool(found, pool, judged, set().union(*held), configs)
 
-    return [read(run, found) for run, found in zip(runs, outputs, strict=True)]
+    return [read(found) for found in outputs]
 
 
 def _held(outputs: Opened) -> dict[str, str | None]:
@@ -130,7 +131,6 @@ def _judged_by(judged: JudgedSelection, judges: Collection[str]) -> JudgedSelect
 
 
 def _ranked_pool(
-    run: Run,
     outputs: Opened,
     pool: Pool,
     judged: JudgedSelection,
@@ -138,9 +138,8 @@ def _ranked_pool(
     configs: Sequence[SelectionConfig],
 ) -> RankedPool:
     before: Opened = {stage: outputs[stage] for stage in SEEN}
-    connection = connect(tables_of(before))
-    confine(connection, run.store)
-    rows = pool_rows(run.store, before)
+    connection = connect(tables_of(before), USER_SQL)
+    rows = pool_rows(before)
     dropped = outputs[Stage.RANK][0].read(SELECTION, ["sample_id", "dropped_by"]).sort_by("sample_id").to_pylist()
     needs = {need for config in configs for policy in config.policies() for need in policy.needs}
     if "targets" in needs or any(part.retrieve for config in configs for part in config.parts):

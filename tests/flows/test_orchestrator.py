@@ -222,16 +222,22 @@ def test_no_server_outlives_a_run_that_is_killed(config: Path) -> None:
 
 
 @pytest.mark.skipif(not Path("/proc/self/stat").exists(), reason="looks for processes in /proc")
-def test_ctrl_c_ends_a_run_that_prefect_carries_with_a_line_and_leaves_no_server(config: Path) -> None:
+@pytest.mark.parametrize(("number", "words"), [(signal.SIGINT, "interrupted"), (signal.SIGTERM, "ended by SIGTERM")])
+def test_a_run_that_prefect_carries_ends_with_a_line_and_leaves_no_server(
+    config: Path, number: signal.Signals, words: str
+) -> None:
     run, server = start(config, "--runner", "prefect")
-    run.send_signal(signal.SIGINT)
+    run.send_signal(number)
     said, _ = run.communicate(timeout=60)  # what it leaves running would hold this pipe open
-    assert run.returncode == 130, said
-    assert said.count("interrupted; what was finished is kept") == 1
+    assert run.returncode == 128 + number, said
+    assert said.count(f"{words}; what was finished is kept") == 1
     assert "Traceback" not in said
     assert "the run goes on without it" not in said
     assert is_gone(server)
     assert [each.status for each in list_runs(Path(yaml.safe_load(config.read_text())["store"]))] == ["failed"]
+    assert [each.error for each in list_runs(Path(yaml.safe_load(config.read_text())["store"]))] == [
+        f"ended by {number.name}"
+    ]
 
 
 def test_a_server_that_does_not_answer_in_time_is_given_up(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

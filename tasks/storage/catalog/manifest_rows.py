@@ -17,6 +17,7 @@ def run_rows(store: Path) -> list[dict[str, Any]]:
     return [
         {
             "run_id": run.run_id,
+            "number": run.number,
             "name": run.name,
             "status": run.status,
             "started_at": datetime.fromisoformat(run.started_at),

@@ -7,21 +7,25 @@ store's Parquet files, so opening a catalog costs milliseconds and copies nothin
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
-import duckdb
 import pyarrow as pa
 import pyarrow.parquet as pq
 
 from windrow.schemas import EXPORTS, FORGOTTEN, REGISTRY, RUNS, SHARDS, STAGES, TABLES, Table
 from windrow.schemas.stages import Stage
+from windrow.tasks.storage.catalog.connections import SqlLimits, open_connection
+from windrow.tasks.storage.catalog.judged_sql import Catalog
 from windrow.tasks.storage.catalog.manifest_rows import export_rows, run_rows, shard_rows, stage_rows
-from windrow.tasks.storage.files.literal_paths import folder_list, parquet_scan
+from windrow.tasks.storage.files.literal_paths import parquet_scan
+from windrow.tasks.storage.files.parquet import naming
 from windrow.tasks.storage.store.outputs import Output
 from windrow.tasks.storage.store.refused_samples import forgotten_files
 from windrow.tasks.storage.store.registry import registry_files
 from windrow.tasks.storage.store.run_records import Run, latest_run, open_run
+from windrow.tasks.storage.store.store_format import check_format
 
 # A sample that lies in two shards is described, and embedded, once in each: the rows are equal, or one has failed.
 ONE_ROW_PER_SAMPLE = frozenset({"samples", "quality", "embeddings", "backbones", "model_scores"})
@@ -46,7 +50,8 @@ SELECT s.*, s.width::BIGINT * s.height AS n_pixels, s.width::DOUBLE / s.height A
        c.off_topic_score,
        p.label, p.confidence, p.abstained, p.classes, p.probabilities, p.agreement, p.possible, b.belonging,
        g.label AS given_label,
-       t.label_quality, t.is_doubtful, t.suggested_label, w.density_ratio, w.is_alike, o.license,
+       t.label_quality, t.is_doubtful, t.suggested_label, w.density_ratio, w.is_alike,
+       o.license, o.source_uri, o.shard, o.key,
        e.rank, e.part, coalesce(e.selected, false) AS selected, e.weight, e.dropped_by, e.duplicate_of, e.similarity,
        e.group_id, e.split
 FROM samples s
@@ -63,82 +68,93 @@ LEFT JOIN (SELECT * FROM labels WHERE label_set = 'given') g USING (sample_id)
 LEFT JOIN belonging b USING (sample_id)
 LEFT JOIN label_quality t USING (sample_id)
 LEFT JOIN reference_weights w USING (sample_id)
-LEFT JOIN (  -- a licence that an occurrence lacks, or spells in another way, is not known
-    SELECT sample_id, min(license) AS license
-    FROM occurrences GROUP BY 1 HAVING count(license) = count(*) AND min(license) = max(license)
+LEFT JOIN (  -- a licence that an occurrence lacks, or spells in another way, is not known; of places the first is told
+    SELECT sample_id,
+           CASE WHEN count(license) = count(*) AND min(license) = max(license) THEN min(license) END AS license,
+           min(source_uri) AS source_uri, min_by(shard, (source_uri, shard)) AS shard,
+           min_by(key, (source_uri, shard, position)) AS key
+    FROM occurrences GROUP BY 1
 ) o USING (sample_id)
 LEFT JOIN selection e USING (sample_id)
 """
 
 
-def open_catalog(store: str | Path, run_id: str | None = None, *, external_access: bool = False) -> Any:
-    """Return a DuckDB connection over the last finished run of a store, or over run `run_id`.
+def open_catalog(store: str | Path, run_id: str | None = None) -> Catalog:
+    """Open the last finished run of a store, or run `run_id`, for questions in SQL.
 
-    SQL on it reads the store and nothing else: other files and the network are closed unless `external_access`. Raises
-    ValueError when the store has no such run, or when it was withdrawn.
+    Raises ValueError when the store has no such run, or when it was withdrawn.
 
     >>> from windrow import open_catalog
     >>> catalog = open_catalog("data/store")
     >>> catalog.sql("SELECT count(*) > 0 AS there FROM pool WHERE selected AND confidence > 0.5").fetchall()
     [(True,)]
     """
-    store = Path(store)
+    return Catalog(connect_run(Path(store), run_id))
+
+
+def connect_run(
+    store: Path,
+    run_id: str | None = None,
+    limits: SqlLimits | None = None,
+    *,
+    also: Iterable[Path] = (),
+    anywhere: bool = False,
+) -> Any:
+    """Return a connection over the last finished run of a store, or over run `run_id`; see `connect`."""
+    check_format(store)
     run = open_run(store, run_id) if run_id else latest_run(store)
     if run is None:
         raise ValueError(f"store {store} has no finished run: `windrow run` makes one")
     if run.status == "withdrawn":
         raise ValueError(f"run {run.run_id}: {run.error}")
-    connection = connect(run_tables(run))
+    connection = connect(run_tables(run), limits, also=also, anywhere=anywhere)
     _add_rows(connection, RUNS, run_rows(store))
     _add_rows(connection, STAGES, stage_rows(store))
     _add_rows(connection, EXPORTS, export_rows(store))
     _add_rows(connection, SHARDS, shard_rows(run))
-    if not external_access:
-        confine(connection, store)
     return connection
 
 
-def query(connection: Any, sql: str) -> Any:
-    """Run one SELECT (or EXPLAIN, DESCRIBE, SHOW, SUMMARIZE) and return its relation.
-
-    Raises ValueError for anything else: a store's tables change by running the pipeline, never by SQL.
-    """
-    statements = connection.extract_statements(sql)
-    if len(statements) != 1:
-        raise ValueError(f"one SQL statement at a time; got {len(statements)}")
-    if statements[0].type not in (duckdb.StatementType.SELECT, duckdb.StatementType.EXPLAIN):
-        raise ValueError(
-            f"only SELECT, EXPLAIN, DESCRIBE, SHOW and SUMMARIZE are answered; got {sql.split()[0].upper()}"
-        )
-    return connection.sql(sql)
-
-
-def connect(tables: Mapping[str, Iterable[Path]]) -> Any:
+def connect(
+    tables: Mapping[str, Iterable[Path]],
+    limits: SqlLimits | None = None,
+    *,
+    also: Iterable[Path] = (),
+    anywhere: bool = False,
+) -> Any:
     """Return a DuckDB connection with a view for every declared table, over the given Parquet files.
 
+    It reads them and the files `also`, and no other, see `open_connection`; `limits` are for SQL of a user's.
     A column that they lack, as they were made before it was declared, is null.
     """
-    statements = ["SET enable_progress_bar = false"]  # it would write into what a command prints
+    files = {name: list(paths) for name, paths in tables.items()}
+    statements = []
     for declared in TABLES:
         if declared not in (RUNS, STAGES, EXPORTS, SHARDS):  # these come from manifests: see `manifest_rows`
-            statements.append(_as_view(declared, [str(path) for path in tables.get(declared.name, ())]))
+            statements.append(_as_view(declared, files.get(declared.name, ())))
     statements += [POOL_VIEW, "CREATE VIEW curated AS SELECT * FROM pool WHERE selected ORDER BY rank"]
-    connection = duckdb.connect()
+    read = chain(also, *files.values())
+    connection = open_connection(read, limits=limits, anywhere=anywhere)
     connection.execute("BEGIN; " + "; ".join(statements) + "; COMMIT")
     return connection
 
 
-def _as_view(declared: Table, files: Sequence[str]) -> str:
+def _as_view(declared: Table, files: Sequence[Path]) -> str:
     if not files:
         return _as_table(declared)
-    rows, there = _rows(declared, files), set(pq.read_schema(files[0]).names)
+    rows, there = _rows(declared, files), _columns(files[0])
     if any(field.name not in there for field in declared.schema()):
         every = ", ".join(f'NULL::{_sql_type(field.type)} AS "{field.name}"' for field in declared.schema())
         rows = f"SELECT * FROM ({rows}) UNION ALL BY NAME (SELECT {every} WHERE false)"
     return f"CREATE VIEW {declared.name} AS {rows}"
 
 
-def _rows(declared: Table, files: Sequence[str]) -> str:
+def _columns(file: Path) -> set[str]:
+    with naming(file):
+        return set(pq.read_schema(file).names)
+
+
+def _rows(declared: Table, files: Sequence[Path]) -> str:
     rows = f"FROM {parquet_scan(files)}"
     return _one_row_of_each(declared, rows) if declared.name in ONE_ROW_PER_SAMPLE and len(files) > 1 else rows
 
@@ -153,13 +169,6 @@ def _one_row_of_each(declared: Table, rows: str) -> str:
     if "error" in declared.schema().names:  # what failed in one shard and not in another has not failed
         return f"{rows} QUALIFY row_number() OVER (PARTITION BY {keys} ORDER BY error NULLS FIRST) = 1"
     return f"SELECT DISTINCT ON ({keys}) * {rows}" if declared.name != "backbones" else f"SELECT DISTINCT * {rows}"
-
-
-def confine(connection: Any, store: Path) -> None:
-    """Close every file but the store's, and the network, to SQL on this connection; this cannot be undone on it."""
-    connection.execute(f"SET allowed_directories = {folder_list([store])}")
-    connection.execute("SET enable_external_access = false")
-    connection.execute("SET lock_configuration = true")
 
 
 def run_tables(run: Run) -> dict[str, list[Path]]:

@@ -31,11 +31,5 @@ def parquet_scan(files: Iterable[str | Path], options: str = "") -> str:
     return f"read_parquet([{_listed(map(literal_path, files))}], hive_partitioning = false{options})"
 
 
-def folder_list(folders: Iterable[Path]) -> str:
-    """Return the SQL list of folders that a connection may read, as they are named and as `literal_path` has them."""
-    names = [name for folder in folders for name in (str(folder.resolve()), str(folder), literal_path(folder))]
-    return f"[{_listed(dict.fromkeys([*names, *(literal_path(folder.resolve()) for folder in folders)]))}]"
-
-
 def _listed(texts: Iterable[str]) -> str:
     return ", ".join("'" + text.replace("'", "''") + "'" for text in texts)

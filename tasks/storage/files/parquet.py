@@ -54,8 +54,38 @@ def read_table(declared: Table, paths: Iterable[Path], columns: Sequence[str] | 
 
 
 def _read(path: Path, names: list[str]) -> pa.Table:
-    with pq.ParquetFile(path, page_checksum_verification=True) as file:  # pq.read_table imports pandas
+    with naming(path), pq.ParquetFile(path, page_checksum_verification=True) as file:  # pq.read_table imports pandas
         return file.read(columns=names).select(names)
+
+
+@contextmanager
+def naming(path: Path) -> Iterator[None]:
+    """Let an error over what a file holds, raised in the block, name the file; an I/O error stays one."""
+    try:
+        yield
+    except OSError as error:
+        if error.filename is None:
+            text = f"{path} cannot be read: {_first_line(error)}"
+            raise OSError(*([error.errno, text] if error.errno else [text])) from error
+        raise
+    except (pa.ArrowException, KeyError, EOFError) as error:
+        raise ValueError(f"{path} is damaged: {_first_line(error)}") from error
+
+
+def _first_line(error: Exception) -> str:
+    return next(iter(str(error).splitlines()), repr(error))
+
+
+def first_damaged(paths: Iterable[Path]) -> str | None:
+    """Return what is wrong with the first of these files that cannot be read through; None when all can."""
+    for path in paths:
+        try:
+            with naming(path), pq.ParquetFile(path, page_checksum_verification=True) as file:
+                for group in range(file.num_row_groups):
+                    file.read_row_group(group)
+        except (OSError, ValueError) as error:
+            return str(error)
+    return None
 
 
 def vectors_to_array(column: pa.ChunkedArray) -> np.ndarray:

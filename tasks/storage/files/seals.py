@@ -32,8 +32,16 @@ def sealed_json(values: Mapping[str, Any], *, ensure_ascii: bool = True) -> str:
 
 
 def read_sealed(path: Path) -> dict[str, Any]:
-    """Return the values of a JSON file without its seal, which is not looked at: see `broken_seal`."""
-    values: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+    """Return the values of a JSON file without its seal, which is not looked at: see `broken_seal`.
+
+    Raises ValueError, naming the file, when it holds no JSON object.
+    """
+    try:
+        values = json.loads(path.read_text(encoding="utf-8"))
+    except ValueError as error:  # of JSON, or of UTF-8
+        raise ValueError(f"{path} is damaged: {error}") from None
+    if not isinstance(values, dict):
+        raise ValueError(f"{path} is damaged: it holds no JSON object")
     values.pop(FIELD, None)
     return values
 

@@ -11,9 +11,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import duckdb
 import pyarrow as pa
 
+from windrow.tasks.storage.catalog.connections import open_connection
+from windrow.tasks.storage.files.left_out import leave_out
 from windrow.tasks.storage.files.literal_paths import parquet_scan
 from windrow.tasks.storage.files.seals import read_sealed
 from windrow.tasks.storage.published.withdrawal import is_withdrawn, withdrawal_text
@@ -107,11 +108,25 @@ def open_version(path: Path, created: bool = False) -> Version:
 def list_versions(store: Path, name: str | None = None) -> list[Version]:
     """Return the versions of a store (of the curated set `name`, if given), by name and then oldest first.
 
-    Those that were withdrawn are none any more.
+    Those that were withdrawn are none any more. What was copied by hand, or is damaged, is left out, and said to be.
     """
     paths = [file.parent for file in (store / "curated").glob(f"*/v*/{MANIFEST}") if is_version_name(file.parent.name)]
     wanted = [path for path in paths if name in (None, path.parent.name) and not is_withdrawn(path)]
-    return [open_version(path) for path in sorted(wanted, key=lambda p: (p.parent.name, version_number(p.name)))]
+    opened = map(_open_own, sorted(wanted, key=lambda p: (p.parent.name, version_number(p.name))))
+    return [version for version in opened if version is not None]
+
+
+def _open_own(path: Path) -> Version | None:
+    """Open a version where it was published; None elsewhere, and where its manifest is damaged."""
+    try:
+        version = open_version(path)
+    except (ValueError, KeyError, TypeError, OSError) as error:
+        leave_out(path, f"cannot be read ({error})")
+        return None
+    if (version.name, version.version) != (path.parent.name, path.name):
+        leave_out(path, f"is a copy of {version.name} {version.version}")
+        return None
+    return version
 
 
 def latest_version(store: Path, name: str) -> Version | None:
@@ -130,6 +145,8 @@ def inspect_version_files(inspection: Inspection, path: Path) -> dict[str, Any] 
         for file in manifest["files"]:
             _inspect_size(inspection, path / file["path"], file["n_bytes"])
         shards = shard_digests(manifest["files"])
+        if path.parent.parent.name == "curated" and path.parts[-2:] != (manifest["name"], manifest["version"]):
+            inspection.report(path / MANIFEST, f"is that of {manifest['name']} {manifest['version']}: a copy by hand")
         if manifest["fingerprint"] != version_fingerprint(manifest["config"], manifest["classes"], shards):
             inspection.report(path / MANIFEST, "its fingerprint is not that of its shards")
     return manifest
@@ -147,11 +164,13 @@ def shard_digests(files: Iterable[Mapping[str, Any]]) -> dict[str, str]:
 
 def diff_versions(old: str | Path, new: str | Path) -> VersionChange:
     """Compare two versions by their folders; images are not read. Raises ValueError when one is no version."""
-    connection = duckdb.connect()
-    for view, path in (("old", Path(old)), ("new", Path(new))):
+    versions = {"old": Path(old), "new": Path(new)}
+    connection = open_connection(path / SAMPLES for path in versions.values())
+    for view, path in versions.items():
         read_manifest(path)
-        rows = parquet_scan([path / SAMPLES])
-        connection.execute(f"CREATE VIEW {view} AS SELECT sample_id, split, label FROM {rows}")
+        connection.execute(
+            f"CREATE VIEW {view} AS SELECT sample_id, split, label FROM {parquet_scan([path / SAMPLES])}"
+        )
 
     def only_in(one: str, other: str) -> str:
         return f"SELECT * FROM {one} ANTI JOIN {other} USING (sample_id) ORDER BY sample_id"

@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from windrow.tasks.storage.files.seals import read_sealed
 from windrow.tasks.storage.store.outputs import MANIFEST, write_atomically
 
 WITHDRAWN = "withdrawn.json"
@@ -32,7 +33,7 @@ def withdraw_version(path: Path, why: Mapping[str, Any]) -> None:
 
 def withdrawal_text(path: Path) -> str:
     """Return one line about a withdrawn version: when, and what to use in its place."""
-    why = json.loads((path / WITHDRAWN).read_text())
+    why = read_sealed(path / WITHDRAWN)
     left = [file.parent.name for file in path.parent.glob(f"v*/{MANIFEST}") if not is_withdrawn(file.parent)]
     last = max(left, key=lambda name: (len(name), name), default=None)
     use = f"use {last}" if last else "`windrow run` publishes one without what was forgotten"

@@ -13,7 +13,7 @@ import pyarrow.parquet as pq
 
 from windrow.schemas import OCCURRENCES
 from windrow.schemas.exported import EXPORTED_SAMPLES
-from windrow.tasks.storage.files.parquet import read_table
+from windrow.tasks.storage.files.parquet import naming, read_table
 from windrow.tasks.storage.published.versions import SAMPLES, Version, list_versions, read_manifest
 from windrow.tasks.storage.store.outputs import MANIFEST, Output, file_digest
 from windrow.tasks.storage.store.run_records import Run, list_runs
@@ -28,7 +28,7 @@ def holds(output: Output, sample_ids: pa.Array) -> bool:
 
 
 def _names_any(path: Path, sample_ids: pa.Array) -> bool:
-    with pq.ParquetFile(path) as file:
+    with naming(path), pq.ParquetFile(path) as file:
         columns = [name for name in ID_COLUMNS if name in file.schema_arrow.names]
         batches = file.iter_batches(columns=columns) if columns else ()
         return any(pc.any(pc.is_in(batch[name], sample_ids)).as_py() for batch in batches for name in columns)

@@ -13,6 +13,7 @@ import fcntl
 import hashlib
 import json
 import os
+import re
 import shutil
 import tempfile
 import time
@@ -27,10 +28,12 @@ import pyarrow as pa
 
 from windrow.schemas import Table
 from windrow.tasks.storage.files.digested_file import DigestedFile
+from windrow.tasks.storage.files.left_out import leave_out
 from windrow.tasks.storage.files.parquet import read_table, write_table, writing_table
 from windrow.tasks.storage.files.seals import read_sealed, sealed_json
 
 MANIFEST = "manifest.json"
+_KEY = re.compile(r"[0-9a-f]{32}")
 REMEMBERED = "models"
 """The folder of what loaded models said of themselves (`windrow.tasks.features.remembered`)."""
 
@@ -121,17 +124,20 @@ def find_output(store: Path, stage: str, key: str) -> Output | None:
 
 
 def open_output(path: Path) -> Output:
-    """Open a finished output by its path."""
-    manifest = json.loads((path / MANIFEST).read_text())
-    return Output(
-        stage=manifest["stage"],
-        path=path,
-        inputs=manifest["inputs"],
-        files=manifest["files"],
-        counts=manifest["counts"],
-        seconds=manifest["seconds"],
-        finished_at=manifest["finished_at"],
-    )
+    """Open a finished output by its path. Raises ValueError, naming the file, when its manifest is damaged."""
+    manifest = read_sealed(path / MANIFEST)
+    try:
+        return Output(
+            stage=manifest["stage"],
+            path=path,
+            inputs=manifest["inputs"],
+            files=manifest["files"],
+            counts=manifest["counts"],
+            seconds=manifest["seconds"],
+            finished_at=manifest["finished_at"],
+        )
+    except KeyError as error:
+        raise ValueError(f"{path / MANIFEST} is damaged: it has no {error}") from None
 
 
 def _work_path(final: Path) -> Path:
@@ -146,7 +152,7 @@ def writing_output(store: Path, stage: str, key: str, inputs: Mapping[str, Any])
     """
     final = output_path(store, stage, key)
     final.parent.mkdir(parents=True, exist_ok=True)
-    started = time.time()
+    started = time.monotonic()
     with temporary_directory(final.parent) as path:
         work = _work_path(final)
         writer = OutputWriter(path, work, final)
@@ -158,7 +164,7 @@ def writing_output(store: Path, stage: str, key: str, inputs: Mapping[str, Any])
             "inputs": inputs,
             "files": files,
             "counts": writer.counts,
-            "seconds": time.time() - started,
+            "seconds": time.monotonic() - started,
             "finished_at": time.time(),
         }
         plain = json.loads(json.dumps(manifest, sort_keys=True, default=_plain))
@@ -170,7 +176,10 @@ def writing_output(store: Path, stage: str, key: str, inputs: Mapping[str, Any])
 def all_outputs(store: Path, stage: str = "*") -> Iterator[Output]:
     """Yield the finished outputs of a store, by path."""
     for path in sorted((store / "outputs").glob(f"{stage}/*/[0-9a-f]*/{MANIFEST}")):
-        yield open_output(path.parent)
+        if _KEY.fullmatch(path.parent.name):
+            yield open_output(path.parent)
+        else:
+            leave_out(path.parent, "is no output")
 
 
 def remove_output(path: Path) -> None:

@@ -14,7 +14,7 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from windrow.schemas import EMBEDDINGS
-from windrow.tasks.storage.files.parquet import vectors_to_array
+from windrow.tasks.storage.files.parquet import naming, vectors_to_array
 from windrow.tasks.storage.files.vectors import VectorFile
 from windrow.tasks.storage.store.outputs import Output
 
@@ -47,7 +47,7 @@ def write_pool(features: Sequence[Output], folder: Path, *, unit: bool, memory: 
     then sorted in memory, of which about `memory` bytes are used.
     """
     tables = [output.table_path(EMBEDDINGS) for output in features if output.counts["n_samples"]]
-    dim = pq.read_schema(tables[0]).field("embedding").type.list_size if tables else 1
+    dim = _dim(tables[0]) if tables else 1
     record = np.dtype([("id", np.uint8, ID_BYTES), ("vector", np.float16, dim)])
     n_most = sum(output.counts["n_samples"] for output in features)
     n_buckets = min(max(1, -(-n_most * record.itemsize * 4 // memory)), MOST_BUCKETS)
@@ -64,6 +64,11 @@ def write_pool(features: Sequence[Output], folder: Path, *, unit: bool, memory: 
     return PoolFile(folder / "ids", VectorFile(folder / "vectors", (n, dim), np.dtype(np.float16), unit))
 
 
+def _dim(table: Path) -> int:
+    with naming(table):
+        return int(pq.read_schema(table).field("embedding").type.list_size)
+
+
 def _scatter(tables: Sequence[Path], buckets: Sequence[Path], record: np.dtype[np.void]) -> None:
     with ExitStack() as stack:
         files = [stack.enter_context(bucket.open("wb")) for bucket in buckets]
@@ -76,7 +81,7 @@ def _scatter(tables: Sequence[Path], buckets: Sequence[Path], record: np.dtype[n
 
 def _records(tables: Sequence[Path], record: np.dtype[np.void]) -> Iterator[npt.NDArray[np.void]]:
     for path in tables:
-        with pq.ParquetFile(path, page_checksum_verification=True) as file:
+        with naming(path), pq.ParquetFile(path, page_checksum_verification=True) as file:
             for batch in file.iter_batches(BATCH, columns=["sample_id", "embedding"]):
                 present = batch.filter(pc.is_valid(batch["embedding"]))
                 rows = np.zeros(present.num_rows, record)

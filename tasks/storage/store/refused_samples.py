@@ -11,14 +11,14 @@ import pyarrow as pa
 from windrow.schemas import FORGOTTEN
 from windrow.schemas.forgotten import FORGOTTEN_BY
 from windrow.tasks.storage.files.parquet import read_table
-from windrow.tasks.storage.store.registry import append_rows
+from windrow.tasks.storage.store.registry import append_rows, numbered_files
 
 OF_A_SAMPLE = ("sample_id", "found_label", "label_from", "caption", "group", "license", "metadata", "members")
 
 
 def forgotten_files(store: Path) -> list[Path]:
     """Return the files of the list, in the order in which they were added."""
-    return sorted((store / "forgotten").glob("[0-9]*.parquet"))
+    return numbered_files(store / "forgotten")
 
 
 def read_forgotten(store: Path) -> pa.Table:

@@ -9,6 +9,7 @@ A forgotten sample keeps its place and loses its id, so that no index is ever gi
 seal (see `seals`), as no manifest holds its digest.
 """
 
+import re
 from collections.abc import Collection, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -19,17 +20,28 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from windrow.schemas import REGISTRY, SAMPLES, Table
-from windrow.tasks.storage.files.parquet import read_table, write_table
+from windrow.tasks.storage.files.left_out import leave_out
+from windrow.tasks.storage.files.parquet import naming, read_table, write_table
 from windrow.tasks.storage.files.seals import EMPTY_SEAL, seal_file
 from windrow.tasks.storage.store.outputs import flush_to_disk, open_output, sweep, temporary_directory
 
 LISTINGS = 5
+_NUMBERED = re.compile(r"\d{12}\.parquet")
 FORGOTTEN_ID = "forgotten-"  # and the index: what stands in the place of the id of a forgotten sample
 
 
 def registry_files(store: Path) -> list[Path]:
     """Return the registry's files, in the order of their indices."""
-    return sorted((store / "registry").glob("[0-9]*.parquet"))
+    return numbered_files(store / "registry")
+
+
+def numbered_files(folder: Path) -> list[Path]:
+    """Return the files of an append-only table, in the order in which they were added."""
+    files = sorted(folder.glob("[0-9]*.parquet"))
+    for path in files:
+        if not _NUMBERED.fullmatch(path.name):
+            leave_out(path, "is no file of this table")
+    return [path for path in files if _NUMBERED.fullmatch(path.name)]
 
 
 def register_samples(store: Path, sample_ids: pa.Array) -> int:
@@ -62,11 +74,16 @@ def register_shards(store: Path, ingested: Sequence[str]) -> None:
 def _read_registry(store: Path) -> pa.Table:
     for _ in range(LISTINGS):
         files = registry_files(store)
-        ends = np.cumsum([pq.read_metadata(file).num_rows for file in files], dtype=np.int64)
+        ends = np.cumsum([_n_rows(file) for file in files], dtype=np.int64)
         missing = [end for end, file in zip([0, *ends], files, strict=False) if int(file.stem) != end]
         if not missing:
             return read_table(REGISTRY, files)
     raise ValueError(f"{store / 'registry'}: the file that starts with index {missing[0]} is missing")
+
+
+def _n_rows(path: Path) -> int:
+    with naming(path):
+        return int(pq.read_metadata(path).num_rows)
 
 
 def append_rows(declared: Table, rows: pa.Table, folder: Path, first: int) -> bool:

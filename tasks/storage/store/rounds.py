@@ -25,10 +25,10 @@ class RoundFiles:
     folder: Path
 
     def load(self, level: int, round_: int) -> npt.NDArray[np.float32] | None:
-        """The centroids, or None where that round is not known."""
+        """The centroids, or None where that round is not known, or its file is damaged."""
         try:
             found: npt.NDArray[np.float32] = np.load(self._path(level, round_), allow_pickle=False)
-        except FileNotFoundError:
+        except (FileNotFoundError, ValueError, EOFError):
             return None
         return found
 

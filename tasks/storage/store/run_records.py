@@ -4,6 +4,9 @@
 are the tables of its outputs. Readers take the last run whose status is 'finished', so a run in progress is not seen.
 Runs over one store may go on at once: nobody waits, and each finds what another has finished.
 
+The order of runs is that of their numbers, with which their ids begin and which are given under a lock: clocks are set
+back, run ahead, and differ between machines. A number is never given twice.
+
 A run whose process is gone cannot say so. Whoever opens one that says 'running' is told 'killed' in that case, see
 `signs_of_life`; `run.json` stays as it is. `journal/<run_id>.json` is a witness of a run that was started: where its
 folder is lost, `windrow verify` misses it.
@@ -11,7 +14,10 @@ folder is lost, `windrow verify` misses it.
 
 from __future__ import annotations
 
+import fcntl
+import re
 from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass, replace
 from datetime import UTC, datetime
 from importlib.metadata import version
@@ -19,12 +25,17 @@ from pathlib import Path
 from typing import Any, Literal
 
 from windrow.schemas.stages import Stage
+from windrow.tasks.storage.files.left_out import leave_out
 from windrow.tasks.storage.files.seals import read_sealed, sealed_json
 from windrow.tasks.storage.files.signs_of_life import SignsOfLife, is_gone
 from windrow.tasks.storage.store.outputs import Output, fingerprint, open_output, write_atomically
+from windrow.tasks.storage.store.store_format import mark_format
 
 RUN = "run.json"
 JOURNAL = "journal"
+ORDER = "order"
+"""The file whose lock is held while a run is given its number."""
+_ID = re.compile(r"(\d{8,})-\d{8}-\d{12}-[0-9a-f]{8}")
 Status = Literal["running", "finished", "partial", "failed", "killed", "withdrawn"]
 KILLED = "its process ended without a word: it was killed, was out of memory, or its machine went down"
 
@@ -72,6 +83,11 @@ class Run:
         """The run's folder."""
         return self.store / "runs" / self.run_id
 
+    @property
+    def number(self) -> int:
+        """Its place among the runs of the store, from 1."""
+        return _number(self.run_id)
+
     def record(self, record: StageRecord) -> None:
         """Keep what a stage did."""
         folder = self.path / "stages"
@@ -87,9 +103,8 @@ class Run:
         return StageRecord(**{**values, "outputs": tuple(values["outputs"])})
 
     def stages(self) -> list[StageRecord]:
-        """Return what the stages of this run did, in the order in which they did it."""
-        paths = sorted((self.path / "stages").glob("[a-z]*.json"), key=lambda path: path.stat().st_mtime_ns)
-        return [record for path in paths if (record := self.stage(path.stem))]
+        """Return what the stages of this run did, in their order; a copy of a store has other times."""
+        return [record for stage in Stage if (record := self.stage(stage))]
 
     def outputs(self, stage: str) -> list[Output]:
         """Return the outputs of a stage of this run, in order; none when it has not run."""
@@ -129,25 +144,37 @@ def _now() -> str:
 
 
 def start_run(store: Path, name: str, config: Mapping[str, Any]) -> Run:
-    """Start a run: its id is the time and a fingerprint of the config, so ids sort by time.
+    """Start a run: its id is its number, the time and a fingerprint of the config, so ids sort by number.
 
     It counts as running until `finish`, or until this process ends.
     """
-    while True:
-        started = _now()
-        stamp = started[:26].replace("-", "").replace(":", "").replace(".", "").replace("T", "-")
-        run_id = f"{stamp}-{fingerprint(config)[:8]}"
+    mark_format(store)
+    started = _now()
+    stamp = started[:26].replace("-", "").replace(":", "").replace(".", "").replace("T", "-")
+    with _numbering(store) as number:
+        run_id = f"{number:08d}-{stamp}-{fingerprint(config)[:8]}"
         run = Run(store, run_id, name, "running", started, None, version("windrow"), config)
-        try:
-            run.path.mkdir(parents=True)
-        except FileExistsError:  # another run started in the same microsecond
-            continue
-        _alive[run.path.resolve()] = SignsOfLife(run.path)  # before the save: nobody is to see it without
-        run.save()
-        journal = store / JOURNAL
-        journal.mkdir(exist_ok=True)
-        write_atomically(journal / f"{run_id}.json", sealed_json({"run_id": run_id}))
-        return run
+        run.path.mkdir(parents=True)
+    _alive[run.path.resolve()] = SignsOfLife(run.path)  # before the save: nobody is to see it without
+    run.save()
+    journal = store / JOURNAL
+    journal.mkdir(exist_ok=True)
+    write_atomically(journal / f"{run_id}.json", sealed_json({"run_id": run_id}))
+    return run
+
+
+@contextmanager
+def _numbering(store: Path) -> Iterator[int]:
+    """Yield the number after all that were given; nobody else is given one until its folder is made in the block."""
+    with (store / ORDER).open("w") as file:
+        fcntl.flock(file, fcntl.LOCK_EX)
+        given = (_number(path.stem) for folder in ("runs", JOURNAL) for path in (store / folder).glob("[0-9]*"))
+        yield 1 + max(given, default=0)
+
+
+def _number(run_id: str) -> int:
+    match = _ID.fullmatch(run_id)
+    return int(match[1]) if match else 0
 
 
 def open_run(store: Path, run_id: str) -> Run:
@@ -162,15 +189,35 @@ def open_run(store: Path, run_id: str) -> Run:
     return run
 
 
+def end_all(error: str) -> None:
+    """Keep of every run of this process that has not ended that it failed, and why: the process is about to end."""
+    for path in list(_alive):
+        run = open_run(path.parent.parent, path.name)
+        if run.status == "running":
+            run.finish("failed", error)
+
+
 def list_runs(store: Path) -> list[Run]:
     """Return the runs of a store, oldest first."""
     return list(runs_backwards(store))[::-1]
 
 
 def runs_backwards(store: Path) -> Iterator[Run]:
-    """Yield the runs of a store, the last one first: who wants one of the last reads no others."""
-    for path in sorted((store / "runs").glob("*/run.json"), reverse=True):
-        yield open_run(store, path.parent.name)
+    """Yield the runs of a store, the last one first: who wants one of the last reads no others.
+
+    Copies of runs made by hand, and records that are damaged, are left out, and said to be.
+    """
+    run_ids = [path.parent.name for path in (store / "runs").glob(f"*/{RUN}")]
+    for run_id in sorted(run_ids, key=lambda run_id: (_number(run_id), run_id), reverse=True):
+        try:
+            run = open_run(store, run_id)
+        except (ValueError, TypeError) as error:
+            leave_out(store / "runs" / run_id / RUN, f"cannot be read ({error})")
+            continue
+        if run.run_id == run_id:
+            yield run
+        else:
+            leave_out(run.path.with_name(run_id), f"is a copy of run {run.run_id}")
 
 
 def last_ingested(store: Path, name: str) -> Run | None:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import tarfile
-import tempfile
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -15,13 +14,15 @@ import duckdb
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from windrow.tasks.storage.catalog.connections import SqlLimits
 from windrow.tasks.storage.files.seals import broken_seal, read_sealed
 
 UNFINISHED = (".tmp-", ".work-")
 """What is being written, or was left by a killed process, has such a name; readers do not see it."""
 
 PIECE = 2**20
-MEMORY = "1GB"
+LIMITS = SqlLimits(memory=1.0, seconds=None)
+"""Of what verification asks of tables."""
 
 
 @dataclass(frozen=True)
@@ -140,15 +141,6 @@ class Inspection:
                 yield from self.folders(path, depth - 1)
             else:
                 yield path
-
-
-@contextmanager
-def bounded(connection: Any) -> Iterator[Any]:
-    """Let a DuckDB connection use MEMORY, and a folder on disk for what is more."""
-    with tempfile.TemporaryDirectory(prefix="windrow-") as folder:
-        connection.execute(f"SET memory_limit = '{MEMORY}'")
-        connection.execute(f"SET temp_directory = '{folder}'")
-        yield connection
 
 
 def _first_line(error: Exception) -> str:

@@ -5,17 +5,17 @@ from __future__ import annotations
 from itertools import pairwise
 from pathlib import Path
 
-import duckdb
 import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
 from windrow.schemas import REGISTRY
+from windrow.tasks.storage.catalog.connections import open_connection
 from windrow.tasks.storage.files.literal_paths import parquet_scan
 from windrow.tasks.storage.files.seals import broken_seal
 from windrow.tasks.storage.store.refused_samples import forgotten_files
 from windrow.tasks.storage.store.registry import FORGOTTEN_ID, registry_files
-from windrow.tasks.storage.verify.findings import UNFINISHED, Inspection, bounded
+from windrow.tasks.storage.verify.findings import LIMITS, UNFINISHED, Inspection
 
 
 def inspect_registry(inspection: Inspection, store: Path) -> None:
@@ -70,8 +70,8 @@ def _inspect_registry_file(inspection: Inspection, path: Path, first: int | None
 
 
 def _inspect_keys(inspection: Inspection, files: list[Path]) -> None:
-    repeated = f"SELECT 1 FROM {parquet_scan(files)} GROUP BY sample_id HAVING count(*) > 1"
-    with inspection.reading(files[-1].parent), duckdb.connect() as connection, bounded(connection):
-        n = connection.sql(f"SELECT count(*) FROM ({repeated})").fetchall()[0][0]
+    sql = f"SELECT count(*) FROM (SELECT 1 FROM {parquet_scan(files)} GROUP BY sample_id HAVING count(*) > 1)"
+    with inspection.reading(files[-1].parent), open_connection(files, limits=LIMITS) as connection:
+        n = connection.execute(sql).fetchall()[0][0]
         if n:
             inspection.report(files[-1].parent, f"{n:,} samples have more than one index")

@@ -18,7 +18,7 @@ from windrow.tasks.storage.catalog.views import ONE_ROW_PER_SAMPLE, connect, run
 from windrow.tasks.storage.files.literal_paths import parquet_scan
 from windrow.tasks.storage.files.parquet import ROWS_PER_GROUP
 from windrow.tasks.storage.store.run_records import Run
-from windrow.tasks.storage.verify.findings import Inspection, bounded
+from windrow.tasks.storage.verify.findings import LIMITS, Inspection
 from windrow.tasks.storage.verify.invariants import COUNTS, INVARIANTS
 
 EXPORT_TABLES = (EXPORTED_SAMPLES, GONE)
@@ -66,7 +66,7 @@ def inspect_rows(inspection: Inspection, declared: Table, path: Path) -> None:
 
 @contextmanager
 def _connected(files: Mapping[str, Sequence[Path]]) -> Iterator[Any]:
-    with connect(files) as connection, bounded(connection):
+    with connect(files, LIMITS) as connection:
         for declared in EXPORT_TABLES:
             _view(connection, declared.name, declared, files[declared.name])
         for declared in OF_EVERY_SHARD:
@@ -92,11 +92,11 @@ class _Look:
         """A sample that lies in two shards has a row for each, so there a key is unique in its file."""
         keys = ", ".join(f'"{key}"' for key in declared.primary_key)
         by_file = ", filename" if declared.name in ONE_ROW_PER_SAMPLE else ""
-        scan = parquet_scan(files, ", filename = true")
+        rows = parquet_scan(files, ", filename = true")
         self._expect_none(
             declared.name,
             f"keys ({', '.join(declared.primary_key)}) are there more than once",
-            f"SELECT count(*) FROM (SELECT 1 FROM {scan} GROUP BY {keys}{by_file} HAVING count(*) > 1)",
+            f"SELECT count(*) FROM (SELECT 1 FROM {rows} GROUP BY {keys}{by_file} HAVING count(*) > 1)",
         )
 
     def at_references(self, declared: Table) -> None:

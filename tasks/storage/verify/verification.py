@@ -11,6 +11,7 @@ from pathlib import Path
 
 from windrow.tasks.storage.store.outputs import MANIFEST, REMEMBERED
 from windrow.tasks.storage.store.registry import registry_files
+from windrow.tasks.storage.store.store_format import FORMAT_FILE, check_format
 from windrow.tasks.storage.verify.absences import inspect_absences
 from windrow.tasks.storage.verify.findings import UNFINISHED, Damage, Inspection
 from windrow.tasks.storage.verify.output_inspection import inspect_outputs, inspect_runs
@@ -45,6 +46,7 @@ def verify(path: Path, quick: bool = False, progress: Callable[[int, str], None]
     if is_version(path):
         inspect_version(inspection, path)
     else:
+        check_format(path)
         _verify_store(inspection, path)
     damage = sorted(set(inspection.damage), key=lambda each: (each.path, each.reason))
     return Verification(
@@ -62,6 +64,7 @@ def is_version(path: Path) -> bool:
 
 
 def _verify_store(inspection: Inspection, store: Path) -> None:
+    inspection.sealed(store / FORMAT_FILE)
     inspect_outputs(inspection, store)
     inspect_registry(inspection, store)
     runs = inspect_runs(inspection, store)

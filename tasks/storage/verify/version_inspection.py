@@ -9,16 +9,16 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import IO, Any
 
-import duckdb
 import pyarrow.parquet as pq
 
 from windrow.schemas.exported import DESCRIBED, EXPORTED, EXPORTED_SAMPLES, TAR_OFFSET
+from windrow.tasks.storage.catalog.connections import open_connection
 from windrow.tasks.storage.files.literal_paths import parquet_scan
 from windrow.tasks.storage.published.versions import CLASSES, SAMPLES, inspect_version_files, is_version_name
 from windrow.tasks.storage.published.webdataset_shards import class_indices, image_extension
 from windrow.tasks.storage.published.withdrawal import is_withdrawn
 from windrow.tasks.storage.store.outputs import MANIFEST
-from windrow.tasks.storage.verify.findings import PIECE, Inspection, bounded
+from windrow.tasks.storage.verify.findings import LIMITS, PIECE, Inspection
 from windrow.tasks.storage.verify.table_inspection import inspect_rows
 
 _COLUMNS = [column.name for column in EXPORTED_SAMPLES.columns]
@@ -191,9 +191,10 @@ def _parquet_rows(path: Path) -> Iterator[Row]:
 
 
 def _compare_with_registry(inspection: Inspection, samples: Path, registry: list[Path]) -> None:
-    with inspection.reading(samples), duckdb.connect() as connection, bounded(connection):
-        known = f"{parquet_scan([samples])} JOIN {parquet_scan(registry)} USING (sample_id, sample_index)"
-        n_known = connection.sql(f"SELECT count(*) FROM {known}").fetchall()[0][0] if registry else 0
+    files = [samples, *registry]
+    with inspection.reading(samples), open_connection(files, limits=LIMITS) as connection:
+        known = f"FROM {parquet_scan(files[:1])} s JOIN {parquet_scan(registry)} r USING (sample_id, sample_index)"
+        n_known = connection.execute(f"SELECT count(*) {known}").fetchall()[0][0] if registry else 0
         n = pq.read_metadata(samples).num_rows - n_known
         if n:
             inspection.report(samples, f"{n:,} samples have no index in the registry, or another one")

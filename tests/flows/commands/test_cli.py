@@ -129,7 +129,7 @@ MISTAKES = {
     "/no/such/folder": ("ingest", "{config}", "-s", "sources=[/no/such/folder]", "-s", "store=other"),
     "only SELECT": ("query", "DROP TABLE samples", "--store", "{store}"),
     'Referenced column "colour" not found': ("query", "SELECT colour FROM pool", "--store", "{store}"),
-    "Permission Error": ("query", "SELECT * FROM read_csv('/etc/passwd')", "--store", "{store}"),
+    "read_csv reads files": ("query", "SELECT * FROM read_csv('/etc/passwd')", "--store", "{store}"),
     "has no finished run: `windrow run` makes one": ("query", "SELECT 1", "--store", "nowhere"),
     "cannot be read: No such file": ("forget", "@nofile", "--store", "{store}"),
     "no sample of this run has the id or key 'f00'": ("explain", "f00", "--store", "{store}"),

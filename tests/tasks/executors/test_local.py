@@ -25,11 +25,14 @@ PARENT = """
 import sys, threading
 from windrow.tasks.executors import LocalExecutor
 import workloads
-idle, idle_too, busy, never = [f"{sys.argv[1]}/{name}" for name in ("idle", "idle too", "busy", "never")]
-executor = LocalExecutor(2)
+names = ("idle", "idle too", "busy", "held", "never")
+idle, idle_too, busy, held, never = [f"{sys.argv[1]}/{name}" for name in names]
+executor = LocalExecutor(3)
 list(executor.map(workloads.meet, [idle, idle_too], [idle, idle_too]))
 threading.Thread(target=executor.run, args=(workloads.meet, busy, [never]), daemon=True).start()
 workloads.wait_for(busy)
+threading.Thread(target=executor.run, args=(workloads.hold_the_interpreter, held), daemon=True).start()
+workloads.wait_for(held)
 if sys.argv[2] == "is killed":
     workloads.die()
 """

@@ -1,6 +1,7 @@
 """Functions that the executor tests run in worker processes."""
 
 import os
+import re
 import signal
 import sys
 from pathlib import Path
@@ -36,6 +37,12 @@ def die():
 
 def die_on_three(value):
     return die() if value == 3 else value
+
+
+def hold_the_interpreter(path):
+    """Let no other thread of this process run, for longer than anyone waits."""
+    Path(path).touch()
+    re.match(r"(a+)+b", "a" * 60)
 
 
 def exit_with(code):

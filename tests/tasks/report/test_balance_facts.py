@@ -13,12 +13,12 @@ from windrow.tasks.report.balance_facts import (
     Share,
     read_balance,
 )
-from windrow.tasks.storage.catalog.views import open_catalog
+from windrow.tasks.storage.catalog.views import connect_run
 
 
 @pytest.fixture
 def connection(store: Store) -> Any:
-    return open_catalog(store.run.store)
+    return connect_run(store.run.store)
 
 
 def test_the_balance_of_classes_is_what_was_estimated_and_no_count_of_pseudo_labels(connection: Any) -> None:

@@ -12,12 +12,12 @@ from windrow.tasks.report.facts import (
     read_totals,
 )
 from windrow.tasks.report.funnel import read_funnel, read_unreadable
-from windrow.tasks.storage.catalog.views import open_catalog
+from windrow.tasks.storage.catalog.views import connect_run
 
 
 @pytest.fixture(scope="module")
 def connection(store: Store) -> Any:
-    return open_catalog(store.run.store)
+    return connect_run(store.run.store)
 
 
 def test_the_funnel_takes_every_occurrence_once_and_ends_with_the_exported_ones(connection: Any, store: Store) -> None:
@@ -52,7 +52,7 @@ def test_reasons_come_with_their_numbers_most_common_first(connection: Any) -> N
 def test_errors_of_embedding_and_of_export_are_steps_of_their_own(tmp_path_factory: pytest.TempPathFactory) -> None:
 
     made = make_store(tmp_path_factory.mktemp("steps"))
-    connection = open_catalog(made.run.store)
+    connection = connect_run(made.run.store)
     connection.execute("CREATE TEMP TABLE changed AS SELECT * FROM main.outcomes")
     connection.execute("UPDATE changed SET outcome = 'unreadable', reason = 'odd' WHERE outcome = 'exported'")
     connection.execute("CREATE TEMP TABLE broken AS SELECT sample_id FROM main.samples ORDER BY 1 LIMIT 12")

@@ -5,12 +5,12 @@ from reported_store import Store
 
 from windrow.tasks.report.facts import read_levels
 from windrow.tasks.report.gallery import LEAST_MEMBERS, SHOTS, Gallery, pick_galleries
-from windrow.tasks.storage.catalog.views import open_catalog
+from windrow.tasks.storage.catalog.views import connect_run
 
 
 @pytest.fixture(scope="module")
 def connection(store: Store) -> Any:
-    return open_catalog(store.run.store)
+    return connect_run(store.run.store)
 
 
 @pytest.fixture(scope="module")

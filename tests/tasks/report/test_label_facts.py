@@ -10,7 +10,7 @@ from reported_store import CLASSES, Store
 from windrow.tasks.report.gallery import pick_galleries
 from windrow.tasks.report.label_curve import label_curve
 from windrow.tasks.report.label_facts import LabelFacts, read_label_facts
-from windrow.tasks.storage.catalog.views import open_catalog
+from windrow.tasks.storage.catalog.views import connect_run
 
 # (sample, label set, first class, confidence, abstained)
 ROWS = [
@@ -26,7 +26,7 @@ ROWS = [
 def connected(store: Store, rows: list[tuple[str, str, str, float, bool]], method: str = "made up") -> Any:
     names = ("sample_id", "label_set", "first", "confidence", "abstained")
     table = pa.table({name: [row[n] for row in rows] for n, name in enumerate(names)})
-    connection = open_catalog(store.run.store).cursor()
+    connection = connect_run(store.run.store).cursor()
     connection.register("rows_of_labels", table)
     connection.execute(
         "CREATE OR REPLACE TEMP VIEW labels AS SELECT sample_id, label_set, [first] AS classes, confidence, abstained,"

@@ -4,13 +4,13 @@ import pytest
 from reported_store import Store
 
 from windrow.tasks.report.level_facts import read_level_figures, spread
-from windrow.tasks.storage.catalog.views import open_catalog
+from windrow.tasks.storage.catalog.views import connect_run
 from windrow.tasks.storage.store.run_records import Run
 
 
 @pytest.fixture(scope="module")
 def connection(store: Store) -> Any:
-    return open_catalog(store.run.store)
+    return connect_run(store.run.store)
 
 
 def test_the_figures_of_each_level_come_from_its_clusters(connection: Any) -> None:
@@ -28,14 +28,14 @@ def test_the_figures_of_each_level_come_from_its_clusters(connection: Any) -> No
 
 
 def test_clusters_of_an_earlier_version_have_no_inertia(store: Store) -> None:
-    connection = open_catalog(store.run.store)
+    connection = connect_run(store.run.store)
     connection.execute("CREATE TEMP TABLE clusters AS SELECT * EXCLUDE (inertia) FROM clusters")
     finest, _ = read_level_figures(connection)
     assert (finest.inertia, finest.mean_square, finest.distance) == (None, None, 0.5)
 
 
 def test_a_run_without_clusters_has_no_levels(empty_run: Run) -> None:
-    assert read_level_figures(open_catalog(empty_run.store, empty_run.run_id)) == ()
+    assert read_level_figures(connect_run(empty_run.store, empty_run.run_id)) == ()
 
 
 def test_sizes_are_told_as_least_quartiles_and_most() -> None:

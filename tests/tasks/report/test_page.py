@@ -10,7 +10,8 @@ from reported_store import IMAGE, SCRIPT, Store, make_store
 from windrow.tasks.report.page import render, write_report
 from windrow.tasks.report.questions import QUESTIONS
 from windrow.tasks.report.thumbnails import sample_reader
-from windrow.tasks.storage.catalog.views import open_catalog, query
+from windrow.tasks.storage.catalog.judged_sql import query
+from windrow.tasks.storage.catalog.views import connect_run
 from windrow.tasks.storage.sources.source import SampleGone
 from windrow.tasks.storage.store.run_records import Run
 
@@ -66,7 +67,7 @@ class Page(HTMLParser):
 @pytest.fixture(scope="module")
 def html(store: Store, tmp_path_factory: pytest.TempPathFactory) -> str:
     path = tmp_path_factory.mktemp("page") / "report.html"
-    write_report(open_catalog(store.run.store), path, store.run)
+    write_report(connect_run(store.run.store), path, store.run)
     return path.read_text()
 
 
@@ -131,13 +132,13 @@ def _svgs(html: str) -> list[list[tuple[str, str]]]:
 
 
 def test_the_same_run_gives_the_same_page_and_another_seed_other_samples(html: str, store: Store) -> None:
-    connection = open_catalog(store.run.store)
+    connection = connect_run(store.run.store)
     assert render(connection, store.run, sample_reader(connection, store.run.store)) == html
     assert render(connection, store.run, sample_reader(connection, store.run.store), seed=1) != html
 
 
 def test_a_run_without_anything_has_a_page_that_says_so(empty_run: Run, tmp_path: Path) -> None:
-    write_report(open_catalog(empty_run.store), tmp_path / "report.html", empty_run)
+    write_report(connect_run(empty_run.store), tmp_path / "report.html", empty_run)
     html = (tmp_path / "report.html").read_text()
     assert Page(html).headings == SECTIONS
     for sentence in ("no outcomes", "neither labels nor clusters", "no clusters", "Nothing was unreadable"):
@@ -151,7 +152,7 @@ def test_samples_whose_files_are_gone_are_shown_as_such(tmp_path: Path) -> None:
     store = make_store(tmp_path)
     for file in store.source.iterdir():
         file.unlink()
-    write_report(open_catalog(store.run.store), tmp_path / "report.html", store.run)
+    write_report(connect_run(store.run.store), tmp_path / "report.html", store.run)
     html = (tmp_path / "report.html").read_text()
     assert Page(html).tags["img"] == 0
     assert html.count('class="gone">file is gone<') > 60
@@ -161,23 +162,23 @@ def test_a_reason_for_a_missing_image_is_escaped(store: Store) -> None:
     def read(sample_ids: Sequence[str]) -> Iterable[tuple[str, bytes | SampleGone]]:
         return [(name, SampleGone(SCRIPT)) for name in sample_ids]
 
-    html = render(open_catalog(store.run.store), store.run, read)
+    html = render(connect_run(store.run.store), store.run, read)
     assert SCRIPT not in html and "script" not in Page(html).tags
 
 
 def test_an_old_run_does_not_claim_the_version_of_a_later_one(store: Store) -> None:
-    connection = open_catalog(store.run.store)
+    connection = connect_run(store.run.store)
     connection.execute(
         "INSERT INTO exports VALUES ('demo', 'v9999', 'f', 7, 1, 1500, 'p'), ('demo', 'v10000', 'f', 8, 1, 9, 'p')"
     )
     assert "v10000 holds 8 samples" in words(render(connection, store.run, sample_reader(connection, store.run.store)))
-    connection.execute("INSERT INTO runs SELECT '9' || run_id, * EXCLUDE (run_id) FROM runs")
+    connection.execute("INSERT INTO runs SELECT '9' || run_id, number + 1, * EXCLUDE (run_id, number) FROM runs")
     assert "v10000" not in render(connection, store.run, sample_reader(connection, store.run.store))
 
 
 @pytest.mark.parametrize("sql", [sql for _, sql in QUESTIONS])
 def test_the_queries_to_ask_next_are_answered(sql: str, store: Store) -> None:
-    query(open_catalog(store.run.store), sql).fetchall()
+    query(connect_run(store.run.store), sql).fetchall()
 
 
 def test_text_and_background_are_far_enough_apart_in_light_and_dark() -> None:

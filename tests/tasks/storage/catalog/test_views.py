@@ -8,7 +8,8 @@ import pyarrow.parquet as pq
 import pytest
 
 from windrow.schemas import EMBEDDINGS, MODEL_SCORES, OCCURRENCES, QUALITY, REGISTRY, SAMPLES, TABLES, Table
-from windrow.tasks.storage.catalog.views import POOL_VIEW, confine, connect, open_catalog, query
+from windrow.tasks.storage.catalog.judged_sql import query
+from windrow.tasks.storage.catalog.views import POOL_VIEW, connect, open_catalog
 from windrow.tasks.storage.files.parquet import write_table
 
 SAMPLE = {
@@ -95,7 +96,6 @@ def test_sql_reads_the_store_and_no_other_file(tmp_path: Path) -> None:
     store.mkdir()
     elsewhere.write_text("a\n1\n")
     connection = connect({"samples": sample_files(store, 1)})
-    confine(connection, store)
     assert connection.sql("SELECT count(*) FROM samples").fetchall() == [(1,)]
     for sql in (f"SELECT * FROM read_csv('{elsewhere}')", "SELECT * FROM glob('/*')", f"ATTACH '{tmp_path}/x.db'"):
         with pytest.raises(duckdb.PermissionException):

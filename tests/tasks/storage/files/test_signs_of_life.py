@@ -12,7 +12,8 @@ from pathlib import Path
 import pytest
 
 from windrow.flows.commands.doctor import contents
-from windrow.tasks.storage.catalog.views import open_catalog, query
+from windrow.tasks.storage.catalog.judged_sql import query
+from windrow.tasks.storage.catalog.views import connect_run
 from windrow.tasks.storage.files import signs_of_life
 from windrow.tasks.storage.files.signs_of_life import ALIVE, LEASE, is_gone
 from windrow.tasks.storage.store.run_records import list_runs, open_run, start_run
@@ -66,7 +67,7 @@ def test_of_two_runs_the_one_whose_process_is_killed_is_said_to_be(started: Star
 def test_sql_and_the_doctor_and_verification_see_it(store: Path) -> None:
     killed = start_run(store, "small", {})
     kill(killed.path)
-    with open_catalog(store) as catalog:
+    with connect_run(store) as catalog:
         found = query(catalog, f"SELECT status FROM runs WHERE run_id = '{killed.run_id}'").fetchall()
     assert found == [("killed",)]
     assert any(killed.run_id in each.text and "killed" in each.text for each in contents(store))

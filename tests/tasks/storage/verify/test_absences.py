@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pyarrow.parquet as pq
 import pytest
-from verified_store import named, version_of
+from verified_store import change_json, named, version_of
 
 from windrow.tasks.storage.files.signs_of_life import ALIVE
 from windrow.tasks.storage.store.run_records import JOURNAL, RUN, latest_run, start_run
@@ -42,7 +42,8 @@ def test_a_folder_that_is_gone_is_missed(store: Path, run_id: str, folder: str) 
 
 
 def test_a_version_that_is_gone_is_missed_by_a_later_one(store: Path) -> None:
-    shutil.copytree(version_of(store), version_of(store).with_name("v0003"))
+    later = shutil.copytree(version_of(store), version_of(store).with_name("v0003"))
+    change_json(later / "manifest.json", lambda manifest: manifest.update(version="v0003"))
     (damage,) = verify(store, quick=True).damage
     assert (damage.path, damage.reason) == ("curated/small/v0002", "is missing, though it was published")
 
