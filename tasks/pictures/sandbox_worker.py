@@ -13,7 +13,8 @@ from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import Any, NoReturn
 
-from windrow.tasks.pictures.decoding import UnreadableImage
+from windrow.tasks.pictures.machine_memory import open_slots, share_memory
+from windrow.tasks.pictures.opening import UnreadableImage
 
 EXIT_NO_MEMORY = 86
 MAX_ANSWER = 4096
@@ -93,11 +94,13 @@ def _set_limits(memory_bytes: int) -> None:
     import resource
 
     signal.signal(signal.SIGALRM, signal.SIG_DFL)
+    slots = open_slots()
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
     resource.setrlimit(resource.RLIMIT_FSIZE, (0, 0))
     mapped = Path("/proc/self/statm")
     if mapped.exists():  # Linux; macOS does not keep this limit
-        limit = int(mapped.read_text().split()[0]) * resource.getpagesize() + memory_bytes
+        base = int(mapped.read_text().split()[0]) * resource.getpagesize()
         hard = resource.getrlimit(resource.RLIMIT_AS)[1]
-        limit = limit if hard == resource.RLIM_INFINITY else min(limit, hard)
+        limit = base + memory_bytes if hard == resource.RLIM_INFINITY else min(base + memory_bytes, hard)
         resource.setrlimit(resource.RLIMIT_AS, (limit, limit))
+        share_memory(slots, base, memory_bytes)
