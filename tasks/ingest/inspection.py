@@ -36,7 +36,9 @@ def inspect_all(
     verdicts: dict[str, dict[str, Any] | str] = {}
     for (one, sample_id, n_bytes), verdict in sandbox.map(_distinct(found, refused, keep_bytes)):
         if sample_id is not None and verdict is not None:
-            facts = verdict if isinstance(verdict, str) else {"sample_id": sample_id, **verdict, "n_bytes": n_bytes}
+            facts = (
+                {"sample_id": sample_id, **verdict, "n_bytes": n_bytes} if isinstance(verdict, dict) else str(verdict)
+            )
             verdicts[sample_id] = facts
         known = verdicts.get(sample_id or "")
         if isinstance(known, str):
