@@ -59,8 +59,10 @@ def _embedded(
     with ThreadPoolExecutor(threads, thread_name_prefix="decode") as pool:
 
         def submitted() -> _Batch:
-            some = _together(islice(samples, size))
-            return [(list(ids), pool.submit(_prepared, backbone, list(images))) for ids, images in some]
+            return [
+                ([sample_id for sample_id, _ in some], pool.submit(_prepared, backbone, [data for _, data in some]))
+                for some in _together(islice(samples, size))
+            ]
 
         ahead: deque[_Batch] = deque()
         try:
@@ -76,16 +78,16 @@ def _embedded(
             pool.shutdown(wait=True, cancel_futures=True)
 
 
-def _together(samples: Iterable[tuple[str, bytes]]) -> Iterator[tuple[Iterable[str], Iterable[bytes]]]:
+def _together(samples: Iterable[tuple[str, bytes]]) -> Iterator[list[tuple[str, bytes]]]:
     """Cut samples into what is decoded at once: a few small ones, or a large one."""
     some: list[tuple[str, bytes]] = []
     for sample in samples:
         some.append(sample)
         if len(some) == BATCH_IMAGES or sum(len(data) for _, data in some) >= BYTES_AT_ONCE:
-            yield zip(*some, strict=True)
+            yield some
             some = []
     if some:
-        yield zip(*some, strict=True)
+        yield some
 
 
 def _prepared(backbone: Backbone, images: list[bytes]) -> list[_Prepared]:

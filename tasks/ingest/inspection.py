@@ -36,10 +36,10 @@ def inspect_all(
     verdicts: dict[str, dict[str, Any] | str] = {}
     for (one, sample_id, n_bytes), verdict in sandbox.map(_distinct(found, refused, keep_bytes)):
         if sample_id is not None and verdict is not None:
-            facts = (
-                {"sample_id": sample_id, **verdict, "n_bytes": n_bytes} if isinstance(verdict, dict) else str(verdict)
-            )
-            verdicts[sample_id] = facts
+            if isinstance(verdict, dict):
+                verdicts[sample_id] = {"sample_id": sample_id, **verdict, "n_bytes": n_bytes}
+            else:
+                verdicts[sample_id] = str(verdict)
         known = verdicts.get(sample_id or "")
         if isinstance(known, str):
             yield Inspected(one, sample_id, None, known)
@@ -57,11 +57,14 @@ def _distinct(
 ) -> Iterator[tuple[tuple[Found, str | None, int], bytes | None]]:
     """Give the bytes of a sample with its first occurrence only."""
     seen: set[str] = set(refused)
+    last: tuple[bytes, str] | None = None
     for one in found:
         if one.data is None:
             yield (one, None, 0), None
             continue
-        sample_id = sample_id_of(one.data)
+        # a Parquet dictionary gives one object for many rows
+        sample_id = last[1] if last and one.data is last[0] else sample_id_of(one.data)
+        last = one.data, sample_id
         data = None if sample_id in seen else one.data
         seen.add(sample_id)
         yield (one if keep_bytes else replace(one, data=None), sample_id, len(one.data)), data

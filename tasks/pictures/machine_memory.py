@@ -8,9 +8,11 @@ waits for slots holds the turn (the first byte), so that nobody waits for one wh
 from __future__ import annotations
 
 import contextlib
+import importlib.util
 import os
 import signal
 import tempfile
+import threading
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -21,13 +23,57 @@ SHARE = 2  # of the machine's memory, all decoding together has one part in so m
 _CGROUP_LIMITS = ("/sys/fs/cgroup/memory.max", "/sys/fs/cgroup/memory/memory.limit_in_bytes")
 
 
+class Slots:
+    """Some slots of memory, of a file that all processes share."""
+
+    def __init__(self, name: str, n_bytes: int) -> None:
+        path = Path(tempfile.gettempdir()) / f"windrow-{name}-{os.getuid()}"
+        self._file = os.open(path, os.O_RDWR | os.O_CREAT | getattr(os, "O_NOFOLLOW", 0), 0o600)
+        self.n_slots = max(1, n_bytes // SLOT)
+
+    def take(self, n_bytes: int) -> list[int]:
+        """Wait for so many bytes, or for all that there are, and return the slots to give back."""
+        wanted = min(self.n_slots, -(-n_bytes // SLOT))
+        taken: list[int] = []
+        self._lock(0, "LOCK_EX")
+        try:
+            for slot in range(1, self.n_slots + 1):
+                if len(taken) < wanted and self._lock(slot, "LOCK_EX", "LOCK_NB"):
+                    taken.append(slot)
+            for slot in (each for each in range(1, self.n_slots + 1) if each not in taken):
+                if len(taken) == wanted:
+                    break
+                self._lock(slot, "LOCK_EX")  # the turn is ours: whoever has it works, and gives it back
+                taken.append(slot)
+        finally:
+            self._lock(0, "LOCK_UN")
+        return taken
+
+    def give(self, slots: list[int]) -> None:
+        """Give slots back."""
+        for slot in slots:
+            self._lock(slot, "LOCK_UN")
+
+    def close(self) -> None:
+        """Close the file."""
+        os.close(self._file)
+
+    def _lock(self, slot: int, *flags: str) -> bool:
+        import fcntl
+
+        try:
+            fcntl.lockf(self._file, sum(getattr(fcntl, flag) for flag in flags), 1, slot)
+        except BlockingIOError:
+            return False
+        return True
+
+
 class MachineMemory:
     """This process's part in the memory for decoding: it has mapped `base` bytes, and may have `most` more."""
 
-    def __init__(self, slots: int, base: int, most: int) -> None:
-        self._file, self._base, self._most = slots, base, most
+    def __init__(self, slots: Slots, base: int, most: int) -> None:
+        self._slots, self._base, self._most = slots, base, most
         self._free, self._has_taken = min(FREE, most), False
-        self._n_slots = max(1, (memory_of_machine() // SHARE - FREE) // SLOT)
         self._limit(self._free)
 
     @contextlib.contextmanager
@@ -39,44 +85,26 @@ class MachineMemory:
         if n_bytes <= self._free or self._has_taken:
             yield
             return
-        n_slots = min(self._n_slots, -(-(n_bytes - self._free) // SLOT))
         seconds_left, _ = signal.setitimer(signal.ITIMER_REAL, 0)
-        taken = self._take(n_slots)
+        taken = self._slots.take(n_bytes - self._free)
         self._has_taken = True
         try:
-            self._limit(min(self._most, self._free + n_slots * SLOT))
+            self._limit(min(self._most, self._free + len(taken) * SLOT))
             signal.setitimer(signal.ITIMER_REAL, seconds_left)
             yield
         finally:
             self._has_taken = False
             self._limit(self._free)
-            for slot in taken:
-                self._lock(slot, "LOCK_UN")
+            self._slots.give(taken)
 
-    def _take(self, n_slots: int) -> list[int]:
-        taken: list[int] = []
-        self._lock(0, "LOCK_EX")
-        try:
-            for slot in range(1, self._n_slots + 1):
-                if len(taken) < n_slots and self._lock(slot, "LOCK_EX", "LOCK_NB"):
-                    taken.append(slot)
-            for slot in (each for each in range(1, self._n_slots + 1) if each not in taken):
-                if len(taken) == n_slots:
-                    break
-                self._lock(slot, "LOCK_EX")  # the turn is ours: whoever has it decodes, and gives it back
-                taken.append(slot)
-        finally:
-            self._lock(0, "LOCK_UN")
-        return taken
+    def while_receiving(self) -> None:
+        """Let this process have all that it may: how large a message is, is known when it is there."""
+        self._limit(self._most)
 
-    def _lock(self, slot: int, *flags: str) -> bool:
-        import fcntl
-
-        try:
-            fcntl.lockf(self._file, sum(getattr(fcntl, flag) for flag in flags), 1, slot)
-        except BlockingIOError:
-            return False
-        return True
+    def hold(self, n_bytes: int) -> None:
+        """Let this process keep a message of so many bytes, and two copies of it, beside what it may have."""
+        self._free = min(FREE + 3 * n_bytes, self._most)
+        self._limit(self._free)
 
     def _limit(self, n_bytes: int) -> None:
         import resource
@@ -89,10 +117,11 @@ class MachineMemory:
 _mine: MachineMemory | None = None
 
 
-def share_memory(slots: int, base: int, most: int) -> None:
-    """Make this process one of those that share the memory for decoding: see `open_slots` and MachineMemory."""
+def share_memory(slots: Slots, base: int, most: int) -> MachineMemory:
+    """Make this process one of those that share the memory for decoding: see `decoding_slots` and MachineMemory."""
     global _mine
     _mine = MachineMemory(slots, base, most)
+    return _mine
 
 
 @contextlib.contextmanager
@@ -111,7 +140,29 @@ def memory_of_machine() -> int:
     return min(found)
 
 
-def open_slots() -> int:
-    """Open the file whose bytes are the slots, one for each user of the machine. Raises OSError when it cannot be."""
-    path = Path(tempfile.gettempdir()) / f"windrow-decoding-{os.getuid()}"
-    return os.open(path, os.O_RDWR | os.O_CREAT | getattr(os, "O_NOFOLLOW", 0), 0o600)
+def decoding_slots() -> Slots:
+    """Return the slots of all decoding. Raises OSError when their file cannot be opened."""
+    return Slots("decoding", memory_of_machine() // SHARE)
+
+
+_reading = threading.Lock()
+
+
+@contextlib.contextmanager
+def reserved_for_reading(n_bytes: int) -> Iterator[None]:
+    """Have `n_bytes` of a quarter of the memory for decoding, for a file that is unpacked, in this block.
+
+    A process has one such part at a time: who asks for another meanwhile gets none. It is no part of the slots for
+    decoding, so a reader that waits for a sandbox holds nothing that the sandbox waits for.
+    """
+    if n_bytes <= FREE or importlib.util.find_spec("fcntl") is None or not _reading.acquire(blocking=False):
+        yield
+        return
+    slots = Slots("reading", memory_of_machine() // SHARE // 4)
+    taken = slots.take(n_bytes)
+    try:
+        yield
+    finally:
+        slots.give(taken)
+        slots.close()
+        _reading.release()

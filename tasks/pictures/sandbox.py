@@ -168,7 +168,8 @@ class Sandbox:
 
     def _here(self, data: bytes) -> Verdict | _Failed:
         pixels: list[bytes] = []
-        return self._outcome(*json.loads(answer(self._function, self._args, data, pixels)), pixels.pop)
+        kind, value = json.loads(answer(self._function, self._args, data, pixels))
+        return self._outcome(kind, value, pixels.pop)
 
     def _ask(self, data: bytes) -> Verdict | _Failed:
         self._send([data])

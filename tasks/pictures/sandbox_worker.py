@@ -14,7 +14,7 @@ from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import Any, NoReturn
 
-from windrow.tasks.pictures.machine_memory import open_slots, share_memory
+from windrow.tasks.pictures.machine_memory import MachineMemory, decoding_slots, share_memory
 from windrow.tasks.pictures.opening import UnreadableImage
 
 EXIT_NO_MEMORY = 86
@@ -29,13 +29,13 @@ def serve(descriptor: int, line: int) -> NoReturn:
     _die_with(line)
     connection = Connection(descriptor)
     function, args, seconds, memory_bytes = pickle.loads(connection.recv_bytes())  # noqa: S301  our own parent wrote it
-    _set_limits(memory_bytes)
+    memory = _set_limits(memory_bytes)
     try:
         connection.send_bytes(b"ready")
         while True:
             said: list[str] = []
             pixels: list[bytes] = []
-            for data in _split(connection.recv_bytes()):
+            for data in _split(_received(connection, memory)):
                 # By default the signal ends the process, in the middle of a decoder's loop too.
                 signal.setitimer(signal.ITIMER_REAL, seconds)
                 said.append(answer(function, args, data, pixels))
@@ -47,6 +47,15 @@ def serve(descriptor: int, line: int) -> NoReturn:
         os._exit(EXIT_NO_MEMORY)
     except (EOFError, OSError):
         os._exit(0)
+
+
+def _received(connection: Connection, memory: MachineMemory | None) -> bytes:
+    if memory is None:
+        return connection.recv_bytes()
+    memory.while_receiving()
+    message = connection.recv_bytes()
+    memory.hold(len(message))
+    return message
 
 
 def joined(images: Sequence[bytes]) -> bytes:
@@ -110,11 +119,11 @@ def _die_with(line: int) -> None:
     fcntl.fcntl(line, fcntl.F_SETFL, fcntl.fcntl(line, fcntl.F_GETFL) | os.O_ASYNC)
 
 
-def _set_limits(memory_bytes: int) -> None:
+def _set_limits(memory_bytes: int) -> MachineMemory | None:
     import resource
 
     signal.signal(signal.SIGALRM, signal.SIG_DFL)
-    slots = open_slots()
+    slots = decoding_slots()
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
     resource.setrlimit(resource.RLIMIT_FSIZE, (0, 0))
     mapped = Path("/proc/self/statm")
@@ -123,4 +132,5 @@ def _set_limits(memory_bytes: int) -> None:
         hard = resource.getrlimit(resource.RLIMIT_AS)[1]
         limit = base + memory_bytes if hard == resource.RLIM_INFINITY else min(base + memory_bytes, hard)
         resource.setrlimit(resource.RLIMIT_AS, (limit, limit))
-        share_memory(slots, base, memory_bytes)
+        return share_memory(slots, base, memory_bytes)
+    return None

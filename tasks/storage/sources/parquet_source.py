@@ -14,8 +14,8 @@ from typing import Any, BinaryIO
 
 import pyarrow as pa
 import pyarrow.compute as pc
-import pyarrow.parquet as pq
 
+from windrow.tasks.storage.sources.parquet_pages import PagedFile, TooMuchUnpackedError, unfolded
 from windrow.tasks.storage.sources.source import (
     CHANGED,
     OpenFiles,
@@ -105,10 +105,10 @@ def iterate_parquet(file: BinaryIO, name: str, config: IngestConfig) -> Iterator
         first += n_rows
 
 
-def open_parquet(file: BinaryIO) -> pq.ParquetFile | str:
+def open_parquet(file: BinaryIO) -> PagedFile | str:
     """Return the file as Parquet, or the reason when it is none."""
     try:
-        parquet = pq.ParquetFile(file, buffer_size=2**20, pre_buffer=False, page_checksum_verification=True)
+        parquet = PagedFile(file, buffer_size=2**20, pre_buffer=False, page_checksum_verification=True)
         counts = [parquet.metadata.row_group(group).num_rows for group in range(parquet.num_row_groups)]
         return parquet if min(counts, default=0) >= 0 and sum(counts) <= MAX_ROWS else "damaged Parquet file"
     except (pa.ArrowException, OSError, UnicodeDecodeError) as error:  # the last: a column's name is damaged
@@ -118,7 +118,7 @@ def open_parquet(file: BinaryIO) -> pq.ParquetFile | str:
     return ("damaged" if start == b"PAR1" else "not a") + " Parquet file" if start else "empty file"
 
 
-def read_rows(parquet: pq.ParquetFile, wanted: Mapping[int, str]) -> dict[int, bytes]:
+def read_rows(parquet: PagedFile, wanted: Mapping[int, str]) -> dict[int, bytes]:
     """Return the images of some rows; `wanted` maps the number of a row to its sample_id.
 
     A row whose image does not have this sample_id (any more) is left out. The hash says which column was ingested: the
@@ -178,25 +178,28 @@ def _image_column(schema: pa.Schema, name: str, config: IngestConfig) -> str:
     return likely[0]
 
 
-def _group_found(
-    parquet: pq.ParquetFile, group: int, rows: range, column: str, config: IngestConfig
-) -> Iterator[Found]:
+def _group_found(parquet: PagedFile, group: int, rows: range, column: str, config: IngestConfig) -> Iterator[Found]:
     schema = parquet.schema_arrow
     plain = [field.name for field in _named_once(schema) if is_plain(field.type) and field.name != column]
     names = class_names(schema, config.label_key)
-    done = rows.start
-    for batch in batches(parquet, group, [column, *plain]):
+    done, error, last = rows.start, "damaged row group", b""
+    for batch in until_too_much(batches(parquet, group, [column, *plain])):
+        if isinstance(batch, str):
+            error = batch
+            break
         images = _images(batch, column)
         columns = [plain_values(batch.column(key)) for key in plain]
         for n, (data, path) in enumerate(images):
+            if data is not None:
+                last = data = last if data == last else data  # one object, which is hashed once
             given = {key: values[n] for key, values in zip(plain, columns, strict=True)}
             yield _found(done, data, path, row_fields(given, names, config), config)
             done += 1
     if rows.stop - done > MAX_DAMAGED_ROWS:  # a damaged file can claim any number
-        yield Found(done, str(done), None, error=f"damaged row group of {rows.stop - done} rows")
+        yield Found(done, str(done), None, error=f"{error} of {rows.stop - done} rows")
         return
     for position in range(done, rows.stop):
-        yield Found(position, str(position), None, error="damaged row group")
+        yield Found(position, str(position), None, error=error)
 
 
 def _found(position: int, data: bytes | None, path: str | None, fields: Fields, config: IngestConfig) -> Found:
@@ -229,11 +232,11 @@ def _why_left_out(value: Any) -> str | None:
     return f"larger than {MAX_SIDECAR_BYTES} characters" if too_long else None
 
 
-def batches(parquet: pq.ParquetFile, group: int, columns: list[str]) -> Iterator[pa.RecordBatch]:
+def batches(parquet: PagedFile, group: int, columns: list[str]) -> Iterator[pa.RecordBatch]:
     """Yield the rows of a row group; they end early where the file is damaged."""
     about = parquet.metadata.row_group(group)
     n_rows = max(1, min(BATCH_ROWS, about.num_rows * BATCH_BYTES // max(1, about.total_byte_size)))
-    batches = parquet.iter_batches(n_rows, [group], columns)
+    batches = parquet.batches(group, columns, n_rows)
     while True:
         try:
             batch = next(batches, None)
@@ -245,12 +248,22 @@ def batches(parquet: pq.ParquetFile, group: int, columns: list[str]) -> Iterator
         yield batch
 
 
-def _column_rows(parquet: pq.ParquetFile, column: str, rows: list[int]) -> Iterator[tuple[int, bytes | None]]:
+def until_too_much(batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch | str]:
+    """Yield what there is; at last the reason, when a row group takes more memory than reading may."""
+    try:
+        yield from batches
+    except TooMuchUnpackedError as error:
+        yield str(error)
+
+
+def _column_rows(parquet: PagedFile, column: str, rows: list[int]) -> Iterator[tuple[int, bytes | None]]:
     counts = (parquet.metadata.row_group(group).num_rows for group in range(parquet.num_row_groups))
     bounds = list(accumulate(counts, initial=0))
     for group, (first, end) in enumerate(pairwise(bounds)):
         inside = rows[bisect.bisect_left(rows, first) : bisect.bisect_left(rows, end)]
-        for batch in batches(parquet, group, [column]) if inside else ():
+        for batch in until_too_much(batches(parquet, group, [column])) if inside else ():
+            if isinstance(batch, str):
+                break
             here = inside[: bisect.bisect_left(inside, first + batch.num_rows)]
             images = _images(batch.take(pa.array([row - first for row in here], pa.int64())), column)
             yield from zip(here, (data for data, _ in images), strict=True)
@@ -262,8 +275,8 @@ def _column_rows(parquet: pq.ParquetFile, column: str, rows: list[int]) -> Itera
 def _images(batch: pa.RecordBatch, column: str) -> list[tuple[bytes | None, str | None]]:
     values = _nested(batch, column)
     if not _is_image_struct(values.type):
-        return [(data, None) for data in values.to_pylist()]
-    data = pc.struct_field(values, "bytes").to_pylist()
+        return [(data, None) for data in unfolded(values)]
+    data = unfolded(pc.struct_field(values, "bytes"))
     has_path = values.type.get_field_index("path") >= 0 and pa.types.is_string(values.type.field("path").type)
     paths = pc.struct_field(values, "path").cast(pa.binary()).to_pylist() if has_path else [None] * len(data)
     texts = (None if path is None else path.decode("utf-8", "backslashreplace") for path in paths)
@@ -294,8 +307,7 @@ def class_names(schema: pa.Schema, column: str) -> list[str] | None:
 def plain_values(values: pa.Array) -> list[Any]:
     """Return the values of a plain column; for those that have no text or number, why."""
     try:
-        found: list[Any] = jsonable(values).to_pylist()
-        return found
+        return unfolded(jsonable(values))
     except (pa.ArrowException, ValueError, OverflowError) as error:
         if len(values) > 1:  # the others are not to suffer
             return [value for n in range(len(values)) for value in plain_values(values.slice(n, 1))]
