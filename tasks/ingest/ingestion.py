@@ -7,6 +7,7 @@ copy: COPY, a tar beside the tables of the output.
 from __future__ import annotations
 
 import hashlib
+import math
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import asdict
@@ -21,7 +22,8 @@ from windrow.schemas import OCCURRENCES, QUALITY, SAMPLES
 from windrow.schemas.forgotten import FORGOTTEN_BY
 from windrow.schemas.stages import Stage
 from windrow.tasks.fetching.fetch_config import PACE
-from windrow.tasks.fetching.reasons import may_pass
+from windrow.tasks.fetching.hosts import begin_run
+from windrow.tasks.fetching.reasons import LEFT, may_pass
 from windrow.tasks.ingest.inspection import Inspected, inspect_all
 from windrow.tasks.pictures.decoding import FORMATS
 from windrow.tasks.storage.published.webdataset_shards import image_extension
@@ -54,15 +56,17 @@ def ingest_shard(store: Path, shard: SourceShard, config: IngestConfig) -> Done:
     removes the sample from every output that holds it, so what is found is what would be made.
 
     A shard of a list with samples that failed for now (their number is in the count n_to_retry) is not found for ever:
-    each of the next runs makes it anew, up to `fetch.runs` in all, and fetches what is missing.
+    each of the next runs makes it anew, up to `fetch.runs` in all, and fetches what is missing. A run that left some of
+    them to the next, because a budget was used up (the count n_left), is none of these.
 
     Raises ValueError when a Parquet file has no image column, and OSError when the disk or the network fails.
     """
     done = _ingest(store, shard, config, 0, None)
-    for n_before in range(1, config.fetch.runs):
-        if not done.found or not done.counts.get("n_to_retry"):
-            break
+    n_before = n_tries = 1
+    while done.found and done.counts.get("n_to_retry") and n_tries < config.fetch.runs:
+        n_tries += not done.counts.get("n_left")
         done = _ingest(store, shard, config, n_before, open_output(store / done.path))
+        n_before += 1
     return done
 
 
@@ -87,7 +91,10 @@ def _ingest(store: Path, shard: SourceShard, config: IngestConfig, n_before: int
         tables = (SAMPLES.build(_columns(SAMPLES.columns, rows)), QUALITY.build(_columns(QUALITY.columns, measured)))
         write_shard(writer, occurrences, *tables)
         if SOURCES[shard.kind].fetches:
-            writer.counts["n_to_retry"] = sum(map(may_pass, occurrences["unreadable"].to_pylist()))
+            reasons = occurrences["unreadable"].to_pylist()
+            writer.counts["n_to_retry"] = sum(map(may_pass, reasons))
+            if n_left := sum(reason in LEFT for reason in reasons):
+                writer.counts["n_left"] = n_left
 
     return make_output(store, STAGE, VERSION, _inputs(shard, config, n_before), write)
 
@@ -133,8 +140,11 @@ def write_shard(writer: OutputWriter, occurrences: pa.Table, samples: pa.Table, 
         writer.counts["n_forgotten"] = n_forgotten
 
 
-def ingest_shards(store: Path, shards: Sequence[SourceShard], config: IngestConfig) -> list[Done]:
-    """Ingest a group of shards, one after the other."""
+def ingest_shards(
+    store: Path, shards: Sequence[SourceShard], config: IngestConfig, until: float = math.inf
+) -> list[Done]:
+    """Ingest a group of shards, one after the other; what is fetched, until a time (of `time.time`) at most."""
+    begin_run(until)
     return [ingest_shard(store, shard, config) for shard in shards]
 
 

@@ -20,6 +20,7 @@ HEADER_BYTES = 4096
 MAX_HEADER_BYTES = 2**24  # as Arrow has it
 LARGE = 2**20
 """A dictionary, or a page whose values share their beginnings, of more bytes is not unfolded for many rows at once."""
+ROWS_OF_FOLDED = 1024
 MAX_UNPACKED = 2 * 2**30
 _DICTIONARY_PAGE = 2
 _SHARES_BEGINNINGS = "DELTA_BYTE_ARRAY"
@@ -49,6 +50,7 @@ class PagedFile(pq.ParquetFile):  # type: ignore[misc]
         reader: pq.ParquetFile = self
         if folded:
             reader = pq.ParquetFile(self.file, metadata=self.metadata, read_dictionary=folded, **self.options)
+            n_rows = max(n_rows, ROWS_OF_FOLDED)  # each batch comes with its dictionary, and rows only refer to it
         shares = any(_SHARES_BEGINNINGS in c.encodings and s[1] > LARGE for c, s in zip(chunks, sizes, strict=True))
         with reserved_for_reading(needed):
             yield from reader.iter_batches(1 if shares else n_rows, [group], list(columns))
