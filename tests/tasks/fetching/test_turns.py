@@ -60,10 +60,8 @@ def reasons(folder: Path, wanted: IngestConfig, until: float = math.inf) -> tupl
 def test_a_host_that_wants_a_pause_delays_no_other(
     web: Web, other: Web, tmp_path: Path, status: int, says: str
 ) -> None:
-    other.pause = (
-        status,
-        "2" if says == "seconds" else format_datetime(datetime.now(UTC) + timedelta(seconds=3), True),
-    )
+    date = format_datetime(datetime.now(UTC) + timedelta(seconds=3), usegmt=True)
+    other.pause = (status, "2" if says == "seconds" else date)
     paused = [f"{other.url}/paused/{n}" for n in range(8)]
     quick = [f"{web.url}/img/{n}.png" for n in range(60)]
     source = listed(tmp_path, paused + quick)
@@ -80,9 +78,8 @@ def test_a_host_that_wants_a_pause_delays_no_other(
 
 def test_hosts_that_drip_delay_no_other(web: Web, other: Web, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(turns, "SLOW_SECONDS", 0.2)
-    source = listed(
-        tmp_path, [f"{other.url}/drip/{n}" for n in range(4)] + [f"{web.url}/img/{n}.png" for n in range(60)]
-    )
+    dripping = [f"{other.url}/drip/{n}" for n in range(4)]
+    source = listed(tmp_path, dripping + [f"{web.url}/img/{n}.png" for n in range(60)])
     wanted = config(read_seconds=9, total_seconds=3, tries=1)
     [shard] = plan_shards([source], wanted)
     rows = iterate_shard(shard, wanted)
