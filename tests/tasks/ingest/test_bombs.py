@@ -115,7 +115,7 @@ def test_a_small_file_that_expands_takes_no_more_than_it_may(name: str, tmp_path
     make, most, reason = BOMBS[name]
     source = tmp_path / ("a.png" if "PNG" in name else "a.parquet")
     source.write_bytes(make())
-    assert source.stat().st_size < 2 * MB
+    assert source.stat().st_size < 3 * MB
     reasons, peak = ran(source, tmp_path / "store")
     assert reasons == {reason}
     assert peak < most * MB
