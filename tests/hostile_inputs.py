@@ -35,8 +35,8 @@ same call, so that what ingest passed is not refused there. All of them together
 and more only while it holds locks on slots of half of the machine's memory. Names in tars are keys, never paths: nothing is extracted, and links are not followed.
 
 What a file can tell of its own damage is asked: the checksums of a PNG, the end marks of others, and runs of zeros that
-no encoder writes. Where nothing in a format tells (a changed byte of a JPEG; zeros in the middle of a BMP), it is another
-picture, and passes. These are the kinds, with what was tried (`tests/damaged_pictures.py`: 30 files a format):
+no encoder writes. Where nothing in a format tells (a changed byte of a JPEG; zeros in the middle of a BMP), it is
+another picture, and passes. These are the kinds, with what was tried (`tests/damaged_pictures.py`: 30 files a format):
 
 | Kind | Inputs | Passed before | Passed after |
 |---|---|---|---|
