@@ -32,7 +32,8 @@ files. When it crashes or takes too long, the image is tried again in a fresh pr
 `decoder crashed (SIGSEGV)`, `decoder took longer than 60 s` (`ingest.max_seconds`) or `not enough memory to decode it`.
 The others go on. What is looked at later (features, scores, thumbnails) is decoded in such processes, too, with the
 same call, so that what ingest passed is not refused there. All of them together share one memory: each may take 256 MB,
-and more only while it holds locks on slots of half of the machine's memory. Names in tars are keys, never paths: nothing is extracted, and links are not followed.
+and more only while it holds locks on slots of half of the machine's memory. Names in tars are keys, never paths:
+nothing is extracted, and links are not followed.
 
 What a file can tell of its own damage is asked: the checksums of a PNG, the end marks of others, and runs of zeros that
 no encoder writes. Where nothing in a format tells (a changed byte of a JPEG; zeros in the middle of a BMP), it is
