@@ -6,6 +6,7 @@ its config that finds its work done where it is, so the same call goes on after 
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict, dataclass, replace
 from functools import partial
@@ -203,10 +204,12 @@ def ingest(curation: Curation) -> None:
     with curation.stage(Stage.INGEST) as log:
         shards = plan_shards(config.sources, config.ingest, recorded_uris(last.config) if last else ())
         beside = _planned_beside(config)
+        until = time.time() + config.ingest.fetch.run_seconds
 
         def read(what: str, shards: Sequence[SourceShard]) -> list[Done]:
             groups = curation.groups(shards)
-            calls = [Call(INGEST_SHARDS, f"ingest {label}", (store, group, config.ingest)) for label, group in groups]
+            given = [(label, (store, group, config.ingest, until)) for label, group in groups]
+            calls = [Call(INGEST_SHARDS, f"ingest {label}", values) for label, values in given]
             return _joined(curation.in_workers(what, len(shards), calls))
 
         kept = _kept(curation, shards, last) if last and config.ingest.mode == "copy" else []

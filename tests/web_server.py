@@ -6,6 +6,7 @@ import gzip
 import io
 import ssl
 import threading
+import time
 from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -40,6 +41,8 @@ class Web(ThreadingHTTPServer):
         self.most_at_once = 0
         self.lock = threading.Lock()
         self.ended = threading.Event()
+        self.last_asked = self.began = 0.0
+        self.pause: tuple[int, str] | None = None
 
     @property
     def url(self) -> str:
@@ -72,6 +75,7 @@ class _Handler(BaseHTTPRequestHandler):
         web = self.server
         with web.lock:
             web.asked[self.path] += 1
+            web.last_asked = time.monotonic()
             web.seen_headers[self.path] = dict(self.headers)
         try:
             getattr(self, "get_" + self.path.split("/")[1].split("?")[0].replace(".", "_"), self.get_missing)()
@@ -167,6 +171,17 @@ class _Handler(BaseHTTPRequestHandler):
 
     def get_busy(self) -> None:
         self.fail_first(429, Retry_After="0")
+
+    def get_paused(self) -> None:
+        """Answer with the status and the Retry-After of `pause` until a second after the first request."""
+        web = self.server
+        with web.lock:
+            web.began = web.began or time.monotonic()
+            is_early = time.monotonic() - web.began < 1
+        if is_early and web.pause is not None:
+            self.answer(web.pause[0], Retry_After=web.pause[1])
+        else:
+            self.answer(200, picture(4))
 
     def get_busylong(self) -> None:
         self.answer(429, Retry_After="3600")

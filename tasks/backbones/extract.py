@@ -12,8 +12,10 @@ import numpy as np
 import numpy.typing as npt
 
 from windrow.tasks.backbones.backbone import Backbone
-from windrow.tasks.pictures.decoding import UnreadableImage, decode_rgb
+from windrow.tasks.pictures.guarded import decode_all_guarded
+from windrow.tasks.pictures.sandbox import BATCH_IMAGES
 
+BYTES_AT_ONCE = 2**16
 NON_FINITE = "backbone gave a non-finite embedding"
 
 
@@ -48,7 +50,7 @@ def embed_images(
 
 
 _Prepared = npt.NDArray[np.uint8] | str
-_Batch = list[tuple[str, "Future[_Prepared]"]]
+_Batch = list[tuple[list[str], "Future[list[_Prepared]]"]]
 
 
 def _embedded(
@@ -57,7 +59,10 @@ def _embedded(
     with ThreadPoolExecutor(threads, thread_name_prefix="decode") as pool:
 
         def submitted() -> _Batch:
-            return [(sample_id, pool.submit(_prepared, backbone, data)) for sample_id, data in islice(samples, size)]
+            return [
+                ([sample_id for sample_id, _ in some], pool.submit(_prepared, backbone, [data for _, data in some]))
+                for some in _together(islice(samples, size))
+            ]
 
         ahead: deque[_Batch] = deque()
         try:
@@ -67,16 +72,27 @@ def _embedded(
                 if not ahead:
                     return
                 batch = ahead.popleft()
-                yield _embed_batch(backbone, [i for i, _ in batch], [future.result() for _, future in batch])
+                prepared = [one for _, future in batch for one in future.result()]
+                yield _embed_batch(backbone, [sample_id for ids, _ in batch for sample_id in ids], prepared)
         finally:  # the caller may stop early; what is queued would otherwise still be decoded
             pool.shutdown(wait=True, cancel_futures=True)
 
 
-def _prepared(backbone: Backbone, data: bytes) -> _Prepared:
-    try:
-        return backbone.prepare(decode_rgb(data, min_side=backbone.min_side))
-    except UnreadableImage as error:
-        return error.reason
+def _together(samples: Iterable[tuple[str, bytes]]) -> Iterator[list[tuple[str, bytes]]]:
+    """Cut samples into what is decoded at once: a few small ones, or a large one."""
+    some: list[tuple[str, bytes]] = []
+    for sample in samples:
+        some.append(sample)
+        if len(some) == BATCH_IMAGES or sum(len(data) for _, data in some) >= BYTES_AT_ONCE:
+            yield some
+            some = []
+    if some:
+        yield some
+
+
+def _prepared(backbone: Backbone, images: list[bytes]) -> list[_Prepared]:
+    decoded = decode_all_guarded(images, backbone.min_side)
+    return [one if isinstance(one, str) else backbone.prepare(one) for one in decoded]
 
 
 def _embed_batch(backbone: Backbone, sample_ids: list[str], prepared: list[_Prepared]) -> Embedded:

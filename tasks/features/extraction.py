@@ -39,6 +39,7 @@ VERSION = 2
 FIT_VERSION = 2
 FITTED = "patches.npz"
 N_IMAGES_TO_FIT = 2000
+SIDE_TO_FIT = 2048  # of pictures that are very much larger, no more is looked at
 
 _SAMPLES_FILE = f"{SAMPLES.name}.parquet"
 _Row = tuple[str, npt.NDArray[np.float16], str | None]
@@ -97,7 +98,7 @@ def fit_backbone(store: Path, ingested: Sequence[str], config: BackboneConfig, s
 
     def write(writer: OutputWriter) -> None:
         used: set[str] = set()
-        found = pool_images(store, [open_output(store / path) for path in ingested], N_IMAGES_TO_FIT)
+        found = pool_images(store, [open_output(store / path) for path in ingested], N_IMAGES_TO_FIT, SIDE_TO_FIT)
         backbone_class(config).fit(config, _noted(found, used), writer.path / FITTED, N_IMAGES_TO_FIT, seed)
         writer.write(FITTED_ON, FITTED_ON.build({"sample_id": sorted(used)}))
 

@@ -18,7 +18,9 @@ from windrow.schemas.stages import Stage
 from windrow.tasks.executors.state import worker_state
 from windrow.tasks.features.pool_images import first_occurrences
 from windrow.tasks.features.remembered import Told, memory_path, recall
-from windrow.tasks.pictures.decoding import DECODE_RECIPE, UnreadableImage, decode_rgb
+from windrow.tasks.pictures.decoding import DECODE_RECIPE
+from windrow.tasks.pictures.guarded import decode_guarded
+from windrow.tasks.pictures.opening import UnreadableImage
 from windrow.tasks.scorers import Scorer, ScorerConfig, load_scorer
 from windrow.tasks.storage.sources.sample_bytes import read_samples
 from windrow.tasks.storage.sources.source import SampleGone
@@ -96,7 +98,7 @@ def _decoded(data: bytes | SampleGone, min_side: int) -> Image.Image | str:
     if isinstance(data, SampleGone):
         return data.reason
     try:
-        return decode_rgb(data, min_side=min_side)
+        return decode_guarded(data, min_side)
     except UnreadableImage as error:
         return error.reason
 

@@ -10,7 +10,8 @@ import pyarrow.compute as pc
 from PIL import Image
 
 from windrow.schemas import OCCURRENCES, SAMPLES
-from windrow.tasks.pictures.decoding import UnreadableImage, decode_rgb
+from windrow.tasks.pictures.guarded import decode_guarded
+from windrow.tasks.pictures.opening import UnreadableImage
 from windrow.tasks.storage.sources.sample_bytes import read_samples
 from windrow.tasks.storage.sources.source import SampleGone
 from windrow.tasks.storage.store.outputs import Output
@@ -33,7 +34,7 @@ def pool_images(
             if isinstance(data, SampleGone):
                 continue
             try:
-                yield sample_id, decode_rgb(data, min_side)
+                yield sample_id, decode_guarded(data, min_side)
             except UnreadableImage:
                 continue
 

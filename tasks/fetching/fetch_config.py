@@ -32,7 +32,9 @@ class FetchConfig(Settings):
     a request that failed for now (429, 5xx, timeouts, lost connections), after `retry_seconds`, twice as many, ..., or
     what the server's Retry-After says, when that is not more than `max_retry_after`; `concurrency` requests at once in
     a worker, `per_host` of these to one host; `runs` in which a shard with samples that failed for now is tried, the
-    first included.
+    first included. A host may lose `host_seconds` of a run in each worker (in failed tries, in pauses that it asks
+    for, in answers that take more than 5 s), and a run may fetch for `run_seconds`: what is left then is left to the
+    next run, and does not count as a try.
     """
 
     protocols: tuple[str, ...] = WEB
@@ -52,6 +54,8 @@ class FetchConfig(Settings):
     concurrency: AtLeastOne = 16
     per_host: AtLeastOne = 4
     runs: AtLeastOne = 4
+    host_seconds: Seconds = 300.0
+    run_seconds: Seconds = 21600.0
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -71,5 +75,7 @@ PACE = (
     "concurrency",
     "per_host",
     "runs",
+    "host_seconds",
+    "run_seconds",
 )
 """The fields that only say how patiently; what a finished shard is depends on the others."""

@@ -43,6 +43,7 @@ from windrow.tasks.fetching.reasons import (
     TRUNCATED,
     UNKNOWN_HOST,
     Failure,
+    Later,
     may_pass,
 )
 
@@ -88,26 +89,40 @@ class Fetcher:
 
     def fetch(self, url: str) -> bytes | str:
         """Return the body of a URL of http or https, or the reason why there is none."""
-        try:
-            address = parse_address(url)
-        except ValueError:
-            return NOT_A_URL
-        delays = random.Random(public_url(url))  # seeded, so that a run is repeatable; by URL, so that tries spread
         attempt = 0
-        while isinstance(answer := self._follow(address), Failure):
-            wait = self._wait_after(answer, attempt, delays)
-            if wait is None or self._closing.wait(wait):
+        while isinstance(answer := self.once(url, attempt), Later):
+            if self._closing.wait(answer.seconds):
                 return answer.reason
             attempt += 1
         return answer
 
-    def _wait_after(self, failure: Failure, attempt: int, delays: random.Random) -> float | None:
+    def once(self, url: str, attempt: int) -> bytes | str | Later:
+        """Try to fetch a URL for the `attempt`-th time, from 0."""
+        try:
+            address = parse_address(url)
+        except ValueError:
+            return NOT_A_URL
+        answer = self._follow(address)
+        if not isinstance(answer, Failure):
+            return answer
+        seconds = self._wait_after(answer, attempt, url)
+        return answer.reason if seconds is None else Later(answer.reason, seconds)
+
+    def host(self, url: str) -> Host | None:
+        """Return the host of a URL, None where it is none."""
+        try:
+            return self._host(parse_address(url))
+        except ValueError:
+            return None
+
+    def _wait_after(self, failure: Failure, attempt: int, url: str) -> float | None:
         """Return the seconds to wait before another try; None when there is to be none."""
         if not may_pass(failure.reason) or failure.reason == NO_ANSWER or attempt + 1 >= self._config.tries:
             return None
         if failure.retry_after is not None:
             return failure.retry_after if failure.retry_after <= self._config.max_retry_after else None
-        return float(self._config.retry_seconds * 2**attempt * delays.uniform(0.5, 1.5))
+        spread = random.Random(f"{public_url(url)} {attempt}")  # a run is repeatable, and tries spread
+        return float(self._config.retry_seconds * 2**attempt * spread.uniform(0.5, 1.5))
 
     def _follow(self, address: Address) -> bytes | Failure:
         for _ in range(self._config.max_redirects + 1):

@@ -1,7 +1,8 @@
-"""What a worker knows of the hosts that it fetches from: their robots.txt, whether they answer, when to ask again."""
+"""What a worker knows in a run of the hosts that it fetches from: whether they answer, and when to ask again."""
 
 from __future__ import annotations
 
+import math
 import threading
 import time
 from collections import OrderedDict
@@ -30,6 +31,8 @@ class Host:
         self._n_failed = 0
         self._down_until = 0.0
         self.resume_at = 0.0
+        self.lost = 0.0
+        """Seconds that its failures, pauses and slow answers took."""
 
     @contextmanager
     def slot(self) -> Iterator[None]:
@@ -68,6 +71,22 @@ class Host:
             if self._n_robots_failed % FAILURES_UNTIL_DOWN == 0:
                 self.pause(SECONDS_DOWN, 0.0)
             return rules
+
+
+_run_ends: list[float] = [math.inf, math.inf]  # by the clock of the machine that began it, and by time.monotonic
+
+
+def begin_run(until: float) -> None:
+    """Say when (`time.time`) the time for fetching of a run is up. At another run's end, hosts are known anew."""
+    with _lock:
+        if _run_ends[0] != until:
+            _run_ends[:] = until, time.monotonic() + until - time.time()
+            KNOWN.clear()
+
+
+def is_over(now: float) -> bool:
+    """Say whether the run's time for fetching is up, at a time of `time.monotonic`."""
+    return now >= _run_ends[1]
 
 
 KNOWN: OrderedDict[tuple[str, int], Host] = OrderedDict()

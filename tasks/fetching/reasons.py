@@ -16,11 +16,16 @@ ROBOTS_UNREAD = "robots.txt cannot be read"
 PRIVATE_ADDRESS = "private address"
 UNKNOWN_HOST = "unknown host"
 BAD_CERTIFICATE = "certificate is not valid"
+SLOW_HOST = "host has used up its time in this run"
+OVER = "the time for fetching in this run is over"
+LEFT = (SLOW_HOST, OVER)
+"""Reasons of what was not tried, or not to its end, because a budget was used up."""
 NO_SIGN = (CANNOT_CONNECT, TIMED_OUT, LOOKUP_TIMED_OUT)
 """Reasons after which, a few times in a row, a host is left alone for a while."""
 OF_HOST = (*NO_SIGN, NO_ANSWER, CONNECTION_LOST, PRIVATE_ADDRESS, UNKNOWN_HOST, BAD_CERTIFICATE)
 _PASSING = re.compile(
-    rf"{CANNOT_CONNECT}|{NO_ANSWER}|{CONNECTION_LOST}|{TIMED_OUT}|{LOOKUP_TIMED_OUT}|{TRUNCATED}|{ROBOTS_UNREAD}: .*"
+    rf"{SLOW_HOST}|{OVER}|{CANNOT_CONNECT}|{NO_ANSWER}|{CONNECTION_LOST}|{TIMED_OUT}|{LOOKUP_TIMED_OUT}|{TRUNCATED}"
+    rf"|{ROBOTS_UNREAD}: .*"
     r"|HTTP (408|425|429|5\d\d)"
 )
 
@@ -31,6 +36,14 @@ class Failure:
 
     reason: str
     retry_after: float | None = None
+
+
+@dataclass(frozen=True)
+class Later:
+    """It failed for now, and is worth another try after so many seconds."""
+
+    reason: str
+    seconds: float
 
 
 def may_pass(reason: str | None) -> bool:

@@ -7,6 +7,7 @@ copy: COPY, a tar beside the tables of the output.
 from __future__ import annotations
 
 import hashlib
+import math
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import asdict
@@ -21,7 +22,8 @@ from windrow.schemas import CLASS_NAMES, OCCURRENCES, QUALITY, SAMPLES, SOURCE_C
 from windrow.schemas.forgotten import FORGOTTEN_BY
 from windrow.schemas.stages import Stage
 from windrow.tasks.fetching.fetch_config import PACE
-from windrow.tasks.fetching.reasons import may_pass
+from windrow.tasks.fetching.hosts import begin_run
+from windrow.tasks.fetching.reasons import LEFT, may_pass
 from windrow.tasks.ingest.inspection import Inspected, inspect_all
 from windrow.tasks.ingest.kept_labels import class_name_rows, kept_label, kept_text
 from windrow.tasks.ingest.stale_shards import N_CHANGES, is_stale
@@ -59,7 +61,8 @@ def ingest_shard(store: Path, shard: SourceShard, config: IngestConfig) -> Done:
     A shard that was found changed since (`stale_shards`) is ingested anew.
 
     A shard of a list with samples that failed for now (their number is in the count n_to_retry) is not found for ever:
-    each of the next runs makes it anew, up to `fetch.runs` in all, and fetches what is missing.
+    each of the next runs makes it anew, up to `fetch.runs` in all, and fetches what is missing. A run that left some of
+    them to the next, because a budget was used up (the count n_left), is none of these.
 
     Raises OSError when the disk or the network fails.
     """
@@ -68,10 +71,11 @@ def ingest_shard(store: Path, shard: SourceShard, config: IngestConfig) -> Done:
     while done.found and is_stale(store, done.path):
         n_changes += 1
         done = _ingest(store, shard, config, n_changes=n_changes)
-    for n_before in range(1, config.fetch.runs):
-        if not done.found or not done.counts.get("n_to_retry"):
-            break
+    n_before = n_tries = 1
+    while done.found and done.counts.get("n_to_retry") and n_tries < config.fetch.runs:
+        n_tries += not done.counts.get("n_left")
         done = _ingest(store, shard, config, n_before, open_output(store / done.path), n_changes)
+        n_before += 1
     return done
 
 
@@ -111,7 +115,10 @@ def _ingest(
             writer.write(CLASS_NAMES, class_names)
             writer.counts["n_class_names"] = class_names.num_rows
         if SOURCES[shard.kind].fetches:
-            writer.counts["n_to_retry"] = sum(map(may_pass, occurrences["unreadable"].to_pylist()))
+            reasons = occurrences["unreadable"].to_pylist()
+            writer.counts["n_to_retry"] = sum(map(may_pass, reasons))
+            if n_left := sum(reason in LEFT for reason in reasons):
+                writer.counts["n_left"] = n_left
 
     again = {name: n for name, n in (("n_runs_before", n_before), (N_CHANGES, n_changes)) if n}
     return make_output(store, STAGE, VERSION, _inputs(shard, config) | again, write)
@@ -164,8 +171,14 @@ def write_columns(writer: OutputWriter, columns: pa.Table) -> None:
     writer.counts["n_source_columns"] = columns.num_rows
 
 
-def ingest_shards(store: Path, shards: Sequence[SourceShard], config: IngestConfig) -> list[Done]:
-    """Ingest a group of shards, one after the other, each by the settings of its source if it has some of its own."""
+def ingest_shards(
+    store: Path, shards: Sequence[SourceShard], config: IngestConfig, until: float = math.inf
+) -> list[Done]:
+    """Ingest a group of shards, one after the other, each by the settings of its source if it has some of its own.
+
+    What is fetched, is until a time (of `time.time`) at most.
+    """
+    begin_run(until)
     return [ingest_shard(store, shard, shard.config or config) for shard in shards]
 
 

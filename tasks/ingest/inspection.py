@@ -40,8 +40,10 @@ def inspect_all(
     verdicts: dict[str, dict[str, Any] | str] = {}
     for (one, sample_id, n_bytes), verdict in sandbox.map(_distinct(found, refused, keep_bytes)):
         if sample_id is not None and verdict is not None:
-            facts = verdict if isinstance(verdict, str) else {"sample_id": sample_id, **verdict, "n_bytes": n_bytes}
-            verdicts[sample_id] = facts
+            if isinstance(verdict, dict):
+                verdicts[sample_id] = {"sample_id": sample_id, **verdict, "n_bytes": n_bytes}
+            else:
+                verdicts[sample_id] = str(verdict)
         known = verdicts.get(sample_id or "")
         if isinstance(known, str):
             by_name = format_by_name(one.extension) if known == NOT_AN_IMAGE else None
@@ -60,11 +62,15 @@ def _distinct(
 ) -> Iterator[tuple[tuple[Found, str | None, int], bytes | None]]:
     """Give the bytes of a sample with its first occurrence only."""
     seen: set[str] = set(refused)
+    last: tuple[bytes, str] | None = None
     for one in found:
         if one.data is None:
             yield (one, None, 0), None
             continue
-        sample_id, n_bytes = sample_id_of(one.data), len(one.data)
+        # a Parquet dictionary gives one object for many rows
+        sample_id = last[1] if last and one.data is last[0] else sample_id_of(one.data)
+        last = one.data, sample_id
+        n_bytes = len(one.data)
         data = None if sample_id in seen else one.data
         other = None if data is None else other_format(data[:HEAD_BYTES])
         if other is not None:  # not added to what was seen: its next occurrence is told the same

@@ -4,8 +4,8 @@ The process is a fresh interpreter, not a fork: this one may have threads. It li
 little more than in this process, and the images ahead are decoded while the caller is busy with other things. Its
 answers are JSON: nothing that has been near the data is unpickled here.
 
-Ingest decodes every distinct sample here. Feature extraction decodes the same bytes again, in its own process: what
-came through ingest is known to decode with the same code, and sending pixels back would cost more than it guards.
+Ingest decodes every distinct sample here, and so does whoever wants its pixels later (`guarded.py`). The memory that
+all these processes may have together is the machine's (`machine_memory.py`).
 
 Where the system has no resource limits (Windows), everything runs in the calling process, without protection.
 """
@@ -28,10 +28,10 @@ from dataclasses import astuple, dataclass
 from multiprocessing.connection import Connection, Pipe
 from typing import Any, Self, TypeVar
 
-from windrow.tasks.pictures.sandbox_worker import EXIT_NO_MEMORY, answer, joined
+from windrow.tasks.pictures.sandbox_worker import EXIT_NO_MEMORY, Pixels, answer, joined
 
 Tag = TypeVar("Tag")
-Verdict = dict[str, Any] | str
+Verdict = dict[str, Any] | str | Pixels
 
 CAN_LIMIT = importlib.util.find_spec("resource") is not None
 BATCH_IMAGES = 16  # two batches of the longest answers must fit into a socket's buffer, or both sides wait to send
@@ -102,6 +102,19 @@ class Sandbox:
             with Sandbox(self._function, *self._args, limits=self._limits) as another:
                 yield from another.map(images)
 
+    def look(self, images: list[bytes]) -> list[Verdict]:
+        """Return the verdicts on some images, in order; they may be Pixels. A second thread waits for its turn.
+
+        Raises RuntimeError, as `map` does.
+        """
+        if not CAN_LIMIT:
+            return [_verdict(self._here(data)) for data in images]
+        with self._busy:
+            self._send(images)
+            outcomes = self._receive(len(images))
+            again = self._one_by_one([data for data, o in zip(images, outcomes, strict=True) if isinstance(o, _Failed)])
+            return [_verdict(next(again) if isinstance(outcome, _Failed) else outcome) for outcome in outcomes]
+
     def close(self) -> None:
         """End the process; a later `map` starts another."""
         if self._process is not None:
@@ -154,7 +167,9 @@ class Sandbox:
             yield outcome
 
     def _here(self, data: bytes) -> Verdict | _Failed:
-        return self._outcome(*json.loads(answer(self._function, self._args, data)))
+        pixels: list[bytes] = []
+        kind, value = json.loads(answer(self._function, self._args, data, pixels))
+        return self._outcome(kind, value, pixels.pop)
 
     def _ask(self, data: bytes) -> Verdict | _Failed:
         self._send([data])
@@ -171,14 +186,17 @@ class Sandbox:
             raise RuntimeError("sandbox: closed while it was in use")
         received = process.receive()
         if isinstance(received, bytes):
-            return [self._outcome(kind, value) for kind, value in json.loads(received)]
+            return [self._outcome(kind, value, process.more) for kind, value in json.loads(received)]
         self._process = None
         return [_Failed(_death(received, self._limits.seconds))] * n_images
 
-    def _outcome(self, kind: str, value: Verdict) -> Verdict | _Failed:
+    def _outcome(self, kind: str, value: Any, pixels: Callable[[], bytes]) -> Verdict | _Failed:
+        if kind == "pixels":
+            return Pixels(value[0], value[1], pixels())
         if kind == "error":
             raise RuntimeError(f"{self._function.__qualname__} failed in the sandbox:\n{value}")
-        return _Failed(NO_MEMORY) if kind == "no memory" else value
+        verdict: Verdict = value
+        return _Failed(NO_MEMORY) if kind == "no memory" else verdict
 
 
 def _batches(images: Iterable[tuple[Tag, bytes | None]]) -> Iterator[list[tuple[Tag, bytes | None]]]:
@@ -225,6 +243,13 @@ class _Process:
     def send(self, data: bytes) -> None:
         with contextlib.suppress(OSError):  # it has died: whoever waits for the answer will see
             self._connection.send_bytes(data)
+
+    def more(self) -> bytes:
+        """Return the bytes that follow an answer. Raises RuntimeError when the process was ended before they came."""
+        received = self.receive()
+        if isinstance(received, int):
+            raise RuntimeError(f"the sandbox's process ended in the middle of an answer: exit code {received}")
+        return received
 
     def receive(self) -> bytes | int:
         """Wait for an answer; when the process has ended, return its exit code (minus the signal) instead."""

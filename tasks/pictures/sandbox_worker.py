@@ -9,12 +9,14 @@ import signal
 import struct
 import traceback
 from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
 from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import Any, NoReturn
 
 from windrow.tasks.lifeline import die_with
-from windrow.tasks.pictures.decoding import UnreadableImage
+from windrow.tasks.pictures.machine_memory import MachineMemory, decoding_slots, share_memory
+from windrow.tasks.pictures.opening import UnreadableImage
 
 EXIT_NO_MEMORY = 86
 MAX_ANSWER = 4096
@@ -28,21 +30,33 @@ def serve(descriptor: int, line: int) -> NoReturn:
     die_with(line)
     connection = Connection(descriptor)
     function, args, seconds, memory_bytes = pickle.loads(connection.recv_bytes())  # noqa: S301  our own parent wrote it
-    _set_limits(memory_bytes)
+    memory = _set_limits(memory_bytes)
     try:
         connection.send_bytes(b"ready")
         while True:
-            said = []
-            for data in _split(connection.recv_bytes()):
+            said: list[str] = []
+            pixels: list[bytes] = []
+            for data in _split(_received(connection, memory)):
                 # By default the signal ends the process, in the middle of a decoder's loop too.
                 signal.setitimer(signal.ITIMER_REAL, seconds)
-                said.append(answer(function, args, data))
+                said.append(answer(function, args, data, pixels))
             signal.setitimer(signal.ITIMER_REAL, 0)
             connection.send_bytes(f"[{','.join(said)}]".encode())
+            for some in pixels:
+                connection.send_bytes(some)
     except MemoryError:  # while it took the bytes; the rest of them is still on its way
         os._exit(EXIT_NO_MEMORY)
     except (EOFError, OSError):
         os._exit(0)
+
+
+def _received(connection: Connection, memory: MachineMemory | None) -> bytes:
+    if memory is None:
+        return connection.recv_bytes()
+    memory.while_receiving()
+    message = connection.recv_bytes()
+    memory.hold(len(message))
+    return message
 
 
 def joined(images: Sequence[bytes]) -> bytes:
@@ -50,10 +64,26 @@ def joined(images: Sequence[bytes]) -> bytes:
     return b"".join((struct.pack(f"<I{len(images)}Q", len(images), *map(len, images)), *images))
 
 
-def answer(function: Callable[..., Any], args: tuple[Any, ...], data: bytes) -> str:
-    """Call the function and say in JSON what came of it: [kind, value]. Kinds: facts, reason, no memory, error."""
+@dataclass(frozen=True)
+class Pixels:
+    """A picture in RGB: height x width x 3 bytes."""
+
+    width: int
+    height: int
+    data: bytes
+
+
+def answer(function: Callable[..., Any], args: tuple[Any, ...], data: bytes, pixels: list[bytes]) -> str:
+    """Call the function and say in JSON what came of it: [kind, value].
+
+    Kinds: facts, reason, no memory, error, and pixels, whose value is their size and whose bytes go into `pixels`.
+    """
     try:
-        said = json.dumps(("facts", function(data, *args)), default=vars)
+        found = function(data, *args)
+        if isinstance(found, Pixels):
+            pixels.append(found.data)
+            return json.dumps(("pixels", (found.width, found.height)))
+        said = json.dumps(("facts", found), default=vars)
         if len(said) > MAX_ANSWER:
             raise ValueError(f"the facts are {len(said)} characters of JSON, more than {MAX_ANSWER}")
     except Exception as error:
@@ -80,15 +110,18 @@ def _failure(error: BaseException) -> tuple[str, str]:
     return "error", "".join(traceback.format_exception(error))[-MAX_ANSWER // 8 :]
 
 
-def _set_limits(memory_bytes: int) -> None:
+def _set_limits(memory_bytes: int) -> MachineMemory | None:
     import resource
 
     signal.signal(signal.SIGALRM, signal.SIG_DFL)
+    slots = decoding_slots()
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
     resource.setrlimit(resource.RLIMIT_FSIZE, (0, 0))
     mapped = Path("/proc/self/statm")
     if mapped.exists():  # Linux; macOS does not keep this limit
-        limit = int(mapped.read_text().split()[0]) * resource.getpagesize() + memory_bytes
+        base = int(mapped.read_text().split()[0]) * resource.getpagesize()
         hard = resource.getrlimit(resource.RLIMIT_AS)[1]
-        limit = limit if hard == resource.RLIM_INFINITY else min(limit, hard)
+        limit = base + memory_bytes if hard == resource.RLIM_INFINITY else min(base + memory_bytes, hard)
         resource.setrlimit(resource.RLIMIT_AS, (limit, limit))
+        return share_memory(slots, base, memory_bytes)
+    return None

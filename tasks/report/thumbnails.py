@@ -11,7 +11,8 @@ from typing import Any
 
 from PIL import Image
 
-from windrow.tasks.pictures.decoding import UnreadableImage, decode_rgb
+from windrow.tasks.pictures.guarded import decode_guarded
+from windrow.tasks.pictures.opening import UnreadableImage
 from windrow.tasks.storage.sources.sample_bytes import read_samples
 from windrow.tasks.storage.sources.source import SampleGone
 
@@ -63,7 +64,7 @@ def read_thumbnails(read: Reader, sample_ids: Iterable[str]) -> dict[str, Thumbn
 def thumbnail(data: bytes) -> Thumbnail | SampleGone:
     """Return a thumbnail of encoded image bytes. A tiny image keeps its pixels (PNG), others become small JPEGs."""
     try:
-        image = decode_rgb(data, SIDE)
+        image = decode_guarded(data, SIDE)
     except UnreadableImage as error:
         return SampleGone(error.reason)
     tiny = max(image.size) <= TINY

@@ -12,11 +12,9 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, BinaryIO, Protocol, cast
 
-import pyarrow as pa
-import pyarrow.parquet as pq
-
 from windrow.tasks.storage.sources.columns.parquet_columns import class_names, is_plain, jsonable
-from windrow.tasks.storage.sources.parquet_source import batches, open_parquet
+from windrow.tasks.storage.sources.columns.parquet_pages import PagedFile, unfolded
+from windrow.tasks.storage.sources.parquet_source import batches, open_parquet, until_too_much
 
 MAX_LINE = 2**20
 LIST_EXTENSIONS = ("csv", "jsonl", "ndjson", "parquet")
@@ -134,7 +132,7 @@ class _JsonReader:
 
 
 class _ParquetReader:
-    def __init__(self, parquet: pq.ParquetFile) -> None:
+    def __init__(self, parquet: PagedFile) -> None:
         self._parquet = parquet
         self.start = Place()
         self.columns = [each.name for each in parquet.schema_arrow if is_plain(each.type)]
@@ -148,17 +146,20 @@ class _ParquetReader:
             first = end
 
     def _group_rows(self, group: int, first: int, end: int, wanted: int) -> Iterator[ListRow]:
-        at = first
-        for batch in batches(self._parquet, group, self.columns):
+        at, error = first, "damaged row group"
+        for batch in until_too_much(batches(self._parquet, group, self.columns)):
+            if isinstance(batch, str):
+                error = batch
+                break
             part = batch.slice(max(0, wanted - at))
-            values = [jsonable(part.column(name)) for name in self.columns]
+            values = [unfolded(jsonable(part.column(name))) for name in self.columns]
             number = at + batch.num_rows - part.num_rows
-            for given in pa.RecordBatch.from_arrays(values, self.columns).to_pylist():
-                yield ListRow(f"row {number}", Place(number + 1), given)
+            for given in zip(*values, strict=True):
+                yield ListRow(f"row {number}", Place(number + 1), dict(zip(self.columns, given, strict=True)))
                 number += 1
             at += batch.num_rows
         for number in range(max(at, wanted), end):
-            yield ListRow(f"row {number}", Place(number + 1), {}, f"row {number}: damaged row group")
+            yield ListRow(f"row {number}", Place(number + 1), {}, f"row {number}: {error}")
 
     def class_names(self, column: str) -> list[str] | None:
         return class_names(self._parquet.schema_arrow, column)

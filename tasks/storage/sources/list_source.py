@@ -8,13 +8,15 @@ import os
 from collections import deque
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
-from contextlib import suppress
+from contextlib import ExitStack, suppress
 from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from windrow.tasks.fetching.locations import scheme_of, unsigned_url
+from windrow.tasks.fetching.reasons import NOT_A_URL
+from windrow.tasks.fetching.waiting_bodies import Body, WaitingBodies
 from windrow.tasks.storage.sources.folder_source import read_whole
 from windrow.tasks.storage.sources.list_locations import (
     PREFIX,
@@ -53,9 +55,10 @@ from windrow.tasks.storage.store.outputs import fingerprint
 
 if TYPE_CHECKING:
     from windrow.tasks.fetching.fetcher import Fetcher
+    from windrow.tasks.fetching.turns import Turns
 
+Getting = Future[Body] | Body
 ROWS_PER_SHARD = 1000
-ROWS_AHEAD = 2
 NOT_KEPT = "was fetched from the web and is not kept"
 
 
@@ -92,8 +95,8 @@ class ListSource(Source):
         """Yield an occurrence for every row of the shard's run, in order; `position` is the row's number in the run.
 
         `key` is the path or URL, without logins and signatures. What cannot be fetched is an occurrence with an error.
-        Of the rows that `already` (called in order of position) knows, nothing is fetched. At most ROWS_AHEAD bodies
-        for each of `fetch.concurrency` threads are in memory.
+        Of the rows that `already` (called in order of position) knows, nothing is fetched. All are asked for at once:
+        bodies whose turn has not come wait on the disk, beyond a few.
 
         Raises ValueError when the list has changed since it was planned, and OSError when a disk or an object store
         fails.
@@ -104,24 +107,25 @@ class ListSource(Source):
         rows, names = _read_run(shard, run, config)
         folder = list_folder_of(shard.source_uri, shard.shard)
         from windrow.tasks.fetching.fetcher import Fetcher  # costs 0.1 s, which only lists are worth
+        from windrow.tasks.fetching.turns import Turns
 
-        with (
-            Fetcher(config.fetch, config.max_bytes) as fetcher,
-            ThreadPoolExecutor(config.fetch.concurrency) as threads,
-        ):
+        with ExitStack() as opened:
+            fetcher = opened.enter_context(Fetcher(config.fetch, config.max_bytes))
+            threads = opened.enter_context(ThreadPoolExecutor(config.fetch.concurrency))
+            bodies = opened.enter_context(WaitingBodies())
+            turns = Turns(config.fetch, lambda url, n: bodies.put(fetcher.once(url, n)))
             waiting: deque[_Asked] = deque()
             try:
                 for position, row in enumerate(rows):
-                    got: Future[bytes | str] | bytes | str | None = already(position) if already else None
+                    got: Getting | None = bodies.put(already(position)) if already else None
                     if got is None:
-                        got = _start(row, run, folder, config, fetcher, threads)
+                        got = _start(row, run, folder, config, fetcher, turns, threads, bodies)
                     waiting.append(_Asked(position, row, got))
-                    if len(waiting) > ROWS_AHEAD * config.fetch.concurrency:
-                        yield _found(waiting.popleft(), run, names, config)
                 while waiting:
-                    yield _found(waiting.popleft(), run, names, config)
+                    yield _found(waiting.popleft(), run, names, config, bodies)
             finally:
                 fetcher.give_up()
+                turns.close()
                 threads.shutdown(wait=True, cancel_futures=True)
 
     def read(self, rows: Mapping[int, Row], opened: OpenFiles, with_members: bool) -> Reading:
@@ -137,10 +141,10 @@ class _Asked:
 
     position: int
     row: ListRow
-    got: Future[bytes | str] | bytes | str
+    got: Getting
 
-    def result(self) -> bytes | str:
-        return self.got.result() if isinstance(self.got, Future) else self.got
+    def result(self, bodies: WaitingBodies) -> bytes | str:
+        return bodies.take(self.got.result() if isinstance(self.got, Future) else self.got)
 
 
 def _read_run(shard: SourceShard, run: ListRun, config: IngestConfig) -> tuple[list[ListRow], list[str] | None]:
@@ -155,20 +159,28 @@ def _read_run(shard: SourceShard, run: ListRun, config: IngestConfig) -> tuple[l
 
 
 def _start(
-    row: ListRow, run: ListRun, folder: str, config: IngestConfig, fetcher: Fetcher, threads: ThreadPoolExecutor
-) -> Future[bytes | str] | str:
+    row: ListRow,
+    run: ListRun,
+    folder: str,
+    config: IngestConfig,
+    fetcher: Fetcher,
+    turns: Turns,
+    threads: ThreadPoolExecutor,
+    bodies: WaitingBodies,
+) -> Getting:
     if row.error:
         return row.error
     listed = resolve(row.values.get(run.column), folder, config.fetch)
     if isinstance(listed, str):
         return listed
     if listed.kind == "web":
-        return threads.submit(fetcher.fetch, listed.location)
-    return threads.submit(read_listed, listed, config)
+        host = fetcher.host(listed.location)
+        return NOT_A_URL if host is None else turns.ask(listed.location, host)
+    return threads.submit(lambda: bodies.put(read_listed(listed, config)))
 
 
-def _found(asked: _Asked, run: ListRun, names: list[str] | None, config: IngestConfig) -> Found:
-    got = asked.result()
+def _found(asked: _Asked, run: ListRun, names: list[str] | None, config: IngestConfig, bodies: WaitingBodies) -> Found:
+    got = asked.result(bodies)
     text = asked.row.values.get(run.column)
     rest = {key: value for key, value in asked.row.values.items() if key != run.column}
     return Found(

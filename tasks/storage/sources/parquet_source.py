@@ -12,7 +12,6 @@ from typing import Any, BinaryIO
 
 import pyarrow as pa
 import pyarrow.compute as pc
-import pyarrow.parquet as pq
 
 from windrow.tasks.pictures.decoding import MAX_PIXELS
 from windrow.tasks.storage.sources.beside.partitions import partition_layers
@@ -29,6 +28,7 @@ from windrow.tasks.storage.sources.columns.parquet_columns import (
     readable_columns,
     with_class_name,
 )
+from windrow.tasks.storage.sources.columns.parquet_pages import PagedFile, TooMuchUnpackedError, unfolded
 from windrow.tasks.storage.sources.columns.spark_images import is_spark_image, spark_png
 from windrow.tasks.storage.sources.source import (
     CHANGED,
@@ -147,10 +147,10 @@ def _columns(schema: pa.Schema, path: str, config: IngestConfig) -> _Columns | N
     )
 
 
-def open_parquet(file: BinaryIO) -> pq.ParquetFile | str:
+def open_parquet(file: BinaryIO) -> PagedFile | str:
     """Return the file as Parquet, or the reason when it is none."""
     try:
-        parquet = pq.ParquetFile(file, buffer_size=2**20, pre_buffer=False, page_checksum_verification=True)
+        parquet = PagedFile(file, buffer_size=2**20, pre_buffer=False, page_checksum_verification=True)
         counts = [parquet.metadata.row_group(group).num_rows for group in range(parquet.num_row_groups)]
         return parquet if min(counts, default=0) >= 0 and sum(counts) <= MAX_ROWS else "damaged Parquet file"
     except (pa.ArrowException, OSError, UnicodeDecodeError) as error:  # the last: a column's name is damaged
@@ -160,7 +160,7 @@ def open_parquet(file: BinaryIO) -> pq.ParquetFile | str:
     return ("damaged" if start == b"PAR1" else "not a") + " Parquet file" if start else "empty file"
 
 
-def read_rows(parquet: pq.ParquetFile, wanted: Mapping[int, str]) -> dict[int, bytes]:
+def read_rows(parquet: PagedFile, wanted: Mapping[int, str]) -> dict[int, bytes]:
     """Return the images of some rows; `wanted` maps the number of a row to its sample_id.
 
     A row whose image does not have this sample_id (any more) is left out. The hash says which column was ingested: the
@@ -195,21 +195,26 @@ def _without_images(schema: pa.Schema, config: IngestConfig) -> str:
 
 
 def _group_found(
-    parquet: pq.ParquetFile, group: int, rows: range, columns: _Columns, config: IngestConfig
+    parquet: PagedFile, group: int, rows: range, columns: _Columns, config: IngestConfig
 ) -> Iterator[Found]:
-    done = rows.start
-    for batch in batches(parquet, group, [columns.image, *columns.plain]):
+    done, error, last = rows.start, "damaged row group", b""
+    for batch in until_too_much(batches(parquet, group, [columns.image, *columns.plain])):
+        if isinstance(batch, str):
+            error = batch
+            break
         images = _images(batch, columns.image, config.max_pixels)
         plain = [plain_values(batch.column(key)) for key in columns.plain]
         for n, (data, path) in enumerate(images):
+            if isinstance(data, bytes):
+                last = data = last if data == last else data  # one object, which is hashed once
             given = {key: values[n] for key, values in zip(columns.plain, plain, strict=True)}
             yield _found(done, data, path, given, columns, config)
             done += 1
     if rows.stop - done > MAX_DAMAGED_ROWS:  # a damaged file can claim any number
-        yield Found(done, str(done), None, error=f"damaged row group of {rows.stop - done} rows")
+        yield Found(done, str(done), None, error=f"{error} of {rows.stop - done} rows")
         return
     for position in range(done, rows.stop):
-        yield Found(position, str(position), None, error="damaged row group")
+        yield Found(position, str(position), None, error=error)
 
 
 def _found(
@@ -263,11 +268,11 @@ def _why_left_out(value: Any) -> str | None:
     return f"larger than {MAX_SIDECAR_BYTES} characters" if too_long else None
 
 
-def batches(parquet: pq.ParquetFile, group: int, columns: list[str]) -> Iterator[pa.RecordBatch]:
+def batches(parquet: PagedFile, group: int, columns: list[str]) -> Iterator[pa.RecordBatch]:
     """Yield the rows of a row group; they end early where the file is damaged."""
     about = parquet.metadata.row_group(group)
     n_rows = max(1, min(BATCH_ROWS, about.num_rows * BATCH_BYTES // max(1, about.total_byte_size)))
-    batches = parquet.iter_batches(n_rows, [group], columns)
+    batches = parquet.batches(group, columns, n_rows)
     while True:
         try:
             batch = next(batches, None)
@@ -279,12 +284,22 @@ def batches(parquet: pq.ParquetFile, group: int, columns: list[str]) -> Iterator
         yield batch
 
 
-def _column_rows(parquet: pq.ParquetFile, column: str, rows: list[int]) -> Iterator[tuple[int, bytes | None]]:
+def until_too_much(batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch | str]:
+    """Yield what there is; at last the reason, when a row group takes more memory than reading may."""
+    try:
+        yield from batches
+    except TooMuchUnpackedError as error:
+        yield str(error)
+
+
+def _column_rows(parquet: PagedFile, column: str, rows: list[int]) -> Iterator[tuple[int, bytes | None]]:
     counts = (parquet.metadata.row_group(group).num_rows for group in range(parquet.num_row_groups))
     bounds = list(accumulate(counts, initial=0))
     for group, (first, end) in enumerate(pairwise(bounds)):
         inside = rows[bisect.bisect_left(rows, first) : bisect.bisect_left(rows, end)]
-        for batch in batches(parquet, group, [column]) if inside else ():
+        for batch in until_too_much(batches(parquet, group, [column])) if inside else ():
+            if isinstance(batch, str):
+                break
             here = inside[: bisect.bisect_left(inside, first + batch.num_rows)]
             for row in here:
                 data = _images(batch.slice(row - first, 1), column, MAX_PIXELS)[0][0]
@@ -299,8 +314,8 @@ def _images(batch: pa.RecordBatch, column: str, max_pixels: int) -> list[tuple[b
     if is_spark_image(values.type):
         return [_spark_image(image, max_pixels) for image in values.to_pylist()]
     if not is_image_struct(values.type):
-        return [(data, None) for data in values.to_pylist()]
-    data = pc.struct_field(values, "bytes").to_pylist()
+        return [(data, None) for data in unfolded(values)]
+    data = unfolded(pc.struct_field(values, "bytes"))
     has_path = values.type.get_field_index("path") >= 0 and is_text(values.type.field("path").type)
     paths = pc.struct_field(values, "path").cast(pa.binary()).to_pylist() if has_path else [None] * len(data)
     texts = (None if path is None else path.decode("utf-8", "backslashreplace") for path in paths)

@@ -38,6 +38,7 @@ def test_what_is_fetched_is_verified_like_any_sample(web: Web, tmp_path: Path) -
     done = ingest(tmp_path, config())
     assert unreadable(tmp_path, done) == [None, "not an image", "HTTP 404", None, "file is gone"]
     counts = {"n_occurrences": 5, "n_unreadable": 3, "n_samples": 1, "n_to_retry": 0, "n_bytes_copied": 10240}
+    counts["n_source_columns"] = 1
     assert done.counts == counts
     again = ingest(tmp_path, config())
     assert (again.found, again.path) == (True, done.path)

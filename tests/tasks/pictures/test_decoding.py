@@ -155,7 +155,7 @@ def test_cmyk_and_one_bit_pictures_become_rgb() -> None:
 
 def test_a_colour_space_without_a_way_to_rgb_is_refused_by_both() -> None:
     data = encoded(Image.new("LAB", (4, 4)), "TIFF")
-    assert reason(data) == "colour mode not accepted: LAB"
+    assert reason(data) == "not supported: TIFF in the colours LAB"
 
 
 @given(st.integers(1, 300), st.integers(1, 300), st.integers(1, 120))

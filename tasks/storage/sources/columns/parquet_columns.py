@@ -11,6 +11,7 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from windrow.tasks.storage.sources.columns.parquet_pages import unfolded
 from windrow.tasks.storage.sources.columns.spark_images import is_spark_image
 from windrow.tasks.storage.sources.source_shard import IngestConfig
 
@@ -127,7 +128,7 @@ def _is_spelt(type_: pa.DataType) -> bool:
 def plain_values(values: pa.Array) -> list[Any]:
     """Return the values of a plain column; for those that have no text or number, why."""
     try:
-        found: list[Any] = jsonable(values).to_pylist()
+        found: list[Any] = unfolded(jsonable(values))
         return (
             [each.decode() if isinstance(each, bytes) else each for each in found] if is_binary(values.type) else found
         )

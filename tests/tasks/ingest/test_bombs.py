@@ -1,0 +1,121 @@
+"""Small files that expand: what they take of memory, all processes together, is bounded, in features, too."""
+
+from __future__ import annotations
+
+import json
+import struct
+import subprocess
+import sys
+import threading
+from collections.abc import Callable
+from pathlib import Path
+
+import pyarrow as pa
+import pytest
+from hostile_inputs import deflated, parquet, png_chunk
+
+MB = 2**20
+SIDE = 9000
+"""81 million pixels, about half of the most that are decoded."""
+
+PROGRAM = """
+import json, sys
+from pathlib import Path
+from windrow.schemas import OCCURRENCES
+from windrow.tasks.features.pool_images import first_occurrences
+from windrow.tasks.ingest.ingestion import ingest_shards
+from windrow.tasks.pictures.guarded import decode_guarded
+from windrow.tasks.storage.sources.sample_bytes import read_samples
+from windrow.tasks.storage.sources.source_plan import plan_shards
+from windrow.tasks.storage.sources.source_shard import IngestConfig
+from windrow.tasks.storage.store.outputs import open_output
+store = Path(sys.argv[2])
+reasons = []
+for done in ingest_shards(store, plan_shards([sys.argv[1]]), IngestConfig()):
+    output = open_output(store / done.path)
+    reasons += output.read(OCCURRENCES)["unreadable"].to_pylist()
+    for _, data in read_samples(first_occurrences(output), store):
+        assert min(decode_guarded(data, 224).size) >= 224
+print(json.dumps(reasons))
+"""
+
+
+def png(width: int, height: int, depth: int, colours: int, bytes_a_row: int, *more: bytes) -> bytes:
+    head = struct.pack(">IIBBBBB", width, height, depth, colours, 0, 0, 0)
+    pixels = png_chunk(b"IDAT", deflated(height * (1 + bytes_a_row)))
+    return b"\x89PNG\r\n\x1a\n" + b"".join((png_chunk(b"IHDR", head), *more, pixels, png_chunk(b"IEND", b"")))
+
+
+def in_dictionary(value: bytes, n: int) -> bytes:
+    column = pa.DictionaryArray.from_arrays(pa.array([0] * n, pa.int32()), pa.array([value]))
+    return parquet({"image": column}, store_schema=False, compression="zstd", dictionary_pagesize_limit=2**30)
+
+
+def in_pages(n: int, encoding: str) -> bytes:
+    rows = {"image": [bytes(100 * MB)] * n}
+    return parquet(rows, compression="zstd", use_dictionary=False, column_encoding={"image": encoding})
+
+
+PALETTE = png_chunk(b"PLTE", bytes(range(256)) * 3)
+TOO_LARGE = f"too large: its row group unpacks to {25 * (100 * MB + 4)} bytes at a time > {2**31}"
+BOMBS: dict[str, tuple[Callable[[], bytes], int, str | None]] = {
+    "palette PNG": (lambda: png(SIDE, SIDE, 8, 3, SIDE, PALETTE), 1200, None),
+    "16-bit grey PNG": (lambda: png(SIDE, SIDE, 16, 0, 2 * SIDE), 1200, None),
+    "16-bit colour PNG": (lambda: png(SIDE, SIDE, 16, 2, 6 * SIDE), 1700, None),
+    "Parquet: a dictionary for 128 rows": (lambda: in_dictionary(bytes(100 * MB), 128), 1500, "not an image"),
+    "Parquet: shared beginnings": (lambda: in_pages(20, "DELTA_BYTE_ARRAY"), 1500, "not an image"),
+    "Parquet: a page of 2.5 GB": (lambda: in_pages(25, "PLAIN"), 700, TOO_LARGE),
+}
+
+
+def ancestors(pid: int) -> list[int]:
+    found = [pid]
+    while pid > 1:
+        try:
+            pid = int(Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[1])
+        except OSError:
+            break
+        found.append(pid)
+    return found
+
+
+def tree_bytes(pid: int) -> int:
+    """The memory that a process and all that it started have in use."""
+    total = 0
+    for path in Path("/proc").glob("[0-9]*"):
+        try:
+            pages = int((path / "statm").read_text().split()[1])
+        except OSError:
+            continue
+        total += 4096 * pages if pid in ancestors(int(path.name)) else 0
+    return total
+
+
+def ran(source: Path, store: Path) -> tuple[set[str | None], int]:
+    """Ingest a file and decode what is in it as features do; return the reasons and the most memory of all."""
+    process = subprocess.Popen([sys.executable, "-c", PROGRAM, str(source), str(store)], stdout=subprocess.PIPE)
+    ended, seen = threading.Event(), [0]
+
+    def watch() -> None:
+        while not ended.wait(0.05):
+            seen.append(tree_bytes(process.pid))
+
+    watcher = threading.Thread(target=watch)
+    watcher.start()
+    said, _ = process.communicate(timeout=240)
+    ended.set()
+    watcher.join()
+    assert process.returncode == 0
+    return set(json.loads(said)), max(seen)
+
+
+@pytest.mark.skipif(not Path("/proc/self/statm").exists(), reason="reads the memory of processes from /proc")
+@pytest.mark.parametrize("name", BOMBS)
+def test_a_small_file_that_expands_takes_no_more_than_it_may(name: str, tmp_path: Path) -> None:
+    make, most, reason = BOMBS[name]
+    source = tmp_path / ("a.png" if "PNG" in name else "a.parquet")
+    source.write_bytes(make())
+    assert source.stat().st_size < 3 * MB
+    reasons, peak = ran(source, tmp_path / "store")
+    assert reasons == {reason}
+    assert peak < most * MB
