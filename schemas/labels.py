@@ -9,7 +9,7 @@ LABELS = Table(
     "One row for each sample and label set. No row means 'not labelled', which is never 'negative'.",
     (
         Column("sample_id", pa.string(), "the sample", references=("samples", "sample_id")),
-        Column("label_set", pa.string(), "given, cluster_1, propagation, probe, pseudo, ..."),
+        Column("label_set", pa.string(), "given, cluster_1, propagation, probe, pseudo, most_probable, ..."),
         Column("label", pa.string(), "the hard label; null when abstained", nullable=True),
         Column(
             "classes",
@@ -26,7 +26,7 @@ LABELS = Table(
         Column(
             "agreement",
             pa.float32(),
-            "of 'pseudo': the share of the makers that find the same class most probable",
+            "of 'pseudo' and 'most_probable': the share of the makers that find the same class most probable",
             nullable=True,
             minimum=0,
             maximum=1,

@@ -22,7 +22,7 @@ from windrow.tasks.config_file import ConfigError, read_values
 from windrow.tasks.executors.executor import ExecutorConfig
 from windrow.tasks.export.export_config import ExportConfig
 from windrow.tasks.ingest.hashes_config import HashesConfig
-from windrow.tasks.labels.labels_config import LabelsConfig
+from windrow.tasks.labels.labels_config import MOST_PROBABLE, PSEUDO, LabelsConfig
 from windrow.tasks.scorers.scorer import ScorerConfig
 from windrow.tasks.selection.selection_config import SelectionConfig
 from windrow.tasks.storage.sources.source_settings import SourceConfig, SourceUri, settings_of, uris_of
@@ -88,10 +88,11 @@ class CurationConfig(Settings):
     def _check_label_set(self) -> None:
         """Of the label sets that a run can make; which of them it makes depends on the labels that it finds."""
         name, levels = self.export.label_set, len(self.clustering.n_clusters) or MOST_LEVELS
-        sets = {"pseudo", "given", *self.labels.makers, *(f"cluster_{level}" for level in range(1, levels + 1))}
+        clusters = (f"cluster_{level}" for level in range(1, levels + 1))
+        sets = {PSEUDO, MOST_PROBABLE, "given", *self.labels.makers, *clusters}
         before_last = re.sub(r"_\d+$", "", name, flags=re.ASCII)  # an earlier round of a maker that learns in rounds
         if name not in sets and before_last not in self.labels.makers:
-            made = f"pseudo, given, {', '.join(self.labels.makers)}, cluster_1 to cluster_{levels}"
+            made = f"{PSEUDO}, {MOST_PROBABLE}, given, {', '.join(self.labels.makers)}, cluster_1 to cluster_{levels}"
             raise ValueError(f"export.label_set: wants one of {made}, got {name!r}")
 
 

@@ -19,7 +19,7 @@ from windrow.tasks.algorithms.labels.deciding.label_sets import possible_classes
 from windrow.tasks.algorithms.labels.deciding.policy import Decision, Evidence, decide
 from windrow.tasks.labels.given_labels import class_names, has_classes, pool_labels
 from windrow.tasks.labels.label_rows import WITHOUT_CLASSES, LabelSet, cluster_rows, renamed
-from windrow.tasks.labels.labels_config import LabelsConfig
+from windrow.tasks.labels.labels_config import MOST_PROBABLE, PSEUDO, LabelsConfig
 from windrow.tasks.labels.prediction_rows import read_held_out, read_rounds
 from windrow.tasks.storage.store.made import Made, digests
 from windrow.tasks.storage.store.outputs import (
@@ -33,16 +33,16 @@ from windrow.tasks.storage.store.outputs import (
 if TYPE_CHECKING:
     from windrow.tasks.algorithms.labels.label_spreading import CombineRule, SpreadLabels
 
-VERSION = 5
+VERSION = 6
 DECISIONS = (
     *("combine", "combine_by", "prior", "policy", "least_belonging", "conformal", "distances", "top_k", "n_folds"),
 )
 
 
 def decide_labels(store: Path, made: Made, config: LabelsConfig, seed: int) -> Done:
-    """Write LABELS of the pool: label sets cluster_1 (finest) and up, each maker's own, and pseudo.
+    """Write LABELS of the pool: label sets cluster_1 (finest) and up, each maker's own, pseudo and most_probable.
 
-    Where no class is known there is no label set pseudo.
+    Where no class is known these two are not there; with zero_shot alone, most_probable is not.
 
     The counts are n_labelled and n_abstained, of the label set pseudo, and n_refused, those of them that abstain
     because they seem to be of no class.
@@ -53,7 +53,7 @@ def decide_labels(store: Path, made: Made, config: LabelsConfig, seed: int) -> D
         tables = [*cluster_rows(outputs[Stage.CLUSTER][0]), *_predicted(outputs, config, seed)]
         table = pa.concat_tables([LABELS.schema().empty_table(), *tables])
         writer.write(LABELS, table)
-        pseudo = table.filter(pc.equal(table["label_set"], "pseudo"))
+        pseudo = table.filter(pc.equal(table["label_set"], PSEUDO))
         n_abstained = pc.sum(pseudo["abstained"]).as_py() or 0
         refused = _belonging(outputs, config)
         writer.counts.update(
@@ -106,7 +106,7 @@ def _without_labels(name: str, output: Output, sample_ids: pa.Array, config: Lab
     table = label_set.rows(sample_ids, output.inputs["classes"], config.top_k)
     yield table
     if name == "zero_shot" and name in config.combine:
-        yield renamed(table, "pseudo")
+        yield renamed(table, PSEUDO)
 
 
 def _keys(sample_ids: pa.Array) -> Int64Array:
@@ -167,18 +167,22 @@ def _label_sets(found: Mapping[str, Output], deciding: _Deciding, rule: CombineR
             shares = apply_temperature(each, temperature)
             yield replace(deciding.label_set(f"{name}_{number}", how, shares, held_out), number=number)
         yield replace(deciding.label_set(name, how, spread.makers[name], held_out), number=len(earlier))
-    yield _together(spread, deciding, rule)
+    yield from _together(spread, deciding, rule)
 
 
-def _together(spread: SpreadLabels, deciding: _Deciding, rule: CombineRule) -> LabelSet:
+def _together(spread: SpreadLabels, deciding: _Deciding, rule: CombineRule) -> Iterator[LabelSet]:
+    """The label that serves rare classes best, and the one that is right most often: the same probabilities."""
     weights = ", ".join(f"{name} {weight:.2f}" for name, weight in spread.weights.items())
     prior = {"none": "not calibrated"}.get(rule.prior.method, f"calibrated by class, shares {rule.prior.method}")
     method = f"{rule.by} of {weights}; {prior}; given labels stand"
     held_out, conformal = spread.corrected.held_out, deciding.config.conformal
-    decision = deciding.decide(spread.confidence, held_out, spread.label, spread.held_out_label)
-    possible = None
-    if conformal is not None:
-        possible = possible_classes(held_out, deciding.labels, spread.corrected.pool, conformal, spread.label)
-    return LabelSet(
-        "pseudo", method, spread.confidence, decision, spread.label, agreement=spread.agreement, possible=possible
-    )
+    answers = {
+        PSEUDO: (method, spread.label, spread.held_out_label),
+        MOST_PROBABLE: (f"{method}; the most probable class", spread.most_probable, held_out.argmax(axis=1)),
+    }
+    for name, (how, label, held_out_label) in answers.items():
+        decision = deciding.decide(spread.confidence, held_out, label, held_out_label)
+        possible = None
+        if conformal is not None:
+            possible = possible_classes(held_out, deciding.labels, spread.corrected.pool, conformal, label)
+        yield LabelSet(name, how, spread.confidence, decision, label, agreement=spread.agreement, possible=possible)

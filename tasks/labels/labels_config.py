@@ -17,6 +17,9 @@ from windrow.tasks.labels.chosen_makers import chosen_maker
 from windrow.tasks.labels.label_policy_config import LabelPolicyConfig
 from windrow.tasks.labels.unlabelled import UNLABELLED
 
+PSEUDO, MOST_PROBABLE = "pseudo", "most_probable"
+"""What the makers say together: the label that serves rare classes best, and the one that is right most often."""
+
 
 @dataclass(frozen=True)
 class LabelsConfig(Settings):
@@ -28,7 +31,8 @@ class LabelsConfig(Settings):
     propagation, probe, prototypes, smoothed, smoothed_probe, naive_bayes, spectral, transductive, transport, mlp,
     iterative, scan, depict, sela, swav, p2ot, sp2ot, zero_shot, sources; or trusted code of your own,
     `python:module:Name`. `settings`: of each maker, by its name.
-    `combine`: makers that make the label set 'pseudo' together. `combine_by`: how: weighted, equal, dawid-skene, daso.
+    `combine`: makers that make the label sets 'pseudo' (its label serves rare classes best) and 'most_probable' (right
+    most often) together. `combine_by`: how: weighted, equal, dawid-skene, daso.
     `prior`: how large the classes are in the pool. `policy`: when to abstain. `least_belonging`: a sample whose
     `belonging` is this or less abstains too, 0 refuses none; with m labels nothing is below 1 / (m + 1): 0.02 wants 49.
     `conformal`: sets of classes that hold the true one, the column `possible`. `distances`: a Parquet or CSV file with

@@ -143,7 +143,7 @@ def test_one_source_needs_no_list() -> None:
         ({"export": {"license": "a\nb"}}, "export.license: wants a name in one line"),
         (
             {"export": {"label_set": "prediction"}},
-            "export.label_set: wants one of pseudo, given, propagation, .*cluster_9",
+            "export.label_set: wants one of pseudo, most_probable, given, propagation, .*cluster_9",
         ),
         (
             {"export": {"label_set": "cluster_3"}, "clustering": {"n_clusters": [9, 3]}},

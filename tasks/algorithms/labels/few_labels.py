@@ -21,12 +21,15 @@ USUAL = ("propagation", "smoothed", "smoothed_probe")  # the best three together
 class LabelledPool:
     """A label for every sample, and how sure it is.
 
-    label: (n,), as the given labels call it; confidence: float32 (n,), the probability that it is right, 1 where it was
-    given; agreement: float32 (n,), the share of the makers whose first class is that of all together; classes:
-    (n_classes,), sorted; probabilities: float32 (n, n_classes), in their order.
+    label: (n,), as the given labels call it, the one that serves rare classes best (macro recall); most_probable: (n,),
+    the one that is right most often (accuracy), another only where classes seem to be of unequal size; confidence:
+    float32 (n,), the probability that `label` is right, 1 where it was given (that of `most_probable` is
+    probabilities.max(axis=1)); agreement: float32 (n,), the share of the makers whose first class is `most_probable`;
+    classes: (n_classes,), sorted; probabilities: float32 (n, n_classes), in their order.
     """
 
     label: npt.NDArray[Any]
+    most_probable: npt.NDArray[Any]
     confidence: Float32Array
     agreement: Float32Array
     classes: npt.NDArray[Any]
@@ -62,4 +65,5 @@ def spread_labels(
         points, graph, named.labels, len(named.classes), makers, makers, n_folds, seed
     )
     confidence = found.confidence[np.arange(len(points)), found.label]
-    return LabelledPool(named.classes[found.label], confidence, found.agreement, named.classes, found.confidence)
+    label, most_probable = named.classes[found.label], named.classes[found.most_probable]
+    return LabelledPool(label, most_probable, confidence, found.agreement, named.classes, found.confidence)

@@ -68,6 +68,11 @@ class SpreadLabels:
     corrected: PriorCorrection
     held_out_label: Int64Array
 
+    @property
+    def most_probable(self) -> Int64Array:
+        """int64 (n,), the class that is right most often, the lowest of equals: a given label stands."""
+        return np.asarray(self.confidence.argmax(axis=1), np.int64)
+
 
 def predict(make: Predict, labels: Int64Array, n_classes: int, n_folds: int = 5, seed: int = 0) -> MakerPredictions:
     """Use a maker on a pool with labels int64 (n,), -1 where there is none: on all of them, and n_folds times on some.

@@ -81,7 +81,7 @@ def accuracy(labelled: Labelled, table: pa.Table) -> float:
 
 
 def test_makers_and_what_they_say_together_are_label_sets_in_which_given_labels_stand(labelled: Labelled) -> None:
-    for label_set in ("probe", "smoothed", "pseudo"):
+    for label_set in ("probe", "smoothed", "pseudo", "most_probable"):
         table = labelled.rows(label_set)
         assert len(table) == N and accuracy(labelled, table) > 0.95
         for row, name in zip(table.to_pylist(), labelled.names, strict=True):
@@ -91,13 +91,31 @@ def test_makers_and_what_they_say_together_are_label_sets_in_which_given_labels_
 
 
 def test_samples_of_no_class_abstain_in_every_label_set_unless_nothing_is_to_be_refused(labelled: Labelled) -> None:
-    for label_set in ("probe", "smoothed", "pseudo"):
+    for label_set in ("probe", "smoothed", "pseudo", "most_probable"):
         assert all(labelled.rows(label_set)["abstained"].to_pylist()[-N_STRANGE:])
     keep = labelled.rows(least_belonging=0.0, policy=LabelPolicyConfig("none"))
     assert not any(keep["abstained"].to_pylist())
     counts = labelled.decide(policy=LabelPolicyConfig("none")).counts
     assert counts["n_refused"] == counts["n_abstained"] >= N_STRANGE
     assert counts["n_labelled"] + counts["n_abstained"] == N
+
+
+def test_the_label_for_rare_classes_and_the_most_probable_class_are_two_label_sets_of_one_probability(
+    labelled: Labelled,
+) -> None:
+    settings: dict[str, Any] = {
+        "prior": PriorConfig("given", {"ant": 1000, "bee": 1, "cat": 1}),
+        "policy": LabelPolicyConfig("none"),
+        "least_belonging": 0.0,
+        "top_k": 3,
+    }
+    rare, probable = (labelled.rows(name, **settings).to_pylist() for name in ("pseudo", "most_probable"))
+    assert any(a["label"] != b["label"] for a, b in zip(rare, probable, strict=True))
+    for a, b in zip(rare, probable, strict=True):
+        said = dict(zip(a["classes"], a["probabilities"], strict=True))
+        assert said == dict(zip(b["classes"], b["probabilities"], strict=True))
+        assert (a["confidence"], b["confidence"]) == (said[a["label"]], max(said.values()))
+        assert b["label"] == b["classes"][0] and a["agreement"] == b["agreement"]
 
 
 def test_belonging_is_1_for_given_labels_and_small_for_what_is_of_no_class(labelled: Labelled) -> None:
@@ -207,7 +225,7 @@ def test_rounds_of_an_iterative_maker_are_label_sets_with_their_number(labelled:
 
 def test_without_labels_clusterers_give_numbers_and_there_are_no_pseudo_labels(tmp_path: Path) -> None:
     bare = write_pool(tmp_path, n_each=0)
-    settings = {
+    settings: dict[str, Any] = {
         "makers": ("probe", "scan"),
         "combine": ("probe",),
         "settings": MakerSettings(scan=Scan(n_clusters=4)),

@@ -18,6 +18,7 @@ def test_it_is_label_spreading_over_the_pools_own_graph_in_the_words_of_the_labe
     graph = neighbor_graph(pool, 20)
     own = label_spreading.spread_labels(pool, graph, labels, 3, few_labels.USUAL, few_labels.USUAL)
     assert found.label.tolist() == NAMES[own.label].tolist()
+    assert found.most_probable.tolist() == NAMES[own.confidence.argmax(axis=1)].tolist()
     assert found.classes.tolist() == NAMES.tolist()
     assert found.probabilities.tobytes() == own.confidence.tobytes()
     assert found.confidence.tolist() == own.confidence[np.arange(60), own.label].tolist()

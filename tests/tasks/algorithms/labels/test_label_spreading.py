@@ -91,3 +91,21 @@ def test_a_maker_that_is_only_shown_does_not_change_what_they_say_together():
     more = spread_labels(x, graph, labels, 3, (*DEFAULT, "knn"), DEFAULT)
     np.testing.assert_array_equal(more.confidence, plain.confidence)
     assert "knn" in more.makers and "knn" not in more.weights
+
+
+def test_on_a_long_tail_the_most_probable_class_is_right_more_often_and_the_label_serves_rare_classes():
+    rng = np.random.default_rng(7)
+    truth = np.repeat(np.arange(3), (600, 60, 30))
+    x = (np.eye(6)[truth] + 0.6 * rng.normal(size=(len(truth), 6))).astype(np.float32)
+    labels = np.full(len(truth), -1, np.int64)
+    for c in range(3):
+        labels[rng.permutation(np.flatnonzero(truth == c))[:15]] = c
+    spread = spread_labels(x, neighbor_graph(x, 10), labels, 3, DEFAULT, DEFAULT)
+    known, hidden = labels >= 0, labels < 0
+    assert (spread.most_probable[known] == labels[known]).all()
+    assert (spread.most_probable == truth)[hidden].mean() > (spread.label == truth)[hidden].mean() + 0.05
+
+    def macro_recall(predicted):
+        return np.mean([(predicted == truth)[hidden & (truth == c)].mean() for c in range(3)])
+
+    assert macro_recall(spread.label) > macro_recall(spread.most_probable) + 0.05
