@@ -170,5 +170,5 @@ def test_classes_in_settings_are_spelt_as_labels_are() -> None:
     config = parse_config({"sources": ["a"], "labels": labels}).labels
     assert config.prior.shares == {"1": 3, "wild cat": 2}
     assert config.settings.zero_shot.class_names == {"a b": "a thing"}
-    for name in ("given", "cluster_2", "propagation", "smoothed_1"):
+    for name in ("given", "most_probable", "cluster_2", "propagation", "smoothed_1"):
         assert parse_config({"sources": ["a"], "export": {"label_set": name}}).export.label_set == name

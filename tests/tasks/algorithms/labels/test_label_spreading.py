@@ -4,7 +4,9 @@ import numpy as np
 import pytest
 
 from windrow.tasks.algorithms.labels.all_makers import MAKERS
+from windrow.tasks.algorithms.labels.combining.label_prior import PriorConfig
 from windrow.tasks.algorithms.labels.label_spreading import (
+    CombineRule,
     MakerPredictions,
     combine_predictions,
     predict,
@@ -94,18 +96,20 @@ def test_a_maker_that_is_only_shown_does_not_change_what_they_say_together():
 
 
 def test_on_a_long_tail_the_most_probable_class_is_right_more_often_and_the_label_serves_rare_classes():
-    rng = np.random.default_rng(7)
-    truth = np.repeat(np.arange(3), (600, 60, 30))
-    x = (np.eye(6)[truth] + 0.6 * rng.normal(size=(len(truth), 6))).astype(np.float32)
-    labels = np.full(len(truth), -1, np.int64)
-    for c in range(3):
-        labels[rng.permutation(np.flatnonzero(truth == c))[:15]] = c
-    spread = spread_labels(x, neighbor_graph(x, 10), labels, 3, DEFAULT, DEFAULT)
+    """Of a maker that knows three overlapping bells exactly, as if all were equally large."""
+    truth = np.repeat(np.arange(3), (6000, 600, 300))
+    place = np.random.default_rng(7).normal(np.array([0, 1.5, 3])[truth], 1)
+    bells = np.exp(-0.5 * (place[:, None] - [0, 1.5, 3]) ** 2)
+    even = (bells / bells.sum(axis=1, keepdims=True)).astype(np.float32)
+    labels = np.where(np.isin(np.arange(len(truth)) % 10, (0, 5)) & (np.arange(len(truth)) % 300 < 150), truth, -1)
     known, hidden = labels >= 0, labels < 0
+    rule = CombineRule(prior=PriorConfig("given", {"a": 20, "b": 2, "c": 1}), shares=np.array([20, 2, 1]) / 23)
+    spread = combine_predictions({"probe": MakerPredictions(even, even[known])}, labels, ("probe",), rule)
+
+    def recalls(predicted):
+        return np.array([(predicted == c)[hidden & (truth == c)].mean() for c in range(3)])
+
+    rare, probable = recalls(spread.label), recalls(spread.most_probable)
     assert (spread.most_probable[known] == labels[known]).all()
     assert (spread.most_probable == truth)[hidden].mean() > (spread.label == truth)[hidden].mean() + 0.05
-
-    def macro_recall(predicted):
-        return np.mean([(predicted == truth)[hidden & (truth == c)].mean() for c in range(3)])
-
-    assert macro_recall(spread.label) > macro_recall(spread.most_probable) + 0.05
+    assert rare.mean() > probable.mean() + 0.05 and (rare[1:] > probable[1:]).all()
