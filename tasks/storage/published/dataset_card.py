@@ -62,6 +62,28 @@ samples = webdataset.WebDataset(sorted(glob("webdataset/{split}-*.tar")), shards
 sample = next(iter(samples))  # sample["json"], and sample["cls"] where there is a label
 ```
 
+With Ray, which turns a column of pictures into a tensor and fails where some samples lack it, unless it is told not to:
+
+```python
+from pathlib import Path
+
+import ray
+
+ray.data.DataContext.get_current().enable_tensor_extension_casting = False
+rows = ray.data.read_webdataset(sorted(map(str, Path("webdataset").resolve().glob("{split}-*.tar"))))
+print(rows.count())
+```
+
+With `litdata`, as bytes, to be decoded and written in its own format by `litdata.optimize`:
+
+```python
+from glob import glob
+
+import litdata
+
+members = [each for tar in sorted(glob("webdataset/{split}-*.tar")) for each in litdata.iter_webdataset_tar(tar)]
+```
+
 With `windrow`, decoded as windrow's own models saw them, shuffled, for any number of workers and ranks, and resumable:
 
 ```python
