@@ -22,6 +22,7 @@ from windrow.schemas.forgotten import FORGOTTEN_BY
 from windrow.schemas.stages import Stage
 from windrow.tasks.fetching.fetch_config import PACE
 from windrow.tasks.fetching.reasons import may_pass
+from windrow.tasks.ingest.attribution import attribution
 from windrow.tasks.ingest.inspection import Inspected, inspect_all
 from windrow.tasks.pictures.decoding import FORMATS
 from windrow.tasks.storage.published.webdataset_shards import image_extension
@@ -37,7 +38,7 @@ from windrow.tasks.storage.store.refused_samples import refused_samples, without
 __all__ = ["IngestConfig", "ingest_shard", "ingest_shards"]
 
 STAGE = Stage.INGEST
-VERSION = 2
+VERSION = 3
 COPY = "copy.tar"
 ROWS_AT_ONCE = 8192
 
@@ -194,6 +195,7 @@ def _occurrence(
         "caption": found.caption,
         "group": found.group,
         "license": found.license,
+        **attribution(found, shard.kind),
         "metadata": found.metadata,
         "unreadable": one.reason,
     }

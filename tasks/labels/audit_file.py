@@ -24,8 +24,7 @@ YES = frozenset({"y", "yes", "true", "t", "1"})
 NO = frozenset({"n", "no", "false", "f", "0"})
 
 PLACES_SQL = """
-SELECT sample_id, source_uri, shard, key FROM occurrences WHERE sample_id IN (SELECT unnest($1))
-QUALIFY row_number() OVER (PARTITION BY sample_id ORDER BY source_uri, shard, position) = 1
+SELECT sample_id, source_uri, shard, key FROM standing WHERE sample_id IN (SELECT unnest($1))
 """
 
 
@@ -79,7 +78,7 @@ def check_new_file(path: Path, held: str) -> None:
 
 
 def places_of(connection: Any, sample_ids: Sequence[str]) -> dict[str, tuple[str, str, str]]:
-    """Return source_uri, shard and key of each sample, where it was seen first."""
+    """Return source_uri, shard and key of each sample, of the occurrence that stands for it."""
     return {each[0]: each[1:] for each in connection.execute(PLACES_SQL, [list(sample_ids)]).fetchall()}
 
 

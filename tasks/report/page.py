@@ -39,9 +39,8 @@ from windrow.tasks.storage.store.run_records import Run
 UNREADABLE_SHOWN = 20
 
 PLACES_SQL = """
-SELECT o.sample_id, any_value(s.selected), min(o.source_uri || ' / ' || o.shard || ' / ' || o.key)
-FROM occurrences o LEFT JOIN selection s USING (sample_id)
-WHERE o.sample_id IN (SELECT unnest($1::VARCHAR[])) GROUP BY 1
+SELECT sample_id, s.selected, o.source_uri || ' / ' || o.shard || ' / ' || o.key
+FROM standing o LEFT JOIN selection s USING (sample_id) WHERE sample_id IN (SELECT unnest($1::VARCHAR[]))
 """
 # A run does not say which version it published or found, but the last one's is the last: an older run's is not told.
 VERSION_SQL = """

@@ -13,7 +13,7 @@ from typing import Any
 import duckdb
 import pyarrow as pa
 
-from windrow.schemas import EXPORTS, FORGOTTEN, REGISTRY, RUNS, SHARDS, STAGES, TABLES, Table
+from windrow.schemas import EXPORTS, FORGOTTEN, REGISTRY, RUNS, SELECTION, SHARDS, STAGES, TABLES, Table
 from windrow.schemas.stages import Stage
 from windrow.tasks.storage.catalog.manifest_rows import export_rows, run_rows, shard_rows, stage_rows
 from windrow.tasks.storage.store.outputs import Output
@@ -35,15 +35,16 @@ SQL_TYPES = {
     pa.timestamp("us", "UTC"): "TIMESTAMPTZ",
 }
 
-POOL_VIEW = """
-CREATE VIEW pool AS
+# A sample is seen as the occurrence that stands for it, or as each of them.
+POOL_SQL = """
 SELECT s.*, s.width::BIGINT * s.height AS n_pixels, s.width::DOUBLE / s.height AS aspect_ratio,
        q.blur, q.brightness, q.contrast, q.entropy, q.phash, h.group_id AS hash_group, h.n_in_group AS n_in_hash_group,
        m.model_scores, r.sample_index, a.cluster_path, a.distance, c.nearest_similarity, c.outlier_score,
        c.off_topic_score,
        p.label, p.confidence, p.abstained, p.classes, p.probabilities, p.agreement, p.possible, b.belonging,
        g.label AS given_label,
-       t.label_quality, t.is_doubtful, t.suggested_label, w.density_ratio, w.is_alike, o.license,
+       t.label_quality, t.is_doubtful, t.suggested_label, w.density_ratio, w.is_alike,
+       o.occurrence_id, o.source_uri, o.shard, o.key, o.license, o.spdx, o.author, o.source_url,
        e.rank, e.part, coalesce(e.selected, false) AS selected, e.weight, e.dropped_by, e.duplicate_of, e.similarity,
        e.group_id, e.split
 FROM samples s
@@ -60,12 +61,15 @@ LEFT JOIN (SELECT * FROM labels WHERE label_set = 'given') g USING (sample_id)
 LEFT JOIN belonging b USING (sample_id)
 LEFT JOIN label_quality t USING (sample_id)
 LEFT JOIN reference_weights w USING (sample_id)
-LEFT JOIN (  -- a licence that an occurrence lacks, or spells in another way, is not known
-    SELECT sample_id, min(license) AS license
-    FROM occurrences GROUP BY 1 HAVING count(license) = count(*) AND min(license) = max(license)
-) o USING (sample_id)
+LEFT JOIN {occurrences} o USING (sample_id)
 LEFT JOIN selection e USING (sample_id)
 """
+# Which occurrence stands for a sample is for the filters to say, and is in `selection`; before that the first does.
+FIRST_SQL = """
+SELECT * FROM occurrences WHERE unreadable IS NULL
+QUALIFY row_number() OVER (PARTITION BY sample_id ORDER BY source_uri, shard, position) = 1
+"""
+DECIDED_SQL = "SELECT o.* FROM occurrences o SEMI JOIN {decided} USING (occurrence_id)"
 
 
 def open_catalog(store: str | Path, run_id: str | None = None, *, external_access: bool = False) -> Any:
@@ -116,10 +120,22 @@ def connect(tables: Mapping[str, Iterable[Path]]) -> Any:
     for declared in TABLES:
         if declared not in (RUNS, STAGES, EXPORTS, SHARDS):  # these come from manifests: see `manifest_rows`
             statements.append(_as_view(declared, [str(path) for path in tables.get(declared.name, ())]))
-    statements += [POOL_VIEW, "CREATE VIEW curated AS SELECT * FROM pool WHERE selected ORDER BY rank"]
+    decided = DECIDED_SQL.format(decided="selection") if tables.get(SELECTION.name) else FIRST_SQL
+    statements += [
+        f"CREATE VIEW standing AS {decided}",
+        f"CREATE VIEW pool AS {POOL_SQL.format(occurrences='standing')}",
+    ]
+    statements += ["CREATE VIEW curated AS SELECT * FROM pool WHERE selected ORDER BY rank"]
     connection = duckdb.connect()
     connection.execute("BEGIN; " + "; ".join(statements) + "; COMMIT")
     return connection
+
+
+def let_stand(connection: Any, occurrence_ids: pa.Array) -> None:
+    """Let these occurrences stand for their samples, in `pool` and `standing`, on a connection without a ranking."""
+    connection.register("_decided", pa.table({"occurrence_id": occurrence_ids}))
+    connection.execute("CREATE OR REPLACE TABLE decided AS SELECT * FROM _decided")
+    connection.execute(f"CREATE OR REPLACE VIEW standing AS {DECIDED_SQL.format(decided='decided')}")
 
 
 def _as_view(declared: Table, files: Sequence[str]) -> str:

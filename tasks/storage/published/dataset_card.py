@@ -12,6 +12,7 @@ import pyarrow as pa
 import yaml
 
 from windrow.schemas.exported import DESCRIBED, EXPORTED_SAMPLES
+from windrow.tasks.storage.published.licences import spdx_of
 from windrow.tasks.storage.published.webdataset_shards import PROVENANCE, image_extension
 
 _TABLE_ROWS = 50
@@ -180,6 +181,7 @@ def _body(layout: str, manifest: Mapping[str, Any]) -> str:
         loading=_LOADING[layout].format(split=next(iter(counts["split"]))),
     )
     tables = [
+        *_licence_table(counts["license"], counts["unlicensed"]),
         *_count_table("Splits", "split", counts["split"]),
         *_count_table("Classes", "class", counts["class"]),
         *_count_table("Top-level clusters", "cluster", counts["cluster"]),
@@ -187,8 +189,24 @@ def _body(layout: str, manifest: Mapping[str, Any]) -> str:
     return "\n".join([about, *tables])
 
 
+def _licence_table(counts: Mapping[str, int], unknown: int) -> list[str]:
+    """Say how many images are under which licence; the rows add up to all images."""
+    most = sorted(counts.items(), key=lambda item: -item[1])[:_TABLE_ROWS]
+    rows = [(name, n, "SPDX" if spdx_of(name) == name else "as it came: no SPDX identifier") for name, n in most]
+    others = sum(counts.values()) - sum(n for _, n in most)
+    rows += [(f"{len(counts) - len(most):,} more", others, "in `../manifest.json`")] if others else []
+    rows += [("not known", unknown, "nothing came with them that says so")] if unknown else []
+    lines = [f"| {_cell(name)} | {n:,} | {what} |" for name, n, what in rows]
+    total = f"| **all** | {sum(counts.values()) + unknown:,} | |"
+    return ["## Licences", "", "| licence | images | |", "|---|---:|---|", *lines, total, ""]
+
+
+def _cell(name: str) -> str:
+    return name.replace("|", chr(92) + "|")
+
+
 def _count_table(title: str, word: str, counts: Mapping[str, int]) -> list[str]:
     most = sorted(counts.items(), key=lambda item: -item[1])[:_TABLE_ROWS]
-    rows = [f"| {name.replace('|', chr(92) + '|')} | {n:,} |" for name, n in most]
+    rows = [f"| {_cell(name)} | {n:,} |" for name, n in most]
     more = [f"| and {len(counts) - len(most):,} more in `../manifest.json` | |"] if len(counts) > len(most) else []
     return [f"## {title}", "", f"| {word} | images |", "|---|---|", *rows, *more, ""]

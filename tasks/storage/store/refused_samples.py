@@ -13,7 +13,18 @@ from windrow.schemas.forgotten import FORGOTTEN_BY
 from windrow.tasks.storage.files.parquet import read_table
 from windrow.tasks.storage.store.registry import append_rows
 
-OF_A_SAMPLE = ("sample_id", "found_label", "caption", "group", "license", "metadata", "members")
+OF_A_SAMPLE = (
+    "sample_id",
+    "found_label",
+    "caption",
+    "group",
+    "license",
+    "spdx",
+    "author",
+    "source_url",
+    "metadata",
+    "members",
+)
 
 
 def forgotten_files(store: Path) -> list[Path]:
