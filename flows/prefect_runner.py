@@ -34,6 +34,7 @@ from windrow.tasks.recording import count_words
 from windrow.tasks.runner import MOST_THREADS, Call, PlainRunner, may_pass
 from windrow.tasks.storage.published.versions import latest_version
 from windrow.tasks.storage.store.run_records import Run, StageRecord
+from windrow.tasks.texts.markdown import code, inline
 
 PUBLISHED = "windrow.version.published"
 FINISHED = "windrow.nightly.finished"
@@ -209,16 +210,16 @@ class PrefectRunner(PlainRunner):
 
     def show_stage(self, run: Run, record: StageRecord, line: str) -> None:
         """Show a stage's counts as a table."""
-        table = [{"count": count_words(name), "number": number} for name, number in record.counts.items()]
-        key, description = f"windrow-{record.stage.replace('_', '-')}", f"{run.name}: {line}"
+        table = [{"count": inline(count_words(name)), "number": number} for name, number in record.counts.items()]
+        key, description = f"windrow-{record.stage.replace('_', '-')}", inline(f"{run.name}: {line}")
         self._unless_lost(lambda: create_table_artifact(key=key, table=table, description=description))
 
     def show_summary(self, run: Run, report: Path) -> None:
         """Show a run's summary; a browser opens no file from Prefect's UI, so the report's path is text."""
         version = latest_version(run.store, run.name)
         what = f"{run.name} {version.version}, {version.n_samples:,} samples" if version else run.name
-        text = f"# {what}\n\n{summarise(run)}\n\nReport: `{report.resolve()}`"
-        description = f"{what}; report: {report.resolve()}"
+        text = f"# {inline(what)}\n\n{summarise(run)}\n\nReport: {code(str(report.resolve()))}"
+        description = inline(f"{what}; report: {report.resolve()}")
         self._unless_lost(
             lambda: create_markdown_artifact(key="windrow-summary", markdown=text, description=description)
         )

@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import csv
 import json
 import sys
 from pathlib import Path
 from typing import Any, Literal
 
 from rich.console import Console
-from rich.markup import escape
 from rich.table import Table
 
 from windrow.flows.commands.upright import fits, print_upright
@@ -18,6 +16,8 @@ from windrow.tasks.storage.catalog.views import open_catalog
 from windrow.tasks.storage.published.versions import Version, diff_versions, list_versions
 from windrow.tasks.storage.published.withdrawal import is_withdrawn, withdrawal_text
 from windrow.tasks.storage.store.run_records import latest_run, open_run
+from windrow.tasks.texts.cells import csv_lines
+from windrow.tasks.texts.terminal import escape, visible_json
 
 ROWS_ON_TERMINAL = 100
 ROWS_UPRIGHT = 10
@@ -26,12 +26,11 @@ ROWS_UPRIGHT = 10
 def print_rows(console: Console, relation: Any, form: Literal["table", "csv", "json"]) -> None:
     """Print the rows of a query: as a table the first 100, or the first 10 upright where it is too wide; else all."""
     if form == "csv":
-        writer = csv.writer(sys.stdout)
-        writer.writerow(relation.columns)
-        writer.writerows(relation.fetchall())
+        sys.stdout.writelines(csv_lines([relation.columns, *relation.fetchall()]))
     elif form == "json":
         for row in relation.fetchall():
-            print(json.dumps(dict(zip(relation.columns, row, strict=True)), default=str, ensure_ascii=False))
+            values = dict(zip(relation.columns, row, strict=True))
+            print(visible_json(json.dumps(values, default=str, ensure_ascii=False)))
     else:
         _print_table(console, relation)
 
@@ -174,7 +173,8 @@ def print_diff(console: Console, store: Path, name: str, old: str | None, new: s
     """Print what changed between two versions of a curated set."""
     first, second = _two_versions(store, name, old, new)
     change = diff_versions(first.path, second.path)
-    console.print(f"{name}: {first.version} ({first.n_samples:,} samples) to {second.version} ({second.n_samples:,})")
+    then, now = f"{first.version} ({first.n_samples:,} samples)", f"{second.version} ({second.n_samples:,})"
+    console.print(f"{escape(name)}: {then} to {now}")
     table = Table("", "samples", "for example")
     for word in ("added", "removed", "relabelled"):
         rows = getattr(change, word)

@@ -16,6 +16,7 @@ import pyarrow.parquet as pq
 from windrow.tasks.algorithms.arrays import Int64Array
 from windrow.tasks.labels.audit_sample import AuditedSet, draw, stratum_name
 from windrow.tasks.storage.store.outputs import write_atomically
+from windrow.tasks.texts.cells import csv_lines, text_of
 
 COLUMNS = ("sample_id", "label", "confidence", "correct", "source_uri", "shard", "key", "stratum")
 # What drew the sample: with these it can be drawn again, so that no row comes or goes unnoticed.
@@ -85,10 +86,7 @@ def places_of(connection: Any, sample_ids: Sequence[str]) -> dict[str, tuple[str
 def write_lines(path: Path, names: Sequence[str], lines: Sequence[Sequence[str | None]]) -> None:
     """Write rows of text as .csv or .parquet; None is an empty field, and null."""
     if path.suffix == ".csv":
-        text = io.StringIO()
-        writer = csv.writer(text, lineterminator="\n")
-        writer.writerows([names, *lines])
-        write_atomically(path, text.getvalue())
+        write_atomically(path, "".join(csv_lines([names, *lines])))
         return
     table = pa.table(
         {name: pa.array(values, pa.string()) for name, values in zip(names, zip(*lines, strict=True), strict=True)}
@@ -132,7 +130,9 @@ def _csv_rows(path: Path) -> list[dict[str, str]]:
         found = list(csv.DictReader(io.StringIO(text, newline=""), delimiter=delimiter, strict=True))
     except csv.Error as error:
         raise ValueError(f"{path} is no CSV: {error}") from None
-    return [{str(name): (value or "").strip() for name, value in row.items() if name is not None} for row in found]
+    return [
+        {str(name): text_of((value or "").strip()) for name, value in row.items() if name is not None} for row in found
+    ]
 
 
 def _parquet_rows(path: Path) -> list[dict[str, str]]:

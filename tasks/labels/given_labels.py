@@ -23,6 +23,7 @@ from windrow.tasks.storage.store.outputs import (
     make_output,
     open_output,
 )
+from windrow.tasks.texts.cells import TEXT_SQL
 
 VERSION = 1
 
@@ -114,6 +115,8 @@ def label_file_query(connection: duckdb.DuckDBPyConnection, source: str, setting
     columns = {row[0] for row in connection.sql("DESCRIBE given_file").fetchall()}
     if "label" not in columns or not columns & {"sample_id", "key"}:
         raise ValueError(f"{setting}: {source} wants columns label and sample_id (or key); it has {sorted(columns)}")
+    if path.suffix == ".csv":
+        connection.execute(f"UPDATE given_file SET label = {TEXT_SQL.format('label')}")
     if "sample_id" in columns:
         return "SELECT sample_id, label FROM given_file WHERE label IS NOT NULL"
     return "SELECT o.sample_id, f.label FROM given_file f JOIN occurrences o ON o.key = f.key WHERE f.label IS NOT NULL"
