@@ -11,6 +11,7 @@ import signal
 import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -29,10 +30,11 @@ from prefect.task_runners import ThreadPoolTaskRunner
 from prefect.tasks import exponential_backoff
 
 from windrow.flows.summary import summarise
-from windrow.tasks.config import CurationConfig
+from windrow.tasks.config import CurationConfig, parse_config
 from windrow.tasks.recording import count_words
 from windrow.tasks.runner import MOST_THREADS, Call, PlainRunner, may_pass
 from windrow.tasks.storage.published.versions import latest_version
+from windrow.tasks.storage.sources.credentials import without_secrets, written
 from windrow.tasks.storage.store.run_records import Run, StageRecord
 from windrow.tasks.texts.markdown import code, inline
 
@@ -59,6 +61,12 @@ def failed_on_io(task: Any, task_run: TaskRun, state: State[Any]) -> bool:  # no
     return False
 
 
+def _written(config: CurationConfig) -> CurationConfig:
+    """The config as Prefect may show it."""
+    values = asdict(config)
+    return config if written(values) == values else parse_config(written(values))
+
+
 class _Watched:
     """A function that remembers how it ended, so that its own failure can be told from the orchestrator's."""
 
@@ -74,6 +82,9 @@ class _Watched:
             self.result = self._function()
         except BaseException as error:
             self.error = error
+            text = without_secrets(str(error))
+            if isinstance(error, Exception) and text != str(error):
+                raise (OSError if may_pass(error) else RuntimeError)(text) from None  # Prefect keeps what it sees
             raise
         self.ended = True
         return self.result
@@ -117,7 +128,7 @@ class PrefectRunner(PlainRunner):
         def carried(config: CurationConfig) -> None:  # noqa: ARG001  (shown in the UI)
             watched()
 
-        self._watch(watched, lambda: carried(config))
+        self._watch(watched, lambda: carried(_written(config)))
 
     def map(self, calls: Sequence[Call], finished: Callable[[Any], None]) -> list[Any]:
         """Run each call as a task of its kind."""
@@ -193,7 +204,7 @@ class PrefectRunner(PlainRunner):
 
     def say(self, text: str) -> None:
         """Log a line, in the flow run's log too."""
-        self._unless_lost(lambda: get_run_logger().info(text))
+        self._unless_lost(lambda: get_run_logger().info(without_secrets(text)))
         super().say(text)
 
     @contextmanager

@@ -17,6 +17,7 @@ from windrow.tasks.features.model_scores import identify_scorer, score_shards
 from windrow.tasks.progress import StageProgress, stage_progress
 from windrow.tasks.recording import StageLog, recording
 from windrow.tasks.runner import Call, Runner, Work
+from windrow.tasks.storage.sources.credentials import knowing, known
 from windrow.tasks.storage.store.made import Made
 from windrow.tasks.storage.store.outputs import Done, NotDoneError, only_finding
 from windrow.tasks.storage.store.run_records import Run
@@ -91,7 +92,9 @@ def _found_or_made(executor: ExecutorConfig, function: Callable[..., Any], *args
     if executor.kind != "ray" or function not in (identify_backbone, identify_scorer, score_shards):
         with suppress(NotDoneError), only_finding():
             return function(*args)
-    return open_executor(executor).run(function, *args)
+    sources = known()
+    called = partial(knowing, sources, function) if sources else function
+    return open_executor(executor).run(called, *args)
 
 
 def _size(found: Any) -> int:

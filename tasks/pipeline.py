@@ -43,6 +43,7 @@ from windrow.tasks.selection.reference_weights import weigh_by_reference
 from windrow.tasks.selection.selection_config import KEEP_AWAY, REFERENCE
 from windrow.tasks.storage.files.store_lock import at_work
 from windrow.tasks.storage.published.versions import Version, latest_version
+from windrow.tasks.storage.sources.credentials import without_secrets, written
 from windrow.tasks.storage.sources.source_plan import plan_shards
 from windrow.tasks.storage.sources.source_shard import SourceShard
 from windrow.tasks.storage.store.made import Made, digests
@@ -245,7 +246,7 @@ def cluster(curation: Curation) -> None:
         done = [curation.here(FIND_NEIGHBORS, store, embedded, config.neighbors)]
         curation.keep(log, Stage.NEIGHBORS, done, "n_samples")
     with curation.stage(Stage.CLUSTER) as log, curation.progress("cluster", 1) as progress:
-        before = clusters_before(store, config.name, asdict(config), embedded)
+        before = clusters_before(store, config.name, written(asdict(config)), embedded)
         args = (store, embedded, config.clustering, config.seed, progress.note, before)
         curation.keep(log, Stage.CLUSTER, [curation.here(CLUSTER, *args)], "n_samples")
 
@@ -388,7 +389,7 @@ def conclude(curation: Curation) -> None:
     try:
         runner.show_summary(curation.run, curation.here(REPORT, curation.run))
     except Exception as error:
-        curation.run = curation.run.warn(f"the report failed: {type(error).__name__}: {error}")
+        curation.run = curation.run.warn(without_secrets(f"the report failed: {type(error).__name__}: {error}"))
         runner.say(f"{curation.run.warning}. The run is finished; `windrow report` draws it again")
 
 

@@ -13,6 +13,7 @@ from windrow.schemas.stages import Stage
 from windrow.tasks.config import CurationConfig
 from windrow.tasks.runner import Runner
 from windrow.tasks.storage.files.store_lock import at_work
+from windrow.tasks.storage.sources.credentials import name_sources, without_secrets, written
 from windrow.tasks.storage.store.outputs import Done
 from windrow.tasks.storage.store.run_records import Run, StageRecord, Status, open_run, runs_backwards, start_run
 from windrow.tasks.takedown.removal import finish_takedowns
@@ -41,11 +42,12 @@ def begin_run(config: CurationConfig) -> Run:
     Of a run whose process is gone the log says so, when it was the last of this curated set.
     """
     store = Path(config.store)
+    name_sources([*config.sources, *(source for each in config.selection.beside().values() for source in each)])
     finish_takedowns(store)
     last = next((run for run in runs_backwards(store) if run.name == config.name), None)
     if last is not None and last.status == "killed":
         logging.getLogger("windrow").info(f"run {last.run_id}: {last.error}. What it finished is not done again.")
-    return start_run(store, config.name, asdict(config))
+    return start_run(store, config.name, written(asdict(config)))
 
 
 @contextmanager
@@ -54,7 +56,7 @@ def ending(run: Run) -> Iterator[None]:
     try:
         yield
     except BaseException as error:
-        _end(run, "failed", f"{type(error).__name__}: {error}")
+        _end(run, "failed", without_secrets(f"{type(error).__name__}: {error}"))
         raise
     _end(run, "partial")
 

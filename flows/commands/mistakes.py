@@ -5,12 +5,18 @@ from __future__ import annotations
 import duckdb
 
 from windrow.tasks.backbones import BackboneUnavailable
+from windrow.tasks.storage.sources.credentials import without_secrets
 
 USER_ERRORS = (ValueError, BackboneUnavailable, FileNotFoundError, PermissionError, ModuleNotFoundError, ImportError)
 
 
 def explain_error(error: Exception) -> tuple[int, str]:
-    """Return the exit code (2 for a mistake of the user's, 1 for a failure) and what to print."""
+    """Return the exit code (2 for a mistake of the user's, 1 for a failure) and what to print, without secrets."""
+    code, text = _explained(error)
+    return code, without_secrets(text)
+
+
+def _explained(error: Exception) -> tuple[int, str]:
     if isinstance(error, duckdb.Error):
         return 2, str(error)
     if isinstance(error, USER_ERRORS):

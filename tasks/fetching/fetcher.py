@@ -19,7 +19,7 @@ import httpcore
 from windrow.tasks.fetching.body import RefusedBodyError, read_body
 from windrow.tasks.fetching.fetch_config import WEB, FetchConfig
 from windrow.tasks.fetching.hosts import Host, host_of
-from windrow.tasks.fetching.locations import Address, parse_address, public_url, scheme_of
+from windrow.tasks.fetching.locations import Address, parse_address, scheme_of
 from windrow.tasks.fetching.network import (
     BadCertificateError,
     LookupTimedOutError,
@@ -45,6 +45,7 @@ from windrow.tasks.fetching.reasons import (
     Failure,
     may_pass,
 )
+from windrow.tasks.texts.uris import shown_uri
 
 _REDIRECTS = (301, 302, 303, 307, 308)
 _TIMEOUTS = (httpcore.ReadTimeout, httpcore.WriteTimeout, httpcore.PoolTimeout)
@@ -92,7 +93,7 @@ class Fetcher:
             address = parse_address(url)
         except ValueError:
             return NOT_A_URL
-        delays = random.Random(public_url(url))  # seeded, so that a run is repeatable; by URL, so that tries spread
+        delays = random.Random(shown_uri(url))  # seeded, so that a run is repeatable; by URL, so that tries spread
         attempt = 0
         while isinstance(answer := self._follow(address), Failure):
             wait = self._wait_after(answer, attempt, delays)

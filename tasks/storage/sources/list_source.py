@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from windrow.tasks.fetching.locations import scheme_of, unsigned_url
+from windrow.tasks.storage.sources.credentials import real
 from windrow.tasks.storage.sources.folder_source import read_whole
 from windrow.tasks.storage.sources.list_locations import (
     PREFIX,
@@ -72,7 +73,7 @@ class ListSource(Source):
 
         Raises ValueError when something there is no list, or has no column that says where samples are.
         """
-        for file in find_files(source.removeprefix(PREFIX)):
+        for file in find_files(real(source).removeprefix(PREFIX)):
             if file.error:
                 yield SourceShard(source, "url", file.path, file.identity, error=file.error)
                 continue

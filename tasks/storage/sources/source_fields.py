@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from windrow.tasks.storage.sources.source_shard import IngestConfig
+from windrow.tasks.texts.uris import shown_text
 
 
 def _words(text: str) -> frozenset[str]:
@@ -100,7 +101,7 @@ def make_fields(
         caption = _take(rest, config.caption_key)
     group = _take(rest, config.group_key)
     licence = _take(dict(given), config.license_key)
-    return Fields(*(_valid(text) for text in (label, caption, group, _metadata(rest, errors), licence)))
+    return Fields(*(_written(text) for text in (label, caption, group, _metadata(rest, errors), licence)))
 
 
 def as_text(value: str | int | float | bool) -> str | None:
@@ -156,6 +157,11 @@ def _is_deep(value: Any) -> bool:
         containers = [one.values() if isinstance(one, dict) else one for one in level if isinstance(one, (dict, list))]
         level = [inner for container in containers for inner in container]
     return any(isinstance(one, (dict, list)) for one in level)
+
+
+def _written(text: str | None) -> str | None:
+    """What came with a sample as the tables have it: without the secrets of the URIs in it."""
+    return _valid(text and shown_text(text))
 
 
 def _valid(text: str | None) -> str | None:

@@ -9,8 +9,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from windrow.tasks.storage.sources.all_sources import SOURCES
+from windrow.tasks.storage.sources.credentials import name_sources
 from windrow.tasks.storage.sources.source_files import find_files
 from windrow.tasks.storage.sources.source_shard import IngestConfig, SourceShard
+from windrow.tasks.texts.uris import shown_text
 
 
 def plan_shards(sources: Sequence[str], config: IngestConfig | None = None) -> list[SourceShard]:
@@ -30,8 +32,8 @@ def plan_shards(sources: Sequence[str], config: IngestConfig | None = None) -> l
         raise ValueError(f"sources: wants a list of one or more, got {sources!r}")
     repeated = [source for n, source in enumerate(sources) if source in sources[:n]]
     if repeated:
-        raise ValueError(f"sources: {repeated[0]!r} is given twice")
-    planned = (shard for source in sources for shard in _plan_source(source, config or IngestConfig()))
+        raise ValueError(f"sources: {shown_text(repeated[0])!r} is given twice")
+    planned = (shard for source in name_sources(sources) for shard in _plan_source(source, config or IngestConfig()))
     return sorted(planned, key=lambda s: (s.source_uri, s.shard))
 
 
