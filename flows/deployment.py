@@ -7,7 +7,7 @@ from typing import Any
 
 from windrow.tasks.config import CurationConfig, load_config
 from windrow.tasks.config_file import ConfigError, read_values
-from windrow.tasks.storage.sources.credentials import name_sources
+from windrow.tasks.fetching.credentials import name_sources
 
 DEFAULT_CONFIG = "windrow.yaml"
 

@@ -13,8 +13,8 @@ from prefect.types.entrypoint import EntrypointType
 from windrow.flows.curation import note_failure
 from windrow.flows.prefect_runner import PrefectRunner
 from windrow.tasks.config import CurationConfig
+from windrow.tasks.fetching.credentials import name_sources, tell_children, written
 from windrow.tasks.pipeline import curate_tonight
-from windrow.tasks.storage.sources.credentials import name_sources, tell_children, written
 
 
 @flow(name="nightly", flow_run_name="nightly {config.name}", on_failure=[note_failure])

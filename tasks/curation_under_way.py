@@ -14,10 +14,10 @@ from windrow.tasks.config import CurationConfig
 from windrow.tasks.executors import ExecutorConfig, open_executor
 from windrow.tasks.features.extraction import identify_backbone
 from windrow.tasks.features.model_scores import identify_scorer, score_shards
+from windrow.tasks.fetching.credentials import knowing, known
 from windrow.tasks.progress import StageProgress, stage_progress
 from windrow.tasks.recording import StageLog, recording
 from windrow.tasks.runner import Call, Runner, Work
-from windrow.tasks.storage.sources.credentials import knowing, known
 from windrow.tasks.storage.store.made import Made
 from windrow.tasks.storage.store.outputs import Done, NotDoneError, only_finding
 from windrow.tasks.storage.store.run_records import Run

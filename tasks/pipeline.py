@@ -24,6 +24,7 @@ from windrow.tasks.export.shard_writing import gone_samples, write_export_shard
 from windrow.tasks.features.backbone_choice import choose_backbone, chosen_backbone
 from windrow.tasks.features.extraction import FITTED, extract_shards, fit_backbone, identify_backbone
 from windrow.tasks.features.model_scores import identify_scorer, score_shards
+from windrow.tasks.fetching.credentials import without_secrets, written
 from windrow.tasks.ingest.hash_groups import group_hashes
 from windrow.tasks.ingest.ingestion import ingest_shards
 from windrow.tasks.labels.belonging_scores import find_belonging, refuses
@@ -43,7 +44,6 @@ from windrow.tasks.selection.reference_weights import weigh_by_reference
 from windrow.tasks.selection.selection_config import KEEP_AWAY, REFERENCE
 from windrow.tasks.storage.files.store_lock import at_work
 from windrow.tasks.storage.published.versions import Version, latest_version
-from windrow.tasks.storage.sources.credentials import without_secrets, written
 from windrow.tasks.storage.sources.source_plan import plan_shards
 from windrow.tasks.storage.sources.source_shard import SourceShard
 from windrow.tasks.storage.store.made import Made, digests

@@ -11,9 +11,9 @@ from pathlib import Path
 
 from windrow.schemas.stages import Stage
 from windrow.tasks.config import CurationConfig
+from windrow.tasks.fetching.credentials import name_sources, without_secrets, written
 from windrow.tasks.runner import Runner
 from windrow.tasks.storage.files.store_lock import at_work
-from windrow.tasks.storage.sources.credentials import name_sources, without_secrets, written
 from windrow.tasks.storage.store.outputs import Done
 from windrow.tasks.storage.store.run_records import Run, StageRecord, Status, open_run, runs_backwards, start_run
 from windrow.tasks.takedown.removal import finish_takedowns

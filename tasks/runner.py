@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from windrow.tasks.config import CurationConfig
-from windrow.tasks.storage.sources.credentials import without_secrets
+from windrow.tasks.fetching.credentials import without_secrets
 from windrow.tasks.storage.store.run_records import Run, StageRecord
 
 MOST_THREADS = 32  # they only wait for workers; a few more than there are workers keep every one of these busy

@@ -13,8 +13,8 @@ import yaml
 from windrow.schemas.setting_words import meanings
 from windrow.tasks.config import CurationConfig, parse_values
 from windrow.tasks.config_file import YamlText, read_values
+from windrow.tasks.fetching.credentials import written
 from windrow.tasks.settings_reference import section_meaning
-from windrow.tasks.storage.sources.credentials import written
 
 WIDTH = 100
 Place = tuple[str, ...]

@@ -5,7 +5,7 @@ from __future__ import annotations
 import duckdb
 
 from windrow.tasks.backbones import BackboneUnavailable
-from windrow.tasks.storage.sources.credentials import without_secrets
+from windrow.tasks.fetching.credentials import without_secrets
 
 USER_ERRORS = (ValueError, BackboneUnavailable, FileNotFoundError, PermissionError, ModuleNotFoundError, ImportError)
 

@@ -12,8 +12,8 @@ import pyarrow.compute as pc
 
 from windrow.schemas import NEAR_DUPLICATE_THRESHOLD, OCCURRENCES
 from windrow.schemas.stages import Stage
+from windrow.tasks.fetching.credentials import name_sources
 from windrow.tasks.storage.catalog.views import connect, run_tables
-from windrow.tasks.storage.sources.credentials import name_sources
 from windrow.tasks.storage.store.listed_samples import SAMPLE_ID, listed_samples
 from windrow.tasks.storage.store.outputs import all_outputs
 from windrow.tasks.storage.store.refused_samples import refused_samples

@@ -22,6 +22,7 @@ _SIGNING = re.compile(
     r"|sig|s[eptvri]|spr|sip|ss|srt|ske|skoid|sk[stv]|sktid",
     re.IGNORECASE,
 )
+_CHAIN = re.compile(r"::(?=[A-Za-z][A-Za-z0-9+.\-]*://)")
 _URI = re.compile(r"[A-Za-z][A-Za-z0-9+.\-]*://[^\s<>\"'`\\|{}^\x00-\x1f]+")
 
 
@@ -34,6 +35,9 @@ def shown_uri(uri: str) -> str:
     >>> shown_uri("https://me:pw@h/a.png?w=64&token=f00&X-Amz-Signature=1#x"), shown_uri("s3://bucket/a#1.png")
     ('https://h/a.png?w=64&***', 's3://bucket/a#1.png')
     """
+    chained = _CHAIN.split(uri)
+    if len(chained) > 1:  # fsspec's: a file in what comes after the colons
+        return "::".join(map(shown_uri, chained))
     scheme = uri.partition("://")[0].lower() if "://" in uri else ""
     if scheme in ("", "file"):
         return uri

@@ -14,9 +14,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import urlsplit
 
+from windrow.tasks.fetching.credentials import real
 from windrow.tasks.fetching.fetch_config import WEB, FetchConfig
 from windrow.tasks.fetching.locations import MAX_LENGTH, scheme_of
-from windrow.tasks.storage.sources.credentials import real
 from windrow.tasks.storage.sources.folder_source import read_whole
 from windrow.tasks.storage.sources.local_listing import describe_file
 from windrow.tasks.storage.sources.source_fields import split_name

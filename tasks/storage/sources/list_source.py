@@ -14,8 +14,8 @@ from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from windrow.tasks.fetching.credentials import real
 from windrow.tasks.fetching.locations import scheme_of, unsigned_url
-from windrow.tasks.storage.sources.credentials import real
 from windrow.tasks.storage.sources.folder_source import read_whole
 from windrow.tasks.storage.sources.list_locations import (
     PREFIX,

@@ -15,8 +15,8 @@ from pathlib import Path
 from typing import Any, BinaryIO, cast
 from urllib.parse import urlsplit, urlunsplit
 
+from windrow.tasks.fetching.credentials import real
 from windrow.tasks.storage.files.remote_file import RemoteFile, telling_no_secrets
-from windrow.tasks.storage.sources.credentials import real
 from windrow.tasks.storage.sources.local_listing import describe_file, glob_files, list_folder
 from windrow.tasks.storage.sources.source_shard import SourceFile, access_error
 from windrow.tasks.texts.uris import shown_uri

@@ -8,8 +8,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from windrow.tasks.fetching.credentials import name_sources
 from windrow.tasks.storage.sources.all_sources import SOURCES
-from windrow.tasks.storage.sources.credentials import name_sources
 from windrow.tasks.storage.sources.source_files import find_files
 from windrow.tasks.storage.sources.source_shard import IngestConfig, SourceShard
 from windrow.tasks.texts.uris import shown_text

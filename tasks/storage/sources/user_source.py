@@ -14,7 +14,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from windrow.tasks.storage.sources.credentials import real
+from windrow.tasks.fetching.credentials import real
 from windrow.tasks.storage.sources.parquet_source import row_fields
 from windrow.tasks.storage.sources.source import OpenFiles, Reading, Row, SampleGone, Source
 from windrow.tasks.storage.sources.source_fields import split_name

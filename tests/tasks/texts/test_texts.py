@@ -7,7 +7,7 @@ import unicodedata
 
 import pytest
 from hostile_texts import HOSTILE, TEXTS
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from markdown_it import MarkdownIt
 from rich.console import Console
@@ -26,6 +26,7 @@ def is_plain(text: str) -> bool:
 
 
 @given(TEXTS)
+@settings(deadline=None)
 def test_a_terminal_gets_no_control_character_and_every_other_as_it_is(text: str) -> None:
     assert is_plain(visible(text))
     assert visible(text) == text or not is_plain(text.replace("\n", "\r")) or not text.isprintable()
@@ -33,6 +34,7 @@ def test_a_terminal_gets_no_control_character_and_every_other_as_it_is(text: str
 
 
 @given(TEXTS)
+@settings(deadline=None)
 def test_rich_prints_text_as_text_and_never_fails(text: str) -> None:
     for kind, words in ((Console, escape(text)), (TextConsole, escape(text)), (TextConsole, text)):
         console = kind(file=io.StringIO(), width=10_000, force_terminal=True, color_system="truecolor", emoji=False)
@@ -51,6 +53,7 @@ def test_rich_prints_text_as_text_and_never_fails(text: str) -> None:
 
 
 @given(TEXTS)
+@settings(deadline=None)
 def test_markdown_reads_as_the_text_itself_in_a_line_and_in_a_cell(text: str) -> None:
     parser = MarkdownIt("commonmark", {"html": True}).enable(["table", "strikethrough"])
     tokens = parser.parse(f"| a | b |\n|---|---|\n| x{inline(text)}x | 1 |\n")
@@ -64,12 +67,14 @@ def test_markdown_reads_as_the_text_itself_in_a_line_and_in_a_cell(text: str) ->
 
 
 @given(TEXTS)
+@settings(deadline=None)
 def test_json_stays_the_same_json(text: str) -> None:
     shown = visible_json(json.dumps({text: text}, ensure_ascii=False))
     assert is_plain(shown) and json.loads(shown) == {text: text}
 
 
 @given(TEXTS)
+@settings(deadline=None)
 def test_a_cell_of_a_csv_is_no_formula_and_comes_back(text: str) -> None:
     written = cell(text)
     assert text_of(written) == text
@@ -83,6 +88,7 @@ def test_numbers_and_words_stay_as_they_are(value: object) -> None:
 
 
 @given(st.lists(TEXTS, min_size=1, max_size=3))
+@settings(deadline=None)
 def test_a_file_of_cells_is_read_back_by_python_and_duckdb(texts: list[str]) -> None:
     import duckdb
 

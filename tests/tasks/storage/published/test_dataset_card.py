@@ -26,6 +26,9 @@ def datasets(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Any:
     return datasets
 
 
+KNOWN = {"license": "MIT", "author": "x", "source_url": "https://x.org"}
+
+
 def header(version: Version, layout: str) -> dict[str, Any]:
     text = (version.path / layout / "README.md").read_text()
     assert text.startswith("---\n")
@@ -67,7 +70,7 @@ def test_datasets_loads_and_streams_tars_without_the_card_where_every_field_is_k
     tmp_path: Path, datasets: Any
 ) -> None:
     rows, data = make_selection(tmp_path / "source", labels=["rye"] * 12, formats=("PNG",))
-    rows = [{**row, "given_label": "rye", "caption": "a field", "metadata": "{}"} for row in rows]
+    rows = [{**row, "given_label": "rye", "caption": "a field", "metadata": "{}", **KNOWN} for row in rows]
     version = export(tmp_path / "store", rows)
     files = [str(path) for path in sorted((version.path / "webdataset").glob("*.tar"))]
     for streaming in (False, True):

@@ -59,7 +59,10 @@ EXTENSION = st.builds(
 )
 
 
-@given(st.dictionaries(EXTENSION, st.binary(max_size=12) | st.sampled_from([*GOOD.values(), *UNREAD.values()])))
+SOME = st.sampled_from([name for name in {**GOOD, **UNREAD} if "bomb" not in name]).map({**GOOD, **UNREAD}.get)
+
+
+@given(st.dictionaries(EXTENSION, st.binary(max_size=12) | SOME))
 def test_any_files_are_told_apart_and_read(members: dict[str, bytes]) -> None:
     named = member_names(members, {"jpg", "json", "cls"}, is_image)
     assert list(named) == list(members)
