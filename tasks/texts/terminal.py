@@ -7,6 +7,7 @@ import re
 import rich.console
 import rich.markup
 import rich.text
+from rich.errors import MarkupError
 
 # Controls (C0, DEL, C1), what breaks lines, turns the direction or hides, halves of pairs, and tags.
 _CONTROL = re.compile(
@@ -49,7 +50,7 @@ class TextConsole(rich.console.Console):
         plain = visible(text, lines=True)
         try:
             return super().render_str(plain, **options)  # type: ignore[arg-type]
-        except rich.markup.MarkupError:
+        except MarkupError:
             return super().render_str(plain, **{**options, "markup": False})  # type: ignore[arg-type]
 
 
