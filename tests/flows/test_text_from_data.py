@@ -27,6 +27,7 @@ from windrow.tasks.labels.given_labels import given_labels
 from windrow.tasks.storage.catalog.views import open_catalog
 from windrow.tasks.storage.published.versions import latest_version
 from windrow.tasks.storage.store.run_records import Run
+from windrow.tasks.texts.uris import shown_text
 
 NAMES = [text for text in HOSTILE if text.isprintable() and text == text.strip() and not text.startswith("'=")]
 CONTROL = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069]")
@@ -114,10 +115,10 @@ def test_what_was_guarded_in_a_csv_is_read_back(run: Run, tmp_path: Path) -> Non
     path = tmp_path / "a.csv"
     printed(lambda console: print_annotation(console, run.store, run.run_id, path, 3, "typical", 0))
     back = given_labels(str(path), {Stage.INGEST: run.outputs(Stage.INGEST)}).to_pylist()
-    assert {"=1+1", "@SUM(A1)", "[/]"} <= {row["label"] for row in back} <= set(NAMES)
+    assert {"=1+1", "@SUM(A1)", "[/]"} <= {row["label"] for row in back} <= set(map(shown_text, NAMES))
     audit = tmp_path / "b.csv"
     printed(lambda console: write_sample(console, run.store, run.run_id, audit, 100, "given", 0))
-    assert {row["label"] for row in read_audit(audit).rows} <= set(NAMES)
+    assert {row["label"] for row in read_audit(audit).rows} <= set(map(shown_text, NAMES))
 
 
 def elements(markdown: str) -> tuple[set[str], list[str]]:
