@@ -132,6 +132,7 @@ def samples_only(folder: Path, labels: Labels) -> Path:
     fixed: dict[str, Any] = {"sample_index": 0, "rank": 1, "weight": 1.0, "cluster_path": [0], "group_id": "g"}
     fixed |= {"width": 1, "height": 1, "format": "PNG", "n_bytes": 1}
     columns = {name: [value] * len(labels) for name, value in fixed.items()}
+    columns["source_uri"] = ["pool"] * len(labels)
     columns |= {"sample_id": list(labels), "split": [s for s, _ in labels.values()]}
     columns["label"] = [label for _, label in labels.values()]
     write_table(EXPORTED_SAMPLES, EXPORTED_SAMPLES.build(columns), folder / SAMPLES)
