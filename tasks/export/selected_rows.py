@@ -35,7 +35,6 @@ ORDER BY e.split, e.rank
 """
 
 
-PSEUDO = "pseudo"
 OF_LABELS = ("label", "confidence", "classes", "probabilities", "abstained")
 
 

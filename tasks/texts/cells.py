@@ -11,8 +11,6 @@ from typing import Any
 _FORMULA = re.compile(r"'*[=+\-@\t\r\n\uff1d\uff0b\uff0d\uff20]", re.DOTALL)
 _NUMBER = re.compile(r"[+-]?(\d+(\.\d*)?|\.\d+)([eE][+-]?\d+)?")
 GUARD = "'"
-TEXT_SQL = "regexp_replace({}, '^''(''*[=+@\t\r\n\uff1d\uff0b\uff0d\uff20-])', '\\1')"
-"""`text_of` in SQL, over a column."""
 
 
 def cell(value: Any) -> Any:

@@ -22,6 +22,8 @@ SOURCE = "source"
 MOST_BYTES = 64 * 2**20
 """Of what a compressed member or an array may unpack to, for its reader."""
 MOST_DEPTH = 100
+LONGEST = 150
+"""Bytes of an extension; with an id before it, what becomes of it in a reader, and no file system takes over 255."""
 
 TEXTS = frozenset({"txt", "text", "transcript"})
 INTEGERS = frozenset({"cls", "cls2", "index", "inx", "id", "class", "count"})
@@ -51,7 +53,7 @@ def member_names(
     It is its own, unless that is one of `taken` or of an earlier file (readers do not tell upper from lower case), or
     readers would decode it and fail; then SOURCE comes behind it. `is_image` says whether bytes are a picture that
     Pillow makes RGB. Characters that no member may have, and a `__` in front, with which readers mark fields of their
-    own, become `_`.
+    own, become `_`; of more than LONGEST bytes the end is kept.
     """
     return free_names({each: _read_past(each, data, is_image) for each, data in members.items()}, taken)
 
@@ -75,6 +77,7 @@ def _read_past(extension: str, data: bytes, is_image: Callable[[bytes], bool]) -
 
 def _plain(extension: str) -> str:
     name = "".join("_" if char in "/\\" or not char.isprintable() else char for char in extension)
+    name = name.encode()[-LONGEST:].decode(errors="ignore")
     return "_" + name.lstrip("_") if name.startswith("__") else name or SOURCE
 
 

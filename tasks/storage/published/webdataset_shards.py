@@ -16,8 +16,6 @@ EXTENSIONS = {"JPEG": "jpg", "MPO": "jpg", "TIFF": "tiff", "JPEG2000": "jp2"}
 
 DIGITS = 18
 """Of a number that fits into an int64, whatever they are."""
-LONGEST_EXTENSION = 150
-"""Bytes; with an id before it, what becomes of it in a reader, and no file system that takes more than 255."""
 
 PROVENANCE = ("source_uri", "shard", "key")
 

@@ -7,7 +7,7 @@ from unread_members import GOOD, UNREAD
 from webdataset import autodecode
 
 from windrow.tasks.pictures.decoding import MAX_PIXELS, UnreadableImage, inspect_image
-from windrow.tasks.storage.published.member_names import IMAGES, NEVER, SOURCE, decodes, member_names
+from windrow.tasks.storage.published.member_names import IMAGES, NEVER, SOURCE, decodes, free_names, member_names
 
 
 def is_image(data: bytes) -> bool:
@@ -69,3 +69,10 @@ def test_any_files_are_told_apart_and_read(members: dict[str, bytes]) -> None:
     assert len({name.lower() for name in named.values()} | {"jpg", "json", "cls"}) == len(members) + 3
     assert all(name and name.isprintable() and "/" not in name and not name.startswith("__") for name in named.values())
     read(named, members)
+
+
+@given(st.lists(st.text(st.characters(exclude_categories=["Cs"]), min_size=140, max_size=300), unique=True, max_size=4))
+def test_a_long_extension_makes_no_name_that_is_too_long_for_a_file(names: list[str]) -> None:
+    named = free_names({name: name for name in (*names, *(f"{name}x" for name in names))}, {"json"})
+    assert len({*named.values()}) == len(named)
+    assert all(len(f"{'0' * 32}.{name}".encode()) <= 255 for name in named.values())

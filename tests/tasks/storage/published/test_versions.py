@@ -40,7 +40,11 @@ def test_versions_are_listed_by_name_and_number(tmp_path: Path) -> None:
     assert list_versions(store, "*") == list_versions(store, "c") == []
     last = latest_version(store, "b")
     assert last is not None and last.fingerprint == published[2].fingerprint
-    (store / "curated" / "b" / "v0002").rename(store / "curated" / "b" / "v10000")
+    later = (store / "curated" / "b" / "v0002").rename(store / "curated" / "b" / "v10000")
+    assert list_versions(store, "b")[-1].path.name == "v0001"  # it says that it is v0002
+    described = {**read_manifest(later), "version": "v10000"}
+    (later / MANIFEST).unlink()
+    (later / MANIFEST).write_text(sealed_json(described, ensure_ascii=False))
     assert list_versions(store, "b")[-1].path.name == "v10000"  # after v0001 as a number, before it as a text
 
 
