@@ -21,7 +21,7 @@ from windrow.flows.demo.judged_pool import JudgedPool, judge_pool
 from windrow.flows.demo.scoreboard import Probe, balanced_accuracy, score_labels, score_pool, score_set
 from windrow.schemas import LABELS, SAMPLES, SELECTION, Table
 from windrow.tasks.ingest.ingestion import ingest_shards
-from windrow.tasks.storage.catalog.views import open_catalog
+from windrow.tasks.storage.catalog.views import connect_run
 from windrow.tasks.storage.sources.source_plan import plan_shards
 from windrow.tasks.storage.sources.source_shard import IngestConfig
 from windrow.tasks.storage.store.outputs import make_output
@@ -73,6 +73,7 @@ def _selection(selected: Mapping[str, bool], held_out: Sequence[str] = ()) -> pa
     sample_ids = [*selected, *held_out]
     columns = {
         "sample_id": sample_ids,
+        "occurrence_id": [f"of {name}" for name in sample_ids],
         "rank": [*range(1, len(selected) + 1), *[None] * len(held_out)],
         "selected": [*selected.values(), *[False] * len(held_out)],
         "dropped_by": [*[None] * len(selected), *["held_out"] * len(held_out)],
@@ -103,7 +104,7 @@ def hand_made(tmp_path_factory: pytest.TempPathFactory) -> JudgedPool:
         "selection-by-hand": (SELECTION, _selection({name: said[3] for name, said in SAID.items()})),
     }
     _finish_run(store, tables, [])
-    return judge_pool(open_catalog(store), HAND)
+    return judge_pool(connect_run(store), HAND)
 
 
 @pytest.fixture(scope="module")
@@ -238,13 +239,13 @@ def test_balanced_accuracy_weighs_every_class_alike() -> None:
 def test_a_truth_that_does_not_know_a_sample_is_refused(tmp_path: Path) -> None:
     _tiny_store(tmp_path, "x")
     with pytest.raises(ValueError, match="truth: knows nothing of 1 samples of the pool, a the first"):
-        judge_pool(open_catalog(tmp_path), HAND.slice(1))
+        judge_pool(connect_run(tmp_path), HAND.slice(1))
 
 
 def test_a_pseudo_label_that_is_no_class_of_the_truth_is_named(tmp_path: Path) -> None:
     _tiny_store(tmp_path, "zebra")
     with pytest.raises(ValueError, match="pseudo-labels: 'zebra' is none of the classes x, y"):
-        judge_pool(open_catalog(tmp_path), HAND)
+        judge_pool(connect_run(tmp_path), HAND)
 
 
 def _tiny_store(store: Path, label: str) -> None:
