@@ -6,7 +6,6 @@ import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-
 PLACE = re.compile(r"\{(\w+)\}")
 NEEDED = ("train", "held_out", "predictions")
 IMAGES, SEED = "images", "seed"

@@ -17,13 +17,15 @@ from rich.console import Console
 from small_pool import png, stripes
 
 from windrow.flows.commands.annotate import print_annotation
-from windrow.flows.commands.answers import print_rows, print_story
+from windrow.flows.commands.answers import print_story
 from windrow.flows.commands.audit import write_sample
+from windrow.flows.commands.query_answer import Form, answer
 from windrow.flows.summary import print_run, summarise
 from windrow.schemas.stages import Stage
 from windrow.tasks.config import parse_config
 from windrow.tasks.labels.audit_file import read_audit
 from windrow.tasks.labels.given_labels import given_labels
+from windrow.tasks.storage.catalog.connections import SqlLimits
 from windrow.tasks.storage.catalog.views import open_catalog
 from windrow.tasks.storage.published.versions import latest_version
 from windrow.tasks.storage.store.run_records import Run
@@ -87,22 +89,25 @@ def test_the_summary_tells_hostile_reasons_as_they_are(run: Run) -> None:
     assert is_safe(shown) and "[/]" in shown and "[/red]" in shown and "what became of" in shown
 
 
+def ask(console: Console, run: Run, sql: str, form: Form) -> None:
+    answer(console, run.store, run.run_id, sql, form, None, SqlLimits(memory=64, seconds=None), False)
+
+
 def test_a_story_and_rows_are_only_text(run: Run, capsys: pytest.CaptureFixture[str]) -> None:
     catalog = open_catalog(run.store)
     for (sample_id,) in catalog.sql("SELECT sample_id FROM samples ORDER BY 1 LIMIT 20").fetchall():
         assert is_safe(printed(lambda console, sample_id=sample_id: print_story(console, catalog, sample_id)))
     sql = "SELECT key, caption, license, found_label FROM occurrences ORDER BY position"
-    assert is_safe(printed(lambda console: print_rows(console, catalog.sql(sql), "table")))
+    assert is_safe(printed(lambda console: ask(console, run, sql, "table")))
     capsys.readouterr()
-    print_rows(Console(), catalog.sql(sql), "json")
+    ask(Console(), run, sql, "json")
     lines = capsys.readouterr().out.splitlines()
     assert all(is_safe(line) for line in lines)
     assert [json.loads(line)["caption"] for line in lines] == [row[1] for row in catalog.sql(sql).fetchall()]
 
 
 def test_csv_holds_no_formula(run: Run, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    catalog = open_catalog(run.store)
-    print_rows(Console(), catalog.sql("SELECT caption, license, found_label, -1 AS n FROM occurrences"), "csv")
+    ask(Console(), run, "SELECT caption, license, found_label, -1 AS n FROM occurrences", "csv")
     printed(lambda console: print_annotation(console, run.store, run.run_id, tmp_path / "a.csv", 3, "typical", 0))
     printed(lambda console: write_sample(console, run.store, run.run_id, tmp_path / "b.csv", 20, "given", 0))
     texts = [capsys.readouterr().out, (tmp_path / "a.csv").read_text(), (tmp_path / "b.csv").read_text()]

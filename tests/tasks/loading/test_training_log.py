@@ -21,8 +21,8 @@ from windrow.tasks.loading.sample_loader import data_loader
 from windrow.tasks.loading.training_log import TrainingLog
 from windrow.tasks.loading.version_samples import NO_LABEL
 from windrow.tasks.storage.files.seals import sealed_json
-from windrow.tasks.storage.store.store_format import FORMAT, FORMAT_FILE
 from windrow.tasks.storage.store.registry import register_samples, sample_indices
+from windrow.tasks.storage.store.store_format import FORMAT, FORMAT_FILE
 
 NAMES = ["cat", "dog", "hen"]
 WRONG = [5, 30, 31]
