@@ -22,6 +22,7 @@ from windrow.flows.commands.audit import write_sample
 from windrow.flows.commands.query_answer import Form, answer
 from windrow.flows.summary import print_run, summarise
 from windrow.schemas.stages import Stage
+from windrow.schemas.texts.names import LONGEST_NAME
 from windrow.tasks.config import parse_config
 from windrow.tasks.labels.audit_file import read_audit
 from windrow.tasks.labels.given_labels import given_labels
@@ -54,7 +55,8 @@ def run(tmp_path_factory: pytest.TempPathFactory) -> Run:
                 info = tarfile.TarInfo(f"{number}{key}.{extension}")
                 info.size = len(data)
                 tar.addfile(info, io.BytesIO(data))
-    filters = [{"name": name, "keep": f"width > {n - 100}"} for n, name in enumerate(HOSTILE)]
+    names = [name for name in HOSTILE if name.strip() and name.isprintable() and len(name) <= LONGEST_NAME]
+    filters = [{"name": name, "keep": f"width > {n - 100}"} for n, name in enumerate(names)]
     filters[0]["keep"] = "key NOT LIKE '7%'"
     filters[1]["keep"] = "key NOT LIKE '8%'"
     return curate_inline(
