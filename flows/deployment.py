@@ -6,7 +6,9 @@ from pathlib import Path
 from typing import Any
 
 from windrow.tasks.config import CurationConfig, load_config
-from windrow.tasks.config_file import read_values
+from windrow.tasks.config_file import ConfigError, read_values
+from windrow.tasks.fetching.credentials import name_sources
+from windrow.tasks.storage.sources.source_settings import uris_of
 
 DEFAULT_CONFIG = "windrow.yaml"
 
@@ -20,6 +22,12 @@ def read_deployment(config: str = "", root: str = "") -> dict[str, Any]:
     file, the field and what came, so a bad config stops the deployment and not the first night.
     """
     path = Path(config or DEFAULT_CONFIG)
-    load_config(path)
+    config_of_file = load_config(path)
+    secret = next((text for text in uris_of(config_of_file.sources) if name_sources([text]) != [text]), None)
+    if secret is not None:
+        raise ConfigError(
+            f"{path}: sources: {name_sources([secret])[0]!r} has a login or a token, and Prefect keeps the parameters "
+            "of a deployment; serve it with `windrow nightly --cron`, or read it with credentials of the machine's"
+        )
     directory = Path(root or ".").absolute()
     return {"config": read_values(path, (), CurationConfig, directory), "directory": str(directory)}

@@ -18,7 +18,9 @@ from prefect.types.entrypoint import EntrypointType
 from windrow.flows.curation import note_failure
 from windrow.flows.prefect_runner import PrefectRunner
 from windrow.tasks.config import CurationConfig
+from windrow.tasks.fetching.credentials import name_sources, tell_children, written
 from windrow.tasks.pipeline import curate_tonight
+from windrow.tasks.storage.sources.source_settings import uris_of
 
 SERVED_BY = "WINDROW_SERVED_BY"
 SECONDS_BETWEEN_LOOKS = 1.0
@@ -80,11 +82,15 @@ def serve(config: CurationConfig, cron: str, timezone: str = "UTC") -> None:
             "a schedule needs a Prefect server: run `prefect server start` in another terminal, and here "
             "`export PREFECT_API_URL=http://127.0.0.1:4200/api`"
         )
+    name_sources(
+        [*uris_of(config.sources), *(source for each in config.selection.beside().values() for source in each)]
+    )
+    tell_children()
     # Not nightly.serve: that pickles the flows by value, and what only their annotations name is lost on the way.
     deployment = RunnerDeployment.from_flow(
         nightly,
         name=config.name,
-        parameters={"config": asdict(config)},
+        parameters={"config": written(asdict(config))},  # Prefect keeps them
         schedule=schedule,
         concurrency_limit=ConcurrencyLimitConfig(limit=1, collision_strategy=ConcurrencyLimitStrategy.ENQUEUE),
         entrypoint_type=EntrypointType.MODULE_PATH,

@@ -107,7 +107,9 @@ def _check_answers(api: str) -> None:
         with urlopen(f"{api}/health", timeout=SECONDS_TO_ANSWER):
             return
     except (URLError, OSError, ValueError) as error:
-        raise ServerError(f"PREFECT_API_URL is {api}, which does not answer: {error}") from None
+        from windrow.tasks.fetching.credentials import without_secrets
+
+        raise ServerError(without_secrets(f"PREFECT_API_URL is {api}, which does not answer: {error}")) from None
 
 
 def prepare_prefect(verbose: bool) -> None:

@@ -10,6 +10,7 @@ import logging
 import signal
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -28,12 +29,14 @@ from prefect.task_runners import ThreadPoolTaskRunner
 from prefect.tasks import exponential_backoff
 
 from windrow.flows.summary import summarise
-from windrow.tasks.config import CurationConfig
+from windrow.tasks.config import CurationConfig, parse_config
 from windrow.tasks.ended_by_signal import EndedBySignal, heed_signals, name_of, signal_seen
+from windrow.tasks.fetching.credentials import without_secrets, written
 from windrow.tasks.recording import count_words
 from windrow.tasks.runner import MOST_THREADS, Call, PlainRunner, may_pass
 from windrow.tasks.storage.published.versions import latest_version
 from windrow.tasks.storage.store.run_records import Run, StageRecord
+from windrow.tasks.texts.markdown import code, inline
 
 PUBLISHED = "windrow.version.published"
 FINISHED = "windrow.nightly.finished"
@@ -58,6 +61,12 @@ def failed_on_io(task: Any, task_run: TaskRun, state: State[Any]) -> bool:  # no
     return False
 
 
+def _written(config: CurationConfig) -> CurationConfig:
+    """The config as Prefect may show it."""
+    values = asdict(config)
+    return config if written(values) == values else parse_config(written(values))
+
+
 class _Watched:
     """A function that remembers how it ended, so that its own failure can be told from the orchestrator's."""
 
@@ -73,6 +82,9 @@ class _Watched:
             self.result = self._function()
         except BaseException as error:
             self.error = error
+            text = without_secrets(str(error))
+            if isinstance(error, Exception) and text != str(error):
+                raise (OSError if may_pass(error) else RuntimeError)(text) from None  # Prefect keeps what it sees
             raise
         self.ended = True
         return self.result
@@ -107,7 +119,7 @@ class PrefectRunner(PlainRunner):
         def carried(config: CurationConfig) -> None:  # noqa: ARG001  (shown in the UI)
             watched()
 
-        self._watch(watched, lambda: carried(config))
+        self._watch(watched, lambda: carried(_written(config)))
 
     def map(self, calls: Sequence[Call], finished: Callable[[Any], None]) -> list[Any]:
         """Run each call as a task of its kind."""
@@ -183,7 +195,7 @@ class PrefectRunner(PlainRunner):
 
     def say(self, text: str) -> None:
         """Log a line, in the flow run's log too."""
-        self._unless_lost(lambda: get_run_logger().info(text))
+        self._unless_lost(lambda: get_run_logger().info(without_secrets(text)))
         super().say(text)
 
     @contextmanager
@@ -200,16 +212,16 @@ class PrefectRunner(PlainRunner):
 
     def show_stage(self, run: Run, record: StageRecord, line: str) -> None:
         """Show a stage's counts as a table."""
-        table = [{"count": count_words(name), "number": number} for name, number in record.counts.items()]
-        key, description = f"windrow-{record.stage.replace('_', '-')}", f"{run.name}: {line}"
+        table = [{"count": inline(count_words(name)), "number": number} for name, number in record.counts.items()]
+        key, description = f"windrow-{record.stage.replace('_', '-')}", inline(f"{run.name}: {line}")
         self._unless_lost(lambda: create_table_artifact(key=key, table=table, description=description))
 
     def show_summary(self, run: Run, report: Path) -> None:
         """Show a run's summary; a browser opens no file from Prefect's UI, so the report's path is text."""
         version = latest_version(run.store, run.name)
         what = f"{run.name} {version.version}, {version.n_samples:,} samples" if version else run.name
-        text = f"# {what}\n\n{summarise(run)}\n\nReport: `{report.resolve()}`"
-        description = f"{what}; report: {report.resolve()}"
+        text = f"# {inline(what)}\n\n{summarise(run)}\n\nReport: {code(str(report.resolve()))}"
+        description = inline(f"{what}; report: {report.resolve()}")
         self._unless_lost(
             lambda: create_markdown_artifact(key="windrow-summary", markdown=text, description=description)
         )

@@ -21,6 +21,8 @@ from windrow.tasks.report.worth_facts import read_worth
 from windrow.tasks.storage.catalog.views import connect, run_tables
 from windrow.tasks.storage.published.versions import latest_version
 from windrow.tasks.storage.store.run_records import Run
+from windrow.tasks.texts.markdown import inline
+from windrow.tasks.texts.terminal import escape, visible
 
 NEXT_QUERY = "SELECT label, count(*), avg(confidence) FROM curated GROUP BY label ORDER BY label"
 NEXT_QUERY_OF_CLUSTERS = "SELECT cluster, count(*) FROM curated GROUP BY cluster ORDER BY cluster"
@@ -131,28 +133,28 @@ def _files(connection: Any) -> tuple[str, ...]:
 def summarise(run: Run) -> str:
     """Return the summary of a finished run as Markdown."""
     summary = read_summary(run)
-    lines = [f"**Not published**: {summary.kept_back}.", ""] if summary.kept_back else []
-    lines += [summary.worth, ""] if summary.worth else []
+    lines = [f"**Not published**: {inline(summary.kept_back)}.", ""] if summary.kept_back else []
+    lines += [inline(summary.worth), ""] if summary.worth else []
     lines += ["| outcome | occurrences | meaning |", "|---|---:|---|"]
     lines += [f"| {kind.replace('_', ' ')} | {n:,} | {MEANINGS[kind]} |" for kind, n in summary.outcomes.items()]
     lines += [f"| **all** | {sum(summary.outcomes.values()):,} | each counted once |", ""]
-    lines += [f"{_escaped(line)}.\n" for line in summary.found]
+    lines += [f"{inline(line)}.\n" for line in summary.found]
     lines += [] if summary.has_classes else [f"{NO_CLASSES}.", ""]
     lines += [f"{_alike(summary)}.", ""]
     lines += [f"{_leaks(summary)}.", ""] if summary.leaks else []
-    lines += [f"{summary.overlap}.", ""] if summary.overlap else []
-    lines += [line for each in summary.files for line in (f"{_escaped(each)}.", "")]
-    lines += [f"Encoder: {summary.backbone}.", ""] if summary.backbone else []
-    lines += [f"{line}." for line in _threshold(summary)] + [""]
+    lines += [f"{inline(summary.overlap)}.", ""] if summary.overlap else []
+    lines += [line for each in summary.files for line in (f"{inline(each)}.", "")]
+    lines += [f"Encoder: {inline(summary.backbone)}.", ""] if summary.backbone else []
+    lines += [f"{inline(line)}." for line in _threshold(summary)] + [""]
     return "\n".join([*lines, *_balance_lines(summary.balance)])
 
 
 def _balance_lines(balance: Balance | None) -> list[str]:
     if balance is None:
         return []
-    lines = [f"{_escaped(_capital(balance.sentence))}.", "", f"| {balance.kind} | pool | curated |", "|---|---:|---:|"]
+    lines = [f"{inline(_capital(balance.sentence))}.", "", f"| {balance.kind} | pool | curated |", "|---|---:|---:|"]
     for share in balance.shown + balance.rest:
-        lines.append(f"| {_escaped(share.name)} | {_percent(share.pool)} | {_percent(share.curated)} |")
+        lines.append(f"| {inline(share.name)} | {_percent(share.pool)} | {_percent(share.curated)} |")
     return lines
 
 
@@ -188,20 +190,16 @@ def _threshold(summary: Summary) -> list[str]:
     return [f"Near-duplicates: cosine similarity from {threshold:g} on ({how})"]
 
 
-def _escaped(text: str) -> str:
-    return text.replace("\\", "\\\\").replace("|", "\\|").replace("<", "&lt;").replace("\n", " ")
-
-
 def summary_table(summary: Summary) -> Table:
     """Return a summary for the terminal."""
-    table = Table(title=f"{summary.name}: what became of {sum(summary.outcomes.values()):,} occurrences")
+    table = Table(title=f"{escape(summary.name)}: what became of {sum(summary.outcomes.values()):,} occurrences")
     table.add_column("outcome")
     table.add_column("n", justify="right")
     table.add_column("meaning")
     for kind, n in summary.outcomes.items():
         table.add_row(kind.replace("_", " "), f"{n:,}", MEANINGS[kind], style="green" if kind == "exported" else None)
         for _, reason, count in (row for row in summary.reasons if row[0] == kind):
-            table.add_row("", f"{count:,}", f"  {reason}", style="dim")
+            table.add_row("", f"{count:,}", f"  {escape(reason)}", style="dim")
     return table
 
 
@@ -214,31 +212,30 @@ def print_run(console: Console, run: Run) -> None:
     store, summary = run.store, read_summary(run)
     console.print(summary_table(summary))
     if summary.worth:
-        console.print(summary.worth, markup=False, soft_wrap=True)
+        console.print(visible(summary.worth), markup=False, soft_wrap=True)
     if summary.balance is not None:
-        console.print(
-            _capital(summary.balance.sentence), style=COLOURS[summary.balance.style], markup=False, highlight=False
-        )
+        sentence = visible(_capital(summary.balance.sentence))
+        console.print(sentence, style=COLOURS[summary.balance.style], markup=False, highlight=False)
     for line in summary.found:
-        console.print(line, soft_wrap=True, markup=False, highlight=False)
+        console.print(visible(line), soft_wrap=True, markup=False, highlight=False)
     if not summary.has_classes:
         console.print(NO_CLASSES, soft_wrap=True, markup=False, highlight=False)
     console.print(_alike(summary))
     if summary.leaks:
         console.print(_leaks(summary))
     if summary.overlap:
-        console.print(summary.overlap, soft_wrap=True, markup=False)
+        console.print(visible(summary.overlap), soft_wrap=True, markup=False)
     for line in summary.files:
-        console.print(line, soft_wrap=True, markup=False, highlight=False)
+        console.print(visible(line), soft_wrap=True, markup=False, highlight=False)
     if summary.backbone:
-        console.print(f"encoder: {summary.backbone}", soft_wrap=True, markup=False)
+        console.print(visible(f"encoder: {summary.backbone}"), soft_wrap=True, markup=False)
     for line in _threshold(summary):
-        console.print(line, highlight=False, markup=False)
+        console.print(visible(line), highlight=False, markup=False)
     version = latest_version(store, run.name)
     if summary.kept_back:
-        console.print(f"[red]not published:[/] {summary.kept_back}", soft_wrap=True)
+        console.print(f"[red]not published:[/] {escape(summary.kept_back)}", soft_wrap=True)
     if version is not None:
-        console.print(f"version: {version.path} ({version.n_samples:,} samples)", soft_wrap=True)
-    console.print(f"report:  {run.warning or run.path / 'report.html'}", soft_wrap=True, markup=False)
-    store_said = quote(str(store))
-    console.print(f'next:    windrow query --store {store_said} "{_next(summary)}"', soft_wrap=True, markup=False)
+        console.print(visible(f"version: {version.path} ({version.n_samples:,} samples)"), soft_wrap=True, markup=False)
+    console.print(visible(f"report:  {run.warning or run.path / 'report.html'}"), soft_wrap=True, markup=False)
+    asking = f'next:    windrow query --store {quote(str(store))} "{_next(summary)}"'
+    console.print(visible(asking), soft_wrap=True, markup=False)

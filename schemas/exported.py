@@ -21,6 +21,10 @@ _SAMPLE = (
     Column("given_label", pa.string(), "label that came with the sample", nullable=True),
     Column("caption", pa.string(), "text that came with the sample", nullable=True),
     Column("metadata", pa.string(), "other fields that came with the sample, as JSON", nullable=True),
+    Column("license", pa.string(), "SPDX identifier of its licence, or as it came where there is none", nullable=True),
+    Column("author", pa.string(), "who made it, by what came with it", nullable=True),
+    Column("source_url", pa.string(), "page or file on the web that it comes from, by that", nullable=True),
+    Column("source_uri", pa.string(), "the source as the config names it"),
     Column("group_id", pa.string(), "samples of a group are in the same split"),
     Column("width", pa.int32(), "pixels, after EXIF orientation", minimum=1),
     Column("height", pa.int32(), "pixels, after EXIF orientation", minimum=1),
@@ -29,7 +33,6 @@ _SAMPLE = (
 )
 
 _LOCATION = (
-    Column("source_uri", pa.string(), "the source as the config names it"),
     Column("kind", pa.string(), "how the bytes are stored", one_of=("file", "tar", "parquet", "url", "python")),
     Column("shard", pa.string(), "tar or Parquet file, or folder of loose files, relative to the source"),
     Column("position", pa.int64(), "row, tar member or file number in the shard, from 0", minimum=0),

@@ -49,6 +49,11 @@ OCCURRENCES = Table(
         Column("caption", pa.string(), "text that came with the sample", nullable=True),
         Column("group", pa.string(), "samples of a group are never split", nullable=True),
         Column("license", pa.string(), "licence that came with the sample, as it is spelt there", nullable=True),
+        Column(
+            "spdx", pa.string(), "SPDX identifier of that licence; null when it is none that is known", nullable=True
+        ),
+        Column("author", pa.string(), "who made the sample, by what came with it", nullable=True),
+        Column("source_url", pa.string(), "page or file on the web that it comes from, by that", nullable=True),
         Column("metadata", pa.string(), "other fields that came with the sample, as JSON", nullable=True),
         Column("unreadable", pa.string(), "why the sample cannot be used; null when it can", nullable=True),
     ),

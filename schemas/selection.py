@@ -9,6 +9,12 @@ SELECTION = Table(
     "One row for each readable sample. `where rank <= T` is the curated set of size T, for every T.",
     (
         Column("sample_id", pa.string(), "the sample", references=("samples", "sample_id")),
+        Column(
+            "occurrence_id",
+            pa.string(),
+            "occurrence that stands for it: the first, by source, shard and position, that the filters accept",
+            references=("occurrences", "occurrence_id"),
+        ),
         Column("rank", pa.int64(), "place in the ranking, from 1; null when dropped", nullable=True, minimum=1),
         Column("part", pa.string(), "`selection.parts` that it was ranked for; null without parts", nullable=True),
         Column("selected", pa.bool_(), "rank <= target_size"),

@@ -14,6 +14,7 @@ from windrow.tasks.config import CurationConfig
 from windrow.tasks.executors import ExecutorConfig, open_executor
 from windrow.tasks.features.extraction import identify_backbone
 from windrow.tasks.features.model_scores import identify_scorer, score_shards
+from windrow.tasks.fetching.credentials import knowing, known
 from windrow.tasks.progress import StageProgress, stage_progress
 from windrow.tasks.recording import StageLog, recording
 from windrow.tasks.runner import Call, Runner, Work
@@ -97,7 +98,9 @@ def _found_or_made(executor: ExecutorConfig, function: Callable[..., Any], *args
     if executor.kind != "ray" or function not in (identify_backbone, identify_scorer, score_shards):
         with suppress(NotDoneError), only_finding():
             return function(*args)
-    return open_executor(executor).run(function, *args)
+    sources = known()
+    called = partial(knowing, sources, function) if sources else function
+    return open_executor(executor).run(called, *args)
 
 
 def _size(found: Any) -> int:

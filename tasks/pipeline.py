@@ -26,6 +26,7 @@ from windrow.tasks.export.shard_writing import gone_samples, write_export_shard
 from windrow.tasks.features.backbone_choice import choose_backbone, chosen_backbone
 from windrow.tasks.features.extraction import FITTED, extract_shards, fit_backbone, identify_backbone
 from windrow.tasks.features.model_scores import identify_scorer, score_shards
+from windrow.tasks.fetching.credentials import name_sources, without_secrets, written
 from windrow.tasks.ingest.hash_groups import group_hashes
 from windrow.tasks.ingest.ingestion import ingest_shards
 from windrow.tasks.ingest.kept_copies import keep_copies
@@ -251,7 +252,9 @@ def _tell_found(curation: Curation) -> None:
 
 def _kept(curation: Curation, shards: Sequence[SourceShard], last: Run) -> list[Done]:
     """The store's copies of what is gone from its source since the last run."""
-    kept = keep_copies(curation.store, uris_of(curation.config.sources), shards, last.outputs(Stage.INGEST))
+    kept = keep_copies(
+        curation.store, name_sources(uris_of(curation.config.sources)), shards, last.outputs(Stage.INGEST)
+    )
     n_kept = sum(done.counts["n_samples"] for done in kept)
     if n_kept:
         curation.runner.say(f"gone from their sources, kept as the copies that the store has: {n_kept:,} samples")
@@ -263,7 +266,7 @@ def _lost(curation: Curation) -> list[Loss]:
     last = latest_run(curation.store, curation.config.name)
     before = last.outputs(Stage.INGEST) if last else []
     now = [open_output(curation.store / path) for path in curation.made.ingest]
-    return losses(uris_of(curation.config.sources), before, now)
+    return losses(name_sources(uris_of(curation.config.sources)), before, now)
 
 
 def _planned_beside(config: CurationConfig) -> dict[str, list[SourceShard]]:
@@ -322,7 +325,7 @@ def cluster(curation: Curation) -> None:
         done = [curation.here(FIND_NEIGHBORS, store, embedded, config.neighbors)]
         curation.keep(log, Stage.NEIGHBORS, done, "n_samples")
     with curation.stage(Stage.CLUSTER) as log, curation.progress("cluster", 1) as progress:
-        before = clusters_before(store, config.name, asdict(config), embedded)
+        before = clusters_before(store, config.name, written(asdict(config)), embedded)
         args = (store, embedded, config.clustering, config.seed, progress.note, before)
         curation.keep(log, Stage.CLUSTER, [curation.here(CLUSTER, *args)], "n_samples")
 
@@ -470,7 +473,7 @@ def conclude(curation: Curation) -> None:
     try:
         runner.show_summary(curation.run, curation.here(REPORT, curation.run))
     except Exception as error:
-        curation.run = curation.run.warn(f"the report failed: {type(error).__name__}: {error}")
+        curation.run = curation.run.warn(without_secrets(f"the report failed: {type(error).__name__}: {error}"))
         runner.say(f"{curation.run.warning}. The run is finished; `windrow report` draws it again")
 
 

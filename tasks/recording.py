@@ -12,8 +12,10 @@ from pathlib import Path
 from windrow.schemas.stages import Stage
 from windrow.tasks.config import CurationConfig
 from windrow.tasks.ended_by_signal import how_it_ended
+from windrow.tasks.fetching.credentials import name_sources, without_secrets, written
 from windrow.tasks.runner import Runner
 from windrow.tasks.storage.files.store_lock import at_work
+from windrow.tasks.storage.sources.source_settings import uris_of
 from windrow.tasks.storage.store.outputs import Done
 from windrow.tasks.storage.store.run_records import Run, StageRecord, Status, open_run, runs_backwards, start_run
 from windrow.tasks.storage.store.store_format import mark_format
@@ -46,11 +48,13 @@ def begin_run(config: CurationConfig) -> Run:
     """
     store = Path(config.store)
     mark_format(store)
+    beside = [source for each in config.selection.beside().values() for source in each]
+    name_sources([*uris_of(config.sources), *beside])
     finish_takedowns(store)
     last = next((run for run in runs_backwards(store) if run.name == config.name), None)
     if last is not None and last.status == "killed":
         logging.getLogger("windrow").info(f"run {last.run_id}: {last.error}. What it finished is not done again.")
-    return start_run(store, config.name, asdict(config))
+    return start_run(store, config.name, written(asdict(config)))
 
 
 @contextmanager
@@ -59,7 +63,7 @@ def ending(run: Run) -> Iterator[None]:
     try:
         yield
     except BaseException as error:
-        _end(run, "failed", how_it_ended(error))
+        _end(run, "failed", without_secrets(how_it_ended(error)))
         raise
     _end(run, "partial")
 

@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from windrow.tasks.config import CurationConfig
+from windrow.tasks.fetching.credentials import without_secrets
 from windrow.tasks.storage.store.run_records import Run, StageRecord
 
 MOST_THREADS = 32  # they only wait for workers; a few more than there are workers keep every one of these busy
@@ -138,7 +139,7 @@ class PlainRunner:
 
     def say(self, text: str) -> None:
         """See `Runner.say`."""
-        logging.getLogger("windrow").info(text)
+        logging.getLogger("windrow").info(without_secrets(text))
 
     @contextmanager
     def shares(self, stage: str, total: int) -> Iterator[Callable[[float], None]]:  # noqa: ARG002

@@ -56,6 +56,7 @@ def judged_run(store: Path, how: str, n_held: int = M, labelled: bool = True) ->
     ranks = [int(each) for each in rank] + [None] * n_held
     selection = {
         "sample_id": sample_ids.tolist(),
+        "occurrence_id": sample_ids.tolist(),
         "rank": ranks,
         "selected": selected,
         "weight": [1.0 if each else None for each in selected],

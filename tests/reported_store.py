@@ -179,6 +179,7 @@ class _Rows:
         selected = [9 <= n < 29 for n in range(self.n)]
         columns = {
             "sample_id": self.ids,
+            "occurrence_id": [fingerprint(n) for n in range(self.n)],
             "rank": [n - 8 if n >= 9 else None for n in range(self.n)],
             "selected": selected,
             "weight": [2.0 if chosen else None for chosen in selected],

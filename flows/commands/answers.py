@@ -6,7 +6,6 @@ from pathlib import Path
 from typing import Any
 
 from rich.console import Console
-from rich.markup import escape
 from rich.table import Table
 
 from windrow.flows.commands.query_answer import shown
@@ -15,6 +14,7 @@ from windrow.tasks.storage.catalog.views import connect_run
 from windrow.tasks.storage.published.versions import Version, diff_versions, list_versions
 from windrow.tasks.storage.published.withdrawal import is_withdrawn, withdrawal_text
 from windrow.tasks.storage.store.run_records import latest_run, open_run
+from windrow.tasks.texts.terminal import escape
 
 
 def print_story(console: Console, connection: Any, wanted: str) -> None:
@@ -145,7 +145,8 @@ def print_diff(console: Console, store: Path, name: str, old: str | None, new: s
     """Print what changed between two versions of a curated set."""
     first, second = _two_versions(store, name, old, new)
     change = diff_versions(first.path, second.path)
-    console.print(f"{name}: {first.version} ({first.n_samples:,} samples) to {second.version} ({second.n_samples:,})")
+    then, now = f"{first.version} ({first.n_samples:,} samples)", f"{second.version} ({second.n_samples:,})"
+    console.print(f"{escape(name)}: {then} to {now}")
     table = Table("", "samples", "for example")
     for word in ("added", "removed", "relabelled"):
         rows = getattr(change, word)

@@ -10,7 +10,6 @@ import numpy as np
 import numpy.typing as npt
 from rich.bar import Bar
 from rich.console import Console
-from rich.markup import escape
 from rich.table import Table
 
 from windrow.tasks.algorithms.labels.combining.calibration import expected_calibration_error
@@ -21,6 +20,7 @@ from windrow.tasks.labels.label_file import Tally, load_label_file
 from windrow.tasks.report.formats import percent
 from windrow.tasks.storage.catalog.views import connect_run
 from windrow.tasks.storage.store.run_records import latest_run
+from windrow.tasks.texts.terminal import escape, visible
 
 BAR_WIDTH = 20
 # What would be the label where a set abstains is the first of its classes.
@@ -139,4 +139,4 @@ def _curve_table(correct: npt.NDArray[np.bool_], confidence: npt.NDArray[Any]) -
 
 
 def _say(console: Console, text: str) -> None:
-    console.print(text, markup=False, highlight=False, soft_wrap=True)
+    console.print(visible(text), markup=False, highlight=False, soft_wrap=True)

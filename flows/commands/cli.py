@@ -14,13 +14,12 @@ from shlex import quote
 from typing import Annotated, Any, Literal
 
 import typer
-from rich.console import Console
-from rich.markup import escape
 from rich.table import Table
 
 import windrow
 from windrow.flows.commands.last_word import end_in_time, exit_code, tell
 from windrow.tasks.ended_by_signal import signal_seen
+from windrow.tasks.texts.terminal import TextConsole, escape, visible
 
 app = typer.Typer(
     help="Turns a pool of raw images into curated, pseudo-labelled training sets.\n\n"
@@ -32,8 +31,8 @@ app = typer.Typer(
     rich_markup_mode="markdown",
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-out = Console()
-err = Console(stderr=True)
+out = TextConsole(emoji=False)
+err = TextConsole(stderr=True, emoji=False)
 
 ConfigFile = Annotated[Path, typer.Argument(help="YAML file that says what to curate, and how.")]
 
@@ -84,13 +83,21 @@ def options(
     """Take the options that come before a command."""
 
 
+class PlainFormatter(logging.Formatter):
+    """Lines of text, in which what comes from data moves no cursor."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        """Return the line."""
+        return visible(super().format(record), lines=True)
+
+
 def prepare(verbose: bool) -> None:
     """Set what Prefect reads when it is imported, and send windrow's own log to the terminal."""
     from windrow.flows.orchestrator import prepare_prefect
 
     prepare_prefect(verbose)
     handler = logging.StreamHandler(sys.stdout)
-    handler.setFormatter(logging.Formatter("%(message)s"))
+    handler.setFormatter(PlainFormatter("%(message)s"))
     log = logging.getLogger("windrow")
     log.handlers[:] = [handler]
     log.setLevel(logging.INFO)
@@ -348,7 +355,7 @@ def report(
     """Draw the HTML report of a run (again) and print its path."""
     from windrow.flows.commands.answers import draw_report
 
-    out.print(str(draw_report(store, run_id, to)), soft_wrap=True)
+    out.print(str(draw_report(store, run_id, to)), markup=False, soft_wrap=True)
 
 
 @app.command()

@@ -13,6 +13,7 @@ import yaml
 from windrow.schemas.setting_words import meanings
 from windrow.tasks.config import CurationConfig, parse_values
 from windrow.tasks.config_file import YamlText, read_values
+from windrow.tasks.fetching.credentials import written
 from windrow.tasks.settings_reference import section_meaning
 
 WIDTH = 100
@@ -43,7 +44,7 @@ def _lines(section: Any, values: Any, changed: Sequence[Place], place: Place) ->
                 yield "  -"
                 yield from _indented(_indented(_lines(item, values, changed, (*here, str(number)))))
         else:
-            yield f"{field.name}: {yaml_of(value)}  # {_origin(values, changed, here)}"
+            yield f"{field.name}: {yaml_of(written(value))}  # {_origin(values, changed, here)}"
 
 
 def yaml_of(value: object) -> str:

@@ -8,12 +8,12 @@ from pathlib import Path
 from typing import Any
 
 from rich.console import Console
-from rich.markup import escape
 
 from windrow.tasks.report.formats import plural
 from windrow.tasks.storage.store.refused_samples import read_forgotten
 from windrow.tasks.takedown import removal as takedown
 from windrow.tasks.takedown.forget_targets import Choice, choose
+from windrow.tasks.texts.terminal import escape
 
 SHOWN = 20
 
@@ -76,7 +76,7 @@ def _say_what_went(console: Console, store: Path, done: Mapping[str, Any]) -> No
     for row in done["occurrences"][:SHOWN]:
         console.print(f"  {escape(row['source_uri'])}  {escape(row['shard'])}  {escape(row['key'])}", soft_wrap=True)
     _say_more(console, len(done["occurrences"]))
-    console.print(f"take-down: {takedown.manifest_path(store, done['takedown'])}", soft_wrap=True)
+    console.print(f"take-down: {escape(str(takedown.manifest_path(store, done['takedown'])))}", soft_wrap=True)
     console.print("next:      windrow run, which publishes a version without them", soft_wrap=True)
 
 
@@ -93,5 +93,5 @@ def print_forgotten(console: Console, store: Path, wanted: str) -> bool:
         because = "asked for" if row["similarity"] is None else f"near-duplicate of {row['because_of']}"
         console.print(f"[cyan]forgotten[/] on {row['requested_at']:%Y-%m-%d}: {because}", soft_wrap=True)
         console.print(f"reason: {escape(row['reason'] or 'none given')}", soft_wrap=True)
-        console.print(f"take-down: {takedown.manifest_path(store, row['takedown'])}", soft_wrap=True)
+        console.print(f"take-down: {escape(str(takedown.manifest_path(store, row['takedown'])))}", soft_wrap=True)
     return bool(rows)

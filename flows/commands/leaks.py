@@ -8,7 +8,6 @@ from typing import Any
 
 import numpy as np
 from rich.console import Console
-from rich.markup import escape
 from rich.table import Table
 
 from windrow.schemas.stages import Stage
@@ -19,6 +18,7 @@ from windrow.tasks.selection.compared_sets import ComparedSet, read_set
 from windrow.tasks.selection.kept_away import evidence
 from windrow.tasks.selection.proposed_threshold import threshold_of
 from windrow.tasks.storage.store.run_records import latest_run, open_run
+from windrow.tasks.texts.terminal import escape, visible
 
 MOST_SHOWN = 20
 
@@ -121,4 +121,4 @@ def _named(each: ComparedSet, row: int) -> str:
 
 
 def _say(console: Console, text: str) -> None:
-    console.print(text, markup=False, highlight=False, soft_wrap=True)
+    console.print(visible(text), markup=False, highlight=False, soft_wrap=True)

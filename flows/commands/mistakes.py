@@ -5,6 +5,7 @@ from __future__ import annotations
 import duckdb
 
 from windrow.tasks.backbones import BackboneUnavailable
+from windrow.tasks.fetching.credentials import without_secrets
 from windrow.tasks.ingest.lost_samples import PoolShrankError
 from windrow.tasks.storage.catalog.connections import damage_behind
 
@@ -12,7 +13,12 @@ USER_ERRORS = (ValueError, BackboneUnavailable, FileNotFoundError, PermissionErr
 
 
 def explain_error(error: Exception) -> tuple[int, str]:
-    """Return the exit code (2 for a mistake of the user's, 1 for a failure) and what to print."""
+    """Return the exit code (2 for a mistake of the user's, 1 for a failure) and what to print, without secrets."""
+    code, text = _explained(error)
+    return code, without_secrets(text)
+
+
+def _explained(error: Exception) -> tuple[int, str]:
     if isinstance(error, duckdb.InterruptException):
         return 2, "the SQL took longer than it may: ask for less, or allow more (`windrow query --seconds`)"
     if isinstance(error, (duckdb.OutOfMemoryException, MemoryError)):

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import csv
 import json
 import math
 import os
@@ -14,13 +13,14 @@ from pathlib import Path
 from typing import IO, Any, Literal
 
 from rich.console import Console
-from rich.markup import escape
 from rich.table import Table
 
 from windrow.flows.commands.upright import fits, print_upright
 from windrow.tasks.storage.catalog.connections import SqlLimits
 from windrow.tasks.storage.catalog.judged_sql import question
 from windrow.tasks.storage.catalog.views import connect_run
+from windrow.tasks.texts.cells import csv_lines
+from windrow.tasks.texts.terminal import escape, visible_json
 
 Form = Literal["table", "csv", "json", "parquet"]
 SUFFIXES: dict[str, Form] = {".csv": "csv", ".json": "json", ".jsonl": "json", ".parquet": "parquet"}
@@ -125,10 +125,9 @@ def _write(connection: Any, sql: str, form: Form, to: Path) -> None:
 
 
 def _write_csv(result: Any, file: IO[str]) -> None:
-    writer = csv.writer(file, lineterminator="\n")
-    writer.writerow(_names(result))
+    file.writelines(csv_lines([_names(result)]))
     for rows in _batches(result):
-        writer.writerows(rows)
+        file.writelines(csv_lines(rows))
 
 
 def _write_json(result: Any, file: IO[str]) -> None:
@@ -136,7 +135,7 @@ def _write_json(result: Any, file: IO[str]) -> None:
     for rows in _batches(result):
         for row in rows:
             values = dict(zip(names, map(_for_json, row), strict=True))
-            file.write(json.dumps(values, default=str, ensure_ascii=False) + "\n")
+            file.write(visible_json(json.dumps(values, default=str, ensure_ascii=False)) + "\n")
 
 
 WRITERS: dict[str, Callable[[Any, IO[str]], None]] = {"csv": _write_csv, "json": _write_json}

@@ -10,6 +10,8 @@ from rich.rule import Rule
 from rich.table import Table
 from rich.text import Text
 
+from windrow.tasks.texts.terminal import visible
+
 UNBOUNDED = 1_000_000
 
 
@@ -27,5 +29,5 @@ def print_upright(console: Console, names: Sequence[str], rows: Iterable[Sequenc
         table.add_column(style="bold", no_wrap=True)
         table.add_column(overflow="fold")
         for name, value in zip(names, row, strict=True):
-            table.add_row(Text(name), Text(value))
+            table.add_row(Text(visible(name)), Text(visible(value)))
         console.print(table)

@@ -12,6 +12,7 @@ from rich.filesize import decimal
 from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 
 from windrow.tasks.storage.verify.verification import Verification, bytes_to_read, verify
+from windrow.tasks.texts.terminal import visible
 
 
 def verify_and_print(console: Console, path: Path, quick: bool) -> bool:
@@ -19,10 +20,10 @@ def verify_and_print(console: Console, path: Path, quick: bool) -> bool:
     with _progress(path, quick) as progress:
         found = verify(path, quick, progress)
     for damage in found.damage:
-        console.print(f"{damage.path}: {damage.reason}", markup=False, highlight=False, soft_wrap=True)
+        console.print(visible(f"{damage.path}: {damage.reason}"), markup=False, highlight=False, soft_wrap=True)
     for text in found.unchecked:
-        console.print(f"not looked at: {text}", markup=False, highlight=False, soft_wrap=True)
-    console.print(f"{path}: {_summary(found, quick)}", markup=False, highlight=False, soft_wrap=True)
+        console.print(visible(f"not looked at: {text}"), markup=False, highlight=False, soft_wrap=True)
+    console.print(visible(f"{path}: {_summary(found, quick)}"), markup=False, highlight=False, soft_wrap=True)
     return not found.damage
 
 

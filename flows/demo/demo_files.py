@@ -80,7 +80,7 @@ def write_judges(folder: Path, entries: Sequence[Entry]) -> None:
     (folder / JUDGES).mkdir()
     lines = ["sample_id,label"]
     for number, entry in enumerate(entries):
-        (folder / JUDGES / f"{number:06d}.{entry.extension}").write_bytes(entry.data)
+        (folder / JUDGES / f"test-{number:06d}.{entry.extension}").write_bytes(entry.data)
         lines.append(f"{sample_id_of(entry.data)},{entry.label}")
     (folder / f"{JUDGES}.csv").write_text("\n".join(lines) + "\n")
 

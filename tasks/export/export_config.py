@@ -22,7 +22,7 @@ class ExportConfig(Settings):
 
     `sidecars`: whether the files that came with a sample (the other members of its key in a tar, the files beside it)
     go into the WebDataset shards too, byte for byte; where windrow writes a member of that extension itself (`.json`,
-    `.cls`, the image's), theirs is `.source.json`, ...
+    `.cls`, the image's), or readers of tars would decode theirs and fail, theirs is `.json.source`, ...
 
     `label_set`: the labels that are exported: pseudo, given, a maker's name or cluster_1 and up; a sample on which they
     abstain is exported without a label. Of a label set of clusters the number is exported as `cluster`.

@@ -16,12 +16,15 @@ from windrow.tasks.storage.catalog.views import connect, tables_of
 from windrow.tasks.storage.store.made import Made, digests
 from windrow.tasks.storage.store.outputs import Done, OutputWriter, make_output
 
-VERSION = 1
+VERSION = 2
 
 OUTCOMES_SQL = f"""
 WITH placed AS (
-    SELECT *, first_value(occurrence_id) OVER (PARTITION BY sample_id ORDER BY source_uri, shard, position) AS canonical
-    FROM occurrences
+    SELECT o.*, coalesce(
+        s.occurrence_id,
+        first_value(o.occurrence_id) OVER (PARTITION BY o.sample_id ORDER BY o.source_uri, o.shard, o.position)
+    ) AS canonical
+    FROM occurrences o LEFT JOIN selection s USING (sample_id)
 )
 SELECT o.occurrence_id, o.sample_id,
     CASE

@@ -178,11 +178,14 @@ def _shard_files(filled: Sequence[tuple[ExportShard, Output]], config: ExportCon
 def _counts(samples: pa.Table, classes: Sequence[str]) -> dict[str, Any]:
     splits = Counter(samples["split"].to_pylist())
     labels = Counter(samples["label"].to_pylist())
+    licences = Counter(samples["license"].drop_null().to_pylist())
     clusters = Counter(path[-1] for path in samples["cluster_path"].to_pylist() if path)
     return {
         "split": dict(sorted(splits.items(), key=lambda item: (item[0] != "train", item[0]))),
         "class": {name: labels[name] for name in classes},
         "unlabelled": labels[None],
+        "license": dict(sorted(licences.items(), key=lambda item: (-item[1], item[0]))),
+        "unlicensed": samples["license"].null_count,
         "cluster": {str(cluster): n for cluster, n in sorted(clusters.items())},
     }
 

@@ -16,21 +16,18 @@ from windrow.tasks.storage.store.made import Made
 from windrow.tasks.storage.store.registry import registry_files
 
 SELECTED_SQL = """
-WITH places AS (
-    SELECT * FROM occurrences WHERE unreadable IS NULL
-    QUALIFY row_number() OVER (PARTITION BY sample_id ORDER BY source_uri, shard, position) = 1
-)
 SELECT e.sample_id, r.sample_index, e.rank, e.weight, e.split, e.group_id, a.cluster_path,
        list_last(a.cluster_path) AS cluster,
        l.label, l.confidence, l.classes, l.probabilities, l.abstained, g.label AS given_label,
-       o.caption, o.metadata, s.width, s.height, s.format, s.n_bytes,
+       o.caption, o.metadata, coalesce(o.spdx, o.license) AS license,
+       o.author, o.source_url, s.width, s.height, s.format, s.n_bytes,
        o.source_uri, o.kind, o.shard, o.position, o.key, o.extension, o.byte_offset, o.byte_length,
        o.copy, o.members
 FROM selection e
 JOIN samples s USING (sample_id)
 JOIN registry r USING (sample_id)
 JOIN assignments a USING (sample_id)
-JOIN places o USING (sample_id)
+JOIN standing o USING (sample_id)
 LEFT JOIN (SELECT * FROM labels WHERE label_set = ?) l USING (sample_id)
 LEFT JOIN (SELECT * FROM labels WHERE label_set = 'given') g USING (sample_id)
 WHERE e.selected
@@ -38,7 +35,6 @@ ORDER BY e.split, e.rank
 """
 
 
-PSEUDO = "pseudo"
 OF_LABELS = ("label", "confidence", "classes", "probabilities", "abstained")
 
 

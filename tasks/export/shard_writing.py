@@ -18,6 +18,8 @@ from windrow.schemas.exported import EXPORTED_SAMPLES, GONE
 from windrow.schemas.stages import Part
 from windrow.tasks.export.export_config import ExportConfig, Format
 from windrow.tasks.export.export_plan import ExportShard, read_classes, read_plan_rows, rows_fingerprint
+from windrow.tasks.pictures.decoding import MAX_PIXELS, inspect_image
+from windrow.tasks.pictures.sandbox import Limits, Sandbox
 from windrow.tasks.storage.files.parquet import read_table
 from windrow.tasks.storage.published.parquet_shards import ParquetShard
 from windrow.tasks.storage.published.webdataset_shards import WebDatasetShard, class_indices
@@ -26,7 +28,8 @@ from windrow.tasks.storage.sources.source import SampleBytes, SampleGone
 from windrow.tasks.storage.store.outputs import Done, OutputWriter, make_output, open_output
 
 STAGE = Part.EXPORT_SHARD
-VERSION = 2
+VERSION = 3
+MEMBER_LIMITS = Limits(seconds=60.0, memory_bytes=4 * 2**30)
 SHARD_FILES: Mapping[Format, str] = {"webdataset": "shard.tar", "parquet": "shard.parquet"}
 
 
@@ -87,7 +90,13 @@ def _open_shard(
     if name == "parquet":
         return opened.enter_context(ParquetShard(writer.path / SHARD_FILES[name]))
     file = opened.enter_context(writer.appending(SHARD_FILES[name]))
-    return opened.enter_context(WebDatasetShard(file, indices))
+    sandbox = opened.enter_context(Sandbox(inspect_image, MAX_PIXELS, limits=MEMBER_LIMITS))
+
+    def is_image(data: bytes) -> bool:
+        [(_, verdict)] = sandbox.map([(None, data)])
+        return not isinstance(verdict, str)
+
+    return opened.enter_context(WebDatasetShard(file, indices, is_image))
 
 
 def _came_back(store: Path, done: Done, rows: pa.Table) -> list[str]:

@@ -19,7 +19,7 @@ import httpcore
 from windrow.tasks.fetching.body import RefusedBodyError, read_body
 from windrow.tasks.fetching.fetch_config import WEB, FetchConfig
 from windrow.tasks.fetching.hosts import Host, host_of
-from windrow.tasks.fetching.locations import Address, parse_address, public_url, scheme_of
+from windrow.tasks.fetching.locations import Address, parse_address, scheme_of
 from windrow.tasks.fetching.network import (
     BadCertificateError,
     LookupTimedOutError,
@@ -46,6 +46,7 @@ from windrow.tasks.fetching.reasons import (
     Later,
     may_pass,
 )
+from windrow.tasks.texts.uris import shown_uri
 
 _REDIRECTS = (301, 302, 303, 307, 308)
 _TIMEOUTS = (httpcore.ReadTimeout, httpcore.WriteTimeout, httpcore.PoolTimeout)
@@ -121,7 +122,7 @@ class Fetcher:
             return None
         if failure.retry_after is not None:
             return failure.retry_after if failure.retry_after <= self._config.max_retry_after else None
-        spread = random.Random(f"{public_url(url)} {attempt}")  # a run is repeatable, and tries spread
+        spread = random.Random(f"{shown_uri(url)} {attempt}")  # a run is repeatable, and tries spread
         return float(self._config.retry_seconds * 2**attempt * spread.uniform(0.5, 1.5))
 
     def _follow(self, address: Address) -> bytes | Failure:

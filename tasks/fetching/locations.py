@@ -1,10 +1,10 @@
-"""URLs: taken apart for a request, and without their secrets for tables and logs."""
+"""URLs: taken apart for a request, and without what changes whenever they are signed."""
 
 from __future__ import annotations
 
 import base64
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from urllib.parse import SplitResult, quote, unquote, urlsplit, urlunsplit
 
 MAX_LENGTH = 8192
@@ -16,7 +16,6 @@ _SIGNING = re.compile(
     r"x-(amz|goog|ms|oss|cos)-.*|awsaccesskeyid|googleaccessid|signature|expires|policy|key-pair-id", re.I
 )
 _AZURE = re.compile(r"sig|s[eptvri]|spr|sip|ss|srt|ske|skoid|sk[stv]|sktid")
-_SECRET = re.compile(r"(.*[_\-])?(token|secret|password|passwd|pwd|auth|apikey|api[_\-]key|sessionid|jwt)", re.I)
 
 
 @dataclass(frozen=True)
@@ -26,8 +25,8 @@ class Address:
     scheme: str
     host: str
     port: int
-    target: str
-    login: str | None = None
+    target: str = field(repr=False)
+    login: str | None = field(default=None, repr=False)
 
     @property
     def authority(self) -> str:
@@ -67,16 +66,6 @@ def parse_address(url: str) -> Address:
     return Address(scheme, host, parts.port or _PORTS[scheme], target, _login(parts))
 
 
-def public_url(url: str) -> str:
-    """Return a URL that may be shown: without login, fragment and signature, values of secret parameters as `***`."""
-    parts = _split(url)
-    if parts is None:
-        return "***"
-    pairs = [_masked(pair) for pair in _unsigned(parts.query)]
-    place = parts.netloc.rpartition("@")[2]
-    return urlunsplit((parts.scheme, place, parts.path, "&".join(pairs), ""))
-
-
 def unsigned_url(url: str) -> str:
     """Return a URL without the parameters that change whenever it is signed anew: what it names stays the same."""
     parts = _split(url)
@@ -96,11 +85,6 @@ def _unsigned(query: str) -> list[str]:
     patterns = (_SIGNING, _AZURE) if "sig" in names else (_SIGNING,)
     named = zip(names, pairs, strict=True)
     return [pair for name, pair in named if not any(pattern.fullmatch(name) for pattern in patterns)]
-
-
-def _masked(pair: str) -> str:
-    name, equals, _ = pair.partition("=")
-    return f"{name}=***" if equals and _SECRET.fullmatch(unquote(name)) else pair
 
 
 def _login(parts: SplitResult) -> str | None:

@@ -24,6 +24,7 @@ from windrow.schemas.stages import Stage
 from windrow.tasks.fetching.fetch_config import PACE
 from windrow.tasks.fetching.hosts import begin_run
 from windrow.tasks.fetching.reasons import LEFT, may_pass
+from windrow.tasks.ingest.attribution import attribution
 from windrow.tasks.ingest.inspection import Inspected, inspect_all
 from windrow.tasks.ingest.kept_labels import class_name_rows, kept_label, kept_text
 from windrow.tasks.ingest.stale_shards import N_CHANGES, is_stale
@@ -271,6 +272,7 @@ def _occurrence(
         "caption": found.caption,
         "group": found.group,
         "license": found.license,
+        **attribution(found, shard.kind),
         "metadata": metadata,
         "unreadable": one.reason,
     }

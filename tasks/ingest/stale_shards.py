@@ -40,9 +40,12 @@ def changed_while_embedding(embedded: Sequence[Output]) -> dict[str, str]:
 
 def mark_changed(store: Path, ingested: Sequence[str], gone: Mapping[str, str]) -> list[str]:
     """Mark the shards that hold samples which `gone` says have changed; return where each of them is."""
-    changed = pa.array([sample_id for sample_id, reason in gone.items() if reason.endswith(CHANGED)], pa.string())
+    found = [sample_id for sample_id, reason in gone.items() if reason.endswith(CHANGED)]
+    if not found:
+        return []
+    changed = pa.array(found, pa.string())
     places = []
-    for path in ingested if len(changed) else ():
+    for path in ingested:
         rows = open_output(store / path).read(OCCURRENCES, ["sample_id", "source_uri", "shard", "key"])
         rows = rows.filter(pc.is_in(rows["sample_id"], changed))
         if rows.num_rows:

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import csv
-import io
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -19,6 +17,7 @@ from windrow.tasks.labels.audit_sample import AuditedSet, draw, stratum_name
 from windrow.tasks.storage.store.outputs import write_atomically
 from windrow.tasks.storage.user_files.user_file import is_table, read_user_file
 from windrow.tasks.storage.user_files.wanted_columns import Wanted
+from windrow.tasks.texts.cells import csv_lines, text_of
 
 COLUMNS = ("sample_id", "label", "confidence", "correct", "source_uri", "shard", "key", "stratum")
 # What drew the sample: with these it can be drawn again, so that no row comes or goes unnoticed.
@@ -28,8 +27,7 @@ YES = frozenset({"y", "yes", "true", "t", "1"})
 NO = frozenset({"n", "no", "false", "f", "0"})
 
 PLACES_SQL = """
-SELECT sample_id, source_uri, shard, key FROM occurrences WHERE sample_id IN (SELECT unnest($1))
-QUALIFY row_number() OVER (PARTITION BY sample_id ORDER BY source_uri, shard, position) = 1
+SELECT sample_id, source_uri, shard, key FROM standing WHERE sample_id IN (SELECT unnest($1))
 """
 
 
@@ -84,17 +82,14 @@ def check_new_file(path: Path, held: str) -> None:
 
 
 def places_of(connection: Any, sample_ids: Sequence[str]) -> dict[str, tuple[str, str, str]]:
-    """Return source_uri, shard and key of each sample, where it was seen first."""
+    """Return source_uri, shard and key of each sample, of the occurrence that stands for it."""
     return {each[0]: each[1:] for each in connection.execute(PLACES_SQL, [list(sample_ids)]).fetchall()}
 
 
 def write_lines(path: Path, names: Sequence[str], lines: Sequence[Sequence[str | None]]) -> None:
     """Write rows of text as .csv or .parquet; None is an empty field, and null."""
     if path.suffix == ".csv":
-        text = io.StringIO()
-        writer = csv.writer(text, lineterminator="\n")
-        writer.writerows([names, *lines])
-        write_atomically(path, text.getvalue())
+        write_atomically(path, "".join(csv_lines([names, *lines])))
         return
     table = pa.table(
         {name: pa.array(values, pa.string()) for name, values in zip(names, zip(*lines, strict=True), strict=True)}
@@ -134,7 +129,7 @@ def read_audit(path: Path) -> FilledIn:
 def _value(text: str) -> str:
     """A text as labels are kept, so that '1.0' of a spreadsheet is '1' again; an empty one, or none, is ''."""
     try:
-        return label_of(text) or ""
+        return label_of(text_of(text)) or ""
     except ValueError:
         return text
 

@@ -14,6 +14,7 @@ from windrow.schemas.texts.label_text import label_of
 from windrow.tasks.labels.numbered_classes import name_numbers
 from windrow.tasks.storage.user_files.user_file import UserFile, check_columns, is_table, read_user_file
 from windrow.tasks.storage.user_files.wanted_columns import Wanted
+from windrow.tasks.texts.cells import text_of
 
 WANTED = Wanted(("label",), ("sample_id", "key"), ("shard", "source_uri"))
 _SHOWN = 3
@@ -118,7 +119,7 @@ def _labels(file: UserFile, connection: Any) -> pa.Array:
     kept: list[str | None] = []
     for number, text in enumerate(texts.dictionary.to_pylist()):
         try:
-            kept.append(label_of(text))
+            kept.append(label_of(text_of(text) if file.unit == "line" else text))
         except ValueError as error:
             place = file.place(pc.index(texts.indices, number).as_py())
             raise ValueError(f"{place}: the label {error}") from None

@@ -35,13 +35,13 @@ from windrow.tasks.report.thumbnails import Reader, read_thumbnails, sample_read
 from windrow.tasks.report.worth_facts import read_worth, times
 from windrow.tasks.storage.store.outputs import write_atomically
 from windrow.tasks.storage.store.run_records import Run
+from windrow.tasks.texts.terminal import visible
 
 UNREADABLE_SHOWN = 20
 
 PLACES_SQL = """
-SELECT o.sample_id, any_value(s.selected), min(o.source_uri || ' / ' || o.shard || ' / ' || o.key)
-FROM occurrences o LEFT JOIN selection s USING (sample_id)
-WHERE o.sample_id IN (SELECT unnest($1::VARCHAR[])) GROUP BY 1
+SELECT sample_id, s.selected, o.source_uri || ' / ' || o.shard || ' / ' || o.key
+FROM standing o LEFT JOIN selection s USING (sample_id) WHERE sample_id IN (SELECT unnest($1::VARCHAR[]))
 """
 # A run does not say which version it published or found, but the last one's is the last: an older run's is not told.
 VERSION_SQL = """
@@ -95,6 +95,7 @@ def _environment() -> jinja2.Environment:  # which keeps the template: to compil
     environment = jinja2.Environment(
         loader=jinja2.FileSystemLoader(folder),
         autoescape=True,
+        finalize=_plain,
         undefined=jinja2.StrictUndefined,
         trim_blocks=True,
         lstrip_blocks=True,
@@ -102,6 +103,11 @@ def _environment() -> jinja2.Environment:  # which keeps the template: to compil
     environment.globals.update(bar=bar, spread=spread, times=times)
     environment.filters.update({name: getattr(formats, name) for name in formats.FILTERS})
     return environment
+
+
+def _plain(value: Any) -> Any:
+    """Text of the data's, without what would turn a line around; what is drawn is Markup, and stays."""
+    return visible(value, lines=True) if type(value) is str else value
 
 
 def _figures(

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from markupsafe import Markup, escape
 
+from windrow.tasks.texts.terminal import visible
+
 
 def element(tag: str, *children: str | Markup, **attributes: str | float) -> Markup:
     """Return an element. Strings are escaped, also in attributes; `class_` is `class`, and `_` in a name is `-`."""
     written = "".join(f' {_name(name)}="{_value(value)}"' for name, value in attributes.items())
-    return Markup(f"<{tag}{written}>{''.join(escape(child) for child in children)}</{tag}>")
+    return Markup(f"<{tag}{written}>{''.join(_text(child) for child in children)}</{tag}>")
 
 
 def _name(name: str) -> str:
@@ -16,7 +18,11 @@ def _name(name: str) -> str:
 
 
 def _value(value: str | float) -> str:
-    return escape(value) if isinstance(value, str) else number(value)
+    return _text(value) if isinstance(value, str) else number(value)
+
+
+def _text(words: str | Markup) -> Markup:
+    return words if isinstance(words, Markup) else escape(visible(words))
 
 
 def number(value: float) -> str:

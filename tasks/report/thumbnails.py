@@ -23,9 +23,7 @@ TINY = 64
 JPEG_QUALITY = 80
 
 PLACES_SQL = """
-SELECT * FROM occurrences
-WHERE unreadable IS NULL AND sample_id IN (SELECT unnest($1::VARCHAR[]))
-QUALIFY row_number() OVER (PARTITION BY sample_id ORDER BY source_uri, shard, position) = 1
+SELECT * FROM standing WHERE sample_id IN (SELECT unnest($1::VARCHAR[]))
 ORDER BY source_uri, shard, position
 """
 
@@ -39,7 +37,7 @@ class Thumbnail:
 
 
 def sample_reader(connection: Any, store: Path) -> Reader:
-    """Return a function that gives the bytes of samples, each read where the catalog saw it first.
+    """Return a function that gives the bytes of samples, each read from the occurrence that stands for it.
 
     Samples come in the order in which they lie in their sources, so a shard is read once; those without a readable
     occurrence do not come.

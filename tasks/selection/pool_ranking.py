@@ -8,7 +8,6 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
-import duckdb
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
@@ -38,9 +37,9 @@ from windrow.tasks.selection.selection_config import (
 )
 from windrow.tasks.selection.sets_beside import embeddings_beside, targets_beside
 from windrow.tasks.selection.splits import assign_splits, claimed_splits, group_samples
+from windrow.tasks.selection.standing_occurrences import Standing, breaking, decide_standing, see_each_occurrence
 from windrow.tasks.storage.catalog.connections import USER_SQL
-from windrow.tasks.storage.catalog.judged_sql import query
-from windrow.tasks.storage.catalog.views import connect, tables_of
+from windrow.tasks.storage.catalog.views import connect, let_stand, tables_of
 from windrow.tasks.storage.store.made import Made, digests
 from windrow.tasks.storage.store.outputs import (
     Done,
@@ -51,7 +50,7 @@ from windrow.tasks.storage.store.outputs import (
 )
 from windrow.tasks.storage.store.pool import Pool, read_pool
 
-VERSION = 2
+VERSION = 3
 SEEN = (
     *(Stage.INGEST, Stage.HASH_GROUPS, Stage.MODEL_SCORES, Stage.FEATURES, Stage.NEIGHBORS, Stage.CLUSTER),
     *(Stage.PSEUDO_LABEL, Part.LEAKS, Part.REFERENCE_WEIGHTS),
@@ -69,23 +68,24 @@ def rank_pool(store: Path, made: Made, config: SelectionConfig, seed: int) -> Do
     def write(writer: OutputWriter) -> None:
         rows = pool_rows(outputs)
         pool = read_pool(outputs[Stage.FEATURES])
-        broken = _filtered(outputs, config.filters, rows["sample_id"])
+        connection = connect(tables_of(outputs), USER_SQL)
+        standing = decide_standing(connection, config.filters)
+        occurrence_ids = standing.column(rows["sample_id"])
+        let_stand(connection, occurrence_ids)
+        broken = _with_held_out(connection, standing, rows["sample_id"])
         broken = _without_leaks(broken, outputs[Part.LEAKS], rows["sample_id"])
         embedded = pc.is_valid(rows["cluster_path"]).to_numpy()
         targets = {place: embeddings_beside(place, found) for place, found in beside.items()}
         needs = {need for policy in config.policies() for need in policy.needs}
-        evidence = read_evidence(
-            connect(tables_of(outputs), USER_SQL), outputs, embedded, needs, expressions_of(config), targets
-        )
+        evidence = read_evidence(connection, outputs, embedded, needs, expressions_of(config), targets)
         proposed = threshold_of(outputs[Stage.NEIGHBORS][0], config)
         threshold = proposed.threshold
         selection = select(rows, pool, broken, config, seed, evidence, threshold)
         groups = _groups(rows, pool, outputs[Stage.NEIGHBORS][0], selection["duplicate_of"], threshold)
-        splits = _splits(
-            connect(tables_of(outputs), USER_SQL), rows["sample_id"].combine_chunks(), groups, selection, config, seed
-        )
+        splits = _splits(connection, rows["sample_id"].combine_chunks(), groups, selection, config, seed)
         split = pc.if_else(selection["selected"], splits, pa.scalar(None, pa.string()))
-        columns = {**selection, "sample_id": rows["sample_id"], "group_id": groups, "split": split}
+        placed = {"sample_id": rows["sample_id"], "occurrence_id": occurrence_ids}
+        columns = {**selection, **placed, "group_id": groups, "split": split}
         writer.write(SELECTION, SELECTION.build(columns))
         told = {"threshold": [threshold], "how": [proposed.how]}
         writer.write(NEAR_DUPLICATE_THRESHOLD, NEAR_DUPLICATE_THRESHOLD.build(told))
@@ -141,24 +141,10 @@ def pool_rows(outputs: Mapping[str, Sequence[Output]]) -> pa.Table:
     )
 
 
-def _filtered(
-    outputs: Mapping[str, Sequence[Output]], filters: Sequence[Filter], sample_ids: pa.Array
-) -> list[str | None]:
+def _with_held_out(connection: Any, standing: Standing, sample_ids: pa.Array) -> list[str | None]:
     """Return for each sample that it is held out, or the name of the first filter that it breaks."""
-    connection = connect(tables_of(outputs), USER_SQL)
-    broken = dict.fromkeys((row[0] for row in connection.sql("SELECT sample_id FROM held_out").fetchall()), HELD_OUT)
-    for rule in filters:
-        for sample_id in _breaking(connection, rule):
-            broken.setdefault(sample_id, rule.name)
-    return [broken.get(sample_id) for sample_id in sample_ids.to_pylist()]
-
-
-def _breaking(connection: Any, rule: Filter) -> list[str]:
-    try:
-        sql = f"SELECT sample_id FROM pool WHERE NOT coalesce(({rule.keep}\n), false)"
-        return [row[0] for row in query(connection, sql).fetchall()]
-    except (duckdb.Error, ValueError) as error:
-        raise ValueError(f"selection.filters: rule {rule.name!r} ({rule.keep}): {error}") from None
+    held_out = dict.fromkeys((row[0] for row in connection.sql("SELECT sample_id FROM held_out").fetchall()), HELD_OUT)
+    return [held_out.get(sample_id, standing.broken[sample_id]) for sample_id in sample_ids.to_pylist()]
 
 
 def _without_leaks(broken: Sequence[str | None], leaks: Sequence[Output], sample_ids: pa.Array) -> list[str | None]:
@@ -184,11 +170,12 @@ def _check_sql(
     filters: tuple[Filter, ...], expressions: tuple[str, ...], predicates: tuple[str, ...], splits: tuple[Split, ...]
 ) -> None:
     connection = connect({}, USER_SQL)
+    see_each_occurrence(connection)
     for rule in filters:
-        _breaking(connection, rule)
+        breaking(connection, rule)
     for sql in expressions:
         check_expression(connection, sql, is_predicate=sql in predicates)
-    claimed_splits(connection, splits, pa.array([], pa.string()))
+    claimed_splits(connection, splits, pa.nulls(0, pa.string()))
 
 
 @dataclass(frozen=True)

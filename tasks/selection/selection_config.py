@@ -64,12 +64,13 @@ class Filter(Settings):
 
     `keep`: a SQL predicate over the columns of `pool` (docs/reference/tables.md). A sample for which it is false or
     null is dropped. Other tables can be asked in it, so lists of allowed licences and sources are filters like any
-    other; a sample stays when one of its occurrences is allowed, and a licence that is not known is not:
+    other; a sample stays when one of its occurrences is allowed by every filter, and the first that is stands for it
+    (its place, licence, caption and files are what is exported). A licence that is not known is not allowed:
 
         name: license
-        keep: sample_id IN (SELECT sample_id FROM occurrences WHERE license IN ('cc0-1.0', 'cc-by-4.0'))
+        keep: spdx IN ('CC0-1.0', 'CC-BY-4.0')
         name: source
-        keep: sample_id IN (SELECT sample_id FROM occurrences WHERE source_uri = 's3://pool/flickr')
+        keep: source_uri = 's3://pool/flickr'
     """
 
     name: Annotated[str, MinLen(1)]

@@ -12,12 +12,14 @@ import pyarrow.compute as pc
 
 from windrow.schemas import NEAR_DUPLICATE_THRESHOLD, OCCURRENCES
 from windrow.schemas.stages import Stage
+from windrow.tasks.fetching.credentials import name_sources
 from windrow.tasks.storage.catalog.views import connect, run_tables
 from windrow.tasks.storage.store.listed_samples import SAMPLE_ID, listed_samples
 from windrow.tasks.storage.store.outputs import all_outputs
 from windrow.tasks.storage.store.refused_samples import refused_samples
 from windrow.tasks.storage.store.registry import sample_indices
 from windrow.tasks.storage.store.run_records import Run, latest_run, list_runs
+from windrow.tasks.texts.uris import shown_text
 
 DROPPED_SQL = "SELECT sample_id, duplicate_of, similarity FROM selection WHERE duplicate_of IS NOT NULL"
 
@@ -90,7 +92,7 @@ def _resolved(store: Path, target: str) -> Iterable[str]:
         return listed_samples(Path(target[1:]))
     if SAMPLE_ID.fullmatch(target):
         return [target]
-    return _of_source(store, target.removeprefix("source:"), target)
+    return _of_source(store, name_sources([target.removeprefix("source:")])[0], shown_text(target))
 
 
 def _of_source(store: Path, source: str, target: str) -> list[str]:

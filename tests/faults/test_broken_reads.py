@@ -95,7 +95,7 @@ def test_a_connection_lost_at_any_read_of_a_parquet_file_is_no_damage(
     shards = plan_shards([remote.replace("pool", "parquet")])
     BreakingFile.n_reads, BreakingFile.error = 0, staticmethod(error)
     (done,) = ingest_shards(tmp_path / "store", shards, IngestConfig())
-    assert done.counts == {"n_occurrences": 20, "n_unreadable": 0, "n_samples": 20}
+    assert done.counts == {"n_occurrences": 20, "n_unreadable": 0, "n_samples": 20, "n_source_columns": 1}
     for number in range(1, BreakingFile.n_reads + 1):
         BreakingFile.n_reads, BreakingFile.fails_at = 0, number
         store = tmp_path / f"broken-{number}"

@@ -9,6 +9,7 @@ from faults.small_pool import config_of
 from faults.store_state import Contents, check_readers, contents, finished_outputs, left_behind
 
 from windrow.tasks.storage.store.run_records import list_runs
+from windrow.tasks.storage.store.store_format import FORMAT_FILE
 
 
 @dataclass(frozen=True)
@@ -24,6 +25,7 @@ class Undisturbed:
 def copy_backbone(undisturbed: Undisturbed, store: Path) -> None:
     """Put the fitted backbone into a new store: the one large file, and early, it would meet every limit first."""
     shutil.copytree(undisturbed.store / "outputs" / "fit_backbone", store / "outputs" / "fit_backbone")
+    shutil.copyfile(undisturbed.store / FORMAT_FILE, store / FORMAT_FILE)
 
 
 def ends_well_when_run_again(undisturbed: Undisturbed, store: Path) -> None:

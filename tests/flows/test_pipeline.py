@@ -26,6 +26,7 @@ from windrow.tasks.storage.catalog.views import open_catalog
 from windrow.tasks.storage.published.versions import list_versions
 from windrow.tasks.storage.store.run_records import latest_run, list_runs
 from windrow.tasks.storage.verify.verification import verify
+from windrow.tasks.texts.markdown import inline
 
 Digests = Callable[[Path], Mapping[str, str]]
 
@@ -56,7 +57,7 @@ def test_the_record_and_the_summary_say_which_encoder_was_taken_and_why(workshop
     assert re.fullmatch(
         r"patches: 1\d\d of 200 pictures looked at are drawings or scans in grey", features.choice or ""
     )
-    assert f"Encoder: {features.choice}." in summarise(run)
+    assert f"Encoder: {inline(features.choice)}." in summarise(run)
 
 
 def test_a_second_run_finds_its_work_done_and_publishes_nothing(workshop: Workshop, digests: Digests) -> None:

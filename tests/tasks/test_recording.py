@@ -13,7 +13,7 @@ def test_a_run_that_leaves_by_an_error_or_an_interruption_has_failed_and_says_wh
     with pytest.raises(KeyboardInterrupt), ending(run):
         raise KeyboardInterrupt
     ended = open_run(tmp_path, run.run_id)
-    assert (ended.status, ended.error) == ("failed", "KeyboardInterrupt: ")
+    assert (ended.status, ended.error) == ("failed", "ended by SIGINT")
 
 
 def test_a_run_that_stops_before_its_last_stage_is_partial(tmp_path: Path) -> None:

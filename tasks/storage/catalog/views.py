@@ -14,7 +14,7 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from windrow.schemas import EXPORTS, FORGOTTEN, REGISTRY, RUNS, SHARDS, STAGES, TABLES, Table
+from windrow.schemas import EXPORTS, FORGOTTEN, REGISTRY, RUNS, SELECTION, SHARDS, STAGES, TABLES, Table
 from windrow.schemas.stages import Stage
 from windrow.tasks.storage.catalog.connections import SqlLimits, open_connection
 from windrow.tasks.storage.catalog.judged_sql import Catalog
@@ -41,8 +41,8 @@ SQL_TYPES = {
     pa.timestamp("us", "UTC"): "TIMESTAMPTZ",
 }
 
-POOL_VIEW = """
-CREATE VIEW pool AS
+# A sample is seen as the occurrence that stands for it, or as each of them.
+POOL_SQL = """
 SELECT s.*, s.width::BIGINT * s.height AS n_pixels, s.width::DOUBLE / s.height AS aspect_ratio,
        q.blur, q.brightness, q.contrast, q.entropy, q.phash, h.group_id AS hash_group, h.n_in_group AS n_in_hash_group,
        m.model_scores, r.sample_index, a.cluster_path, list_last(a.cluster_path) AS cluster, a.distance,
@@ -51,7 +51,7 @@ SELECT s.*, s.width::BIGINT * s.height AS n_pixels, s.width::DOUBLE / s.height A
        p.label, p.confidence, p.abstained, p.classes, p.probabilities, p.agreement, p.possible, b.belonging,
        g.label AS given_label,
        t.label_quality, t.is_doubtful, t.suggested_label, w.density_ratio, w.is_alike,
-       o.license, o.source_uri, o.shard, o.key,
+       o.occurrence_id, o.source_uri, o.shard, o.key, o.license, o.spdx, o.author, o.source_url,
        e.rank, e.part, coalesce(e.selected, false) AS selected, e.weight, e.dropped_by, e.duplicate_of, e.similarity,
        e.group_id, e.split
 FROM samples s
@@ -68,15 +68,15 @@ LEFT JOIN (SELECT * FROM labels WHERE label_set = 'given') g USING (sample_id)
 LEFT JOIN belonging b USING (sample_id)
 LEFT JOIN label_quality t USING (sample_id)
 LEFT JOIN reference_weights w USING (sample_id)
-LEFT JOIN (  -- a licence that an occurrence lacks, or spells in another way, is not known; of places the first is told
-    SELECT sample_id,
-           CASE WHEN count(license) = count(*) AND min(license) = max(license) THEN min(license) END AS license,
-           min(source_uri) AS source_uri, min_by(shard, (source_uri, shard)) AS shard,
-           min_by(key, (source_uri, shard, position)) AS key
-    FROM occurrences GROUP BY 1
-) o USING (sample_id)
+LEFT JOIN {occurrences} o USING (sample_id)
 LEFT JOIN selection e USING (sample_id)
 """
+# Which occurrence stands for a sample is for the filters to say, and is in `selection`; before that the first does.
+FIRST_SQL = """
+SELECT * FROM occurrences WHERE unreadable IS NULL
+QUALIFY row_number() OVER (PARTITION BY sample_id ORDER BY source_uri, shard, position) = 1
+"""
+DECIDED_SQL = "SELECT o.* FROM occurrences o SEMI JOIN {decided} USING (occurrence_id)"
 
 
 def open_catalog(store: str | Path, run_id: str | None = None) -> Catalog:
@@ -132,11 +132,23 @@ def connect(
     for declared in TABLES:
         if declared not in (RUNS, STAGES, EXPORTS, SHARDS):  # these come from manifests: see `manifest_rows`
             statements.append(_as_view(declared, files.get(declared.name, ())))
-    statements += [POOL_VIEW, "CREATE VIEW curated AS SELECT * FROM pool WHERE selected ORDER BY rank"]
+    decided = DECIDED_SQL.format(decided="selection") if files.get(SELECTION.name) else FIRST_SQL
+    statements += [
+        f"CREATE VIEW standing AS {decided}",
+        f"CREATE VIEW pool AS {POOL_SQL.format(occurrences='standing')}",
+        "CREATE VIEW curated AS SELECT * FROM pool WHERE selected ORDER BY rank",
+    ]
     read = chain(also, *files.values())
     connection = open_connection(read, limits=limits, anywhere=anywhere)
     connection.execute("BEGIN; " + "; ".join(statements) + "; COMMIT")
     return connection
+
+
+def let_stand(connection: Any, occurrence_ids: pa.Array) -> None:
+    """Let these occurrences stand for their samples, in `pool` and `standing`, on a connection without a ranking."""
+    connection.register("_decided", pa.table({"occurrence_id": occurrence_ids}))
+    connection.execute("CREATE OR REPLACE TABLE decided AS SELECT * FROM _decided")
+    connection.execute(f"CREATE OR REPLACE VIEW standing AS {DECIDED_SQL.format(decided='decided')}")
 
 
 def _as_view(declared: Table, files: Sequence[Path]) -> str:

@@ -8,6 +8,24 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any, BinaryIO
 
+from windrow.tasks.texts.uris import shown_text, shown_uri
+
+
+@contextmanager
+def telling_no_secrets(location: str) -> Iterator[None]:
+    """Let what fails in the block name the place without its login and its tokens."""
+    try:
+        yield
+    except Exception as error:
+        text = shown_text(str(error))
+        status = getattr(error, "status", None)
+        if text == str(error) and status not in (401, 403):
+            raise
+        is_access = isinstance(error, (FileNotFoundError, PermissionError))
+        kind = type(error) if is_access else PermissionError if status in (401, 403) else OSError
+        number = getattr(error, "errno", None) or (errno.EACCES if kind is PermissionError else errno.EIO)
+        raise kind(number, text, shown_uri(location)) from None
+
 
 class RemoteFile(io.RawIOBase):
     """Reads another file; whatever that raises comes as an OSError with a number.
@@ -58,6 +76,7 @@ class RemoteFile(io.RawIOBase):
         try:
             yield
         except Exception as error:
-            if isinstance(error, OSError) and error.errno is not None:
+            if isinstance(error, OSError) and error.errno is not None and shown_text(str(error)) == str(error):
                 raise
-            raise OSError(errno.EIO, f"{type(error).__name__}: {error}", self._location) from error
+            text = shown_text(f"{type(error).__name__}: {error}")
+            raise OSError(errno.EIO, text, shown_uri(self._location)) from None

@@ -12,7 +12,9 @@ import pyarrow as pa
 import yaml
 
 from windrow.schemas.exported import DESCRIBED, EXPORTED_SAMPLES
+from windrow.tasks.storage.published.licences import spdx_of
 from windrow.tasks.storage.published.webdataset_shards import PROVENANCE, image_extension
+from windrow.tasks.texts.markdown import code, inline
 
 _TABLE_ROWS = 50
 _PREFIXES = ((10**3, "K"), (10**6, "M"), (10**9, "B"), (10**12, "T"))
@@ -25,7 +27,7 @@ embedded, the embeddings were clustered hierarchically, and the pool was ranked 
 (Vo et al. 2024, https://arxiv.org/abs/2405.15613). `rank` is the place in that ranking, `weight` the inverse inclusion
 probability, `cluster_path` the clusters, finest first. The bytes of the images are the originals.
 
-Labels are those of the label set `{label_set}`; {unlabelled:,} images have none. An image without a label is not a
+Labels are those of the label set {label_set}; {unlabelled:,} images have none. An image without a label is not a
 negative: nobody knows, or the labels abstained.
 {cls}
 Fingerprint `{fingerprint}`. `../manifest.json` has the SHA-256 of every file, the config and the digests of what the
@@ -60,6 +62,28 @@ import webdataset
 
 samples = webdataset.WebDataset(sorted(glob("webdataset/{split}-*.tar")), shardshuffle=False).decode("pil")
 sample = next(iter(samples))  # sample["json"], and sample["cls"] where there is a label
+```
+
+With Ray, which turns a column of pictures into a tensor and fails where some samples lack it, unless it is told not to:
+
+```python
+from pathlib import Path
+
+import ray
+
+ray.data.DataContext.get_current().enable_tensor_extension_casting = False
+rows = ray.data.read_webdataset(sorted(map(str, Path("webdataset").resolve().glob("{split}-*.tar"))))
+print(rows.count())
+```
+
+With `litdata`, as bytes, to be decoded and written in its own format by `litdata.optimize`:
+
+```python
+from glob import glob
+
+import litdata
+
+members = [each for tar in sorted(glob("webdataset/{split}-*.tar")) for each in litdata.iter_webdataset_tar(tar)]
 ```
 
 With `windrow`, decoded as windrow's own models saw them, shuffled, for any number of workers and ranks, and resumable:
@@ -152,12 +176,13 @@ def _body(layout: str, manifest: Mapping[str, Any]) -> str:
     counts = manifest["counts"]
     about = _ABOUT.format(
         **{name: manifest[name] for name in ("name", "version", "n_samples", "windrow_version", "fingerprint")},
-        label_set=manifest["config"]["label_set"],
+        label_set=code(manifest["config"]["label_set"]),
         unlabelled=counts["unlabelled"],
         cls=_CLS.format(n_classes=len(manifest["classes"])) if layout == "webdataset" else "",
         loading=_LOADING[layout].format(split=next(iter(counts["split"]))),
     )
     tables = [
+        *_licence_table(counts["license"], counts["unlicensed"]),
         *_count_table("Splits", "split", counts["split"]),
         *_count_table("Classes", "class", counts["class"]),
         *_count_table("Top-level clusters", "cluster", counts["cluster"]),
@@ -165,8 +190,20 @@ def _body(layout: str, manifest: Mapping[str, Any]) -> str:
     return "\n".join([about, *tables])
 
 
+def _licence_table(counts: Mapping[str, int], unknown: int) -> list[str]:
+    """Say how many images are under which licence; the rows add up to all images."""
+    most = sorted(counts.items(), key=lambda item: -item[1])[:_TABLE_ROWS]
+    rows = [(name, n, "SPDX" if spdx_of(name) == name else "as it came: no SPDX identifier") for name, n in most]
+    others = sum(counts.values()) - sum(n for _, n in most)
+    rows += [(f"{len(counts) - len(most):,} more", others, "in `../manifest.json`")] if others else []
+    rows += [("not known", unknown, "nothing came with them that says so")] if unknown else []
+    lines = [f"| {inline(name)} | {n:,} | {what} |" for name, n, what in rows]
+    total = f"| **all** | {sum(counts.values()) + unknown:,} | |"
+    return ["## Licences", "", "| licence | images | |", "|---|---:|---|", *lines, total, ""]
+
+
 def _count_table(title: str, word: str, counts: Mapping[str, int]) -> list[str]:
     most = sorted(counts.items(), key=lambda item: -item[1])[:_TABLE_ROWS]
-    rows = [f"| {name.replace('|', chr(92) + '|')} | {n:,} |" for name, n in most]
+    rows = [f"| {inline(name)} | {n:,} |" for name, n in most]
     more = [f"| and {len(counts) - len(most):,} more in `../manifest.json` | |"] if len(counts) > len(most) else []
     return [f"## {title}", "", f"| {word} | images |", "|---|---|", *rows, *more, ""]

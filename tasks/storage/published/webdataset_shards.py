@@ -3,43 +3,21 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from types import TracebackType
 from typing import Any, Self
 
 from windrow.schemas.exported import DESCRIBED
 from windrow.tasks.storage.files.tar_writer import TarWriter, Writable
+from windrow.tasks.storage.published.member_names import member_names
 from windrow.tasks.storage.sources.source import SampleBytes
 
 EXTENSIONS = {"JPEG": "jpg", "MPO": "jpg", "TIFF": "tiff", "JPEG2000": "jp2"}
 
 DIGITS = 18
 """Of a number that fits into an int64, whatever they are."""
-LONGEST_EXTENSION = 150
-"""Bytes; with an id before it, what becomes of it in a reader, and no file system that takes more than 255."""
 
 PROVENANCE = ("source_uri", "shard", "key")
-SOURCE = "source."
-
-
-def member_extensions(extensions: Iterable[str], taken: Collection[str]) -> dict[str, str]:
-    """Return the extension under which each file that came with a sample lies beside it, by its own, in their order.
-
-    It is its own, unless that is one of `taken` or of an earlier file; characters that no member may have become `_`,
-    and one of more than LONGEST_EXTENSION bytes keeps its end.
-    """
-    named: dict[str, str] = {}
-    for extension in extensions:
-        named[extension] = _free_extension(extension, {*taken, *named.values()})
-    return named
-
-
-def _free_extension(extension: str, taken: Collection[str]) -> str:
-    name = "".join("_" if char == "/" or not char.isprintable() else char for char in extension)
-    name = name.encode()[-LONGEST_EXTENSION:].decode(errors="ignore")
-    while name in taken or not name:
-        name = SOURCE + name
-    return name
 
 
 def image_extension(image_format: str) -> str:
@@ -83,11 +61,13 @@ class WebDatasetShard:
     """Writes one shard to a file that the caller opened; the same samples give the same bytes.
 
     `indices` is the index of each class (`class_indices`); `add` raises KeyError on a label that is not in it.
+    `is_image` says whether a file that came with a sample is a picture: see `member_names`.
     """
 
-    def __init__(self, file: Writable, indices: Mapping[str, int]) -> None:
+    def __init__(self, file: Writable, indices: Mapping[str, int], is_image: Callable[[bytes], bool]) -> None:
         self._tar = TarWriter(file)
         self._indices = indices
+        self._is_image = is_image
 
     def add(self, row: Mapping[str, Any], sample: SampleBytes) -> int:
         """Add the original bytes of a sample, what the plan says about it, and the files that came with it.
@@ -95,7 +75,7 @@ class WebDatasetShard:
         Return where the original bytes begin.
         """
         image = image_extension(row["format"])
-        named = member_extensions(sample.members, {image, "json", "cls"})
+        named = member_names(sample.members, {image, "json", "cls"}, self._is_image)
         description = json.dumps(describe_sample(row, named.values()), sort_keys=True, ensure_ascii=False)
         offset = self._tar.add(f"{row['sample_id']}.{image}", sample.data)
         self._tar.add(f"{row['sample_id']}.json", description.encode())

@@ -14,13 +14,15 @@ from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import urlsplit
 
+from windrow.tasks.fetching.credentials import real
 from windrow.tasks.fetching.fetch_config import WEB, FetchConfig
-from windrow.tasks.fetching.locations import MAX_LENGTH, public_url, scheme_of
+from windrow.tasks.fetching.locations import MAX_LENGTH, scheme_of
 from windrow.tasks.storage.sources.folder_source import read_whole
 from windrow.tasks.storage.sources.local_listing import describe_file
 from windrow.tasks.storage.sources.source_fields import split_name
 from windrow.tasks.storage.sources.source_files import locate
 from windrow.tasks.storage.sources.source_shard import IngestConfig, too_large
+from windrow.tasks.texts.uris import HIDDEN, shown_uri
 
 PREFIX = "list:"
 URL_COLUMNS = ("url", "path", "uri", "image_url", "file_name")
@@ -39,7 +41,7 @@ class Listed:
 
 def locate_list(source: str, path: str) -> str:
     """Return the path or URL of a list of the source."""
-    return locate(source.removeprefix(PREFIX), path)
+    return locate(real(source).removeprefix(PREFIX), path)
 
 
 def list_folder_of(source: str, shard: str) -> str:
@@ -48,8 +50,8 @@ def list_folder_of(source: str, shard: str) -> str:
 
 
 def locate_again(source: str, shard: str, key: str) -> str | None:
-    """Return where an occurrence of a list lies; None of one that was fetched from the web."""
-    if scheme_of(key) in WEB:
+    """Return where an occurrence of a list lies; None of one from the web, or whose URI was not written whole."""
+    if scheme_of(key) in WEB or (scheme_of(key) and HIDDEN in key):
         return None
     listed = resolve(
         key, list_folder_of(source, shard), FetchConfig(allow_outside=True, protocols=(scheme_of(key) or "file",))
@@ -105,9 +107,7 @@ def read_listed(listed: Listed, config: IngestConfig) -> bytes | str:
 
 def shown(text: str) -> str:
     """Return a path or URL for the tables: logins and signatures are no part of it."""
-    scheme = scheme_of(text)
-    has_login = scheme is not None and "@" in text[len(scheme) + 3 :].partition("/")[0]
-    return _valid(public_url(text) if scheme in WEB or has_login else text)
+    return _valid(shown_uri(text))
 
 
 def extension_of(text: str) -> str | None:

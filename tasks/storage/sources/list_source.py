@@ -14,6 +14,7 @@ from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from windrow.tasks.fetching.credentials import real
 from windrow.tasks.fetching.locations import scheme_of, unsigned_url
 from windrow.tasks.fetching.reasons import NOT_A_URL
 from windrow.tasks.fetching.waiting_bodies import Body, WaitingBodies
@@ -76,7 +77,7 @@ class ListSource(Source):
 
         Raises ValueError when something there is no list, or has no column that says where samples are.
         """
-        for file in find_files(source.removeprefix(PREFIX), config.follow_links):
+        for file in find_files(real(source).removeprefix(PREFIX), config.follow_links):
             if file.error:
                 yield SourceShard(source, "url", file.path, file.identity, error=file.error)
                 continue

@@ -9,7 +9,7 @@ from types import TracebackType
 from typing import Self
 
 from windrow.tasks.storage.files.tar_writer import TarWriter, Writable
-from windrow.tasks.storage.published.webdataset_shards import member_extensions
+from windrow.tasks.storage.published.member_names import free_names
 from windrow.tasks.storage.sources.source_shard import Member
 
 
@@ -45,7 +45,7 @@ class Packing:
         return self._offsets[sample_id], self._beside[place]
 
     def _add_members(self, key: str, extension: str, members: Mapping[str, bytes]) -> Iterator[Member]:
-        for name, safe in member_extensions(members, {extension}).items():
+        for name, safe in free_names({name: name for name in members}, {extension}).items():
             data = members[name]
             yield Member(name, self._tar.add(f"{key}.{safe}", data), len(data))
 

@@ -276,7 +276,7 @@ def batches(parquet: PagedFile, group: int, columns: list[str]) -> Iterator[pa.R
     while True:
         try:
             batch = next(batches, None)
-        except (pa.ArrowException, OSError) as error:
+        except (pa.ArrowException, OSError, UnicodeDecodeError) as error:
             _raise_if_disk_failed(error)
             return
         if batch is None:

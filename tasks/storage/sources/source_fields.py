@@ -10,6 +10,7 @@ from typing import Any
 
 from windrow.tasks.storage.published.version_fields import as_it_came, is_exported
 from windrow.tasks.storage.sources.source_shard import IngestConfig
+from windrow.tasks.texts.uris import shown_text
 
 
 def words(text: str) -> frozenset[str]:
@@ -123,8 +124,8 @@ def make_fields(layers: Sequence[Layer], config: IngestConfig, errors: Sequence[
             text = None if role in taken else _taken(left, key, keep=role == "license", several=role == "caption")
             taken.update({role: text} if text is not None else {})
         rest.update({name: value for name, value in left.items() if name not in rest})
-    metadata = _valid(_metadata(rest, list(errors)))
-    label, caption, group, licence = (_valid(taken.get(name)) for name in ("label", "caption", "group", "license"))
+    metadata = _written(_metadata(rest, list(errors)))
+    label, caption, group, licence = (_written(taken.get(name)) for name in ("label", "caption", "group", "license"))
     return Fields(label, caption, group, metadata, licence, label_from)
 
 
@@ -221,6 +222,11 @@ def _is_deep(value: Any) -> bool:
         containers = [one.values() if isinstance(one, dict) else one for one in level if isinstance(one, (dict, list))]
         level = [inner for container in containers for inner in container]
     return any(isinstance(one, (dict, list)) for one in level)
+
+
+def _written(text: str | None) -> str | None:
+    """What came with a sample as the tables have it: without the secrets of the URIs in it."""
+    return _valid(text and shown_text(text))
 
 
 def _valid(text: str | None) -> str | None:

@@ -14,10 +14,13 @@ from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, BinaryIO, cast
+from urllib.parse import urlsplit, urlunsplit
 
-from windrow.tasks.storage.files.remote_file import RemoteFile
+from windrow.tasks.fetching.credentials import real
+from windrow.tasks.storage.files.remote_file import RemoteFile, telling_no_secrets
 from windrow.tasks.storage.sources.local_listing import Bounds, describe_file, glob_files, list_folder
 from windrow.tasks.storage.sources.source_shard import SourceFile, SourceMissingError, access_error
+from windrow.tasks.texts.uris import shown_uri
 
 LOCAL_BUFFER = 2**18
 _LOCAL = ("file://", "local://")
@@ -25,6 +28,7 @@ _LOCAL = ("file://", "local://")
 
 def find_files(source: str, follow_links: bool = False) -> list[SourceFile]:
     """Return the files of a source, sorted by path. Raises ValueError when the source does not exist."""
+    source = real(source)
     found = _find_remote(source) if _is_remote(source) else _find_local(source, follow_links)
     return sorted((file for file in found if not is_hidden(file.path)), key=lambda file: file.path)
 
@@ -58,7 +62,7 @@ def is_folder(source: str) -> bool:
     """Say whether the source is an existing folder."""
     if not _is_remote(source):
         return _local_path(source).is_dir()
-    fs, place = _remote().file_system(source)
+    fs, place = _remote().file_system(real(source))
     return bool(not fs.isfile(place) and fs.isdir(place))
 
 
@@ -68,6 +72,9 @@ def source_root(source: str, path: str) -> str:
     For most sources their name alone says it. What is there is only looked at for a source that may be a glob or that
     file itself: to ask an object store whether a name is a folder can mean to list it.
     """
+    source = real(source)
+    if _is_whole(source, path):
+        return urlunsplit(urlsplit(source)._replace(query="", fragment="")).rpartition("/")[0]
     name = _plain_name(source)
     if glob.has_magic(name) and not _exists(source):
         return _glob_root(name)
@@ -77,8 +84,20 @@ def source_root(source: str, path: str) -> str:
 
 def locate(source: str, path: str, root: str | None = None) -> str:
     """Return the path or URL of a file of the source; `root` saves looking its root up again."""
+    source = real(source)
+    if _is_whole(source, path):
+        return source  # with its query, without which the file may not be had
     root = root or source_root(source, path)
     return f"{root}{path}" if root.endswith("/") else f"{root}/{path}"
+
+
+def _is_whole(source: str, path: str) -> bool:
+    """Whether a source is a URL of the web, with a query, of this one file."""
+    return "?" in source and source.startswith(("http://", "https://")) and _file_name(source) == path
+
+
+def _file_name(url: str) -> str:
+    return urlsplit(url).path.rpartition("/")[2]
 
 
 def open_file(location: str) -> BinaryIO:
@@ -86,7 +105,8 @@ def open_file(location: str) -> BinaryIO:
     if _is_remote(location):
         fs, place = _remote().file_system(location)
         fs.invalidate_cache()  # a worker that lives for days would open yesterday's size of the file
-        return cast(BinaryIO, RemoteFile(fs.open(place, "rb"), location))
+        with telling_no_secrets(location):
+            return cast(BinaryIO, RemoteFile(fs.open(place, "rb"), location))
     return Path(location).open("rb", buffering=LOCAL_BUFFER)
 
 
@@ -143,16 +163,22 @@ def _find_local(source: str, follow_links: bool) -> Iterator[SourceFile]:
 
 
 def _find_remote(source: str) -> Iterator[SourceFile]:
+    with telling_no_secrets(source):
+        yield from _list_remote(source)
+
+
+def _list_remote(source: str) -> Iterator[SourceFile]:
     fs, place = _remote().file_system(source)
     fs.invalidate_cache()  # it keeps listings for the life of the process
     if fs.isfile(place):
-        yield _remote().describe_object(place.rpartition("/")[2], fs.info(place))
+        name = _file_name(place) if "?" in place and place.startswith("http") else place.rpartition("/")[2]
+        yield _remote().describe_object(name, fs.info(place))
     elif fs.isdir(place):
         yield from _remote().list_objects(source)
     elif glob.has_magic(source):
         yield from _remote().glob_objects(fs, place, fs._strip_protocol(_glob_root(_plain_name(source))))
     else:
-        raise SourceMissingError(f"source {source!r} does not exist")
+        raise SourceMissingError(f"source {shown_uri(source)!r} does not exist")
 
 
 def _remote() -> Any:

@@ -13,6 +13,7 @@ from itertools import compress
 from operator import not_
 from pathlib import Path
 
+from windrow.tasks.fetching.credentials import name_sources
 from windrow.tasks.storage.sources.all_sources import SOURCES
 from windrow.tasks.storage.sources.beside.tar_tables import set_aside
 from windrow.tasks.storage.sources.list_locations import PREFIX
@@ -21,6 +22,7 @@ from windrow.tasks.storage.sources.source_files import find_files, local_place
 from windrow.tasks.storage.sources.source_settings import SourceConfig, settings_of, uris_of
 from windrow.tasks.storage.sources.source_shard import IngestConfig, SourceFile, SourceMissingError, SourceShard
 from windrow.tasks.storage.store.store_folders import store_above
+from windrow.tasks.texts.uris import shown_text
 
 MOST_KINDS = 5
 
@@ -49,11 +51,12 @@ def plan_shards(
     uris = uris_of(sources)
     repeated = [uri for n, uri in enumerate(uris) if uri in uris[:n]]
     if repeated:
-        raise ValueError(f"sources: {repeated[0]!r} is given twice")
+        raise ValueError(f"sources: {shown_text(repeated[0])!r} is given twice")
     planned: list[SourceShard] = []
     for source in sources:
         uri, own = settings_of(source, config or IngestConfig())
-        shards = _plan_source(uri, own, uri in known)
+        (name,) = name_sources([uri])
+        shards = _plan_source(name, own, name in known)
         planned += shards if isinstance(source, str) else [replace(shard, config=own) for shard in shards]
     return sorted(planned, key=lambda s: (s.source_uri, s.shard))
 

@@ -14,6 +14,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from windrow.tasks.fetching.credentials import real
 from windrow.tasks.storage.sources.parquet_source import row_fields
 from windrow.tasks.storage.sources.source import OpenFiles, Reading, Row, SampleGone, Source
 from windrow.tasks.storage.sources.source_fields import split_name
@@ -69,7 +70,7 @@ def _found(shard: SourceShard, position: int, sample: Any, config: IngestConfig)
 
 
 def _made(source: str) -> Any:
-    name, place = _name_and_place(source)
+    name, place = _name_and_place(real(source))
     return make_user_object(name, ("shards", "samples"), place)
 
 

@@ -24,9 +24,9 @@ def listed_samples(path: Path) -> list[str]:
     except OSError as error:
         raise ValueError(f"the list of samples @{path} cannot be read: {error.strerror}") from error
     for place, name in found:
-        if not SAMPLE_ID.fullmatch(name):
+        if not SAMPLE_ID.fullmatch(name.lower()):
             raise ValueError(f"{place}: wants a sample_id of 32 hex digits, got {name!r}")
-    return [name for _, name in found]
+    return [name.lower() for _, name in found]
 
 
 def _is_bare(path: Path) -> bool:
@@ -37,10 +37,10 @@ def _is_bare(path: Path) -> bool:
 def _table_ids(path: Path) -> Iterator[tuple[str, str]]:
     file = read_user_file(path, Wanted(("sample_id",)))
     for row, text in enumerate(file.texts("sample_id")):
-        yield file.place(row), text.lower()
+        yield file.place(row), text
 
 
 def _line_ids(path: Path) -> Iterator[tuple[str, str]]:
     for number, line in enumerate(text_lines(path), start=1):
-        if name := strip(line).lower():
+        if name := strip(line):
             yield f"{path}, line {number}", name

@@ -13,7 +13,19 @@ from windrow.schemas.forgotten import FORGOTTEN_BY
 from windrow.tasks.storage.files.parquet import read_table
 from windrow.tasks.storage.store.registry import append_rows, numbered_files
 
-OF_A_SAMPLE = ("sample_id", "found_label", "label_from", "caption", "group", "license", "metadata", "members")
+OF_A_SAMPLE = (
+    "sample_id",
+    "found_label",
+    "label_from",
+    "caption",
+    "group",
+    "license",
+    "spdx",
+    "author",
+    "source_url",
+    "metadata",
+    "members",
+)
 
 
 def forgotten_files(store: Path) -> list[Path]:

@@ -46,7 +46,7 @@ def verify(path: Path, quick: bool = False, progress: Callable[[int, str], None]
     if is_version(path):
         inspect_version(inspection, path)
     else:
-        check_format(path)
+        _inspect_format(inspection, path)
         _verify_store(inspection, path)
     damage = sorted(set(inspection.damage), key=lambda each: (each.path, each.reason))
     return Verification(
@@ -63,8 +63,13 @@ def is_version(path: Path) -> bool:
     return False
 
 
+def _inspect_format(inspection: Inspection, store: Path) -> None:
+    """Raise ValueError where a store has another format, or does not say which."""
+    if not (store / FORMAT_FILE).exists() or inspection.sealed(store / FORMAT_FILE) is not None:
+        check_format(store)
+
+
 def _verify_store(inspection: Inspection, store: Path) -> None:
-    inspection.sealed(store / FORMAT_FILE)
     inspect_outputs(inspection, store)
     inspect_registry(inspection, store)
     runs = inspect_runs(inspection, store)

@@ -60,7 +60,7 @@ def test_rows_go_into_a_new_file_of_each_form(store: Path, tmp_path: Path, capsy
     for name in ("a.csv", "a.json", "a.jsonl", "a.parquet"):
         code, _, err = windrow(capsys, "query", SQL, "-o", str(tmp_path / name), "--store", str(store))
         assert code == 0, err
-    rows = list(csv.DictReader((tmp_path / "a.csv").open(newline="")))
+    rows = list(csv.DictReader((tmp_path / "a.csv").read_text().splitlines()))
     lines = [json.loads(line, parse_constant=pytest.fail) for line in (tmp_path / "a.json").read_text().splitlines()]
     assert (tmp_path / "a.json").read_bytes() == (tmp_path / "a.jsonl").read_bytes()
     table = pq.read_table(tmp_path / "a.parquet")

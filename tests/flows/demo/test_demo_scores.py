@@ -20,12 +20,14 @@ from windrow.flows.demo.demo_scores import grey_pixels, render_scores, score_sto
 from windrow.flows.demo.judged_pool import JudgedPool, judge_pool
 from windrow.flows.demo.scoreboard import Probe, balanced_accuracy, score_labels, score_pool, score_set
 from windrow.schemas import LABELS, SAMPLES, SELECTION, Table
+from windrow.schemas.stages import Stage
 from windrow.tasks.ingest.ingestion import ingest_shards
-from windrow.tasks.storage.catalog.views import open_catalog
+from windrow.tasks.storage.catalog.views import connect_run
 from windrow.tasks.storage.sources.source_plan import plan_shards
 from windrow.tasks.storage.sources.source_shard import IngestConfig
 from windrow.tasks.storage.store.outputs import make_output
 from windrow.tasks.storage.store.run_records import StageRecord, start_run
+from windrow.tasks.storage.store.store_format import mark_format
 
 # sample: true class, pseudo-label (None: abstained), most probable class, selected. `f` is a near-duplicate of `a`.
 # `a` came with its label. `g` and `h` are off topic.
@@ -73,6 +75,7 @@ def _selection(selected: Mapping[str, bool], held_out: Sequence[str] = ()) -> pa
     sample_ids = [*selected, *held_out]
     columns = {
         "sample_id": sample_ids,
+        "occurrence_id": [f"of {name}" for name in sample_ids],
         "rank": [*range(1, len(selected) + 1), *[None] * len(held_out)],
         "selected": [*selected.values(), *[False] * len(held_out)],
         "dropped_by": [*[None] * len(selected), *["held_out"] * len(held_out)],
@@ -83,6 +86,7 @@ def _selection(selected: Mapping[str, bool], held_out: Sequence[str] = ()) -> pa
 
 def _finish_run(store: Path, tables: Mapping[str, tuple[Table, pa.Table]], made: Sequence[str]) -> None:
     """Write tables as outputs of a finished run, beside outputs that are `made` already."""
+    mark_format(store)
     run = start_run(store, "by-hand", {})
     run.record(StageRecord("ingest", tuple(made), 0, 0, 0.0, {}))
     for stage, (declared, table) in tables.items():
@@ -98,12 +102,12 @@ def hand_made(tmp_path_factory: pytest.TempPathFactory) -> JudgedPool:
     samples = SAMPLES.build({"sample_id": IDS, **{name: [value] * len(IDS) for name, value in fact.items()}})
     labels = [_labels("pseudo", {name: said[1:3] for name, said in SAID.items()}), _labels("given", {"a": ("x", "x")})]
     tables = {
-        "samples-by-hand": (SAMPLES, samples),
-        "labels-by-hand": (LABELS, pa.concat_tables(labels)),
-        "selection-by-hand": (SELECTION, _selection({name: said[3] for name, said in SAID.items()})),
+        Stage.FEATURES: (SAMPLES, samples),
+        Stage.PSEUDO_LABEL: (LABELS, pa.concat_tables(labels)),
+        Stage.RANK: (SELECTION, _selection({name: said[3] for name, said in SAID.items()})),
     }
     _finish_run(store, tables, [])
-    return judge_pool(open_catalog(store), HAND)
+    return judge_pool(connect_run(store), HAND)
 
 
 @pytest.fixture(scope="module")
@@ -238,20 +242,20 @@ def test_balanced_accuracy_weighs_every_class_alike() -> None:
 def test_a_truth_that_does_not_know_a_sample_is_refused(tmp_path: Path) -> None:
     _tiny_store(tmp_path, "x")
     with pytest.raises(ValueError, match="truth: knows nothing of 1 samples of the pool, a the first"):
-        judge_pool(open_catalog(tmp_path), HAND.slice(1))
+        judge_pool(connect_run(tmp_path), HAND.slice(1))
 
 
 def test_a_pseudo_label_that_is_no_class_of_the_truth_is_named(tmp_path: Path) -> None:
     _tiny_store(tmp_path, "zebra")
     with pytest.raises(ValueError, match="pseudo-labels: 'zebra' is none of the classes x, y"):
-        judge_pool(open_catalog(tmp_path), HAND)
+        judge_pool(connect_run(tmp_path), HAND)
 
 
 def _tiny_store(store: Path, label: str) -> None:
     fact = {"width": 8, "height": 8, "mode": "L", "format": "PNG", "n_frames": 1, "exif_orientation": 1, "n_bytes": 1}
     samples = SAMPLES.build({"sample_id": ["a"], **{name: [value] for name, value in fact.items()}})
     labels = _labels("pseudo", {"a": (label, label)})
-    _finish_run(store, {"samples-by-hand": (SAMPLES, samples), "labels-by-hand": (LABELS, labels)}, [])
+    _finish_run(store, {Stage.FEATURES: (SAMPLES, samples), Stage.PSEUDO_LABEL: (LABELS, labels)}, [])
 
 
 def test_bad_calls_are_named(hand_made: JudgedPool, probe: Probe) -> None:
@@ -274,6 +278,7 @@ def demo(tmp_path_factory: pytest.TempPathFactory) -> DemoPool:
 def oracle(demo: DemoPool, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A store that ingested all of the demo, whose labels are the truth, and which selected three digits a class."""
     store = tmp_path_factory.mktemp("oracle")
+    mark_format(store)
     shards = plan_shards([str(source) for source in (*demo.sources, demo.judges)])
     made = [done.path for done in ingest_shards(store, shards, IngestConfig())]
     truth = pq.read_table(demo.truth).to_pylist()
@@ -285,7 +290,7 @@ def oracle(demo: DemoPool, tmp_path_factory: pytest.TempPathFactory) -> Path:
     labels = {row["sample_id"]: (row["label"], row["label"] or "0") for row in truth}
     judges = [row["sample_id"] for row in csv.DictReader(demo.evaluate.read_text().splitlines())]
     selection = _selection(selected, judges)
-    tables = {"labels-oracle": (LABELS, _labels("pseudo", labels)), "oracle": (SELECTION, selection)}
+    tables = {Stage.PSEUDO_LABEL: (LABELS, _labels("pseudo", labels)), Stage.RANK: (SELECTION, selection)}
     _finish_run(store, tables, made)
     return store
 

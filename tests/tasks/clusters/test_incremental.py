@@ -7,6 +7,7 @@ from windrow.tasks.clusters.incremental import clusters_before
 from windrow.tasks.config import CurationConfig, parse_config
 from windrow.tasks.storage.store.outputs import make_output
 from windrow.tasks.storage.store.run_records import StageRecord, start_run
+from windrow.tasks.storage.store.store_format import mark_format
 
 
 def embedded(store: Path, backbone_id: str) -> tuple[str, ...]:
@@ -26,6 +27,7 @@ def before(config: CurationConfig, features: tuple[str, ...]) -> str | None:
 
 def test_clusters_go_on_with_the_same_settings_and_the_same_fit_of_the_backbone_only(tmp_path: Path) -> None:
     config = parse_config({"name": "small", "sources": ["."], "store": str(tmp_path)})
+    mark_format(tmp_path)
     first, fitted_again = embedded(tmp_path, "one"), embedded(tmp_path, "other")
     assert before(config, first) is None
     finished(config, first)

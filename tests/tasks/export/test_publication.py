@@ -65,6 +65,8 @@ def test_the_manifest_counts_and_names_everything(tmp_path: Path) -> None:
         "split": {"train": 9, "test": 3},
         "class": {"barley": 3, "rye": 3, "wheat": 3},
         "unlabelled": 3,
+        "license": {"CC-BY-4.0": 4, "ask me": 4},
+        "unlicensed": 4,
         "cluster": {"0": 4, "1": 4, "2": 4},
     }
     assert manifest["classes"] == (version.path / "classes.txt").read_text().split() == ["barley", "rye", "wheat"]

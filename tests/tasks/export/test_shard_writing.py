@@ -269,19 +269,19 @@ def test_what_came_with_a_sample_comes_with_its_export_byte_for_byte(tmp_path: P
     read = {one["__key__"]: one for one in read_with_webdataset(sorted(map(str, version.path.rglob("*.tar"))))}
     found = read[tar_row["sample_id"]]
     assert found["png"] == data[tar_row["sample_id"]]
-    assert {name: found[name] for name in ("source.png", "source.json", "seg.png", "txt")} == {
-        "source.png": beside["png"],
-        "source.json": beside["json"],
-        "seg.png": beside["seg.png"],
+    assert {name: found[name] for name in ("png.source", "json.source", "seg.png.source", "txt")} == {
+        "png.source": beside["png"],
+        "json.source": beside["json"],
+        "seg.png.source": beside["seg.png"],
         "txt": beside["txt"],
     }
     described = json.loads(found["json"])
     assert described["sample_id"] == tar_row["sample_id"]
-    assert described["provenance"]["members"] == "source.png/source.json/seg.png/txt"
+    assert described["provenance"]["members"] == "png.source/json.source/seg.png.source/txt"
     assert read[loose["sample_id"]]["txt"] == b"words\n"
     plain = export(tmp_path / "store", rows, ExportConfig(samples_per_shard=5, sidecars=False))
     names = {name for one in read_with_webdataset(sorted(map(str, plain.path.rglob("*.tar")))) for name in one}
-    assert not names & {"source.png", "source.json", "seg.png", "txt"}
+    assert not names & {"png.source", "json.source", "seg.png.source", "txt"}
     (tmp_path / "source" / "0000.txt").write_bytes(b"longer than it was")
     changed = export(tmp_path / "other", rows)
     assert changed.n_samples == 2

@@ -79,6 +79,9 @@ def test_a_sample_is_described_and_can_be_found_again(tmp_path: Path) -> None:
         "caption": None,
         "group": None,
         "license": None,
+        "spdx": None,
+        "author": None,
+        "source_url": None,
         "metadata": None,
         "unreadable": None,
     }

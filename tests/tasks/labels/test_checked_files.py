@@ -18,6 +18,7 @@ from windrow.tasks.config import parse_config
 from windrow.tasks.storage.catalog.views import open_catalog
 from windrow.tasks.storage.sources.source_shard import sample_id_of
 from windrow.tasks.storage.store.run_records import Run, list_runs
+from windrow.tasks.texts.markdown import inline
 
 
 @pytest.fixture(scope="module")
@@ -64,8 +65,8 @@ def test_a_run_tells_how_each_file_fits_in_its_record_its_summary_and_its_table(
     shown = Console(file=io.StringIO(), width=100)
     print_run(shown, run)
     assert isinstance(shown.file, io.StringIO)
-    for text in (shown.file.getvalue(), summarise(run)):
-        assert f"labels.given: {given}: {told}" in text and "unmatched: 'cat' and 'hen'" in text
+    for text, spelt in ((shown.file.getvalue(), str), (summarise(run), inline)):
+        assert spelt(f"labels.given: {given}: {told}") in text and spelt("unmatched: 'cat' and 'hen'") in text
     rows = open_catalog(run.store).sql("SELECT setting, n_rows FROM user_files ORDER BY 1").fetchall()
     assert rows == [("labels.distances", 2), ("labels.given", 10), ("worth.evaluate", 2)]
 
@@ -124,9 +125,8 @@ def test_lists_of_ids_of_splits_are_tallied_and_told_before_a_run(pool: SmallPoo
     run = run_with(pool, tmp_path / "store", selection=selection)
     record = run.stage(Stage.PSEUDO_LABEL)
     assert record is not None and record.counts["n_ids_rows_matched"] == 1
-    assert f"2 rows, 1 matched, 1 unmatched, 0 empty, 0 conflicting, 0 ambiguous; unmatched: {'0' * 32}" in summarise(
-        run
-    )
+    counts = "2 rows, 1 matched, 1 unmatched, 0 empty, 0 conflicting, 0 ambiguous"
+    assert inline(f"{counts}; unmatched: {'0' * 32}") in summarise(run)
     sql = "SELECT split FROM selection WHERE sample_id = ?"
     assert open_catalog(run.store).execute(sql, [wanted]).fetchall() == [("val",)]
     (tmp_path / "ids.csv").write_text("sample_id\nme\n")

@@ -24,6 +24,7 @@ from windrow.tasks.storage.sources.source_plan import plan_shards
 from windrow.tasks.storage.sources.source_shard import IngestConfig
 from windrow.tasks.storage.store.outputs import Output, open_output
 from windrow.tasks.storage.store.run_records import Run
+from windrow.tasks.texts.markdown import inline
 
 NOT_SEEN = "no sidecars, columns or class folders were seen"
 
@@ -190,7 +191,7 @@ def test_a_mask_travels_into_the_export_and_the_run_says_so(tmp_path: Path, capl
         assert json.loads(sample["json"])["label"] == EXPECTED[number]
     line = f"{tmp_path}/pool: labels: 6 of 6 from .cls; captions: 0 of 6; members a key: png 6, seg.png 6 (accompany)"
     assert read_summary(run).found == (line,)
-    assert line in summarise(run)
+    assert inline(line) in summarise(run)
     assert set(open_catalog(run.store).sql("SELECT label FROM curated").fetchall()) == {(name,) for name in ANIMALS}
 
 

@@ -20,7 +20,9 @@ from windrow.tasks.labels.checks.logged_dynamics import logged_dynamics
 from windrow.tasks.loading.sample_loader import data_loader
 from windrow.tasks.loading.training_log import TrainingLog
 from windrow.tasks.loading.version_samples import NO_LABEL
+from windrow.tasks.storage.files.seals import sealed_json
 from windrow.tasks.storage.store.registry import register_samples, sample_indices
+from windrow.tasks.storage.store.store_format import FORMAT, FORMAT_FILE
 
 NAMES = ["cat", "dog", "hen"]
 WRONG = [5, 30, 31]
@@ -105,9 +107,15 @@ def test_only_samples_trained_as_the_label_they_were_given_are_judged(tmp_path: 
         logged_dynamics(tmp_path, {1: ("b", "hen")})
 
 
+def mark_store(store: Path) -> None:
+    sealed = sealed_json({"format": FORMAT, "windrow": "0.1.0"})
+    (store / FORMAT_FILE).write_text(sealed)
+
+
 def test_a_step_is_told(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     rows, _ = make_selection(tmp_path / "source", 24)
     version = export(tmp_path / "store", rows).path
+    mark_store(tmp_path / "store")
     loader = data_loader(version, batch_size=5)
     seen = []
     with TrainingLog(tmp_path / "log", loader.classes) as log:

@@ -67,8 +67,7 @@ def test_the_curve_is_drawn_with_a_dot_where_the_policy_is(facts: LabelFacts) ->
     assert "<circle" not in label_curve(replace(facts, classes=none))
 
 
-def test_clusters_are_no_labels_and_a_pool_without_labels_has_no_facts(store: Store) -> None:
-    assert read_label_facts(connected(store, ROWS, "hierarchical k-means, level 2")) is None
+def test_a_pool_without_labels_has_no_facts(store: Store) -> None:
     assert read_label_facts(connected(store, [])) is None
 
 

@@ -30,6 +30,7 @@ def selection_of(groups: list[int], splits: list[str], ranks: list[int | None], 
     return SELECTION.build(
         {
             "sample_id": ids,
+            "occurrence_id": ids,
             "rank": ranks,
             "selected": there,
             "weight": [1.0 if each else None for each in there],

@@ -36,12 +36,12 @@ def folder_of(folder: Path, *pictures: bytes) -> str:
 
 @pytest.fixture(scope="module")
 def run_beside(tmp_path_factory: pytest.TempPathFactory) -> tuple[SmallPool, Run]:
-    """A reference of three pictures of the pool and three others; two seeds; a licence that one sample always has."""
+    """A reference of three pictures of the pool and three others; two seeds; licences of two samples."""
     folder = tmp_path_factory.mktemp("beside")
     parts = [{**PARTS[0], "retrieve": [str(folder / "seeds")]}, *PARTS[1:]]
     selection = {"reference": [str(folder / "reference")], "parts": parts, "target_share": 1.0, "last": None}
     pool = make_small_pool(folder, selection={**selection, "near_duplicate_threshold": 0.95})
-    for name in ("me", "0"):  # the first lies in a tar, too, without a licence
+    for name in ("me", "0"):  # the first lies in a tar, too, without a licence: the folder comes first
         (folder / "pool" / "loose" / f"{name}.json").write_text('{"license": "cc0-1.0"}')
     folder_of(folder / "seeds", *pool.others[2:4])
     folder_of(folder / "reference", *pool.others[:3], *[png(stripes(seed)) for seed in (71, 72, 73)])
@@ -61,8 +61,9 @@ def test_every_sample_is_of_the_part_that_brought_it(run_beside: tuple[SmallPool
     brought = retrieve(vectors, vectors[[rows.index(seed) for seed in seeds]], -(-len(rows) // 2))
     assert len(ranked) == 12 and members["like-mine"][0] in seeds
     assert set(members["like-mine"]) <= {rows[row] for row in brought}
-    assert set(members["trusted"]) <= set(ids(pool.others[0]))
-    assert catalog.sql("SELECT sample_id FROM pool WHERE license IS NOT NULL").fetchall() == [(*ids(pool.others[0]),)]
+    assert set(members["trusted"]) <= set(ids(pool.others[0], pool.wanted))
+    licensed = catalog.sql("SELECT sample_id FROM pool WHERE license IS NOT NULL ORDER BY 1").fetchall()
+    assert [row[0] for row in licensed] == ids(pool.others[0], pool.wanted)
 
 
 def test_the_pool_is_weighed_by_the_reference_and_told_of(run_beside: tuple[SmallPool, Run]) -> None:

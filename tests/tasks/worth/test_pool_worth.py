@@ -109,7 +109,8 @@ def published(store: Path, made: Made, monkeypatch: pytest.MonkeyPatch, held_out
     rows += [{**row, "rank": 200, "weight": 1.0, "split": "train"} for row in table.to_pylist()[N : N + held_out]]
     connection = connect(tables_of(made.opened(store, "pseudo_label")))  # type: ignore[arg-type]
     labels = dict(connection.sql("SELECT sample_id, label FROM labels WHERE label_set = 'pseudo'").fetchall())
-    same = {"sample_index": 0, "cluster_path": [0], "width": 1, "height": 1, "format": "PNG", "n_bytes": 1}
+    same: dict[str, Any] = {"sample_index": 0, "cluster_path": [0], "width": 1, "height": 1, "format": "PNG"}
+    same |= {"n_bytes": 1, "source_uri": "pool"}
     columns = {name: [row[name] for row in rows] for name in ("sample_id", "rank", "weight", "split", "group_id")}
     columns |= {"label": [labels.get(row["sample_id"]) for row in rows]}
     table = EXPORTED_SAMPLES.build({**columns, **{name: [value] * len(rows) for name, value in same.items()}})

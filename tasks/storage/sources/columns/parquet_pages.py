@@ -106,7 +106,8 @@ def _page_header(file: BinaryIO, place: int) -> tuple[int, int, int, int] | None
         try:
             fields, end = _compact_struct(data, 0)
             kind, n_unpacked, n_packed = (fields[number] for number in (1, 2, 3))
-            return (kind, n_unpacked, n_packed, end) if n_unpacked >= 0 and n_packed >= 0 else None
+            # A page of more than 2 GB has a size that does not fit: it is written as what is left of it.
+            return (kind, n_unpacked % 2**32, n_packed, end) if n_packed >= 0 else None
         except (IndexError, struct.error):
             if len(data) < size:
                 return None

@@ -9,7 +9,7 @@ import pytest
 
 from windrow.schemas import EMBEDDINGS, MODEL_SCORES, OCCURRENCES, QUALITY, REGISTRY, SAMPLES, TABLES, Table
 from windrow.tasks.storage.catalog.judged_sql import query
-from windrow.tasks.storage.catalog.views import POOL_VIEW, connect, open_catalog
+from windrow.tasks.storage.catalog.views import POOL_SQL, connect, open_catalog
 from windrow.tasks.storage.files.parquet import write_table
 
 SAMPLE = {
@@ -69,7 +69,7 @@ def test_of_a_sample_that_failed_in_one_of_two_shards_the_other_row_counts(tmp_p
     assert connect({"embeddings": paths}).sql("SELECT sample_id, error FROM embeddings").fetchall() == [("a", None)]
 
 
-ASKED = [table for table in TABLES if re.search(rf"\b{table.name}\b", POOL_VIEW) and table is not REGISTRY]
+ASKED = [table for table in TABLES if re.search(rf"\b{table.name}\b", POOL_SQL) and table is not REGISTRY]
 
 
 @pytest.mark.parametrize("table", ASKED, ids=[table.name for table in ASKED])

@@ -40,7 +40,11 @@ def test_versions_are_listed_by_name_and_number(tmp_path: Path) -> None:
     assert list_versions(store, "*") == list_versions(store, "c") == []
     last = latest_version(store, "b")
     assert last is not None and last.fingerprint == published[2].fingerprint
-    (store / "curated" / "b" / "v0002").rename(store / "curated" / "b" / "v10000")
+    later = (store / "curated" / "b" / "v0002").rename(store / "curated" / "b" / "v10000")
+    assert list_versions(store, "b")[-1].path.name == "v0001"  # it says that it is v0002
+    described = {**read_manifest(later), "version": "v10000"}
+    (later / MANIFEST).unlink()
+    (later / MANIFEST).write_text(sealed_json(described, ensure_ascii=False))
     assert list_versions(store, "b")[-1].path.name == "v10000"  # after v0001 as a number, before it as a text
 
 
@@ -132,6 +136,7 @@ def samples_only(folder: Path, labels: Labels) -> Path:
     fixed: dict[str, Any] = {"sample_index": 0, "rank": 1, "weight": 1.0, "cluster_path": [0], "group_id": "g"}
     fixed |= {"width": 1, "height": 1, "format": "PNG", "n_bytes": 1}
     columns = {name: [value] * len(labels) for name, value in fixed.items()}
+    columns["source_uri"] = ["pool"] * len(labels)
     columns |= {"sample_id": list(labels), "split": [s for s, _ in labels.values()]}
     columns["label"] = [label for _, label in labels.values()]
     write_table(EXPORTED_SAMPLES, EXPORTED_SAMPLES.build(columns), folder / SAMPLES)

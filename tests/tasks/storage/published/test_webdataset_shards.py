@@ -8,7 +8,6 @@ from windrow.tasks.pictures.decoding import FORMATS
 from windrow.tasks.storage.published.webdataset_shards import (
     class_indices,
     image_extension,
-    member_extensions,
     sort_classes,
 )
 
@@ -50,24 +49,6 @@ def test_extensions_are_those_that_readers_know() -> None:
     assert all(image_extension(name).isalnum() and image_extension(name).islower() for name in FORMATS)
 
 
-@given(st.lists(st.text("a/\n\0.source", max_size=9), unique=True), st.sets(st.text("aj_", min_size=1, max_size=2)))
-def test_files_beside_a_sample_never_share_a_name_and_keep_their_order(names: list[str], taken: set[str]) -> None:
-    named = member_extensions(names, taken)
-    assert list(named) == names
-    assert len({*named.values()} | taken) == len(names) + len(taken)
-    assert all(name and "/" not in name and name.isprintable() for name in named.values())
-    for at, name in enumerate(names):
-        free = name not in {*taken, *(named[before] for before in names[:at])}
-        assert named[name] == name or not free or not name.isprintable() or "/" in name or not name
-
-
 @pytest.mark.parametrize("name", ["9" * 19, "1" * 400, "9" * 5000])
 def test_numbers_that_no_int64_holds_are_names(name: str) -> None:
     assert class_indices(["7", name]) == {each: place for place, each in enumerate(sorted(["7", name]))}
-
-
-@given(st.lists(st.text(st.characters(exclude_categories=["Cs"]), min_size=140, max_size=300), unique=True, max_size=4))
-def test_a_long_extension_makes_no_name_that_is_too_long_for_a_file(names: list[str]) -> None:
-    named = member_extensions([*names, *(f"{name}x" for name in names)], {"json"})
-    assert len({*named.values()}) == len(named)
-    assert all(len(f"{'0' * 32}.{name}".encode()) <= 255 for name in named.values())

@@ -20,6 +20,7 @@ from windrow.schemas import REGISTRY
 from windrow.tasks.storage.store.outputs import MANIFEST, REMEMBERED
 from windrow.tasks.storage.store.registry import register_samples, registry_files
 from windrow.tasks.storage.store.run_records import RUN, latest_run, start_run
+from windrow.tasks.storage.store.store_format import FORMAT_FILE
 from windrow.tasks.storage.verify.verification import bytes_to_read, verify
 
 
@@ -94,7 +95,8 @@ def test_every_deleted_file_is_missed(store: Path) -> None:
     # Those that are missed only because another file names them are deleted below.
     # What a model said of itself is asked again.
     others = ("registry/", f"{REMEMBERED}/")
-    first = [name for name in names if not name.startswith(others) and not name.endswith((MANIFEST, RUN))]
+    # A store that does not say its format is refused.
+    first = [name for name in names if not name.startswith(others) and not name.endswith((MANIFEST, RUN, FORMAT_FILE))]
     for name in first:
         (store / name).unlink()
     assert set(first) <= named(verify(store))
