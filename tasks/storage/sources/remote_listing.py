@@ -21,6 +21,9 @@ _IDENTITY_KEYS = (
     "created",
 )
 
+_NOT_LISTED = (400, 401, 403, 404, 405, 410, 501)
+"""Statuses of the web that stay when asked again."""
+
 
 def file_system(uri: str) -> tuple[Any, str]:
     """Return the file system of a URI, and the place in it."""
@@ -44,6 +47,16 @@ def list_objects(folder: str, recursive: bool = True) -> Iterator[SourceFile]:
         path = name.removeprefix(place.rstrip("/")).lstrip("/")
         if path and not path.endswith("/"):  # object stores keep empty objects named like folders
             yield describe_object(path, info)
+
+
+def list_where_allowed(folder: str) -> list[SourceFile]:
+    """Return the files in a folder; none where nobody may list it, as on most servers and in many buckets."""
+    try:
+        return list(list_objects(folder, recursive=False))
+    except Exception as error:
+        if isinstance(error, (FileNotFoundError, PermissionError)) or getattr(error, "status", None) in _NOT_LISTED:
+            return []
+        raise
 
 
 def describe_object(path: str, info: Mapping[str, Any]) -> SourceFile:

@@ -34,11 +34,18 @@ def find_files(source: str, follow_links: bool = False) -> list[SourceFile]:
 
 
 def find_siblings(source: str, path: str, follow_links: bool = False) -> list[SourceFile]:
-    """Return the files that lie in the same folder as a file of the source, that file among them."""
+    """Return the files that lie in the same folder as a file of the source, that file among them.
+
+    None are known beside a URL with a query, which is of one file, and in a remote folder that may not be listed.
+    """
+    source = real(source)
+    if _is_whole(source, path):
+        return []
     root = source_root(source, path)
     place = locate(source, path, root).rpartition("/")[0]
     if _is_remote(place):
-        files = _remote().list_objects(place, recursive=False)
+        with telling_no_secrets(place):
+            files = _remote().list_where_allowed(place)
     else:
         files = list_folder(Path(place), Bounds(Path(root), follow_links), recursive=False)
     prefix = path[: path.rfind("/") + 1]

@@ -119,7 +119,7 @@ def test_a_turned_camera_and_a_transparent_picture_are_measured_as_they_are_show
     scene(1).transpose(Image.Transpose.ROTATE_90).save(out, "PNG", exif=exif)
     assert inspect_image(out.getvalue()).phash == facts(scene(1)).phash
     assert facts(Image.new("RGBA", (9, 9), (0, 0, 0, 0))).brightness == 1
-    assert facts(Image.new("I;16", (9, 9), 257 * 51)).brightness == np.float32(0.2)
+    assert facts(Image.new("I;16", (9, 9), 257 * 204)).brightness == np.float32(0.8)
 
 
 def test_a_grey_decode_of_a_jpeg_measures_what_its_colours_do() -> None:

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from windrow.tasks.algorithms.labels.combining.label_prior import PriorConfig, apply_prior, given_shares
+from windrow.tasks.algorithms.labels.combining.label_prior import PriorConfig, apply_prior, check_shares, given_shares
 from windrow.tasks.algorithms.labels.combining.label_shift import bbse_prior, em_prior, shift_prior
 from windrow.tasks.algorithms.labels.combining.prior_correction import correct_prior
 from windrow.tasks.algorithms.labels.pool_statistics import mean_prediction
@@ -107,6 +107,7 @@ def test_shares_are_read_by_the_names_of_classes_and_numbers_are_names_too():
     config = PriorConfig("given", {10: 3, "cat": 1})
     np.testing.assert_allclose(given_shares(config, ["cat", "10"]), [0.25, 0.75])
     assert given_shares(PriorConfig(), ["cat"]) is None
+    np.testing.assert_allclose(given_shares(config, ["cat"]), [1])
     assert json.loads(json.dumps(asdict(config), sort_keys=True))["shares"] == {"10": 3, "cat": 1}
 
 
@@ -125,7 +126,7 @@ def test_shares_are_read_by_the_names_of_classes_and_numbers_are_names_too():
             lambda: given_shares(PriorConfig("given", {"a": 1}), ["a", "b"]),
             "no share for class 'b'; the classes are a, b",
         ),
-        (lambda: given_shares(PriorConfig("given", {"a": 1, "c": 1}), ["a"]), "there is no class 'c'"),
+        (lambda: check_shares(PriorConfig("given", {"a": 1, "c": 1}), ["a"]), "there is no class 'c'"),
         (lambda: apply_prior(*skewed(0), PriorConfig("given", {"a": 1})), "shares go with the method 'given'"),
         (lambda: apply_prior(*skewed(0), PriorConfig("given", {"a": 1}), np.ones(3)), "shares must be 3 numbers"),
     ],
