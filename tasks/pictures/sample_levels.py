@@ -65,7 +65,7 @@ def colours_8_bits(image: Image.Image, low: Callable[[], Image.Image], data: byt
     Alpha, which need not use as many bits as the colours, is judged by itself.
     """
     n_colours = 3 if image.mode in ("RGB", "RGBA", "RGBa") else len(image.getbands())
-    most = [high for _, high in np.reshape(image.getextrema(), (-1, 2))]
+    most = _largest(image)
     said = _bits_said(image, data)
     if max(most[:n_colours]) >= 64 or said == 16:
         _shift_transparent_colour(image, 8)
@@ -75,16 +75,23 @@ def colours_8_bits(image: Image.Image, low: Callable[[], Image.Image], data: byt
     def parts() -> Iterator[_Samples]:
         return (_joined(image, lower, box)[..., :n_colours] for box in bands(image))
 
-    largest = max(int(part.max()) for part in parts())
+    largest = 256 * max(most[:n_colours]) + 255 if max(most[:n_colours]) else max(_largest(lower)[:n_colours])
     depths = [_depth(largest, said, lambda bits: _is_scaled(image, parts(), bits))] * n_colours
-    depths += [_depth(256 * int(high) + 255, None, bool) for high in most[n_colours:]]
+    depths += [_depth(256 * high + 255, None, bool) for high in most[n_colours:]]
     for box in bands(image):
-        values = _joined(image, lower, box)
-        shifted = np.stack([_upper_8(values[..., at], depth) for at, depth in enumerate(depths)], axis=-1)
-        part = Image.frombytes(image.mode, (box[2] - box[0], box[3] - box[1]), shifted.astype(np.uint8).tobytes())
+        values: _Samples = _joined(image, lower, box)
+        if len(set(depths)) == 1:
+            values = _upper_8(values, depths[0])
+        else:
+            values = np.stack([_upper_8(values[..., at], depth) for at, depth in enumerate(depths)], axis=-1)
+        part = Image.frombytes(image.mode, (box[2] - box[0], box[3] - box[1]), values.astype(np.uint8).tobytes())
         image.paste(part, box)
     _shift_transparent_colour(image, depths[0] - 8)
     return image
+
+
+def _largest(image: Image.Image) -> list[int]:
+    return [int(high) for _, high in np.reshape(image.getextrema(), (-1, 2))]
 
 
 def _shift_transparent_colour(image: Image.Image, n_bits: int) -> None:

@@ -14,7 +14,7 @@ from typing import Any, BinaryIO
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from windrow.tasks.pictures.machine_memory import reserved_for_reading
+from windrow.tasks.pictures.machine_memory import FREE, reserved_for_reading
 
 HEADER_BYTES = 4096
 MAX_HEADER_BYTES = 2**24  # as Arrow has it
@@ -22,6 +22,8 @@ LARGE = 2**20
 """A dictionary, or a page whose values share their beginnings, of more bytes is not unfolded for many rows at once."""
 ROWS_OF_FOLDED = 1024
 MAX_UNPACKED = 2 * 2**30
+MAX_EXPANSION = 100
+"""Pictures are packed already: more than FREE bytes, and so many times what the file holds, are no column of them."""
 _DICTIONARY_PAGE = 2
 _SHARES_BEGINNINGS = "DELTA_BYTE_ARRAY"
 
@@ -44,8 +46,9 @@ class PagedFile(pq.ParquetFile):  # type: ignore[misc]
         """
         chunks = [chunk for chunk in _chunks(self.metadata.row_group(group)) if _is_among(chunk, columns)]
         sizes = [_unpacked(self.file, chunk) for chunk in chunks]
-        if (needed := sum(map(sum, sizes))) > MAX_UNPACKED:
-            raise TooMuchUnpackedError(f"too large: its row group unpacks to {needed} bytes at a time > {MAX_UNPACKED}")
+        needed, packed = sum(map(sum, sizes)), sum(chunk.total_compressed_size for chunk in chunks)
+        if needed > MAX_UNPACKED or (needed > FREE and needed > MAX_EXPANSION * packed):
+            raise TooMuchUnpackedError(f"too large: {packed} bytes of its row group unpack to {needed}")
         folded = [c.path_in_schema for c, (dictionary, _) in zip(chunks, sizes, strict=True) if dictionary > LARGE]
         reader: pq.ParquetFile = self
         if folded:
