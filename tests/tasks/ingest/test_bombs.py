@@ -73,27 +73,15 @@ BOMBS: dict[str, tuple[Callable[[], bytes], int, str | None]] = {
 }
 
 
-def ancestors(pid: int) -> list[int]:
-    found = [pid]
-    while pid > 1:
-        try:
-            pid = int(Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[1])
-        except OSError:
-            break
-        found.append(pid)
-    return found
-
-
 def tree_bytes(pid: int) -> int:
     """The memory that a process and all that it started have in use."""
-    total = 0
-    for path in Path("/proc").glob("[0-9]*"):
-        try:
-            pages = int((path / "statm").read_text().split()[1])
-        except OSError:
-            continue
-        total += 4096 * pages if pid in ancestors(int(path.name)) else 0
-    return total
+    try:
+        total = 4096 * int(Path(f"/proc/{pid}/statm").read_text().split()[1])
+        threads = list(Path(f"/proc/{pid}/task").iterdir())
+        children = [int(child) for thread in threads for child in (thread / "children").read_text().split()]
+    except OSError:  # it has just ended
+        return 0
+    return total + sum(map(tree_bytes, children))
 
 
 def ran(source: Path, store: Path) -> tuple[set[str | None], int]:
@@ -102,7 +90,7 @@ def ran(source: Path, store: Path) -> tuple[set[str | None], int]:
     ended, seen = threading.Event(), [0]
 
     def watch() -> None:
-        while not ended.wait(0.05):
+        while not ended.wait(0.01):
             seen.append(tree_bytes(process.pid))
 
     watcher = threading.Thread(target=watch)
