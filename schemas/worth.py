@@ -4,7 +4,7 @@ import pyarrow as pa
 
 from windrow.schemas.table import Column, Table
 
-VERDICTS = ("better", "no difference", "worse", "unknown")
+VERDICTS = ("better", "unclear", "worse", "unknown")
 WEIGHTINGS = ("plain", "class_weighted")
 
 HELD_OUT = Table(
@@ -37,7 +37,7 @@ WORTH = Table(
         Column(
             "verdict",
             pa.string(),
-            "by the 95 % interval of the difference; unknown where that cannot be told",
+            "by the 95 % interval of the difference: unclear where it holds 0, unknown where there is none",
             one_of=VERDICTS,
         ),
         Column("why", pa.string(), "why it is unknown", nullable=True),

@@ -71,7 +71,7 @@ def chosen_backbone(store: Path, chosen: Done | None, config: BackboneConfig) ->
     [row] = open_output(store / chosen.path).read(CHOSEN_BACKBONE).to_pylist()
     choice = Choice(**row)
     size = f" at {choice.image_size} pixels" if choice.image_size else ""
-    return replace(config, name=choice.name, image_size=choice.image_size), f"{choice.name}{size}: {choice.reason}"
+    return replace(config, name=choice.name, image_size=choice.image_size), f"{choice.name}{size} ({choice.reason})"
 
 
 def _choice(store: Path, ingested: Sequence[Output], config: BackboneConfig) -> Choice:

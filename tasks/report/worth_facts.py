@@ -39,8 +39,9 @@ class WorthFacts:
         )
         if row["verdict"] == "better":
             return f"The curated set is worth {times(row)} as many random samples: {judged}."
-        word = "The curated set is worse than random" if row["verdict"] == "worse" else "No gain over random is shown"
-        return f"{word}, with a multiplier of {times(row)}: {judged}."
+        if row["verdict"] == "worse":
+            return f"The curated set is worse than random, worth {times(row)} as many random samples: {judged}."
+        return f"Whether the curated set is better than random cannot be told yet: {judged}; multiplier {times(row)}."
 
 
 def times(row: Row) -> str:

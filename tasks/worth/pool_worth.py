@@ -45,7 +45,7 @@ from windrow.tasks.worth.judged_selection import (
 from windrow.tasks.worth.version_before import version_before
 from windrow.tasks.worth.worth_config import WorthConfig
 
-VERSION = 1
+VERSION = 2
 READ = (Stage.FEATURES, Stage.CLUSTER, Stage.PSEUDO_LABEL, Stage.RANK)
 MOST_CLASSES = 100
 ASKED = 2000

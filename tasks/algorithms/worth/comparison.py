@@ -12,7 +12,7 @@ from windrow.tasks.algorithms.arrays import BoolArray, Float64Array, Int64Array
 from windrow.tasks.algorithms.worth.learning_curve import Told, how_told, matching_size, monotone
 from windrow.tasks.algorithms.worth.set_quality import qualities, variance_of_runs
 
-Verdict = Literal["better", "no difference", "worse", "unknown"]
+Verdict = Literal["better", "unclear", "worse", "unknown"]
 N_DRAWS = 2000
 TAILS = (0.025, 0.975)
 
@@ -78,7 +78,7 @@ class Difference:
     @property
     def verdict(self) -> Verdict:
         """What the interval allows to be said: each of better and worse is wrong of equals in 2.5 % of all cases."""
-        return "better" if self.low > 0 else "worse" if self.high < 0 else "no difference"
+        return "better" if self.low > 0 else "worse" if self.high < 0 else "unclear"
 
 
 @dataclass(frozen=True)

@@ -51,7 +51,7 @@ def test_photographs_are_seen_by_lite0_at_their_size_and_drawings_by_patches(tmp
     store = tmp_path / "large"
     shards = ingested(store, *large, *small[:2])
     told = "0 of 5 pictures looked at are drawings or scans in grey; the median short side is 300 pixels"
-    assert choice(store, shards) == ("lite0", 224, f"lite0 at 224 pixels: {told}")
+    assert choice(store, shards) == ("lite0", 224, f"lite0 at 224 pixels ({told})")
     assert choice(store, shards, BackboneConfig(image_size=128))[:2] == ("lite0", 128)
     assert choice(tmp_path / "small", ingested(tmp_path / "small", *small, *large[:2], *drawn))[:2] == ("lite0", 96)
     store = tmp_path / "drawn"
