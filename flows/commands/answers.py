@@ -28,7 +28,8 @@ def print_story(console: Console, connection: Any, wanted: str) -> None:
             + (f" of {duplicate_of}" if duplicate_of else "")
             + (f": {reason}" if reason else "")
         )
-        console.print(f"  {escape(source)}  {escape(shard)}  {escape(key)}  [cyan]{escape(story)}[/]", soft_wrap=True)
+        place = "  ".join(escape(part) for part in (source, shard, key) if part is not None)
+        console.print(f"  {place}  [cyan]{escape(story)}[/]", soft_wrap=True)
     row = connection.sql("SELECT * FROM pool WHERE sample_id = ?", params=[sample_id])
     for values in row.fetchall() if sample_id else []:
         _print_facts(console, dict(zip(row.columns, values, strict=True)))
@@ -39,7 +40,7 @@ def print_story(console: Console, connection: Any, wanted: str) -> None:
 
 
 OCCURRENCES_SQL = """
-SELECT o.source_uri, o.shard, o.key, u.outcome, u.reason, u.duplicate_of
+SELECT o.source_uri, CASE WHEN o.kind <> 'file' THEN o.shard END, o.key, u.outcome, u.reason, u.duplicate_of
 FROM occurrences o JOIN outcomes u USING (occurrence_id) WHERE {where} ORDER BY 1, 2, o.position
 """
 

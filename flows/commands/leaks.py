@@ -21,6 +21,7 @@ from windrow.tasks.storage.store.run_records import latest_run, open_run
 from windrow.tasks.texts.terminal import escape, visible
 
 MOST_SHOWN = 20
+UNREADABLE_SHOWN = 3
 
 
 def print_leaks(
@@ -58,7 +59,8 @@ def _plain(left: ComparedSet, right: ComparedSet, found: Leaks, threshold: float
         side: {
             "name": each.name,
             "n_samples": len(each.fingerprints),
-            "n_unreadable": each.n_unreadable,
+            "n_unreadable": len(each.unreadable),
+            "unreadable": list(each.unreadable),
             "n_without_embedding": int((~each.fingerprints.has_embedding).sum()),
             "n_leaking": len(np.unique(rows)),
         }
@@ -96,7 +98,10 @@ def _print(console: Console, left: ComparedSet, right: ComparedSet, found: Leaks
 def _not_compared(each: ComparedSet) -> str:
     n_blind = int((~each.fingerprints.has_embedding).sum())
     blind = f"; {n_blind:,} have no embedding and are compared by bytes and hash alone" if n_blind else ""
-    return blind + (f"; {each.n_unreadable:,} files are unreadable and not compared" if each.n_unreadable else "")
+    if not each.unreadable:
+        return blind
+    named = ", ".join(each.unreadable[:UNREADABLE_SHOWN]) + (", ..." if len(each.unreadable) > UNREADABLE_SHOWN else "")
+    return f"{blind}; not compared, since unreadable: {len(each.unreadable):,} ({named})"
 
 
 def _table(left: ComparedSet, right: ComparedSet, found: Leaks) -> Table:

@@ -11,7 +11,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
-from windrow.schemas import BACKBONES
+from windrow.schemas import BACKBONES, OCCURRENCES
 from windrow.schemas.stages import Stage
 from windrow.tasks.algorithms.neighbors.leaking_pairs import Fingerprints
 from windrow.tasks.backbones import BackboneConfig
@@ -35,13 +35,13 @@ _NO_PLACE = {"source_uri": "", "shard": "", "key": ""}
 class ComparedSet:
     """A set of samples: what they are compared by, and source_uri, shard and key of each, by sample_id.
 
-    n_unreadable: files of it that could not be used, and are compared with nothing.
+    unreadable: files of it that could not be used and are compared with nothing, each as 'key: reason'.
     """
 
     name: str
     fingerprints: Fingerprints
     places: Mapping[str, Mapping[str, str]]
-    n_unreadable: int = 0
+    unreadable: tuple[str, ...] = ()
 
     def place(self, row: int) -> Mapping[str, str]:
         """Return where a sample was seen first; empty where that is not known."""
@@ -69,7 +69,7 @@ def _of_run(run: Run, name: str, wanted: Sequence[str] | None) -> ComparedSet:
     ingested = run.outputs(Stage.INGEST)
     found, places = fingerprints_of(ingested, run.outputs(Stage.FEATURES)), first_places(ingested)
     if wanted is None:
-        return ComparedSet(name, found, places, _n_unreadable(ingested))
+        return ComparedSet(name, found, places, _unreadable(ingested))
     missing = [sample_id for sample_id in wanted if sample_id not in places]
     if missing:
         raise ValueError(f"{name}: sample {missing[0]!r} is not in the pool of run {run.run_id}")
@@ -120,7 +120,7 @@ def _of_source(run: Run, name: str, ingest: IngestConfig, features: BackboneConf
         embedded = extract_shards(store, ingested, features, weights, identify_backbone(features, weights, store))
     outputs = [open_output(store / path) for path in ingested]
     found = fingerprints_of(outputs, [open_output(store / done.path) for done in embedded])
-    return ComparedSet(name, found, first_places(outputs), _n_unreadable(outputs))
+    return ComparedSet(name, found, first_places(outputs), _unreadable(outputs))
 
 
 def _images_of(name: str) -> str:
@@ -130,5 +130,7 @@ def _images_of(name: str) -> str:
     return str(Path(name) / read_manifest(name)["config"]["formats"][0])
 
 
-def _n_unreadable(ingested: Sequence[Output]) -> int:
-    return sum(output.counts["n_unreadable"] for output in ingested)
+def _unreadable(ingested: Sequence[Output]) -> tuple[str, ...]:
+    failed = (output for output in ingested if output.counts["n_unreadable"])
+    rows = (row for output in failed for row in output.read(OCCURRENCES, columns=["key", "unreadable"]).to_pylist())
+    return tuple(f"{row['key']}: {row['unreadable']}" for row in rows if row["unreadable"] is not None)

@@ -58,7 +58,8 @@ def test_every_kind_of_set_can_be_compared_with_another(
     told = compared(run, capsys, "pool", pool.folder / "test")
     assert lefts(told) == leaking
     assert told["b"] == {
-        "name": str(pool.folder / "test"), "n_samples": 2, "n_unreadable": 1, "n_without_embedding": 0, "n_leaking": 2,
+        "name": str(pool.folder / "test"), "n_samples": 2, "n_unreadable": 1,
+        "unreadable": ["broken.png: not an image"], "n_without_embedding": 0, "n_leaking": 2,
     }  # fmt: skip
     same = next(pair for pair in told["pairs"] if pair["evidence"] == "bytes")  # type: ignore[attr-defined]
     assert same["b"]["key"] == "same.png" and same["similarity"] == pytest.approx(1) and same["distance"] == 0
@@ -79,7 +80,7 @@ def test_the_text_counts_and_shows_the_closest(made: Made) -> None:
     assert isinstance(shown.file, io.StringIO)
     told = shown.file.getvalue()
     assert "pool: 13 samples, 2 (15.4%) in a pair" in told
-    assert "test: 2 samples, 2 (100%) in a pair; 1 files are unreadable and not compared" in told
+    assert "test: 2 samples, 2 (100%) in a pair; not compared, since unreadable: 1 (broken.png: not an image)" in told
     assert "pairs: 2 (1 by the same bytes, 2 by cosine similarity 0.95 or more" in told
     assert "same.png" in told and "near.png" in told
 
