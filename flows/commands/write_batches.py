@@ -18,9 +18,10 @@ def print_batches(console: Console, version: Path, split: str, where: str | None
     sizes = sorted(map(len, batches))
     text = f"{sizes[0]}" if sizes[0] == sizes[-1] else f"{sizes[0]} to {sizes[-1]}"
     seen = len({int(place) for batch in batches for place in batch})
+    again = f"{sum(sizes) - seen:,} times again" if sum(sizes) > seen else "each once"
     console.print(
-        f"wrote {path}: {len(batches):,} batches of {text} samples, {seen:,} of {len(samples):,} samples in them,"
-        f" {sum(sizes) - seen:,} times one that came before",
+        f"wrote {path}: {len(batches):,} batches of {text} samples; {seen:,} of {len(samples):,} samples are in them,"
+        f" {again}",
         highlight=False,
         markup=False,
         soft_wrap=True,

@@ -111,7 +111,9 @@ def read_given(
     n_unlabelled = take_unlabelled(connection, "named", unlabelled)
     rows = connection.sql(AGGREGATE).fetchall()
     if not rows and not n_unlabelled and tally is not None:
-        raise ValueError(f"{setting}: {source} names none of the pool's readable samples ({tally})")
+        empty = tally.n_rows and tally.n_empty == tally.n_rows
+        what = "has no row with both a sample and a label" if empty else "names none of the pool's readable samples"
+        raise ValueError(f"{setting}: {source} {what} ({tally})")
     return _labels(rows, "source" if source == "found" else "user", source), tally
 
 

@@ -72,7 +72,11 @@ def test_labels_that_came_with_samples_and_cannot_be_read_do_not_count(outputs: 
 
 @pytest.mark.parametrize(
     ("text", "message"),
-    [("id,label\nc,7\n", "wants columns label and sample_id"), ("sample_id,label\nz,7\n", "names none of the pool's")],
+    [
+        ("id,label\nc,7\n", "wants columns label and sample_id"),
+        ("sample_id,label\nz,7\n", "names none of the pool's"),
+        ("sample_id,label\na,\nb,\n", "has no row with both a sample and a label"),
+    ],
 )
 def test_a_file_that_does_not_fit_says_why(
     outputs: dict[str, list[Output]], tmp_path: Path, text: str, message: str

@@ -62,7 +62,7 @@ def test_the_command_writes_and_says_what_it_wrote(
     options = ["--rule", "labelled-quota", "--quota", "2", "--size", "8", "-o", str(path)]
     app(["batches", str(version), *options], standalone_mode=False)
     assert capsys.readouterr().out == (
-        f"wrote {path}: 14 batches of 8 samples, 36 of 36 samples in them, 76 times one that came before\n"
+        f"wrote {path}: 14 batches of 8 samples; 36 of 36 samples are in them, 76 times again\n"
     )
     assert data_loader(version, batches=path, unlabelled="keep").n_samples == 36
 
