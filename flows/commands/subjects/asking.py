@@ -7,14 +7,14 @@ from typing import Annotated, Literal
 
 import typer
 
-from windrow.flows.commands.subjects.parameters import DEFAULT_STORE, Store
+from windrow.flows.commands.subjects.parameters import DEFAULT_STORE, RunId, Store
 from windrow.flows.commands.subjects.starting import out
 
 
 def query(
     sql: Annotated[str, typer.Argument(help="One SELECT over the tables, `pool` (every sample) or `curated`.")],
     store: Store = DEFAULT_STORE,
-    run_id: Annotated[str | None, typer.Option("--run", help="A run's id; the last finished run by default.")] = None,
+    run_id: RunId = None,
     form: Annotated[
         Literal["table", "csv", "json", "parquet"] | None,
         typer.Option("--format", help="How to give the rows: a table by default, in a file what its name ends with."),
@@ -37,7 +37,7 @@ def explain(
         str | None, typer.Argument(help="A sample's id, or the first digits of it; or the key of an occurrence.")
     ] = None,
     store: Store = DEFAULT_STORE,
-    run_id: Annotated[str | None, typer.Option("--run", help="A run's id; the last finished run by default.")] = None,
+    run_id: RunId = None,
     step: Annotated[
         int | None, typer.Option(help="Tell instead what a training job saw at this step, from its --log.", min=0)
     ] = None,
@@ -76,7 +76,7 @@ def diff(
 
 def report(
     store: Store = DEFAULT_STORE,
-    run_id: Annotated[str | None, typer.Option("--run", help="A run's id; the last finished run by default.")] = None,
+    run_id: RunId = None,
     to: Annotated[Path | None, typer.Option(help="Where to write the page; in the run's folder by default.")] = None,
 ) -> None:
     """Draw the HTML report of a run (again) and print its path."""
@@ -89,7 +89,7 @@ def levels(
     n: Annotated[int | None, typer.Argument(help="Samples of a pool; by default the levels of the last run.")] = None,
     target: Annotated[int | None, typer.Option(help="Samples wanted of them.")] = None,
     store: Store = DEFAULT_STORE,
-    run_id: Annotated[str | None, typer.Option("--run", help="A run's id; the last finished run by default.")] = None,
+    run_id: RunId = None,
 ) -> None:
     """Show a run's levels of clusters, their sizes and inertia, or propose levels for a pool of N samples."""
     from windrow.flows.commands.levels import print_levels, print_proposal
@@ -106,7 +106,7 @@ def levels(
 
 def worth(
     store: Store = DEFAULT_STORE,
-    run_id: Annotated[str | None, typer.Option("--run", help="A run's id; the last finished run by default.")] = None,
+    run_id: RunId = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print it as JSON.")] = False,
 ) -> None:
     """Say what a run's curated set is worth against random samples, deduplicated ones and the last version.

@@ -36,12 +36,8 @@ def forget(
     """
     from windrow.flows.commands.forget import forget as flow
 
-    flow(out, store, targets or [], near_duplicates, reason, None if dry_run else (lambda: yes or ask("Go on?")))
-
-
-def ask(question: str) -> bool:
-    """Ask the user."""
-    return typer.confirm(question)
+    confirmed = None if dry_run else (lambda: yes or typer.confirm("Go on?"))
+    flow(out, store, targets or [], near_duplicates, reason, confirmed)
 
 
 def verify(

@@ -20,6 +20,7 @@ def of_our_format(store: Path) -> Path:
 
 Store = Annotated[Path, typer.Option(envvar="WINDROW_STORE", help="Folder of the store.", callback=of_our_format)]
 AnyStore = Annotated[Path, typer.Option(envvar="WINDROW_STORE", help="Folder of the store.")]
+RunId = Annotated[str | None, typer.Option("--run", help="A run's id; the last finished run by default.")]
 Overrides = Annotated[
     list[str] | None,
     typer.Option(

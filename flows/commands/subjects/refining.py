@@ -9,7 +9,14 @@ from typing import Annotated, Literal
 
 import typer
 
-from windrow.flows.commands.subjects.parameters import DEFAULT_CONFIG, DEFAULT_STORE, ConfigFile, Overrides, Store
+from windrow.flows.commands.subjects.parameters import (
+    DEFAULT_CONFIG,
+    DEFAULT_STORE,
+    ConfigFile,
+    Overrides,
+    RunId,
+    Store,
+)
 from windrow.flows.commands.subjects.starting import checked_config, out
 
 
@@ -49,7 +56,7 @@ def audit_sample(
     label_set: LabelSet = "pseudo",
     seed: Annotated[int, typer.Option(min=0, help="Another seed draws other samples.")] = 0,
     store: Store = DEFAULT_STORE,
-    run_id: Annotated[str | None, typer.Option("--run", help="A run's id; the last finished run by default.")] = None,
+    run_id: RunId = None,
 ) -> None:
     """Write a file of samples to check by hand, drawn by class and confidence from the labels that were not given.
 
@@ -79,7 +86,7 @@ def audit_curve(
     ],
     label_set: LabelSet = "pseudo",
     store: Store = DEFAULT_STORE,
-    run_id: Annotated[str | None, typer.Option("--run", help="A run's id; the last finished run by default.")] = None,
+    run_id: RunId = None,
 ) -> None:
     """Draw how right the labels are when only the surest are taken, by a file of true labels."""
     from windrow.flows.commands.audit import print_curve
@@ -100,7 +107,7 @@ def annotate(
     ] = "auto",
     seed: Annotated[int, typer.Option(min=0, help="Another seed may choose other samples.")] = 0,
     store: Store = DEFAULT_STORE,
-    run_id: Annotated[str | None, typer.Option("--run", help="A run's id; the last finished run by default.")] = None,
+    run_id: RunId = None,
 ) -> None:
     """Write the samples that should be labelled first, as a file for `labels.given`.
 
@@ -130,7 +137,7 @@ def leaks(
     ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print all pairs as JSON.")] = False,
     store: Store = DEFAULT_STORE,
-    run_id: Annotated[str | None, typer.Option("--run", help="A run's id; the last finished run by default.")] = None,
+    run_id: RunId = None,
 ) -> None:
     """Find the near-duplicates between two sets, by bytes, perceptual hash and the store's backbone.
 
