@@ -112,5 +112,10 @@ def paths_of(done: Sequence[Done]) -> tuple[str, ...]:
     return tuple(each.path for each in done)
 
 
+def joined(groups: Sequence[Sequence[Done]]) -> list[Done]:
+    """The outputs of all groups."""
+    return [done for group in groups for done in group]
+
+
 def _nowhere(_: Any) -> None:
     """Where progress goes that nobody looks at."""

@@ -19,6 +19,9 @@ from windrow.tasks.config import CurationConfig
 from windrow.tasks.fetching.credentials import without_secrets
 from windrow.tasks.storage.store.run_records import Run, StageRecord
 
+FEATURES_TAG = "windrow-features"
+"""`prefect concurrency-limit create windrow-features N` bounds how many groups are embedded at once: one a GPU."""
+IO_TAG = "windrow-io"
 MOST_THREADS = 32  # they only wait for workers; a few more than there are workers keep every one of these busy
 LONGEST_JITTER = 0.5
 PERMANENT = (FileNotFoundError, PermissionError, NotADirectoryError, IsADirectoryError)

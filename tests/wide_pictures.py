@@ -8,7 +8,7 @@ import zlib
 
 import numpy as np
 import numpy.typing as npt
-from hostile_inputs import png_chunk
+from hostile_pictures import png_chunk
 from PIL import Image
 
 Samples = npt.NDArray[np.integer]

@@ -23,7 +23,7 @@ import webdataset
 from rich.console import Console
 from rich.table import Table
 
-from windrow.flows.commands.cli import prepare
+from windrow.flows.commands.subjects.starting import prepare
 
 N_TEST, N_GIVEN, N_RANDOM, TARGET_SIZES = 100, 10, 5, (500, 1000, 2000)
 

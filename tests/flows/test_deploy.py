@@ -28,7 +28,7 @@ from windrow.flows.nightly import nightly
 from windrow.flows.prefect_runner import FINISHED, resource_of
 from windrow.tasks.config import CurationConfig, parse_config
 from windrow.tasks.config_file import ConfigError
-from windrow.tasks.pipeline import FEATURES_TAG
+from windrow.tasks.runner import FEATURES_TAG
 
 ROOT = Path(__file__).parents[2]
 DEPLOY = ROOT / "deploy"

@@ -14,7 +14,8 @@ from pathlib import Path
 
 import pyarrow as pa
 import pytest
-from hostile_inputs import deflated, parquet, png_chunk
+from hostile_parquet import parquet
+from hostile_pictures import deflated, png_chunk
 
 from windrow.tasks.storage.sources.columns import parquet_pages
 from windrow.tasks.storage.sources.parquet_source import iterate_parquet

@@ -15,7 +15,10 @@ import numpy as np
 import pyarrow as pa
 import pytest
 import torch
-from hostile_inputs import HOSTILE, Hostile, encoded, parquet, picture, png_chunk, told
+from hostile_case import Hostile
+from hostile_inputs import HOSTILE, told
+from hostile_parquet import parquet
+from hostile_pictures import encoded, picture, png_chunk
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from PIL import Image

@@ -9,7 +9,7 @@ import struct
 import numpy as np
 import pytest
 from damaged_pictures import DAMAGES, FORMATS, cut, damaged, flip, reason, saved, scene, zero_middle, zero_tail
-from hostile_inputs import png_chunk
+from hostile_pictures import png_chunk
 from PIL import Image
 from wide_pictures import tiff_of
 

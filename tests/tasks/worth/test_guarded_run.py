@@ -9,10 +9,10 @@ import pytest
 from small_pool import make_small_pool
 
 from windrow.flows.summary import read_summary, summarise
-from windrow.tasks import pipeline
 from windrow.tasks.executors import ExecutorConfig
 from windrow.tasks.pipeline import curate_tonight
 from windrow.tasks.runner import PlainRunner
+from windrow.tasks.steps import ranking_steps
 from windrow.tasks.storage.catalog.views import open_catalog
 from windrow.tasks.storage.published.versions import list_versions
 from windrow.tasks.storage.verify.verification import verify
@@ -40,7 +40,7 @@ def test_what_is_kept_back_is_told_and_the_last_version_stays(tmp_path: Path, mo
     config = replace(pool.config, executor=ExecutorConfig("inline"))
     first = Listening()
     with monkeypatch.context() as patched:
-        patched.setattr(pipeline, "kept_back", lambda *_: WHY)
+        patched.setattr(ranking_steps, "kept_back", lambda *_: WHY)
         curated = curate_tonight(config, first)
     assert (curated.version, curated.is_new, curated.kept_back) == (None, False, WHY)
     assert f"small: not published: {WHY}" in first.said
@@ -61,7 +61,7 @@ def test_what_is_kept_back_is_told_and_the_last_version_stays(tmp_path: Path, mo
     assert second.is_new
     assert read_summary(second.run).kept_back is None
     with monkeypatch.context() as patched:
-        patched.setattr(pipeline, "kept_back", lambda *_: WHY)
+        patched.setattr(ranking_steps, "kept_back", lambda *_: WHY)
         third = Listening()
         assert curate_tonight(config, third).version == replace(second.version, created=False)
     assert third.said[-1] == "small v0001 stays"

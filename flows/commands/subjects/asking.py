@@ -1,0 +1,119 @@
+"""The commands that tell what a store holds, and why."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Literal
+
+import typer
+
+from windrow.flows.commands.subjects.parameters import DEFAULT_STORE, RunId, Store
+from windrow.flows.commands.subjects.starting import out
+
+
+def query(
+    sql: Annotated[str, typer.Argument(help="One SELECT over the tables, `pool` (every sample) or `curated`.")],
+    store: Store = DEFAULT_STORE,
+    run_id: RunId = None,
+    form: Annotated[
+        Literal["table", "csv", "json", "parquet"] | None,
+        typer.Option("--format", help="How to give the rows: a table by default, in a file what its name ends with."),
+    ] = None,
+    to: Annotated[Path | None, typer.Option("--out", "-o", help="New file for the rows.")] = None,
+    files: Annotated[bool, typer.Option("--allow-files", help="Let the SQL read other files too.")] = False,
+    memory: Annotated[float, typer.Option(min=0.1, help="GiB of memory that the SQL may take.")] = 4.0,
+    threads: Annotated[int, typer.Option(min=0, help="Threads that the SQL may take; 0 for one a core.")] = 0,
+    seconds: Annotated[float, typer.Option(min=0.1, help="How long the SQL may take.")] = 600.0,
+) -> None:
+    """Ask DuckDB about a store, as in `windrow query "SELECT label, count(*) FROM curated GROUP BY label"`."""
+    from windrow.flows.commands.query_answer import answer
+    from windrow.tasks.storage.catalog.connections import SqlLimits
+
+    answer(out, store, run_id, sql, form, to, SqlLimits(memory, threads, seconds), files)
+
+
+def explain(
+    sample_id: Annotated[
+        str | None, typer.Argument(help="A sample's id, or the first digits of it; or the key of an occurrence.")
+    ] = None,
+    store: Store = DEFAULT_STORE,
+    run_id: RunId = None,
+    step: Annotated[
+        int | None, typer.Option(help="Tell instead what a training job saw at this step, from its --log.", min=0)
+    ] = None,
+    log: Annotated[Path | None, typer.Option(help="Folder of a `windrow.TrainingLog`.")] = None,
+) -> None:
+    """Tell a sample's story: where it was seen, its clusters and labels, and why it was kept or dropped."""
+    if (step is None) != (log is None) or (step is None) == (sample_id is None):
+        raise ValueError("wants a sample's id, or --step and --log")
+    if step is not None and log is not None:
+        from windrow.flows.commands.training_step import print_step
+
+        print_step(out, store, log, step)
+        return
+    from windrow.flows.commands.answers import print_story
+    from windrow.flows.commands.forget import print_forgotten
+    from windrow.tasks.storage.catalog.views import connect_run
+
+    if print_forgotten(out, store, sample_id or ""):
+        return
+    print_story(out, connect_run(store, run_id), sample_id or "")
+
+
+def diff(
+    name: Annotated[str, typer.Argument(help="Name of the curated set.")],
+    old: Annotated[
+        str | None, typer.Argument(help="A version, as in v0001; by default the one before the last.")
+    ] = None,
+    new: Annotated[str | None, typer.Argument(help="Another version; by default the last.")] = None,
+    store: Store = DEFAULT_STORE,
+) -> None:
+    """Say what changed between two versions: samples added, removed, relabelled."""
+    from windrow.flows.commands.answers import print_diff
+
+    print_diff(out, store, name, old, new)
+
+
+def report(
+    store: Store = DEFAULT_STORE,
+    run_id: RunId = None,
+    to: Annotated[Path | None, typer.Option(help="Where to write the page; in the run's folder by default.")] = None,
+) -> None:
+    """Draw the HTML report of a run (again) and print its path."""
+    from windrow.flows.commands.answers import draw_report
+
+    out.print(str(draw_report(store, run_id, to)), markup=False, soft_wrap=True)
+
+
+def levels(
+    n: Annotated[int | None, typer.Argument(help="Samples of a pool; by default the levels of the last run.")] = None,
+    target: Annotated[int | None, typer.Option(help="Samples wanted of them.")] = None,
+    store: Store = DEFAULT_STORE,
+    run_id: RunId = None,
+) -> None:
+    """Show a run's levels of clusters, their sizes and inertia, or propose levels for a pool of N samples."""
+    from windrow.flows.commands.levels import print_levels, print_proposal
+
+    if n is not None:
+        print_proposal(out, n, target)
+        return
+    if target is not None:
+        raise typer.BadParameter("goes with a number of samples, as in `windrow levels 1000000 --target 50000`")
+    from windrow.tasks.storage.catalog.views import connect_run
+
+    print_levels(out, connect_run(store, run_id))
+
+
+def worth(
+    store: Store = DEFAULT_STORE,
+    run_id: RunId = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Print it as JSON.")] = False,
+) -> None:
+    """Say what a run's curated set is worth against random samples, deduplicated ones and the last version.
+
+    It is judged by held-out labelled samples, with 95 % intervals: see `worth` in the config.
+    """
+    from windrow.flows.commands.worth_answer import print_worth
+    from windrow.tasks.storage.catalog.views import connect_run
+
+    print_worth(out, connect_run(store, run_id), as_json)

@@ -1,0 +1,59 @@
+"""The commands that make a version ready for a trainer."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Literal
+
+import typer
+
+from windrow.flows.commands.subjects.starting import out
+
+
+def batches(
+    version: Annotated[Path, typer.Argument(help="Folder of a version, as in `data/store/curated/photos/v0001`.")],
+    path: Annotated[Path, typer.Option("--output", "-o", help="File to write.")] = Path("batches.parquet"),
+    rule: Annotated[
+        Literal["mixed", "same-cluster", "one-per-cluster", "class-balanced", "labelled-quota"],
+        typer.Option(
+            help="What a batch holds: samples at random, of one cluster, no two of one, as many of each class, "
+            "or so many labelled ones."
+        ),
+    ] = "mixed",
+    batch_size: Annotated[int, typer.Option("--size", help="Samples a batch.", min=1)] = 64,
+    level: Annotated[int, typer.Option(help="Level of the clusters; 1 is the finest.", min=1)] = 1,
+    quota: Annotated[int, typer.Option(help="Labelled samples a batch, for labelled-quota.", min=0)] = 0,
+    share: Annotated[
+        float, typer.Option("--same-cluster-share", help="Share of the batches that hold one cluster each, besides.")
+    ] = 0.0,
+    split: Annotated[str, typer.Option(help="Split of the version.")] = "train",
+    where: Annotated[str | None, typer.Option(help="SQL predicate over the version's samples.")] = None,
+    seed: Annotated[int, typer.Option(help="Decides every draw.", min=0)] = 0,
+) -> None:
+    """Write which samples of a version a trainer sees together, for `data_loader(..., batches=FILE)` or any other.
+
+    A rule is kept exactly: samples come again where they must for it, and how often is told.
+    """
+    from windrow.flows.commands.write_batches import print_batches
+    from windrow.tasks.loading.batch_plan import BatchPlan
+
+    print_batches(out, version, split, where, BatchPlan(rule, batch_size, level, quota, share, seed), path)
+
+
+def convert(
+    version: Annotated[Path, typer.Argument(help="Folder of a version, as in `data/store/curated/photos/v0001`.")],
+    path: Annotated[Path, typer.Option("--output", "-o", help="Folder to write; it may not be there yet.")],
+    to: Annotated[
+        Literal["energon", "mds", "litdata", "lance", "croissant"],
+        typer.Option(help="Megatron-Energon, MosaicML Streaming, LitData, Lance, or a Croissant description."),
+    ],
+) -> None:
+    """Write a version as another trainer's loader wants it.
+
+    energon and croissant link the version's files and copy no image; the others are written by their own packages.
+    """
+    from windrow.tasks.conversion.all_formats import FORMATS
+    from windrow.tasks.conversion.converted_version import convert_version
+
+    n_bytes = convert_version(version, path, FORMATS[to])
+    out.print(f"wrote {path}: {n_bytes:,} bytes besides what is linked", highlight=False, markup=False, soft_wrap=True)

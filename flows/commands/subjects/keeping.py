@@ -1,0 +1,70 @@
+"""The commands that keep a store: what is taken down, what is damaged, what is wrong with the machine."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.table import Table
+
+from windrow.flows.commands.subjects.parameters import DEFAULT_STORE, AnyStore, Store
+from windrow.flows.commands.subjects.starting import out, prepare
+from windrow.tasks.texts.terminal import escape
+
+
+def forget(
+    targets: Annotated[
+        list[str] | None,
+        typer.Argument(
+            help="A sample's id, a source as `windrow config` prints it (or `source:<uri>`), or `@` and a file of ids."
+        ),
+    ] = None,
+    store: Store = DEFAULT_STORE,
+    near_duplicates: Annotated[
+        bool, typer.Option("--near-duplicates/--no-near-duplicates", help="Forget near-duplicates too.")
+    ] = True,
+    reason: Annotated[str | None, typer.Option(help="Why; kept in the list and in the take-down's manifest.")] = None,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Only say what would be done.")] = False,
+    yes: Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")] = False,
+) -> None:
+    """Remove samples and their duplicates from the store, from every version, and from all that will come.
+
+    Every output that holds them is deleted or written without them, versions that hold them are withdrawn, and
+    `takedowns/` says who had what. The next run publishes a version without them. The files of your sources stay as
+    they are. Without a sample, finishes a take-down that was cut short.
+    """
+    from windrow.flows.commands.forget import forget as flow
+
+    confirmed = None if dry_run else (lambda: yes or typer.confirm("Go on?"))
+    flow(out, store, targets or [], near_duplicates, reason, confirmed)
+
+
+def verify(
+    path: Annotated[
+        Path | None,
+        typer.Argument(help="A store, or a version's folder as in `curated/photos/v0001`; by default the store."),
+    ] = None,
+    store: AnyStore = DEFAULT_STORE,
+    quick: Annotated[bool, typer.Option("--quick", help="Hash nothing: counts, keys and sizes only.")] = False,
+) -> None:
+    """Read a store or a version again and say what is damaged: bytes, counts, keys, and references between tables."""
+    from windrow.flows.commands.verify import verify_and_print
+
+    if not verify_and_print(out, path or store, quick):
+        raise typer.Exit(1)
+
+
+def doctor(store: AnyStore = DEFAULT_STORE) -> None:
+    """Check the installation, the store, the GPU and Prefect's API, and say what to do about what is wrong."""
+    prepare(verbose=False)
+    from windrow.flows.commands.doctor import examine
+
+    table = Table(show_header=False, box=None)
+    findings = examine(store)
+    for finding in findings:
+        mark = {"good": "[green]ok[/]", "note": "[yellow]note[/]", "bad": "[red]bad[/]"}[finding.state]
+        table.add_row(mark, escape(finding.subject), escape(finding.text))
+    out.print(table)
+    if any(finding.state == "bad" for finding in findings):
+        raise typer.Exit(1)

@@ -1,0 +1,94 @@
+"""What models say of each sample, its neighbours and its clusters."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import asdict, replace
+
+from windrow.schemas.stages import Stage
+from windrow.tasks.clusters.clustering import cluster_pool
+from windrow.tasks.clusters.incremental import clusters_before
+from windrow.tasks.clusters.neighbor_graph import find_neighbors
+from windrow.tasks.curation_under_way import Curation, joined, paths_of
+from windrow.tasks.features.backbone_choice import choose_backbone, chosen_backbone
+from windrow.tasks.features.extraction import FITTED, extract_shards, fit_backbone, identify_backbone
+from windrow.tasks.features.model_scores import identify_scorer, score_shards
+from windrow.tasks.fetching.credentials import written
+from windrow.tasks.ingest.usable_pool import check_pool
+from windrow.tasks.runner import FEATURES_TAG, Call, Work
+from windrow.tasks.selection.proposed_threshold import threshold_of
+from windrow.tasks.storage.store.outputs import Done, open_output
+
+IDENTIFY_BACKBONE = Work("identify-backbone", identify_backbone)
+IDENTIFY_SCORER = Work("identify-scorer", identify_scorer)
+SCORE_SAMPLES = Work("score-samples", score_shards, tries_again=True, tag=FEATURES_TAG)
+CHOOSE_BACKBONE = Work("choose-backbone", choose_backbone, tries_again=True)
+FIT_BACKBONE = Work("fit-backbone", fit_backbone, tries_again=True)
+EXTRACT_FEATURES = Work("extract-features", extract_shards, tries_again=True, tag=FEATURES_TAG)
+FIND_NEIGHBORS = Work("find-neighbors", find_neighbors)
+CLUSTER = Work("cluster", cluster_pool)
+
+
+def meet_models(curation: Curation) -> None:
+    """Load what the config names, unless the store knows it: what does not fit is told before anything is read."""
+    config, store = curation.config, curation.store
+    if not (config.features.is_open or config.features.is_fitted):
+        curation.in_worker(IDENTIFY_BACKBONE, config.features, None, store)
+    for scorer in config.scores:
+        curation.in_worker(IDENTIFY_SCORER, store, scorer)
+
+
+def score(curation: Curation) -> None:
+    """Let models of the user's own score the samples that they have not scored yet."""
+    store, ingested, scorers = curation.store, curation.made.ingest, curation.config.scores
+    with curation.stage(Stage.MODEL_SCORES) as log:
+        calls = [
+            Call(SCORE_SAMPLES, f"{scorer.name} {label}", (store, group, scorer))
+            for scorer in scorers
+            for label, group in curation.groups(ingested)
+        ]
+        done = joined(curation.in_workers("model scores", len(ingested) * len(scorers), calls))
+        curation.keep(log, Stage.MODEL_SCORES, done, "n_samples")
+
+
+def extract_features(curation: Curation) -> None:
+    """Embed the samples that the config's backbone has not embedded yet."""
+    config, store, ingested = curation.config, curation.store, curation.made.ingest
+    check_pool([open_output(store / path) for path in ingested])
+    with curation.stage(Stage.FEATURES) as log:
+        chosen = curation.in_worker(CHOOSE_BACKBONE, store, ingested, config.features)
+        features, log.choice = chosen_backbone(store, chosen, config.features)
+        fitted = curation.in_worker(FIT_BACKBONE, store, ingested, features, config.seed)
+        weights = store / fitted.path / FITTED if fitted else None
+        backbone = curation.in_worker(IDENTIFY_BACKBONE, features, weights, store)
+
+        def embed(what: str, paths: Sequence[str]) -> list[Done]:
+            calls = [
+                Call(EXTRACT_FEATURES, f"embed {label}", (store, group, features, weights, backbone))
+                for label, group in curation.groups(paths)
+            ]
+            return joined(curation.in_workers(what, len(paths), calls))
+
+        curation.keep(log, Stage.FEATURES, embed("features", ingested), "n_samples")
+        beside = {
+            place: paths_of(embed(f"features of {place}", paths)) for place, paths in curation.made.beside.items()
+        }
+        curation.made = replace(curation.made, beside_features=beside)
+
+
+def cluster(curation: Curation) -> None:
+    """Find the neighbours and the clusters of every embedded sample."""
+    config, store, embedded = curation.config, curation.store, curation.made.features
+    with curation.stage(Stage.NEIGHBORS) as log, curation.progress("neighbors", 1):
+        done = [curation.here(FIND_NEIGHBORS, store, embedded, config.neighbors)]
+        curation.keep(log, Stage.NEIGHBORS, done, "n_samples")
+    with curation.stage(Stage.CLUSTER) as log, curation.progress("cluster", 1) as progress:
+        before = clusters_before(store, config.name, written(asdict(config)), embedded)
+        args = (store, embedded, config.clustering, config.seed, progress.note, before)
+        curation.keep(log, Stage.CLUSTER, [curation.here(CLUSTER, *args)], "n_samples")
+
+
+def near_duplicates_from(curation: Curation) -> float:
+    """The cosine similarity from which on two samples are near-duplicates."""
+    neighbors = open_output(curation.store / curation.made.neighbors[0])
+    return threshold_of(neighbors, curation.config.selection).threshold

@@ -1,0 +1,115 @@
+"""What is new in the sources is read, and what the user says of the pool is held against it."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+from dataclasses import replace
+
+from windrow.schemas.stages import Stage
+from windrow.tasks.config import CurationConfig
+from windrow.tasks.curation_under_way import Curation, joined, paths_of
+from windrow.tasks.fetching.credentials import name_sources
+from windrow.tasks.ingest.hash_groups import group_hashes
+from windrow.tasks.ingest.ingestion import ingest_shards
+from windrow.tasks.ingest.kept_copies import keep_copies
+from windrow.tasks.ingest.lost_samples import Loss, check_losses, losses
+from windrow.tasks.labels.checked_files import check_files, named_files, told
+from windrow.tasks.labels.found_labels import read_found_labels
+from windrow.tasks.labels.given_labels import find_given
+from windrow.tasks.runner import IO_TAG, Call, Work
+from windrow.tasks.storage.catalog.views import connect, tables_of
+from windrow.tasks.storage.published.versions import latest_version
+from windrow.tasks.storage.sources.source_plan import plan_shards
+from windrow.tasks.storage.sources.source_settings import recorded_uris, uris_of
+from windrow.tasks.storage.sources.source_shard import SourceShard
+from windrow.tasks.storage.store.outputs import Done, open_output
+from windrow.tasks.storage.store.registry import register_shards
+from windrow.tasks.storage.store.run_records import Run, last_ingested, latest_run
+
+INGEST_SHARDS = Work("ingest-shards", ingest_shards, tries_again=True, tag=IO_TAG)
+GROUP_HASHES = Work("group-hashes", group_hashes)
+GIVEN_LABELS = Work("given-labels", find_given)
+CHECK_FILES = Work("check-files", check_files)
+
+
+def ingest(curation: Curation) -> None:
+    """Read what is new in the sources. Bytes stay where they are and as they are."""
+    config, store = curation.config, curation.store
+    last = last_ingested(store, config.name)
+    with curation.stage(Stage.INGEST) as log:
+        shards = plan_shards(config.sources, config.ingest, recorded_uris(last.config) if last else ())
+        beside = _planned_beside(config)
+        until = time.time() + config.ingest.fetch.run_seconds
+
+        def read(what: str, shards: Sequence[SourceShard]) -> list[Done]:
+            groups = curation.groups(shards)
+            given = [(label, (store, group, config.ingest, until)) for label, group in groups]
+            calls = [Call(INGEST_SHARDS, f"ingest {label}", values) for label, values in given]
+            return joined(curation.in_workers(what, len(shards), calls))
+
+        kept = _kept(curation, shards, last) if last and config.ingest.mode == "copy" else []
+        curation.keep(log, Stage.INGEST, [*read("ingest", shards), *kept], "n_occurrences")
+        read_beside = {place: paths_of(read(f"ingest of {place}", shards)) for place, shards in beside.items()}
+        curation.made = replace(curation.made, beside=read_beside)
+        register_shards(store, curation.made.ingest)
+        lost = _lost(curation)
+        log.note = "; ".join(loss.sentence for loss in lost) or None
+    _tell_found(curation)
+    if not curation.attended:
+        check_losses(lost, config.ingest.least_share_of_last, latest_version(store, config.name))
+    with curation.stage(Stage.HASH_GROUPS) as log:
+        done = [curation.here(GROUP_HASHES, store, curation.made.ingest, config.hashes)]
+        curation.keep(log, Stage.HASH_GROUPS, done, "n_hashed")
+    _meet_labels(curation)
+
+
+def _meet_labels(curation: Curation) -> None:
+    """Read the given labels and what else the user says of the pool: what does not fit is told before all else."""
+    labels, evaluate = curation.config.labels, curation.config.worth.evaluate
+    lists = curation.config.selection.id_lists()
+    store, ingested = curation.store, curation.made.ingest
+    given: Done = curation.here(GIVEN_LABELS, store, ingested, labels.given, labels.no_label)
+    curation.met = (given,)
+    if named_files(labels, evaluate, lists) or labels.prior.shares:
+        files: Done = curation.here(CHECK_FILES, store, ingested, given.path, labels, evaluate, lists)
+        curation.met = (given, files)
+        for line in told(store, files):
+            curation.runner.say(line)
+
+
+def _tell_found(curation: Curation) -> None:
+    """Say what came with the samples of each source."""
+    outputs = curation.made.opened(curation.store, Stage.INGEST)
+    for found in read_found_labels(connect(tables_of(outputs)), curation.config.labels.no_label):
+        curation.runner.say(f"{found.source}: {found.told()}")
+
+
+def _kept(curation: Curation, shards: Sequence[SourceShard], last: Run) -> list[Done]:
+    """The store's copies of what is gone from its source since the last run."""
+    kept = keep_copies(
+        curation.store, name_sources(uris_of(curation.config.sources)), shards, last.outputs(Stage.INGEST)
+    )
+    n_kept = sum(done.counts["n_samples"] for done in kept)
+    if n_kept:
+        curation.runner.say(f"gone from their sources, kept as the copies that the store has: {n_kept:,} samples")
+    return kept
+
+
+def _lost(curation: Curation) -> list[Loss]:
+    """What the pool lost since the last run that was finished."""
+    last = latest_run(curation.store, curation.config.name)
+    before = last.outputs(Stage.INGEST) if last else []
+    now = [open_output(curation.store / path) for path in curation.made.ingest]
+    return losses(name_sources(uris_of(curation.config.sources)), before, now)
+
+
+def _planned_beside(config: CurationConfig) -> dict[str, list[SourceShard]]:
+    """The shards of the sets beside the pool, by the setting that names them. Raises ValueError naming it."""
+    planned = {}
+    for place, sources in config.selection.beside().items():
+        try:
+            planned[place] = plan_shards(sources, config.ingest)
+        except ValueError as error:
+            raise ValueError(f"{place}: {error}") from None
+    return planned

@@ -1,0 +1,69 @@
+"""The given labels are spread over the pool, judged, and decided on."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from windrow.schemas.stages import Stage
+from windrow.tasks.curation_under_way import Curation, paths_of
+from windrow.tasks.labels.belonging_scores import find_belonging, refuses
+from windrow.tasks.labels.checks.label_checks import check_labels
+from windrow.tasks.labels.labeling import decide_labels
+from windrow.tasks.labels.predictions import makers_of, predict_labels
+from windrow.tasks.runner import Call, Work
+from windrow.tasks.steps.embedding_steps import near_duplicates_from
+from windrow.tasks.storage.store.outputs import Done, open_output
+from windrow.tasks.worth.held_out import hold_out, without_held_out
+
+HOLD_OUT = Work("hold-out", hold_out)
+WITHOUT_HELD_OUT = Work("without-held-out", without_held_out)
+PREDICT_LABELS = Work("predict-labels", predict_labels)
+CHECK_LABELS = Work("check-labels", check_labels)
+FIND_BELONGING = Work("find-belonging", find_belonging)
+DECIDE_LABELS = Work("decide-labels", decide_labels)
+
+
+def pseudo_label(curation: Curation) -> None:
+    """Label every embedded sample, or abstain."""
+    store, labels, seed = curation.store, curation.config.labels, curation.config.seed
+    with curation.stage(Stage.PSEUDO_LABEL) as log:
+        given, held = _given(curation)
+        spread = _spread(curation, given)
+        decided: Done = curation.here(DECIDE_LABELS, store, curation.made, labels, seed)
+        log.done = [given, decided, *spread, held, *curation.met[1:]]
+        log.n_samples = decided.counts["n_labelled"] + decided.counts["n_abstained"]
+        curation.made = replace(curation.made, pseudo_label=paths_of(log.done))
+
+
+def _given(curation: Curation) -> tuple[Done, Done]:
+    """The given labels that makers may see, and what is held out to judge by."""
+    config, store = curation.config, curation.store
+    given = curation.met[0]
+    curation.made = replace(curation.made, given_labels=(given.path,))
+    judging = (store, curation.made, config.worth, near_duplicates_from(curation), config.seed)
+    held: Done = curation.here(HOLD_OUT, *judging)
+    if held.counts["n_held_out"]:
+        given = curation.here(WITHOUT_HELD_OUT, store, given.path, held.path)
+    curation.made = replace(curation.made, given_labels=(given.path,), held_out=(held.path,))
+    return given, held
+
+
+def _spread(curation: Curation, given: Done) -> list[Done]:
+    """Let every maker spread the given labels, in workers side by side; judge them; see who belongs to no class."""
+    store, made, seed = curation.store, curation.made, curation.config.seed
+    labels, features = curation.config.labels, curation.config.features
+    labelled = open_output(store / given.path)
+    makers = makers_of(labels, labelled)
+    calls = [Call(PREDICT_LABELS, maker, (store, made, maker, labels, features, seed)) for maker in makers]
+    judging = (store, made, labels.checks, labels.n_folds, seed)
+    calls.append(Call(CHECK_LABELS, CHECK_LABELS.words, judging))
+    if refuses(labels, labelled):
+        calls.append(Call(FIND_BELONGING, FIND_BELONGING.words, (store, made)))
+    found: list[Done] = curation.in_workers("pseudo-label", len(calls), calls)
+    predictions, belonging = found[: len(makers)], found[len(makers) + 1 :]
+    curation.made = replace(
+        made,
+        predictions=paths_of(predictions),
+        belonging=paths_of(belonging),
+    )
+    return found

@@ -1,0 +1,78 @@
+"""The selected samples become a version, and every occurrence gets its outcome."""
+
+from __future__ import annotations
+
+from windrow.schemas.stages import Stage
+from windrow.tasks.curation_under_way import Curation
+from windrow.tasks.export.export_plan import read_classes
+from windrow.tasks.export.outcomes import account
+from windrow.tasks.export.planned_shards import SELECTED, planned_shards
+from windrow.tasks.export.publication import publish_version
+from windrow.tasks.export.shard_writing import gone_samples, write_export_shard
+from windrow.tasks.fetching.credentials import without_secrets
+from windrow.tasks.ingest.stale_shards import changed_while_embedding, mark_changed
+from windrow.tasks.report.drawn import report_of
+from windrow.tasks.runner import IO_TAG, Call, Work
+from windrow.tasks.selection.kept_away import leaking_ids
+from windrow.tasks.storage.published.versions import Version
+from windrow.tasks.storage.store.made import digests
+from windrow.tasks.storage.store.outputs import Done, open_output
+
+PLAN_EXPORT = Work("plan-export", planned_shards)
+WRITE_SHARD = Work("write-shard", write_export_shard, tries_again=True, tag=IO_TAG)
+PUBLISH = Work("publish", publish_version, tries_again=True)
+ACCOUNT = Work("account", account)
+REPORT = Work("report", report_of)
+
+
+def export(curation: Curation) -> None:
+    """Write the selected samples as a new version, or find the one that holds them; a version never changes.
+
+    Where nothing is selected, or the guard keeps it back, there is no version, and the run goes on to say what became
+    of everything.
+    """
+    config, store, made = curation.config.export, curation.store, curation.made
+    with curation.stage(Stage.EXPORT) as log:
+        if curation.kept_back is not None:
+            log.kept_back = curation.kept_back
+            curation.runner.say(f"{curation.config.name}: not published: {curation.kept_back}")
+            return
+        shards = curation.here(PLAN_EXPORT, store, made, config)
+        if shards and not read_classes(store, shards[0].plan):
+            curation.runner.say(f"export.label_set: this run has no label of {config.label_set!r}: none is exported")
+        calls = [Call(WRITE_SHARD, f"write {shard.split} {shard.number}", (store, shard, config)) for shard in shards]
+        log.done = curation.in_workers("export", len(shards), calls)
+        log.n_samples = sum(done.counts["n_samples"] for done in log.done)
+        if not log.n_samples:
+            curation.runner.say(f"{curation.config.name}: nothing was selected, or all of it is gone: no version")
+            return
+        provenance = digests(made.opened(store, *SELECTED))
+        barred = leaking_ids(store, made)
+        version: Version = curation.here(
+            PUBLISH, store, curation.config.name, shards, log.done, config, provenance, barred
+        )
+        log.version = version.path
+        curation.runner.say(f"{version.name} {version.version}: {'new' if version.created else 'unchanged'}")
+
+
+def conclude(curation: Curation) -> None:
+    """Give every occurrence its outcome, make the run the one that readers see, and draw its report.
+
+    A report that fails takes nothing back, as its data are published: the run is finished, with a warning.
+    """
+    run, runner = curation.run, curation.runner
+    with curation.stage(Stage.ACCOUNT) as log:
+        exported = run.stage(Stage.EXPORT)
+        written = [Done(path, True, {}) for path in exported.outputs] if exported else []
+        gone = {row["sample_id"]: row["reason"] for row in gone_samples(run.store, written).to_pylist()}
+        embedded = [open_output(run.store / path) for path in curation.made.features]
+        for place in mark_changed(run.store, curation.made.ingest, {**changed_while_embedding(embedded), **gone}):
+            runner.say(f"changed while the run was on its way, and read again in the next run: {place}")
+        log.done = [curation.here(ACCOUNT, run.store, curation.made, gone, curation.kept_back)]
+        log.n_samples = log.done[0].counts["n_occurrences"]
+    curation.run = run.finish("finished")
+    try:
+        runner.show_summary(curation.run, curation.here(REPORT, curation.run))
+    except Exception as error:
+        curation.run = curation.run.warn(without_secrets(f"the report failed: {type(error).__name__}: {error}"))
+        runner.say(f"{curation.run.warning}. The run is finished; `windrow report` draws it again")
