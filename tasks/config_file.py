@@ -5,77 +5,23 @@ from __future__ import annotations
 import glob
 import os
 import re
-from collections.abc import Hashable, Sequence
+from collections.abc import Sequence
 from dataclasses import is_dataclass
 from pathlib import Path
 from typing import Any, get_args
 
-import yaml
-
 from windrow.schemas.settings import IsPath, Settings, as_meant, bare, bounds, hints, origin, section
+from windrow.tasks.config_yaml import ConfigError, parse_yaml
 
-ENCODINGS = {b"\xff\xfe": "utf-16", b"\xfe\xff": "utf-16"}
-
-
-class ConfigError(ValueError):
-    """The config cannot be used; each line of the message names a field, and what came."""
+__all__ = ["FILE", "ConfigError", "needs_no_file", "override", "read_values"]
 
 
-class Yaml(yaml.SafeLoader):
-    """YAML in which 1e5 is a number, a date is text, and a key stands once."""
-
-    def construct_object(self, node: yaml.Node, deep: bool = False) -> Any:
-        """Make a value. Raises MarkedYAMLError where its text is no value of the type that its tag names."""
-        try:
-            return super().construct_object(node, deep)  # type: ignore[no-untyped-call]
-        except (ValueError, AttributeError, KeyError):
-            problem = f"{node.value[:40]!r} is no {node.tag.rpartition(':')[2]}"
-            raise yaml.MarkedYAMLError(problem=problem, problem_mark=node.start_mark) from None
-
-    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Hashable, Any]:
-        """Make a mapping. Raises MarkedYAMLError for a key that stands there twice."""
-        seen: set[str] = set()
-        for key, _ in node.value:
-            name = str(key.value)
-            if name in seen:
-                raise yaml.MarkedYAMLError(problem=f"{name!r} stands there twice", problem_mark=key.start_mark)
-            seen.add(name)
-        return super().construct_mapping(node, deep)
+FILE = "windrow.yaml"
 
 
-def _resolvers(kind: Any) -> None:
-    kind.yaml_implicit_resolvers = {
-        first: [(tag, pattern) for tag, pattern in known if tag != "tag:yaml.org,2002:timestamp"]
-        for first, known in kind.yaml_implicit_resolvers.items()
-    }
-    number = re.compile(r"[-+]?([0-9]+|[0-9]*\.[0-9]+|[0-9]+\.)[eE][-+]?[0-9]+\Z")
-    kind.add_implicit_resolver("tag:yaml.org,2002:float", number, list("-+.0123456789"))
-
-
-class YamlText(yaml.SafeDumper):
-    """Writes what `Yaml` reads."""
-
-
-for _kind in (Yaml, YamlText):
-    _resolvers(_kind)
-
-
-def parse_yaml(data: bytes, name: str) -> Any:
-    """Parse a file's bytes. Raises ConfigError naming the file, the line and what is wrong, in one line."""
-    try:
-        return Yaml(data.decode(ENCODINGS.get(data[:2], "utf-8-sig"))).get_single_data()
-    except UnicodeDecodeError as error:
-        line = data.count(b"\n", 0, error.start) + 1
-        raise ConfigError(f"{name}, line {line}: is no UTF-8 text ({error.reason})") from None
-    except yaml.MarkedYAMLError as error:
-        line = error.problem_mark.line + 1 if error.problem_mark else 1
-        before = f"{error.context}, " if str(error.problem).startswith("but ") else ""
-        raise ConfigError(f"{name}, line {line}: {before}{error.problem}") from None
-    except yaml.reader.ReaderError as error:
-        line = data.decode(ENCODINGS.get(data[:2], "utf-8-sig"))[: error.position].count("\n") + 1
-        raise ConfigError(f"{name}, line {line}: has a character that YAML forbids, {chr(error.character)!r}") from None
-    except RecursionError:
-        raise ConfigError(f"{name}: is nested too deeply") from None
+def needs_no_file(path: Path) -> bool:
+    """Say whether a folder stands in the place of a config: one for what lies there is taken."""
+    return path.is_dir() and not (path / FILE).exists()
 
 
 def read_values(
@@ -84,21 +30,37 @@ def read_values(
     """Return the values of a config file of this kind, changed by 'field.field=value', the value in YAML.
 
     The file's relative paths start from its folder, as seen from `start` (by default the current folder); those of
-    the overrides are left as they are. Raises ConfigError.
+    the overrides are left as they are. In the place of a file stands a folder: its windrow.yaml, or without one the
+    config that `windrow init` would write there, with the store in the current folder. Raises ConfigError.
     """
+    if needs_no_file(path):
+        from windrow.tasks.first_config import first_values  # looks into tables
+
+        values, folder = first_values(path), path
+    else:
+        file = path / FILE if path.is_dir() else path
+        values, folder = _read(file), file.parent
+    moved: dict[str, Any] = _moved(values, kind, folder, start or Path())
+    if folder is path:
+        del moved["store"]  # what only reads a folder writes nothing into it
+    for each in overrides:
+        override(moved, each)
+    return moved
+
+
+def _read(path: Path) -> dict[str, Any]:
     try:
         values = parse_yaml(path.read_bytes(), str(path))
     except FileNotFoundError:
-        raise ConfigError(f"there is no file {path}; `windrow init` writes one") from None
+        raise ConfigError(
+            f"there is no file {path}; `windrow init` writes one, and a folder of pictures may stand in its place"
+        ) from None
     except OSError as error:
         raise ConfigError(f"{path}: {error.strerror}") from None
     if not isinstance(values, dict):
         came = "an empty file" if values is None else type(values).__name__
         raise ConfigError(f"{path}: wants fields such as `sources:` and `store:`, got {came}")
-    moved: dict[str, Any] = _moved(values, kind, path.parent, start or Path())
-    for each in overrides:
-        override(moved, each)
-    return moved
+    return values
 
 
 def override(values: dict[str, Any], text: str) -> None:

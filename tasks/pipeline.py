@@ -25,7 +25,7 @@ from windrow.tasks.steps.ranking_steps import rank, worth
 from windrow.tasks.storage.files.literal_paths import literal_path
 from windrow.tasks.storage.files.store_lock import at_work
 from windrow.tasks.storage.published.versions import Version, latest_version
-from windrow.tasks.storage.sources.source_plan import check_sources
+from windrow.tasks.storage.sources.source_plan import check_sources, check_there
 from windrow.tasks.storage.sources.source_settings import uris_of
 from windrow.tasks.storage.store.made import Made
 from windrow.tasks.storage.store.run_records import Run
@@ -105,11 +105,13 @@ def curate_tonight(config: CurationConfig, runner: Runner | None = None) -> Cura
 
 
 def check_places(config: CurationConfig) -> None:
-    """Raise ValueError when the store cannot lie where it is said to, or a source is one."""
+    """Raise ValueError when the store cannot lie where it is said to, a source is one, or one is not there."""
     literal_path(config.store)
     check_sources(uris_of(config.sources), Path(config.store))
+    check_there(config.sources, config.ingest)
     for place, sources in config.selection.beside().items():
         check_sources(sources, Path(config.store), place, versions=True)
+        check_there(sources, config.ingest, place)
 
 
 def _steps(config: CurationConfig, until: str | None) -> Iterator[tuple[str, Callable[[Curation], None]]]:

@@ -42,10 +42,9 @@ COMMANDS = (
 )
 app = typer.Typer(
     help="Turns a pool of raw images into curated, pseudo-labelled training sets.\n\n"
-    "Start with `windrow run windrow.yaml`; ask `windrow query` about the result, and `windrow explain` why a sample "
-    "was kept or dropped.",
+    "Start with `windrow run photos/`, or with a config, as `windrow init` writes one; ask `windrow query` about the "
+    "result, and `windrow explain` why a sample was kept or dropped.",
     no_args_is_help=True,
-    add_completion=False,
     pretty_exceptions_enable=False,
     rich_markup_mode="markdown",
     context_settings={"help_option_names": ["-h", "--help"]},

@@ -4,15 +4,14 @@ from __future__ import annotations
 
 import textwrap
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import fields, is_dataclass
+from dataclasses import dataclass, fields, is_dataclass
 from pathlib import Path
 from typing import Any
 
-import yaml
-
 from windrow.schemas.setting_words import meanings
 from windrow.tasks.config import CurationConfig, parse_values
-from windrow.tasks.config_file import YamlText, read_values
+from windrow.tasks.config_file import needs_no_file, read_values
+from windrow.tasks.config_yaml import yaml_of
 from windrow.tasks.fetching.credentials import written
 from windrow.tasks.settings_reference import section_meaning
 
@@ -25,10 +24,33 @@ def config_in_force(path: Path, overrides: Sequence[str]) -> str:
     values = read_values(path, overrides, CurationConfig)
     config = parse_values(values, path)
     changed = [tuple(each.partition("=")[0].split(".")) for each in overrides]
-    return "\n".join(_lines(config, values, changed, ())) + "\n"
+    origins = _Origins(values, changed, "folder" if needs_no_file(path) else "file")
+    return "\n".join(_lines(config, origins, ())) + "\n"
 
 
-def _lines(section: Any, values: Any, changed: Sequence[Place], place: Place) -> Iterator[str]:
+@dataclass(frozen=True)
+class _Origins:
+    """Where values come from: those that were read, the places that --set changed, and what was read."""
+
+    values: Any
+    changed: Sequence[Place]
+    read: str
+
+    def of(self, place: Place) -> str:
+        if any(place[: len(each)] == each or each[: len(place)] == place for each in self.changed):
+            return "--set"
+        values = self.values
+        for part in place:
+            if isinstance(values, list) and part.isdecimal() and int(part) < len(values):
+                values = values[int(part)]
+            elif isinstance(values, Mapping) and part in values:
+                values = values[part]
+            else:
+                return "default"
+        return self.read
+
+
+def _lines(section: Any, origins: _Origins, place: Place) -> Iterator[str]:
     said, last = meanings(type(section)), ""
     for field in fields(section):
         value, here = getattr(section, field.name), (*place, field.name)
@@ -37,33 +59,14 @@ def _lines(section: Any, values: Any, changed: Sequence[Place], place: Place) ->
         last = meaning
         if is_dataclass(value):
             yield f"{field.name}:"
-            yield from _indented(_lines(value, values, changed, here))
+            yield from _indented(_lines(value, origins, here))
         elif isinstance(value, tuple) and any(map(is_dataclass, value)):
-            yield f"{field.name}:  # {_origin(values, changed, here)}"
+            yield f"{field.name}:  # {origins.of(here)}"
             for number, item in enumerate(value):
                 yield "  -"
-                yield from _indented(_indented(_lines(item, values, changed, (*here, str(number)))))
+                yield from _indented(_indented(_lines(item, origins, (*here, str(number)))))
         else:
-            yield f"{field.name}: {yaml_of(written(value))}  # {_origin(values, changed, here)}"
-
-
-def yaml_of(value: object) -> str:
-    """Return a value as YAML in one line."""
-    text: str = yaml.dump(value, Dumper=YamlText, default_flow_style=True, width=float("inf"), allow_unicode=True)
-    return text.removesuffix("...\n").strip()
-
-
-def _origin(values: Any, changed: Sequence[Place], place: Place) -> str:
-    if any(place[: len(each)] == each or each[: len(place)] == place for each in changed):
-        return "--set"
-    for part in place:
-        if isinstance(values, list) and part.isdecimal() and int(part) < len(values):
-            values = values[int(part)]
-        elif isinstance(values, Mapping) and part in values:
-            values = values[part]
-        else:
-            return "default"
-    return "file"
+            yield f"{field.name}: {yaml_of(written(value))}  # {origins.of(here)}"
 
 
 def _comment(text: str) -> list[str]:

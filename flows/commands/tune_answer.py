@@ -18,7 +18,8 @@ from windrow.schemas.stages import Stage
 from windrow.tasks.algorithms.clustering.level_settings import propose_levels
 from windrow.tasks.algorithms.worth.comparison import Difference
 from windrow.tasks.config import CurationConfig, parse_values
-from windrow.tasks.config_file import YamlText, read_values
+from windrow.tasks.config_file import read_values
+from windrow.tasks.config_yaml import YamlText
 from windrow.tasks.pipeline import curate
 from windrow.tasks.progress import stage_progress
 from windrow.tasks.runner import PlainRunner

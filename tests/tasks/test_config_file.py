@@ -7,7 +7,7 @@ import pytest
 import yaml
 
 from windrow.tasks.config import CurationConfig, load_config
-from windrow.tasks.config_file import ConfigError, YamlText, parse_yaml
+from windrow.tasks.config_yaml import ConfigError, YamlText, parse_yaml
 
 
 def written(folder: Path, text: str | bytes) -> Path:
@@ -63,7 +63,8 @@ def test_a_file_with_a_byte_order_mark_is_read(tmp_path: Path, encoding: str) ->
     assert load_config(written(tmp_path, "sources: /é".encode(encoding))).sources == ("/é",)
 
 
-def test_a_folder_and_a_file_that_is_not_there_are_told(tmp_path: Path) -> None:
+def test_a_file_that_is_not_there_or_is_none_is_told(tmp_path: Path) -> None:
+    (tmp_path / "windrow.yaml").mkdir()
     with pytest.raises(ConfigError, match="Is a directory"):
         load_config(tmp_path)
     with pytest.raises(ConfigError, match="there is no file"):

@@ -7,7 +7,13 @@ from typing import Annotated, Literal
 
 import typer
 
-ConfigFile = Annotated[Path, typer.Argument(help="YAML file that says what to curate, and how.")]
+ConfigFile = Annotated[
+    Path,
+    typer.Argument(
+        metavar="[CONFIG]",
+        help="YAML file that says what to curate, and how; or a folder of pictures.",
+    ),
+]
 
 
 def of_our_format(store: Path) -> Path:

@@ -48,7 +48,7 @@ def init(
     folder: Annotated[Path, typer.Argument(help="Folder with images, tars, Parquet files or lists.")] = Path(),
 ) -> None:
     """Write a commented `windrow.yaml` for what lies in a folder."""
-    from windrow.flows.commands.first_config import write_first_config
+    from windrow.tasks.first_config import write_first_config
 
     path, found = write_first_config(folder)
     for line in (*found, f"wrote {path}; go on with: windrow run {quote(str(path))}"):
@@ -57,16 +57,21 @@ def init(
 
 def run(
     config: ConfigFile = DEFAULT_CONFIG,
+    size: Annotated[
+        int | None, typer.Option(min=0, help="How many samples to select: `selection.target_size` of the config.")
+    ] = None,
     runner: RunnerChoice = "auto",
     overrides: Overrides = None,
     verbose: Verbose = False,
 ) -> None:
     """Run the whole pipeline once: ingest, embed, cluster, label, rank, judge, export, report.
 
+    `windrow run photos/` needs no config: what `windrow init` would write for that folder is taken.
     What an earlier run finished is found and not done again, so the same command goes on after an interruption.
     Two at once over one store share the work: neither waits, each finds what the other has finished.
     """
-    settings = checked_config(config, overrides, verbose)
+    sized = [] if size is None else [f"selection.target_size={size}"]
+    settings = checked_config(config, [*(overrides or []), *sized], verbose)
     from windrow.flows.orchestrator import carry
     from windrow.flows.summary import print_run
     from windrow.tasks.pipeline import curate

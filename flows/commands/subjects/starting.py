@@ -38,6 +38,7 @@ def checked_config(path: Path, overrides: list[str] | None, verbose: bool) -> An
     """Begin, and return the config of a file; raises ValueError for one that cannot work."""
     prepare(verbose)
     from windrow.tasks.config import load_config
+    from windrow.tasks.config_file import needs_no_file
     from windrow.tasks.pipeline import check_places
     from windrow.tasks.selection.pool_ranking import check_sql
 
@@ -45,4 +46,7 @@ def checked_config(path: Path, overrides: list[str] | None, verbose: bool) -> An
     of_our_format(Path(settings.store))
     check_sql(settings.selection, bool(settings.scores))  # the flow does too, but a command's takes seconds to start
     check_places(settings)
+    if needs_no_file(path):
+        log = logging.getLogger("windrow")
+        log.info(f"{path} as {settings.name}, in the store {settings.store}; `windrow init` writes a config to change")
     return settings

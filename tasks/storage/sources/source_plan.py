@@ -68,7 +68,7 @@ def check_sources(sources: Sequence[str], store: Path, setting: str = "sources",
     """
     own = store.resolve()
     for source in sources:
-        if any(kind.prefix and kind.prefix != PREFIX and source.startswith(kind.prefix) for kind in SOURCES.values()):
+        if _is_users_own(source):
             continue
         place = local_place(source.removeprefix(PREFIX))
         real = place.resolve() if place else None
@@ -79,6 +79,24 @@ def check_sources(sources: Sequence[str], store: Path, setting: str = "sources",
                 f"{setting}: {source!r} {where}, and what Windrow makes is no source. A published version may be one "
                 "when it is copied out of its store"
             )
+
+
+def check_there(sources: Sequence[str | SourceConfig], ingest: IngestConfig, place: str = "sources") -> None:
+    """Raise ValueError naming every local source that is not there; those of which the store keeps copies may go."""
+    missing = []
+    for uri, own in (settings_of(source, ingest) for source in sources):
+        of_users = any(
+            kind.prefix and kind.prefix != PREFIX and uri.startswith(kind.prefix) for kind in SOURCES.values()
+        )
+        path = None if of_users or own.mode == "copy" else local_place(uri.removeprefix(PREFIX))
+        if path and not path.exists():
+            missing.append(f"{place}: {shown_text(uri)!r} does not exist")
+    if missing:
+        raise ValueError("\n".join(missing))
+
+
+def _is_users_own(source: str) -> bool:
+    return any(kind.prefix and kind.prefix != PREFIX and source.startswith(kind.prefix) for kind in SOURCES.values())
 
 
 def _plan_source(source: str, config: IngestConfig, is_known: bool) -> list[SourceShard]:

@@ -12,7 +12,7 @@ from typer.testing import CliRunner
 from windrow.flows.commands.cli import app
 from windrow.flows.commands.config_in_force import config_in_force
 from windrow.tasks.config import load_config, parse_config
-from windrow.tasks.config_file import ConfigError, parse_yaml
+from windrow.tasks.config_yaml import ConfigError, parse_yaml
 from windrow.tasks.settings_reference import settings_reference
 
 TEXT = (

@@ -12,7 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from windrow.tasks.storage.sources.folder_source import cut_by_content
-from windrow.tasks.storage.sources.source_plan import plan_shards
+from windrow.tasks.storage.sources.source_plan import check_there, plan_shards
 from windrow.tasks.storage.sources.source_shard import IngestConfig, SourceShard
 
 NAMES = st.sets(st.text("abcdef", min_size=1, max_size=6), min_size=1, max_size=120)
@@ -211,3 +211,14 @@ def test_many_loose_files_are_cut_into_shards_of_about_512() -> None:
     lengths = [len(run) for run in cut_by_content(paths, 512, 2048)]
     assert 400 < sum(lengths) / len(lengths) < 640
     assert max(lengths) <= 2048
+
+
+def test_every_local_source_that_is_not_there_is_told_at_once_before_any_is_read(tmp_path: Path) -> None:
+    touch(tmp_path, "full/a.jpg")
+    there = [str(tmp_path / "full"), str(tmp_path / "full/*.gif"), "memory://none", "python:mine:Source:none"]
+    check_there(there, IngestConfig())
+    gone = [str(tmp_path / "a"), f"list:{tmp_path}/b.csv", f"{tmp_path}/c/*.jpg"]
+    check_there(gone, IngestConfig(mode="copy"))
+    with pytest.raises(ValueError, match="does not exist") as error:
+        check_there([*there, *gone], IngestConfig())
+    assert str(error.value).splitlines() == [f"sources: {source!r} does not exist" for source in gone]

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import re
 from pathlib import Path
+from typing import Any
 
-from windrow.flows.commands.config_in_force import yaml_of
-from windrow.flows.commands.folder_contents import Contents, look_into
+from windrow.tasks.config_file import FILE, ConfigError
+from windrow.tasks.config_yaml import parse_yaml, yaml_of
+from windrow.tasks.folder_contents import Contents, look_into
 
-FILE = "windrow.yaml"
 TEXT = """\
 # What to curate, and how: `windrow run` reads this file. `windrow config` prints every setting there is, its value and
 # what it means. Relative paths start from this file's folder.
@@ -62,13 +63,25 @@ def write_first_config(folder: Path) -> tuple[Path, list[str]]:
     path = folder / FILE
     if path.exists():
         raise ValueError(f"{path}: is there already; remove it, or edit it")
-    contents = look_into(folder)
-    if not contents.sources:
-        raise ValueError(f"{folder}: wants images, tars, Parquet files or lists of URLs, found none")
+    contents = sources_in(folder)
     text = config_text(folder.resolve().name, contents)
     with path.open("x", encoding="utf-8") as file:
         file.write(text)
     return path, contents.told()
+
+
+def first_values(folder: Path) -> dict[str, Any]:
+    """Return the values of that config, for a folder that is left as it is; paths start from the folder."""
+    values: dict[str, Any] = parse_yaml(config_text(folder.resolve().name, sources_in(folder)).encode(), str(folder))
+    return values
+
+
+def sources_in(folder: Path) -> Contents:
+    """Look into a folder. Raises ConfigError when nothing in it can be a source."""
+    contents = look_into(folder)
+    if not contents.sources:
+        raise ConfigError(f"{folder}: wants images, tars, Parquet files or lists of URLs, found none")
+    return contents
 
 
 def config_text(name: str, contents: Contents) -> str:

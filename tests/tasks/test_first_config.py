@@ -12,8 +12,9 @@ from PIL import Image
 from typer.testing import CliRunner
 
 from windrow.flows.commands.cli import app
-from windrow.flows.commands.first_config import write_first_config
 from windrow.tasks.config import load_config
+from windrow.tasks.config_file import ConfigError
+from windrow.tasks.first_config import write_first_config
 from windrow.tasks.storage.sources.source_plan import plan_shards
 
 
@@ -115,3 +116,36 @@ def test_the_command_says_what_it_found(tmp_path: Path) -> None:
     assert said.exit_code == 0
     assert "1 image" in said.stdout
     assert f"windrow run {tmp_path / 'windrow.yaml'}" in said.stdout
+
+
+def test_a_folder_stands_in_the_place_of_a_config_and_is_left_as_it_is(folder: Path) -> None:
+    before = sorted(folder.rglob("*"))
+    config = load_config(folder, ["selection.target_size=3"])
+    assert (config.name, config.store, config.selection.target_size) == ("my-photos", "data/store", 3)
+    assert config.labels.given == "known.csv"
+    assert {shard.kind for shard in plan_shards(config.sources, config.ingest)} == {"tar", "parquet", "file", "url"}
+    assert sorted(folder.rglob("*")) == before
+
+
+def test_the_paths_of_a_folders_config_start_from_where_one_is_and_the_store_lies_there(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(folder.parent)
+    config = load_config("my photos")
+    assert (config.store, config.labels.given) == ("data/store", "my photos/known.csv")
+    assert set(config.sources) == {
+        f"{'list:' if name == 'web.csv' else ''}my photos/{name}"
+        for name in ("*.tar.gz", "some.parquet", "*.JPG", "web.csv", "loose")
+    }
+
+
+def test_a_folder_with_a_config_is_read_by_it(folder: Path) -> None:
+    write_first_config(folder)
+    (folder / "windrow.yaml").write_text((folder / "windrow.yaml").read_text().replace("my-photos", "mine"))
+    assert load_config(folder).name == "mine"
+    assert load_config(folder) == load_config(folder / "windrow.yaml")
+
+
+def test_a_folder_without_anything_to_curate_is_no_config(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match="wants images, tars, Parquet files or lists of URLs, found none"):
+        load_config(tmp_path)
