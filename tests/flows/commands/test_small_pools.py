@@ -29,10 +29,10 @@ POOLS: dict[str, tuple[list[bytes], int, str]] = {
 }
 
 
-def windrow(folder: Path, *words: str) -> subprocess.CompletedProcess[str]:
-    command = [sys.executable, "-c", MAIN, "run", str(folder / "windrow.yaml"), "--runner", "plain", *words]
+def windrow(what: Path, *words: str, cwd: Path | None = None) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, "-c", MAIN, "run", str(what), "--runner", "plain", *words]
     environment = {**os.environ, "OMP_NUM_THREADS": "1", "COLUMNS": "300"}
-    return subprocess.run(command, capture_output=True, text=True, env=environment, check=False)
+    return subprocess.run(command, capture_output=True, text=True, env=environment, check=False, cwd=cwd)
 
 
 @pytest.mark.parametrize("name", POOLS)
@@ -42,7 +42,7 @@ def test_a_pool_of_few_pictures_ends_with_a_sentence(tmp_path: Path, name: str) 
     for number, data in enumerate(pictures):
         (tmp_path / "pool" / f"{number}.png").write_bytes(data)
     (tmp_path / "windrow.yaml").write_text(CONFIG)
-    ended = windrow(tmp_path)
+    ended = windrow(tmp_path / "windrow.yaml")
     assert ended.returncode == code, ended.stderr
     assert words in (ended.stderr if code else ended.stdout)
     assert "Traceback" not in ended.stderr
@@ -53,6 +53,18 @@ def test_a_pool_of_which_filters_leave_nothing_is_told(tmp_path: Path) -> None:
     for number, data in enumerate(PICTURES):
         (tmp_path / "pool" / f"{number}.png").write_bytes(data)
     (tmp_path / "windrow.yaml").write_text(CONFIG)
-    ended = windrow(tmp_path, "-s", "selection.filters=[{name: huge, keep: width > 9999}]")
+    ended = windrow(tmp_path / "windrow.yaml", "-s", "selection.filters=[{name: huge, keep: width > 9999}]")
     assert ended.returncode == 0, ended.stderr
     assert "small: nothing was selected, or all of it is gone: no version" in ended.stdout
+
+
+def test_a_folder_is_run_without_a_config_and_the_size_is_an_option(tmp_path: Path) -> None:
+    (tmp_path / "my pool").mkdir()
+    for number, data in enumerate(PICTURES):
+        (tmp_path / "my pool" / f"{number}.png").write_bytes(data)
+    small = ("-s", "features={name: patches, image_size: 16}", "-s", "executor.kind=inline")
+    ended = windrow(Path("my pool"), "--size", "3", *small, cwd=tmp_path)
+    assert ended.returncode == 0, ended.stderr
+    assert ended.stdout.startswith("my pool as my-pool, in the store data/store")
+    assert "data/store/curated/my-pool/v0001 (3 samples)" in ended.stdout
+    assert len(list((tmp_path / "my pool").iterdir())) == len(PICTURES)
