@@ -21,6 +21,7 @@ from windrow.tasks.runner import Call, Runner, Work
 from windrow.tasks.storage.store.made import Made
 from windrow.tasks.storage.store.outputs import Done, NotDoneError, only_finding
 from windrow.tasks.storage.store.run_records import Run
+from windrow.tasks.tally import Tally, counted
 
 GROUPS_PER_WORKER = 4
 
@@ -53,9 +54,15 @@ class Curation:
         return recording(self.run, stage, self.runner)
 
     @contextmanager
-    def progress(self, what: str, total: int) -> Iterator[StageProgress]:
-        """Show how far a stage is while the block runs."""
-        with self.runner.shares(what, total) as shares, stage_progress(what, total, self.runner.say, shares) as shown:
+    def progress(
+        self, what: str, total: int, n_calls: int = 0, n_samples: int | None = None
+    ) -> Iterator[StageProgress]:
+        """Show how far a stage is while the block runs; see `stage_progress`."""
+        say = self.runner.say
+        with (
+            self.runner.shares(what, total) as shares,
+            stage_progress(what, total, say, shares, n_calls, n_samples) as shown,
+        ):
             yield shown
 
     def here(self, work: Work, *args: Any) -> Any:
@@ -64,17 +71,24 @@ class Curation:
 
     def in_worker(self, work: Work, *args: Any) -> Any:
         """Do one piece of work in a worker of the executor, unless it is found done."""
-        return self.runner.map([self._elsewhere(Call(work, work.words, args))], _nowhere)[0]
+        elsewhere = replace(work, function=partial(_found_or_made, self.config.executor, work.function))
+        return self.here(elsewhere, *args)
 
-    def in_workers(self, what: str, total: int, calls: Sequence[Call]) -> list[Any]:
-        """Do pieces of work in the workers of the executor, where they are not found done; `total` outputs in all."""
-        with self.progress(what, total) as progress:
-            elsewhere = [self._elsewhere(call) for call in calls]
+    def in_workers(
+        self, what: str, total: int, calls: Sequence[Call], counts: str = "n_samples", n_samples: int | None = None
+    ) -> list[Any]:
+        """Do pieces of work in the workers of the executor, where they are not found done; `total` outputs in all.
+
+        `counts` names the count of an output that says how many samples it has; there are `n_samples` in all, None
+        where that is not known.
+        """
+        with self.progress(what, total, len(calls), n_samples) as progress:
+            tallied = partial(_tallied, self.config.executor, progress.tally, counts)
+            elsewhere = [
+                replace(call, work=replace(call.work, function=partial(tallied, number, call.work.function)))
+                for number, call in enumerate(calls)
+            ]
             return self.runner.map(elsewhere, lambda found: progress.advance(_size(found)))
-
-    def _elsewhere(self, call: Call) -> Call:
-        function = partial(_found_or_made, self.config.executor, call.work.function)
-        return replace(call, work=replace(call.work, function=function))
 
     def groups(self, shards: Sequence[Shard]) -> list[tuple[str, list[Shard]]]:
         """Cut shards into groups, each a piece of work, labelled by the numbers of their shards."""
@@ -95,11 +109,25 @@ def _found_or_made(executor: ExecutorConfig, function: Callable[..., Any], *args
 
     What a model is may depend on the GPU, which workers of Ray may have and this process may not.
     """
+    return _found_or_sent(executor, function, function, *args)
+
+
+def _tallied(
+    executor: ExecutorConfig, tally: Tally, counts: str, number: int, function: Callable[..., Any], *args: Any
+) -> Any:
+    """The same, and the samples are counted as they are done."""
+    found = _found_or_sent(executor, function, partial(counted, tally.path, number, function), *args)
+    outputs = found if isinstance(found, list) else [found]
+    tally.finish(number, sum(done.counts.get(counts, 0) for done in outputs if isinstance(done, Done)))
+    return found
+
+
+def _found_or_sent(executor: ExecutorConfig, function: Callable[..., Any], sent: Callable[..., Any], *args: Any) -> Any:
     if executor.kind != "ray" or function not in (identify_backbone, identify_scorer, score_shards):
         with suppress(NotDoneError), only_finding():
             return function(*args)
     sources = known()
-    called = partial(knowing, sources, function) if sources else function
+    called = partial(knowing, sources, sent) if sources else sent
     return open_executor(executor).run(called, *args)
 
 

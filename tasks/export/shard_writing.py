@@ -26,6 +26,7 @@ from windrow.tasks.storage.published.webdataset_shards import WebDatasetShard, c
 from windrow.tasks.storage.sources.sample_bytes import read_members, read_samples
 from windrow.tasks.storage.sources.source import SampleBytes, SampleGone
 from windrow.tasks.storage.store.outputs import Done, OutputWriter, make_output, open_output
+from windrow.tasks.tally import count
 
 STAGE = Part.EXPORT_SHARD
 VERSION = 3
@@ -69,7 +70,7 @@ def _write_shard(
     gone: dict[str, str] = {}
     with ExitStack() as opened:
         shards = [_open_shard(name, writer, indices, opened) for name in formats]
-        for row, (sample_id, found) in zip(rows.to_pylist(), samples, strict=True):
+        for row, (sample_id, found) in count(zip(rows.to_pylist(), samples, strict=True)):
             if isinstance(found, SampleGone):
                 gone[sample_id] = found.reason
                 continue

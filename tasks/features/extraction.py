@@ -33,6 +33,7 @@ from windrow.tasks.storage.store.outputs import (
     make_output,
     open_output,
 )
+from windrow.tasks.tally import count
 
 STAGE = Stage.FEATURES
 VERSION = 2
@@ -152,7 +153,7 @@ def _embedded(store: Path, shards: Sequence[Output], wanted: _Wanted, load: Call
     pending = (shard for shard in shards if wanted.n_rows(shard))
     samples = chain.from_iterable(read_samples(first_occurrences(shard), store) for shard in pending)
     gone: dict[str, str] = {}
-    yield from _rows(embed_images(loaded, _bytes_or_nothing(samples, gone)), gone)
+    yield from count(_rows(embed_images(loaded, _bytes_or_nothing(samples, gone)), gone))
 
 
 def _load_known(config: BackboneConfig, weights: Path | None, wanted: BackboneIdentity) -> Backbone:

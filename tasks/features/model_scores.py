@@ -25,6 +25,7 @@ from windrow.tasks.scorers import Scorer, ScorerConfig, load_scorer
 from windrow.tasks.storage.sources.sample_bytes import read_samples
 from windrow.tasks.storage.sources.source import SampleGone
 from windrow.tasks.storage.store.outputs import Done, Output, OutputWriter, make_output, open_output
+from windrow.tasks.tally import count
 
 STAGE = Stage.MODEL_SCORES
 VERSION = 1
@@ -66,9 +67,8 @@ def _load_known(config: ScorerConfig, version: str) -> Scorer:
 
 def _score_shard(store: Path, shard: Output, config: ScorerConfig, version: str) -> Done:
     def write(writer: OutputWriter) -> None:
-        rows = sorted(
-            _scored(store, worker_state(_load_known, config, version), shard, config.batch_size), key=lambda row: row[0]
-        )
+        scorer = worker_state(_load_known, config, version)
+        rows = sorted(count(_scored(store, scorer, shard, config.batch_size)), key=lambda row: row[0])
         writer.write(MODEL_SCORES, _table(rows, [f"{config.name}.{each}" for each in config.classes]))
         writer.counts["n_samples"] = len(rows)
         writer.counts["n_errors"] = sum(isinstance(scores, str) for _, scores in rows)

@@ -39,6 +39,7 @@ from windrow.tasks.storage.sources.source_kinds import iterate_shard
 from windrow.tasks.storage.sources.source_shard import Already, Found, IngestConfig, SourceShard
 from windrow.tasks.storage.store.outputs import Done, Output, OutputWriter, make_output, open_output
 from windrow.tasks.storage.store.refused_samples import refused_samples, without_samples
+from windrow.tasks.tally import count
 
 __all__ = ["IngestConfig", "ingest_shard", "ingest_shards"]
 
@@ -209,7 +210,7 @@ def _read_shard(
         if SOURCES[shard.kind].keeps(shard, config):
             packing = opened.enter_context(Packing(opened.enter_context(writer.appending(COPY))))
         looked_at = inspect_all(found, config, refused, keep_bytes=packing is not None)
-        rows = (_occurrence(shard, one, samples, packing, config) for one in _naming(looked_at, named))
+        rows = (_occurrence(shard, one, samples, packing, config) for one in count(_naming(looked_at, named)))
         table = occurrence_table(rows)
     if packing is not None and not packing.n_samples:
         (writer.path / COPY).unlink()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import asdict, replace
+from pathlib import Path
 
 from windrow.schemas.stages import Stage
 from windrow.tasks.clusters.clustering import cluster_pool
@@ -47,7 +48,8 @@ def score(curation: Curation) -> None:
             for scorer in scorers
             for label, group in curation.groups(ingested)
         ]
-        done = joined(curation.in_workers("model scores", len(ingested) * len(scorers), calls))
+        n_samples = n_samples_of(store, ingested) * len(scorers)
+        done = joined(curation.in_workers("model scores", len(ingested) * len(scorers), calls, n_samples=n_samples))
         curation.keep(log, Stage.MODEL_SCORES, done, "n_samples")
 
 
@@ -67,7 +69,7 @@ def extract_features(curation: Curation) -> None:
                 Call(EXTRACT_FEATURES, f"embed {label}", (store, group, features, weights, backbone))
                 for label, group in curation.groups(paths)
             ]
-            return joined(curation.in_workers(what, len(paths), calls))
+            return joined(curation.in_workers(what, len(paths), calls, n_samples=n_samples_of(store, paths)))
 
         curation.keep(log, Stage.FEATURES, embed("features", ingested), "n_samples")
         beside = {
@@ -86,6 +88,11 @@ def cluster(curation: Curation) -> None:
         before = clusters_before(store, config.name, written(asdict(config)), embedded)
         args = (store, embedded, config.clustering, config.seed, progress.note, before)
         curation.keep(log, Stage.CLUSTER, [curation.here(CLUSTER, *args)], "n_samples")
+
+
+def n_samples_of(store: Path, ingested: Sequence[str]) -> int:
+    """How many samples ingested shards have, one that several have counted in each."""
+    return sum(open_output(store / path).counts["n_samples"] for path in ingested)
 
 
 def near_duplicates_from(curation: Curation) -> float:

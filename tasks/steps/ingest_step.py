@@ -46,7 +46,7 @@ def ingest(curation: Curation) -> None:
             groups = curation.groups(shards)
             given = [(label, (store, group, config.ingest, until)) for label, group in groups]
             calls = [Call(INGEST_SHARDS, f"ingest {label}", values) for label, values in given]
-            return joined(curation.in_workers(what, len(shards), calls))
+            return joined(curation.in_workers(what, len(shards), calls, "n_occurrences", _n_occurrences(shards)))
 
         kept = _kept(curation, shards, last) if last and config.ingest.mode == "copy" else []
         curation.keep(log, Stage.INGEST, [*read("ingest", shards), *kept], "n_occurrences")
@@ -76,6 +76,13 @@ def _meet_labels(curation: Curation) -> None:
         curation.met = (given, files)
         for line in told(store, files):
             curation.runner.say(line)
+
+
+def _n_occurrences(shards: Sequence[SourceShard]) -> int | None:
+    """How many occurrences shards hold; of tars and Parquet files that is not known before they are read."""
+    if all(shard.files or shard.run for shard in shards):
+        return sum(shard.run.n_rows if shard.run else len(shard.files) for shard in shards)
+    return None
 
 
 def _tell_found(curation: Curation) -> None:

@@ -41,7 +41,8 @@ def export(curation: Curation) -> None:
         if shards and not read_classes(store, shards[0].plan):
             curation.runner.say(f"export.label_set: this run has no label of {config.label_set!r}: none is exported")
         calls = [Call(WRITE_SHARD, f"write {shard.split} {shard.number}", (store, shard, config)) for shard in shards]
-        log.done = curation.in_workers("export", len(shards), calls)
+        n_samples = sum(shard.n_rows for shard in shards)
+        log.done = curation.in_workers("export", len(shards), calls, n_samples=n_samples)
         log.n_samples = sum(done.counts["n_samples"] for done in log.done)
         if not log.n_samples:
             curation.runner.say(f"{curation.config.name}: nothing was selected, or all of it is gone: no version")
