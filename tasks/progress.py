@@ -62,6 +62,7 @@ class StageProgress:
         done, total = self.so_far()
         parts = [f"{done:,} of {total:,}"]
         if n_seen and self.n_samples is None:
+            parts[0] += " shards"
             parts.append(f"{n_seen:,} samples")
         elif self.n_samples is not None:
             parts[0] += " samples"

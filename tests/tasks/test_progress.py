@@ -66,7 +66,7 @@ def test_where_the_number_of_samples_is_unknown_outputs_are_counted_and_samples_
         shown.advance(3)
         assert shown.words() == "3 of 40"
         counted(counts.path, 0, list, count(range(1234)))
-        assert re.fullmatch(r"3 of 40, 1,234 samples, [\d,]+ a second", shown.words())
+        assert re.fullmatch(r"3 of 40 shards, 1,234 samples, [\d,]+ a second", shown.words())
         shown.note("a list")
         assert shown.words().endswith(", a list")
 
