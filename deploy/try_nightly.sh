@@ -57,8 +57,8 @@ prefect --no-prompt deployment schedule create nightly/nightly --interval 60 >> 
 
 until_true 240 "first scheduled run" finished 1
 until_true 240 "second scheduled run" finished 2
-grep -E "found done|nothing changed|v0001: new" worker.log | cut -d "'" -f 2- | head -n 18
-grep -q "nothing changed: try v0001 stays" worker.log || fail "the second run did not find all work done"
+grep -E "found done|changed: nothing|v0001: new" worker.log | cut -d "'" -f 2- | head -n 18
+grep -q "changed: nothing; v0001 stays" worker.log || fail "the second run did not find all work done"
 python - "$PREFECT_API_URL" <<'PYTHON'
 import json, sys, urllib.request
 query = {"flows": {"name": {"any_": ["nightly"]}}, "flow_runs": {"state": {"type": {"any_": ["COMPLETED"]}}}, "sort": "START_TIME_ASC"}

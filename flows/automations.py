@@ -112,10 +112,10 @@ def alert_on_failure(webhook: UUID) -> Automation:
 
 
 def alert_when_kept_back(name: str, webhook: UUID) -> Automation:
-    """Alert when the guard kept back what a night made of the curated set `name`: the last version stays."""
+    """Alert when the guard or a gate kept back what a night made of the set `name`: the last version stays."""
     return Automation(
         name=f"windrow: {name} was kept back",
-        description="What a night made was worse than what the guard compares it with (selection.guard).",
+        description="What a night made was worse than what the guard compares it with, or did not pass a gate.",
         trigger=EventTrigger(
             match=ResourceSpecification(dict(resource_of(name))),
             expect={KEPT_BACK},

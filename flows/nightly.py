@@ -32,7 +32,7 @@ def nightly(config: CurationConfig) -> str:
     """Curate what the sources hold tonight. Returns the version that holds it, new or as it was.
 
     Emits the event `windrow.nightly.finished`, and before it `windrow.version.published` when the version is new, or
-    `windrow.version.kept-back` when the guard let none be published, for automations and training jobs.
+    `windrow.version.kept-back` when the guard or a gate let none be published, for automations and training jobs.
     """
     end_with_server()
     version = curate_tonight(config, PrefectRunner()).version

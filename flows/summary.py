@@ -30,7 +30,7 @@ NO_CLASSES = "There were no labels: no class is known, and none is exported; `cl
 
 MEANINGS = {
     "exported": "in the version",
-    "not_published": "kept back by the guard",
+    "not_published": "kept back by the guard or a gate",
     "not_selected": "ranked beyond the target size",
     "duplicate": "same bytes as another occurrence",
     "near_duplicate": "cosine similarity reaches the threshold",
@@ -67,8 +67,8 @@ class Summary:
     `overlap`: of the pool and the reference set, in a sentence; None without one.
     `files`: how the rows of each file of the user's fit the pool, a sentence each.
     `backbone`: the encoder that was taken where the config left it open, and why. `worth`: in a sentence, None where it
-    was not measured; `kept_back`: why the guard let nothing be published. `found`: what came with the samples of each
-    source, in a line each. `has_classes`: whether any label is known or made.
+    was not measured; `kept_back`: why the guard or a gate let nothing be published. `found`: what came with the samples
+    of each source, in a line each. `has_classes`: whether any label is known or made.
     """
 
     name: str

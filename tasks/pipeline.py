@@ -10,10 +10,12 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 from windrow.tasks.config import CurationConfig
 from windrow.tasks.curation_under_way import Curation
 from windrow.tasks.labels.checked_files import check_headers
+from windrow.tasks.night_summary import night_lines
 from windrow.tasks.recording import begin_run, ending
 from windrow.tasks.runner import PlainRunner, Runner
 from windrow.tasks.selection.pool_ranking import check_sql
@@ -28,7 +30,7 @@ from windrow.tasks.storage.published.versions import Version, latest_version
 from windrow.tasks.storage.sources.source_plan import check_sources, check_there
 from windrow.tasks.storage.sources.source_settings import uris_of
 from windrow.tasks.storage.store.made import Made
-from windrow.tasks.storage.store.run_records import Run
+from windrow.tasks.storage.store.run_records import Run, latest_run
 from windrow.tasks.storage.store.store_format import check_format
 
 
@@ -36,13 +38,15 @@ from windrow.tasks.storage.store.store_format import check_format
 class Curated:
     """What a run came to: `version` is the last one of the curated set, and `is_new` whether this run published it.
 
-    `kept_back` says why the guard let it publish nothing; None where it did not.
+    `before`: the last version before the run. `kept_back` says why the guard or a gate let it publish nothing; None
+    where they did not.
     """
 
     run: Run
     version: Version | None
     is_new: bool
     kept_back: str | None = None
+    before: Version | None = None
 
 
 def curate(
@@ -75,7 +79,7 @@ def curate(
             runner.step(name, config, partial(step, curation))
     after = latest_version(run.store, config.name)
     is_new = after is not None and (before is None or before.version != after.version)
-    return Curated(curation.run, after, is_new, curation.kept_back)
+    return Curated(curation.run, after, is_new, curation.kept_back, before)
 
 
 def curate_tonight(config: CurationConfig, runner: Runner | None = None) -> Curated:
@@ -84,22 +88,19 @@ def curate_tonight(config: CurationConfig, runner: Runner | None = None) -> Cura
     Raises RuntimeError without a version, unless the guard kept the first one back.
     """
     runner = runner or PlainRunner()
+    earlier = latest_run(Path(config.store), config.name)
     curated = curate(config, runner, attended=False)
     version = curated.version
-    if curated.kept_back is not None:
-        stays = version.version if version else None
-        runner.say(f"{config.name} {stays} stays" if stays else f"{config.name} has no version yet")
-        told = {"run_id": curated.run.run_id, "version": stays, "kept_back": curated.kept_back}
-        runner.announce(config.name, told, False)
-        return curated
-    if version is None:
+    if version is None and curated.kept_back is None:
         raise RuntimeError(f"the run of {config.name} ended well but published nothing")
-    n, path, run_id = version.n_samples, str(version.path), curated.run.run_id
-    if curated.is_new:
-        runner.say(f"published: {config.name} {version.version}, {n:,} samples")
-    else:
-        runner.say(f"nothing changed: {config.name} {version.version} stays")
-    what = {"run_id": run_id, "version": version.version, "n_samples": n, "path": path}
+    lines = night_lines(curated.run, earlier, version, curated.before)
+    for line in lines:
+        runner.say(line)
+    what: dict[str, Any] = {"run_id": curated.run.run_id, "version": version and version.version, "summary": lines}
+    if curated.kept_back is not None:
+        what["kept_back"] = curated.kept_back
+    elif version is not None:
+        what |= {"n_samples": version.n_samples, "path": str(version.path)}
     runner.announce(config.name, what, curated.is_new)
     return curated
 

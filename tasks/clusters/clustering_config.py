@@ -25,10 +25,10 @@ class ClusteringConfig(Settings):
     (vectors of length one) rather than raw embeddings, which the paper does: on the pooled features of a
     convolutional network, lengths made a few clusters of most of the pool.
 
-    `refit`: what becomes of the clusters of the last run with these settings. 'always' clusters the pool afresh, so
-    that the result depends on the pool alone. 'never' keeps them, and new samples go to the nearest. 'drift' keeps them
-    too, until new samples fit them no more (table `drift`), then clusters again from there: most samples keep their
-    cluster's number, and most nights cost one pass over the pool.
+    `refit`: what becomes of the clusters of the last run with these settings. 'drift' keeps them, and new samples go to
+    the nearest, until they fit them no more (table `drift`), then clusters again from there: most samples keep their
+    cluster's number, so that a set changes little from night to night, and most nights cost one pass over the pool.
+    'never' only keeps them. 'always' clusters the pool afresh, so that the result depends on the pool alone.
 
     `memory_gb`: roughly what clustering may use; a pool that needs more is read from disk again in each iteration.
     `device`: 'cpu', or a torch device such as 'cuda'. Neither of the two changes the clusters.
@@ -40,7 +40,7 @@ class ClusteringConfig(Settings):
     n_iters: Annotated[int, Ge(1)] = 50
     sampling: Literal["closest", "uniform"] = "closest"
     normalize: bool = True
-    refit: Literal["always", "drift", "never"] = "always"
+    refit: Literal["always", "drift", "never"] = "drift"
     memory_gb: Annotated[float, Ge(LEAST_MEMORY_GB)] = 4.0
     device: str = "cpu"
 

@@ -73,10 +73,11 @@ def _by_source(outputs: Iterable[Output]) -> dict[str, list[Output]]:
 
 
 def _loss(place: str, before: Sequence[Output], after: Sequence[Output]) -> Loss:
-    old, new = _ids(before), _ids(after)
+    old, new = ids_of(before), ids_of(after)
     return Loss(place, len(old), len(old) - (pc.sum(pc.is_in(old, new)).as_py() or 0))
 
 
-def _ids(outputs: Iterable[Output]) -> pa.Array:
+def ids_of(outputs: Iterable[Output]) -> pa.Array:
+    """Return the distinct sample ids of ingested shards."""
     parts = [output.read(SAMPLES, ["sample_id"])["sample_id"].combine_chunks() for output in outputs]
     return pc.unique(pa.concat_arrays([pa.array([], pa.string()), *parts]))

@@ -15,6 +15,7 @@ from windrow.tasks.selection.reference_weights import weigh_by_reference
 from windrow.tasks.selection.selection_config import KEEP_AWAY, REFERENCE
 from windrow.tasks.steps.embedding_steps import near_duplicates_from
 from windrow.tasks.storage.store.outputs import Done
+from windrow.tasks.worth.gates import held_at_gates
 from windrow.tasks.worth.guard import kept_back
 from windrow.tasks.worth.pool_worth import measure_worth
 
@@ -59,7 +60,7 @@ def _reference(curation: Curation) -> list[Done]:
 
 
 def worth(curation: Curation) -> None:
-    """Measure what the selection is worth, and let the guard look at it."""
+    """Measure what the selection is worth, and let the guard look at it; where nobody is, the gates too."""
     config, store = curation.config, curation.store
     with curation.stage(Stage.WORTH) as log, curation.progress("worth", 1) as progress:
         args = (store, curation.made, config.name, config.export.label_set, config.worth, config.seed, progress.note)
@@ -67,3 +68,5 @@ def worth(curation: Curation) -> None:
         log.done = [done]
         curation.made = replace(curation.made, worth=(done.path,))
         curation.kept_back = kept_back(store, done.path, config.selection.guard)
+        if curation.kept_back is None and not curation.attended:
+            curation.kept_back = held_at_gates(store, config.name, curation.made, config.export.label_set, config.gates)

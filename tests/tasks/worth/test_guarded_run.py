@@ -44,7 +44,7 @@ def test_what_is_kept_back_is_told_and_the_last_version_stays(tmp_path: Path, mo
         curated = curate_tonight(config, first)
     assert (curated.version, curated.is_new, curated.kept_back) == (None, False, WHY)
     assert f"small: not published: {WHY}" in first.said
-    assert first.said[-1] == "small has no version yet"
+    assert first.said[-2:] == ["changed: nothing, and there is no version yet", f"to look at: {WHY}"]
     ((told, is_new),) = first.announced
     assert (told["kept_back"], told["version"], is_new) == (WHY, None, False)
     summary = read_summary(curated.run)
@@ -64,5 +64,5 @@ def test_what_is_kept_back_is_told_and_the_last_version_stays(tmp_path: Path, mo
         patched.setattr(ranking_steps, "kept_back", lambda *_: WHY)
         third = Listening()
         assert curate_tonight(config, third).version == replace(second.version, created=False)
-    assert third.said[-1] == "small v0001 stays"
+    assert third.said[-2:] == ["changed: nothing; v0001 stays", f"to look at: {WHY}"]
     assert len(list_versions(pool.store)) == 1
