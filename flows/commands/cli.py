@@ -28,6 +28,7 @@ COMMANDS = (
     asking.query,
     asking.explain,
     keeping.forget,
+    asking.runs,
     asking.diff,
     asking.report,
     asking.levels,

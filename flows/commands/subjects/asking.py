@@ -104,6 +104,22 @@ def levels(
     print_levels(out, connect_run(store, run_id))
 
 
+def runs(
+    store: Store = DEFAULT_STORE,
+    name: Annotated[str | None, typer.Option(help="Only those of this curated set.")] = None,
+    most: Annotated[int, typer.Option("--n", "-n", min=1, help="How many to list.")] = 20,
+    as_json: Annotated[bool, typer.Option("--json", help="Print a JSON object a run.")] = False,
+) -> None:
+    """List the last runs: when, how they ended, the version that each published, and what that is worth.
+
+    A version in brackets was there already. `stayed`: samples that a version shares with the one before it, of those in
+    either.
+    """
+    from windrow.flows.commands.runs_table import print_runs
+
+    print_runs(out, store, name, most, as_json)
+
+
 def worth(
     store: Store = DEFAULT_STORE,
     run_id: RunId = None,

@@ -69,6 +69,19 @@ def test_the_story_of_a_sample_says_where_it_was_seen_and_what_became_of_it(work
             assert all(word in story.stdout for word in words), story.stdout
 
 
+def test_the_runs_of_a_store_are_listed_with_what_they_published(workshop: Workshop) -> None:
+    shown = workshop.windrow("runs", "--store", str(workshop.store))
+    assert shown.returncode == 0, shown.stderr
+    assert "v0001" in shown.stdout
+    rows = [
+        json.loads(line)
+        for line in workshop.windrow("runs", "--json", "--store", str(workshop.store)).stdout.splitlines()
+    ]
+    assert [row["version"] for row in rows if row["is_new"]] == ["v0001"]
+    assert {row["status"] for row in rows} <= {"finished", "partial"}
+    assert workshop.windrow("runs", "--name", "none", "--store", str(workshop.store)).returncode == 2
+
+
 def test_one_version_has_nothing_to_be_compared_with(workshop: Workshop) -> None:
     ended = workshop.windrow("diff", "digits", "--store", str(workshop.store))
     assert ended.returncode == 2
