@@ -27,6 +27,7 @@ from windrow.tasks.scorers.scorer import ScorerConfig
 from windrow.tasks.selection.selection_config import SelectionConfig
 from windrow.tasks.storage.sources.source_settings import SourceConfig, SourceUri, settings_of, uris_of
 from windrow.tasks.storage.sources.source_shard import IngestConfig
+from windrow.tasks.storage.store.retention_config import RetentionConfig
 from windrow.tasks.worth.gates_config import GatesConfig
 from windrow.tasks.worth.tune_config import TuneConfig
 from windrow.tasks.worth.worth_config import WorthConfig
@@ -69,6 +70,7 @@ class CurationConfig(Settings):
     selection: SelectionConfig = field(default_factory=SelectionConfig)
     worth: WorthConfig = field(default_factory=WorthConfig)
     gates: GatesConfig = field(default_factory=GatesConfig)
+    retention: RetentionConfig = field(default_factory=RetentionConfig)
     tune: TuneConfig = field(default_factory=TuneConfig)
     export: ExportConfig = field(default_factory=ExportConfig)
     executor: ExecutorConfig = field(default_factory=ExecutorConfig)

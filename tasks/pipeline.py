@@ -29,6 +29,7 @@ from windrow.tasks.storage.files.store_lock import at_work
 from windrow.tasks.storage.published.versions import Version, latest_version
 from windrow.tasks.storage.sources.source_plan import check_sources, check_there
 from windrow.tasks.storage.sources.source_settings import uris_of
+from windrow.tasks.storage.store.garbage import take_away
 from windrow.tasks.storage.store.made import Made
 from windrow.tasks.storage.store.run_records import Run, latest_run
 from windrow.tasks.storage.store.store_format import check_format
@@ -102,7 +103,17 @@ def curate_tonight(config: CurationConfig, runner: Runner | None = None) -> Cura
     elif version is not None:
         what |= {"n_samples": version.n_samples, "path": str(version.path)}
     runner.announce(config.name, what, curated.is_new)
+    if config.retention.runs is not None:
+        runner.say(f"retention: {_retained(config)}")
     return curated
+
+
+def _retained(config: CurationConfig) -> str:
+    try:
+        found = take_away(Path(config.store), config.retention.runs or 1)
+    except ValueError as error:  # another run is at work: the next night takes it away
+        return str(error)
+    return f"{len(found.outputs):,} outputs of {len(found.runs):,} earlier runs taken away, {found.n_bytes:,} bytes"
 
 
 def check_places(config: CurationConfig) -> None:

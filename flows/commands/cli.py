@@ -39,6 +39,7 @@ COMMANDS = (
     for_trainers.convert,
     refining.leaks,
     keeping.verify,
+    keeping.gc,
     keeping.doctor,
 )
 app = typer.Typer(

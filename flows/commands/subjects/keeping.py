@@ -55,6 +55,22 @@ def verify(
         raise typer.Exit(1)
 
 
+def gc(
+    store: Store = DEFAULT_STORE,
+    n_runs: Annotated[
+        int, typer.Option("--keep", min=1, help="Of each curated set, keep what the last so many finished runs need.")
+    ] = 14,
+    yes: Annotated[bool, typer.Option("--yes", "-y", help="Take it away; without, only say what would go.")] = False,
+) -> None:
+    """Say what a store spends its bytes on, and take away what no kept run needs. Versions stay.
+
+    Runs that lose outputs are withdrawn: nothing can be asked of them any more.
+    """
+    from windrow.flows.commands.gc import print_gc
+
+    print_gc(out, store, n_runs, yes)
+
+
 def doctor(store: AnyStore = DEFAULT_STORE) -> None:
     """Check the installation, the store, the GPU and Prefect's API, and say what to do about what is wrong."""
     prepare(verbose=False)

@@ -34,6 +34,8 @@ from windrow.tasks.storage.files.seals import read_sealed, sealed_json
 
 MANIFEST = "manifest.json"
 _KEY = re.compile(r"[0-9a-f]{32}")
+SECONDS_BETWEEN_MARKS = 3600.0
+"""That an output is used is marked at its manifest, as the time of its last change; no oftener than so."""
 REMEMBERED = "models"
 """The folder of what loaded models said of themselves (`windrow.tasks.features.remembered`)."""
 
@@ -124,7 +126,18 @@ def find_output(store: Path, stage: str, key: str) -> Output | None:
 
 
 def open_output(path: Path) -> Output:
-    """Open a finished output by its path. Raises ValueError, naming the file, when its manifest is damaged."""
+    """Open a finished output by its path, and mark it as used.
+
+    Raises ValueError, naming the file, when its manifest is damaged.
+    """
+    output = _opened(path)
+    with suppress(OSError):  # a store that may only be read
+        if time.time() - (path / MANIFEST).stat().st_mtime > SECONDS_BETWEEN_MARKS:
+            os.utime(path / MANIFEST)
+    return output
+
+
+def _opened(path: Path) -> Output:
     manifest = read_sealed(path / MANIFEST)
     try:
         return Output(
@@ -174,10 +187,10 @@ def writing_output(store: Path, stage: str, key: str, inputs: Mapping[str, Any])
 
 
 def all_outputs(store: Path, stage: str = "*") -> Iterator[Output]:
-    """Yield the finished outputs of a store, by path."""
+    """Yield the finished outputs of a store, by path; none is marked as used."""
     for path in sorted((store / "outputs").glob(f"{stage}/*/[0-9a-f]*/{MANIFEST}")):
         if _KEY.fullmatch(path.parent.name):
-            yield open_output(path.parent)
+            yield _opened(path.parent)
         else:
             leave_out(path.parent, "is no output")
 

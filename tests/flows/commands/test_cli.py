@@ -82,6 +82,13 @@ def test_the_runs_of_a_store_are_listed_with_what_they_published(workshop: Works
     assert workshop.windrow("runs", "--name", "none", "--store", str(workshop.store)).returncode == 2
 
 
+def test_what_a_store_spends_its_bytes_on_is_told_and_nothing_goes_unasked(workshop: Workshop) -> None:
+    shown = workshop.windrow("gc", "--store", str(workshop.store))
+    assert shown.returncode == 0, shown.stderr
+    assert "digits v0001: " in shown.stdout
+    assert "no kept run needs 0 outputs, 0 B" in shown.stdout
+
+
 def test_one_version_has_nothing_to_be_compared_with(workshop: Workshop) -> None:
     ended = workshop.windrow("diff", "digits", "--store", str(workshop.store))
     assert ended.returncode == 2

@@ -1,0 +1,161 @@
+"""What a store holds that no run needs which is kept, and taking it away.
+
+A run names the outputs of its stages, and a stage may have used others on its way. So every output is marked when a run
+opens it (`open_output`), and what was marked since the oldest run that is kept began is needed; so is what such outputs
+refer to by path. What is marked too much is only kept too long.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Collection, Iterable, Iterator, Mapping
+from contextlib import suppress
+from dataclasses import dataclass, field
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+import pyarrow.compute as pc
+
+from windrow.schemas import OCCURRENCES
+from windrow.schemas.stages import Part
+from windrow.tasks.storage.files.store_lock import alone
+from windrow.tasks.storage.store.outputs import MANIFEST, Output, all_outputs, remove_output
+from windrow.tasks.storage.store.run_records import Run, runs_backwards
+
+OVER = ("finished", "partial", "failed", "killed")
+ALWAYS = frozenset({str(Part.FITTED_BACKBONE)})
+"""Of these the first stays, whatever the pool: a new one would change all embeddings."""
+MARGIN = 86_400.0
+"""Seconds by which clocks may differ, of the machines that a store is used from."""
+WHY = "its outputs were taken away by `windrow gc`: `windrow run` makes a new one"
+
+
+@dataclass
+class Usage:
+    """Outputs of a stage and their bytes on disk; and of these what no kept run needs."""
+
+    n_outputs: int = 0
+    n_bytes: int = 0
+    n_needless: int = 0
+    n_bytes_needless: int = 0
+
+
+@dataclass(frozen=True)
+class Garbage:
+    """What would go: outputs that no kept run needs, and the runs that need them. `usage`: by stage.
+
+    A file that a version has too (a hard link) counts no bytes: taking it away frees none.
+    """
+
+    outputs: tuple[Path, ...]
+    runs: tuple[Run, ...]
+    usage: Mapping[str, Usage] = field(default_factory=dict)
+
+    @property
+    def n_bytes(self) -> int:
+        """The bytes on disk that would be free."""
+        return sum(usage.n_bytes_needless for usage in self.usage.values())
+
+
+def find_garbage(store: Path, n_runs: int) -> Garbage:
+    """Look for what goes when of each curated set only the last `n_runs` finished runs are kept.
+
+    Runs that have not ended, and what was run after the oldest kept run, are kept too. Raises ValueError for fewer than
+    one run; nothing goes where there is no finished run.
+    """
+    if n_runs < 1:
+        raise ValueError(f"wants at least 1 run of each curated set to keep, got {n_runs}")
+    kept, gone = _kept_runs(runs_backwards(store), n_runs)
+    outputs = list(all_outputs(store))
+    if not any(run.status == "finished" for run in kept):
+        return Garbage((), (), _usage(outputs, set()))
+    needed = _needed(store, outputs, kept)
+    needless = {output.path for output in outputs} - needed
+    paths = {str(path.relative_to(store)) for path in needless}
+    runs = [run for run in gone if any(paths & set(record.outputs) for record in run.stages())]
+    return Garbage(tuple(sorted(needless)), tuple(runs), _usage(outputs, needless))
+
+
+def take_away(store: Path, n_runs: int) -> Garbage:
+    """Take away what `find_garbage` finds: first the runs, which readers then see as withdrawn, then the outputs.
+
+    Killed in between, the next call does the rest. Raises ValueError while a run is at work.
+    """
+    with alone(store):
+        found = find_garbage(store, n_runs)
+        for run in found.runs:
+            run.withdraw(WHY)
+        for path in found.outputs:
+            remove_output(path)
+            for folder in (path.parent, path.parent.parent):
+                with suppress(OSError):  # of others, which stay
+                    folder.rmdir()
+    return found
+
+
+def _kept_runs(runs: Iterable[Run], n_runs: int) -> tuple[list[Run], list[Run]]:
+    """The runs that are kept, and those that are not; both newest first."""
+    n_finished: dict[str, int] = defaultdict(int)
+    kept: list[Run] = []
+    gone: list[Run] = []
+    for run in runs:
+        if run.status == "finished":
+            n_finished[run.name] += 1
+        is_recent = n_finished[run.name] < n_runs or (run.status == "finished" and n_finished[run.name] == n_runs)
+        (kept if run.status not in OVER or is_recent else gone).append(run)
+    return [run for run in kept if run.status != "withdrawn"], [run for run in gone if run.status != "withdrawn"]
+
+
+def _needed(store: Path, outputs: Collection[Output], kept: Collection[Run]) -> set[Path]:
+    oldest = min(datetime.fromisoformat(run.started_at).timestamp() for run in kept) - MARGIN
+    by_path = {output.path: output for output in outputs}
+    needed = {store / path for run in kept for record in run.stages() for path in record.outputs}
+    needed |= {path for path, output in by_path.items() if output.stage in ALWAYS or _used(path) >= oldest}
+    left = list(needed)
+    while left:
+        output = by_path.get(left.pop())
+        named = {store / path for path in _named_by(output)} - needed if output else set()
+        needed |= named
+        left.extend(named)
+    return needed
+
+
+def _used(path: Path) -> float:
+    return (path / MANIFEST).stat().st_mtime
+
+
+def _named_by(output: Output) -> Iterator[str]:
+    """The outputs that one refers to by path: in its inputs, and as the copies that its occurrences lie in."""
+    yield from (text for text in _texts(output.inputs) if text.startswith("outputs/"))
+    if f"{OCCURRENCES.name}.parquet" in output.files:
+        copies = pc.unique(output.read(OCCURRENCES, ["copy"])["copy"]).to_pylist()
+        yield from (copy.rpartition("/")[0] for copy in copies if copy is not None)
+
+
+def _texts(value: Any) -> Iterator[str]:
+    if isinstance(value, str):
+        yield value
+    elif isinstance(value, Mapping):
+        for each in value.values():
+            yield from _texts(each)
+    elif isinstance(value, list):
+        for each in value:
+            yield from _texts(each)
+
+
+def _usage(outputs: Iterable[Output], needless: Collection[Path]) -> dict[str, Usage]:
+    found: dict[str, Usage] = defaultdict(Usage)
+    for output in outputs:
+        usage, n_bytes = found[output.stage], sum(_bytes_alone(file) for file in output.path.iterdir())
+        usage.n_outputs += 1
+        usage.n_bytes += n_bytes
+        if output.path in needless:
+            usage.n_needless += 1
+            usage.n_bytes_needless += n_bytes
+    return dict(found)
+
+
+def _bytes_alone(file: Path) -> int:
+    status = file.stat()
+    return 0 if status.st_nlink > 1 else status.st_size
