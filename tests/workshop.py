@@ -2,15 +2,21 @@
 
 from __future__ import annotations
 
+import io
+import logging
 import os
 import subprocess
 import sys
+from contextlib import chdir, redirect_stderr, redirect_stdout
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
+from unittest.mock import patch
 
 import yaml
 
+from windrow.flows.commands.cli import app, run_command
 from windrow.flows.demo.demo_pool import DemoPool
 
 Result = subprocess.CompletedProcess[str]
@@ -36,6 +42,20 @@ class Workshop:
         return subprocess.run(
             command, cwd=self.folder, env=self.environment(), capture_output=True, text=True, timeout=timeout
         )
+
+    def here(self, *words: str) -> Result:
+        """Run the command line as `main` does, but in this process, which is left as it was: starting one takes seconds."""
+        log = logging.getLogger("windrow")
+        before = log.handlers[:], log.level, log.propagate
+        out, err = io.StringIO(), io.StringIO()
+        with chdir(self.folder), patch.dict(os.environ, self.environment()), redirect_stdout(out), redirect_stderr(err):
+            try:
+                code = run_command(partial(app, list(words), prog_name="windrow"))
+            except SystemExit as ended:
+                code = int(ended.code or 0)
+            finally:
+                log.handlers[:], log.level, log.propagate = before
+        return Result(words, code, out.getvalue(), err.getvalue())
 
     def environment(self) -> dict[str, str]:
         """Return the environment of a command: Prefect's own files lie in the folder, and lines are not cut."""
