@@ -2,24 +2,17 @@
 
 from __future__ import annotations
 
-import io
-import logging
 import os
 import subprocess
 import sys
-from contextlib import chdir, redirect_stderr, redirect_stdout
 from dataclasses import dataclass
-from functools import partial
 from pathlib import Path
 from typing import Any
-from unittest.mock import patch
 
 import yaml
+from command_line import Result, run_here
 
-from windrow.flows.commands.cli import app, run_command
 from windrow.flows.demo.demo_pool import DemoPool
-
-Result = subprocess.CompletedProcess[str]
 
 
 @dataclass(frozen=True)
@@ -37,25 +30,14 @@ class Workshop:
 
     def windrow(self, *words: str, timeout: float = 240) -> Result:
         """Run the command line in a process of its own; runs are carried plainly where no runner is named."""
-        plain = ("--runner", "plain") if words[0] in ("run", "nightly") and "--runner" not in words else ()
-        command = [sys.executable, "-m", "windrow.flows.commands.cli", *words, *plain]
+        command = [sys.executable, "-m", "windrow.flows.commands.cli", *carried(words)]
         return subprocess.run(
             command, cwd=self.folder, env=self.environment(), capture_output=True, text=True, timeout=timeout
         )
 
     def here(self, *words: str) -> Result:
-        """Run the command line as `main` does, but in this process, which is left as it was: starting one takes seconds."""
-        log = logging.getLogger("windrow")
-        before = log.handlers[:], log.level, log.propagate
-        out, err = io.StringIO(), io.StringIO()
-        with chdir(self.folder), patch.dict(os.environ, self.environment()), redirect_stdout(out), redirect_stderr(err):
-            try:
-                code = run_command(partial(app, list(words), prog_name="windrow"))
-            except SystemExit as ended:
-                code = int(ended.code or 0)
-            finally:
-                log.handlers[:], log.level, log.propagate = before
-        return Result(words, code, out.getvalue(), err.getvalue())
+        """Run the command line in this process."""
+        return run_here(*carried(words), folder=self.folder, **self.environment())
 
     def environment(self) -> dict[str, str]:
         """Return the environment of a command: Prefect's own files lie in the folder, and lines are not cut."""
@@ -67,6 +49,12 @@ class Workshop:
         path = self.folder / f"{name}.yaml"
         path.write_text(yaml.safe_dump({**settings(self.pool, self.folder / name), **changes}))
         return path
+
+
+def carried(words: tuple[str, ...]) -> list[str]:
+    """Return the words of a command with the plain runner, where it runs the pipeline and they name none."""
+    is_run = words[0] in ("run", "nightly") and "--runner" not in words
+    return [*words, "--runner", "plain"] if is_run else list(words)
 
 
 def settings(pool: DemoPool, store: Path) -> dict[str, Any]:

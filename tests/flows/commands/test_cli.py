@@ -94,7 +94,7 @@ def test_the_doctor_says_when_a_file_or_another_folder_is_taken_for_the_store(wo
         (workshop.config, 1, "is a file"),
         (workshop.store.parent, 0, "no run: is it the store?"),
     ):
-        ended = workshop.windrow("doctor", "--store", str(path))
+        ended = workshop.here("doctor", "--store", str(path))
         assert ended.returncode == code
         assert words in " ".join(ended.stdout.split())
 

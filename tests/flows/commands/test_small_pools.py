@@ -1,14 +1,11 @@
 """Pools that are too small to choose from: the command ends with a sentence, and no traceback."""
 
-import os
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
+from command_line import Result, run_here
 from small_pool import png, stripes
 
-MAIN = "from windrow.flows.commands.cli import main; main()"
 PICTURES = [png(stripes(seed)) for seed in range(5)]
 CONFIG = """
 name: small
@@ -29,10 +26,8 @@ POOLS: dict[str, tuple[list[bytes], int, str]] = {
 }
 
 
-def windrow(folder: Path, *words: str) -> subprocess.CompletedProcess[str]:
-    command = [sys.executable, "-c", MAIN, "run", str(folder / "windrow.yaml"), "--runner", "plain", *words]
-    environment = {**os.environ, "OMP_NUM_THREADS": "1", "COLUMNS": "300"}
-    return subprocess.run(command, capture_output=True, text=True, env=environment, check=False)
+def windrow(folder: Path, *words: str) -> Result:
+    return run_here("run", str(folder / "windrow.yaml"), "--runner", "plain", *words, COLUMNS="300")
 
 
 @pytest.mark.parametrize("name", POOLS)
