@@ -56,7 +56,7 @@ def test_the_record_and_the_summary_say_which_encoder_was_taken_and_why(workshop
     features = run.stage("features")
     assert features is not None
     assert re.fullmatch(
-        r"patches: 1\d\d of 200 pictures looked at are drawings or scans in grey", features.choice or ""
+        r"patches \(1\d\d of 200 pictures looked at are drawings or scans in grey\)", features.choice or ""
     )
     assert f"Encoder: {inline(features.choice)}." in summarise(run)
 
