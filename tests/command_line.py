@@ -11,7 +11,7 @@ from functools import partial
 from pathlib import Path
 from unittest.mock import patch
 
-from windrow.flows.commands.cli import app, run_command
+from windrow.flows.commands.cli import app, err, out, run_command
 
 Result = subprocess.CompletedProcess[str]
 
@@ -20,13 +20,15 @@ def run_here(*words: str, folder: Path | None = None, answer: str = "", **enviro
     """Run a command as `main` does, in a folder and with an answer on its input; the process is left as it was."""
     log = logging.getLogger("windrow")
     before = log.handlers[:], log.level, log.propagate
-    out, err = io.StringIO(), io.StringIO()
+    said, complained = io.StringIO(), io.StringIO()
     with (
+        patch.object(out, "_width", None),  # COLUMNS is that of the command, not of when it was imported
+        patch.object(err, "_width", None),
         chdir(folder or Path.cwd()),
         patch.dict(os.environ, environment),
         patch("sys.stdin", io.StringIO(answer)),
-        redirect_stdout(out),
-        redirect_stderr(err),
+        redirect_stdout(said),
+        redirect_stderr(complained),
     ):
         try:
             code = run_command(partial(app, list(words), prog_name="windrow"))
@@ -34,4 +36,4 @@ def run_here(*words: str, folder: Path | None = None, answer: str = "", **enviro
             code = int(ended.code or 0)
         finally:
             log.handlers[:], log.level, log.propagate = before
-    return Result(words, code, out.getvalue(), err.getvalue())
+    return Result(words, code, said.getvalue(), complained.getvalue())
