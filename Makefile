@@ -33,7 +33,7 @@ demo: install
 
 # Two files of tests at a time, as the tests of one share what they are about; the longest are the first.
 test: install
-	$(BIN)/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder
+	$(BIN)/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder --durations 25
 
 lint: install
 	$(BIN)/ruff check .

@@ -46,7 +46,8 @@ def _told(error: Any, kind: type, values: Any) -> tuple[str, str]:
     if error["type"] == "value_error":
         return _of_rule(_dotted(place), str(error["ctx"]["error"]))
     if error["type"].startswith("missing"):
-        return _dotted((*place, *error["loc"][-1:])), "wants a value, and has no default"
+        above, _ = _walk(error["loc"][:-1], values)
+        return _dotted((*above, *error["loc"][-1:])), "wants a value, and has no default"
     return _dotted(place), f"wants {_wanted(error, _hint(place, kind))}, got {shown(came)}"
 
 

@@ -27,10 +27,12 @@ class Yaml(yaml.SafeLoader):
             raise yaml.MarkedYAMLError(problem=problem, problem_mark=node.start_mark) from None
 
     def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Hashable, Any]:
-        """Make a mapping. Raises MarkedYAMLError for a key that stands there twice."""
+        """Make a mapping. Raises MarkedYAMLError for a key that is null or stands there twice."""
         seen: set[str] = set()
         for key, _ in node.value:
             name = str(key.value)
+            if key.tag == "tag:yaml.org,2002:null":
+                raise yaml.MarkedYAMLError(problem=f"{name!r} is no name of a field", problem_mark=key.start_mark)
             if name in seen:
                 raise yaml.MarkedYAMLError(problem=f"{name!r} stands there twice", problem_mark=key.start_mark)
             seen.add(name)

@@ -10,10 +10,9 @@ from pathlib import Path
 from typing import Any
 
 import yaml
+from command_line import Result, run_here
 
 from windrow.flows.demo.demo_pool import DemoPool
-
-Result = subprocess.CompletedProcess[str]
 
 
 @dataclass(frozen=True)
@@ -31,11 +30,14 @@ class Workshop:
 
     def windrow(self, *words: str, timeout: float = 240) -> Result:
         """Run the command line in a process of its own; runs are carried plainly where no runner is named."""
-        plain = ("--runner", "plain") if words[0] in ("run", "nightly") and "--runner" not in words else ()
-        command = [sys.executable, "-m", "windrow.flows.commands.cli", *words, *plain]
+        command = [sys.executable, "-m", "windrow.flows.commands.cli", *carried(words)]
         return subprocess.run(
             command, cwd=self.folder, env=self.environment(), capture_output=True, text=True, timeout=timeout
         )
+
+    def here(self, *words: str) -> Result:
+        """Run the command line in this process."""
+        return run_here(*carried(words), folder=self.folder, **self.environment())
 
     def environment(self) -> dict[str, str]:
         """Return the environment of a command: Prefect's own files lie in the folder, and lines are not cut."""
@@ -47,6 +49,12 @@ class Workshop:
         path = self.folder / f"{name}.yaml"
         path.write_text(yaml.safe_dump({**settings(self.pool, self.folder / name), **changes}))
         return path
+
+
+def carried(words: tuple[str, ...]) -> list[str]:
+    """Return the words of a command with the plain runner, where it runs the pipeline and they name none."""
+    is_run = words[0] in ("run", "nightly") and "--runner" not in words
+    return [*words, "--runner", "plain"] if is_run else list(words)
 
 
 def settings(pool: DemoPool, store: Path) -> dict[str, Any]:

@@ -131,7 +131,7 @@ def test_all_ends_in_time_and_the_run_says_what_ended_it(
         assert [(run.status, run.error) for run in runs] in ([("failed", f"ended by {number.name}")], [])
         assert said.count("what was finished is kept: run it again to go on") == 1
     if (command, line, number) == ("run", "cluster:", TERM):
-        again = workshop.windrow("run", str(config))
+        again = workshop.here("run", str(config))
         assert again.returncode == 0, again.stderr
         assert "ingest: " in again.stdout and "0 made" in again.stdout
 

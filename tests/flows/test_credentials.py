@@ -12,6 +12,7 @@ from pathlib import Path
 
 import pytest
 import yaml
+from command_line import run_here
 from prefect_server import prefect_server
 from secret_server import SecretServer, serving_secrets
 from small_pool import png, stripes
@@ -29,8 +30,8 @@ class Place:
     server: SecretServer
     config: Path
 
-    def windrow(self, *words: str, api: str | None = None) -> subprocess.CompletedProcess[bytes]:
-        env = {**os.environ, "PREFECT_HOME": str(self.folder / "prefect"), **({"PREFECT_API_URL": api} if api else {})}
+    def windrow(self, *words: str, api: str) -> subprocess.CompletedProcess[bytes]:
+        env = {**os.environ, "PREFECT_HOME": str(self.folder / "prefect"), "PREFECT_API_URL": api}
         command = [sys.executable, "-m", "windrow.flows.commands.cli", *words]
         return subprocess.run(command, capture_output=True, cwd=self.folder, env=env, check=False, timeout=300)
 
@@ -119,11 +120,11 @@ def test_errors_tell_no_secret(place: Place) -> None:
     ):
         store = place.folder / "other"
         words = ("run", str(place.config), "--runner", "plain", "-s", f"sources=[{source!r}]", "-s", f"store={store}")
-        ended = place.windrow(*words)
+        ended = run_here(*words, folder=place.folder)
         assert ended.returncode in (1, 2), ended.stdout
-        assert PLANTED not in ended.stdout + ended.stderr, ended.stderr.decode()
-    shown = place.windrow("config", str(place.config))
-    assert shown.returncode == 0 and PLANTED not in shown.stdout + shown.stderr
-    bad = place.windrow("config", str(place.config), "-s", f"store={at}/x", "-s", f"seed={at}")
-    assert bad.returncode == 2 and PLANTED not in bad.stdout + bad.stderr
+        assert PLANTED.decode() not in ended.stdout + ended.stderr, ended.stderr
+    shown = run_here("config", str(place.config), folder=place.folder)
+    assert shown.returncode == 0 and PLANTED.decode() not in shown.stdout + shown.stderr
+    bad = run_here("config", str(place.config), "-s", f"store={at}/x", "-s", f"seed={at}", folder=place.folder)
+    assert bad.returncode == 2 and PLANTED.decode() not in bad.stdout + bad.stderr
     assert place.holding_secrets() == []

@@ -22,6 +22,7 @@ from workshop import Workshop
 from windrow.flows.summary import summarise
 from windrow.schemas import OUTCOME_KINDS
 from windrow.tasks.pipeline import STEPS
+from windrow.tasks.report import page
 from windrow.tasks.storage.catalog.views import open_catalog
 from windrow.tasks.storage.published.versions import list_versions
 from windrow.tasks.storage.store.run_records import latest_run, list_runs
@@ -62,7 +63,7 @@ def test_the_record_and_the_summary_say_which_encoder_was_taken_and_why(workshop
 
 def test_a_second_run_finds_its_work_done_and_publishes_nothing(workshop: Workshop, digests: Digests) -> None:
     before = digests(workshop.store / "curated")
-    ended = workshop.windrow("nightly", str(workshop.config))
+    ended = workshop.here("nightly", str(workshop.config))
     assert ended.returncode == 0, ended.stdout + ended.stderr
     assert ended.stdout.rstrip().endswith("digits v0001")
     assert digests(workshop.store / "curated") == before
@@ -140,21 +141,17 @@ def test_a_run_that_was_killed_goes_on_and_ends_with_the_same_bytes(
     process.wait()
     assert list_versions(store) == []
     assert [run.status for run in list_runs(store)] == ["killed"]
-    ended = workshop.windrow("run", str(config))
+    ended = workshop.here("run", str(config))
     assert ended.returncode == 0, ended.stdout + ended.stderr
     assert "its process ended without a word" in ended.stdout
     assert digests(version_of(store)) == digests(version_of(workshop.store))
 
 
-def test_a_report_that_fails_leaves_a_finished_run_with_a_warning(workshop: Workshop) -> None:
-    code = (
-        "import windrow.tasks.report.page as page, windrow.flows.commands.cli as cli\n"
-        "page.write_report = lambda *_: 1 / 0\n"
-        "cli.main()"
-    )
-    config = workshop.write_config("unreported")
-    command = [sys.executable, "-c", code, "run", str(config), "--runner", "plain"]
-    ended = subprocess.run(command, env=workshop.environment(), capture_output=True, text=True, timeout=240)
+def test_a_report_that_fails_leaves_a_finished_run_with_a_warning(
+    workshop: Workshop, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(page, "write_report", lambda *_: 1 / 0)
+    ended = workshop.here("run", str(workshop.write_config("unreported")))
     assert ended.returncode == 0, ended.stdout + ended.stderr
     assert "report:  the report failed: ZeroDivisionError: division by zero" in ended.stdout
     sql = "SELECT status, error, warning FROM runs"
@@ -164,7 +161,7 @@ def test_a_report_that_fails_leaves_a_finished_run_with_a_warning(workshop: Work
 
 def test_one_worker_gives_the_same_bytes_as_two(workshop: Workshop, digests: Digests) -> None:
     config = workshop.write_config("one-worker", executor={"n_workers": 1})
-    ended = workshop.windrow("run", str(config))
+    ended = workshop.here("run", str(config))
     assert ended.returncode == 0, ended.stdout + ended.stderr
     assert digests(version_of(workshop.folder / "one-worker")) == digests(version_of(workshop.store))
 
@@ -179,7 +176,7 @@ def test_two_ray_actors_give_the_same_bytes_as_local_processes(workshop: Worksho
 
 
 def test_a_new_threshold_runs_the_ranking_again_and_nothing_before_it(workshop: Workshop) -> None:
-    ended = workshop.windrow("run", str(workshop.config), "--set", "selection.target_size=40", "--set", "name=small")
+    ended = workshop.here("run", str(workshop.config), "--set", "selection.target_size=40", "--set", "name=small")
     assert ended.returncode == 0, ended.stdout + ended.stderr
     run = latest_run(workshop.store, "small")
     assert run is not None
@@ -191,9 +188,9 @@ def test_a_new_threshold_runs_the_ranking_again_and_nothing_before_it(workshop: 
     large = open_catalog(workshop.store, first.run_id).sql("SELECT sample_id FROM curated ORDER BY rank").fetchall()
     assert small == {row[0] for row in large[:40]}
 
-    again = workshop.windrow("run", str(workshop.config), "--set", "selection.target_size=30", "--set", "name=small")
+    again = workshop.here("run", str(workshop.config), "--set", "selection.target_size=30", "--set", "name=small")
     assert again.returncode == 0, again.stdout + again.stderr
-    change = workshop.windrow("diff", "small", "--store", str(workshop.store)).stdout
+    change = workshop.here("diff", "small", "--store", str(workshop.store)).stdout
     assert "v0001 (40 samples) to v0002 (30)" in change
     assert [line.split("│")[2].strip() for line in change.splitlines() if "│" in line] == ["0", "10", "0"]
 
@@ -206,7 +203,7 @@ def test_a_night_with_a_new_tar_reads_and_embeds_that_tar_only_and_publishes_a_v
     store = workshop.folder / "growing"
     for version, name in (("v0001", first), ("v0002", second)):
         shutil.copy(name, pool)
-        ended = workshop.windrow("nightly", str(config))
+        ended = workshop.here("nightly", str(config))
         assert ended.returncode == 0, ended.stdout + ended.stderr
         assert ended.stdout.rstrip().endswith(f"digits {version}")
     run = latest_run(store)

@@ -76,7 +76,7 @@ def test_a_blurred_picture_and_a_copy_are_dropped_with_their_reasons(tmp_path: P
 
 def test_a_run_says_how_many_samples_look_alike_by_their_hash(workshop: Workshop) -> None:
     sql = "SELECT count(*) AS n, count(DISTINCT group_id) AS n_groups FROM hash_groups"
-    answer = workshop.windrow("query", sql, "--store", str(workshop.store), "--format", "csv").stdout
+    answer = workshop.here("query", sql, "--store", str(workshop.store), "--format", "csv").stdout
     n_alike, n_groups = answer.split()[1].split(",")
     assert int(n_alike) > int(n_groups) > 0
     run = latest_run(workshop.store, "digits")

@@ -72,6 +72,11 @@ def test_what_is_wrong_is_named(values: object, message: str) -> None:
         parse_config(values)
 
 
+def test_a_list_that_is_left_empty_is_named_once() -> None:
+    with pytest.raises(ConfigError, match=r"^sources: wants a value, and has no default$"):
+        parse_config({"sources": None})
+
+
 def test_everything_that_is_wrong_is_told_at_once_a_line_each(tmp_path: Path) -> None:
     path = tmp_path / "windrow.yaml"
     path.write_text("sources: a\nseed: -1\nselection: {filters: [{name: a, kep: x}], target_size: x}\nhashes: {2: 3}\n")

@@ -42,6 +42,8 @@ def test_a_size_may_be_written_as_1e5(tmp_path: Path) -> None:
         ("- a", ": wants fields such as `sources:` and `store:`, got list"),
         ("a: 1\nb: 2\na: 3", ", line 3: 'a' stands there twice"),
         ("selection:\n  seed: 1\n  seed: 2", ", line 3: 'seed' stands there twice"),
+        ("a: 1\n~: 2", ", line 2: '~' is no name of a field"),
+        ("selection: {null: 2}", ", line 1: 'null' is no name of a field"),
         ("a: 1\nb: [", ", line 2: expected the node content, but found '<stream end>'"),
         ("a: 1\nb: c: d", ", line 2: mapping values are not allowed here"),
         (b"a: 1\nb: \xe9t\xe9\n", ", line 2: is no UTF-8 text (invalid continuation byte)"),

@@ -25,7 +25,7 @@ def overview(workshop: Workshop) -> str:
 
 @pytest.mark.parametrize("command", COMMANDS)
 def test_every_command_explains_itself(workshop: Workshop, overview: str, command: str) -> None:
-    ended = workshop.windrow(command, "--help")
+    ended = workshop.here(command, "--help")
     assert ended.returncode == 0
     assert f"Usage: windrow {command}" in ended.stdout
     assert command in overview
@@ -34,18 +34,18 @@ def test_every_command_explains_itself(workshop: Workshop, overview: str, comman
 def test_a_query_answers_as_a_table_as_csv_and_as_json(workshop: Workshop) -> None:
     sql = "SELECT split, count(*) AS n FROM curated GROUP BY split ORDER BY split"
     words = ("query", sql, "--store", str(workshop.store))
-    assert "train" in workshop.windrow(*words).stdout
-    rows = lines(workshop.windrow(*words, "--format", "csv").stdout)
+    assert "train" in workshop.here(*words).stdout
+    rows = lines(workshop.here(*words, "--format", "csv").stdout)
     assert [row["split"] for row in rows] == ["train", "val"]
-    as_json = [json.loads(line) for line in workshop.windrow(*words, "--format", "json").stdout.splitlines()]
+    as_json = [json.loads(line) for line in workshop.here(*words, "--format", "json").stdout.splitlines()]
     assert [{key: str(value) for key, value in row.items()} for row in as_json] == rows
 
 
 def test_a_row_that_is_too_wide_for_the_terminal_stands_upright_and_whole(workshop: Workshop) -> None:
     words = ("--store", str(workshop.store))
-    shown = workshop.windrow("query", "SELECT * FROM pool ORDER BY sample_id LIMIT 11", *words).stdout
+    shown = workshop.here("query", "SELECT * FROM pool ORDER BY sample_id LIMIT 11", *words).stdout
     sql = "SELECT sample_id FROM samples ORDER BY sample_id LIMIT 11"
-    ids = [row["sample_id"] for row in lines(workshop.windrow("query", sql, *words, "--format", "csv").stdout)]
+    ids = [row["sample_id"] for row in lines(workshop.here("query", sql, *words, "--format", "csv").stdout)]
     values = [line.split() for line in shown.splitlines()]
     assert [value[1] for value in values if value[0] == "sample_id"] == ids[:10]
     assert "the first 10 rows; --format csv prints all" in shown
@@ -61,10 +61,10 @@ def test_the_story_of_a_sample_says_where_it_was_seen_and_what_became_of_it(work
         "unreadable": ["unreadable: "],
         "not_selected": ["not selected"],
     }.items():
-        found = workshop.windrow("query", sql.format(outcome), "--store", str(workshop.store), "--format", "csv").stdout
+        found = workshop.here("query", sql.format(outcome), "--store", str(workshop.store), "--format", "csv").stdout
         sample = lines(found)[0]
         for wanted in (sample["sample_id"], sample["sample_id"][:12]):
-            story = workshop.windrow("explain", wanted, "--store", str(workshop.store))
+            story = workshop.here("explain", wanted, "--store", str(workshop.store))
             assert story.returncode == 0, story.stderr
             assert all(word in story.stdout for word in words), story.stdout
 
@@ -90,14 +90,14 @@ def test_what_a_store_spends_its_bytes_on_is_told_and_nothing_goes_unasked(works
 
 
 def test_one_version_has_nothing_to_be_compared_with(workshop: Workshop) -> None:
-    ended = workshop.windrow("diff", "digits", "--store", str(workshop.store))
+    ended = workshop.here("diff", "digits", "--store", str(workshop.store))
     assert ended.returncode == 2
     assert "one version only" in ended.stderr
 
 
 def test_the_report_is_drawn_again_where_one_wants_it(workshop: Workshop) -> None:
     page = workshop.folder / "page.html"
-    ended = workshop.windrow("report", "--store", str(workshop.store), "--to", str(page))
+    ended = workshop.here("report", "--store", str(workshop.store), "--to", str(page))
     assert ended.returncode == 0, ended.stderr
     assert ended.stdout.strip() == str(page)
     assert page.read_text().startswith("<!doctype html>")
@@ -114,16 +114,16 @@ def test_the_doctor_says_when_a_file_or_another_folder_is_taken_for_the_store(wo
         (workshop.config, 1, "is a file"),
         (workshop.store.parent, 0, "no run: is it the store?"),
     ):
-        ended = workshop.windrow("doctor", "--store", str(path))
+        ended = workshop.here("doctor", "--store", str(path))
         assert ended.returncode == code
         assert words in " ".join(ended.stdout.split())
 
 
 def test_a_store_is_verified_and_its_damage_is_told_a_line_each(workshop: Workshop, tmp_path: Path) -> None:
-    sound = workshop.windrow("verify", str(workshop.store))
+    sound = workshop.here("verify", str(workshop.store))
     assert (sound.returncode, sound.stderr) == (0, "")
     assert "rows checked; no damage" in sound.stdout
-    assert "not hashed" in workshop.windrow("verify", "--quick", "--store", str(workshop.store)).stdout
+    assert "not hashed" in workshop.here("verify", "--quick", "--store", str(workshop.store)).stdout
     store = shutil.copytree(workshop.store, tmp_path / "store")
     (file,) = store.glob("curated/digits/v0001/classes.txt")
     file.chmod(0o644)
@@ -131,7 +131,7 @@ def test_a_store_is_verified_and_its_damage_is_told_a_line_each(workshop: Worksh
     (card,) = store.glob("curated/digits/v0001/parquet/README.md")
     card.unlink()
     for path, places in ((store, "curated/digits/v0001/"), (file.parent, "")):
-        ended = workshop.windrow("verify", str(path))
+        ended = workshop.here("verify", str(path))
         assert ended.returncode == 1
         damage, other, unchecked, summary = ended.stdout.splitlines()
         assert damage.startswith(f"{places}classes.txt: SHA-256 is ")
@@ -162,24 +162,24 @@ MISTAKES = {
 @pytest.mark.parametrize("message", MISTAKES)
 def test_a_mistake_is_told_in_a_line_without_a_traceback(workshop: Workshop, message: str) -> None:
     words = [word.format(config=workshop.config, store=workshop.store) for word in MISTAKES[message]]
-    ended = workshop.windrow(*words)
+    ended = workshop.here(*words)
     assert ended.returncode == 2, ended.stdout + ended.stderr
     assert message in ended.stderr
     assert "Traceback" not in ended.stdout + ended.stderr
 
 
 def test_the_levels_of_a_run_are_shown_with_their_sizes(workshop: Workshop) -> None:
-    shown = workshop.windrow("levels", "--store", str(workshop.store))
+    shown = workshop.here("levels", "--store", str(workshop.store))
     assert shown.returncode == 0, shown.stderr
     sql = "SELECT count(*) AS n, sum(inertia) > 0 AS positive FROM clusters WHERE level = 1"
-    finest = lines(workshop.windrow("query", sql, "--store", str(workshop.store), "--format", "csv").stdout)[0]
+    finest = lines(workshop.here("query", sql, "--store", str(workshop.store), "--format", "csv").stdout)[0]
     row = next(line for line in shown.stdout.splitlines() if line.startswith("│ clusters"))
     assert finest["n"] in row
     assert finest["positive"] in ("True", "true")
 
 
 def test_levels_are_proposed_as_a_config_that_can_be_pasted(workshop: Workshop) -> None:
-    shown = workshop.windrow("levels", "1000000", "--target", "50000")
+    shown = workshop.here("levels", "1000000", "--target", "50000")
     assert "clustering: {n_clusters: [63096, 15849, 3981, 1000], n_resamples: [8, 2, 2, 2]}" in shown.stdout
-    assert workshop.windrow("levels", "0").returncode == 2
-    assert workshop.windrow("levels", "--target", "5").returncode == 2
+    assert workshop.here("levels", "0").returncode == 2
+    assert workshop.here("levels", "--target", "5").returncode == 2

@@ -1,18 +1,13 @@
 """`windrow forget`: it says what will go, asks, does it, and a mistake gets one line."""
 
-import io
 import json
 import shutil
-import subprocess
-from collections.abc import Callable
-from functools import partial
 from pathlib import Path
 
 import pytest
+from command_line import Result, run_here
 from small_pool import SmallPool, curate_small, ids, make_small_pool
-from workshop import Result
 
-from windrow.flows.commands.cli import app, run_command
 from windrow.flows.commands.doctor import contents
 from windrow.schemas.stages import Stage
 from windrow.tasks.recording import begin_run, recording
@@ -30,27 +25,11 @@ def curated(tmp_path_factory: pytest.TempPathFactory) -> SmallPool:
     return pool
 
 
-Windrow = Callable[..., Result]
+def windrow(pool: SmallPool, *words: str, answer: str = "") -> Result:
+    return run_here(*words, "--store", str(pool.store), answer=answer)
 
 
-@pytest.fixture
-def windrow(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Windrow:
-    """Run a command as `main` does, but in this process: starting one takes seconds."""
-
-    def run(pool: SmallPool, *words: str, answer: str = "") -> Result:
-        monkeypatch.setattr("sys.stdin", io.StringIO(answer))
-        try:
-            code = run_command(partial(app, [*words, "--store", str(pool.store)], prog_name="windrow"))
-        except SystemExit as ended:
-            code = ended.code
-        return subprocess.CompletedProcess(words, code, *capsys.readouterr())
-
-    return run
-
-
-def test_it_says_what_will_go_asks_does_it_and_explain_tells_why(
-    curated: SmallPool, tmp_path: Path, windrow: Windrow
-) -> None:
+def test_it_says_what_will_go_asks_does_it_and_explain_tells_why(curated: SmallPool, tmp_path: Path) -> None:
     shutil.copytree(curated.store, tmp_path / "store")
     pool = curated.over(tmp_path / "store")
     (wanted,), (near,) = ids(pool.wanted), ids(pool.near)
@@ -82,9 +61,7 @@ def test_it_says_what_will_go_asks_does_it_and_explain_tells_why(
 
 
 @pytest.mark.parametrize("target", ["f" * 32, "elsewhere", "@no-such-file", None])
-def test_a_target_that_is_none_gets_one_line_and_changes_nothing(
-    curated: SmallPool, target: str | None, windrow: Windrow
-) -> None:
+def test_a_target_that_is_none_gets_one_line_and_changes_nothing(curated: SmallPool, target: str | None) -> None:
     ended = windrow(curated, "forget", *([target] if target else []), "--yes")
     assert (ended.returncode, ended.stdout) == (2, "")
     assert ended.stderr.startswith("error: ")
@@ -93,7 +70,7 @@ def test_a_target_that_is_none_gets_one_line_and_changes_nothing(
 
 
 def test_a_take_down_that_was_cut_short_is_told_by_the_doctor_and_finished_by_the_command(
-    curated: SmallPool, tmp_path: Path, windrow: Windrow, monkeypatch: pytest.MonkeyPatch
+    curated: SmallPool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     shutil.copytree(curated.store, tmp_path / "store")
     pool = curated.over(tmp_path / "store")

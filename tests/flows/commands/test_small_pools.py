@@ -1,14 +1,11 @@
 """Pools that are too small to choose from: the command ends with a sentence, and no traceback."""
 
-import os
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
+from command_line import Result, run_here
 from small_pool import png, stripes
 
-MAIN = "from windrow.flows.commands.cli import main; main()"
 PICTURES = [png(stripes(seed)) for seed in range(5)]
 CONFIG = """
 name: small
@@ -29,10 +26,8 @@ POOLS: dict[str, tuple[list[bytes], int, str]] = {
 }
 
 
-def windrow(what: Path, *words: str, cwd: Path | None = None) -> subprocess.CompletedProcess[str]:
-    command = [sys.executable, "-c", MAIN, "run", str(what), "--runner", "plain", *words]
-    environment = {**os.environ, "OMP_NUM_THREADS": "1", "COLUMNS": "300"}
-    return subprocess.run(command, capture_output=True, text=True, env=environment, check=False, cwd=cwd)
+def windrow(what: Path, *words: str, folder: Path | None = None) -> Result:
+    return run_here("run", str(what), "--runner", "plain", *words, folder=folder, COLUMNS="300")
 
 
 @pytest.mark.parametrize("name", POOLS)
@@ -63,7 +58,7 @@ def test_a_folder_is_run_without_a_config_and_the_size_is_an_option(tmp_path: Pa
     for number, data in enumerate(PICTURES):
         (tmp_path / "my pool" / f"{number}.png").write_bytes(data)
     small = ("-s", "features={name: patches, image_size: 16}", "-s", "executor.kind=inline")
-    ended = windrow(Path("my pool"), "--size", "3", *small, cwd=tmp_path)
+    ended = windrow(Path("my pool"), "--size", "3", *small, folder=tmp_path)
     assert ended.returncode == 0, ended.stderr
     assert ended.stdout.startswith("my pool as my-pool, in the store data/store")
     assert "data/store/curated/my-pool/v0001 (3 samples)" in ended.stdout
