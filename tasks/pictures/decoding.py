@@ -6,8 +6,10 @@ smaller before they are made wider (a palette's index is one byte, its colour fo
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
+from typing import TypeVar
 
 from PIL import ExifTags, Image, ImageFile
 
@@ -16,7 +18,9 @@ from windrow.tasks.pictures.conversion import grey_square, in_bands, to_rgb
 from windrow.tasks.pictures.loading import load_8_bits, refuse_mode
 from windrow.tasks.pictures.opening import FORMATS, UnreadableImage, look_at
 
-__all__ = ["DECODE_RECIPE", "FORMATS", "MAX_PIXELS", "ImageFacts", "UnreadableImage", "decode_rgb", "inspect_image"]
+__all__ = ["DECODE_RECIPE", "FORMATS", "MAX_PIXELS", "ImageFacts", "UnreadableImage", "decode_rgb", "inspect_image", "use_rgb"]
+
+Result = TypeVar("Result")
 
 MAX_PIXELS = 178_956_970
 """Pillow's own limit (twice its warning level): 512 MiB once decoded to RGB."""
@@ -101,9 +105,14 @@ def decode_rgb(data: bytes, min_side: int | None = None) -> Image.Image:
     than MANY_PIXELS a whole number of times, with neither side below `min_side` unless it was so from the start.
     Raises UnreadableImage, as `inspect_image`.
     """
+    return use_rgb(data, min_side, lambda image: image)
+
+
+def use_rgb(data: bytes, min_side: int | None, use: Callable[[Image.Image], Result]) -> Result:
+    """What `use` makes of the picture that `decode_rgb` returns, while the memory for it is reserved."""
     if min_side is not None and min_side < 1:
         raise ValueError(f"min_side must be at least 1, got {min_side}")
-    return look_at(data, MAX_PIXELS, partial(_upright, min_side=min_side))
+    return look_at(data, MAX_PIXELS, lambda image, data: use(_upright(image, data, min_side)))
 
 
 def _upright(image: ImageFile.ImageFile, data: bytes, min_side: int | None) -> Image.Image:

@@ -110,10 +110,15 @@ class Sandbox:
         if not CAN_LIMIT:
             return [_verdict(self._here(data)) for data in images]
         with self._busy:
-            self._send(images)
-            outcomes = self._receive(len(images))
-            again = self._one_by_one([data for data, o in zip(images, outcomes, strict=True) if isinstance(o, _Failed)])
-            return [_verdict(next(again) if isinstance(outcome, _Failed) else outcome) for outcome in outcomes]
+            try:
+                self._send(images)
+                outcomes = self._receive(len(images))
+                failed = [data for data, outcome in zip(images, outcomes, strict=True) if isinstance(outcome, _Failed)]
+                again = self._one_by_one(failed)
+                return [_verdict(next(again) if isinstance(outcome, _Failed) else outcome) for outcome in outcomes]
+            except BaseException:  # answers that were not taken would be taken for those to other images
+                self.close()
+                raise
 
     def close(self) -> None:
         """End the process; a later `map` starts another."""
@@ -169,7 +174,7 @@ class Sandbox:
     def _here(self, data: bytes) -> Verdict | _Failed:
         pixels: list[bytes] = []
         kind, value = json.loads(answer(self._function, self._args, data, pixels))
-        return self._outcome(kind, value, pixels.pop)
+        return self._outcome(kind, value, pixels)
 
     def _ask(self, data: bytes) -> Verdict | _Failed:
         self._send([data])
@@ -186,13 +191,20 @@ class Sandbox:
             raise RuntimeError("sandbox: closed while it was in use")
         received = process.receive()
         if isinstance(received, bytes):
-            return [self._outcome(kind, value, process.more) for kind, value in json.loads(received)]
+            said, pixels = json.loads(received), []
+            while isinstance(received, bytes) and len(pixels) < sum(kind == "pixels" for kind, _ in said):
+                received = process.receive()
+                pixels += [received] if isinstance(received, bytes) else []
+            if isinstance(received, bytes):
+                pixels.reverse()
+                return [self._outcome(kind, value, pixels) for kind, value in said]
         self._process = None
         return [_Failed(_death(received, self._limits.seconds))] * n_images
 
-    def _outcome(self, kind: str, value: Any, pixels: Callable[[], bytes]) -> Verdict | _Failed:
+    def _outcome(self, kind: str, value: Any, pixels: list[bytes]) -> Verdict | _Failed:
+        """Say what an answer means; `pixels` are those of this answer and the next ones, last first."""
         if kind == "pixels":
-            return Pixels(value[0], value[1], pixels())
+            return Pixels(tuple(value), pixels.pop())
         if kind == "error":
             raise RuntimeError(f"{self._function.__qualname__} failed in the sandbox:\n{value}")
         verdict: Verdict = value
@@ -243,13 +255,6 @@ class _Process:
     def send(self, data: bytes) -> None:
         with contextlib.suppress(OSError):  # it has died: whoever waits for the answer will see
             self._connection.send_bytes(data)
-
-    def more(self) -> bytes:
-        """Return the bytes that follow an answer. Raises RuntimeError when the process was ended before they came."""
-        received = self.receive()
-        if isinstance(received, int):
-            raise RuntimeError(f"the sandbox's process ended in the middle of an answer: exit code {received}")
-        return received
 
     def receive(self) -> bytes | int:
         """Wait for an answer; when the process has ended, return its exit code (minus the signal) instead."""

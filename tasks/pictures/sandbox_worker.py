@@ -66,23 +66,22 @@ def joined(images: Sequence[bytes]) -> bytes:
 
 @dataclass(frozen=True)
 class Pixels:
-    """A picture in RGB: height x width x 3 bytes."""
+    """An array of bytes that a picture became."""
 
-    width: int
-    height: int
+    shape: tuple[int, ...]
     data: bytes
 
 
 def answer(function: Callable[..., Any], args: tuple[Any, ...], data: bytes, pixels: list[bytes]) -> str:
     """Call the function and say in JSON what came of it: [kind, value].
 
-    Kinds: facts, reason, no memory, error, and pixels, whose value is their size and whose bytes go into `pixels`.
+    Kinds: facts, reason, no memory, error, and pixels, whose value is their shape and whose bytes go into `pixels`.
     """
     try:
         found = function(data, *args)
         if isinstance(found, Pixels):
             pixels.append(found.data)
-            return json.dumps(("pixels", (found.width, found.height)))
+            return json.dumps(("pixels", found.shape))
         said = json.dumps(("facts", found), default=vars)
         if len(said) > MAX_ANSWER:
             raise ValueError(f"the facts are {len(said)} characters of JSON, more than {MAX_ANSWER}")
