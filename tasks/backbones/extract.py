@@ -15,7 +15,8 @@ from windrow.tasks.backbones.backbone import Backbone
 from windrow.tasks.pictures.guarded import decode_all_guarded, prepare_all_guarded
 from windrow.tasks.pictures.sandbox import BATCH_IMAGES
 
-BYTES_AT_ONCE = 2**16
+BYTES_AT_ONCE = 2**20
+"""Of files that a sandbox gets together: what it costs to ask is little beside what it takes to decode them."""
 NON_FINITE = "backbone gave a non-finite embedding"
 
 

@@ -18,7 +18,9 @@ from windrow.tasks.pictures.conversion import grey_square, in_bands, to_rgb
 from windrow.tasks.pictures.loading import load_8_bits, refuse_mode
 from windrow.tasks.pictures.opening import FORMATS, UnreadableImage, look_at
 
-__all__ = ["DECODE_RECIPE", "FORMATS", "MAX_PIXELS", "ImageFacts", "UnreadableImage", "decode_rgb", "inspect_image", "use_rgb"]
+__all__ = [
+    "DECODE_RECIPE", "FORMATS", "MAX_PIXELS", "ImageFacts", "UnreadableImage", "decode_rgb", "inspect_image", "use_rgb",
+]  # fmt: skip
 
 Result = TypeVar("Result")
 

@@ -6,9 +6,6 @@ next. What is made of a picture is best made there, too: a model's input is a te
 
 from __future__ import annotations
 
-import functools
-import pickle
-import struct
 import threading
 from collections.abc import Sequence
 from typing import Protocol
@@ -42,7 +39,6 @@ class AsItIs:
         return np.asarray(image)
 
 
-_LENGTH = struct.Struct("<I")
 _idle: list[Sandbox] = []
 _lock = threading.Lock()
 
@@ -64,12 +60,11 @@ def decode_all_guarded(images: Sequence[bytes], min_side: int | None = None) -> 
 def prepare_all_guarded(
     images: Sequence[bytes], min_side: int | None, preparation: Preparation
 ) -> list[npt.NDArray[np.uint8] | str]:
-    """Return what becomes of each of some pictures, or the reason why it cannot be read. The arrays are read-only."""
-    wanted = pickle.dumps((min_side, preparation))
+    """Return what becomes of each of some pictures, or the reason why it cannot be read."""
     with _lock:
         sandbox = _idle.pop() if _idle else Sandbox(prepared_pixels, limits=LIMITS)
     try:
-        found = sandbox.look([b"".join((_LENGTH.pack(len(wanted)), wanted, data)) for data in images])
+        found = sandbox.look(images, min_side, preparation)
     finally:
         with _lock:
             _idle.append(sandbox)
@@ -78,19 +73,7 @@ def prepare_all_guarded(
     ]
 
 
-def prepared_pixels(asked: bytes) -> Pixels:
-    """In a sandbox: decode a picture and prepare it, as the pickle in front of it says."""
-    (length,) = _LENGTH.unpack_from(asked)
-    start = _LENGTH.size + length
-    min_side, preparation = _unpickled(asked[_LENGTH.size : start])
-    return use_rgb(asked[start:], min_side, lambda image: _pixels(preparation.prepare(image)))
-
-
-@functools.lru_cache(8)
-def _unpickled(wanted: bytes) -> tuple[int | None, Preparation]:
-    unpickled: tuple[int | None, Preparation] = pickle.loads(wanted)  # noqa: S301  our own parent wrote it
-    return unpickled
-
-
-def _pixels(array: npt.NDArray[np.uint8]) -> Pixels:
-    return Pixels(array.shape, array.tobytes())
+def prepared_pixels(data: bytes, min_side: int | None, preparation: Preparation) -> Pixels:
+    """In a sandbox: decode a picture and prepare it."""
+    array = use_rgb(data, min_side, preparation.prepare)
+    return Pixels(array.shape, np.ascontiguousarray(array).data)
