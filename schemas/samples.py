@@ -2,6 +2,7 @@
 
 import pyarrow as pa
 
+from windrow.schemas.mended import MENDED
 from windrow.schemas.table import Column, Table
 
 SAMPLES = Table(
@@ -21,6 +22,7 @@ SAMPLES = Table(
         Column("n_frames", pa.int32(), "frames; only the first is used", minimum=1),
         Column("exif_orientation", pa.int32(), "1 (upright) to 8", minimum=1, maximum=8),
         Column("n_bytes", pa.int64(), "size of the sample", minimum=1),
+        MENDED,
     ),
     ("sample_id",),
 )

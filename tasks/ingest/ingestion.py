@@ -43,7 +43,7 @@ from windrow.tasks.storage.store.refused_samples import refused_samples, without
 __all__ = ["IngestConfig", "ingest_shard", "ingest_shards"]
 
 STAGE = Stage.INGEST
-VERSION = 3
+VERSION = 4
 COPY = "copy.tar"
 ROWS_AT_ONCE = 8192
 
