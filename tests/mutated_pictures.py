@@ -135,18 +135,17 @@ def mutations(data: bytes, n: int, seed: str) -> Iterator[bytes]:
             yield data[: at + length] + data[at:]
 
 
-def plain_pillow(data: bytes, colours: bool = True) -> None:
-    """Do what webdataset's `decode("pil")` and `datasets` do; raise as they do."""
+def plain_pillow(data: bytes) -> None:
+    """Do what webdataset's `decode("pil")` and `datasets` do, and who turns what these give; raise as they do."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         image = Image.open(io.BytesIO(data))
         image.load()
         if image.getexif().get(ExifTags.Base.Orientation) is not None:
             ImageOps.exif_transpose(image)
-        if colours:
-            with Image.open(io.BytesIO(data)) as again:
-                again.load()
-                again.convert("RGB")
+        with Image.open(io.BytesIO(data)) as again:
+            again.load()
+            ImageOps.exif_transpose(again.convert("RGB"))
 
 
 def why_not(data: bytes) -> str | None:

@@ -137,6 +137,8 @@ def _orientation(image: Image.Image, is_loaded: bool = False) -> int:
     try:
         exif = image.getexif() if is_loaded else Image.Image.getexif(image)  # a PNG's own loads it
         value = exif.get(ExifTags.Base.Orientation, 1)
+        if image.format in ("JPEG", "MPO") and "exif" in image.info:
+            Image.Exif().load(image.info["exif"])  # which was tried when it was opened, and is tried again of any copy
         if value not in _TRANSPOSE:
             return 1
         if "exif" in image.info or "Raw profile type exif" in image.info:
