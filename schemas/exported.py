@@ -2,8 +2,8 @@
 
 import pyarrow as pa
 
-from windrow.schemas.mended import MENDED
 from windrow.schemas.occurrences import BYTE_LENGTH, BYTE_OFFSET, COPY, MEMBERS
+from windrow.schemas.samples import MENDED
 from windrow.schemas.table import Column, Table
 
 _SAMPLE = (

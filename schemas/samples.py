@@ -2,8 +2,18 @@
 
 import pyarrow as pa
 
-from windrow.schemas.mended import MENDED
 from windrow.schemas.table import Column, Table
+
+DAMAGED_CHUNKS = "damaged chunks"
+METADATA = "metadata"
+
+MENDED = Column(
+    "mended",
+    pa.string(),
+    "what is passed over in exported bytes, as plain readers fail over it: `damaged chunks` of a PNG, or `metadata`",
+    nullable=True,
+    one_of=(DAMAGED_CHUNKS, METADATA),
+)
 
 SAMPLES = Table(
     "samples",

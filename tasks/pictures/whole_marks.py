@@ -95,7 +95,7 @@ def has_zero_hole(image: Image.Image, bottom_up: bool = False) -> bool:
     def zeros(row: int) -> npt.NDArray[np.bool_]:
         at = height - 1 - row if bottom_up else row
         pixels = np.asarray(image.crop((0, at, image.width, at + 1))).reshape(image.width, -1)
-        return ~pixels.any(axis=1)
+        return np.asarray(~pixels.any(axis=1))
 
     begin = 1 + int(np.flatnonzero(~zeros(first))[-1])
     end = int(np.flatnonzero(~zeros(last))[0])
