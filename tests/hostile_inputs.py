@@ -38,7 +38,7 @@ another picture, and passes. These are the kinds, with what was tried (`tests/da
 | PNG, WebP (lossy, lossless), AVIF, QOI: zeros to the end | 150 | 150 | 0 |
 | the same and JPEG 2000: two thirds zeros in the middle | 210 | 210 | 0 |
 | BMP, PPM, raw TIFF: zeros to the end | 90 | 90 | 2 |
-| BMP, PPM, raw TIFF: two thirds zeros in the middle (200 photographs in each) | 600 | 600 | 77: black is zeros there, too |
+| BMP, PPM, raw TIFF: two thirds zeros in the middle (photographs) | 600 | 600 | 77: black is zeros there, too |
 | good: the same photographs, and 20,000 pictures of CIFAR-10 as raw pixels | 20,600 | 20,600 | 20,600 |
 | a changed byte: JPEG, WebP, JPEG 2000, AVIF, QOI, BMP, PPM, raw TIFF | 360 | 333 | 333: no checksum |
 | every format: cut short | 480 | 0 | 0 |
