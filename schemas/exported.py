@@ -3,10 +3,11 @@
 import pyarrow as pa
 
 from windrow.schemas.occurrences import BYTE_LENGTH, BYTE_OFFSET, COPY, MEMBERS
+from windrow.schemas.samples import MENDED
 from windrow.schemas.table import Column, Table
 
 _SAMPLE = (
-    Column("sample_id", pa.string(), "first 32 hex digits of SHA-256 of the bytes"),
+    Column("sample_id", pa.string(), "first 32 hex digits of SHA-256 of the original bytes"),
     Column("sample_index", pa.int64(), "dense index, from 0, the same in every version", minimum=0),
     Column("rank", pa.int64(), "place in the ranking, from 1", minimum=1),
     Column("weight", pa.float64(), "inverse inclusion probability", minimum=0),
@@ -30,6 +31,7 @@ _SAMPLE = (
     Column("height", pa.int32(), "pixels, after EXIF orientation", minimum=1),
     Column("format", pa.string(), "image format (JPEG, PNG, ...)"),
     Column("n_bytes", pa.int64(), "size of the sample", minimum=1),
+    MENDED,
 )
 
 _LOCATION = (
@@ -48,7 +50,7 @@ _LOCATION = (
 _IMAGE = Column(
     "image",
     pa.struct([pa.field("bytes", pa.binary()), pa.field("path", pa.string())]),
-    "the original bytes, and `<sample_id>.<extension>`",
+    "the original bytes, but for what `mended` says, and `<sample_id>.<extension>`",
     nullable=True,
 )
 

@@ -4,6 +4,17 @@ import pyarrow as pa
 
 from windrow.schemas.table import Column, Table
 
+DAMAGED_CHUNKS = "damaged chunks"
+METADATA = "metadata"
+
+MENDED = Column(
+    "mended",
+    pa.string(),
+    "what is passed over in exported bytes, as plain readers fail over it: `damaged chunks` of a PNG, or `metadata`",
+    nullable=True,
+    one_of=(DAMAGED_CHUNKS, METADATA),
+)
+
 SAMPLES = Table(
     "samples",
     "One row for each distinct readable sample; a sample is its bytes.",
@@ -21,6 +32,7 @@ SAMPLES = Table(
         Column("n_frames", pa.int32(), "frames; only the first is used", minimum=1),
         Column("exif_orientation", pa.int32(), "1 (upright) to 8", minimum=1, maximum=8),
         Column("n_bytes", pa.int64(), "size of the sample", minimum=1),
+        MENDED,
     ),
     ("sample_id",),
 )

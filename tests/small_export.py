@@ -69,6 +69,7 @@ def make_selection(
                 "height": 8,
                 "format": formats[i % len(formats)],
                 "n_bytes": len(blob),
+                "mended": None,
                 **places[i],
             }
         )

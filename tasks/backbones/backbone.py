@@ -15,6 +15,8 @@ if TYPE_CHECKING:
     import numpy.typing as npt
     from PIL import Image
 
+    from windrow.tasks.pictures.guarded import Preparation
+
 AUTO = "auto"
 """The name that leaves it to the pool which of BACKBONES is taken."""
 BACKBONES = {
@@ -49,6 +51,7 @@ class Backbone(Protocol):
     `layer`, `pooling` and `precision` ('float32' or 'bfloat16'); `preprocessing`, the whole recipe from bytes to the
     model's input. Two backbones that agree on all of these and on `batch_size` give the same embeddings on the same
     kind of device. `min_side` is the least side, in pixels, that `prepare` can use: what a JPEG may be drafted to.
+    `preparation` is what `prepare` does, to be done where pictures are decoded; None where it must be done here.
     `files` is what it was loaded from: while these are as they were it need not be loaded again to be told; None where
     that cannot be said.
     """
@@ -62,6 +65,7 @@ class Backbone(Protocol):
     preprocessing: str
     batch_size: int
     min_side: int
+    preparation: Preparation | None
     files: tuple[Path, ...] | None
 
     def prepare(self, image: Image.Image) -> npt.NDArray[np.uint8]:

@@ -12,10 +12,11 @@ import numpy as np
 import numpy.typing as npt
 
 from windrow.tasks.backbones.backbone import Backbone
-from windrow.tasks.pictures.guarded import decode_all_guarded
+from windrow.tasks.pictures.guarded import decode_all_guarded, prepare_all_guarded
 from windrow.tasks.pictures.sandbox import BATCH_IMAGES
 
-BYTES_AT_ONCE = 2**16
+BYTES_AT_ONCE = 2**20
+"""Of files that a sandbox gets together: what it costs to ask is little beside what it takes to decode them."""
 NON_FINITE = "backbone gave a non-finite embedding"
 
 
@@ -91,6 +92,8 @@ def _together(samples: Iterable[tuple[str, bytes]]) -> Iterator[list[tuple[str, 
 
 
 def _prepared(backbone: Backbone, images: list[bytes]) -> list[_Prepared]:
+    if backbone.preparation is not None:
+        return prepare_all_guarded(images, backbone.min_side, backbone.preparation)
     decoded = decode_all_guarded(images, backbone.min_side)
     return [one if isinstance(one, str) else backbone.prepare(one) for one in decoded]
 

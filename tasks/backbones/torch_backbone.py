@@ -39,7 +39,7 @@ class TorchBackbone:
         self.preprocessing, self.min_side = str(preprocess), preprocess.min_side
         self.device = chosen_device(config.device)
         self.precision = chosen_precision(config.precision, self.device)
-        self._preprocess = preprocess
+        self.preparation = preprocess
         gain, offset = preprocess.affine()
         self._gain, self._offset = (torch.from_numpy(a).to(self.device) for a in (gain, offset))
         shape = self.prepare(Image.new("RGB", (self.min_side, self.min_side))).shape
@@ -49,7 +49,7 @@ class TorchBackbone:
         self.dim = int(self._forward(np.zeros((self.batch_size, *shape), dtype=np.uint8)).shape[1])
 
     def prepare(self, image: Image.Image) -> npt.NDArray[np.uint8]:
-        return self._preprocess.prepare(image)
+        return self.preparation.prepare(image)
 
     def embed(self, batch: npt.NDArray[np.uint8]) -> npt.NDArray[np.float32]:
         if batch.ndim != 4 or batch.dtype != np.uint8:

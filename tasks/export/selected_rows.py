@@ -20,7 +20,7 @@ SELECT e.sample_id, r.sample_index, e.rank, e.weight, e.split, e.group_id, a.clu
        list_last(a.cluster_path) AS cluster,
        l.label, l.confidence, l.classes, l.probabilities, l.abstained, g.label AS given_label,
        o.caption, o.metadata, coalesce(o.spdx, o.license) AS license,
-       o.author, o.source_url, s.width, s.height, s.format, s.n_bytes,
+       o.author, o.source_url, s.width, s.height, s.format, s.n_bytes, s.mended,
        o.source_uri, o.kind, o.shard, o.position, o.key, o.extension, o.byte_offset, o.byte_length,
        o.copy, o.members
 FROM selection e

@@ -1,4 +1,6 @@
-"""Export: the selected samples as shards of a training set, their original bytes in WebDataset and in Parquet.
+"""Export: the selected samples as shards of a training set, their bytes in WebDataset and in Parquet.
+
+The bytes are the originals, but where plain readers would fail over them (`windrow.tasks.pictures.mending`).
 
 `plan_export` cuts the selection into shards, `write_export_shard` writes one of them, and `publish_version` (in
 `windrow.tasks.export.publication`) makes a version of them.
@@ -8,6 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +22,7 @@ from windrow.schemas.stages import Part
 from windrow.tasks.export.export_config import ExportConfig, Format
 from windrow.tasks.export.export_plan import ExportShard, read_classes, read_plan_rows, rows_fingerprint
 from windrow.tasks.pictures.decoding import MAX_PIXELS, inspect_image
+from windrow.tasks.pictures.mending import mended
 from windrow.tasks.pictures.sandbox import Limits, Sandbox
 from windrow.tasks.storage.files.parquet import read_table
 from windrow.tasks.storage.published.parquet_shards import ParquetShard
@@ -29,7 +33,7 @@ from windrow.tasks.storage.store.outputs import Done, OutputWriter, make_output,
 from windrow.tasks.tally import count
 
 STAGE = Part.EXPORT_SHARD
-VERSION = 3
+VERSION = 4
 MEMBER_LIMITS = Limits(seconds=60.0, memory_bytes=4 * 2**30)
 SHARD_FILES: Mapping[Format, str] = {"webdataset": "shard.tar", "parquet": "shard.parquet"}
 
@@ -74,7 +78,7 @@ def _write_shard(
             if isinstance(found, SampleGone):
                 gone[sample_id] = found.reason
                 continue
-            offsets = [shard.add(row, found) for shard in shards]
+            offsets = [shard.add(row, replace(found, data=mended(found.data, row["mended"]))) for shard in shards]
             exported.append({**row, "tar_offset": next((each for each in offsets if each is not None), None)})
     columns = {column.name: [row[column.name] for row in exported] for column in EXPORTED_SAMPLES.columns}
     writer.write(EXPORTED_SAMPLES, EXPORTED_SAMPLES.build(columns))
@@ -95,7 +99,7 @@ def _open_shard(
 
     def is_image(data: bytes) -> bool:
         [(_, verdict)] = sandbox.map([(None, data)])
-        return not isinstance(verdict, str)
+        return isinstance(verdict, dict) and verdict["mended"] is None
 
     return opened.enter_context(WebDatasetShard(file, indices, is_image))
 

@@ -6,17 +6,23 @@ smaller before they are made wider (a palette's index is one byte, its colour fo
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
+from typing import TypeVar
 
 from PIL import ExifTags, Image, ImageFile
 
 from windrow.tasks.algorithms.picture_quality import Quality, measure
 from windrow.tasks.pictures.conversion import grey_square, in_bands, to_rgb
 from windrow.tasks.pictures.loading import load_8_bits, refuse_mode
-from windrow.tasks.pictures.opening import FORMATS, UnreadableImage, look_at
+from windrow.tasks.pictures.opening import DAMAGED_METADATA, FORMATS, UnreadableImage, look_at
 
-__all__ = ["DECODE_RECIPE", "FORMATS", "MAX_PIXELS", "ImageFacts", "UnreadableImage", "decode_rgb", "inspect_image"]
+__all__ = [
+    "DECODE_RECIPE", "FORMATS", "MAX_PIXELS", "ImageFacts", "UnreadableImage", "decode_rgb", "inspect_image", "use_rgb",
+]  # fmt: skip
+
+Result = TypeVar("Result")
 
 MAX_PIXELS = 178_956_970
 """Pillow's own limit (twice its warning level): 512 MiB once decoded to RGB."""
@@ -41,7 +47,8 @@ _TRANSPOSE = {
 class ImageFacts:
     """What a picture is. `width` and `height` are in pixels, after EXIF orientation; `mode` is Pillow's, as stored.
 
-    The last five are of `windrow.tasks.algorithms.picture_quality`; `phash` is None for a flat picture.
+    `mended` is what is passed over for it to be read. The last five are of
+    `windrow.tasks.algorithms.picture_quality`; `phash` is None for a flat picture.
     """
 
     width: int
@@ -50,6 +57,7 @@ class ImageFacts:
     format: str
     n_frames: int
     exif_orientation: int
+    mended: str | None = None
     blur: float | None = None
     brightness: float | None = None
     contrast: float | None = None
@@ -69,7 +77,7 @@ def inspect_image(data: bytes, max_pixels: int = MAX_PIXELS, decode: bool = True
     return look_at(data, max_pixels, partial(_facts, decode=decode), whole=decode)
 
 
-def _facts(image: ImageFile.ImageFile, data: bytes, decode: bool) -> ImageFacts:
+def _facts(image: ImageFile.ImageFile, data: bytes, mended: str | None, decode: bool) -> ImageFacts:
     refuse_mode(image)
     mode, format, size, n_frames = image.mode, image.format or "", image.size, int(getattr(image, "n_frames", 1))
     before = _orientation(image)
@@ -81,7 +89,7 @@ def _facts(image: ImageFile.ImageFile, data: bytes, decode: bool) -> ImageFacts:
         measures = _measures(measure(grey_square(loaded, _TRANSPOSE.get(turn))[None]))
         before = before if format == "TIFF" else turn
     width, height = size if before < 5 or format == "TIFF" else size[::-1]  # a TIFF's size is that of it upright
-    return ImageFacts(width, height, mode, format, n_frames, before, *measures)  # type: ignore[arg-type]
+    return ImageFacts(width, height, mode, format, n_frames, before, mended, *measures)  # type: ignore[arg-type]
 
 
 def _measures(quality: Quality) -> tuple[float | None, ...]:
@@ -101,9 +109,14 @@ def decode_rgb(data: bytes, min_side: int | None = None) -> Image.Image:
     than MANY_PIXELS a whole number of times, with neither side below `min_side` unless it was so from the start.
     Raises UnreadableImage, as `inspect_image`.
     """
+    return use_rgb(data, min_side, lambda image: image)
+
+
+def use_rgb(data: bytes, min_side: int | None, use: Callable[[Image.Image], Result]) -> Result:
+    """What `use` makes of the picture that `decode_rgb` returns, while the memory for it is reserved."""
     if min_side is not None and min_side < 1:
         raise ValueError(f"min_side must be at least 1, got {min_side}")
-    return look_at(data, MAX_PIXELS, partial(_upright, min_side=min_side))
+    return look_at(data, MAX_PIXELS, lambda image, data, _: use(_upright(image, data, min_side)))
 
 
 def _upright(image: ImageFile.ImageFile, data: bytes, min_side: int | None) -> Image.Image:
@@ -117,10 +130,19 @@ def _upright(image: ImageFile.ImageFile, data: bytes, min_side: int | None) -> I
 
 
 def _orientation(image: Image.Image, is_loaded: bool = False) -> int:
-    """Return the EXIF orientation; of a PNG that is not loaded, only what stands before its pixels."""
+    """Return the EXIF orientation; of a PNG that is not loaded, only what stands before its pixels.
+
+    Raises UnreadableImage where readers that turn a picture by it would fail: Pillow's `exif_transpose` writes it anew.
+    """
     try:
         exif = image.getexif() if is_loaded else Image.Image.getexif(image)  # a PNG's own loads it
         value = exif.get(ExifTags.Base.Orientation, 1)
-    except Exception:  # broken metadata is no reason to refuse a good picture
-        return 1
-    return value if value in _TRANSPOSE else 1
+        if image.format in ("JPEG", "MPO") and "exif" in image.info:
+            Image.Exif().load(image.info["exif"])  # which was tried when it was opened, and is tried again of any copy
+        if value not in _TRANSPOSE:
+            return 1
+        if "exif" in image.info or "Raw profile type exif" in image.info:
+            exif.tobytes()
+    except Exception as error:
+        raise UnreadableImage(DAMAGED_METADATA) from error
+    return int(value)

@@ -8,7 +8,14 @@ from PIL import Image, ImageFile
 
 from windrow.tasks.pictures.opening import DAMAGED, UnreadableImage, reopened
 from windrow.tasks.pictures.sample_levels import WIDE_MODES, colours_8_bits, grey_8_bits, ppm_8_bits
-from windrow.tasks.pictures.whole_marks import HOLE, has_flat_run, has_zeros, is_torn, why_not_whole
+from windrow.tasks.pictures.whole_marks import (
+    HOLE,
+    has_flat_run,
+    has_zero_hole,
+    has_zeros,
+    is_torn,
+    why_not_whole,
+)
 
 Draft = tuple[str | None, tuple[int, int] | None]
 
@@ -38,7 +45,7 @@ def load_8_bits(image: ImageFile.ImageFile, data: bytes, draft: Draft | None) ->
     is_raw = codec in ("raw", "ppm") and _lies_row_by_row(image)
     bottom_up = bool(image.tile) and isinstance(image.tile[0].args, tuple) and image.tile[0].args[-1] == -1
     loaded = ppm_8_bits(image, data) if codec == "ppm" else _load(image, data, draft)
-    if is_raw and has_zeros(data) and is_torn(loaded, bottom_up):
+    if is_raw and has_zeros(data) and (is_torn(loaded, bottom_up) or has_zero_hole(loaded, bottom_up)):
         raise UnreadableImage(DAMAGED)
     if b"VP8L" in data[12:64] and has_zeros(data) and not has_flat_run(loaded, 8 * HOLE):
         raise UnreadableImage(DAMAGED)  # there zeros may be pixels like those before, of at least a bit each

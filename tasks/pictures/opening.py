@@ -15,12 +15,14 @@ from typing import TypeVar
 
 from PIL import Image, ImageFile, UnidentifiedImageError
 
+from windrow.schemas.samples import DAMAGED_CHUNKS, METADATA
 from windrow.tasks.pictures import png_chunks
 from windrow.tasks.pictures.machine_memory import reserved
+from windrow.tasks.pictures.mending import without_metadata
 from windrow.tasks.pictures.unsupported import why_unsupported
 
 Result = TypeVar("Result")
-Look = Callable[[ImageFile.ImageFile, bytes], Result]
+Look = Callable[[ImageFile.ImageFile, bytes, str | None], Result]
 
 Image.init()
 with contextlib.suppress(ImportError):  # its wheels hold GPL code, so it is the user's to install
@@ -35,6 +37,7 @@ FORMATS = tuple(
 
 DAMAGED = "damaged image"
 TRUNCATED = "truncated image"
+DAMAGED_METADATA = "damaged metadata"
 _ACCEPTED_STARTS = (
     b"\xff\xd8\xff", b"\x89PNG", b"GIF8", b"II*\0", b"MM\0*", b"II+\0", b"MM\0+", b"RIFF", b"\0\0\0\x0cjP",
     b"\xff\x4f\xff\x51", b"BM", b"qoif",
@@ -56,46 +59,43 @@ class UnreadableImage(Exception):  # noqa: N818  (it says what the bytes are, an
 
 
 def look_at(data: bytes, max_pixels: int, look: Look[Result], whole: bool = True) -> Result:
-    """Open a picture, and return what `look` makes of it and of the bytes that it was opened from.
+    """Open a picture, and return what `look` makes of it, of the bytes it was opened from, and of how these are mended.
 
-    `whole`: it will be decoded, and the checksums of a PNG are checked. Its ancillary chunks are left out where they
-    are damaged, or where it cannot be read with them. Raises UnreadableImage for whatever Pillow or `look` fails with.
+    `whole`: it will be decoded, and the checksums of a PNG are checked. Where metadata is damaged, or it cannot be read
+    with it, it is passed over (`mending.py`). Raises UnreadableImage for whatever Pillow or `look` fails with.
     """
     if not data:
         raise UnreadableImage("empty file")
-    if not data.startswith(png_chunks.SIGNATURE):
-        return _look_at(data, max_pixels, look, whole)
+    is_png = data.startswith(png_chunks.SIGNATURE)
+    plain = data
     try:
-        data = png_chunks.without_damage(data) if whole else data
-        return _look_at(data, max_pixels, look, whole)
+        if is_png and whole:
+            plain = png_chunks.without_damage(data)
+        return _look_at(plain, max_pixels, look, whole, None if plain is data else DAMAGED_CHUNKS)
     except png_chunks.DamagedChunkError as error:
         raise UnreadableImage(str(error)) from error
     except UnreadableImage as error:
-        if error.reason not in (DAMAGED, TRUNCATED):
+        if error.reason != DAMAGED_METADATA and not (is_png and error.reason in (DAMAGED, TRUNCATED)):
             raise
         try:
-            plain = png_chunks.pixels_only(data)
+            plainer = without_metadata(data)
         except png_chunks.DamagedChunkError:
             raise error from None
-        if len(plain) == len(data):
+        if plainer == plain:
             raise
-        return _look_at(plain, max_pixels, look, whole)
+        return _look_at(plainer, max_pixels, look, whole, METADATA)
 
 
-def _look_at(data: bytes, max_pixels: int, look: Look[Result], whole: bool) -> Result:
+def _look_at(data: bytes, max_pixels: int, look: Look[Result], whole: bool, mended: str | None) -> Result:
     with reserved(_bytes_to_open(data)):
-        return _looked_at(data, max_pixels, look, whole)
-
-
-def _looked_at(data: bytes, max_pixels: int, look: Look[Result], whole: bool) -> Result:
-    image = _opened(data, max_pixels)
-    try:
-        with reserved(bytes_to_decode(image.width * image.height, data) if whole else 0):
-            return look(image, data)
-    except UnreadableImage:
-        raise
-    except Exception as error:
-        raise UnreadableImage(_reason(error, data)) from error
+        image = _opened(data, max_pixels)
+        try:
+            with reserved(bytes_to_decode(image.width * image.height, data) if whole else 0):
+                return look(image, data, mended)
+        except UnreadableImage:
+            raise
+        except Exception as error:
+            raise UnreadableImage(_reason(error, data)) from error
 
 
 def bytes_to_decode(n_pixels: int, data: bytes) -> int:

@@ -1,7 +1,8 @@
-"""The chunks of a PNG: those that hold the picture must be whole, the others are left out where they are not.
+"""The chunks of a PNG: those that hold the picture must be whole, the others are passed over where they are not.
 
 A chunk is length, name, data and the CRC-32 of name and data (PNG, third edition, 5.3). A name that begins with a small
-letter is ancillary: the picture can be shown without it.
+letter is ancillary: the picture can be shown without it. What is to be passed over gets a name that no reader knows and
+the right CRC, so that the file keeps its length and every other byte.
 """
 
 from __future__ import annotations
@@ -12,7 +13,9 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 SIGNATURE = b"\x89PNG\r\n\x1a\n"
-_OF_PIXELS = (b"tRNS", b"acTL", b"fcTL", b"fdAT")
+PASSED_OVER = b"brKn"
+_ANIMATION = (b"acTL", b"fcTL", b"fdAT")
+_OF_PIXELS = (b"tRNS", *_ANIMATION)
 
 
 class DamagedChunkError(Exception):
@@ -33,21 +36,28 @@ class Chunk:
 
 
 def without_damage(data: bytes) -> bytes:
-    """Return a PNG without those ancillary chunks whose CRC is wrong: `data` itself, where there are none.
+    """Return a PNG in which those ancillary chunks whose CRC is wrong are passed over: `data` itself without such.
 
-    Raises DamagedChunkError when a critical chunk is damaged, or the file ends before its end mark.
+    An animation with a damaged frame becomes a still picture. Raises DamagedChunkError when a critical chunk is
+    damaged, or the file ends before its end mark.
     """
     view = memoryview(data)
     chunks = list(_chunks(data))
     bad = [chunk for chunk in chunks if not _is_whole(view, chunk)]
     if any(not chunk.is_ancillary for chunk in bad):
         raise DamagedChunkError("damaged image")
-    return _only(data, [chunk for chunk in chunks if chunk not in bad]) if bad else data
+    return _passing_over(data, chunks, bad)
 
 
 def pixels_only(data: bytes) -> bytes:
-    """Return a PNG with the chunks only that say what its pixels are."""
-    return _only(data, [chunk for chunk in _chunks(data) if not chunk.is_ancillary or chunk.name in _OF_PIXELS])
+    """Return a PNG in which the chunks are passed over that do not say what its pixels are, or are damaged.
+
+    Raises DamagedChunkError when the file ends before its end mark.
+    """
+    view = memoryview(data)
+    chunks = list(_chunks(data))
+    others = [one for one in chunks if one.is_ancillary and (one.name not in _OF_PIXELS or not _is_whole(view, one))]
+    return _passing_over(data, chunks, others)
 
 
 def chunk_data(data: bytes, name: bytes) -> bytes | None:
@@ -81,5 +91,14 @@ def _is_whole(view: memoryview, chunk: Chunk) -> bool:
     return zlib.crc32(view[chunk.start + 4 : chunk.end - 4]) == int(said)
 
 
-def _only(data: bytes, chunks: list[Chunk]) -> bytes:
-    return b"".join((SIGNATURE, *(data[chunk.start : chunk.end] for chunk in chunks)))
+def _passing_over(data: bytes, chunks: list[Chunk], bad: list[Chunk]) -> bytes:
+    if not bad:
+        return data
+    if any(chunk.name in _ANIMATION for chunk in bad):
+        bad = [*bad, *(chunk for chunk in chunks if chunk.name in _ANIMATION)]
+    changed = bytearray(data)
+    for chunk in bad:
+        changed[chunk.start + 4 : chunk.start + 8] = PASSED_OVER
+        crc = zlib.crc32(memoryview(changed)[chunk.start + 4 : chunk.end - 4])
+        changed[chunk.end - 4 : chunk.end] = struct.pack(">I", crc)
+    return bytes(changed)

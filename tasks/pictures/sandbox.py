@@ -12,23 +12,17 @@ Where the system has no resource limits (Windows), everything runs in the callin
 
 from __future__ import annotations
 
-import contextlib
 import importlib.util
 import json
-import os
 import pickle
-import signal
-import subprocess
-import sys
 import threading
-import weakref
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import astuple, dataclass
-from multiprocessing.connection import Connection, Pipe
 from typing import Any, Self, TypeVar
 
-from windrow.tasks.pictures.sandbox_worker import EXIT_NO_MEMORY, Pixels, answer, joined
+from windrow.tasks.pictures.sandbox_process import NO_MEMORY, Process, death
+from windrow.tasks.pictures.sandbox_worker import Pixels, answer
 
 Tag = TypeVar("Tag")
 Verdict = dict[str, Any] | str | Pixels
@@ -36,16 +30,6 @@ Verdict = dict[str, Any] | str | Pixels
 CAN_LIMIT = importlib.util.find_spec("resource") is not None
 BATCH_IMAGES = 16  # two batches of the longest answers must fit into a socket's buffer, or both sides wait to send
 BATCH_BYTES = 2**18
-NO_MEMORY = "not enough memory to decode it"
-SECONDS_TO_END = 10
-
-_MAIN = """\
-import signal, sys
-signal.signal(signal.SIGINT, signal.SIG_IGN)
-sys.path[:] = sys.argv[3:]
-from windrow.tasks.pictures.sandbox_worker import serve
-serve(int(sys.argv[1]), int(sys.argv[2]))
-"""
 
 
 @dataclass(frozen=True)
@@ -78,7 +62,7 @@ class Sandbox:
 
     def __init__(self, function: Callable[..., Any], *args: Any, limits: Limits) -> None:
         self._function, self._args, self._limits = function, args, limits
-        self._process: _Process | None = None
+        self._process: Process | None = None
         self._busy = threading.Lock()
 
     def map(self, images: Iterable[tuple[Tag, bytes | None]]) -> Iterator[tuple[Tag, Verdict | None]]:
@@ -102,18 +86,24 @@ class Sandbox:
             with Sandbox(self._function, *self._args, limits=self._limits) as another:
                 yield from another.map(images)
 
-    def look(self, images: list[bytes]) -> list[Verdict]:
+    def look(self, images: Sequence[bytes], *more: Any) -> list[Verdict]:
         """Return the verdicts on some images, in order; they may be Pixels. A second thread waits for its turn.
 
-        Raises RuntimeError, as `map` does.
+        The function is called with `more`, too. Raises RuntimeError, as `map` does.
         """
         if not CAN_LIMIT:
-            return [_verdict(self._here(data)) for data in images]
+            return [_verdict(self._here(data, more)) for data in images]
         with self._busy:
-            self._send(images)
-            outcomes = self._receive(len(images))
-            again = self._one_by_one([data for data, o in zip(images, outcomes, strict=True) if isinstance(o, _Failed)])
-            return [_verdict(next(again) if isinstance(outcome, _Failed) else outcome) for outcome in outcomes]
+            try:
+                pickled = pickle.dumps(more)
+                self._send(images, pickled)
+                outcomes = self._receive(len(images))
+                failed = [data for data, outcome in zip(images, outcomes, strict=True) if isinstance(outcome, _Failed)]
+                again = self._one_by_one(failed, pickled)
+                return [_verdict(next(again) if isinstance(outcome, _Failed) else outcome) for outcome in outcomes]
+            except BaseException:  # answers that were not taken would be taken for those to other images
+                self.close()
+                raise
 
     def close(self) -> None:
         """End the process; a later `map` starts another."""
@@ -153,46 +143,49 @@ class Sandbox:
         for tag, data in ahead.popleft():
             yield tag, None if data is None else _verdict(outcomes.pop(0))
 
-    def _one_by_one(self, images: list[bytes]) -> Iterator[Verdict | _Failed]:
+    def _one_by_one(self, images: list[bytes], more: bytes = b"") -> Iterator[Verdict | _Failed]:
         """Look again at what failed. It may be an earlier image's fault, so a fresh process has the last word."""
-        self.close()
+        if images:
+            self.close()
         for data in images:
             is_fresh = self._process is None
-            outcome = self._ask(data)
+            outcome = self._ask(data, more)
             if isinstance(outcome, _Failed) and not is_fresh:
                 self.close()
-                outcome = self._ask(data)
+                outcome = self._ask(data, more)
             if isinstance(outcome, _Failed):
                 self.close()
             yield outcome
 
-    def _here(self, data: bytes) -> Verdict | _Failed:
-        pixels: list[bytes] = []
-        kind, value = json.loads(answer(self._function, self._args, data, pixels))
-        return self._outcome(kind, value, pixels.pop)
+    def _here(self, data: bytes, more: tuple[Any, ...] = ()) -> Verdict | _Failed:
+        pixels: list[Pixels] = []
+        kind, value = json.loads(answer(self._function, (*self._args, *more), data, pixels))
+        return self._outcome(kind, value, iter([memoryview(one.data) for one in pixels]))
 
-    def _ask(self, data: bytes) -> Verdict | _Failed:
-        self._send([data])
+    def _ask(self, data: bytes, more: bytes) -> Verdict | _Failed:
+        self._send([data], more)
         return self._receive(1)[0]
 
-    def _send(self, images: list[bytes]) -> None:
+    def _send(self, images: Sequence[bytes], more: bytes = b"") -> None:
         if self._process is None:
-            self._process = _Process(pickle.dumps((self._function, self._args, *astuple(self._limits))))
-        self._process.send(joined(images))
+            self._process = Process(pickle.dumps((self._function, self._args, *astuple(self._limits))))
+        self._process.send(more, images)
 
     def _receive(self, n_images: int) -> list[Verdict | _Failed]:
         process = self._process
         if process is None:
             raise RuntimeError("sandbox: closed while it was in use")
         received = process.receive()
-        if isinstance(received, bytes):
-            return [self._outcome(kind, value, process.more) for kind, value in json.loads(received)]
-        self._process = None
-        return [_Failed(_death(received, self._limits.seconds))] * n_images
+        if isinstance(received, int):
+            self._process = None
+            return [_Failed(death(received, self._limits.seconds))] * n_images
+        pixels = iter(received[1])
+        return [self._outcome(kind, value, pixels) for kind, value in json.loads(received[0])]
 
-    def _outcome(self, kind: str, value: Any, pixels: Callable[[], bytes]) -> Verdict | _Failed:
+    def _outcome(self, kind: str, value: Any, pixels: Iterator[memoryview]) -> Verdict | _Failed:
+        """Say what an answer means; `pixels` are those of this answer and the next ones."""
         if kind == "pixels":
-            return Pixels(value[0], value[1], pixels())
+            return Pixels(tuple(value), next(pixels))
         if kind == "error":
             raise RuntimeError(f"{self._function.__qualname__} failed in the sandbox:\n{value}")
         verdict: Verdict = value
@@ -214,76 +207,3 @@ def _batches(images: Iterable[tuple[Tag, bytes | None]]) -> Iterator[list[tuple[
 
 def _verdict(outcome: Verdict | _Failed) -> Verdict:
     return outcome.reason if isinstance(outcome, _Failed) else outcome
-
-
-class _Process:
-    def __init__(self, task: bytes) -> None:
-        self._connection, theirs = Pipe()
-        their_line, our_line = os.pipe()
-        try:
-            with theirs:
-                self._process = subprocess.Popen(
-                    [sys.executable, "-c", _MAIN, str(theirs.fileno()), str(their_line), *sys.path],
-                    env=_environment(),
-                    stdin=subprocess.DEVNULL,
-                    stdout=subprocess.DEVNULL,
-                    pass_fds=[theirs.fileno(), their_line],
-                )
-        except BaseException:
-            os.close(our_line)
-            raise
-        finally:
-            os.close(their_line)
-        self.end = weakref.finalize(self, _end, self._process, self._connection, our_line)
-        self.send(task)
-        ready = self.receive()
-        if isinstance(ready, int):
-            raise RuntimeError(f"the sandbox's process did not start: exit code {ready}")
-
-    def send(self, data: bytes) -> None:
-        with contextlib.suppress(OSError):  # it has died: whoever waits for the answer will see
-            self._connection.send_bytes(data)
-
-    def more(self) -> bytes:
-        """Return the bytes that follow an answer. Raises RuntimeError when the process was ended before they came."""
-        received = self.receive()
-        if isinstance(received, int):
-            raise RuntimeError(f"the sandbox's process ended in the middle of an answer: exit code {received}")
-        return received
-
-    def receive(self) -> bytes | int:
-        """Wait for an answer; when the process has ended, return its exit code (minus the signal) instead."""
-        try:
-            return self._connection.recv_bytes()
-        except (EOFError, OSError):
-            pass
-        try:
-            code = self._process.wait(SECONDS_TO_END)
-        except subprocess.TimeoutExpired:
-            self._process.kill()
-            code = self._process.wait()
-        self.end()
-        return code
-
-
-def _end(process: subprocess.Popen[bytes], connection: Connection, line: int) -> None:
-    process.kill()
-    process.wait()
-    connection.close()
-    os.close(line)
-
-
-def _environment() -> dict[str, str]:
-    # The allocator's settings of a worker (see executors/environment.py) would keep the memory of the largest image.
-    # A heap of its own for each thread of a decoder would count against the limit though nothing is in it.
-    environment = {name: value for name, value in os.environ.items() if not name.startswith("MALLOC_")}
-    return {**environment, "MALLOC_ARENA_MAX": "1"}
-
-
-def _death(code: int, seconds: float) -> str:
-    if code == EXIT_NO_MEMORY:
-        return NO_MEMORY
-    if code == -signal.SIGALRM:
-        return f"decoder took longer than {seconds:g} s"
-    names = {int(known): known.name for known in signal.Signals}
-    return f"decoder crashed ({names.get(-code, f'signal {-code}') if code < 0 else f'exit code {code}'})"

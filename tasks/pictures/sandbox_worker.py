@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
+import functools
 import json
 import os
 import pickle
 import signal
-import struct
 import traceback
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass
 from multiprocessing.connection import Connection
 from pathlib import Path
@@ -16,6 +16,7 @@ from typing import Any, NoReturn
 
 from windrow.tasks.lifeline import die_with
 from windrow.tasks.pictures.machine_memory import MachineMemory, decoding_slots, share_memory
+from windrow.tasks.pictures.messages import receive, send
 from windrow.tasks.pictures.opening import UnreadableImage
 
 EXIT_NO_MEMORY = 86
@@ -32,71 +33,60 @@ def serve(descriptor: int, line: int) -> NoReturn:
     function, args, seconds, memory_bytes = pickle.loads(connection.recv_bytes())  # noqa: S301  our own parent wrote it
     memory = _set_limits(memory_bytes)
     try:
-        connection.send_bytes(b"ready")
+        send(connection, b"ready", ())
         while True:
+            more, images = _received(connection, memory)
             said: list[str] = []
-            pixels: list[bytes] = []
-            for data in _split(_received(connection, memory)):
+            pixels: list[Pixels] = []
+            while images:
                 # By default the signal ends the process, in the middle of a decoder's loop too.
                 signal.setitimer(signal.ITIMER_REAL, seconds)
-                said.append(answer(function, args, data, pixels))
+                said.append(answer(function, (*args, *_unpickled(more)), bytes(images.pop(0)), pixels))
             signal.setitimer(signal.ITIMER_REAL, 0)
-            connection.send_bytes(f"[{','.join(said)}]".encode())
-            for some in pixels:
-                connection.send_bytes(some)
+            send(connection, f"[{','.join(said)}]".encode(), [one.data for one in pixels])
     except MemoryError:  # while it took the bytes; the rest of them is still on its way
         os._exit(EXIT_NO_MEMORY)
     except (EOFError, OSError):
         os._exit(0)
 
 
-def _received(connection: Connection, memory: MachineMemory | None) -> bytes:
+def _received(connection: Connection, memory: MachineMemory | None) -> tuple[bytes, list[memoryview]]:
     if memory is None:
-        return connection.recv_bytes()
+        return receive(connection)
     memory.while_receiving()
-    message = connection.recv_bytes()
-    memory.hold(len(message))
-    return message
+    return receive(connection, memory.hold)
 
 
-def joined(images: Sequence[bytes]) -> bytes:
-    """Return images as one message."""
-    return b"".join((struct.pack(f"<I{len(images)}Q", len(images), *map(len, images)), *images))
+@functools.lru_cache(8)
+def _unpickled(more: bytes) -> tuple[Any, ...]:
+    unpickled: tuple[Any, ...] = pickle.loads(more) if more else ()  # noqa: S301  our own parent wrote it
+    return unpickled
 
 
 @dataclass(frozen=True)
 class Pixels:
-    """A picture in RGB: height x width x 3 bytes."""
+    """An array of bytes that a picture became, in the order of its last axis."""
 
-    width: int
-    height: int
-    data: bytes
+    shape: tuple[int, ...]
+    data: bytes | memoryview
 
 
-def answer(function: Callable[..., Any], args: tuple[Any, ...], data: bytes, pixels: list[bytes]) -> str:
+def answer(function: Callable[..., Any], args: tuple[Any, ...], data: bytes, pixels: list[Pixels]) -> str:
     """Call the function and say in JSON what came of it: [kind, value].
 
-    Kinds: facts, reason, no memory, error, and pixels, whose value is their size and whose bytes go into `pixels`.
+    Kinds: facts, reason, no memory, error, and pixels, whose value is their shape; they go into `pixels`.
     """
     try:
         found = function(data, *args)
         if isinstance(found, Pixels):
-            pixels.append(found.data)
-            return json.dumps(("pixels", (found.width, found.height)))
+            pixels.append(found)
+            return json.dumps(("pixels", found.shape))
         said = json.dumps(("facts", found), default=vars)
         if len(said) > MAX_ANSWER:
             raise ValueError(f"the facts are {len(said)} characters of JSON, more than {MAX_ANSWER}")
     except Exception as error:
         said = json.dumps(_failure(error))
     return said
-
-
-def _split(message: bytes) -> Iterator[bytes]:
-    (n_images,) = struct.unpack_from("<I", message)
-    start = struct.calcsize(f"<I{n_images}Q")
-    for length in struct.unpack_from(f"<{n_images}Q", message, 4):
-        yield message[start : start + length]
-        start += length
 
 
 def _failure(error: BaseException) -> tuple[str, str]:

@@ -3,7 +3,7 @@
 No decoder of these formats notices a hole of zeros, as a broken copy or a disk leaves it: zeros are codes, too. But no
 encoder writes a long run of them, except where its codes for 'as before' are zeros and the picture is flat there.
 Formats with checksums (PNG, deflated TIFF) and those whose decoders notice (GIF, TIFF with LZW) need no more. Where
-zeros are a colour (BMP, PPM, raw TIFF, lossless WebP) only the picture can tell: `is_torn`.
+zeros are a colour (BMP, PPM, raw TIFF, lossless WebP) only the picture can tell: `is_torn`, `has_zero_hole`.
 """
 
 from __future__ import annotations
@@ -12,9 +12,11 @@ import struct
 from collections.abc import Iterator
 
 import numpy as np
+import numpy.typing as npt
 from PIL import Image
 
 from windrow.tasks.pictures.jpeg_scans import has_hole
+from windrow.tasks.pictures.sample_levels import bands
 
 HOLE = 64
 """Bytes of zeros: an entropy coder writes as many once in 2^512 times."""
@@ -69,6 +71,36 @@ def is_torn(image: Image.Image, bottom_up: bool = False) -> bool:
         return False
     pixels = np.asarray(image.crop((int(others[-1]) + 1, before, width, before + 1)))
     return bool((pixels.reshape(-1, len(last)) != last).any(axis=1).all())
+
+
+def has_zero_hole(image: Image.Image, bottom_up: bool = False) -> bool:
+    """Say whether a loaded picture has pixels of zeros that begin inside a row of its file and end inside another.
+
+    So lie blocks of a disk that were never written in the middle of a file. Not told from it: a picture that was made
+    so. It is said only of an eighth of the rows or more, and where no pixel above the ragged beginning is zero, nor one
+    below the ragged end: what is black in a picture has an edge, or a shape that goes on.
+    """
+    height = image.height
+    filled = [np.asarray(image.crop(box)).reshape(box[3] - box[1], -1).any(axis=1) for box in bands(image)]
+    others = np.flatnonzero(np.concatenate(filled)[:: -1 if bottom_up else 1])
+    if not len(others):
+        return False
+    longest = int(np.argmax(np.diff(others))) if len(others) > 1 else 0
+    if len(others) < 2 or others[longest + 1] - others[longest] <= max(1, height // 8):
+        return False
+    first, last = int(others[longest]), int(others[longest + 1])  # the rows in which it begins and ends
+    if first == 0 or last == height - 1:
+        return False
+
+    def zeros(row: int) -> npt.NDArray[np.bool_]:
+        at = height - 1 - row if bottom_up else row
+        pixels = np.asarray(image.crop((0, at, image.width, at + 1))).reshape(image.width, -1)
+        return np.asarray(~pixels.any(axis=1))
+
+    begin = 1 + int(np.flatnonzero(~zeros(first))[-1])
+    end = int(np.flatnonzero(~zeros(last))[0])
+    is_ragged = begin <= image.width - TORN_PIXELS and end >= TORN_PIXELS
+    return is_ragged and not zeros(first - 1)[begin:].any() and not zeros(last + 1)[:end].any()
 
 
 def has_flat_run(image: Image.Image, length: int) -> bool:

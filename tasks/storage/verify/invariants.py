@@ -232,8 +232,9 @@ _ACCOUNTED = (
         f"SELECT count(*) FROM exported_samples x LEFT JOIN {_SELECTED} s USING (sample_id) "
         "LEFT JOIN assignments a USING (sample_id) LEFT JOIN registry r USING (sample_id) "
         "LEFT JOIN samples p USING (sample_id) WHERE "
-        "(x.rank, x.weight, x.split, x.group_id, x.cluster_path, x.sample_index, x.n_bytes, x.format) IS DISTINCT FROM "
-        "(s.rank, s.weight, s.split, s.group_id, a.cluster_path, r.sample_index, p.n_bytes, p.format)",
+        "(x.rank, x.weight, x.split, x.group_id, x.cluster_path, x.sample_index, x.n_bytes, x.format, x.mended) "
+        "IS DISTINCT FROM "
+        "(s.rank, s.weight, s.split, s.group_id, a.cluster_path, r.sample_index, p.n_bytes, p.format, p.mended)",
     ),
 )
 

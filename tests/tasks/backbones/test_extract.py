@@ -12,6 +12,8 @@ from PIL import Image
 from windrow.tasks.backbones import Backbone, BackboneConfig, load_backbone
 from windrow.tasks.backbones.extract import NON_FINITE, Embedded, embed_images
 from windrow.tasks.backbones.patches import fit_patches, save_patches
+from windrow.tasks.pictures.decoding import decode_rgb
+from windrow.tasks.pictures.guarded import prepare_all_guarded
 
 
 @pytest.fixture(scope="module")
@@ -48,6 +50,36 @@ def test_every_sample_comes_out_once_in_order_with_a_vector_or_a_reason(
     for i, error in enumerate(errors):
         assert error == ("empty file" if i % 14 == 0 else "truncated image" if i % 7 == 0 else None)
         assert bool(vectors[i].any()) is (error is None)
+
+
+class PreparedHere:
+    """A backbone whose pictures are decoded in a sandbox and prepared in this process, as a user's own are."""
+
+    preparation = None
+
+    def __init__(self, inner: Backbone) -> None:
+        self.inner = inner
+
+    def __getattr__(self, name: str) -> object:
+        return getattr(self.inner, name)
+
+
+def test_no_bit_depends_on_where_a_picture_is_prepared(
+    backbone: Backbone, samples: list[tuple[str, bytes]], pictures: list[Image.Image]
+) -> None:
+    large = io.BytesIO()
+    pictures[1].resize((900, 700)).save(large, "JPEG")
+    samples = [*samples, ("large", large.getvalue())]
+    _, there, errors = joined(embed_images(backbone, samples))
+    _, here, same_errors = joined(embed_images(PreparedHere(backbone), samples))
+    assert np.array_equal(there, here)
+    assert errors == same_errors
+    good = [decode_rgb(data, backbone.min_side) for _, data in samples if len(data) > 60]
+    batch = np.stack([backbone.prepare(picture) for picture in good])
+    inputs = prepare_all_guarded(
+        [data for _, data in samples if len(data) > 60], backbone.min_side, backbone.preparation
+    )
+    assert np.array_equal(np.stack(inputs), batch)
 
 
 @given(st.integers(1, 70), st.integers(1, 4), st.integers(1, 5), st.integers(0, 60))

@@ -14,6 +14,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 from inline_run import curate_inline
+from mutated_pictures import why_not
 from PIL import Image
 from small_pool import stripes
 from unread_members import DESCRIPTION, GOOD, UNREAD
@@ -31,7 +32,7 @@ EXTENSIONS = {"PNG": "png", "JPEG": "jpg", "TIFF": "tif"}
 
 
 def image_of(sample: dict[str, Any]) -> Any:
-    return next(sample[name] for name in ("png", "jpg", "tiff") if sample.get(name) is not None)
+    return next(sample[name] for name in ("png", "jpg", "tiff", "webp") if sample.get(name) is not None)
 
 
 def pictures(formats: tuple[str, ...] = ("PNG",)) -> list[bytes]:
@@ -91,6 +92,22 @@ def listed(path: Path) -> str:
     return f"list:{path}/list.csv"
 
 
+def mended(path: Path) -> str:
+    """PNG with a damaged chunk, PNG and WebP with an EXIF that is none: plain readers fail over each."""
+    path.mkdir(parents=True)
+    for number in range(N):
+        format, out = ("PNG", "WEBP")[number % 3 == 2], io.BytesIO()
+        options = {"exif": b"Exif\0\0MO\0*\0\0\0\x08\0\0"} if number % 3 else {"dpi": (72, 72)}
+        Image.fromarray(stripes(number).astype(np.uint8)).save(out, format, **options)
+        data = out.getvalue()
+        if number % 3 == 0:
+            at = data.index(b"pHYs") + 4
+            data = data[:at] + b"\xff" + data[at + 1 :]
+        assert why_not(data) is not None
+        (path / f"{number}.{format.lower()}").write_bytes(data)
+    return str(path)
+
+
 POOLS: dict[str, Callable[[Path], str]] = {
     "tar, names": lambda path: tar_with(path / "a.tar", lambda n: ["wheat", "rye"][n % 2]),
     "tar, numbers": lambda path: tar_with(path / "a.tar", lambda n: str(n % 2)),
@@ -100,6 +117,7 @@ POOLS: dict[str, Callable[[Path], str]] = {
         path / "a.tar", lambda n: ["wheat", None][n % 2], ("PNG", "JPEG", "TIFF")
     ),
     "parquet, some": lambda path: parquet(path / "a.parquet"),
+    "folder, damaged metadata": lambda path: mended(path / "mended"),
     "list, no labels": lambda path: listed(path / "listed"),
 }
 

@@ -88,6 +88,7 @@ def test_a_sample_is_described_and_can_be_found_again(tmp_path: Path) -> None:
     assert (two["key"], two["sample_id"], two["unreadable"]) == ("b", None, "no image among the members: cls")
     [sample] = output.read(SAMPLES).to_pylist()
     facts = {"width": 20, "height": 10, "mode": "RGB", "format": "JPEG", "n_frames": 1, "exif_orientation": 1}
+    facts["mended"] = None
     assert sample == {"sample_id": sample_id, **facts, "n_bytes": len(data)}
     assert output.counts == {"n_occurrences": 2, "n_unreadable": 1, "n_samples": 1}
     assert {"source_uri", "shard"} <= set(output.inputs)

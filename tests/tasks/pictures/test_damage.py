@@ -18,7 +18,7 @@ from windrow.tasks.pictures.decoding import UnreadableImage, decode_rgb, inspect
 N = 8
 UNKNOWN = {
     **dict.fromkeys(((name, flip) for name in FORMATS), 0.0),  # without checksums a changed byte is another picture
-    **dict.fromkeys(((name, zero_middle) for name in ("BMP", "PPM", "TIFF, raw")), 0.0),  # zeros are black there
+    **dict.fromkeys(((name, zero_middle) for name in ("BMP", "PPM", "TIFF, raw")), 0.7),  # zeros are black there, too
     ("PNG", flip): 1.0,
     ("TIFF, deflate", flip): 0.7,
     ("JPEG, progressive", zero_middle): 0.7,

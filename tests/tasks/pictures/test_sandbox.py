@@ -17,6 +17,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from windrow.tasks.pictures import sandbox as module
+from windrow.tasks.pictures import sandbox_process
 from windrow.tasks.pictures.sandbox import BATCH_IMAGES, Limits, Sandbox
 
 LIMITS = Limits(seconds=60, memory_bytes=2**28)
@@ -166,7 +167,7 @@ def _is_alive(pid: int) -> bool:
 
 
 def test_a_process_that_cannot_start_is_not_blamed_on_an_image(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(module, "_MAIN", "raise SystemExit(7)")
+    monkeypatch.setattr(sandbox_process, "_MAIN", "raise SystemExit(7)")
     with pytest.raises(RuntimeError, match="did not start: exit code 7"):
         verdicts([b"x"])
 
