@@ -104,7 +104,7 @@ class SourceMissingError(ValueError):
     """There is nothing where a source is said to be."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class SourceFile:
     """A file of a source. `identity` changes when its content may have; `error` says why it cannot be read.
 
@@ -119,7 +119,7 @@ class SourceFile:
     table: SourceFile | None = None
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class LooseFile:
     """A loose file: its path relative to the source, extension and size of its sidecars, why it cannot be read.
 

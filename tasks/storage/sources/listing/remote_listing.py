@@ -38,10 +38,20 @@ def file_system(uri: str) -> tuple[Any, str]:
 
 def glob_objects(fs: Any, pattern: str, root: str) -> Iterator[SourceFile]:
     """Yield the files that match a pattern, or lie below a folder that does, named relative to `root`."""
-    files: dict[str, Mapping[str, Any]] = {}
-    for name, info in fs.glob(pattern, detail=True).items():
-        files.update(fs.find(name, detail=True) if info["type"] == "directory" else {name: info})
+    found = fs.glob(pattern, detail=True)
+    files = {name: info for name, info in found.items() if info["type"] != "directory"}
+    for name in _highest(name for name, info in found.items() if info["type"] == "directory"):
+        files.update(fs.find(name, detail=True))
     return _described(fs, ((name.removeprefix(root.rstrip("/")).lstrip("/"), info) for name, info in files.items()))
+
+
+def _highest(folders: Iterable[str]) -> list[str]:
+    """The folders that lie in no other of them: all below one is listed with it."""
+    highest: list[str] = []
+    for folder in sorted(folders, key=lambda name: name.split("/")):
+        if not highest or not folder.startswith(f"{highest[-1]}/"):
+            highest.append(folder)
+    return highest
 
 
 def list_objects(folder: str, wanted: Callable[[str], bool] | None = None) -> Iterator[SourceFile]:
