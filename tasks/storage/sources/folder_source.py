@@ -16,9 +16,11 @@ from windrow.tasks.storage.sources.beside.class_folders import (
     folder_of,
 )
 from windrow.tasks.storage.sources.beside.key_members import ALL, KINDS, roles_of
-from windrow.tasks.storage.sources.beside.loose_files import LooseFiles, loose_files
-from windrow.tasks.storage.sources.beside.metadata_tables import Listing, is_metadata, read_listing
+from windrow.tasks.storage.sources.beside.loose_files import LooseFiles, loose_files, split_key
+from windrow.tasks.storage.sources.beside.metadata_tables import NAMES, Listing, is_metadata, read_listing
 from windrow.tasks.storage.sources.beside.partitions import partition_layers
+from windrow.tasks.storage.sources.listing.source_files import find_siblings, open_file, open_or_reason
+from windrow.tasks.storage.sources.listing.source_place import SourcePlace, locate
 from windrow.tasks.storage.sources.source import (
     CHANGED,
     OpenFiles,
@@ -28,6 +30,7 @@ from windrow.tasks.storage.sources.source import (
     SampleGone,
     Source,
     checked,
+    root_of_shard,
 )
 from windrow.tasks.storage.sources.source_fields import (
     MAX_SIDECAR_BYTES,
@@ -37,14 +40,6 @@ from windrow.tasks.storage.sources.source_fields import (
     is_sidecar,
     read_sidecars,
     split_name,
-)
-from windrow.tasks.storage.sources.source_files import (
-    find_siblings,
-    is_folder,
-    locate,
-    open_file,
-    open_or_reason,
-    source_root,
 )
 from windrow.tasks.storage.sources.source_shard import (
     Already,
@@ -74,15 +69,14 @@ class FolderSource(Source):
     def takes(self, path: str) -> bool:
         return True
 
-    def plan(self, source: str, files: Sequence[SourceFile], config: IngestConfig) -> list[SourceShard]:
+    def plan(self, place: SourcePlace, files: Sequence[SourceFile], config: IngestConfig) -> list[SourceShard]:
         tables = [file for file in files if is_metadata(file)]
         samples = {file.path: file for file in files if file.error or not _is_beside(file)}
-        whole = is_folder(source)
-        around = list(files if whole else _siblings(source, samples, config.follow_links))
-        tables = tables if whole else [file for file in around if is_metadata(file)]
-        listing = read_listing(source, tables, list(samples), config) if tables else Listing()
-        if whole:
-            samples.update((file.path, file) for file in find_orphans(source, files, list(samples)))
+        around = list(files if place.reach == "folder" else _siblings(place, samples, config.follow_links))
+        tables = tables if place.reach == "folder" else [file for file in around if is_metadata(file)]
+        listing = read_listing(place, tables, list(samples), config) if tables else Listing()
+        if place.reach == "folder":
+            samples.update((file.path, file) for file in find_orphans(place, files, list(samples)))
         else:
             listing.missing.clear()  # a glob need not reach what is there
             samples.update(_unread_sidecars(around, samples))
@@ -93,14 +87,16 @@ class FolderSource(Source):
             loose = tuple(found.files[path] for path in paths)
             identities = [found.identities[path] for path in paths]
             identity = fingerprint([*identities, "class folders"] if by_class else identities)
-            shards.append(SourceShard(source, "file", paths[0], identity, loose, class_folders=by_class))
+            shards.append(
+                SourceShard(place.source, "file", paths[0], identity, loose, class_folders=by_class, reach=place.reach)
+            )
         return shards
 
     def iterate(
         self, shard: SourceShard, config: IngestConfig, copy: Path | None, already: Already | None
     ) -> Iterator[Found]:
         """Yield every loose file of the shard, in order; `key` is the whole path, so that it leads back to the file."""
-        root = source_root(shard.source_uri, shard.shard)
+        root = root_of_shard(shard)
         for position, file in enumerate(shard.files):
             stem, extension = split_name(file.path)
             if file.error:
@@ -165,7 +161,7 @@ def read_beside(shard: SourceShard, found: Found, max_bytes: int) -> dict[str, b
     """
     if shard.kind != "file":
         return {}
-    root, stem = source_root(shard.source_uri, shard.shard), split_name(found.key)[0]
+    root, stem = root_of_shard(shard), split_name(found.key)[0]
     beside = {}
     for member in found.members:
         data = read_whole(locate(shard.source_uri, member.path or f"{stem}.{member.extension}", root), max_bytes)
@@ -221,10 +217,16 @@ def _by_class_folders(found: LooseFiles, listing: Listing, config: IngestConfig)
     return not labelled and not any("=" in path for path in images) and are_class_folders(images)
 
 
-def _siblings(source: str, samples: Iterable[str], follow_links: bool) -> list[SourceFile]:
-    """Return all files beside the samples: a glob or a single file does not reach their sidecars."""
-    folders = {path.rpartition("/")[0]: path for path in samples}
-    return [file for path in folders.values() for file in find_siblings(source, path, follow_links)]
+def _siblings(place: SourcePlace, samples: Iterable[str], follow_links: bool) -> Iterator[SourceFile]:
+    """Yield what may come with samples beside them: a glob or a single file does not reach it."""
+    folders, keys = {path.rpartition("/")[0]: path for path in samples}, {split_key(path)[0] for path in samples}
+
+    def may_come(path: str) -> bool:
+        is_beside = is_sidecar(split_name(path)[1]) and split_key(path)[0] in keys
+        return is_beside or path.rpartition("/")[2] in NAMES
+
+    for path in folders.values():
+        yield from find_siblings(place, path, follow_links, may_come)
 
 
 def _unread_sidecars(files: Iterable[SourceFile], samples: Iterable[str]) -> dict[str, SourceFile]:

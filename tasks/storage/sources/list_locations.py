@@ -18,10 +18,10 @@ from windrow.tasks.fetching.credentials import real
 from windrow.tasks.fetching.fetch_config import WEB, FetchConfig
 from windrow.tasks.fetching.locations import MAX_LENGTH, scheme_of
 from windrow.tasks.storage.sources.folder_source import read_whole
-from windrow.tasks.storage.sources.local_listing import describe_file
+from windrow.tasks.storage.sources.listing.local_listing import describe_file
+from windrow.tasks.storage.sources.listing.source_place import locate, source_root
 from windrow.tasks.storage.sources.source_fields import split_name
-from windrow.tasks.storage.sources.source_files import locate
-from windrow.tasks.storage.sources.source_shard import IngestConfig, too_large
+from windrow.tasks.storage.sources.source_shard import IngestConfig, Reach, too_large
 from windrow.tasks.texts.uris import HIDDEN, shown_uri
 
 PREFIX = "list:"
@@ -39,23 +39,20 @@ class Listed:
     location: str
 
 
-def locate_list(source: str, path: str) -> str:
-    """Return the path or URL of a list of the source."""
-    return locate(real(source).removeprefix(PREFIX), path)
+def locate_list(source: str, shard: str, reach: Reach | None = None) -> str:
+    """Return the path or URL of the list that a shard is of."""
+    uri, path = real(source).removeprefix(PREFIX), shard.rpartition("#")[0]
+    return locate(uri, path, source_root(uri, path, reach))
 
 
-def list_folder_of(source: str, shard: str) -> str:
-    """Return the folder that the relative paths of a list are relative to, from the source and one of its shards."""
-    return locate_list(source, shard.rpartition("#")[0]).rpartition("/")[0]
+def locate_again(folder: str, key: str) -> str | None:
+    """Return where an occurrence of a list lies; None of one from the web, or whose URI was not written whole.
 
-
-def locate_again(source: str, shard: str, key: str) -> str | None:
-    """Return where an occurrence of a list lies; None of one from the web, or whose URI was not written whole."""
+    `folder` is that of the list.
+    """
     if scheme_of(key) in WEB or (scheme_of(key) and HIDDEN in key):
         return None
-    listed = resolve(
-        key, list_folder_of(source, shard), FetchConfig(allow_outside=True, protocols=(scheme_of(key) or "file",))
-    )
+    listed = resolve(key, folder, FetchConfig(allow_outside=True, protocols=(scheme_of(key) or "file",)))
     return listed.location if isinstance(listed, Listed) and listed.kind != "web" else None
 
 

@@ -9,7 +9,7 @@ from collections import deque
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import ExitStack, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -22,7 +22,6 @@ from windrow.tasks.storage.sources.folder_source import read_whole
 from windrow.tasks.storage.sources.list_locations import (
     PREFIX,
     extension_of,
-    list_folder_of,
     locate_again,
     locate_list,
     read_listed,
@@ -31,7 +30,9 @@ from windrow.tasks.storage.sources.list_locations import (
     url_column,
 )
 from windrow.tasks.storage.sources.list_rows import ListReader, ListRow, Place, open_list
-from windrow.tasks.storage.sources.local_listing import identity_of
+from windrow.tasks.storage.sources.listing.local_listing import identity_of
+from windrow.tasks.storage.sources.listing.source_files import find_files, open_file
+from windrow.tasks.storage.sources.listing.source_place import SourcePlace
 from windrow.tasks.storage.sources.parquet_source import row_fields
 from windrow.tasks.storage.sources.source import (
     CHANGED,
@@ -43,7 +44,6 @@ from windrow.tasks.storage.sources.source import (
     Source,
     checked,
 )
-from windrow.tasks.storage.sources.source_files import find_files, open_file
 from windrow.tasks.storage.sources.source_shard import (
     Already,
     Found,
@@ -72,23 +72,26 @@ class ListSource(Source):
     prefix = PREFIX
     fetches = True
 
-    def plan(self, source: str, files: Sequence[SourceFile], config: IngestConfig) -> Iterator[SourceShard]:
+    def plan(self, place: SourcePlace, files: Sequence[SourceFile], config: IngestConfig) -> Iterator[SourceShard]:
         """Yield the shards of a source `list:<file, folder or glob>`.
 
         Raises ValueError when something there is no list, or has no column that says where samples are.
         """
-        for file in find_files(real(source).removeprefix(PREFIX), config.follow_links):
+        source = place.source
+        lists, found = find_files(real(source).removeprefix(PREFIX), config.follow_links)
+        for file in found:
             if file.error:
                 yield SourceShard(source, "url", file.path, file.identity, error=file.error)
                 continue
-            location = locate_list(source, file.path)
+            location = lists.locate(file.path)
             with open_file(location) as opened:
                 reader = open_list(opened, file.path)
                 if isinstance(reader, str):
                     yield SourceShard(source, "url", file.path, file.identity, error=reader)
                     continue
                 column = url_column(reader.columns, file.path, config.url_column)
-                yield from _cut(source, file, reader, column, location.rpartition("/")[0])
+                for shard in _cut(source, file, reader, column, location.rpartition("/")[0]):
+                    yield replace(shard, reach=lists.reach)
 
     def iterate(
         self, shard: SourceShard, config: IngestConfig, copy: Path | None, already: Already | None
@@ -105,8 +108,9 @@ class ListSource(Source):
         run = shard.run
         if run is None:
             raise ValueError(f"shard {shard.shard} of {shard.source_uri}: has no rows of a list")
-        rows, names = _read_run(shard, run, config)
-        folder = list_folder_of(shard.source_uri, shard.shard)
+        location = locate_list(shard.source_uri, shard.shard, shard.reach)
+        rows, names = _read_run(location, shard, run, config)
+        folder = location.rpartition("/")[0]
         from windrow.tasks.fetching.fetcher import Fetcher  # costs 0.1 s, which only lists are worth
         from windrow.tasks.fetching.turns import Turns
 
@@ -130,10 +134,15 @@ class ListSource(Source):
                 threads.shutdown(wait=True, cancel_futures=True)
 
     def read(self, rows: Mapping[int, Row], opened: OpenFiles, with_members: bool) -> Reading:
-        return {n: _read_listed(row) for n, row in rows.items()}
+        row = next(iter(rows.values()))
+        folder = locate_list(row["source_uri"], row["shard"]).rpartition("/")[0]
+        return {n: _read_listed(row, folder) for n, row in rows.items()}
 
     def keeps(self, shard: SourceShard, config: IngestConfig, key: str | None = None) -> bool:
-        return key is None or config.mode == "copy" or locate_again(shard.source_uri, shard.shard, key) is None
+        if key is None or config.mode == "copy":
+            return True
+        folder = locate_list(shard.source_uri, shard.shard, shard.reach).rpartition("/")[0]
+        return locate_again(folder, key) is None
 
 
 @dataclass(frozen=True)
@@ -148,9 +157,11 @@ class _Asked:
         return bodies.take(self.got.result() if isinstance(self.got, Future) else self.got)
 
 
-def _read_run(shard: SourceShard, run: ListRun, config: IngestConfig) -> tuple[list[ListRow], list[str] | None]:
+def _read_run(
+    location: str, shard: SourceShard, run: ListRun, config: IngestConfig
+) -> tuple[list[ListRow], list[str] | None]:
     path = shard.shard.rpartition("#")[0]
-    with open_file(locate_list(shard.source_uri, path)) as file:
+    with open_file(location) as file:
         reader = open_list(file, path)
         if not isinstance(reader, str):
             rows = list(islice(reader.rows(Place(run.first, run.offset, run.line)), run.n_rows))
@@ -232,8 +243,8 @@ def _file_identity(values: Mapping[str, Any], column: str, folder: str) -> str |
     return None
 
 
-def _read_listed(row: Row) -> SampleBytes | SampleGone:
-    location = locate_again(row["source_uri"], row["shard"], row["key"])
+def _read_listed(row: Row, folder: str) -> SampleBytes | SampleGone:
+    location = locate_again(folder, row["key"])
     if location is None:
         return SampleGone(NOT_KEPT)
     data = read_whole(location, row["byte_length"])

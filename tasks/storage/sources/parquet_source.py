@@ -30,6 +30,7 @@ from windrow.tasks.storage.sources.columns.parquet_columns import (
 )
 from windrow.tasks.storage.sources.columns.parquet_pages import PagedFile, TooMuchUnpackedError, unfolded
 from windrow.tasks.storage.sources.columns.spark_images import is_spark_image, spark_png
+from windrow.tasks.storage.sources.listing.source_place import SourcePlace
 from windrow.tasks.storage.sources.source import (
     CHANGED,
     OpenFiles,
@@ -82,8 +83,11 @@ class ParquetSource(Source):
     def takes(self, path: str) -> bool:
         return path.lower().endswith(".parquet")
 
-    def plan(self, source: str, files: Sequence[SourceFile], config: IngestConfig) -> Iterator[SourceShard]:
-        return (SourceShard(source, "parquet", file.path, file.identity, error=file.error) for file in files)
+    def plan(self, place: SourcePlace, files: Sequence[SourceFile], config: IngestConfig) -> Iterator[SourceShard]:
+        return (
+            SourceShard(place.source, "parquet", file.path, file.identity, error=file.error, reach=place.reach)
+            for file in files
+        )
 
     def iterate(
         self, shard: SourceShard, config: IngestConfig, copy: Path | None, already: Already | None

@@ -8,7 +8,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, BinaryIO, ClassVar, Protocol
 
-from windrow.tasks.storage.sources.source_files import locate, open_or_reason, source_root
+from windrow.tasks.storage.sources.listing.source_files import open_or_reason
+from windrow.tasks.storage.sources.listing.source_place import SourcePlace, locate, source_root
 from windrow.tasks.storage.sources.source_shard import (
     Already,
     Found,
@@ -55,8 +56,11 @@ class Source(Protocol):
         """Whether a file in a folder is of this kind, where it is of none before it."""
         return False
 
-    def plan(self, source: str, files: Sequence[SourceFile], config: IngestConfig) -> Iterable[SourceShard]:
-        """Return the shards; `files` are those of the source that it takes, sorted, none for a kind with a prefix."""
+    def plan(self, place: SourcePlace, files: Sequence[SourceFile], config: IngestConfig) -> Iterable[SourceShard]:
+        """Return the shards; `files` are those of the source that it takes, sorted.
+
+        Of a kind with a prefix there are none, and of the place only the source is known.
+        """
         ...
 
     def iterate(
@@ -79,9 +83,14 @@ def checked(data: bytes, row: Row, members: dict[str, bytes]) -> SampleBytes | S
     return SampleBytes(data, members) if sample_id_of(data) == row["sample_id"] else SampleGone(CHANGED)
 
 
+def root_of_shard(shard: SourceShard) -> str:
+    """Return what the paths of a shard's files are relative to."""
+    return source_root(shard.source_uri, shard.shard, shard.reach)
+
+
 def open_shard(shard: SourceShard) -> BinaryIO | Found:
     """Open the file that a shard is; when it cannot be, the occurrence that says so."""
-    file = open_or_reason(locate(shard.source_uri, shard.shard))
+    file = open_or_reason(locate(shard.source_uri, shard.shard, root_of_shard(shard)))
     return Found(0, shard.name, None, error=file) if isinstance(file, str) else file
 
 

@@ -17,8 +17,9 @@ from windrow.tasks.fetching.credentials import name_sources
 from windrow.tasks.storage.sources.all_sources import SOURCES
 from windrow.tasks.storage.sources.beside.tar_tables import set_aside
 from windrow.tasks.storage.sources.list_locations import PREFIX
+from windrow.tasks.storage.sources.listing.source_files import find_files
+from windrow.tasks.storage.sources.listing.source_place import SourcePlace, local_place
 from windrow.tasks.storage.sources.source_fields import split_name
-from windrow.tasks.storage.sources.source_files import find_files, local_place
 from windrow.tasks.storage.sources.source_settings import SourceConfig, settings_of, uris_of
 from windrow.tasks.storage.sources.source_shard import IngestConfig, SourceFile, SourceMissingError, SourceShard
 from windrow.tasks.storage.store.store_folders import store_above
@@ -105,14 +106,15 @@ def _plan_source(source: str, config: IngestConfig, is_known: bool) -> list[Sour
     named = [kind for kind in SOURCES.values() if kind.prefix and source.startswith(kind.prefix)]
     try:
         if named:
-            shards.extend(named[0].plan(source, [], config))
+            shards.extend(named[0].plan(SourcePlace(source), [], config))
         else:
-            left = files = set_aside(source, find_files(source, config.follow_links))
+            place, found = find_files(source, config.follow_links)
+            left = files = set_aside(place, found, config.follow_links)
             for kind in SOURCES.values():
                 takes = [kind.takes(file.path) and (not file.is_table or kind is SOURCES["file"]) for file in left]
                 taken = list(compress(left, takes))
                 left = list(compress(left, map(not_, takes)))
-                shards.extend(kind.plan(source, taken, config) if taken else ())
+                shards.extend(kind.plan(place, taken, config) if taken else ())
     except SourceMissingError:
         if not is_known or config.mode != "copy":
             raise

@@ -14,6 +14,7 @@ from windrow.tasks.fetching.fetch_config import FetchConfig
 from windrow.tasks.pictures.decoding import MAX_PIXELS
 
 Kind = Literal["file", "tar", "parquet", "url", "python"]
+Reach = Literal["folder", "file", "glob"]
 Already = Callable[[int], bytes | str | None]
 """What is known of the rows of a list, by position: bytes, or why there are none; None of what is not."""
 Name = Annotated[str, MinLen(1)]
@@ -103,7 +104,7 @@ class SourceMissingError(ValueError):
     """There is nothing where a source is said to be."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class SourceFile:
     """A file of a source. `identity` changes when its content may have; `error` says why it cannot be read.
 
@@ -118,7 +119,7 @@ class SourceFile:
     table: SourceFile | None = None
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class LooseFile:
     """A loose file: its path relative to the source, extension and size of its sidecars, why it cannot be read.
 
@@ -162,6 +163,7 @@ class SourceShard:
 
     `class_folders`: whether loose files lie in folders that are taken for their classes. `table`: the Parquet file
     beside a tar that says something of its keys. `config`: the settings of the source, where it has some of its own.
+    `reach`: what the source was found to be, where that matters.
     """
 
     source_uri: str
@@ -174,6 +176,7 @@ class SourceShard:
     class_folders: bool = False
     table: str | None = None
     config: IngestConfig | None = None
+    reach: Reach | None = None
 
     @property
     def name(self) -> str:

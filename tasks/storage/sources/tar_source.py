@@ -17,9 +17,9 @@ from typing import BinaryIO
 
 from windrow.tasks.storage.sources.beside.key_members import Told, roles_of
 from windrow.tasks.storage.sources.beside.tar_tables import said_of_keys
+from windrow.tasks.storage.sources.listing.source_place import SourcePlace, is_hidden
 from windrow.tasks.storage.sources.source import OpenFiles, Reading, Row, SampleGone, Source, checked, open_shard
 from windrow.tasks.storage.sources.source_fields import MAX_SIDECAR_BYTES, Fields, Layer, Sidecar, read_sidecars
-from windrow.tasks.storage.sources.source_files import is_hidden
 from windrow.tasks.storage.sources.source_shard import (
     Already,
     Found,
@@ -82,11 +82,13 @@ class TarSource(Source):
     def takes(self, path: str) -> bool:
         return path.lower().endswith(TAR_ENDINGS)
 
-    def plan(self, source: str, files: Sequence[SourceFile], config: IngestConfig) -> Iterator[SourceShard]:
+    def plan(self, place: SourcePlace, files: Sequence[SourceFile], config: IngestConfig) -> Iterator[SourceShard]:
         for file in files:
             identity = file.identity if file.table is None else fingerprint([file.identity, file.table.identity])
             table = file.table.path if file.table else None
-            yield SourceShard(source, "tar", file.path, identity, error=file.error, table=table)
+            yield SourceShard(
+                place.source, "tar", file.path, identity, error=file.error, table=table, reach=place.reach
+            )
 
     def iterate(
         self, shard: SourceShard, config: IngestConfig, copy: Path | None, already: Already | None

@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from windrow.tasks.fetching.credentials import real
+from windrow.tasks.storage.sources.listing.source_place import SourcePlace
 from windrow.tasks.storage.sources.parquet_source import row_fields
 from windrow.tasks.storage.sources.source import OpenFiles, Reading, Row, SampleGone, Source
 from windrow.tasks.storage.sources.source_fields import split_name
@@ -35,7 +36,8 @@ class UserSource(Source):
 
     prefix = PREFIX
 
-    def plan(self, source: str, files: Sequence[SourceFile], config: IngestConfig) -> Iterator[SourceShard]:
+    def plan(self, place: SourcePlace, files: Sequence[SourceFile], config: IngestConfig) -> Iterator[SourceShard]:
+        source = place.source
         digest = user_code_digest(_name_and_place(source)[0])
         seen: set[str] = set()
         for each in _made(source).shards():

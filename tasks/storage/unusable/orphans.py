@@ -7,10 +7,12 @@ import json
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
 
+from windrow.tasks.storage.sources.listing.source_files import open_or_reason
+from windrow.tasks.storage.sources.listing.source_place import SourcePlace
 from windrow.tasks.storage.sources.source_fields import split_name
-from windrow.tasks.storage.sources.source_files import locate, open_or_reason
 from windrow.tasks.storage.sources.source_shard import SourceFile
 from windrow.tasks.storage.unusable.other_formats import format_by_name
+from windrow.tasks.texts.uris import shown_uri
 
 _HOLDERS = ("npz", "pkl", "pickle", "pt", "pth")
 _LISTS = {"csv": ",", "tsv": "\t", "jsonl": None, "ndjson": None}
@@ -20,7 +22,7 @@ _METADATA = "metadata"
 _MOST_BYTES = 2**16
 
 
-def find_orphans(source: str, files: Sequence[SourceFile], samples: Iterable[str]) -> Iterator[SourceFile]:
+def find_orphans(place: SourcePlace, files: Sequence[SourceFile], samples: Iterable[str]) -> Iterator[SourceFile]:
     """Yield the files that are a data set of another kind, or a list of samples, with that as their error.
 
     `files` are all of a source, `samples` the paths of those that are samples. What has the name of a sample, up to a
@@ -33,7 +35,7 @@ def find_orphans(source: str, files: Sequence[SourceFile], samples: Iterable[str
         extension = split_name(name)[1]
         if file.error or extension not in (*_HOLDERS, *_LISTS) or any(stem in names for stem in _stems(name)):
             continue
-        reason = format_by_name(extension) if extension in _HOLDERS else _list_reason(source, file.path, not names)
+        reason = format_by_name(extension) if extension in _HOLDERS else _list_reason(place, file.path, not names)
         if reason:
             yield replace(file, error=reason)
 
@@ -44,14 +46,14 @@ def _stems(name: str) -> Iterator[str]:
     return (".".join(parts[:n]) for n in range(1, len(parts)))
 
 
-def _list_reason(source: str, path: str, is_alone: bool) -> str | None:
+def _list_reason(place: SourcePlace, path: str, is_alone: bool) -> str | None:
     if path.rpartition("/")[2].startswith(f"{_METADATA}."):
         return None
-    location = locate(source, path)
+    location = place.locate(path)
     columns, values = _first_row(location, split_name(path)[1] or "")
     wanted = _URLS | (_PATHS if is_alone else set())
     if wanted & {column.strip().lower() for column in columns} or any("://" in value for value in values):
-        return f"a list of samples: name it among the sources as list:{location}"
+        return f"a list of samples: name it among the sources as list:{shown_uri(location)}"
     return None
 
 

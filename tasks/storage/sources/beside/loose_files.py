@@ -43,7 +43,7 @@ def loose_files(
     accompanying, refused = _accompanying(samples, config.image_members)
     aside = {file.path for beside in accompanying.values() for _, file in beside} | listing.accompanying
     owned = _owned(samples, sidecars)
-    everything = {file.path: file for file in around}
+    everything = {file.path: file for file in around} | dict(samples) if listing.files else {}
     found = LooseFiles()
     for path in sorted({*samples, *listing.missing} - aside):
         if path not in samples:

@@ -15,13 +15,16 @@ from typing import Any
 
 from windrow.tasks.storage.sources.columns.parquet_columns import Wrong, with_class_name
 from windrow.tasks.storage.sources.list_rows import ListReader, open_list
+from windrow.tasks.storage.sources.listing.source_files import open_or_reason
+from windrow.tasks.storage.sources.listing.source_place import SourcePlace
 from windrow.tasks.storage.sources.source_fields import split_name
-from windrow.tasks.storage.sources.source_files import locate, open_or_reason, source_root
 from windrow.tasks.storage.sources.source_shard import IngestConfig, SourceFile
 
 NAMES = ("metadata.csv", "metadata.jsonl", "metadata.parquet")
 FILE = "file_name"
 KEY = "key"
+_Folders = dict[str, list[str]]
+"""The paths of files, by the folder that they lie in."""
 
 
 @dataclass(frozen=True)
@@ -52,15 +55,18 @@ def is_metadata(file: SourceFile) -> bool:
     return file.is_table or file.path.rpartition("/")[2] in NAMES
 
 
-def read_listing(source: str, tables: Iterable[SourceFile], paths: Sequence[str], config: IngestConfig) -> Listing:
+def read_listing(
+    place: SourcePlace, tables: Iterable[SourceFile], paths: Sequence[str], config: IngestConfig
+) -> Listing:
     """Read the metadata files of a source whose files are `paths`. The first row of a file counts.
 
     Raises OSError when the disk or the network fails.
     """
     found, there = Listing(), set(paths)
     has_labels = False
+    in_folders = _by_folder(paths)
     for table in tables:
-        for row in _read_table(source, table, paths, found, config):
+        for row in _read_table(place, table, in_folders, found, config):
             has_labels = has_labels or config.label_key in row.values
             _add(found, row, there)
     return Listing(found.files, found.accompanying, found.missing, has_labels)
@@ -91,9 +97,9 @@ def _add(found: Listing, row: _Row, there: set[str]) -> None:
 
 
 def _read_table(
-    source: str, table: SourceFile, paths: Sequence[str], found: Listing, config: IngestConfig
+    place: SourcePlace, table: SourceFile, in_folders: _Folders, found: Listing, config: IngestConfig
 ) -> Iterator[_Row]:
-    file = open_or_reason(locate(source, table.path, source_root(source, paths[0]) if paths else None))
+    file = open_or_reason(place.locate(table.path))
     if isinstance(file, str):
         found.missing[table.path] = file
         return
@@ -103,16 +109,16 @@ def _read_table(
             if isinstance(reader, str):
                 found.missing[table.path] = reader
             else:
-                yield from _rows(reader, table, paths, found, config)
+                yield from _rows(reader, table, in_folders, found, config)
     except ValueError as error:
         found.missing[table.path] = str(error).removeprefix(f"{table.path}: ")
 
 
 def _rows(
-    reader: ListReader, table: SourceFile, paths: Sequence[str], found: Listing, config: IngestConfig
+    reader: ListReader, table: SourceFile, in_folders: _Folders, found: Listing, config: IngestConfig
 ) -> Iterator[_Row]:
     folder = table.path.rpartition("/")[0]
-    names, by_key = reader.class_names(config.label_key), _by_key(table, reader, paths)
+    names, by_key = reader.class_names(config.label_key), _by_key(table, reader, in_folders)
     if by_key is None and not any(map(_names_files, reader.columns)):
         return
     for row in reader.rows(reader.start):
@@ -148,15 +154,20 @@ def _resolved(name: Any, folder: str) -> str | None:
     return None if path in (".", "..") or path.startswith("../") else posixpath.join(folder, path)
 
 
-def _by_key(table: SourceFile, reader: ListReader, paths: Sequence[str]) -> dict[str, list[str]] | None:
+def _by_folder(paths: Iterable[str]) -> _Folders:
+    found: _Folders = {}
+    for path in paths:
+        found.setdefault(path.rpartition("/")[0], []).append(path)
+    return found
+
+
+def _by_key(table: SourceFile, reader: ListReader, in_folders: _Folders) -> dict[str, list[str]] | None:
     """The files of the folder that has the table's name, by key; None where rows name files themselves."""
     if table.path.rpartition("/")[2] in NAMES or KEY not in reader.columns:
         return None
-    folder = table.path.rpartition(".")[0]
     found: dict[str, list[str]] = {}
-    for path in paths:
-        if path.rpartition("/")[0] == folder:
-            found.setdefault(split_name(path)[0].rpartition("/")[2], []).append(path)
+    for path in in_folders.get(table.path.rpartition(".")[0], ()):
+        found.setdefault(split_name(path)[0].rpartition("/")[2], []).append(path)
     return found
 
 

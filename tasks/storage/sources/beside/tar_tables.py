@@ -5,7 +5,7 @@ The table has a row for each URL, with the `key` of its sample; rows whose downl
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -13,9 +13,11 @@ from windrow.tasks.storage.sources.beside.class_folders import FOLDER, folder_of
 from windrow.tasks.storage.sources.beside.partitions import partition_layers
 from windrow.tasks.storage.sources.columns.parquet_columns import image_columns, with_class_name
 from windrow.tasks.storage.sources.list_rows import open_list
+from windrow.tasks.storage.sources.listing.source_files import find_named, find_siblings, open_or_reason
+from windrow.tasks.storage.sources.listing.source_place import SourcePlace, locate
 from windrow.tasks.storage.sources.parquet_source import open_parquet
+from windrow.tasks.storage.sources.source import root_of_shard
 from windrow.tasks.storage.sources.source_fields import Layer
-from windrow.tasks.storage.sources.source_files import find_siblings, is_folder, locate, open_or_reason, source_root
 from windrow.tasks.storage.sources.source_shard import IngestConfig, SourceFile, SourceShard
 from windrow.tasks.storage.sources.unpacking import TAR_ENDINGS
 
@@ -25,7 +27,7 @@ KEY = "key"
 METADATA = "metadata.parquet"
 
 
-def set_aside(source: str, files: Sequence[SourceFile]) -> list[SourceFile]:
+def set_aside(place: SourcePlace, files: Sequence[SourceFile], follow_links: bool = False) -> list[SourceFile]:
     """Return the files of a source, with each tar's table at the tar, and tables of loose files told as such.
 
     A Parquet file is a tar's table, or that of a folder of loose files, where it has that name and either such
@@ -33,8 +35,7 @@ def set_aside(source: str, files: Sequence[SourceFile]) -> list[SourceFile]:
     metadata.parquet and has no images. A table is no source of its own.
     """
     tars = {_stem(file.path): file for file in files if _is_tar(file.path)}
-    around = files if is_folder(source) or not tars else [*files, *_siblings(source, tars.values(), files)]
-    root = source_root(source, files[0].path) if files else ""
+    around = files if place.reach == "folder" or not tars else [*files, *_siblings(place, tars, files, follow_links)]
     names = {file.path for file in around}
     folders = {file.path.rpartition("/")[0] for file in files}
     tables: dict[str, SourceFile] = {}
@@ -45,7 +46,7 @@ def set_aside(source: str, files: Sequence[SourceFile]) -> list[SourceFile]:
             stem != file.path
             and about
             and not file.error
-            and _is_table(locate(source, file.path, root), f"{stem}{STATISTICS}" in names)
+            and _is_table(place.locate(file.path), f"{stem}{STATISTICS}" in names)
         ):
             tables[file.path] = file
     left = [replace(file, is_table=True) if file.path in tables else file for file in files]
@@ -84,7 +85,7 @@ def said_of_keys(
 def _rows(shard: SourceShard, config: IngestConfig) -> tuple[dict[str, dict[str, Any]], tuple[str, ...]]:
     """The rows of a tar's table, by key; none of a table that cannot be read or has no keys."""
     path = shard.table or ""
-    file = open_or_reason(locate(shard.source_uri, path, source_root(shard.source_uri, shard.shard)))
+    file = open_or_reason(locate(shard.source_uri, path, root_of_shard(shard)))
     if isinstance(file, str):
         return {}, ()
     with file:
@@ -114,11 +115,21 @@ def _is_table(location: str, has_statistics: bool) -> bool:
         return KEY in parquet.schema_arrow.names or location.rpartition("/")[2] == METADATA
 
 
-def _siblings(source: str, tars: Iterable[SourceFile], files: Sequence[SourceFile]) -> Iterator[SourceFile]:
+def _siblings(
+    place: SourcePlace, tars: Mapping[str, SourceFile], files: Sequence[SourceFile], follow_links: bool
+) -> Iterator[SourceFile]:
+    """What may be tables of tars, and their statistics, beside a glob's files; beside one tar they are asked for."""
+    if place.reach == "file":
+        for stem, tar in tars.items():
+            tables = list(find_named(place, tar.path, [f"{stem}{PARQUET}"], follow_links))
+            statistics = find_named(place, tar.path, [f"{stem}{STATISTICS}"], follow_links) if tables else ()
+            yield from (*tables, *statistics)
+        return
     known = {file.path for file in files}
-    folders = {file.path.rpartition("/")[0]: file.path for file in tars}
+    wanted = {f"{stem}{ending}" for stem in tars for ending in (PARQUET, STATISTICS)} - known
+    folders = {file.path.rpartition("/")[0]: file.path for file in tars.values()}
     for path in folders.values():
-        yield from (file for file in find_siblings(source, path) if file.path not in known)
+        yield from find_siblings(place, path, follow_links, wanted.__contains__)
 
 
 def _is_tar(path: str) -> bool:

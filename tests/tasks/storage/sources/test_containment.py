@@ -7,7 +7,7 @@ import pytest
 
 from windrow.schemas import OCCURRENCES
 from windrow.tasks.ingest.ingestion import ingest_shards
-from windrow.tasks.storage.sources.local_listing import OUTSIDE, STORE
+from windrow.tasks.storage.sources.listing.local_listing import OUTSIDE, STORE
 from windrow.tasks.storage.sources.source_plan import check_sources, plan_shards
 from windrow.tasks.storage.sources.source_shard import IngestConfig, SourceShard
 from windrow.tasks.storage.store.outputs import open_output

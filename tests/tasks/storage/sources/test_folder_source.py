@@ -8,7 +8,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from windrow.tasks.storage.sources.folder_source import FolderSource, read_whole
-from windrow.tasks.storage.sources.source_files import find_files, locate, source_root
+from windrow.tasks.storage.sources.listing.source_files import find_files
+from windrow.tasks.storage.sources.listing.source_place import locate, source_root
 from windrow.tasks.storage.sources.source_plan import plan_shards
 from windrow.tasks.storage.sources.source_shard import Found, IngestConfig
 
@@ -101,6 +102,8 @@ def test_a_file_is_read_up_to_a_size(tmp_path: Path, size: int, expected: bytes 
         ("memory://no/such/a.tar", "a.tar", "memory://no/such"),
         ("memory://no/such", "a.tar", "memory://no/such"),
         ("memory://no/su*/a.tar", "such/a.tar", "memory://no"),
+        ("memory://a.tar", "a.tar", "memory://"),
+        ("memory://*.tar", "a.tar", "memory://"),
     ],
 )
 def test_paths_are_relative_to_the_root_of_the_source(tmp_path: Path, source: str, path: str, root: str) -> None:
@@ -122,7 +125,7 @@ def test_every_file_that_is_not_hidden_is_found_once(tmp_path_factory: pytest.Te
             path.parent.mkdir(parents=True, exist_ok=True)
             path.write_bytes(name.encode())
             written.add(name)
-    found = find_files(str(folder))
+    found = find_files(str(folder))[1]
     assert [file.path for file in found] == sorted(
         n for n in written if not any(p.startswith(".") for p in n.split("/"))
     )

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import io
 import tarfile
+from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import fsspec
 import pyarrow as pa
@@ -18,12 +20,14 @@ from windrow.tasks.fetching.fetch_config import FetchConfig
 from windrow.tasks.ingest.ingestion import ingest_shard
 from windrow.tasks.storage.sources.sample_bytes import read_samples
 from windrow.tasks.storage.sources.source import SampleGone
+from windrow.tasks.storage.sources.source_kinds import iterate_shard
 from windrow.tasks.storage.sources.source_plan import plan_shards
-from windrow.tasks.storage.sources.source_shard import IngestConfig
+from windrow.tasks.storage.sources.source_shard import IngestConfig, LooseFile
 from windrow.tasks.storage.store.outputs import open_output
 
 pytest.importorskip("s3fs")
 server = pytest.importorskip("moto.server")
+AioEndpoint = pytest.importorskip("aiobotocore.endpoint").AioEndpoint
 CONFIG = IngestConfig(fetch=FetchConfig(protocols=("https", "s3")))
 
 
@@ -108,3 +112,49 @@ def test_an_object_that_was_replaced_is_another_shard_and_its_old_bytes_are_gone
     fsspec.filesystem("s3").pipe("pool/c.tar", bytes(10240))
     assert plan_shards([f"{bucket}/c.tar"])[0].identity != before[0].identity
     assert all(isinstance(data, SampleGone) for _, data in read_samples(occurrences))
+
+
+@pytest.fixture
+def asked(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """The operations that are asked of the server, in order."""
+    names: list[str] = []
+    make = AioEndpoint.make_request
+
+    async def noted(self: AioEndpoint, operation: Any, request: Any) -> Any:
+        names.append(operation.name)
+        return await make(self, operation, request)
+
+    monkeypatch.setattr(AioEndpoint, "make_request", noted)
+    return names
+
+
+@pytest.mark.parametrize("source", ["many", "many/*.tar", "many/*.png", "many/**"])
+def test_a_folder_on_s3_is_listed_once_whatever_lies_in_it(bucket: str, asked: list[str], source: str) -> None:
+    files = {f"pool/many/{number}.tar": _tar() for number in range(20)}
+    files |= {f"pool/many/{number}.png": picture(number) for number in range(20)}
+    fsspec.filesystem("s3").pipe(files | {f"pool/many/{number}.cls": b"cat" for number in range(20)})
+    asked.clear()
+    shards = plan_shards([f"{bucket}/{source}"])
+    assert Counter(asked)["ListObjectsV2"] <= 3 and len(asked) <= 4
+    asked.clear()
+    n_files = sum(1 + len(file.sidecars) for shard in shards for file in shard.files or (LooseFile("a.tar"),))
+    found = [one for shard in shards for one in iterate_shard(shard, CONFIG)]
+    assert {one.error for one in found} == {None}
+    assert len(asked) == 2 * n_files and set(asked) == {"HeadObject", "GetObject"}  # to open each file, and to read it
+
+
+@pytest.mark.parametrize("source", ["list/all.csv", "list/*.csv", "list"])
+def test_where_a_list_on_s3_lies_is_not_asked_for_each_row(
+    bucket: str, tmp_path: Path, asked: list[str], source: str
+) -> None:
+    fsspec.filesystem("s3").rm("pool/list/e.png")
+    rows = "".join(f"s3://pool/loose/{number}.png,cat\n" for number in range(20))
+    fsspec.filesystem("s3").pipe("pool/list/all.csv", f"path,label\n{rows}".encode())
+    fsspec.filesystem("s3").pipe({f"pool/loose/{number}.png": picture(number) for number in range(20)})
+    asked.clear()
+    occurrences = ingested(tmp_path, f"list:{bucket}/{source}")
+    assert Counter(asked)["ListObjectsV2"] <= 3
+    asked.clear()
+    assert [data for _, data in read_samples(occurrences)] == [picture(number) for number in range(20)]
+    assert Counter(asked)["ListObjectsV2"] <= 2 and Counter(asked)["GetObject"] == 20
+    assert Counter(asked)["HeadObject"] <= 22

@@ -2,16 +2,19 @@
 
 import os
 import pickle
+from collections import Counter
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import fsspec
 import pytest
-from fsspec.implementations.memory import MemoryFileSystem
+from fsspec.implementations.memory import MemoryFile, MemoryFileSystem
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from windrow.tasks.storage.sources.folder_source import cut_by_content
+from windrow.tasks.storage.sources.source import root_of_shard
 from windrow.tasks.storage.sources.source_plan import check_there, plan_shards
 from windrow.tasks.storage.sources.source_shard import IngestConfig, SourceShard
 
@@ -173,6 +176,67 @@ def test_a_process_that_plans_every_night_sees_what_is_new() -> None:
     assert loose(plan_shards(["listed://nightly"])) == ["a.jpg"]
     files.pipe("/nightly/b.jpg", b"x")
     assert loose(plan_shards(["listed://nightly"])) == ["a.jpg", "b.jpg"]
+
+
+@pytest.mark.parametrize(
+    ("source", "n_tars", "folder"),
+    [
+        ("counted://far", 10_000, lambda _: ""),
+        ("counted://far/*.tar", 10_000, lambda _: ""),
+        ("counted://far", 100, lambda number: f"{number % 50}/"),
+        ("counted://far/*/*.tar", 100, lambda _: "deep/"),
+        ("counted://far/**", 100, lambda number: f"all/{number % 5}/{number % 7}/"),
+    ],
+)
+def test_ten_thousand_remote_tars_are_planned_by_a_request_for_each_folder(
+    source: str, n_tars: int, folder: Callable[[int], str]
+) -> None:
+    fsspec.register_implementation("counted", Counted, clobber=True)
+    files = fsspec.filesystem("counted")
+    paths = [f"/far/{folder(number)}{number:05}.tar" for number in range(n_tars)]
+    files.store.update({path: MemoryFile(files, path, b"x") for path in paths})
+    try:
+        files.asked.clear()
+        shards = plan_shards([source])
+        assert len(shards) == n_tars
+        assert files.asked.total() <= 3 + len({path.rpartition("/")[0] for path in paths}), files.asked
+        files.asked.clear()
+        assert {root_of_shard(shard) for shard in shards} == {"counted://far"}
+        assert not files.asked
+    finally:
+        for path in paths:
+            del files.store[path]
+
+
+class Counted(MemoryFileSystem):  # type: ignore[misc]
+    """Counts what an object store would be asked; what it finds or globs is a listing, however made."""
+
+    protocol = "counted"
+
+    def __init__(self, **options: Any) -> None:
+        super().__init__(**options)
+        self.asked, self._is_inside = Counter[str](), False
+
+    @classmethod
+    def _strip_protocol(cls, path: str) -> str:
+        return str(super()._strip_protocol(path.replace("counted://", "memory://")))
+
+    def _count(self, name: str, path: str, **options: Any) -> Any:
+        is_inside, self._is_inside = self._is_inside, True
+        self.asked[name] += not is_inside
+        try:
+            return getattr(super(), name)(path, **options)
+        finally:
+            self._is_inside = is_inside
+
+    def info(self, path: str, **options: Any) -> Any:
+        return self._count("info", path, **options)
+
+    def find(self, path: str, **options: Any) -> Any:
+        return self._count("find", path, **options)
+
+    def glob(self, path: str, **options: Any) -> Any:
+        return self._count("glob", path, **options)
 
 
 @given(NAMES, st.integers(1, 20), st.integers(1, 40))
