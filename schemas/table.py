@@ -136,6 +136,8 @@ def _same_type(found: pa.DataType, column: Column) -> bool:
 def _type_name(column: Column) -> str:
     if column.vector:
         return f"{column.type.value_type}[dim]"
+    if pa.types.is_map(column.type):
+        return f"map({column.type.key_type}, {column.type.item_type})"
     if pa.types.is_list(column.type):
         kind = column.type.value_type
         return f"struct({', '.join(field.name for field in kind)})[]" if pa.types.is_struct(kind) else f"{kind}[]"

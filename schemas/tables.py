@@ -13,6 +13,7 @@ from windrow.schemas.labels import (
     USER_FILES,
 )
 from windrow.schemas.occurrences import OCCURRENCES
+from windrow.schemas.pool import POOL
 from windrow.schemas.quality import HASH_GROUPS, QUALITY
 from windrow.schemas.runs import EXPORTS, RUNS, STAGES
 from windrow.schemas.samples import REGISTRY, SAMPLES
@@ -69,6 +70,7 @@ TABLES: tuple[Table, ...] = (
     WORTH_SETS,
     WORTH_CURVE,
     OUTCOMES,
+    POOL,
     EXPORTS,
     RUNS,
     STAGES,
@@ -98,6 +100,7 @@ __all__ = [
     "OCCURRENCES",
     "OUTCOMES",
     "OUTCOME_KINDS",
+    "POOL",
     "PREDICTIONS",
     "QUALITY",
     "REFERENCE_OVERLAP",

@@ -11,6 +11,7 @@ import pyarrow.parquet as pq
 from windrow.schemas import Table
 
 ROWS_PER_GROUP = 8192
+FALSE_POSITIVES = 0.01  # of a Bloom filter
 
 
 def write_table(declared: Table, table: pa.Table, path: Path) -> None:
@@ -23,25 +24,30 @@ def write_table(declared: Table, table: pa.Table, path: Path) -> None:
 
 
 @contextmanager
-def writing_table(declared: Table, path: Path, schema: pa.Schema) -> Iterator[Callable[[pa.Table], None]]:
+def writing_table(
+    declared: Table, path: Path, schema: pa.Schema, rows_per_group: int = ROWS_PER_GROUP, indexed: Sequence[str] = ()
+) -> Iterator[Callable[[pa.Table], None]]:
     """Write a table part by part: yields a function that validates a part and adds it.
 
     `schema` says how long the vectors are. A vector is stored plain: dictionaries cost time and save nothing there.
-    Rows are kept in groups of ROWS_PER_GROUP: parts of whole groups make the same file as one part. The primary key
-    is looked at within each part only.
+    Rows are kept in groups: parts of whole groups make the same file as one part. The primary key is looked at within
+    each part only. `indexed` columns have a Bloom filter in each group: a row is found by such a value without reading
+    the others.
     """
     names = [column.name for column in declared.columns]
     vectors = {column.name for column in declared.columns if column.vector}
+    bloom = {name: {"ndv": rows_per_group, "fpp": FALSE_POSITIVES} for name in indexed}
     with pq.ParquetWriter(
         path,
         pa.schema([schema.field(name) for name in names if name in schema.names], schema.metadata),
         compression="zstd",
         use_dictionary=[name for name in names if name not in vectors],
         write_page_checksum=True,
+        bloom_filter_options=bloom or None,
     ) as file:
 
         def add(part: pa.Table) -> None:
-            file.write_table(declared.validate(part).select(names), row_group_size=ROWS_PER_GROUP)
+            file.write_table(declared.validate(part).select(names), row_group_size=rows_per_group)
 
         yield add
 
