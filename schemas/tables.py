@@ -3,6 +3,7 @@
 from windrow.schemas.clusters import ASSIGNMENTS, CLUSTERS, DRIFT
 from windrow.schemas.embeddings import BACKBONES, EMBEDDINGS, NEIGHBORS
 from windrow.schemas.forgotten import FORGOTTEN
+from windrow.schemas.joined_pool import POOL
 from windrow.schemas.labels import (
     BELONGING,
     CLASS_NAMES,
@@ -13,7 +14,6 @@ from windrow.schemas.labels import (
     USER_FILES,
 )
 from windrow.schemas.occurrences import OCCURRENCES
-from windrow.schemas.pool import POOL
 from windrow.schemas.quality import HASH_GROUPS, QUALITY
 from windrow.schemas.runs import EXPORTS, RUNS, STAGES
 from windrow.schemas.samples import REGISTRY, SAMPLES

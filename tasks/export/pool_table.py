@@ -10,7 +10,7 @@ from collections.abc import Iterable, Iterator
 import pyarrow as pa
 
 from windrow.schemas import POOL, REGISTRY
-from windrow.schemas.pool import JOINED
+from windrow.schemas.joined_pool import JOINED
 from windrow.schemas.stages import Stage
 from windrow.tasks.storage.catalog.connections import SqlLimits
 from windrow.tasks.storage.catalog.views import JOINED_SQL, connect, run_tables

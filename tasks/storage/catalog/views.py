@@ -16,7 +16,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from windrow.schemas import EXPORTS, FORGOTTEN, POOL, REGISTRY, RUNS, SELECTION, SHARDS, STAGES, TABLES, Table
-from windrow.schemas.pool import pool_sql
+from windrow.schemas.joined_pool import pool_sql
 from windrow.schemas.stages import Stage
 from windrow.tasks.storage.catalog.connections import SqlLimits, open_connection
 from windrow.tasks.storage.catalog.judged_sql import Catalog

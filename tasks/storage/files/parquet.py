@@ -9,8 +9,10 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from windrow.schemas import Table
+from windrow.tasks.storage.files.whole_columns import whole
 
 ROWS_PER_GROUP = 8192
+GROUPS_AT_ONCE = 32  # of which the texts in a column of lists may take 2 GiB
 FALSE_POSITIVES = 0.01  # of a Bloom filter
 
 
@@ -61,7 +63,11 @@ def read_table(declared: Table, paths: Iterable[Path], columns: Sequence[str] | 
 
 def _read(path: Path, names: list[str]) -> pa.Table:
     with naming(path), pq.ParquetFile(path, page_checksum_verification=True) as file:  # pq.read_table imports pandas
-        return file.read(columns=names).select(names)
+        if file.num_row_groups <= GROUPS_AT_ONCE:
+            return file.read(columns=names).select(names)
+        starts = range(0, file.num_row_groups, GROUPS_AT_ONCE)
+        groups = [range(at, min(at + GROUPS_AT_ONCE, file.num_row_groups)) for at in starts]
+        return pa.concat_tables([file.read_row_groups(list(some), columns=names).select(names) for some in groups])
 
 
 @contextmanager
@@ -96,9 +102,7 @@ def first_damaged(paths: Iterable[Path]) -> str | None:
 
 def vectors_to_array(column: pa.ChunkedArray) -> np.ndarray:
     """Return a column of fixed-size lists without nulls as an array (n, dim), without a copy where it has one chunk."""
-    lists = column.combine_chunks()
-    if isinstance(lists, pa.ChunkedArray):
-        lists = lists.chunk(0) if lists.num_chunks else pa.array([], column.type)
+    lists = whole(column)
     if len(lists) == 0:
         return np.empty((0, getattr(column.type, "list_size", 0)), column.type.value_type.to_pandas_dtype())
     return np.asarray(lists.flatten().to_numpy(zero_copy_only=False)).reshape(len(lists), -1)
