@@ -20,7 +20,7 @@ OBJECTS = {
         tasks.storage.sources.sample_bytes tasks.storage.store.pool_file tasks.storage.verify.registry_inspection
         tasks.storage.verify.version_inspection tasks.takedown.shard_without""",
     "a table of few rows: classes, counts, versions, drift, worth, what was forgotten": """
-        flows.commands.answers flows.commands.forget tasks.clusters.incremental tasks.export.outcomes
+        flows.commands.answers tasks.clusters.incremental tasks.export.outcomes
         tasks.export.selected_rows tasks.features.backbone_choice tasks.labels.audit_sample
         tasks.loading.version_samples tasks.steps.publishing_steps tasks.storage.store.refused_samples
         tasks.storage.verify.absences
