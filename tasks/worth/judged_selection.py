@@ -107,7 +107,7 @@ def last_version(version: Version, judged: JudgedSelection) -> LastVersion | str
     if len(usable) and usable.mean() < 1 - MOST_SEEN:
         return f"{version.version} was made before the evaluated samples were held out: it holds some of them"
     row = pc.index_in(whole(samples["sample_id"]), judged.sample_ids)
-    there = pc.is_valid(row).to_numpy()
+    there = pc.is_valid(row).to_numpy(zero_copy_only=False)
     rows = np.asarray(row.drop_null().to_numpy(), np.int64)
     if not len(rows):
         return f"none of the samples of {version.version} is in the pool any more"
