@@ -15,8 +15,8 @@ TABLES_HEAD = """\
 # Tables
 
 Every table that a store holds, with each column's type and meaning. Ask them with
-[`windrow query`](commands.md#windrow-query), or from Python with [`windrow.open_catalog`](python.md). Two views join
-them: `pool` has one row for each readable sample, with all that is known of it; `curated` is its selected part.
+[`windrow query`](commands.md#windrow-query), or from Python with [`windrow.open_catalog`](python.md). Most questions
+are for `pool`, with one row for each readable sample and all that is known of it, or for `curated`, its selected part.
 
 """
 

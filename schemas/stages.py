@@ -17,6 +17,7 @@ class Stage(StrEnum):
     WORTH = "worth"
     EXPORT = "export"
     ACCOUNT = "account"
+    POOL = "pool"
 
 
 class Part(StrEnum):
@@ -39,5 +40,5 @@ class Part(StrEnum):
     EXPORT_SHARD = "export-shard"
 
 
-OPTIONAL = frozenset({Stage.MODEL_SCORES, Stage.WORTH})
-"""Stages that a finished run may lack: runs of earlier versions have no worth."""
+OPTIONAL = frozenset({Stage.MODEL_SCORES, Stage.WORTH, Stage.POOL})
+"""Stages that a finished run may lack: runs of earlier versions have no worth and no table of the pool."""

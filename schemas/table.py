@@ -6,10 +6,12 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
 SCHEMA_VERSION = 1
+PART = 2**16  # rows: their texts, and the names of 64 classes each, end within 32 bits
 
 
 @dataclass(frozen=True)
@@ -59,6 +61,7 @@ class Table:
     def build(self, columns: Mapping[str, Iterable[Any] | pa.Array], dim: int | None = None) -> pa.Table:
         """Make a validated table from columns by name; a nullable column may be left out.
 
+        A pa.Scalar stands for a column that is the same in every row; the first column is none.
         Raises ValueError naming the table, the column and what came.
         """
         unknown = sorted(set(columns) - {column.name for column in self.columns})
@@ -69,16 +72,20 @@ class Table:
         arrays = [self._array(field, columns, n_rows) for field in schema]
         return self.validate(pa.Table.from_arrays(arrays, schema=schema))
 
-    def _array(self, field: pa.Field, columns: Mapping[str, Any], n_rows: int) -> pa.Array:
+    def _array(self, field: pa.Field, columns: Mapping[str, Any], n_rows: int) -> pa.Array | pa.ChunkedArray:
         if field.name not in columns:
             if not field.nullable:
                 raise ValueError(f"table {self.name}: column {field.name!r} is missing")
             return pa.nulls(n_rows, field.type)
         values = columns[field.name]
         try:
-            if isinstance(values, pa.ChunkedArray):
-                values = values.combine_chunks()
-            return values.cast(field.type) if isinstance(values, pa.Array) else pa.array(values, field.type)
+            if isinstance(values, pa.Scalar):
+                sizes = (min(PART, n_rows - at) for at in range(0, n_rows, PART))
+                return pa.chunked_array([pa.repeat(values.cast(field.type), size) for size in sizes], field.type)
+            if isinstance(values, pa.Array | pa.ChunkedArray):
+                chunks = values.chunks if isinstance(values, pa.ChunkedArray) else [values]
+                return pa.chunked_array([part for each in chunks for part in _parts(each, field.type)], field.type)
+            return pa.array(values, field.type)
         except (pa.ArrowInvalid, pa.ArrowTypeError, pa.ArrowNotImplementedError) as error:
             raise ValueError(f"table {self.name}, column {field.name!r}: wants {field.type}, got {error}") from None
 
@@ -126,6 +133,16 @@ class Table:
         return "\n".join(lines)
 
 
+def _parts(values: pa.Array, kind: pa.DataType) -> list[pa.Array]:
+    """Values as arrays of another type, none of more than PART rows: the ends of its texts may have half the bits."""
+    if values.type == kind:
+        return [values]
+    if len(values) <= PART:
+        return [values.cast(kind)]
+    rows = (np.arange(at, min(at + PART, len(values))) for at in range(0, len(values), PART))
+    return [values.take(pa.array(some)).cast(kind) for some in rows]  # a slice keeps the ends of the whole
+
+
 def _same_type(found: pa.DataType, column: Column) -> bool:
     if column.vector:
         is_list = pa.types.is_list(found) or pa.types.is_fixed_size_list(found)
@@ -136,6 +153,8 @@ def _same_type(found: pa.DataType, column: Column) -> bool:
 def _type_name(column: Column) -> str:
     if column.vector:
         return f"{column.type.value_type}[dim]"
+    if pa.types.is_map(column.type):
+        return f"map({column.type.key_type}, {column.type.item_type})"
     if pa.types.is_list(column.type):
         kind = column.type.value_type
         return f"struct({', '.join(field.name for field in kind)})[]" if pa.types.is_struct(kind) else f"{kind}[]"

@@ -3,6 +3,7 @@
 from windrow.schemas.clusters import ASSIGNMENTS, CLUSTERS, DRIFT
 from windrow.schemas.embeddings import BACKBONES, EMBEDDINGS, NEIGHBORS
 from windrow.schemas.forgotten import FORGOTTEN
+from windrow.schemas.joined_pool import POOL
 from windrow.schemas.labels import (
     BELONGING,
     CLASS_NAMES,
@@ -69,6 +70,7 @@ TABLES: tuple[Table, ...] = (
     WORTH_SETS,
     WORTH_CURVE,
     OUTCOMES,
+    POOL,
     EXPORTS,
     RUNS,
     STAGES,
@@ -98,6 +100,7 @@ __all__ = [
     "OCCURRENCES",
     "OUTCOMES",
     "OUTCOME_KINDS",
+    "POOL",
     "PREDICTIONS",
     "QUALITY",
     "REFERENCE_OVERLAP",

@@ -19,6 +19,9 @@ def values(column: Column, dim: int) -> st.SearchStrategy[Any]:
 def _plain(column: Column, kind: pa.DataType, dim: int) -> st.SearchStrategy[Any]:
     if column.one_of:
         return st.sampled_from(column.one_of)
+    if pa.types.is_map(kind):
+        pair = st.tuples(_plain(column, kind.key_type, dim), _plain(column, kind.item_type, dim))
+        return st.lists(pair, max_size=3, unique_by=lambda each: each[0])
     if pa.types.is_list(kind):
         size = dim if column.vector else 3
         return st.lists(_plain(column, kind.value_type, dim), min_size=size if column.vector else 0, max_size=size)

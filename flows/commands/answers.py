@@ -13,8 +13,25 @@ from windrow.tasks.report.drawn import PAGE
 from windrow.tasks.storage.catalog.views import connect_run
 from windrow.tasks.storage.published.versions import Version, diff_versions, list_versions
 from windrow.tasks.storage.published.withdrawal import is_withdrawn, withdrawal_text
+from windrow.tasks.storage.store.refused_samples import read_forgotten
 from windrow.tasks.storage.store.run_records import latest_run, open_run
 from windrow.tasks.texts.terminal import escape
+
+
+def print_forgotten(console: Console, store: Path, wanted: str) -> bool:
+    """Tell when and why a sample was forgotten; False when no such sample was, by its id or the first digits of it."""
+    rows = [row for row in read_forgotten(store).to_pylist() if len(wanted) > 5 and row["sample_id"].startswith(wanted)]
+    if not rows:
+        return False
+    from windrow.tasks.takedown.removal import manifest_path
+
+    for row in rows:
+        console.print(f"[bold]sample {row['sample_id']}[/]")
+        because = "asked for" if row["similarity"] is None else f"near-duplicate of {row['because_of']}"
+        console.print(f"[cyan]forgotten[/] on {row['requested_at']:%Y-%m-%d}: {because}", soft_wrap=True)
+        console.print(f"reason: {escape(row['reason'] or 'none given')}", soft_wrap=True)
+        console.print(f"take-down: {escape(str(manifest_path(store, row['takedown'])))}", soft_wrap=True)
+    return True
 
 
 def print_story(console: Console, connection: Any, wanted: str) -> None:

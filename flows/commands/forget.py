@@ -10,7 +10,6 @@ from typing import Any
 from rich.console import Console
 
 from windrow.tasks.report.formats import plural
-from windrow.tasks.storage.store.refused_samples import read_forgotten
 from windrow.tasks.takedown import removal as takedown
 from windrow.tasks.takedown.forget_targets import Choice, choose
 from windrow.tasks.texts.terminal import escape
@@ -83,15 +82,3 @@ def _say_what_went(console: Console, store: Path, done: Mapping[str, Any]) -> No
 def _say_more(console: Console, n: int) -> None:
     if n > SHOWN:
         console.print(f"  and {n - SHOWN:,} more")
-
-
-def print_forgotten(console: Console, store: Path, wanted: str) -> bool:
-    """Tell when and why a sample was forgotten; False when no such sample was, by its id or the first digits of it."""
-    rows = [row for row in read_forgotten(store).to_pylist() if len(wanted) > 5 and row["sample_id"].startswith(wanted)]
-    for row in rows:
-        console.print(f"[bold]sample {row['sample_id']}[/]")
-        because = "asked for" if row["similarity"] is None else f"near-duplicate of {row['because_of']}"
-        console.print(f"[cyan]forgotten[/] on {row['requested_at']:%Y-%m-%d}: {because}", soft_wrap=True)
-        console.print(f"reason: {escape(row['reason'] or 'none given')}", soft_wrap=True)
-        console.print(f"take-down: {escape(str(takedown.manifest_path(store, row['takedown'])))}", soft_wrap=True)
-    return bool(rows)

@@ -15,6 +15,7 @@ from windrow.schemas import REGISTRY
 from windrow.schemas.training import TRAINING_LOG
 from windrow.tasks.labels.checks.logged_dynamics import log_files
 from windrow.tasks.storage.files.parquet import read_table
+from windrow.tasks.storage.files.whole_columns import whole
 from windrow.tasks.storage.store.registry import registry_files
 
 
@@ -25,7 +26,7 @@ def print_step(console: Console, store: Path, log: Path, step: int) -> None:
         last = max(pc.max(pq.read_table(path, columns=["step"])["step"]).as_py() for path in log_files(log)[-1:])
         raise ValueError(f"step: {log} has no step {step:,}; it ends with {last:,}")
     known = read_table(REGISTRY, registry_files(store))
-    known = known.filter(pc.is_in(known["sample_index"], rows["sample_index"].combine_chunks()))
+    known = known.filter(pc.is_in(known["sample_index"], whole(rows["sample_index"])))
     names = dict(zip(known["sample_index"].to_pylist(), known["sample_id"].to_pylist(), strict=True))
     table = Table("sample", "index", "rank", "trained as", "loss", "margin")
     for row in rows.sort_by([("loss", "descending")]).to_pylist():

@@ -52,7 +52,7 @@ def judge_pool(connection: Any, truth: pa.Table) -> JudgedPool:
     Raises ValueError when the truth does not know a sample of the pool, or a pseudo-label is no class of it.
     """
     connection.register("truth", truth)
-    rows = connection.sql(JUDGE).to_arrow_table().combine_chunks()
+    rows = connection.sql(JUDGE).to_arrow_table()
     connection.unregister("truth")
     unknown = rows.filter(pc.invert(rows["judged"]))["sample_id"].to_pylist()
     if unknown:

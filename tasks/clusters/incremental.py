@@ -22,6 +22,7 @@ from windrow.tasks.algorithms.clustering.level_settings import grown_levels, hal
 from windrow.tasks.algorithms.clustering.points import Resources, Taken, block_rows
 from windrow.tasks.clusters.clustering_config import ClusteringConfig
 from windrow.tasks.storage.files.parquet import vectors_to_array
+from windrow.tasks.storage.files.whole_columns import whole
 from windrow.tasks.storage.store.outputs import MANIFEST, Output, fingerprint, open_output
 from windrow.tasks.storage.store.pool_file import PoolFile
 from windrow.tasks.storage.store.run_records import latest_run
@@ -97,10 +98,10 @@ def _kept_from(output: Output) -> str:
 def _seen(earlier: Output, pool: PoolFile) -> _Seen:
     """Both are in the order of `sample_id`."""
     table = earlier.read(ASSIGNMENTS, ["sample_id", "cluster_path"])
-    ids, cluster = table["sample_id"].combine_chunks(), _finest(table["cluster_path"])
+    ids, cluster = whole(table["sample_id"]), _finest(table["cluster_path"])
     rows, clusters = [np.empty(0, np.int64)], [np.empty(0, np.int32)]
     for block in row_blocks(len(pool.vectors), block_rows(1)):
-        place_before = pc.index_in(pool.sample_ids(block), ids).to_numpy(zero_copy_only=False)
+        place_before = pc.index_in(whole(pool.sample_ids(block)), ids).to_numpy(zero_copy_only=False)
         known = np.flatnonzero(~np.isnan(place_before.astype(np.float64)))
         rows.append(known + block.start)
         clusters.append(cluster[place_before[known].astype(np.int64)])

@@ -67,7 +67,7 @@ def account(store: Path, made: Made, gone: Mapping[str, str], kept_back: str | N
     def write(writer: OutputWriter) -> None:
         connection = connect(tables_of(outputs))
         _add_gone(connection, gone)
-        outcomes = connection.sql(OUTCOMES_SQL, params={"kept_back": kept_back}).to_arrow_table().combine_chunks()
+        outcomes = connection.sql(OUTCOMES_SQL, params={"kept_back": kept_back}).to_arrow_table()
         n_occurrences = sum(output.counts["n_occurrences"] for output in outputs[Stage.INGEST])
         lost = outcomes["outcome"].null_count
         if lost or outcomes.num_rows != n_occurrences:

@@ -25,6 +25,7 @@ from windrow.tasks.pictures.decoding import MAX_PIXELS, inspect_image
 from windrow.tasks.pictures.mending import mended
 from windrow.tasks.pictures.sandbox import Limits, Sandbox
 from windrow.tasks.storage.files.parquet import read_table
+from windrow.tasks.storage.files.whole_columns import whole
 from windrow.tasks.storage.published.parquet_shards import ParquetShard
 from windrow.tasks.storage.published.webdataset_shards import WebDatasetShard, class_indices
 from windrow.tasks.storage.sources.sample_bytes import read_members, read_samples
@@ -105,7 +106,7 @@ def _open_shard(
 
 
 def _came_back(store: Path, done: Done, rows: pa.Table) -> list[str]:
-    gone = gone_samples(store, [done])["sample_id"].combine_chunks()
+    gone = whole(gone_samples(store, [done])["sample_id"])
     missing = rows.filter(pc.is_in(rows["sample_id"], gone))
     return [sample_id for sample_id, data in read_samples(missing, store) if not isinstance(data, SampleGone)]
 

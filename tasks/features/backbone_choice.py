@@ -20,6 +20,7 @@ from windrow.schemas.embeddings import CHOSEN_BACKBONE
 from windrow.schemas.stages import Part
 from windrow.tasks.backbones.backbone import AUTO, BackboneConfig
 from windrow.tasks.features.pool_images import pool_images
+from windrow.tasks.storage.files.whole_columns import wide
 from windrow.tasks.storage.store.outputs import Done, Output, OutputWriter, make_output, open_output
 
 VERSION = 1
@@ -100,7 +101,7 @@ def is_drawn(image: Image.Image) -> bool:
 
 def _median_short_side(ingested: Sequence[Output]) -> int:
     """Each sample counts once, in however many shards it lies."""
-    samples = pa.concat_tables([output.read(SAMPLES, ["sample_id", "width", "height"]) for output in ingested])
+    samples = wide(pa.concat_tables([output.read(SAMPLES, ["sample_id", "width", "height"]) for output in ingested]))
     sides = samples.append_column("side", pc.min_element_wise(samples["width"], samples["height"]))
     sides = sides.group_by("sample_id").aggregate([("side", "min")])["side_min"].to_numpy()
     if not len(sides):

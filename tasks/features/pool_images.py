@@ -12,6 +12,8 @@ from PIL import Image
 from windrow.schemas import OCCURRENCES, SAMPLES
 from windrow.tasks.pictures.guarded import decode_guarded
 from windrow.tasks.pictures.opening import UnreadableImage
+from windrow.tasks.storage.files.parquet import read_table
+from windrow.tasks.storage.files.whole_columns import whole
 from windrow.tasks.storage.sources.sample_bytes import read_samples
 from windrow.tasks.storage.sources.source import SampleGone
 from windrow.tasks.storage.store.outputs import Output
@@ -25,8 +27,8 @@ def pool_images(
     They come in the order of the shards, those that lie in several more than once; what cannot be read is left out.
     `min_side`: as `decode_rgb` takes it.
     """
-    ids = pa.concat_arrays([o.read(SAMPLES, ["sample_id"])["sample_id"].combine_chunks() for o in ingested])
-    wanted = pc.unique(ids).sort()[:n]
+    ids = read_table(SAMPLES, [output.table_path(SAMPLES) for output in ingested], ["sample_id"])["sample_id"]
+    wanted = pc.unique(whole(ids)).sort()[:n]
     for output in ingested:
         rows = first_occurrences(output)
         rows = rows.filter(pc.is_in(rows["sample_id"], wanted))
@@ -44,5 +46,5 @@ def first_occurrences(shard: Output) -> pa.Table:
     rows = shard.read(OCCURRENCES)
     rows = rows.filter(pc.is_null(rows["unreadable"]))
     positions = rows.group_by("sample_id").aggregate([("position", "min")])["position_min"]
-    rows = rows.filter(pc.is_in(rows["position"], positions.combine_chunks()))
+    rows = rows.filter(pc.is_in(rows["position"], whole(positions)))
     return rows.take(pc.sort_indices(rows["position"]))

@@ -13,6 +13,7 @@ from windrow.schemas import HASH_GROUPS, QUALITY
 from windrow.schemas.stages import Stage
 from windrow.tasks.algorithms.neighbors.hash_neighbors import hash_groups
 from windrow.tasks.ingest.hashes_config import HashesConfig
+from windrow.tasks.storage.files.whole_columns import whole
 from windrow.tasks.storage.store.outputs import Done, OutputWriter, fingerprint, make_output, open_output
 
 STAGE = Stage.HASH_GROUPS
@@ -41,12 +42,15 @@ def group_hashes(store: Path, ingested: Sequence[str], config: HashesConfig) -> 
 
 def _distinct(quality: pa.Table) -> pa.Table:
     """Samples that have a hash, each once, by `sample_id`."""
-    hashed = quality.filter(pc.is_valid(quality["phash"])).sort_by("sample_id").combine_chunks()
-    sample_ids = hashed["sample_id"]
-    if len(sample_ids) < 2:
-        return hashed
-    new = pc.not_equal(sample_ids[1:], sample_ids[:-1])
-    return hashed.filter(pa.concat_arrays([pa.array([True]), *new.chunks]))
+    hashed = quality.filter(pc.is_valid(quality["phash"]))
+    sample_ids = whole(hashed["sample_id"])
+    order = pc.sort_indices(sample_ids)
+    sample_ids = sample_ids.take(order)
+    new = np.ones(len(sample_ids), np.bool_)
+    if len(sample_ids) > 1:
+        new[1:] = pc.not_equal(sample_ids[1:], sample_ids[:-1]).to_numpy(zero_copy_only=False)
+    rows = pa.array(np.asarray(order)[new])
+    return pa.table({"sample_id": sample_ids.filter(pa.array(new)), "phash": whole(hashed["phash"]).take(rows)})
 
 
 def _groups(hashed: pa.Table, max_distance: int) -> pa.Table:

@@ -290,7 +290,7 @@ def occurrence_table(rows: Iterator[dict[str, Any]]) -> pa.Table:
     parts = [OCCURRENCES.schema().empty_table()]
     while some := list(islice(rows, ROWS_AT_ONCE)):
         parts.append(OCCURRENCES.build(_columns(OCCURRENCES.columns, some)))
-    return pa.concat_tables(parts).combine_chunks()
+    return pa.concat_tables(parts)
 
 
 def _columns(columns: Iterable[Any], rows: Sequence[Any]) -> dict[str, list[Any]]:

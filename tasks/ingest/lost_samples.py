@@ -10,6 +10,8 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from windrow.schemas import SAMPLES
+from windrow.tasks.storage.files.parquet import read_table
+from windrow.tasks.storage.files.whole_columns import whole
 from windrow.tasks.storage.published.versions import Version
 from windrow.tasks.storage.store.outputs import Output
 
@@ -79,5 +81,6 @@ def _loss(place: str, before: Sequence[Output], after: Sequence[Output]) -> Loss
 
 def ids_of(outputs: Iterable[Output]) -> pa.Array:
     """Return the distinct sample ids of ingested shards."""
-    parts = [output.read(SAMPLES, ["sample_id"])["sample_id"].combine_chunks() for output in outputs]
-    return pc.unique(pa.concat_arrays([pa.array([], pa.string()), *parts]))
+    return pc.unique(
+        whole(read_table(SAMPLES, [each.table_path(SAMPLES) for each in outputs], ["sample_id"])["sample_id"])
+    )

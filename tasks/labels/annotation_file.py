@@ -15,6 +15,7 @@ from windrow.schemas.stages import Stage
 from windrow.tasks.algorithms.labels.queries import QUERIES, query_for
 from windrow.tasks.labels.audit_file import check_new_file, places_of, write_lines
 from windrow.tasks.storage.catalog.views import connect_run
+from windrow.tasks.storage.files.whole_columns import whole
 from windrow.tasks.storage.store.pool import read_pool
 from windrow.tasks.storage.store.run_records import Run
 
@@ -56,13 +57,13 @@ def write_annotation(path: Path, run: Run, n: int, by: str, seed: int) -> Annota
     """
     check_new_file(path, "labels")
     connection = connect_run(run.store, run.run_id)
-    found = connection.sql(ASKED_SQL).to_arrow_table().combine_chunks()
+    found = connection.sql(ASKED_SQL).to_arrow_table()
     given = connection.sql(GIVEN_SQL).fetchall()
-    classes = pc.unique(found["given_label"].combine_chunks().drop_null()).sort()
-    labels = pc.fill_null(pc.index_in(found["given_label"].combine_chunks(), classes), -1).to_numpy().astype(np.int64)
+    classes = pc.unique(whole(found["given_label"]).drop_null()).sort()
+    labels = pc.fill_null(pc.index_in(whole(found["given_label"]), classes), -1).to_numpy().astype(np.int64)
     by = query_for(int((labels >= 0).sum()), len(classes)) if by == "auto" else by
     try:
-        picks = QUERIES[by]().pick(_embeddings(run, found["sample_id"].combine_chunks()), labels, n, seed)
+        picks = QUERIES[by]().pick(_embeddings(run, whole(found["sample_id"])), labels, n, seed)
     except ValueError as error:
         raise ValueError(f"--by {by}: {error}") from None
     if not len(picks.rows):

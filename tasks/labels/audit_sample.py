@@ -79,7 +79,7 @@ def check_label_set(connection: Any, name: str) -> None:
 def read_label_set(connection: Any, name: str) -> AuditedSet:
     """Read a label set of the catalog's run. Raises ValueError when there is none, or nothing to check in it."""
     check_label_set(connection, name)
-    rows = connection.sql(LABELLED_SQL, params=[name]).to_arrow_table().combine_chunks()
+    rows = connection.sql(LABELLED_SQL, params=[name]).to_arrow_table()
     found = rows.filter(pc.is_valid(rows["label"]))
     if not found.num_rows:
         raise ValueError(f"label set {name!r} has no label to check: each one abstains or was given")

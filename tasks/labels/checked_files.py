@@ -25,6 +25,7 @@ from windrow.tasks.labels.label_distances import check_distances_file, tally_dis
 from windrow.tasks.labels.label_file import Tally, check_label_file
 from windrow.tasks.labels.labels_config import LabelsConfig
 from windrow.tasks.storage.files.parquet import read_table
+from windrow.tasks.storage.files.whole_columns import whole
 from windrow.tasks.storage.store.listed_samples import listed_samples
 from windrow.tasks.storage.store.outputs import (
     Done,
@@ -144,7 +145,7 @@ def _tally_ids(setting: str, path: Path, outputs: Sequence[Output]) -> Tally:
     with _naming(setting):
         ids = listed_samples(path)
     known = read_table(SAMPLES, [output.table_path(SAMPLES) for output in outputs], ["sample_id"])
-    matched = pc.is_in(pa.array(ids, pa.string()), known["sample_id"].combine_chunks()).to_pylist()
+    matched = pc.is_in(pa.array(ids, pa.string()), whole(known["sample_id"])).to_pylist()
     others = [name for name, is_there in zip(ids, matched, strict=True) if not is_there]
     return Tally(setting, str(path), len(ids), len(ids) - len(others), len(others), 0, 0, 0, tuple(others[:3]))
 

@@ -16,6 +16,7 @@ from windrow.tasks.labels.found_labels import FOUND
 from windrow.tasks.labels.label_file import Tally, load_label_file
 from windrow.tasks.labels.unlabelled import UNLABELLED, take_unlabelled
 from windrow.tasks.storage.catalog.views import connect, tables_of
+from windrow.tasks.storage.files.whole_columns import whole
 from windrow.tasks.storage.store.outputs import (
     Done,
     Output,
@@ -71,8 +72,8 @@ def has_classes(given: pa.Table) -> bool:
 def pool_labels(sample_ids: pa.Array, given: pa.Table, classes: Sequence[str]) -> npt.NDArray[np.int64]:
     """Return the class of each of these samples, -1 where it has no given label."""
     hard = given.filter(pc.is_valid(given["label"]))
-    row = pc.index_in(hard["sample_id"].combine_chunks(), sample_ids)
-    number = pc.index_in(hard["label"].combine_chunks(), pa.array(classes, pa.string()))
+    row = pc.index_in(whole(hard["sample_id"]), sample_ids)
+    number = pc.index_in(whole(hard["label"]), pa.array(classes, pa.string()))
     labels = np.full(len(sample_ids), -1, np.int64)
     there = pc.is_valid(row).to_numpy(zero_copy_only=False)
     labels[np.asarray(row.drop_null())] = np.asarray(number)[there]

@@ -12,6 +12,7 @@ import pyarrow.compute as pc
 
 from windrow.schemas.texts.label_text import label_of
 from windrow.tasks.labels.numbered_classes import name_numbers
+from windrow.tasks.storage.files.whole_columns import whole
 from windrow.tasks.storage.user_files.user_file import UserFile, check_columns, is_table, read_user_file
 from windrow.tasks.storage.user_files.wanted_columns import Wanted
 from windrow.tasks.texts.cells import text_of
@@ -115,7 +116,7 @@ def load_label_file(connection: Any, source: str, setting: str) -> Tally:
 
 def _labels(file: UserFile, connection: Any) -> pa.Array:
     """The labels as found ones are kept; null for none."""
-    texts = file.rows["label"].combine_chunks().dictionary_encode()
+    texts = whole(file.rows["label"]).dictionary_encode()
     kept: list[str | None] = []
     for number, text in enumerate(texts.dictionary.to_pylist()):
         try:

@@ -15,6 +15,7 @@ from windrow.tasks.algorithms.labels.class_lists import ClassLists
 from windrow.tasks.algorithms.labels.deciding.policy import Decision
 from windrow.tasks.algorithms.labels.sparse_probabilities import SparseProbabilities
 from windrow.tasks.labels.label_columns import class_list_column
+from windrow.tasks.storage.files.whole_columns import whole
 from windrow.tasks.storage.store.outputs import Output
 
 BY_CLUSTER = "hierarchical k-means"
@@ -42,21 +43,21 @@ class LabelSet:
         """Return the rows of LABELS: the class decided on first, then the most probable of the others, top_k in all."""
         n, decision = len(sample_ids), self.decision
         top = self._top(min(top_k, len(classes)))
-        names = pa.array(classes, pa.string())
-        offsets = pa.array(np.arange(n + 1) * top.shape[1], pa.int32())
+        names = pa.array(classes, pa.large_string())
+        offsets = pa.array(np.arange(n + 1) * top.shape[1], pa.int64())
         values = np.take_along_axis(self.probabilities, top, axis=1).reshape(-1)
         columns = {
             "sample_id": sample_ids,
-            "label_set": pa.repeat(self.name, n),
+            "label_set": pa.scalar(self.name),
             "label": names.take(pa.array(decision.label, mask=decision.abstained)),
-            "classes": pa.ListArray.from_arrays(offsets, names.take(pa.array(top.reshape(-1)))),
-            "probabilities": pa.ListArray.from_arrays(offsets, pa.array(values, pa.float32())),
+            "classes": pa.LargeListArray.from_arrays(offsets, names.take(pa.array(top.reshape(-1)))),
+            "probabilities": pa.LargeListArray.from_arrays(offsets, pa.array(values, pa.float32())),
             "confidence": pa.array(np.clip(decision.confidence, 0, 1), pa.float32()),
             "abstained": pa.array(decision.abstained),
             "weight": pa.array(np.clip(decision.weight, 0, 1), pa.float32()),
-            "annotator": pa.repeat("windrow", n),
-            "method": pa.repeat(self.method, n),
-            "round": pa.repeat(pa.scalar(self.number, pa.int32()), n),
+            "annotator": pa.scalar("windrow"),
+            "method": pa.scalar(self.method),
+            "round": pa.scalar(self.number, pa.int32()),
         }
         if self.agreement is not None:
             columns["agreement"] = pa.array(np.clip(self.agreement, 0, 1), pa.float32())
@@ -78,20 +79,20 @@ def cluster_rows(output: Output) -> list[pa.Table]:
     n = assignments.num_rows
     tables = []
     for level in range(1, output.counts["n_levels"] + 1):
-        names = pc.list_element(assignments["cluster_path"], level - 1).cast(pa.string()).combine_chunks()
+        names = whole(pc.list_element(assignments["cluster_path"], level - 1)).cast(pa.large_string())
         single = pa.array(np.arange(n + 1), pa.int32())
         columns = {
             "sample_id": assignments["sample_id"],
-            "label_set": pa.repeat(f"cluster_{level}", n),
+            "label_set": pa.scalar(f"cluster_{level}"),
             "label": names,
             "classes": pa.ListArray.from_arrays(single, names),
             "probabilities": pa.ListArray.from_arrays(single, pa.repeat(pa.scalar(1.0, pa.float32()), n)),
-            "confidence": pa.repeat(pa.scalar(1.0, pa.float32()), n),
-            "abstained": pa.repeat(False, n),
-            "weight": pa.repeat(pa.scalar(1.0, pa.float32()), n),
-            "annotator": pa.repeat("windrow", n),
-            "method": pa.repeat(f"{BY_CLUSTER}, level {level}", n),
-            "round": pa.repeat(pa.scalar(0, pa.int32()), n),
+            "confidence": pa.scalar(1.0, pa.float32()),
+            "abstained": pa.scalar(False),
+            "weight": pa.scalar(1.0, pa.float32()),
+            "annotator": pa.scalar("windrow"),
+            "method": pa.scalar(f"{BY_CLUSTER}, level {level}"),
+            "round": pa.scalar(0, pa.int32()),
         }
         tables.append(LABELS.build(columns))
     return tables

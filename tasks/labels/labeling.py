@@ -21,6 +21,7 @@ from windrow.tasks.labels.given_labels import class_names, has_classes, pool_lab
 from windrow.tasks.labels.label_rows import WITHOUT_CLASSES, LabelSet, cluster_rows, renamed
 from windrow.tasks.labels.labels_config import MOST_PROBABLE, PSEUDO, LabelsConfig
 from windrow.tasks.labels.prediction_rows import read_held_out, read_rounds
+from windrow.tasks.storage.files.whole_columns import whole
 from windrow.tasks.storage.store.made import Made, digests
 from windrow.tasks.storage.store.outputs import (
     Done,
@@ -86,7 +87,7 @@ def _predicted(outputs: Mapping[str, Sequence[Output]], config: LabelsConfig, se
     if not found:
         return
     first = next(iter(found.values())).read(PREDICTIONS, ["sample_id", "round"])
-    sample_ids = first.filter(pc.equal(first["round"], 0))["sample_id"].combine_chunks()
+    sample_ids = whole(first.filter(pc.equal(first["round"], 0))["sample_id"])
     given = outputs[Part.GIVEN_LABELS][0].read(LABELS)
     if not has_classes(given):
         for name, output in found.items():

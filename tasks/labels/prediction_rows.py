@@ -9,10 +9,12 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from windrow.schemas import PREDICTIONS
-from windrow.tasks.algorithms.arrays import BoolArray, Float32Array
+from windrow.tasks.algorithms.arrays import BoolArray, Float32Array, row_blocks
 from windrow.tasks.algorithms.labels.sparse_probabilities import SparseProbabilities
 from windrow.tasks.storage.store.outputs import Output
 
+ROWS_AT_ONCE = 2**16
+"""The names of 64 classes of as many samples: Arrow tells in 32 bits where the texts of one array end."""
 MOST_CLASSES = 64  # kept of each prediction; the others share what is left evenly
 
 
@@ -26,12 +28,30 @@ def prediction_rows(
     labelled: BoolArray,
 ) -> pa.Table:
     """Return the rows of a round, from pool (n, n_classes); held_out has a row for each that `labelled` (n,) says."""
+    places = np.append(0, np.cumsum(labelled))
+    blocks = [
+        _rows(sample_ids[rows], maker, number, classes, pool[rows], labelled[rows], held_out_rows)
+        for rows in row_blocks(len(sample_ids), ROWS_AT_ONCE)
+        for held_out_rows in [None if held_out is None else held_out[places[rows.start] : places[rows.stop]]]
+    ]
+    return pa.concat_tables([PREDICTIONS.schema().empty_table(), *blocks])
+
+
+def _rows(
+    sample_ids: pa.Array,
+    maker: str,
+    number: int,
+    classes: Sequence[str],
+    pool: Float32Array,
+    labelled: BoolArray,
+    held_out: Float32Array | None,
+) -> pa.Table:
     n = len(sample_ids)
     names, shares = _lists(pool, np.ones(n, np.bool_), classes)
     columns = {
         "sample_id": sample_ids,
-        "maker": pa.repeat(maker, n),
-        "round": pa.repeat(pa.scalar(number, pa.int32()), n),
+        "maker": pa.scalar(maker),
+        "round": pa.scalar(number, pa.int32()),
         "classes": names,
         "probabilities": shares,
     }
@@ -67,9 +87,13 @@ def _lists(probabilities: Float32Array, there: BoolArray, classes: Sequence[str]
 
 
 def _dense(names: pa.ChunkedArray, probabilities: pa.ChunkedArray, classes: Sequence[str]) -> Float32Array:
-    n = len(names)
-    number = pc.index_in(pc.list_flatten(names).combine_chunks(), pa.array(classes, pa.string()))
+    n, known = len(names), pa.array(classes, pa.string())
+    found = [
+        np.empty(0, np.int64),
+        *(np.asarray(pc.index_in(part.flatten(), known), np.int64) for part in names.chunks),
+    ]
+    number = np.concatenate(found)
     width = len(number) // n if n else 1
-    numbers = number.to_numpy(zero_copy_only=False).astype(np.int64).reshape(n, width)
-    shares = pc.list_flatten(probabilities).combine_chunks().to_numpy(zero_copy_only=False)
+    numbers = number.reshape(n, width)
+    shares = pc.list_flatten(probabilities).to_numpy()
     return SparseProbabilities(numbers, shares.astype(np.float32).reshape(n, width), len(classes)).dense()

@@ -24,6 +24,7 @@ from windrow.tasks.labels.given_labels import class_names, has_classes, pool_lab
 from windrow.tasks.labels.labels_config import LabelsConfig
 from windrow.tasks.labels.prediction_rows import prediction_rows
 from windrow.tasks.storage.catalog.views import connect, tables_of
+from windrow.tasks.storage.files.whole_columns import whole
 from windrow.tasks.storage.store.made import Made
 from windrow.tasks.storage.store.outputs import (
     Done,
@@ -161,5 +162,5 @@ def _without_labels(pool: LabelPool, labels: Int64Array, wanted: _Wanted) -> Flo
 def _sources(pool: Pool, ingested: Sequence[Output]) -> Int64Array:
     """Where each sample of the pool was seen: its first `source_uri`, numbered in their order from 0."""
     seen = connect(tables_of({Stage.INGEST: ingested})).sql(SOURCES_SQL).to_arrow_table()
-    names = seen["source"].combine_chunks().take(pc.index_in(pool.sample_ids, seen["sample_id"].combine_chunks()))
+    names = whole(seen["source"]).take(pc.index_in(pool.sample_ids, whole(seen["sample_id"])))
     return np.unique(names.to_numpy(zero_copy_only=False), return_inverse=True)[1].astype(np.int64)

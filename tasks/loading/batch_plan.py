@@ -10,7 +10,7 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
-from windrow.schemas.batches import BATCHES
+from windrow.schemas.training import BATCHES
 from windrow.tasks.algorithms.batches.batch_rules import (
     Batches,
     class_balanced_batches,
@@ -23,6 +23,7 @@ from windrow.tasks.algorithms.batches.batch_rules import (
 from windrow.tasks.algorithms.batches.sample_order import epoch_generator
 from windrow.tasks.loading.version_samples import NO_LABEL, VersionSamples
 from windrow.tasks.storage.files.parquet import read_table, write_table
+from windrow.tasks.storage.files.whole_columns import whole, wide
 
 Rule = Literal["mixed", "same-cluster", "one-per-cluster", "class-balanced", "labelled-quota"]
 
@@ -93,15 +94,15 @@ def write_batches(path: Path, samples: VersionSamples, batches: Batches) -> None
     columns = {
         "batch": np.repeat(np.arange(len(batches)), sizes),
         "slot": np.concatenate([np.arange(size, dtype=np.int32) for size in sizes]),
-        "sample_index": samples.table["sample_index"].take(pa.array(places)).combine_chunks(),
-        "sample_id": samples.table["sample_id"].take(pa.array(places)).combine_chunks(),
+        "sample_index": whole(samples.table["sample_index"]).take(pa.array(places)),
+        "sample_id": whole(samples.table["sample_id"]).take(pa.array(places)),
     }
     write_table(BATCHES, BATCHES.build({name: pa.array(values) for name, values in columns.items()}), path)
 
 
 def read_batches(path: Path, samples: VersionSamples) -> Batches:
     """Return the batches of a plan as places in `samples`. Raises ValueError when a sample of it is not there."""
-    table = read_table(BATCHES, [path]).sort_by([("batch", "ascending"), ("slot", "ascending")])
+    table = wide(read_table(BATCHES, [path])).sort_by([("batch", "ascending"), ("slot", "ascending")])
     wanted, batch = (np.asarray(table[name].to_numpy()) for name in ("sample_index", "batch"))
     mine = np.asarray(samples.table["sample_index"].to_numpy())
     order = np.argsort(mine, kind="stable")

@@ -20,6 +20,7 @@ from torch.utils.data import Dataset
 
 from windrow.tasks.loading.version_samples import VersionSamples
 from windrow.tasks.pictures.decoding import UnreadableImage, decode_rgb
+from windrow.tasks.storage.files.whole_columns import whole
 
 OPEN_TARS = 64
 Transform = Callable[[Image.Image], torch.Tensor]
@@ -57,12 +58,12 @@ class ImageDataset(Dataset[Batch]):
         self, samples: VersionSamples, transform: Transform | None, columns: Sequence[str], min_side: int | None
     ) -> None:
         self._samples, self._transform, self._min_side = samples, transform, min_side
-        self._columns = samples.table.select(list(columns)).combine_chunks()
+        self._columns = {name: whole(samples.table[name]) for name in columns}
         self._tars = OpenTars(samples.tars)
 
     def __getitem__(self, wanted: BatchPlaces) -> Batch:
         images = self._images(wanted)
-        info = {name: _values(self._columns[name], wanted.places) for name in self._columns.column_names}
+        info = {name: _values(column, wanted.places) for name, column in self._columns.items()}
         return Batch(images, torch.from_numpy(self._samples.labels[wanted.places]), info)
 
     def _images(self, wanted: BatchPlaces) -> torch.Tensor:
@@ -132,8 +133,8 @@ def _check_shapes(images: Sequence[torch.Tensor] | Sequence[npt.NDArray[np.uint8
         )
 
 
-def _values(column: pa.ChunkedArray, places: npt.NDArray[np.int64]) -> torch.Tensor | list[Any]:
-    taken = column.take(pa.array(places)).combine_chunks()
+def _values(column: pa.Array, places: npt.NDArray[np.int64]) -> torch.Tensor | list[Any]:
+    taken = column.take(pa.array(places))
     kind = taken.type
     is_whole = (pa.types.is_boolean(kind) or pa.types.is_integer(kind)) and not taken.null_count
     if is_whole or pa.types.is_floating(kind):

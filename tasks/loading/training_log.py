@@ -15,6 +15,7 @@ import torch
 from windrow.schemas.training import TRAINING_LOG
 from windrow.tasks.loading.version_samples import NO_LABEL
 from windrow.tasks.storage.files.parquet import write_table
+from windrow.tasks.storage.files.whole_columns import whole
 
 
 class _Step(NamedTuple):
@@ -93,7 +94,7 @@ class TrainingLog:
         table = pa.table({name: pa.array(values) for name, values in columns.items()})
         kept = table.filter(table["label"].is_valid())
         if kept.num_rows:
-            self._write(TRAINING_LOG.build({name: kept[name].combine_chunks() for name in kept.column_names}))
+            self._write(TRAINING_LOG.build({name: whole(kept[name]) for name in kept.column_names}))
 
     def _write(self, table: pa.Table) -> None:
         first = table["step"][0].as_py()

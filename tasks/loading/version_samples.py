@@ -18,6 +18,7 @@ from windrow.tasks.algorithms.batches.class_subsets import fraction_of_classes, 
 from windrow.tasks.storage.catalog.connections import USER_SQL, open_connection
 from windrow.tasks.storage.catalog.judged_sql import query
 from windrow.tasks.storage.files.parquet import read_table
+from windrow.tasks.storage.files.whole_columns import whole, wide
 from windrow.tasks.storage.published.versions import SAMPLES, read_manifest
 from windrow.tasks.storage.published.webdataset_shards import class_indices
 
@@ -78,7 +79,7 @@ def read_version_samples(
         raise ValueError(
             f"{version}: no sample of split {split!r} is left (where: {where}, unlabelled: {unlabelled!r})"
         )
-    table, shard = table.take(kept), np.repeat(np.arange(len(shards), dtype=np.int32), counts)[kept]
+    table, shard = wide(table).take(kept), np.repeat(np.arange(len(shards), dtype=np.int32), counts)[kept]
     classes = tuple(manifest["classes"])
     return VersionSamples(
         table=table,
@@ -147,7 +148,7 @@ def split_shards(version: str | Path, manifest: Mapping[str, Any], split: str) -
 def label_indices(labels: pa.ChunkedArray, classes: Sequence[str]) -> npt.NDArray[np.int64]:
     """Return the index of each label, as `.cls` holds it; NO_LABEL where it is null."""
     indices = class_indices(classes)
-    coded = labels.combine_chunks().dictionary_encode()
+    coded = whole(labels).dictionary_encode()
     of_code = np.array([indices[name] for name in coded.dictionary.to_pylist()] + [NO_LABEL], np.int64)
     codes = coded.indices.fill_null(len(of_code) - 1).to_numpy(zero_copy_only=False)
     return np.asarray(of_code[codes])
@@ -176,4 +177,4 @@ def _places_where(table: pa.Table, condition: str) -> npt.NDArray[np.int64]:
 
 
 def _int64(column: pa.ChunkedArray) -> npt.NDArray[np.int64]:
-    return np.asarray(column.combine_chunks().to_numpy(zero_copy_only=False), np.int64)
+    return np.asarray(whole(column).to_numpy(zero_copy_only=False), np.int64)

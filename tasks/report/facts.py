@@ -14,8 +14,8 @@ from windrow.tasks.report.formats import percent
 LEVEL_SQL = """
 SELECT c.cluster_id, coalesce(c.parent_id, -1) AS parent_id, c.n_samples, coalesce(s.n, 0) AS n_selected
 FROM clusters c LEFT JOIN (
-    SELECT a.cluster_path[$1] AS cluster_id, count(*) AS n
-    FROM assignments a JOIN selection e USING (sample_id) WHERE e.selected GROUP BY 1
+    SELECT cluster_path[$1] AS cluster_id, count(*) AS n
+    FROM pool WHERE selected AND cluster_path IS NOT NULL GROUP BY 1
 ) s USING (cluster_id)
 WHERE c.level = $1 ORDER BY c.cluster_id
 """
@@ -28,15 +28,12 @@ SELECT cluster_id, class FROM (
 ) QUALIFY row_number() OVER (PARTITION BY cluster_id ORDER BY n DESC, class) = 1
 """
 TOTALS_SQL = """
-SELECT (SELECT count(*) FROM occurrences), (SELECT count(*) FROM samples),
+SELECT (SELECT count(*) FROM occurrences), (SELECT count(*) FROM pool),
        (SELECT count(*) FROM shards), (SELECT count(DISTINCT source_uri) FROM occurrences),
        (SELECT count(*) FROM outcomes WHERE outcome = 'unreadable'),
-       (SELECT count(*) FROM selection WHERE dropped_by = 'near_duplicate'),
-       count(*), count(p.label) FILTER (NOT p.abstained), count(g.label)
-FROM selection e
-LEFT JOIN (SELECT * FROM labels WHERE label_set = 'pseudo') p USING (sample_id)
-LEFT JOIN (SELECT * FROM labels WHERE label_set = 'given') g USING (sample_id)
-WHERE e.selected
+       (SELECT count(*) FROM pool WHERE dropped_by = 'near_duplicate'),
+       count(*), count(label) FILTER (NOT abstained), count(given_label)
+FROM pool WHERE selected
 """
 OVERLAP_SQL = """
 SELECT n_reference, reference_covered, reference_covered_low, reference_covered_high, pool_alike FROM reference_overlap

@@ -28,12 +28,12 @@ SELECT CASE WHEN u.outcome <> 'unreadable' OR o.unreadable IS NOT NULL THEN u.ou
             ELSE format('cosine similarity {:.2f} to {:.2f}', s.band, s.band + s.width) END AS why,
        count(*) AS n
 FROM outcomes u
-LEFT JOIN occurrences o USING (occurrence_id)
+LEFT JOIN (SELECT occurrence_id, unreadable FROM occurrences WHERE unreadable IS NOT NULL) o USING (occurrence_id)
 LEFT JOIN (SELECT sample_id, error FROM embeddings WHERE error IS NOT NULL) e ON e.sample_id = u.sample_id
 LEFT JOIN (
     SELECT sample_id, similarity, CASE WHEN similarity < 0.95 THEN 0.05 ELSE 0.01 END AS width,
            least(floor(similarity / width + 1e-4) * width, 0.99) AS band
-    FROM selection
+    FROM selection WHERE similarity IS NOT NULL
 ) s ON s.sample_id = u.sample_id
 GROUP BY ALL ORDER BY n DESC, why
 """

@@ -46,7 +46,7 @@ class Gallery:
     absent: str
 
 
-POOL_SQL = "SELECT sample_id FROM samples ORDER BY md5(sample_id || $1), sample_id LIMIT $2"
+POOL_SQL = "SELECT sample_id FROM pool ORDER BY md5(sample_id || $1), sample_id LIMIT $2"
 FIRST_SQL = "SELECT sample_id FROM selection WHERE selected ORDER BY rank LIMIT $1"
 
 MEMBERS_SQL = """
@@ -74,9 +74,8 @@ SELECT sample_id, similarity FROM selection WHERE dropped_by = 'near_duplicate' 
 ORDER BY similarity, sample_id LIMIT $2
 """
 DOUBT_SQL = """
-SELECT l.sample_id, l.classes[1:$2], l.probabilities[1:$2], l.abstained
-FROM labels l JOIN selection e USING (sample_id)
-WHERE l.label_set = 'pseudo' AND e.selected AND len(l.classes) > 1 ORDER BY l.confidence, l.sample_id LIMIT $1
+SELECT sample_id, classes[1:$2], probabilities[1:$2], abstained
+FROM pool WHERE selected AND len(classes) > 1 ORDER BY confidence, sample_id LIMIT $1
 """
 WRONG_SQL = """
 SELECT q.sample_id, g.label, q.suggested_label, q.suggested_probability, count(*) OVER ()
@@ -84,9 +83,8 @@ FROM label_quality q JOIN labels g ON g.sample_id = q.sample_id AND g.label_set 
 WHERE q.is_doubtful ORDER BY q.label_quality, q.sample_id LIMIT $1
 """
 STRANGERS_SQL = """
-SELECT b.sample_id, b.belonging, l.classes[1], l.probabilities[1]
-FROM belonging b JOIN labels l ON l.sample_id = b.sample_id AND l.label_set = 'pseudo'
-ORDER BY b.belonging, l.confidence DESC, b.sample_id LIMIT $1
+SELECT sample_id, belonging, classes[1], probabilities[1] FROM pool WHERE belonging IS NOT NULL AND classes IS NOT NULL
+ORDER BY belonging, confidence DESC, sample_id LIMIT $1
 """
 OUTLIERS_SQL = """
 SELECT sample_id, outlier_score FROM scores WHERE outlier_score IS NOT NULL

@@ -11,18 +11,15 @@ BINS = 100
 
 # Abstained samples count under what they would have been.
 CLASSES_SQL = """
-SELECT p.classes[1], count(g.label), count(*) FILTER (g.label IS NULL AND NOT p.abstained),
-       count(*) FILTER (g.label IS NULL AND p.abstained),
-       avg(p.confidence) FILTER (g.label IS NULL AND NOT p.abstained)
-FROM (SELECT * FROM labels WHERE label_set = 'pseudo') p
-LEFT JOIN (SELECT * FROM labels WHERE label_set = 'given') g USING (sample_id)
-GROUP BY 1 ORDER BY count(*) DESC, 1
+SELECT classes[1], count(given_label), count(*) FILTER (given_label IS NULL AND NOT abstained),
+       count(*) FILTER (given_label IS NULL AND abstained),
+       avg(confidence) FILTER (given_label IS NULL AND NOT abstained)
+FROM pool WHERE classes IS NOT NULL GROUP BY 1 ORDER BY count(*) DESC, 1
 """
 CONFIDENCE_SQL = """
 SELECT count(*), sum(confidence)
-FROM labels WHERE label_set = 'pseudo' AND sample_id NOT IN (
-    SELECT sample_id FROM labels WHERE label_set = 'given' AND label IS NOT NULL
-) GROUP BY floor(confidence * $1) ORDER BY floor(confidence * $1) DESC
+FROM pool WHERE confidence IS NOT NULL AND given_label IS NULL
+GROUP BY floor(confidence * $1) ORDER BY floor(confidence * $1) DESC
 """
 REFUSED_SQL = "SELECT count(*) FROM belonging WHERE belonging <= $1::FLOAT"
 METHOD_SQL = "SELECT DISTINCT method FROM labels WHERE label_set = 'pseudo' ORDER BY 1"

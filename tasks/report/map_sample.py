@@ -15,8 +15,8 @@ NO_CLASS = "no label"
 
 # Two draws: of a small curated set, a draw of the whole pool would show next to nothing.
 DRAWN_SQL = """
-SELECT sample_id FROM assignments a JOIN selection e USING (sample_id)
-WHERE e.selected OR NOT $3 ORDER BY md5(sample_id || $1), sample_id LIMIT $2
+SELECT sample_id FROM pool WHERE cluster_path IS NOT NULL AND (selected OR NOT $3)
+ORDER BY md5(sample_id || $1), sample_id LIMIT $2
 """
 # list_contains, and not IN: this filter reaches the Parquet files, so vectors of the others are never in memory.
 VECTORS_SQL = """
@@ -24,10 +24,9 @@ SELECT sample_id, embedding FROM embeddings
 WHERE embedding IS NOT NULL AND list_contains($1::VARCHAR[], sample_id)
 """
 CLASSES_SQL = """
-SELECT sample_id, classes[1] FROM labels
-WHERE label_set = 'pseudo' AND len(classes) > 0 AND list_contains($1::VARCHAR[], sample_id)
+SELECT sample_id, classes[1] FROM pool WHERE len(classes) > 0 AND list_contains($1::VARCHAR[], sample_id)
 """
-SIZES_SQL = "SELECT count(*), count(*) FILTER (selected) FROM selection JOIN assignments USING (sample_id)"
+SIZES_SQL = "SELECT count(*), count(*) FILTER (selected) FROM pool WHERE cluster_path IS NOT NULL"
 
 
 def read_map(connection: Any, seed: int, prefix: str = "") -> EmbeddingMap | None:

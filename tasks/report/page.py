@@ -40,8 +40,8 @@ from windrow.tasks.texts.terminal import visible
 UNREADABLE_SHOWN = 20
 
 PLACES_SQL = """
-SELECT sample_id, s.selected, o.source_uri || ' / ' || o.shard || ' / ' || o.key
-FROM standing o LEFT JOIN selection s USING (sample_id) WHERE sample_id IN (SELECT unnest($1::VARCHAR[]))
+SELECT sample_id, selected, source_uri || ' / ' || shard || ' / ' || key
+FROM pool WHERE source_uri IS NOT NULL AND sample_id IN (SELECT unnest($1::VARCHAR[]))
 """
 # A run does not say which version it published or found, but the last one's is the last: an older run's is not told.
 VERSION_SQL = """

@@ -23,8 +23,9 @@ TINY = 64
 JPEG_QUALITY = 80
 
 PLACES_SQL = """
-SELECT * FROM standing WHERE sample_id IN (SELECT unnest($1::VARCHAR[]))
-ORDER BY source_uri, shard, position
+SELECT * FROM occurrences SEMI JOIN (
+    SELECT occurrence_id FROM pool WHERE sample_id IN (SELECT unnest($1::VARCHAR[]))
+) USING (occurrence_id) ORDER BY source_uri, shard, position
 """
 
 

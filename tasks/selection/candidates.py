@@ -21,6 +21,7 @@ from windrow.tasks.algorithms.selection.selection_policy import Candidates, Need
 from windrow.tasks.clusters.neighbor_graph import read_graph
 from windrow.tasks.selection.selection_config import REFERENCE
 from windrow.tasks.storage.catalog.judged_sql import query
+from windrow.tasks.storage.files.whole_columns import whole
 from windrow.tasks.storage.store.outputs import Output
 
 PLAIN = re.compile(r"U?(TINY|SMALL|BIG|HUGE)?INT(EGER)?$|FLOAT$|DOUBLE$|DECIMAL\(.*\)$|BOOLEAN$|VARCHAR$|\"NULL\"")
@@ -87,8 +88,8 @@ def read_evidence(
 
 
 def _probabilities(connection: Any) -> SparseProbabilities | None:
-    table = connection.sql(CLASSES_SQL).to_arrow_table().combine_chunks()
-    named = table["classes"].combine_chunks()
+    table = connection.sql(CLASSES_SQL).to_arrow_table()
+    named = whole(table["classes"])
     names = pc.unique(pc.list_flatten(named)).drop_null().sort()
     if len(names) < 2:
         return None
@@ -97,7 +98,7 @@ def _probabilities(connection: Any) -> SparseProbabilities | None:
     probabilities = np.zeros(classes.shape, np.float32)
     filled = np.arange(classes.shape[1]) < lengths[:, None]
     classes[filled] = np.asarray(pc.index_in(pc.list_flatten(named), names))
-    probabilities[filled] = np.asarray(pc.list_flatten(table["probabilities"].combine_chunks()))
+    probabilities[filled] = np.asarray(pc.list_flatten(whole(table["probabilities"])))
     # The label decided on came first, which need not be the surest.
     best = np.lexsort((classes, -probabilities), axis=1)
     classes, probabilities = np.take_along_axis(classes, best, axis=1), np.take_along_axis(probabilities, best, axis=1)
@@ -118,8 +119,8 @@ def _values(connection: Any, sql: str) -> npt.NDArray[Any]:
     """The values of a SQL expression over `pool`, by `sample_id`."""
     with _refusing(sql):
         found = query(connection, f"SELECT ({sql}\n) AS value FROM pool ORDER BY sample_id").to_arrow_table()
-        column = found["value"].combine_chunks()
-        if pa.types.is_string(column.type):
+        column = whole(found["value"])
+        if pa.types.is_large_string(column.type):
             return np.asarray(column.to_numpy(zero_copy_only=False), object)
         return np.asarray(column.cast(pa.float64()).to_numpy(zero_copy_only=False))
 

@@ -20,6 +20,7 @@ from windrow.tasks.features.extraction import FITTED, extract_shards, fit_backbo
 from windrow.tasks.ingest.ingestion import ingest_shards
 from windrow.tasks.selection.kept_away import fingerprints_of, first_places
 from windrow.tasks.storage.files.store_lock import at_work
+from windrow.tasks.storage.files.whole_columns import wide
 from windrow.tasks.storage.published.versions import read_manifest
 from windrow.tasks.storage.sources.source_plan import plan_shards
 from windrow.tasks.storage.sources.source_shard import IngestConfig
@@ -95,7 +96,7 @@ def _of_embeddings(run: Run, path: Path) -> ComparedSet:
         raise ValueError(
             f"{path}: embeddings of backbone {min(theirs - ours)}, where those of the store are {min(ours)}"
         )
-    table = table.sort_by("sample_id")
+    table = wide(table).sort_by("sample_id")
     there = pc.is_valid(table["embedding"]).to_numpy(zero_copy_only=False)
     vectors = table["embedding"].filter(pa.array(there)).to_pylist()
     if len({len(vector) for vector in vectors}) > 1 or not vectors:

@@ -14,6 +14,7 @@ from windrow.schemas import BELONGING, CLASS_BALANCE, CLASS_SHARES, LABELS, SELE
 from windrow.schemas.stages import Part, Stage
 from windrow.tasks.algorithms.arrays import BoolArray
 from windrow.tasks.labels.given_labels import class_names, pool_labels
+from windrow.tasks.storage.files.whole_columns import whole, wide
 from windrow.tasks.storage.store.made import Made, digests
 from windrow.tasks.storage.store.outputs import Done, Output, OutputWriter, make_output
 from windrow.tasks.storage.store.pool import Pool, read_pool
@@ -74,8 +75,8 @@ def _estimated(
 
 def _sets(rank: Output, pool: Pool) -> dict[str, BoolArray]:
     """Which samples of the pool no rule dropped, and which of these are selected."""
-    rows = rank.read(SELECTION, ["sample_id", "selected", "dropped_by"])
-    rows = rows.take(pc.index_in(pool.sample_ids, rows["sample_id"].combine_chunks()))
+    rows = wide(rank.read(SELECTION, ["sample_id", "selected", "dropped_by"]))
+    rows = rows.take(pc.index_in(pool.sample_ids, whole(rows["sample_id"])))
     left, selected = pc.is_null(rows["dropped_by"]), rows["selected"]
     return {"pool": left.to_numpy(), "curated": selected.to_numpy()}
 

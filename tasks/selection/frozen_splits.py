@@ -15,6 +15,7 @@ from windrow.schemas.exported import EXPORTED_SAMPLES
 from windrow.schemas.stages import Part
 from windrow.tasks.selection.selection_config import SPLIT_CONFLICT, Split
 from windrow.tasks.storage.files.parquet import read_table
+from windrow.tasks.storage.files.whole_columns import whole
 from windrow.tasks.storage.published.versions import SAMPLES, list_versions
 from windrow.tasks.storage.store.outputs import Done, OutputWriter, make_output, open_output
 
@@ -111,7 +112,7 @@ def _corrected(selection: pa.Table, corrections: Mapping[str, str]) -> pa.Table:
     closed = ranks - np.searchsorted(np.sort(ranks[dropped]), ranks)
     ranked = (ranks > 0) & ~dropped
     selected = selection["selected"].to_numpy() & ranked
-    texts = {name: selection[name].combine_chunks() for name in ("split", "part", "dropped_by")}
+    texts = {name: whole(selection[name]) for name in ("split", "part", "dropped_by")}
     moved = pa.array([None if each == SPLIT_CONFLICT else each for each in what], pa.string())
     nothing = pa.scalar(None, pa.string())
     changed = {
@@ -122,5 +123,5 @@ def _corrected(selection: pa.Table, corrections: Mapping[str, str]) -> pa.Table:
         "part": pc.if_else(dropped, nothing, texts["part"]),
         "dropped_by": pc.if_else(dropped, pa.scalar(SPLIT_CONFLICT), texts["dropped_by"]),
     }
-    columns = {name: changed.get(name, selection[name].combine_chunks()) for name in selection.column_names}
+    columns = {name: changed.get(name, whole(selection[name])) for name in selection.column_names}
     return SELECTION.build(columns)

@@ -14,6 +14,8 @@ from windrow.schemas import LEAKS, OCCURRENCES, QUALITY, SAMPLES
 from windrow.schemas.stages import Part, Stage
 from windrow.tasks.algorithms.neighbors.leaking_pairs import FAR, Fingerprints, Leaks, find_leaks
 from windrow.tasks.selection.selection_config import KEEP_AWAY
+from windrow.tasks.storage.files.parquet import read_table
+from windrow.tasks.storage.files.whole_columns import whole, wide
 from windrow.tasks.storage.store.made import Made
 from windrow.tasks.storage.store.outputs import (
     Done,
@@ -63,19 +65,16 @@ def leaking_ids(store: Path, made: Made) -> frozenset[str]:
 
 def fingerprints_of(ingested: Sequence[Output], features: Sequence[Output]) -> Fingerprints:
     """Return what the readable samples of some outputs are compared by, in the order of `sample_id`."""
-    ids = pa.concat_arrays(
-        [pa.array([], pa.string())]
-        + [output.read(SAMPLES, ["sample_id"])["sample_id"].combine_chunks().cast(pa.string()) for output in ingested]
-    )
-    ids = pc.unique(ids).sort()
+    samples = read_table(SAMPLES, [output.table_path(SAMPLES) for output in ingested], ["sample_id"])
+    ids = pc.unique(whole(samples["sample_id"])).sort()
     quality = pa.concat_tables([output.read(QUALITY, ["sample_id", "phash"]) for output in ingested])
-    quality = quality.filter(pc.is_valid(quality["phash"])).combine_chunks()
-    hash_at = pc.index_in(ids, quality["sample_id"].combine_chunks().cast(pa.string()))
+    quality = quality.filter(pc.is_valid(quality["phash"]))
+    hash_at = pc.index_in(ids, whole(quality["sample_id"]))
     pool = read_pool(features)
     vector_at = pc.index_in(ids, pool.sample_ids)
     return Fingerprints(
         np.asarray(ids).astype(str),
-        pc.fill_null(quality["phash"].combine_chunks().take(hash_at), 0).to_numpy(zero_copy_only=False),
+        pc.fill_null(whole(quality["phash"]).take(hash_at), 0).to_numpy(zero_copy_only=False),
         pc.is_valid(hash_at).to_numpy(zero_copy_only=False),
         pool.embeddings[pc.fill_null(vector_at, 0).to_numpy(zero_copy_only=False)]
         if len(pool.sample_ids)
@@ -89,7 +88,7 @@ def first_places(ingested: Sequence[Output]) -> dict[str, dict[str, Any]]:
     columns = ["sample_id", "source_uri", "shard", "position", "key", "unreadable"]
     seen = pa.concat_tables([output.read(OCCURRENCES, columns) for output in ingested])
     seen = seen.filter(pc.is_null(seen["unreadable"]))
-    rows = seen.sort_by([(name, "descending") for name in ("source_uri", "shard", "position")]).to_pylist()
+    rows = wide(seen).sort_by([(name, "descending") for name in ("source_uri", "shard", "position")]).to_pylist()
     return {row["sample_id"]: {name: row[name] for name in ("source_uri", "shard", "key")} for row in rows}
 
 

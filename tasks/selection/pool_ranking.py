@@ -40,6 +40,7 @@ from windrow.tasks.selection.splits import assign_splits, claimed_splits, group_
 from windrow.tasks.selection.standing_occurrences import Standing, breaking, decide_standing, see_each_occurrence
 from windrow.tasks.storage.catalog.connections import USER_SQL
 from windrow.tasks.storage.catalog.views import connect, let_stand, tables_of
+from windrow.tasks.storage.files.whole_columns import whole, wide
 from windrow.tasks.storage.store.made import Made, digests
 from windrow.tasks.storage.store.outputs import (
     Done,
@@ -82,7 +83,7 @@ def rank_pool(store: Path, made: Made, config: SelectionConfig, seed: int) -> Do
         threshold = proposed.threshold
         selection = select(rows, pool, broken, config, seed, evidence, threshold)
         groups = _groups(rows, pool, outputs[Stage.NEIGHBORS][0], selection["duplicate_of"], threshold)
-        splits = _splits(connection, rows["sample_id"].combine_chunks(), groups, selection, config, seed)
+        splits = _splits(connection, whole(rows["sample_id"]), groups, selection, config, seed)
         split = pc.if_else(selection["selected"], splits, pa.scalar(None, pa.string()))
         placed = {"sample_id": rows["sample_id"], "occurrence_id": occurrence_ids}
         columns = {**selection, **placed, "group_id": groups, "split": split}
@@ -125,7 +126,7 @@ def _splits(
 def pool_rows(outputs: Mapping[str, Sequence[Output]]) -> pa.Table:
     """Every readable sample, by `sample_id`, with what ranking needs to know of it."""
     connection = connect(tables_of(outputs))
-    return (
+    return wide(
         connection.sql("""
         SELECT s.sample_id, a.cluster_path, a.distance, s.width::BIGINT * s.height AS n_pixels,
                g.label IS NOT NULL AS has_label, o.group_name, e.error
@@ -135,9 +136,7 @@ def pool_rows(outputs: Mapping[str, Sequence[Output]]) -> pa.Table:
         LEFT JOIN (SELECT sample_id, min("group") AS group_name FROM occurrences GROUP BY sample_id) o USING (sample_id)
         LEFT JOIN (SELECT sample_id, error FROM embeddings) e USING (sample_id)
         ORDER BY s.sample_id
-    """)
-        .to_arrow_table()
-        .combine_chunks()
+    """).to_arrow_table()
     )
 
 
@@ -264,13 +263,13 @@ def select(
         "selected": pa.array(selected),
         "weight": pa.array(weights, mask=~selected),
         "dropped_by": pa.array(dropped_by, pa.string()),
-        "duplicate_of": rows["sample_id"].combine_chunks().take(pa.array(original, mask=original < 0)),
+        "duplicate_of": whole(rows["sample_id"]).take(pa.array(original, mask=original < 0)),
         "similarity": pa.array(similarities, mask=original < 0),
     }
 
 
 def _paths(column: pa.ChunkedArray) -> npt.NDArray[np.int32]:
-    lists = column.combine_chunks()
+    lists = whole(column)
     n_levels = len(lists[0]) if len(lists) else 1
     return np.asarray(lists.flatten()).reshape(len(lists), n_levels)
 
@@ -307,7 +306,7 @@ def _near_duplicates(
 def _groups(rows: pa.Table, pool: Pool, neighbors: Output, duplicates: pa.Array, threshold: float) -> pa.Array:
     """Join samples that are near-duplicates, by the k-NN graph and by what was dropped, or that share a group."""
     graph = read_graph(neighbors)
-    sample_ids = rows["sample_id"].combine_chunks()
+    sample_ids = whole(rows["sample_id"])
     row_of = np.asarray(pc.index_in(pool.sample_ids, sample_ids))
     near = np.argwhere(graph.similarity >= threshold)
     pairs = np.stack([row_of[near[:, 0]], row_of[graph.indices[near[:, 0], near[:, 1]]]], axis=1)

@@ -17,12 +17,12 @@ from typing import Any
 import duckdb
 import pyarrow as pa
 
-from windrow.schemas import OCCURRENCES, TABLES
+from windrow.schemas import OCCURRENCES, POOL, TABLES
 from windrow.tasks.selection.selection_config import Filter
 from windrow.tasks.storage.catalog.judged_sql import query
 from windrow.tasks.storage.catalog.views import POOL_SQL
 
-OF_SAMPLES = [table.name for table in TABLES if "sample_id" in table.schema().names]
+OF_SAMPLES = [table.name for table in TABLES if "sample_id" in table.schema().names and table is not POOL]
 CANDIDATES = "(SELECT * FROM occurrences WHERE unreadable IS NULL)"
 ORDER_SQL = f"SELECT sample_id, occurrence_id FROM {CANDIDATES} ORDER BY sample_id, source_uri, shard, position"
 # A CTE stands for a table where the filter names that, and nowhere else: not in the views that it asks.

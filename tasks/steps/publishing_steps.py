@@ -7,6 +7,7 @@ from windrow.tasks.curation_under_way import Curation
 from windrow.tasks.export.export_plan import read_classes
 from windrow.tasks.export.outcomes import account
 from windrow.tasks.export.planned_shards import SELECTED, planned_shards
+from windrow.tasks.export.pool_table import tabulate_pool
 from windrow.tasks.export.publication import publish_version
 from windrow.tasks.export.shard_writing import gone_samples, write_export_shard
 from windrow.tasks.fetching.credentials import without_secrets
@@ -22,6 +23,7 @@ PLAN_EXPORT = Work("plan-export", planned_shards)
 WRITE_SHARD = Work("write-shard", write_export_shard, tries_again=True, tag=IO_TAG)
 PUBLISH = Work("publish", publish_version, tries_again=True)
 ACCOUNT = Work("account", account)
+TABULATE_POOL = Work("tabulate-pool", tabulate_pool)
 REPORT = Work("report", report_of)
 
 
@@ -57,7 +59,7 @@ def export(curation: Curation) -> None:
 
 
 def conclude(curation: Curation) -> None:
-    """Give every occurrence its outcome, make the run the one that readers see, and draw its report.
+    """Give every occurrence its outcome and every sample its row, make the run the one that readers see, and report.
 
     A report that fails takes nothing back, as its data are published: the run is finished, with a warning.
     """
@@ -71,6 +73,9 @@ def conclude(curation: Curation) -> None:
             runner.say(f"changed while the run was on its way, and read again in the next run: {place}")
         log.done = [curation.here(ACCOUNT, run.store, curation.made, gone, curation.kept_back)]
         log.n_samples = log.done[0].counts["n_occurrences"]
+    with curation.stage(Stage.POOL) as log:
+        log.done = [curation.here(TABULATE_POOL, run)]
+        log.n_samples = log.done[0].counts["n_samples"]
     curation.run = run.finish("finished")
     try:
         runner.show_summary(curation.run, curation.here(REPORT, curation.run))

@@ -17,6 +17,7 @@ from windrow.tasks.clusters.neighbor_graph import read_graph
 from windrow.tasks.labels.given_labels import class_names, given_labels, pool_labels
 from windrow.tasks.selection.splits import group_samples
 from windrow.tasks.storage.catalog.views import connect, tables_of
+from windrow.tasks.storage.files.whole_columns import whole
 from windrow.tasks.storage.store.made import Made, digests
 from windrow.tasks.storage.store.outputs import Done, Output, OutputWriter, file_digest, make_output, open_output
 from windrow.tasks.worth.worth_config import WorthConfig
@@ -38,7 +39,7 @@ def hold_out(store: Path, made: Made, config: WorthConfig, threshold: float, see
 
     def write(writer: OutputWriter) -> None:
         table = outputs[Stage.NEIGHBORS][0].read(NEIGHBORS, ["sample_id"])
-        sample_ids = table["sample_id"].combine_chunks()
+        sample_ids = whole(table["sample_id"])
         known = _judges(outputs, config)
         classes = class_names(known)
         labels = pool_labels(sample_ids, known, classes)
@@ -72,7 +73,7 @@ def without_held_out(store: Path, given: str, held: str) -> Done:
 
     def write(writer: OutputWriter) -> None:
         table = labels.read(LABELS)
-        ids = apart.read(HELD_OUT, ["sample_id"])["sample_id"].combine_chunks()
+        ids = whole(apart.read(HELD_OUT, ["sample_id"])["sample_id"])
         kept = table.filter(pc.invert(pc.is_in(table["sample_id"], ids)))
         writer.write(LABELS, kept)
         writer.counts.update(n_given=kept.num_rows, n_classes=len(class_names(kept)))

@@ -14,6 +14,7 @@ import pyarrow.compute as pc
 from windrow.tasks.algorithms.arrays import BoolArray, Float64Array, Int64Array
 from windrow.tasks.algorithms.worth.set_probe import JudgedPool, judge_features
 from windrow.tasks.algorithms.worth.version_worth import LastVersion
+from windrow.tasks.storage.files.whole_columns import whole, wide
 from windrow.tasks.storage.published.versions import Version
 from windrow.tasks.storage.store.pool import Pool
 from windrow.tasks.worth.version_before import read_version
@@ -58,7 +59,7 @@ class JudgedSelection:
 
 def read_judged(connection: Any, embedded: Pool, label_set: str, others: Sequence[str]) -> JudgedSelection:
     """Read what the tables of a run say; `others` are classes that only the last version has."""
-    rows = connection.sql(ROWS_SQL, params=[label_set]).to_arrow_table().combine_chunks()
+    rows = wide(connection.sql(ROWS_SQL, params=[label_set]).to_arrow_table())
     held = _booleans(rows["held_out"])
     judges = np.flatnonzero(pc.is_valid(rows["truth"]).to_numpy())
     left = np.flatnonzero(~held)
@@ -71,7 +72,7 @@ def read_judged(connection: Any, embedded: Pool, label_set: str, others: Sequenc
     rank = pool["rank"].fill_null(0).to_numpy()
     selected = np.flatnonzero(_booleans(pool["selected"]))
     return JudgedSelection(
-        pool["sample_id"].combine_chunks(),
+        whole(pool["sample_id"]),
         JudgedPool(
             features[left],
             numbers_of(pool["label"], classes),
@@ -80,8 +81,8 @@ def read_judged(connection: Any, embedded: Pool, label_set: str, others: Sequenc
             numbers_of(judging["truth"], classes),
             len(classes),
         ),
-        np.asarray(judging["group_id"].combine_chunks().dictionary_encode().indices, np.int64),
-        judging["sample_id"].combine_chunks(),
+        np.asarray(whole(judging["group_id"]).dictionary_encode().indices, np.int64),
+        whole(judging["sample_id"]),
         selected[np.argsort(rank[selected])],
         np.flatnonzero(pc.not_equal(pool["dropped_by"].fill_null(""), "near_duplicate").to_numpy()),
         pool["cluster"].to_numpy().astype(np.int64),
@@ -102,11 +103,11 @@ def last_version(version: Version, judged: JudgedSelection) -> LastVersion | str
     It is judged with the labels that it was published with. A label that is today's weighs what that does, another 1.
     """
     samples = read_version(version, ["sample_id", "label"])
-    usable = ~_booleans(pc.is_in(judged.evaluated, samples["sample_id"].combine_chunks()))
+    usable = ~_booleans(pc.is_in(judged.evaluated, whole(samples["sample_id"])))
     if len(usable) and usable.mean() < 1 - MOST_SEEN:
         return f"{version.version} was made before the evaluated samples were held out: it holds some of them"
-    row = pc.index_in(samples["sample_id"], judged.sample_ids)
-    there = pc.is_valid(row).to_numpy()
+    row = pc.index_in(whole(samples["sample_id"]), judged.sample_ids)
+    there = pc.is_valid(row).to_numpy(zero_copy_only=False)
     rows = np.asarray(row.drop_null().to_numpy(), np.int64)
     if not len(rows):
         return f"none of the samples of {version.version} is in the pool any more"

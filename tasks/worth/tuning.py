@@ -28,6 +28,7 @@ from windrow.tasks.selection.proposed_threshold import threshold_of
 from windrow.tasks.selection.selection_config import CAP, HELD_OUT, NEAR_DUPLICATE, NO_PART, SelectionConfig
 from windrow.tasks.storage.catalog.connections import USER_SQL
 from windrow.tasks.storage.catalog.views import connect, tables_of
+from windrow.tasks.storage.files.whole_columns import whole, wide
 from windrow.tasks.storage.store.made import Opened
 from windrow.tasks.storage.store.outputs import Output
 from windrow.tasks.storage.store.pool import Pool, read_pool
@@ -140,7 +141,7 @@ def _ranked_pool(
     before: Opened = {stage: outputs[stage] for stage in SEEN}
     connection = connect(tables_of(before), USER_SQL)
     rows = pool_rows(before)
-    dropped = outputs[Stage.RANK][0].read(SELECTION, ["sample_id", "dropped_by"]).sort_by("sample_id").to_pylist()
+    dropped = wide(outputs[Stage.RANK][0].read(SELECTION, ["sample_id", "dropped_by"])).sort_by("sample_id").to_pylist()
     needs = {need for config in configs for policy in config.policies() for need in policy.needs}
     if "targets" in needs or any(part.retrieve for config in configs for part in config.parts):
         raise ValueError("tune: cannot try what asks sets beside the pool (retrieving parts, policies by a reference)")
@@ -153,7 +154,7 @@ def _ranked_pool(
         read_evidence(connection, before, embedded, needs, expressions, {}),
         outputs[Stage.NEIGHBORS][0],
         judged,
-        np.asarray(pc.fill_null(pc.index_in(rows["sample_id"], judged.sample_ids), -1).to_numpy(), np.int64),
+        np.asarray(pc.fill_null(pc.index_in(whole(rows["sample_id"]), judged.sample_ids), -1).to_numpy(), np.int64),
     )
 
 

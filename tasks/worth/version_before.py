@@ -9,6 +9,7 @@ import pyarrow as pa
 
 from windrow.schemas.exported import EXPORTED_SAMPLES
 from windrow.tasks.storage.files.parquet import read_table
+from windrow.tasks.storage.files.whole_columns import wide
 from windrow.tasks.storage.published.versions import SAMPLES, Version, list_versions
 
 SELECTED_SQL = """
@@ -33,10 +34,10 @@ def version_before(store: Path, name: str, connection: Any, label_set: str) -> V
 def _same(version: Version, selected: pa.Table) -> bool:
     if version.n_samples != selected.num_rows:
         return False
-    samples = read_version(version, ["sample_id", "label"]).sort_by("sample_id")
+    samples = wide(read_version(version, ["sample_id", "label"])).sort_by("sample_id")
     return all(samples[name].to_pylist() == selected[name].to_pylist() for name in ("sample_id", "label"))
 
 
 def read_version(version: Version, columns: list[str]) -> pa.Table:
     """Read columns of a version's samples, by rank."""
-    return read_table(EXPORTED_SAMPLES, [version.path / SAMPLES], [*columns, "rank"]).sort_by("rank")
+    return wide(read_table(EXPORTED_SAMPLES, [version.path / SAMPLES], [*columns, "rank"])).sort_by("rank")

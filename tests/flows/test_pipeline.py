@@ -80,6 +80,7 @@ def test_a_second_run_finds_its_work_done_and_publishes_nothing(workshop: Worksh
         "worth": 0,
         "export": 0,
         "account": 0,
+        "pool": 0,
     }
 
 
@@ -181,7 +182,7 @@ def test_a_new_threshold_runs_the_ranking_again_and_nothing_before_it(workshop: 
     run = latest_run(workshop.store, "small")
     assert run is not None
     made = {record.stage for record in run.stages() if len(record.outputs) > record.n_found}
-    assert made == {"rank", "worth", "export", "account"}
+    assert made == {"rank", "worth", "export", "account", "pool"}
     small = {row[0] for row in open_catalog(workshop.store, run.run_id).sql("SELECT sample_id FROM curated").fetchall()}
     first = latest_run(workshop.store, "digits")
     assert first is not None

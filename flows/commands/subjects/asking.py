@@ -51,8 +51,7 @@ def explain(
 
         print_step(out, store, log, step)
         return
-    from windrow.flows.commands.answers import print_story
-    from windrow.flows.commands.forget import print_forgotten
+    from windrow.flows.commands.answers import print_forgotten, print_story
     from windrow.tasks.storage.catalog.views import connect_run
 
     if print_forgotten(out, store, sample_id or ""):

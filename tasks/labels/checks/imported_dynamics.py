@@ -162,8 +162,8 @@ def _judged(record: _Record) -> Iterator[pa.Table]:
 def _table(samples: Sequence[str], method: str, said: Judgement) -> pa.Table:
     columns = {
         "sample_id": pa.array(samples, pa.string()),
-        "method": pa.repeat(method, len(samples)),
-        "source": pa.repeat("training", len(samples)),
+        "method": pa.scalar(method),
+        "source": pa.scalar("training"),
         "score": pa.array(said.score, pa.float32()),
         "is_doubtful": pa.nulls(len(samples), pa.bool_()) if said.noisy is None else pa.array(said.noisy),
     }

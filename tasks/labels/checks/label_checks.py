@@ -164,8 +164,8 @@ def _quality(found: LabelQuality, samples: pa.Array, classes: Sequence[str]) -> 
 def _checks(samples: pa.Array, method: str, said: Judgement) -> pa.Table:
     columns = {
         "sample_id": samples,
-        "method": pa.repeat(method, len(samples)),
-        "source": pa.repeat("windrow", len(samples)),
+        "method": pa.scalar(method),
+        "source": pa.scalar("windrow"),
         "score": pa.array(said.score, pa.float32()),
         "is_doubtful": pa.nulls(len(samples), pa.bool_()) if said.noisy is None else pa.array(said.noisy),
     }

@@ -1,7 +1,8 @@
-"""The catalog: a DuckDB connection with a view over every table of a run, and over their joins.
+"""The catalog: a DuckDB connection with a view over every table of a run.
 
-`pool` has one row for each readable sample with all that is known of it; `curated` is its selected part. Views read the
-store's Parquet files, so opening a catalog costs milliseconds and copies nothing.
+`pool` has one row for each readable sample with all that is known of it: a table once a run is finished, the join of
+the tables that there are before that; `curated` is its selected part. Views read the store's Parquet files, so opening
+a catalog costs milliseconds and copies nothing.
 """
 
 from __future__ import annotations
@@ -14,7 +15,8 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from windrow.schemas import EXPORTS, FORGOTTEN, REGISTRY, RUNS, SELECTION, SHARDS, STAGES, TABLES, Table
+from windrow.schemas import EXPORTS, FORGOTTEN, POOL, REGISTRY, RUNS, SELECTION, SHARDS, STAGES, TABLES, Table
+from windrow.schemas.joined_pool import pool_sql
 from windrow.schemas.stages import Stage
 from windrow.tasks.storage.catalog.connections import SqlLimits, open_connection
 from windrow.tasks.storage.catalog.judged_sql import Catalog
@@ -30,6 +32,8 @@ from windrow.tasks.storage.store.store_format import check_format
 # A sample that lies in two shards is described, and embedded, once in each: the rows are equal, or one has failed.
 ONE_ROW_PER_SAMPLE = frozenset({"samples", "quality", "embeddings", "backbones", "model_scores"})
 
+FROM_MANIFESTS = (RUNS, STAGES, EXPORTS, SHARDS)  # see `manifest_rows`
+
 SQL_TYPES = {
     pa.bool_(): "BOOLEAN",
     pa.int32(): "INTEGER",
@@ -42,35 +46,8 @@ SQL_TYPES = {
 }
 
 # A sample is seen as the occurrence that stands for it, or as each of them.
-POOL_SQL = """
-SELECT s.*, s.width::BIGINT * s.height AS n_pixels, s.width::DOUBLE / s.height AS aspect_ratio,
-       q.blur, q.brightness, q.contrast, q.entropy, q.phash, h.group_id AS hash_group, h.n_in_group AS n_in_hash_group,
-       m.model_scores, r.sample_index, a.cluster_path, list_last(a.cluster_path) AS cluster, a.distance,
-       c.nearest_similarity, c.outlier_score,
-       c.off_topic_score,
-       p.label, p.confidence, p.abstained, p.classes, p.probabilities, p.agreement, p.possible, b.belonging,
-       g.label AS given_label,
-       t.label_quality, t.is_doubtful, t.suggested_label, w.density_ratio, w.is_alike,
-       o.occurrence_id, o.source_uri, o.shard, o.key, o.license, o.spdx, o.author, o.source_url,
-       e.rank, e.part, coalesce(e.selected, false) AS selected, e.weight, e.dropped_by, e.duplicate_of, e.similarity,
-       e.group_id, e.split
-FROM samples s
-LEFT JOIN quality q USING (sample_id)
-LEFT JOIN hash_groups h USING (sample_id)
-LEFT JOIN (
-    SELECT sample_id, map_from_entries(list((score, value) ORDER BY score)) AS model_scores FROM model_scores GROUP BY 1
-) m USING (sample_id)
-LEFT JOIN registry r USING (sample_id)
-LEFT JOIN assignments a USING (sample_id)
-LEFT JOIN scores c USING (sample_id)
-LEFT JOIN (SELECT * FROM labels WHERE label_set = 'pseudo') p USING (sample_id)
-LEFT JOIN (SELECT * FROM labels WHERE label_set = 'given') g USING (sample_id)
-LEFT JOIN belonging b USING (sample_id)
-LEFT JOIN label_quality t USING (sample_id)
-LEFT JOIN reference_weights w USING (sample_id)
-LEFT JOIN {occurrences} o USING (sample_id)
-LEFT JOIN selection e USING (sample_id)
-"""
+POOL_SQL = pool_sql()
+JOINED_SQL = POOL_SQL.format(occurrences="standing")
 # Which occurrence stands for a sample is for the filters to say, and is in `selection`; before that the first does.
 FIRST_SQL = """
 SELECT * FROM occurrences WHERE unreadable IS NULL
@@ -130,12 +107,12 @@ def connect(
     files = {name: list(paths) for name, paths in tables.items()}
     statements = []
     for declared in TABLES:
-        if declared not in (RUNS, STAGES, EXPORTS, SHARDS):  # these come from manifests: see `manifest_rows`
+        if declared not in (*FROM_MANIFESTS, POOL):
             statements.append(_as_view(declared, files.get(declared.name, ())))
     decided = DECIDED_SQL.format(decided="selection") if files.get(SELECTION.name) else FIRST_SQL
     statements += [
         f"CREATE VIEW standing AS {decided}",
-        f"CREATE VIEW pool AS {POOL_SQL.format(occurrences='standing')}",
+        _as_view(POOL, files[POOL.name]) if files.get(POOL.name) else f"CREATE VIEW pool AS {JOINED_SQL}",
         "CREATE VIEW curated AS SELECT * FROM pool WHERE selected ORDER BY rank",
     ]
     read = chain(also, *files.values())
@@ -212,6 +189,8 @@ def _sql_type(kind: pa.DataType) -> str:
     """DuckDB's name of a type. A table in memory would say it too, but to make one PyArrow imports pandas."""
     if pa.types.is_list(kind):
         return f"{_sql_type(kind.value_type)}[]"
+    if pa.types.is_map(kind):
+        return f"MAP({_sql_type(kind.key_type)}, {_sql_type(kind.item_type)})"
     if pa.types.is_struct(kind):
         return f"STRUCT({', '.join(f'{field.name} {_sql_type(field.type)}' for field in kind)})"
     return SQL_TYPES[kind]

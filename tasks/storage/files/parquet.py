@@ -9,8 +9,11 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from windrow.schemas import Table
+from windrow.tasks.storage.files.whole_columns import whole
 
 ROWS_PER_GROUP = 8192
+GROUPS_AT_ONCE = 32  # of which the texts in a column of lists may take 2 GiB
+FALSE_POSITIVES = 0.01  # of a Bloom filter
 
 
 def write_table(declared: Table, table: pa.Table, path: Path) -> None:
@@ -23,25 +26,30 @@ def write_table(declared: Table, table: pa.Table, path: Path) -> None:
 
 
 @contextmanager
-def writing_table(declared: Table, path: Path, schema: pa.Schema) -> Iterator[Callable[[pa.Table], None]]:
+def writing_table(
+    declared: Table, path: Path, schema: pa.Schema, rows_per_group: int = ROWS_PER_GROUP, indexed: Sequence[str] = ()
+) -> Iterator[Callable[[pa.Table], None]]:
     """Write a table part by part: yields a function that validates a part and adds it.
 
     `schema` says how long the vectors are. A vector is stored plain: dictionaries cost time and save nothing there.
-    Rows are kept in groups of ROWS_PER_GROUP: parts of whole groups make the same file as one part. The primary key
-    is looked at within each part only.
+    Rows are kept in groups: parts of whole groups make the same file as one part. The primary key is looked at within
+    each part only. `indexed` columns have a Bloom filter in each group: a row is found by such a value without reading
+    the others.
     """
     names = [column.name for column in declared.columns]
     vectors = {column.name for column in declared.columns if column.vector}
+    bloom = {name: {"ndv": rows_per_group, "fpp": FALSE_POSITIVES} for name in indexed}
     with pq.ParquetWriter(
         path,
         pa.schema([schema.field(name) for name in names if name in schema.names], schema.metadata),
         compression="zstd",
         use_dictionary=[name for name in names if name not in vectors],
         write_page_checksum=True,
+        bloom_filter_options=bloom or None,
     ) as file:
 
         def add(part: pa.Table) -> None:
-            file.write_table(declared.validate(part).select(names), row_group_size=ROWS_PER_GROUP)
+            file.write_table(declared.validate(part).select(names), row_group_size=rows_per_group)
 
         yield add
 
@@ -55,7 +63,11 @@ def read_table(declared: Table, paths: Iterable[Path], columns: Sequence[str] | 
 
 def _read(path: Path, names: list[str]) -> pa.Table:
     with naming(path), pq.ParquetFile(path, page_checksum_verification=True) as file:  # pq.read_table imports pandas
-        return file.read(columns=names).select(names)
+        if file.num_row_groups <= GROUPS_AT_ONCE:
+            return file.read(columns=names).select(names)
+        starts = range(0, file.num_row_groups, GROUPS_AT_ONCE)
+        groups = [range(at, min(at + GROUPS_AT_ONCE, file.num_row_groups)) for at in starts]
+        return pa.concat_tables([file.read_row_groups(list(some), columns=names).select(names) for some in groups])
 
 
 @contextmanager
@@ -90,9 +102,7 @@ def first_damaged(paths: Iterable[Path]) -> str | None:
 
 def vectors_to_array(column: pa.ChunkedArray) -> np.ndarray:
     """Return a column of fixed-size lists without nulls as an array (n, dim), without a copy where it has one chunk."""
-    lists = column.combine_chunks()
-    if isinstance(lists, pa.ChunkedArray):
-        lists = lists.chunk(0) if lists.num_chunks else pa.array([], column.type)
+    lists = whole(column)
     if len(lists) == 0:
         return np.empty((0, getattr(column.type, "list_size", 0)), column.type.value_type.to_pandas_dtype())
     return np.asarray(lists.flatten().to_numpy(zero_copy_only=False)).reshape(len(lists), -1)

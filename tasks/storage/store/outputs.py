@@ -105,9 +105,11 @@ class OutputWriter:
             yield file
         self.digests[name] = file.sha256 or ""
 
-    def writing(self, declared: Table, schema: pa.Schema) -> AbstractContextManager[Callable[[pa.Table], None]]:
+    def writing(
+        self, declared: Table, schema: pa.Schema, **layout: Any
+    ) -> AbstractContextManager[Callable[[pa.Table], None]]:
         """Add a table part by part, see `writing_table`."""
-        return writing_table(declared, self.path / f"{declared.name}.parquet", schema)
+        return writing_table(declared, self.path / f"{declared.name}.parquet", schema, **layout)
 
     def write(self, declared: Table, table: pa.Table) -> None:
         """Validate and add a table."""

@@ -12,6 +12,7 @@ import pyarrow.compute as pc
 
 from windrow.schemas import EMBEDDINGS
 from windrow.tasks.storage.files.parquet import read_table, vectors_to_array
+from windrow.tasks.storage.files.whole_columns import whole
 from windrow.tasks.storage.store.outputs import Output
 
 
@@ -27,9 +28,10 @@ def read_pool(features: Sequence[Output]) -> Pool:
     """Gather the embeddings of feature outputs; a sample that lies in several shards counts once."""
     table = read_table(EMBEDDINGS, [output.table_path(EMBEDDINGS) for output in features], ["sample_id", "embedding"])
     table = table.filter(pc.is_valid(table["embedding"]))
-    table = table.take(pc.sort_indices(table["sample_id"])).combine_chunks()
-    ids = table["sample_id"].combine_chunks().cast(pa.string())
+    ids = whole(table["sample_id"])
+    order = pc.sort_indices(ids)
+    ids = ids.take(order)
     first = np.ones(len(ids), bool)
     if len(ids) > 1:
         first[1:] = pc.not_equal(ids[1:], ids[:-1]).to_numpy(zero_copy_only=False)
-    return Pool(ids.filter(pa.array(first)), vectors_to_array(table["embedding"])[first])
+    return Pool(ids.filter(pa.array(first)), vectors_to_array(table["embedding"])[np.asarray(order)[first]])

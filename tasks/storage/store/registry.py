@@ -23,6 +23,7 @@ from windrow.schemas import REGISTRY, SAMPLES, Table
 from windrow.tasks.storage.files.left_out import leave_out
 from windrow.tasks.storage.files.parquet import naming, read_table, write_table
 from windrow.tasks.storage.files.seals import EMPTY_SEAL, seal_file
+from windrow.tasks.storage.files.whole_columns import whole
 from windrow.tasks.storage.store.outputs import flush_to_disk, open_output, sweep, temporary_directory
 
 LISTINGS = 5
@@ -54,8 +55,8 @@ def register_samples(store: Path, sample_ids: pa.Array) -> int:
     sweep(folder)
     while True:
         known = _read_registry(store)
-        wanted = pc.unique(sample_ids).cast(pa.string())
-        new = pc.filter(wanted, pc.invert(pc.is_in(wanted, known["sample_id"].combine_chunks())))
+        wanted = pc.unique(whole(sample_ids))
+        new = pc.filter(wanted, pc.invert(pc.is_in(wanted, whole(known["sample_id"]))))
         indices = np.arange(known.num_rows, known.num_rows + len(new))
         rows = {"sample_id": new.take(pc.sort_indices(new)), "sample_index": indices}
         if len(new) == 0 or append_rows(REGISTRY, REGISTRY.build(rows), folder, known.num_rows):
@@ -68,7 +69,7 @@ def register_shards(store: Path, ingested: Sequence[str]) -> None:
     A shard that was found done may be new to a registry that was cut short.
     """
     files = [open_output(store / path).table_path(SAMPLES) for path in ingested]
-    register_samples(store, read_table(SAMPLES, files, ["sample_id"])["sample_id"].combine_chunks())
+    register_samples(store, whole(read_table(SAMPLES, files, ["sample_id"])["sample_id"]))
 
 
 def _read_registry(store: Path) -> pa.Table:

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from windrow.schemas.forgotten import FORGOTTEN_BY
 from windrow.schemas.selection import OUTCOME_KINDS
 from windrow.schemas.stages import Stage
+from windrow.tasks.storage.catalog.views import JOINED_SQL
 
 
 @dataclass(frozen=True)
@@ -238,7 +239,16 @@ _ACCOUNTED = (
     ),
 )
 
-INVARIANTS = (*_SEEN, *_CLUSTERED, *_CHOSEN, *_ACCOUNTED)
+_TOGETHER = (
+    Invariant(
+        "pool",
+        "say something else than the tables that they are put together from, or are missing",
+        f"SELECT count(*) FROM (({JOINED_SQL}) EXCEPT FROM pool)",
+    ),
+    Invariant("pool", "are of no sample", "SELECT count(*) FROM pool ANTI JOIN samples USING (sample_id)"),
+)
+
+INVARIANTS = (*_SEEN, *_CLUSTERED, *_CHOSEN, *_ACCOUNTED, *_TOGETHER)
 
 _OUTCOMES = "SELECT count(*) FROM outcomes WHERE outcome = '{}'"
 
@@ -299,5 +309,6 @@ COUNTS: Mapping[str, Mapping[str, str]] = {
         "n_occurrences": "SELECT count(*) FROM occurrences",
         **{kind: _OUTCOMES.format(kind) for kind in OUTCOME_KINDS},
     },
+    Stage.POOL: {"n_samples": "SELECT count(*) FROM pool"},
 }
 """For each stage, the counts that it keeps, and the SQL that counts again."""

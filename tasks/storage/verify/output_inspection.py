@@ -32,6 +32,7 @@ COUNTED: Mapping[str, Mapping[str, str]] = {
     Part.CLASS_SHARES: {"class_shares": "n_class_shares"},
     Stage.WORTH: {"worth": "n_comparisons", "worth_sets": "n_sets", "worth_curve": "n_curve_points"},
     Stage.ACCOUNT: {"outcomes": "n_occurrences"},
+    Stage.POOL: {"pool": "n_samples"},
     Part.EXPORT_PLAN: {"export_plan": "n_samples"},
     Part.EXPORT_SHARD: {"exported_samples": "n_samples", "gone": "n_gone"},
 }

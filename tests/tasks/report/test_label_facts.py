@@ -22,6 +22,14 @@ ROWS = [
     ("e", "pseudo", "dog", 0.5, True),
 ]
 
+POOL = """
+CREATE OR REPLACE TEMP VIEW pool AS
+SELECT p.*, g.label AS given_label, b.belonging, false AS selected
+FROM (SELECT * FROM labels WHERE label_set = 'pseudo') p
+LEFT JOIN (SELECT * FROM labels WHERE label_set = 'given') g USING (sample_id)
+LEFT JOIN belonging b USING (sample_id)
+"""
+
 
 def connected(store: Store, rows: list[tuple[str, str, str, float, bool]], method: str = "made up") -> Any:
     names = ("sample_id", "label_set", "first", "confidence", "abstained")
@@ -33,13 +41,16 @@ def connected(store: Store, rows: list[tuple[str, str, str, float, bool]], metho
         " [confidence] AS probabilities,"
         f" CASE WHEN abstained THEN NULL ELSE first END AS label, '{method}' AS method FROM rows_of_labels"
     )
+    connection.execute(POOL)
     return connection
 
 
 @pytest.fixture
 def facts(store: Store) -> LabelFacts:
     connection = connected(store, ROWS)
-    connection.execute("CREATE TEMP VIEW belonging AS SELECT unnest([0.02, 0.01, 0.5])::FLOAT AS belonging")
+    connection.execute(
+        "CREATE TEMP VIEW belonging AS SELECT unnest([0.02, 0.01, 0.5])::FLOAT AS belonging, 'z' AS sample_id"
+    )
     found = read_label_facts(connection, 0.02)
     assert found is not None
     return found

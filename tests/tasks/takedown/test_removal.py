@@ -39,7 +39,7 @@ from windrow.tasks.takedown.removal import finish_takedowns, forget, unfinished
 
 NOW = datetime(2025, 11, 21, tzinfo=UTC)
 WISH = "asked for by letter"
-STAGES = {"ingest", "features", "neighbors", "cluster", "pseudo_label", "rank", "account"}
+STAGES = {"ingest", "features", "neighbors", "cluster", "pseudo_label", "rank", "account", "pool"}
 
 
 @pytest.fixture(scope="module")
