@@ -1,0 +1,118 @@
+"""Rankings that know the true classes, each by one road that a real selection takes: how far that road could lead."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+from selection_pools import N_CLASSES
+from sklearn.linear_model import LogisticRegression
+
+from windrow.tasks.algorithms.labels.sparse_probabilities import SparseProbabilities
+from windrow.tasks.algorithms.selection.leaf_order import density_keys, uniform_numbers
+from windrow.tasks.algorithms.selection.policies.class_balanced import ClassBalanced
+from windrow.tasks.algorithms.selection.policies.diverse import Diverse
+from windrow.tasks.algorithms.selection.selection_policy import Candidates
+
+Floats, Rows = npt.NDArray[np.float64], npt.NDArray[np.int64]
+FOLDS, C = 10, 10.0
+
+
+def bounds_of(candidates: Candidates, truth: Rows, seed: int) -> dict[str, Rows]:
+    """Each ranking's rows, best first; what is off topic comes last where the road can tell it."""
+    assert candidates.embeddings is not None and candidates.similarity is not None
+    uniform = uniform_numbers(candidates, seed)
+    held_out = probabilities_held_out(candidates.embeddings, truth, seed)
+    found = {
+        "labels of all others: equal expected counts": _class_balanced(candidates, held_out, truth < 0, seed),
+        "labels of all others: greedy on log expected counts": greedy(held_out, uniform, truth < 0),
+    }
+    means = np.stack([candidates.embeddings[truth == label].mean(axis=0) for label in range(N_CLASSES)])
+    likeness = (candidates.embeddings * means[np.maximum(truth, 0)]).sum(axis=1)
+    orders = {
+        "like the class's mean first": -likeness,
+        "unlike it first": likeness,
+        "inverse density": density_keys(candidates.similarity, uniform, 20, 32.0),
+        "farthest first": _farthest(candidates, truth, seed),
+    }
+    found |= {f"true classes, {name}": in_turn(keys, truth) for name, keys in orders.items()}
+    for level, clusters in enumerate(candidates.paths.T, 1):
+        made_of = composition(clusters, truth)
+        name = f"make-up of the clusters of level {level}"
+        found[f"{name}: equal per main class"] = in_turn(uniform, made_of[:, :-1].argmax(axis=1)[clusters])
+        found[f"{name}: greedy on log counts"] = greedy_over_clusters(made_of, clusters, uniform)
+    return found
+
+
+def probabilities_held_out(embeddings: npt.NDArray[Any], truth: Rows, seed: int) -> Floats:
+    """Probabilities of the classes, (n, N_CLASSES), by a regression on the true labels of all but a sample's tenth."""
+    fold = np.random.default_rng([seed, 5]).permutation(len(truth)) % FOLDS
+    found = np.zeros((len(truth), N_CLASSES))
+    for held in range(FOLDS):
+        taught = (fold != held) & (truth >= 0)
+        fitted = LogisticRegression(C=C, max_iter=200).fit(embeddings[taught], truth[taught])
+        found[np.ix_(fold == held, fitted.classes_)] = fitted.predict_proba(embeddings[fold == held])
+    return found
+
+
+def greedy(probabilities: Floats, uniform: Floats, last: npt.NDArray[np.bool_]) -> Rows:
+    """Next is what adds most to the sum of log(expected count) over the classes, two fifths of all; the rest at random.
+
+    last: what is passed over while there is another.
+    """
+    counts, left = np.full(probabilities.shape[1], 0.5), ~last
+    taken = np.empty(min(int(left.sum()), 2 * len(probabilities) // 5 + 1), np.int64)
+    for place in range(len(taken)):
+        taken[place] = best = int(np.where(left, probabilities @ (1 / counts), -1).argmax())
+        left[best] = False
+        counts += probabilities[best]
+    rest = np.ones(len(probabilities), np.bool_)
+    rest[taken] = False
+    rest_rows = np.flatnonzero(rest)
+    return np.r_[taken, rest_rows[np.lexsort((uniform[rest_rows], last[rest_rows]))]]
+
+
+def composition(clusters: npt.NDArray[Any], truth: Rows) -> Floats:
+    """Shares of the classes in each cluster, (n_clusters, N_CLASSES + 1); the last is what is off topic."""
+    counts = np.zeros((int(clusters.max()) + 1, N_CLASSES + 1))
+    np.add.at(counts, (clusters, np.where(truth < 0, N_CLASSES, truth)), 1)
+    return np.asarray(counts / np.maximum(counts.sum(axis=1, keepdims=True), 1))
+
+
+def greedy_over_clusters(made_of: Floats, clusters: npt.NDArray[Any], uniform: Floats) -> Rows:
+    """Next is a random sample of the cluster that adds most to the sum of log(expected count) over the classes."""
+    members = [rows[np.argsort(uniform[rows])] for rows in (np.flatnonzero(clusters == c) for c in range(len(made_of)))]
+    left, counts = np.array([len(rows) for rows in members]), np.full(N_CLASSES, 0.5)
+    found = np.empty(len(clusters), np.int64)
+    for place in range(len(found)):
+        best = int(np.where(left > 0, made_of[:, :-1] @ (1 / counts), -1).argmax())
+        found[place] = members[best][len(members[best]) - left[best]]
+        left[best] -= 1
+        counts += made_of[best, :-1]
+    return found
+
+
+def in_turn(keys: Floats, groups: Rows) -> Rows:
+    """The groups take turns, each with its lowest key first; group -1 comes last."""
+    order = np.lexsort((keys, groups))
+    ordered = groups[order]
+    start = np.searchsorted(ordered, ordered)
+    turn = np.empty(len(groups))
+    turn[order] = np.arange(len(groups)) - start
+    return np.lexsort((keys, turn, groups < 0))
+
+
+def _class_balanced(candidates: Candidates, said: Floats, last: npt.NDArray[np.bool_], seed: int) -> Rows:
+    known = replace(candidates, probabilities=SparseProbabilities.of(said.astype(np.float32), 5))
+    return np.lexsort((ClassBalanced().rank(known, seed).place, last))
+
+
+def _farthest(candidates: Candidates, truth: Rows, seed: int) -> Floats:
+    """Places in the farthest-first order of each class, (n,)."""
+    found = np.zeros(len(truth))
+    for label in range(N_CLASSES):
+        rows = np.flatnonzero(truth == label)
+        found[rows] = Diverse().rank(candidates.at(rows), seed).place
+    return found

@@ -1,0 +1,160 @@
+"""The rankings that bench_selection.py compares, of what the pipeline knows of a pool by its default settings."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+from selection_pools import N_CLASSES, BenchPool, Images
+
+import windrow.tasks.algorithms
+from windrow.tasks.algorithms.clustering.estimator import HierarchicalKMeans
+from windrow.tasks.algorithms.labels.deciding.belonging import belonging
+from windrow.tasks.algorithms.labels.label_spreading import spread_labels
+from windrow.tasks.algorithms.labels.sparse_probabilities import SparseProbabilities
+from windrow.tasks.algorithms.neighbors.deduplication import near_duplicates
+from windrow.tasks.algorithms.neighbors.duplicate_threshold import propose_threshold
+from windrow.tasks.algorithms.neighbors.exact_neighbors import NeighborGraph, neighbor_graph
+from windrow.tasks.algorithms.neighbors.outliers import off_topic_score
+from windrow.tasks.algorithms.selection.policies import POLICIES
+from windrow.tasks.algorithms.selection.policies.balanced import Balanced
+from windrow.tasks.algorithms.selection.policies.class_balanced import ClassBalanced
+from windrow.tasks.algorithms.selection.selection_policy import Candidates, SelectionPolicy
+
+MAKERS = ("propagation", "smoothed", "smoothed_probe")
+LEAST_BELONGING, MOST_STRANGE = 0.05, 0.95
+DEFAULT = "class-balanced, the default"
+UNLABELLED, BOUND, PRUNING = "class-balanced, no label", "equal per true class (bound)", "SemDeDup-like pruning"
+STRANGERS_LAST = f"{UNLABELLED}, off_topic_score > 0.95 last"
+HARD = "1 - confidence"  # what `hard` asks the pool for
+Known = dict[str, npt.NDArray[Any]]
+
+
+@cache
+def code(*rooms: str) -> str:
+    """A name of the product's algorithms in these rooms as they stand: what they found is kept under it."""
+    found, root = hashlib.sha256(), Path(next(iter(windrow.tasks.algorithms.__path__)))
+    for path in sorted(path for room in rooms for path in (root / room).rglob("*.py")):
+        found.update(path.read_bytes())
+    return found.hexdigest()
+
+
+def remembered(folder: Path, inputs: Sequence[bytes], make: Callable[[], Known]) -> Known:
+    """What `make` gives for the inputs, found in the folder where it was made before by the same code."""
+    name = hashlib.sha256(code("clustering", "labels", "neighbors").encode())
+    for each in inputs:
+        name.update(hashlib.sha256(each).digest())
+    path = folder / f"{name.hexdigest()[:32]}.npz"
+    if not path.exists():
+        folder.mkdir(parents=True, exist_ok=True)
+        np.savez(path, **make())
+    with np.load(path) as held:
+        return dict(held)
+
+
+def candidates_of(
+    images: Images, pool: BenchPool, seed: int, kept: Path
+) -> tuple[Candidates, npt.NDArray[np.float32] | None]:
+    """What the pipeline knows of the pool by its default settings, and who belongs to the labelled classes."""
+    embeddings = images.select[pool.rows]
+    embeddings = (embeddings / np.linalg.norm(embeddings, axis=1, keepdims=True)).astype(np.float32)
+    labels = np.where(pool.given, images.labels[pool.rows], -1)
+    inputs = [embeddings.tobytes(), str(seed).encode()]
+    near = remembered(kept, [b"near", *inputs], lambda: _near(embeddings, seed))
+    candidates = Candidates(
+        sample_ids=np.array([hashlib.sha256(str(row).encode()).hexdigest()[:32] for row in pool.rows]),
+        paths=near["paths"],
+        distance=near["distance"],
+        embeddings=embeddings,
+        similarity=near["similarity"],
+        columns={HARD: np.full(len(labels), np.nan)},
+        targets=images.select[pool.test[:: max(1, len(pool.test) // 500)]],
+    )
+    if not pool.given.any():
+        return candidates, None
+    graph = NeighborGraph(near["indices"], near["similarity"])
+    spread = remembered(kept, [b"spread", *inputs, labels.tobytes()], lambda: _spread(embeddings, graph, labels, seed))
+    said = SparseProbabilities.of(spread["confidence"], 5)
+    known = replace(candidates, probabilities=said, columns={HARD: 1.0 - said.probabilities[:, 0].astype(np.float64)})
+    return known, spread["belonging"]
+
+
+def _near(embeddings: npt.NDArray[np.float32], seed: int) -> Known:
+    clusters, graph = HierarchicalKMeans(seed=seed).fit(embeddings), neighbor_graph(embeddings, 20)
+    distance = clusters.distance_.astype(np.float32)
+    near = {"indices": graph.indices, "similarity": graph.similarity}
+    return {"paths": clusters.paths_, "distance": distance, **near}
+
+
+def _spread(embeddings: npt.NDArray[np.float32], graph: NeighborGraph, labels: npt.NDArray[Any], seed: int) -> Known:
+    spread = spread_labels(embeddings, graph, labels, N_CLASSES, MAKERS, MAKERS, seed=seed)
+    return {"confidence": spread.confidence, "belonging": belonging(embeddings, graph, labels)}
+
+
+def pruned(embeddings: npt.NDArray[Any], seed: int) -> npt.NDArray[np.int64]:
+    """In a random order, the least similar to those before first: what pruning to a size by a threshold keeps."""
+    order = np.random.default_rng(seed).permutation(len(embeddings))
+    rows = embeddings[order]
+    nearest = np.full(len(rows), -np.inf)
+    for start in range(0, len(rows), 1024):
+        block = rows[start : start + 1024] @ rows[: start + 1024].T
+        late = np.arange(block.shape[1]) >= np.arange(start, start + len(block))[:, None]
+        nearest[start : start + len(block)] = np.where(late, -np.inf, block).max(axis=1)
+    return order[np.argsort(nearest, kind="stable")]
+
+
+def repeated(embeddings: npt.NDArray[np.float32]) -> npt.NDArray[np.bool_]:
+    """What is dropped as a near-duplicate of another by the threshold that is proposed."""
+    threshold = propose_threshold(neighbor_graph(embeddings, 1).similarity[:, 0]).threshold
+    found: npt.NDArray[np.bool_] = near_duplicates(embeddings, threshold).duplicate_of >= 0
+    return found
+
+
+def orders_of(
+    candidates: Candidates,
+    close: npt.NDArray[np.float32] | None,
+    truth: npt.NDArray[np.int64],
+    seed: int,
+    has_copies: bool,
+    only: Sequence[str],
+) -> dict[str, npt.NDArray[np.int64]]:
+    """The rankings to compare, each the rows, best first; `only` those policies, if it names some."""
+    unlabelled = replace(candidates, probabilities=None)
+    policies: dict[str, tuple[SelectionPolicy, Candidates]] = {
+        name: (policy(), candidates)
+        for name, policy in POLICIES.items()
+        if name != "random" and (candidates.probabilities is not None or name not in ("class-balanced", "hard"))
+    }
+    policies["balanced, the paper's 'r'"] = (Balanced(order="random"), candidates)
+    policies[UNLABELLED] = (ClassBalanced(), unlabelled)
+    found = {
+        name: np.argsort(policy.rank(who, seed).place)
+        for name, (policy, who) in policies.items()
+        if not only or name in only
+    }
+    assert candidates.embeddings is not None
+    dropped = repeated(candidates.embeddings) if has_copies else np.zeros(len(truth), np.bool_)
+    if close is not None:
+        place = policies["class-balanced"][0].rank(candidates, seed).place
+        found[DEFAULT] = np.lexsort((place, close <= LEAST_BELONGING, dropped))
+    elif has_copies:
+        place = policies[UNLABELLED][0].rank(unlabelled, seed).place
+        found[DEFAULT] = np.lexsort((place, dropped))
+    strange = off_topic_score(candidates.embeddings)
+    if strange is not None:
+        place = policies[UNLABELLED][0].rank(unlabelled, seed).place
+        found[STRANGERS_LAST] = np.lexsort((place, strange > MOST_STRANGE))
+    found[PRUNING] = pruned(candidates.embeddings, seed)
+    turn = np.empty(len(truth))
+    shuffled = np.random.default_rng(seed).permutation(len(truth))
+    for label in np.unique(truth):
+        mine = shuffled[truth[shuffled] == label]
+        turn[mine] = np.arange(len(mine)) + (1e9 if label < 0 else 0)
+    found[BOUND] = np.argsort(turn, kind="stable")
+    return found
