@@ -31,18 +31,20 @@ from rich.console import Console
 from rich.progress import track
 from scipy.stats import t as student
 from selection_bounds import bounds_of
-from selection_orders import BOUND, candidates_of, code, orders_of
+from selection_orders import BOUND, RANKED, code, rankings_of
 from selection_pools import DIRT, HEAD, N_CLASSES, BenchPool, Images, draw_pool, read_images
 
 from windrow.tasks.algorithms.selection.balance import normalised_entropy
 from windrow.tasks.algorithms.worth.learning_curve import matching_size, monotone
 from windrow.tasks.algorithms.worth.set_probe import JudgedPool, is_right, judge_features
 
-N_RANDOM = 5
+N_RANDOM, RANDOM = 5, "random"
 PAGE = Path(__file__).parent.parent.parent / "docs" / "evidence" / "selection.md"
 
 
 Scores = npt.NDArray[np.float64]
+Found = dict[tuple[str, int], Scores]
+"""The scores of a ranking at so many fifths of the pool."""
 
 
 def scorer(images: Images, pool: BenchPool, kept: Path) -> Callable[[npt.NDArray[np.int64]], Scores]:
@@ -73,30 +75,36 @@ def scorer(images: Images, pool: BenchPool, kept: Path) -> Callable[[npt.NDArray
     return scores
 
 
-def score_rankings(
-    images: Images, pool: BenchPool, order: int, chosen: argparse.Namespace
-) -> dict[tuple[str, int], Scores]:
-    """Of every ranking and size what `scorer` says and its multipliers, the mean over the seeds."""
-    scores, truth = scorer(images, pool, chosen.out / "scores"), images.labels[pool.rows]
-    n = len(truth)
-    sizes = {fifths: fifths * n // 5 for fifths in (1, 2)}
+def score_rankings(images: Images, pool: BenchPool, order: int, chosen: argparse.Namespace, kept: Found) -> None:
+    """Add to what is kept, of every ranking and size that is asked for and is not there yet: what `scorer` says and
+    the multipliers, the mean over the seeds."""
+    n = len(pool.rows)
+    seeds, sizes = [order + 1000 * each for each in range(chosen.seeds)], {f: f * n // 5 for f in (1, 2)}
+    rankings = [_rankings(images, pool, seed, chosen) for seed in seeds]
+    missing = [name for name in rankings[0] if (name, 1) not in kept]
+    if not missing and (RANDOM, 1) in kept:
+        return
+    scores = scorer(images, pool, chosen.out / "scores")
     along = np.unique([round(n / 5 * times) for times in (1, 1.5, 2, 3, 4, 5)])
     curve = np.array([_of_random(scores, n, int(size), order) for size in along])
     growing = monotone(curve[:, :2].T, np.ones(len(along)))
-    found = {("random", fifths): [np.r_[_of_random(scores, n, size, order), 1, 1]] for fifths, size in sizes.items()}
-    for seed in (order + 1000 * each for each in range(chosen.seeds)):
-        candidates, close = candidates_of(images, pool, seed, chosen.out / "known")
-        rankings = orders_of(candidates, close, truth, seed, chosen.copies > 0, chosen.only or ())
-        if chosen.bounds:
-            rankings = {BOUND: rankings[BOUND], **bounds_of(candidates, truth, seed)}
-        for name, ranking in rankings.items():
-            if chosen.only and name not in chosen.only:
-                continue
-            for fifths, size in sizes.items():
-                said = scores(ranking[:size])
-                said = np.r_[said, matching_size(along, growing, said[:2], n) / size]
-                found.setdefault((name, fifths), []).append(said)
-    return {key: _mean(each) for key, each in found.items()}
+    for fifths, size in sizes.items():
+        kept[RANDOM, fifths] = np.r_[_of_random(scores, n, size, order), 1, 1]
+    for name in missing:
+        drawn = [made[name]() for made in rankings]
+        for fifths, size in sizes.items():
+            said = [scores(rows[:size]) for rows in drawn]
+            kept[name, fifths] = _mean([np.r_[s, matching_size(along, growing, s[:2], n) / size] for s in said])
+
+
+def _rankings(
+    images: Images, pool: BenchPool, seed: int, chosen: argparse.Namespace
+) -> dict[str, Callable[[], npt.NDArray[np.int64]]]:
+    """Those that the options ask for."""
+    found = rankings_of(images, pool, seed, chosen.copies > 0, chosen.out / "known")
+    if chosen.bounds:
+        return {BOUND: found[BOUND], **bounds_of(images, pool, seed, chosen.out / "known")}
+    return {name: made for name, made in found.items() if not chosen.only or name in chosen.only}
 
 
 def _mean(each: Sequence[Scores]) -> Scores:
@@ -116,20 +124,21 @@ def half_width(values: Scores) -> float:
     return float(student.ppf(0.975, n - 1) * values.std(ddof=1) / n**0.5) if n > 1 else float("nan")
 
 
-def table(found: Sequence[dict[tuple[str, int], Scores]], has_copies: bool) -> str:
+def table(found: Sequence[Found], has_copies: bool) -> str:
     """A Markdown table: differences to random, mean and half a 95 % interval over the pools."""
     heads = ["1/5: plain", "weighted", "balance", "off topic", *(["near-duplicates"] if has_copies else [])]
     heads += ["multiplier", "2/5: plain", "weighted", "balance"]
     lines = [f"| policy | {' | '.join(heads)} |", f"|---|{'---:|' * len(heads)}"]
-    names = list(dict.fromkeys(name for name, _ in found[0]))
+    names = [RANDOM, *dict.fromkeys(name for name, _ in found[0] if name not in (RANDOM, BOUND)), BOUND]
+    names = [name for name in names if (name, 1) in found[0]]
     for name in names:
         cells = [name]
         for fifths in (1, 2):
             values = np.array([each[name, fifths] for each in found])
-            base = np.array([each["random", fifths] for each in found])
-            gain = values - (0 if name == "random" else base)
+            base = np.array([each[RANDOM, fifths] for each in found])
+            gain = values - (0 if name == RANDOM else base)
             for column in (0, 1):
-                sign = "" if name == "random" else "+"
+                sign = "" if name == RANDOM else "+"
                 cells.append(f"{gain[:, column].mean():{sign}.1f} ± {half_width(gain[:, column]):.1f}")
             cells.append(f"{values[:, 2].mean() / 100:.3f}")
             if fifths == 1:
@@ -141,20 +150,29 @@ def table(found: Sequence[dict[tuple[str, int], Scores]], has_copies: bool) -> s
     return "\n".join(lines)
 
 
-def kept_scores(images: Images, order: int, chosen: argparse.Namespace) -> tuple[int, dict[tuple[str, int], Scores]]:
+def kept_scores(images: Images, order: int, chosen: argparse.Namespace) -> tuple[int, Found]:
     """Samples of an order's pool, and what its rankings score: kept under --out, by the options and the code."""
-    pool = draw_pool(images, order, chosen)
-    asked = {name: str(value) for name, value in vars(chosen).items() if name not in ("orders", "out", "write")}
-    name = hashlib.sha256(json.dumps([asked, order, code("")], sort_keys=True).encode()).hexdigest()[:32]
-    path = chosen.out / "pools" / f"{name}.json"
-    if not path.exists():
+    pool, path = draw_pool(images, order, chosen), kept_path(order, chosen)
+    kept: Found = {}
+    if path.exists():
+        kept = {(name, fifths): np.array(scores) for name, fifths, scores in json.loads(path.read_text())}
+    n_before = len(kept)
+    score_rankings(images, pool, order, chosen, kept)
+    if len(kept) > n_before:
         path.parent.mkdir(parents=True, exist_ok=True)
-        found = score_rankings(images, pool, order, chosen)
-        said = [[name, fifths, np.asarray(scores).tolist()] for (name, fifths), scores in found.items()]
+        said = [[name, fifths, np.asarray(scores).tolist()] for (name, fifths), scores in kept.items()]
         path.with_suffix(".part").write_text(json.dumps(said))
         path.with_suffix(".part").replace(path)
-    rows = json.loads(path.read_text())
-    return len(pool.rows), {(name, fifths): np.array(scores) for name, fifths, scores in rows}
+    asked = {RANDOM, *_rankings(images, pool, order, chosen)}
+    return len(pool.rows), {key: scores for key, scores in kept.items() if key[0] in asked}
+
+
+def kept_path(order: int, chosen: argparse.Namespace) -> Path:
+    """Where scores of the rankings of an order's pool are kept."""
+    apart = ("orders", "out", "write", "only", "bounds")
+    asked = {name: str(value) for name, value in vars(chosen).items() if name not in apart}
+    name = hashlib.sha256(json.dumps([asked, order, code(RANKED)], sort_keys=True).encode()).hexdigest()
+    return chosen.out / "pools" / f"{name[:32]}.json"
 
 
 def options() -> argparse.ArgumentParser:
@@ -180,7 +198,7 @@ def options() -> argparse.ArgumentParser:
     return parser
 
 
-def measured(chosen: argparse.Namespace) -> tuple[str, list[dict[tuple[str, int], Scores]]]:
+def measured(chosen: argparse.Namespace) -> tuple[str, list[Found]]:
     """The title of the table that the options ask for, and the scores of each pool."""
     chosen.head = chosen.head or HEAD[chosen.pool]
     images, orders = read_images(chosen), [int(each) for each in chosen.orders.split(",")]

@@ -14,7 +14,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
-from bench_selection import PAGE, Scores, half_width, measured, options, table, write_section
+from bench_selection import PAGE, RANDOM, Found, half_width, measured, options, table, write_section
 from rich.console import Console
 from selection_orders import DEFAULT, PRUNING, UNLABELLED
 
@@ -37,21 +37,17 @@ BLOCKS = (
     "--dirty .2 --dirt scans textures noise pages",
 )
 RIVALS = ("inverse-density", "diverse", PRUNING, "balanced")
-Found = Sequence[dict[tuple[str, int], Scores]]
 
 
-def summary_rows(title: str, found: Found) -> list[str]:
+def summary_rows(title: str, found: Sequence[Found]) -> list[str]:
     """A line of the default and one of each rival: gains plain and weighted, and off-topic samples beside random's."""
-    default = DEFAULT if (DEFAULT, 1) in found[0] else UNLABELLED
     rows = []
-    for name in (default, *RIVALS):
-        if (name, 1) not in found[0]:
-            continue
+    for name in (DEFAULT, UNLABELLED, *RIVALS):
         cells = []
         for fifths in (1, 2):
-            gain = np.array([each[name, fifths] - each["random", fifths] for each in found])
+            gain = np.array([each[name, fifths] - each[RANDOM, fifths] for each in found])
             cells += [f"{gain[:, c].mean():+.1f} ± {half_width(gain[:, c]):.1f}" for c in (0, 1)]
-        off, drawn = (np.mean([each[one, 1][3] for each in found]) for one in (name, "random"))
+        off, drawn = (np.mean([each[one, 1][3] for each in found]) for one in (name, RANDOM))
         rows.append(f"| {title} | {name} | {' | '.join(cells)} | {off:.1f} % ({drawn:.1f} %) |")
         title = ""
     return rows

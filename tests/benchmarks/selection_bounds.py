@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import replace
+from functools import partial
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-from selection_pools import N_CLASSES
+from selection_orders import candidates_of, remembered
+from selection_pools import N_CLASSES, BenchPool, Images
 from sklearn.linear_model import LogisticRegression
 
 from windrow.tasks.algorithms.labels.sparse_probabilities import SparseProbabilities
@@ -20,30 +24,42 @@ Floats, Rows = npt.NDArray[np.float64], npt.NDArray[np.int64]
 FOLDS, C = 10, 10.0
 
 
-def bounds_of(candidates: Candidates, truth: Rows, seed: int) -> dict[str, Rows]:
-    """Each ranking's rows, best first; what is off topic comes last where the road can tell it."""
+def bounds_of(images: Images, pool: BenchPool, seed: int, kept: Path) -> dict[str, Callable[[], Rows]]:
+    """The rankings, each made when it is called: the rows, best first; off-topic ones last if that is known."""
+    candidates, truth = candidates_of(images, pool, seed, kept)[0], images.labels[pool.rows]
     assert candidates.embeddings is not None and candidates.similarity is not None
+    units, similarity = candidates.embeddings, candidates.similarity
     uniform = uniform_numbers(candidates, seed)
-    held_out = probabilities_held_out(candidates.embeddings, truth, seed)
-    found = {
-        "labels of all others: equal expected counts": _class_balanced(candidates, held_out, truth < 0, seed),
-        "labels of all others: greedy on log expected counts": greedy(held_out, uniform, truth < 0),
+
+    def held_out() -> Floats:
+        inputs = [b"held out", units.tobytes(), truth.tobytes(), str(seed).encode()]
+        return remembered(kept, inputs, lambda: {"said": probabilities_held_out(units, truth, seed)})["said"]
+
+    def likeness() -> Floats:
+        means = np.stack([units[truth == label].mean(axis=0) for label in range(N_CLASSES)])
+        return np.asarray((units * means[np.maximum(truth, 0)]).sum(axis=1), np.float64)
+
+    found: dict[str, Callable[[], Rows]] = {
+        "labels of all others: equal counts": lambda: _class_balanced(candidates, held_out(), truth < 0, seed),
+        "labels of all others: greedy": lambda: greedy(held_out(), uniform, truth < 0),
+        "true classes, like the class's mean first": lambda: in_turn(-likeness(), truth),
+        "true classes, unlike it first": lambda: in_turn(likeness(), truth),
+        "true classes, inverse density": lambda: in_turn(density_keys(similarity, uniform, 20, 32.0), truth),
+        "true classes, farthest first": lambda: in_turn(_farthest(candidates, truth, seed), truth),
     }
-    means = np.stack([candidates.embeddings[truth == label].mean(axis=0) for label in range(N_CLASSES)])
-    likeness = (candidates.embeddings * means[np.maximum(truth, 0)]).sum(axis=1)
-    orders = {
-        "like the class's mean first": -likeness,
-        "unlike it first": likeness,
-        "inverse density": density_keys(candidates.similarity, uniform, 20, 32.0),
-        "farthest first": _farthest(candidates, truth, seed),
-    }
-    found |= {f"true classes, {name}": in_turn(keys, truth) for name, keys in orders.items()}
     for level, clusters in enumerate(candidates.paths.T, 1):
-        made_of = composition(clusters, truth)
         name = f"make-up of the clusters of level {level}"
-        found[f"{name}: equal per main class"] = in_turn(uniform, made_of[:, :-1].argmax(axis=1)[clusters])
-        found[f"{name}: greedy on log counts"] = greedy_over_clusters(made_of, clusters, uniform)
+        found[f"{name}: equal per main class"] = partial(_per_main_class, clusters, truth, uniform)
+        found[f"{name}: greedy"] = partial(_by_make_up, clusters, truth, uniform)
     return found
+
+
+def _per_main_class(clusters: npt.NDArray[Any], truth: Rows, uniform: Floats) -> Rows:
+    return in_turn(uniform, composition(clusters, truth)[:, :-1].argmax(axis=1)[clusters])
+
+
+def _by_make_up(clusters: npt.NDArray[Any], truth: Rows, uniform: Floats) -> Rows:
+    return greedy_over_clusters(composition(clusters, truth), clusters, uniform)
 
 
 def probabilities_held_out(embeddings: npt.NDArray[Any], truth: Rows, seed: int) -> Floats:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Callable, Sequence
 from dataclasses import replace
-from functools import cache
+from functools import cache, partial
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +21,7 @@ from windrow.tasks.algorithms.labels.sparse_probabilities import SparseProbabili
 from windrow.tasks.algorithms.neighbors.deduplication import near_duplicates
 from windrow.tasks.algorithms.neighbors.duplicate_threshold import propose_threshold
 from windrow.tasks.algorithms.neighbors.exact_neighbors import NeighborGraph, neighbor_graph
+from windrow.tasks.algorithms.neighbors.foreign_groups import foreign_score
 from windrow.tasks.algorithms.neighbors.outliers import off_topic_score
 from windrow.tasks.algorithms.selection.policies import POLICIES
 from windrow.tasks.algorithms.selection.policies.balanced import Balanced
@@ -28,26 +29,33 @@ from windrow.tasks.algorithms.selection.policies.class_balanced import ClassBala
 from windrow.tasks.algorithms.selection.selection_policy import Candidates, SelectionPolicy
 
 MAKERS = ("propagation", "smoothed", "smoothed_probe")
-LEAST_BELONGING, MOST_STRANGE = 0.05, 0.95
+LEAST_BELONGING, MOST_STRANGE, MOST_FOREIGN = 0.05, 0.95, 2.0
 DEFAULT = "class-balanced, the default"
 UNLABELLED, BOUND, PRUNING = "class-balanced, no label", "equal per true class (bound)", "SemDeDup-like pruning"
 STRANGERS_LAST = f"{UNLABELLED}, off_topic_score > 0.95 last"
+FOREIGN_LAST = f"{UNLABELLED}, foreign_score > 2 last"
 HARD = "1 - confidence"  # what `hard` asks the pool for
 Known = dict[str, npt.NDArray[Any]]
 
 
+GROUPED = ("clustering/*.py", "labels/**/*.py", "neighbors/exact_neighbors.py")
+"""The algorithms that clusters, neighbours and labels come from."""
+RANKED = (*GROUPED, "neighbors/d*.py", "selection/**/*.py", "worth/*.py")
+"""Those that rankings and what they score come from, but for what tells strangers."""
+
+
 @cache
-def code(*rooms: str) -> str:
-    """A name of the product's algorithms in these rooms as they stand: what they found is kept under it."""
+def code(patterns: tuple[str, ...]) -> str:
+    """A name of these algorithms of the product as they stand: what they found is kept under it."""
     found, root = hashlib.sha256(), Path(next(iter(windrow.tasks.algorithms.__path__)))
-    for path in sorted(path for room in rooms for path in (root / room).rglob("*.py")):
+    for path in sorted(path for pattern in patterns for path in root.glob(pattern)):
         found.update(path.read_bytes())
     return found.hexdigest()
 
 
 def remembered(folder: Path, inputs: Sequence[bytes], make: Callable[[], Known]) -> Known:
     """What `make` gives for the inputs, found in the folder where it was made before by the same code."""
-    name = hashlib.sha256(code("clustering", "labels", "neighbors").encode())
+    name = hashlib.sha256(code(GROUPED).encode())
     for each in inputs:
         name.update(hashlib.sha256(each).digest())
     path = folder / f"{name.hexdigest()[:32]}.npz"
@@ -116,15 +124,14 @@ def repeated(embeddings: npt.NDArray[np.float32]) -> npt.NDArray[np.bool_]:
     return found
 
 
-def orders_of(
-    candidates: Candidates,
-    close: npt.NDArray[np.float32] | None,
-    truth: npt.NDArray[np.int64],
-    seed: int,
-    has_copies: bool,
-    only: Sequence[str],
-) -> dict[str, npt.NDArray[np.int64]]:
-    """The rankings to compare, each the rows, best first; `only` those policies, if it names some."""
+def rankings_of(
+    images: Images, pool: BenchPool, seed: int, has_copies: bool, kept: Path
+) -> dict[str, Callable[[], npt.NDArray[np.int64]]]:
+    """The rankings to compare, each made when it is called: the rows, best first."""
+    candidates, close = candidates_of(images, pool, seed, kept)
+    truth, raw = images.labels[pool.rows], images.select[pool.rows]
+    assert candidates.embeddings is not None
+    units: npt.NDArray[np.float32] = candidates.embeddings
     unlabelled = replace(candidates, probabilities=None)
     policies: dict[str, tuple[SelectionPolicy, Candidates]] = {
         name: (policy(), candidates)
@@ -133,28 +140,41 @@ def orders_of(
     }
     policies["balanced, the paper's 'r'"] = (Balanced(order="random"), candidates)
     policies[UNLABELLED] = (ClassBalanced(), unlabelled)
-    found = {
-        name: np.argsort(policy.rank(who, seed).place)
-        for name, (policy, who) in policies.items()
-        if not only or name in only
+
+    def ranked(name: str, *last: npt.NDArray[np.bool_]) -> npt.NDArray[np.int64]:
+        policy, who = policies[name]
+        return np.lexsort((policy.rank(who, seed).place, *last))
+
+    def default() -> npt.NDArray[np.int64]:
+        dropped = repeated(units) if has_copies else np.zeros(len(truth), np.bool_)
+        if close is None:
+            return ranked(UNLABELLED, foreign(raw), dropped)
+        return ranked("class-balanced", close <= LEAST_BELONGING, dropped)
+
+    return {
+        **{name: partial(ranked, name) for name in policies},
+        DEFAULT: default,
+        STRANGERS_LAST: lambda: ranked(UNLABELLED, _above(off_topic_score(raw), MOST_STRANGE, len(truth))),
+        FOREIGN_LAST: lambda: ranked(UNLABELLED, foreign(raw)),
+        PRUNING: lambda: pruned(units, seed),
+        BOUND: lambda: equal_shares(truth, seed),
     }
-    assert candidates.embeddings is not None
-    dropped = repeated(candidates.embeddings) if has_copies else np.zeros(len(truth), np.bool_)
-    if close is not None:
-        place = policies["class-balanced"][0].rank(candidates, seed).place
-        found[DEFAULT] = np.lexsort((place, close <= LEAST_BELONGING, dropped))
-    elif has_copies:
-        place = policies[UNLABELLED][0].rank(unlabelled, seed).place
-        found[DEFAULT] = np.lexsort((place, dropped))
-    strange = off_topic_score(candidates.embeddings)
-    if strange is not None:
-        place = policies[UNLABELLED][0].rank(unlabelled, seed).place
-        found[STRANGERS_LAST] = np.lexsort((place, strange > MOST_STRANGE))
-    found[PRUNING] = pruned(candidates.embeddings, seed)
+
+
+def foreign(embeddings: npt.NDArray[Any]) -> npt.NDArray[np.bool_]:
+    """What the default puts last where there are no labels."""
+    return _above(foreign_score(embeddings), MOST_FOREIGN, len(embeddings))
+
+
+def _above(score: npt.NDArray[np.float32] | None, most: float, n: int) -> npt.NDArray[np.bool_]:
+    return np.zeros(n, np.bool_) if score is None else score > most
+
+
+def equal_shares(truth: npt.NDArray[np.int64], seed: int) -> npt.NDArray[np.int64]:
+    """The true classes in turn, at random within each; what is off topic last."""
     turn = np.empty(len(truth))
     shuffled = np.random.default_rng(seed).permutation(len(truth))
     for label in np.unique(truth):
         mine = shuffled[truth[shuffled] == label]
         turn[mine] = np.arange(len(mine)) + (1e9 if label < 0 else 0)
-    found[BOUND] = np.argsort(turn, kind="stable")
-    return found
+    return np.argsort(turn, kind="stable")
