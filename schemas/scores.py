@@ -21,6 +21,14 @@ SCORES = Table(
             minimum=0,
             maximum=1,
         ),
+        Column(
+            "foreign_score",
+            pa.float32(),
+            "by how many deviations its group is apart from the pool and unknown to the encoder; above 2 it belongs "
+            "nowhere; null in pools below 600",
+            nullable=True,
+            minimum=0,
+        ),
     ),
     ("sample_id",),
 )

@@ -18,6 +18,7 @@ from windrow.tasks.algorithms.clustering.estimator import HierarchicalKMeans
 from windrow.tasks.algorithms.labels.deciding.belonging import belonging
 from windrow.tasks.algorithms.labels.label_spreading import spread_labels
 from windrow.tasks.algorithms.labels.sparse_probabilities import SparseProbabilities
+from windrow.tasks.algorithms.neighbors.coarse_groups import coarse_centroids
 from windrow.tasks.algorithms.neighbors.deduplication import near_duplicates
 from windrow.tasks.algorithms.neighbors.duplicate_threshold import propose_threshold
 from windrow.tasks.algorithms.neighbors.exact_neighbors import NeighborGraph, neighbor_graph
@@ -154,7 +155,7 @@ def rankings_of(
     return {
         **{name: partial(ranked, name) for name in policies},
         DEFAULT: default,
-        STRANGERS_LAST: lambda: ranked(UNLABELLED, _above(off_topic_score(raw), MOST_STRANGE, len(truth))),
+        STRANGERS_LAST: lambda: ranked(UNLABELLED, off_topic_score(raw, coarse_centroids(raw)) > MOST_STRANGE),
         FOREIGN_LAST: lambda: ranked(UNLABELLED, foreign(raw)),
         PRUNING: lambda: pruned(units, seed),
         BOUND: lambda: equal_shares(truth, seed),
@@ -163,11 +164,8 @@ def rankings_of(
 
 def foreign(embeddings: npt.NDArray[Any]) -> npt.NDArray[np.bool_]:
     """What the default puts last where there are no labels."""
-    return _above(foreign_score(embeddings), MOST_FOREIGN, len(embeddings))
-
-
-def _above(score: npt.NDArray[np.float32] | None, most: float, n: int) -> npt.NDArray[np.bool_]:
-    return np.zeros(n, np.bool_) if score is None else score > most
+    coarse = coarse_centroids(embeddings)
+    return foreign_score(embeddings, coarse) > MOST_FOREIGN if coarse else np.zeros(len(embeddings), np.bool_)
 
 
 def equal_shares(truth: npt.NDArray[np.int64], seed: int) -> npt.NDArray[np.int64]:

@@ -47,7 +47,7 @@ SELECT s.*, s.width::BIGINT * s.height AS n_pixels, s.width::DOUBLE / s.height A
        q.blur, q.brightness, q.contrast, q.entropy, q.phash, h.group_id AS hash_group, h.n_in_group AS n_in_hash_group,
        m.model_scores, r.sample_index, a.cluster_path, list_last(a.cluster_path) AS cluster, a.distance,
        c.nearest_similarity, c.outlier_score,
-       c.off_topic_score,
+       c.off_topic_score, c.foreign_score,
        p.label, p.confidence, p.abstained, p.classes, p.probabilities, p.agreement, p.possible, b.belonging,
        g.label AS given_label,
        t.label_quality, t.is_doubtful, t.suggested_label, w.density_ratio, w.is_alike,
