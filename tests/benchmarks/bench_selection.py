@@ -31,7 +31,7 @@ from rich.console import Console
 from rich.progress import track
 from scipy.stats import t as student
 from selection_bounds import bounds_of
-from selection_orders import BOUND, RANKED, code, rankings_of
+from selection_orders import BOUND, DEFAULT, PRUNING, RANKED, UNLABELLED, code, rankings_of
 from selection_pools import DIRT, HEAD, N_CLASSES, BenchPool, Images, draw_pool, read_images
 
 from windrow.tasks.algorithms.selection.balance import normalised_entropy
@@ -39,6 +39,8 @@ from windrow.tasks.algorithms.worth.learning_curve import matching_size, monoton
 from windrow.tasks.algorithms.worth.set_probe import JudgedPool, is_right, judge_features
 
 N_RANDOM, RANDOM = 5, "random"
+N_SCORES = 5  # of a set; a multiplier of each accuracy may follow
+BRIEF = (DEFAULT, UNLABELLED, "balanced", "inverse-density", "diverse", PRUNING, BOUND)
 PAGE = Path(__file__).parent.parent.parent / "docs" / "evidence" / "selection.md"
 
 
@@ -81,20 +83,31 @@ def score_rankings(images: Images, pool: BenchPool, order: int, chosen: argparse
     n = len(pool.rows)
     seeds, sizes = [order + 1000 * each for each in range(chosen.seeds)], {f: f * n // 5 for f in (1, 2)}
     rankings = [_rankings(images, pool, seed, chosen) for seed in seeds]
-    missing = [name for name in rankings[0] if (name, 1) not in kept]
-    if not missing and (RANDOM, 1) in kept:
+    n_told = N_SCORES if chosen.brief else N_SCORES + 2
+    missing = [name for name in (RANDOM, *rankings[0]) if len(kept.get((name, 1), ())) < n_told]
+    if not missing:
         return
     scores = scorer(images, pool, chosen.out / "scores")
+
+    def of_random(size: int) -> Scores:
+        draws = [np.random.default_rng([order, each]).permutation(n) for each in range(N_RANDOM if size < n else 1)]
+        return np.asarray(np.mean([scores(drawn[:size]) for drawn in draws], axis=0))
+
     along = np.unique([round(n / 5 * times) for times in (1, 1.5, 2, 3, 4, 5)])
-    curve = np.array([_of_random(scores, n, int(size), order) for size in along])
-    growing = monotone(curve[:, :2].T, np.ones(len(along)))
+    growing = np.empty(0)
+    if not chosen.brief:
+        growing = monotone(np.array([of_random(int(size)) for size in along])[:, :2].T, np.ones(len(along)))
+
+    def told(rows: npt.NDArray[np.int64]) -> Scores:
+        said = scores(rows)
+        return said if chosen.brief else np.r_[said, matching_size(along, growing, said[:2], n) / len(rows)]
+
     for fifths, size in sizes.items():
-        kept[RANDOM, fifths] = np.r_[_of_random(scores, n, size, order), 1, 1]
-    for name in missing:
+        kept[RANDOM, fifths] = np.r_[of_random(size), np.ones(n_told - N_SCORES)]
+    for name in missing[RANDOM in missing :]:
         drawn = [made[name]() for made in rankings]
         for fifths, size in sizes.items():
-            said = [scores(rows[:size]) for rows in drawn]
-            kept[name, fifths] = _mean([np.r_[s, matching_size(along, growing, s[:2], n) / size] for s in said])
+            kept[name, fifths] = _mean([told(rows[:size]) for rows in drawn])
 
 
 def _rankings(
@@ -104,18 +117,14 @@ def _rankings(
     found = rankings_of(images, pool, seed, chosen.copies > 0, chosen.out / "known")
     if chosen.bounds:
         return {BOUND: found[BOUND], **bounds_of(images, pool, seed, chosen.out / "known")}
-    return {name: made for name, made in found.items() if not chosen.only or name in chosen.only}
+    only = chosen.only or (BRIEF if chosen.brief else found)
+    return {name: made for name, made in found.items() if name in only}
 
 
 def _mean(each: Sequence[Scores]) -> Scores:
     """The mean over seeds; of multipliers, which come last, the geometric one."""
     values = np.array(each)
-    return np.r_[values[:, :5].mean(axis=0), np.exp(np.log(values[:, 5:]).mean(axis=0))]
-
-
-def _of_random(scores: Callable[[npt.NDArray[np.int64]], Scores], n: int, size: int, seed: int) -> Scores:
-    drawn = [np.random.default_rng([seed, each]).permutation(n)[:size] for each in range(N_RANDOM if size < n else 1)]
-    return np.asarray(np.mean([scores(rows) for rows in drawn], axis=0))
+    return np.r_[values[:, :N_SCORES].mean(axis=0), np.exp(np.log(values[:, N_SCORES:]).mean(axis=0))]
 
 
 def half_width(values: Scores) -> float:
@@ -127,7 +136,8 @@ def half_width(values: Scores) -> float:
 def table(found: Sequence[Found], has_copies: bool) -> str:
     """A Markdown table: differences to random, mean and half a 95 % interval over the pools."""
     heads = ["1/5: plain", "weighted", "balance", "off topic", *(["near-duplicates"] if has_copies else [])]
-    heads += ["multiplier", "2/5: plain", "weighted", "balance"]
+    has_multiplier = all(len(scores) > N_SCORES for each in found for scores in each.values())
+    heads += [*(["multiplier"] if has_multiplier else []), "2/5: plain", "weighted", "balance"]
     lines = [f"| policy | {' | '.join(heads)} |", f"|---|{'---:|' * len(heads)}"]
     names = [RANDOM, *dict.fromkeys(name for name, _ in found[0] if name not in (RANDOM, BOUND)), BOUND]
     names = [name for name in names if (name, 1) in found[0]]
@@ -135,15 +145,16 @@ def table(found: Sequence[Found], has_copies: bool) -> str:
         cells = [name]
         for fifths in (1, 2):
             values = np.array([each[name, fifths] for each in found])
-            base = np.array([each[RANDOM, fifths] for each in found])
-            gain = values - (0 if name == RANDOM else base)
+            base = np.array([each[RANDOM, fifths][:2] for each in found])
+            gain = values[:, :2] - (0 if name == RANDOM else base)
             for column in (0, 1):
                 sign = "" if name == RANDOM else "+"
                 cells.append(f"{gain[:, column].mean():{sign}.1f} ± {half_width(gain[:, column]):.1f}")
             cells.append(f"{values[:, 2].mean() / 100:.3f}")
             if fifths == 1:
                 cells += [f"{values[:, column].mean():.1f} %" for column in ((3, 4) if has_copies else (3,))]
-                plain = np.log(values[:, 5])
+            if fifths == 1 and has_multiplier:
+                plain = np.log(values[:, N_SCORES])
                 low, high = plain.mean() - half_width(plain), plain.mean() + half_width(plain)
                 cells.append(f"{np.exp(plain.mean()):.2f} ({np.exp(low):.2f} to {np.exp(high):.2f})")
         lines.append("| " + " | ".join(cells) + " |")
@@ -156,9 +167,9 @@ def kept_scores(images: Images, order: int, chosen: argparse.Namespace) -> tuple
     kept: Found = {}
     if path.exists():
         kept = {(name, fifths): np.array(scores) for name, fifths, scores in json.loads(path.read_text())}
-    n_before = len(kept)
+    before = dict(kept)
     score_rankings(images, pool, order, chosen, kept)
-    if len(kept) > n_before:
+    if any(kept[key] is not before.get(key) for key in kept):
         path.parent.mkdir(parents=True, exist_ok=True)
         said = [[name, fifths, np.asarray(scores).tolist()] for (name, fifths), scores in kept.items()]
         path.with_suffix(".part").write_text(json.dumps(said))
@@ -169,7 +180,7 @@ def kept_scores(images: Images, order: int, chosen: argparse.Namespace) -> tuple
 
 def kept_path(order: int, chosen: argparse.Namespace) -> Path:
     """Where scores of the rankings of an order's pool are kept."""
-    apart = ("orders", "out", "write", "only", "bounds")
+    apart = ("orders", "out", "write", "only", "bounds", "brief")
     asked = {name: str(value) for name, value in vars(chosen).items() if name not in apart}
     name = hashlib.sha256(json.dumps([asked, order, code(RANKED)], sort_keys=True).encode()).hexdigest()
     return chosen.out / "pools" / f"{name[:32]}.json"
@@ -192,6 +203,7 @@ def options() -> argparse.ArgumentParser:
     parser.add_argument("--dirt", nargs="*", choices=KINDS, default=list(DIRT), help="kinds of what is off topic")
     parser.add_argument("--copies", type=float, default=0.0, help="near-duplicates, as a share of what is on topic")
     parser.add_argument("--only", nargs="*", help="rankings to compare; all of them by default")
+    parser.add_argument("--brief", action="store_true", help="the default and its nearest rivals, and no multiplier")
     parser.add_argument("--bounds", action="store_true", help="add what knows the true classes (selection_bounds.py)")
     parser.add_argument("--out", type=Path, default=Path("data/selection"), help="folder of features and scores")
     parser.add_argument("--write", action="store_true", help=f"put the table into {PAGE.name}")

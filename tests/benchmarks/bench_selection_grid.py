@@ -22,19 +22,20 @@ MOBILENET = "hf:../shared/models/mobilenet_v2_1.0_224"
 DIRTY = "--dirty .2 --dirt photographs crops numbers --copies .1"
 BLOCKS = (
     "--labels 0",
-    *(f"{DIRTY} --labels {labels}" for labels in (0, 10, 1, 100)),
+    *(f"{DIRTY} --brief --labels {labels}" for labels in (0, 10, 1, 100)),
     "",
     "--labels 1",
     "--labels 100",
     "--dirty .16",
     "--tail 1 --head 480",
-    "--bounds",
-    *(f"--tail 10 --head 1000 --labels {labels}" for labels in (0, 10, 1, 100)),
+    "--bounds --brief",
+    *(f"--tail 10 --head 1000 --brief --labels {labels}" for labels in (0, 10, 1, 100)),
     *(f"--pool digits --encoder patches --tail 10 --labels {labels}" for labels in (0, 10, 1)),
-    *(f"--encoder {MOBILENET} --judge lite0 --labels {labels}" for labels in (0, 10)),
-    f"{DIRTY} --bounds",
-    "--dirty .2 --dirt scans textures noise pages --labels 0",
-    "--dirty .2 --dirt scans textures noise pages",
+    *(f"--encoder {MOBILENET} --judge lite0 --brief --labels {labels}" for labels in (0, 10)),
+    *(f"--dirty .2 --dirt scans textures noise pages --brief --labels {labels}" for labels in (0, 10)),
+    f"--encoder {MOBILENET} --judge lite0 --dirty .2 --dirt scans textures noise pages --brief --labels 0",
+    "--dirty .16 --brief --labels 0",
+    "--tail 1 --head 480 --brief --labels 0",
 )
 RIVALS = ("inverse-density", "diverse", PRUNING, "balanced")
 
@@ -45,7 +46,7 @@ def summary_rows(title: str, found: Sequence[Found]) -> list[str]:
     for name in (DEFAULT, UNLABELLED, *RIVALS):
         cells = []
         for fifths in (1, 2):
-            gain = np.array([each[name, fifths] - each[RANDOM, fifths] for each in found])
+            gain = np.array([each[name, fifths][:2] - each[RANDOM, fifths][:2] for each in found])
             cells += [f"{gain[:, c].mean():+.1f} ± {half_width(gain[:, c]):.1f}" for c in (0, 1)]
         off, drawn = (np.mean([each[one, 1][3] for each in found]) for one in (name, RANDOM))
         rows.append(f"| {title} | {name} | {' | '.join(cells)} | {off:.1f} % ({drawn:.1f} %) |")
