@@ -24,8 +24,7 @@ SCORES = Table(
         Column(
             "foreign_score",
             pa.float32(),
-            "by how many deviations its group is apart from the pool and unknown to the encoder; above 2 it belongs "
-            "nowhere; null in pools below 600",
+            "by how many deviations its group is farther from the pool than others are; null in pools below 600",
             nullable=True,
             minimum=0,
         ),

@@ -168,7 +168,7 @@ class SelectionConfig(Settings):
     settings: PolicySettings = field(default_factory=PolicySettings)
     parts: tuple[SelectionPart, ...] = ()
     caps: tuple[Cap, ...] = ()
-    last: Annotated[str, MinLen(1)] | None = "coalesce(belonging <= 0.05, foreign_score > 2)"
+    last: Annotated[str, MinLen(1)] | None = "coalesce(belonging <= 0.05, foreign_score > 4)"
     filters: tuple[Filter, ...] = ()
     drop_near_duplicates: bool = True
     near_duplicate_threshold: Annotated[float, Gt(0), Le(1)] | Literal["auto"] = "auto"

@@ -144,7 +144,8 @@ def table(found: Sequence[Found], has_copies: bool) -> str:
     for name in names:
         cells = [name]
         for fifths in (1, 2):
-            values = np.array([each[name, fifths] for each in found])
+            n_told = min(len(each[name, fifths]) for each in found)
+            values = np.array([each[name, fifths][:n_told] for each in found])
             base = np.array([each[RANDOM, fifths][:2] for each in found])
             gain = values[:, :2] - (0 if name == RANDOM else base)
             for column in (0, 1):

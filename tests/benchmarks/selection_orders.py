@@ -30,11 +30,11 @@ from windrow.tasks.algorithms.selection.policies.class_balanced import ClassBala
 from windrow.tasks.algorithms.selection.selection_policy import Candidates, SelectionPolicy
 
 MAKERS = ("propagation", "smoothed", "smoothed_probe")
-LEAST_BELONGING, MOST_STRANGE, MOST_FOREIGN = 0.05, 0.95, 2.0
+LEAST_BELONGING, MOST_STRANGE, MOST_FOREIGN = 0.05, 0.95, 4.0
 DEFAULT = "class-balanced, the default"
 UNLABELLED, BOUND, PRUNING = "class-balanced, no label", "equal per true class (bound)", "SemDeDup-like pruning"
 STRANGERS_LAST = f"{UNLABELLED}, off_topic_score > 0.95 last"
-FOREIGN_LAST = f"{UNLABELLED}, foreign_score > 2 last"
+FOREIGN_LAST = f"{UNLABELLED}, foreign_score > 4 last"
 HARD = "1 - confidence"  # what `hard` asks the pool for
 Known = dict[str, npt.NDArray[Any]]
 

@@ -166,7 +166,7 @@ def test_what_is_last_comes_after_all_parts_too() -> None:
         (0.01, 0.0, True),
         (0.9, 9.0, False),  # it is like what has labels, so it belongs
         (None, 9.0, True),
-        (None, 1.9, False),
+        (None, 3.9, False),
         (None, None, None),  # a small pool without labels
     ],
 )
