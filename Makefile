@@ -61,11 +61,7 @@ bench: install
 	$(BIN)/python tests/benchmarks/bench_label_scale.py --write
 	$(BIN)/python tests/benchmarks/bench_clustering.py --write
 	$(BIN)/python tests/benchmarks/bench_encoders.py --write
-	$(BIN)/python tests/benchmarks/bench_selection.py --write
-	$(BIN)/python tests/benchmarks/bench_selection.py --dirty .16 --write
-	$(BIN)/python tests/benchmarks/bench_selection.py --tail 1 --head 480 --write
-	$(BIN)/python tests/benchmarks/bench_selection.py --labels 100 --write
-	$(BIN)/python tests/benchmarks/bench_selection.py --labels 1 --write
+	$(BIN)/python tests/benchmarks/bench_selection_grid.py --write
 
 # Writes what is generated into README.md and docs/, and builds the site. To read it, with its search:
 # python -m http.server --directory site

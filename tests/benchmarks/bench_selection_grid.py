@@ -2,7 +2,7 @@
 
 Each of BLOCKS is a table of bench_selection.py. What is done is kept (data/selection), so a grid that was interrupted
 goes on where it was, and one block of it can be made in a process of its own (--blocks 3 7). At the end stands what the
-default and its rivals gain in every block. It took about two hours of a core.
+default and its rivals gain in every block. It takes about an hour of a core.
 """
 
 from __future__ import annotations
