@@ -3,15 +3,15 @@
 Pools of CIFAR-10, long-tailed: the class at place i of an order keeps 2,000 x tail^(-i / 9) images, less those of the
 test set, 10 of them with their label. Each of --orders is a pool: another order of the classes and another draw of
 images. Features of --encoder select; those of --judge, which had no part in it, judge: a probe trained on the true
-labels of a set, balanced accuracy on images that are in no pool, plain and with classes weighted alike. Differences are
-to the mean of 5 random sets of the same pool and size; the interval is a 95 % one, of t, over the pools. --dirty mixes
-pictures of no class in, of the kinds --dirt (off_topic_images.py), --copies near-duplicates (bench_detection.py says
-which), which the default drops by the threshold that it proposes. --pool digits takes scikit-learn's. --seeds ranks
-with so many seeds and takes the mean. The multiplier is how many times as large a random set of the same (plain) accuracy
-is, read off a curve of random sets up to the whole pool, at most 5; its mean is geometric. --brief leaves it and most
-policies out; --bounds compares what knows the true classes instead (selection_bounds.py). --write puts the table into
-docs/evidence/selection-tables.md; bench_selection_grid.py makes all of them. --out keeps features, and what probes said
-of a set: remove it when a probe, an encoder or a score of strangers changes.
+labels of a set, balanced accuracy on images that are in no pool, plain and with classes weighted alike. Differences
+are to the mean of 5 random sets of the same pool and size; the interval is a 95 % one, of t, over the pools. --dirty
+mixes pictures of no class in, of the kinds --dirt (off_topic_images.py), --copies near-duplicates (bench_detection.py
+says which), which the default drops by the threshold that it proposes. --pool digits takes scikit-learn's. --seeds
+ranks with so many seeds and takes the mean. The multiplier is how many times as large a random set of the same (plain)
+accuracy is, read off a curve of random sets up to the whole pool, at most 5; its mean is geometric. --brief leaves it
+and most policies out; --bounds compares what knows the true classes instead (selection_bounds.py). --write puts the
+table into docs/evidence/selection-tables.md; bench_selection_grid.py makes all of them. --out keeps features, and what
+probes said of a set: remove it when a probe, an encoder or a score of strangers changes.
 
 The orders 0 to 4 were looked at while defaults were chosen; 20 to 24 were not.
 """
