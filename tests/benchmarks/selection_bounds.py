@@ -31,9 +31,9 @@ def bounds_of(images: Images, pool: BenchPool, seed: int, kept: Path) -> dict[st
     units, similarity = candidates.embeddings, candidates.similarity
     uniform = uniform_numbers(candidates, seed)
 
-    def held_out() -> Floats:
-        inputs = [b"held out", units.tobytes(), truth.tobytes(), str(seed).encode()]
-        return remembered(kept, inputs, lambda: {"said": probabilities_held_out(units, truth, seed)})["said"]
+    def held_out(weights: str | None = None) -> Floats:
+        inputs = [b"held out", str(weights).encode(), units.tobytes(), truth.tobytes(), str(seed).encode()]
+        return remembered(kept, inputs, lambda: {"said": probabilities_held_out(units, truth, seed, weights)})["said"]
 
     def likeness() -> Floats:
         means = np.stack([units[truth == label].mean(axis=0) for label in range(N_CLASSES)])
@@ -42,6 +42,12 @@ def bounds_of(images: Images, pool: BenchPool, seed: int, kept: Path) -> dict[st
     found: dict[str, Callable[[], Rows]] = {
         "labels of all others: equal counts": lambda: _class_balanced(candidates, held_out(), truth < 0, seed),
         "labels of all others: greedy": lambda: greedy(held_out(), uniform, truth < 0),
+        "labels of all others, classes weighted alike: equal counts": lambda: _class_balanced(
+            candidates, held_out("balanced"), truth < 0, seed
+        ),
+        "labels of all others, classes weighted alike: greedy": lambda: greedy(
+            held_out("balanced"), uniform, truth < 0
+        ),
         "true classes, like the class's mean first": lambda: in_turn(-likeness(), truth),
         "true classes, unlike it first": lambda: in_turn(likeness(), truth),
         "true classes, inverse density": lambda: in_turn(density_keys(similarity, uniform, 20, 32.0), truth),
@@ -62,13 +68,15 @@ def _by_make_up(clusters: npt.NDArray[Any], truth: Rows, uniform: Floats) -> Row
     return greedy_over_clusters(composition(clusters, truth), clusters, uniform)
 
 
-def probabilities_held_out(embeddings: npt.NDArray[Any], truth: Rows, seed: int) -> Floats:
+def probabilities_held_out(embeddings: npt.NDArray[Any], truth: Rows, seed: int, weights: str | None) -> Floats:
     """Probabilities of the classes, (n, N_CLASSES), by a regression on the true labels of all but a sample's fifth."""
     fold = np.random.default_rng([seed, 5]).permutation(len(truth)) % FOLDS
     found = np.zeros((len(truth), N_CLASSES))
     for held in range(FOLDS):
         taught = (fold != held) & (truth >= 0)
-        fitted = LogisticRegression(C=C, max_iter=1000, tol=1e-3).fit(embeddings[taught], truth[taught])
+        fitted = LogisticRegression(C=C, max_iter=1000, tol=1e-3, class_weight=weights).fit(
+            embeddings[taught], truth[taught]
+        )
         found[np.ix_(fold == held, fitted.classes_)] = fitted.predict_proba(embeddings[fold == held])
     return found
 
