@@ -10,6 +10,7 @@ from __future__ import annotations
 import argparse
 import os
 import platform
+import shlex
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -36,6 +37,7 @@ BLOCKS = (
     f"--encoder {MOBILENET} --judge lite0 --dirty .2 --dirt scans textures noise pages --brief --labels 0",
     "--dirty .16 --brief --labels 0",
     "--tail 1 --head 480 --brief --labels 0",
+    f"--seeds 3 --only '{UNLABELLED}' '{DEFAULT}'",
 )
 RIVALS = ("inverse-density", "diverse", PRUNING, "balanced")
 
@@ -68,12 +70,12 @@ def main() -> None:
     for place, number in enumerate(asked.blocks, 1):
         block = BLOCKS[number - 1]
         told.print(f"block {number} ({place} of {len(asked.blocks)}): {block or 'as by default'}", markup=False)
-        title, found = measured(options().parse_args([*block.split(), "--out", str(asked.out)]))
+        title, found = measured(options().parse_args([*shlex.split(block), "--out", str(asked.out)]))
         text = f"{table(found, '--copies' in block)}\n\n{machine}"
         print(f"### {title}\n\n{text}", flush=True)
         if asked.write:
             write_section(title, text)
-        if "--bounds" not in block:
+        if "--bounds" not in block and "--only" not in block:
             lines += summary_rows(title.partition(" (orders")[0], found)
     summary = "\n".join([*lines, "", machine])
     print(summary)
