@@ -26,6 +26,9 @@ REASONS = (UNREADABLE, NEAR_DUPLICATE, NO_PART, CAP, LEAK, HELD_OUT, SPLIT_CONFL
 KEEP_AWAY, REFERENCE = "selection.keep_away", "selection.reference"
 """The settings that name sets beside the pool, with `retrieve` of parts."""
 
+FOREIGN = "belonging <= 0.05 OR (foreign_score > 4 AND coalesce(belonging, 0) <= 0.2)"
+"""What belongs nowhere: far from all labels, or a group far from the pool that none, or too few to tell, speak for."""
+
 if TYPE_CHECKING:
     PolicyName = str
 else:
@@ -168,7 +171,9 @@ class SelectionConfig(Settings):
     settings: PolicySettings = field(default_factory=PolicySettings)
     parts: tuple[SelectionPart, ...] = ()
     caps: tuple[Cap, ...] = ()
-    last: Annotated[str, MinLen(1)] | None = "coalesce(belonging <= 0.05, foreign_score > 4)"
+    last: Annotated[str, MinLen(1)] | None = (
+        "belonging <= 0.05 OR (foreign_score > 4 AND coalesce(belonging, 0) <= 0.2)"
+    )
     filters: tuple[Filter, ...] = ()
     drop_near_duplicates: bool = True
     near_duplicate_threshold: Annotated[float, Gt(0), Le(1)] | Literal["auto"] = "auto"

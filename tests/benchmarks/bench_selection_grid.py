@@ -33,7 +33,7 @@ BLOCKS = (
     *(f"--tail 10 --head 1000 --brief --labels {labels}" for labels in (0, 10, 1, 100)),
     *(f"--pool digits --encoder patches --tail 10 --labels {labels}" for labels in (0, 10, 1)),
     *(f"--encoder {MOBILENET} --judge lite0 --brief --labels {labels}" for labels in (0, 10)),
-    *(f"--dirty .2 --dirt scans textures noise pages --brief --labels {labels}" for labels in (0, 10)),
+    *(f"--dirty .2 --dirt scans textures noise pages --brief --labels {labels}" for labels in (0, 10, 1)),
     f"--encoder {MOBILENET} --judge lite0 --dirty .2 --dirt scans textures noise pages --brief --labels 0",
     "--dirty .16 --brief --labels 0",
     "--tail 1 --head 480 --brief --labels 0",

@@ -30,7 +30,7 @@ from windrow.tasks.algorithms.selection.policies.class_balanced import ClassBala
 from windrow.tasks.algorithms.selection.selection_policy import Candidates, SelectionPolicy
 
 MAKERS = ("propagation", "smoothed", "smoothed_probe")
-LEAST_BELONGING, MOST_STRANGE, MOST_FOREIGN = 0.05, 0.95, 4.0
+LEAST_BELONGING, DOUBTED_BELONGING, MOST_STRANGE, MOST_FOREIGN = 0.05, 0.2, 0.95, 4.0
 DEFAULT = "class-balanced, the default"
 UNLABELLED, BOUND, PRUNING = "class-balanced, no label", "equal per true class (bound)", "SemDeDup-like pruning"
 STRANGERS_LAST = f"{UNLABELLED}, off_topic_score > 0.95 last"
@@ -150,7 +150,8 @@ def rankings_of(
         dropped = repeated(units) if has_copies else np.zeros(len(truth), np.bool_)
         if close is None:
             return ranked(UNLABELLED, foreign(raw), dropped)
-        return ranked("class-balanced", close <= LEAST_BELONGING, dropped)
+        is_last = (close <= LEAST_BELONGING) | (foreign(raw) & (close <= DOUBTED_BELONGING))
+        return ranked("class-balanced", is_last, dropped)
 
     return {
         **{name: partial(ranked, name) for name in policies},
@@ -163,7 +164,7 @@ def rankings_of(
 
 
 def foreign(embeddings: npt.NDArray[Any]) -> npt.NDArray[np.bool_]:
-    """What the default puts last where there are no labels."""
+    """What the default puts last where no labels speak for it."""
     coarse = coarse_centroids(embeddings)
     return foreign_score(embeddings, coarse) > MOST_FOREIGN if coarse else np.zeros(len(embeddings), np.bool_)
 

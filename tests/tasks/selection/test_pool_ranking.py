@@ -165,12 +165,14 @@ def test_what_is_last_comes_after_all_parts_too() -> None:
     [
         (0.01, 0.0, True),
         (0.9, 9.0, False),  # it is like what has labels, so it belongs
+        (0.0909, 9.0, True),  # of ten labels, which refuse nothing at 0.05
+        (0.0909, 3.9, False),
         (None, 9.0, True),
         (None, 3.9, False),
         (None, None, None),  # a small pool without labels
     ],
 )
-def test_by_default_labels_say_what_is_last_and_foreign_groups_are_where_there_are_none(
+def test_by_default_labels_say_what_is_last_and_foreign_groups_are_where_they_cannot_tell(
     belonging: float | None, foreign_score: float | None, is_last: bool | None
 ) -> None:
     pool = "(SELECT ?::FLOAT AS belonging, ?::FLOAT AS foreign_score)"
