@@ -26,9 +26,6 @@ REASONS = (UNREADABLE, NEAR_DUPLICATE, NO_PART, CAP, LEAK, HELD_OUT, SPLIT_CONFL
 KEEP_AWAY, REFERENCE = "selection.keep_away", "selection.reference"
 """The settings that name sets beside the pool, with `retrieve` of parts."""
 
-FOREIGN = "belonging <= 0.05 OR (foreign_score > 4 AND coalesce(belonging, 0) <= 0.2)"
-"""What belongs nowhere: far from all labels, or a group far from the pool that none, or too few to tell, speak for."""
-
 if TYPE_CHECKING:
     PolicyName = str
 else:

@@ -168,8 +168,8 @@ def test_what_is_last_comes_after_all_parts_too() -> None:
         (0.0909, 9.0, True),  # of ten labels, which refuse nothing at 0.05
         (0.0909, 3.9, False),
         (None, 9.0, True),
-        (None, 3.9, False),
-        (None, None, None),  # a small pool without labels
+        (None, 3.9, None),
+        (None, None, None),  # a small pool without labels; null is not last
     ],
 )
 def test_by_default_labels_say_what_is_last_and_foreign_groups_are_where_they_cannot_tell(
