@@ -10,6 +10,7 @@ from __future__ import annotations
 import argparse
 import os
 import platform
+import re
 import shlex
 from collections.abc import Sequence
 from pathlib import Path
@@ -76,7 +77,7 @@ def main() -> None:
         if asked.write:
             write_section(title, text)
         if "--bounds" not in block and "--only" not in block:
-            lines += summary_rows(title.partition(" (orders")[0], found)
+            lines += summary_rows(re.sub(r", 5 pools.*\), ", ", ", title), found)
     summary = "\n".join([*lines, "", machine])
     print(summary)
     if asked.write and len(asked.blocks) == len(BLOCKS):
