@@ -6,7 +6,7 @@ BIN := $(VENV)/bin
 TORCH ?= torch==2.13.0
 PIP := $(BIN)/python -m pip --quiet --disable-pip-version-check
 
-.PHONY: install lock demo test lint types wheel bench docs clean
+.PHONY: install lock demo test lint types wheel bench bench-selection docs clean
 
 install: $(VENV)/.installed
 
@@ -49,7 +49,7 @@ wheel: install
 	$(BIN)/python .ci/check_wheel.py dist/*.whl
 
 # Most need images and an encoder, by default in ../shared: see each script's --help. All of them take hours.
-bench: install
+bench: install bench-selection
 	$(BIN)/python tests/benchmarks/bench_cifar.py
 	$(BIN)/python tests/benchmarks/bench_ingest.py --write
 	$(BIN)/python tests/benchmarks/bench_labels.py --write
@@ -61,11 +61,10 @@ bench: install
 	$(BIN)/python tests/benchmarks/bench_label_scale.py --write
 	$(BIN)/python tests/benchmarks/bench_clustering.py --write
 	$(BIN)/python tests/benchmarks/bench_encoders.py --write
-	$(BIN)/python tests/benchmarks/bench_selection.py --write
-	$(BIN)/python tests/benchmarks/bench_selection.py --dirty .16 --write
-	$(BIN)/python tests/benchmarks/bench_selection.py --tail 1 --head 480 --write
-	$(BIN)/python tests/benchmarks/bench_selection.py --labels 100 --write
-	$(BIN)/python tests/benchmarks/bench_selection.py --labels 1 --write
+
+# All tables of selection, about an hour of a core; what is done is kept, so it goes on where it was.
+bench-selection: install
+	$(BIN)/python tests/benchmarks/bench_selection_grid.py --write
 
 # Writes what is generated into README.md and docs/, and builds the site. To read it, with its search:
 # python -m http.server --directory site

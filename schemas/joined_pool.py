@@ -79,7 +79,7 @@ JOINED = (
     Joined(MODEL_SCORES, rows=_SCORED, computed={"{0}.model_scores": _SCORES}),
     Joined(REGISTRY, "sample_index"),
     Joined(ASSIGNMENTS, "cluster_path distance", computed={"list_last({0}.cluster_path)": _CLUSTER}),
-    Joined(SCORES, "nearest_similarity outlier_score off_topic_score"),
+    Joined(SCORES, "nearest_similarity outlier_score off_topic_score foreign_score"),
     Joined(
         LABELS,
         "label confidence abstained classes probabilities agreement possible",

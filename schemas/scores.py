@@ -21,6 +21,13 @@ SCORES = Table(
             minimum=0,
             maximum=1,
         ),
+        Column(
+            "foreign_score",
+            pa.float32(),
+            "by how many deviations its group is farther from the pool than others are; null in pools below 600",
+            nullable=True,
+            minimum=0,
+        ),
     ),
     ("sample_id",),
 )

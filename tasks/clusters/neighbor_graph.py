@@ -13,7 +13,9 @@ import pyarrow as pa
 from windrow.schemas import NEIGHBORS, SCORES
 from windrow.schemas.stages import Stage
 from windrow.tasks.algorithms.neighbors.approximate_neighbors import approximate_neighbor_graph
+from windrow.tasks.algorithms.neighbors.coarse_groups import coarse_centroids
 from windrow.tasks.algorithms.neighbors.exact_neighbors import NeighborGraph, neighbor_graph
+from windrow.tasks.algorithms.neighbors.foreign_groups import foreign_score
 from windrow.tasks.algorithms.neighbors.outliers import knn_outlier_score, off_topic_score
 from windrow.tasks.clusters.neighbors_config import NeighborsConfig
 from windrow.tasks.storage.files.parquet import array_to_vectors, vectors_to_array
@@ -27,7 +29,7 @@ from windrow.tasks.storage.store.outputs import (
 )
 from windrow.tasks.storage.store.pool import read_pool
 
-VERSION = 2
+VERSION = 3
 # On two quiet cores exact search of 100,000 samples of 128 dimensions takes 17 s, of 500,000 427 s, and approximately
 # 10 and 95 s (docs/evidence/label-scale.md); with more dimensions, or other work beside, it is minutes.
 MOST_EXACT = 100_000
@@ -52,12 +54,14 @@ def find_neighbors(store: Path, features: Sequence[str], config: NeighborsConfig
             "neighbors": array_to_vectors(graph.indices),
             "similarity": array_to_vectors(graph.similarity),
         }
-        off_topic = off_topic_score(pool.embeddings)
+        coarse = coarse_centroids(pool.embeddings)
+        unknown = pa.nulls(n, pa.float32())
         scores = {
             "sample_id": pool.sample_ids,
             "nearest_similarity": pa.array(graph.similarity[:, 0]),
             "outlier_score": pa.array(knn_outlier_score(graph)),
-            "off_topic_score": pa.nulls(n, pa.float32()) if off_topic is None else pa.array(off_topic),
+            "off_topic_score": pa.array(off_topic_score(pool.embeddings, coarse)) if coarse else unknown,
+            "foreign_score": pa.array(foreign_score(pool.embeddings, coarse)) if coarse else unknown,
         }
         writer.write(NEIGHBORS, NEIGHBORS.build(neighbors, dim=graph.indices.shape[1]))
         writer.write(SCORES, SCORES.build(scores))

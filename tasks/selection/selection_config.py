@@ -168,7 +168,9 @@ class SelectionConfig(Settings):
     settings: PolicySettings = field(default_factory=PolicySettings)
     parts: tuple[SelectionPart, ...] = ()
     caps: tuple[Cap, ...] = ()
-    last: Annotated[str, MinLen(1)] | None = "belonging <= 0.05"
+    last: Annotated[str, MinLen(1)] | None = (
+        "belonging <= 0.05 OR (foreign_score > 4 AND coalesce(belonging, 0) <= 0.2)"
+    )
     filters: tuple[Filter, ...] = ()
     drop_near_duplicates: bool = True
     near_duplicate_threshold: Annotated[float, Gt(0), Le(1)] | Literal["auto"] = "auto"

@@ -1,20 +1,16 @@
 """How alone a sample is among the embeddings, and how far from what the pool is about."""
 
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
 from windrow.tasks.algorithms.arrays import Float32Array, Float64Array, row_blocks, unit_rows
-from windrow.tasks.algorithms.clustering.kmeans import kmeans
 from windrow.tasks.algorithms.neighbors.exact_neighbors import NeighborGraph
 
-COARSE = (15, 30, 60)
-"""Clusters of each of the coarse clusterings: a group of strangers is a cluster of its own in some, in others not."""
 NEAR_CLUSTERS = 5
 MORE_CLUSTERS = 10
-LEAST_SAMPLES = 10 * COARSE[-1]
-MOST_FITTED = 20_000
 
 
 def knn_outlier_score(graph: NeighborGraph) -> Float32Array:
@@ -32,25 +28,18 @@ def knn_outlier_score(graph: NeighborGraph) -> Float32Array:
     return score
 
 
-def off_topic_score(embeddings: npt.NDArray[Any], seed: int = 0) -> Float32Array | None:
+def off_topic_score(embeddings: npt.NDArray[Any], clusterings: Sequence[Float64Array]) -> Float32Array:
     """How likely each sample of embeddings (n, d) belongs nowhere, among all: a rank from 0 to 1 (n,), 1 first.
 
-    A consensus of two questions, each asked of k-means with COARSE numbers of clusters and answered by the mean rank.
+    A consensus of two questions, each asked of every clustering (`coarse_centroids`) and answered by the mean rank.
     How far is the sample's cluster from the NEAR_CLUSTERS clusters nearest to it: strangers who are like each other
     (digits among photographs), whom no distance to neighbours finds. How far is the sample itself from the
     MORE_CLUSTERS nearest clusters that are not its own: strangers one by one. The score is the higher of the two ranks.
     It is an order, no probability: a pool without strangers has a first, too. docs/evidence/detection.md tells how
-    well it orders. None for fewer than LEAST_SAMPLES samples. Clusters are fitted on at most MOST_FITTED samples,
-    evenly over the rows; permuting the rows may change them as any start of k-means does.
+    well it orders.
     """
-    n = len(embeddings)
-    if n < LEAST_SAMPLES:
-        return None
-    fitted = np.arange(min(n, MOST_FITTED)) * n // min(n, MOST_FITTED)
-    points = unit_rows(embeddings[fitted])[0].astype(np.float32)
-    apart, far = np.zeros(n), np.zeros(n)
-    for n_clusters in COARSE:
-        centroids = unit_rows(kmeans(points, n_clusters, seed=seed, n_iters=15).centroids)[0]
+    apart, far = np.zeros(len(embeddings)), np.zeros(len(embeddings))
+    for centroids in clusterings:
         of_cluster, of_sample = _distances(embeddings, centroids)
         apart += _ranks(of_cluster)
         far += _ranks(of_sample)

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from small_features import ids, write_features
 
-from windrow.schemas import NEIGHBORS
+from windrow.schemas import NEIGHBORS, SCORES
 from windrow.tasks.algorithms.neighbors.exact_neighbors import neighbor_graph
 from windrow.tasks.clusters import neighbor_graph as stage
 from windrow.tasks.clusters.neighbor_graph import find_neighbors, read_graph
@@ -32,6 +32,14 @@ def test_a_pool_of_moderate_size_gets_the_exact_graph_and_no_recall_is_counted(
     done = run(tmp_path, vectors)
     assert done.counts == {"n_samples": N}
     assert read_graph(open_output(tmp_path / done.path)).indices.tolist() == neighbor_graph(vectors, 5).indices.tolist()
+
+
+@pytest.mark.parametrize(("n", "n_told"), [(599, 0), (600, 600)])
+def test_what_is_off_topic_or_foreign_is_told_of_pools_that_are_not_small(
+    tmp_path: Path, vectors: np.ndarray, n: int, n_told: int
+) -> None:
+    scores = open_output(tmp_path / run(tmp_path, vectors[:n]).path).read(SCORES)
+    assert [n - scores[name].null_count for name in ("off_topic_score", "foreign_score")] == [n_told, n_told]
 
 
 def test_an_approximate_graph_says_how_many_of_a_thousand_neighbours_it_has(

@@ -3,6 +3,7 @@
 from functools import partial
 from typing import Any
 
+import duckdb
 import numpy as np
 import pyarrow as pa
 import pytest
@@ -157,6 +158,26 @@ def test_what_is_last_comes_after_all_parts_too() -> None:
     chosen = select(rows, pool, [None] * 8, config, 0, Evidence(columns=columns))
     ranks = np.array([rank or 0 for rank in chosen["rank"].to_pylist()])
     assert ranks[[0, 2, 4, 6]].max() < ranks[[1, 3, 7]].min()
+
+
+@pytest.mark.parametrize(
+    ("belonging", "foreign_score", "is_last"),
+    [
+        (0.01, 0.0, True),
+        (0.9, 9.0, False),  # it is like what has labels, so it belongs
+        (0.0909, 9.0, True),  # of ten labels, which refuse nothing at 0.05
+        (0.0909, 3.9, False),
+        (None, 9.0, True),
+        (None, 3.9, None),
+        (None, None, None),  # a small pool without labels; null is not last
+    ],
+)
+def test_by_default_labels_say_what_is_last_and_foreign_groups_are_where_they_cannot_tell(
+    belonging: float | None, foreign_score: float | None, is_last: bool | None
+) -> None:
+    pool = "(SELECT ?::FLOAT AS belonging, ?::FLOAT AS foreign_score)"
+    asked = f"SELECT {SelectionConfig().last} FROM {pool}"
+    assert duckdb.execute(asked, [belonging, foreign_score]).fetchone() == (is_last,)
 
 
 def test_the_weights_of_a_part_count_the_pool_once() -> None:
