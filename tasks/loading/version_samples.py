@@ -157,21 +157,21 @@ def _kept(table: pa.Table, where: str | None, unlabelled: Unlabelled) -> npt.NDA
     if unlabelled not in ("keep", "skip"):
         raise ValueError(f"unlabelled: wants 'keep' or 'skip', got {unlabelled!r}")
     places = pa.array(np.arange(table.num_rows))
-    conditions = [f"({where})"] if where else []
+    conditions = [f"({where}\n)"] if where else []
     conditions += ["label IS NOT NULL"] if unlabelled == "skip" else []
     if not conditions:
         return np.arange(table.num_rows)
-    return _places_where(table.append_column(_PLACE, places), " AND ".join(conditions))
+    return _places_where(table.append_column(_PLACE, places), " AND ".join(conditions), where)
 
 
-def _places_where(table: pa.Table, condition: str) -> npt.NDArray[np.int64]:
+def _places_where(table: pa.Table, condition: str, where: str | None) -> npt.NDArray[np.int64]:
     with open_connection(limits=USER_SQL) as connection:
         connection.register("samples", table)
         try:
             sql = f"SELECT {_PLACE} FROM samples WHERE {condition} ORDER BY 1"
             found = query(connection, sql).to_arrow_table()
         except (duckdb.Error, ValueError) as error:
-            raise ValueError(f"where: {condition!r} is no predicate over a version's samples: {error}") from None
+            raise ValueError(f"where: {where!r} is no predicate over a version's samples: {error}") from None
     return _int64(found[_PLACE])
 
 

@@ -187,7 +187,7 @@ def test_weights_decide_how_often_a_sample_comes(version: Path) -> None:
 
 
 def test_a_predicate_chooses_the_samples(version: Path) -> None:
-    loader = data_loader(version, where="rank <= 10 AND label <> 'rye'", columns=("rank", "label"))
+    loader = data_loader(version, where="rank <= 10 AND label <> 'rye' -- of ten", columns=("rank", "label"))
     seen = [
         (rank, label) for _, _, info in loader for rank, label in zip(info["rank"].tolist(), info["label"], strict=True)
     ]
@@ -252,7 +252,7 @@ def test_a_damaged_version_is_named(tmp_path: Path) -> None:
         ({"batch_size": 0}, "batch_size: wants 1 or more, got 0"),
         ({"workers": -1}, "workers: wants 0 or more, got -1"),
         ({"split": "val"}, r"split 'val'.*\['train', 'test'\]"),
-        ({"where": "rank <"}, r"where: '\(rank <\).*' is no predicate"),
+        ({"where": "rank <"}, "where: 'rank <' is no predicate"),
         ({"where": "rank < 0"}, "no sample of split 'train' is left"),
         ({"where": "rank IN (SELECT 1 FROM read_csv('/etc/passwd'))"}, "is no predicate"),
         ({"unlabelled": "maybe"}, "unlabelled.*'maybe'"),
