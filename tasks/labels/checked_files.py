@@ -64,7 +64,8 @@ def check_headers(labels: LabelsConfig, evaluate: str | None, lists: Mapping[str
             with _naming(setting):
                 listed_samples(path)
         elif path.is_dir():
-            log_files(path)
+            with _naming(setting):
+                log_files(path)
         else:
             DynamicsFile(path)
 

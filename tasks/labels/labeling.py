@@ -33,7 +33,7 @@ from windrow.tasks.storage.store.outputs import (
 if TYPE_CHECKING:
     from windrow.tasks.algorithms.labels.label_spreading import CombineRule, SpreadLabels
 
-VERSION = 6
+VERSION = 7
 DECISIONS = (
     *("combine", "combine_by", "prior", "policy", "least_belonging", "conformal", "distances", "top_k", "n_folds"),
 )
@@ -42,7 +42,7 @@ DECISIONS = (
 def decide_labels(store: Path, made: Made, config: LabelsConfig, seed: int) -> Done:
     """Write LABELS of the pool: label sets cluster_1 (finest) and up, each maker's own, pseudo and most_probable.
 
-    Where no class is known these two are not there; with zero_shot alone, most_probable is not.
+    Where no class is known these two are not there; with zero_shot alone they are what it says.
 
     The counts are n_labelled and n_abstained, of the label set pseudo, and n_refused, those of them that abstain
     because they seem to be of no class.
@@ -107,6 +107,7 @@ def _without_labels(name: str, output: Output, sample_ids: pa.Array, config: Lab
     yield table
     if name == "zero_shot" and name in config.combine:
         yield renamed(table, PSEUDO)
+        yield renamed(table, MOST_PROBABLE)
 
 
 def _keys(sample_ids: pa.Array) -> Int64Array:

@@ -39,9 +39,8 @@ class LabelsConfig(Settings):
     columns `label`, `other` and `distance`, for labels that are wrong by little. `top_k`: classes kept for each sample.
     `n_folds`: of the cross-fits that weigh the makers, calibrate the confidences and judge the given labels. `checks`:
     how these are judged (the tables `label_quality` and `label_checks`).
-    With labels of fewer than two classes there is no label set 'pseudo', or it holds what zero_shot says; of the makers
-    those that need no labels predict (zero_shot, and clusters by number). Clusters are no classes, and are not exported
-    as labels.
+    With labels of fewer than two classes these two are not there, or hold what zero_shot says; of the makers those that
+    need no labels predict (zero_shot, and clusters by number). Clusters are no classes, and are not exported as labels.
     """
 
     given: Annotated[str, IsPath(unless=("found", "none"))] = "found"
