@@ -5,20 +5,42 @@ import pyarrow as pa
 from windrow.schemas.occurrences import BYTE_LENGTH, BYTE_OFFSET, COPY, MEMBERS
 from windrow.schemas.table import Column, Table
 
-_SAMPLE = (
-    Column("sample_id", pa.string(), "first 32 hex digits of SHA-256 of the bytes"),
-    Column("sample_index", pa.int64(), "dense index, from 0, the same in every version", minimum=0),
-    Column("rank", pa.int64(), "place in the ranking, from 1", minimum=1),
-    Column("weight", pa.float64(), "inverse inclusion probability", minimum=0),
-    Column("split", pa.string(), "train, ..."),
-    Column("cluster_path", pa.list_(pa.int32()), "its cluster at each level, finest first"),
-    Column("cluster", pa.int32(), "number of its coarsest cluster, or of that of `export.label_set`", nullable=True),
+LABELLED = (
     Column("label", pa.string(), "pseudo-label; null when there is none or it abstained", nullable=True),
+    Column(
+        "label_weight",
+        pa.float32(),
+        "what the label should weigh in training: 0 when abstained; null when there is none",
+        True,
+        minimum=0,
+        maximum=1,
+    ),
     Column("confidence", pa.float32(), "calibrated probability of the first class", True, minimum=0, maximum=1),
     Column("classes", pa.list_(pa.string()), "the most probable classes, most probable first", nullable=True),
     Column("probabilities", pa.list_(pa.float32()), "their probabilities", nullable=True),
     Column("abstained", pa.bool_(), "true when the confidence does not reach the policy's threshold", nullable=True),
+    Column("annotator", pa.string(), "who says `label`: source, user or windrow", nullable=True),
+    Column("agreement", pa.float32(), "share of the makers that find the same class", True, minimum=0, maximum=1),
+    Column("possible", pa.list_(pa.string()), "every class that it may be (`labels.conformal`)", nullable=True),
+    Column("left_out", pa.list_(pa.string()), "classes that a loss must leave out (policy exclude)", nullable=True),
+)
+"""What a label set says of a sample, by the names of LABELS; null where it says nothing."""
+
+_SAMPLE = (
+    Column("sample_id", pa.string(), "first 32 hex digits of SHA-256 of the bytes"),
+    Column("sample_index", pa.int64(), "dense index, from 0, the same in every version", minimum=0),
+    Column("rank", pa.int64(), "place in the ranking, from 1", minimum=1),
+    Column("sample_weight", pa.float64(), "inverse inclusion probability: sums of it estimate the pool", minimum=0),
+    Column("split", pa.string(), "train, ..."),
+    Column("cluster_path", pa.list_(pa.int32()), "its cluster at each level, finest first"),
+    Column("cluster", pa.int32(), "number of its coarsest cluster, or of that of `export.label_set`", nullable=True),
+    *LABELLED,
     Column("given_label", pa.string(), "label that came with the sample", nullable=True),
+    Column("given_annotator", pa.string(), "who says `given_label`: source, or user (a file)", nullable=True),
+    Column("label_quality", pa.float32(), "of the given label: the lower, the more likely it is wrong", nullable=True),
+    Column("is_doubtful", pa.bool_(), "whether the given label seems to be wrong", nullable=True),
+    Column("suggested_label", pa.string(), "what a model that did not see the given label says", nullable=True),
+    Column("belonging", pa.float32(), "near 0: perhaps of no labelled class", True, minimum=0, maximum=1),
     Column("caption", pa.string(), "text that came with the sample", nullable=True),
     Column("metadata", pa.string(), "other fields that came with the sample, as JSON", nullable=True),
     Column("license", pa.string(), "SPDX identifier of its licence, or as it came where there is none", nullable=True),

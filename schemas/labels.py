@@ -19,7 +19,7 @@ LABELS = Table(
         Column("probabilities", pa.list_(pa.float32()), "their probabilities"),
         Column("confidence", pa.float32(), "calibrated probability of the first class", minimum=0, maximum=1),
         Column("abstained", pa.bool_(), "true when the confidence does not reach the policy's threshold"),
-        Column("weight", pa.float32(), "what it should weigh in training: 0 when abstained", minimum=0, maximum=1),
+        Column("label_weight", pa.float32(), "what it should weigh in training; abstained: 0", minimum=0, maximum=1),
         Column("annotator", pa.string(), "who says so: source, user or windrow"),
         Column("method", pa.string(), "how, with its parameters"),
         Column("round", pa.int32(), "round of an iterative method, from 0", minimum=0),

@@ -18,7 +18,7 @@ SELECTION = Table(
         Column("rank", pa.int64(), "place in the ranking, from 1; null when dropped", nullable=True, minimum=1),
         Column("part", pa.string(), "`selection.parts` that it was ranked for; null without parts", nullable=True),
         Column("selected", pa.bool_(), "rank <= target_size"),
-        Column("weight", pa.float64(), "inverse inclusion probability; null when not selected", True, minimum=0),
+        Column("sample_weight", pa.float64(), "inverse inclusion probability; null when not selected", True, minimum=0),
         Column("dropped_by", pa.string(), "rule that dropped it before ranking; null when ranked", nullable=True),
         Column(
             "duplicate_of",

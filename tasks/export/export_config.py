@@ -24,8 +24,9 @@ class ExportConfig(Settings):
     go into the WebDataset shards too, byte for byte; where windrow writes a member of that extension itself (`.json`,
     `.cls`, the image's), or readers of tars would decode theirs and fail, theirs is `.json.source`, ...
 
-    `label_set`: the labels that are exported: pseudo, most_probable, given, a maker's name or cluster_1 and up; a sample
-    on which they abstain is exported without a label. Of a label set of clusters the number is exported as `cluster`.
+    `label_set`: the labels that are exported: pseudo, most_probable, given, a maker's name or cluster_1 and up; a
+    sample on which they abstain is exported without a label. Of a label set of clusters the number is exported as
+    `cluster`.
     `license`: goes into the dataset cards as it is (Hugging Face wants an identifier such as 'cc-by-4.0'); null where
     it is not known.
     """

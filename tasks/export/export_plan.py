@@ -18,7 +18,7 @@ from windrow.tasks.storage.files.parquet import ROWS_PER_GROUP, naming
 from windrow.tasks.storage.published.webdataset_shards import sort_classes
 from windrow.tasks.storage.store.outputs import OutputWriter, fingerprint, make_output, open_output
 
-VERSION = 1
+VERSION = 2
 CLASSES = "classes.txt"
 
 

@@ -13,7 +13,7 @@ from windrow.tasks.export.selected_rows import selected_rows
 from windrow.tasks.storage.store.made import Made, digests
 from windrow.tasks.storage.store.outputs import OutputWriter, make_output, remove_output
 
-VERSION = 2
+VERSION = 3
 SHARDS = "shards.jsonl"
 SELECTED = (Stage.INGEST, Stage.FEATURES, Stage.CLUSTER, Stage.PSEUDO_LABEL, Stage.RANK)
 """The stages that say what is selected, and all that is exported of it."""

@@ -8,6 +8,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from windrow.schemas import REGISTRY
+from windrow.schemas.exported import LABELLED
 from windrow.schemas.stages import Stage
 from windrow.tasks.labels.given_labels import class_names
 from windrow.tasks.labels.label_rows import are_clusters
@@ -15,11 +16,14 @@ from windrow.tasks.storage.catalog.views import connect, tables_of
 from windrow.tasks.storage.store.made import Made
 from windrow.tasks.storage.store.registry import registry_files
 
-SELECTED_SQL = """
-SELECT e.sample_id, r.sample_index, e.rank, e.weight, e.split, e.group_id, a.cluster_path,
+OF_LABELS = tuple(column.name for column in LABELLED)
+
+SELECTED_SQL = f"""
+SELECT e.sample_id, r.sample_index, e.rank, e.sample_weight, e.split, e.group_id, a.cluster_path,
        list_last(a.cluster_path) AS cluster,
-       l.label, l.confidence, l.classes, l.probabilities, l.abstained, g.label AS given_label,
-       o.caption, o.metadata, coalesce(o.spdx, o.license) AS license,
+       {", ".join(f"l.{name}" for name in OF_LABELS)},
+       g.label AS given_label, g.annotator AS given_annotator, q.label_quality, q.is_doubtful, q.suggested_label,
+       b.belonging, o.caption, o.metadata, coalesce(o.spdx, o.license) AS license,
        o.author, o.source_url, s.width, s.height, s.format, s.n_bytes,
        o.source_uri, o.kind, o.shard, o.position, o.key, o.extension, o.byte_offset, o.byte_length,
        o.copy, o.members
@@ -30,12 +34,11 @@ JOIN assignments a USING (sample_id)
 JOIN standing o USING (sample_id)
 LEFT JOIN (SELECT * FROM labels WHERE label_set = ?) l USING (sample_id)
 LEFT JOIN (SELECT * FROM labels WHERE label_set = 'given') g USING (sample_id)
+LEFT JOIN label_quality q USING (sample_id)
+LEFT JOIN belonging b USING (sample_id)
 WHERE e.selected
 ORDER BY e.split, e.rank
 """
-
-
-OF_LABELS = ("label", "confidence", "classes", "probabilities", "abstained")
 
 
 def selected_rows(store: Path, made: Made, label_set: str) -> tuple[pa.Table, list[str]]:

@@ -28,7 +28,7 @@ from windrow.tasks.storage.sources.source import SampleBytes, SampleGone
 from windrow.tasks.storage.store.outputs import Done, OutputWriter, make_output, open_output
 
 STAGE = Part.EXPORT_SHARD
-VERSION = 3
+VERSION = 4
 MEMBER_LIMITS = Limits(seconds=60.0, memory_bytes=4 * 2**30)
 SHARD_FILES: Mapping[Format, str] = {"webdataset": "shard.tar", "parquet": "shard.parquet"}
 

@@ -26,7 +26,7 @@ from windrow.tasks.storage.store.outputs import (
     open_output,
 )
 
-VERSION = 1
+VERSION = 2
 
 # A sample that is seen with several labels keeps their shares, and abstains when none has the majority.
 AGGREGATE = """
@@ -127,7 +127,7 @@ def _labels(rows: Sequence[tuple[str, list[str], list[float]]], annotator: str, 
         "probabilities": [shares for _, _, shares in rows],
         "confidence": [shares[0] for _, _, shares in rows],
         "abstained": abstained,
-        "weight": [float(not out) for out in abstained],
+        "label_weight": [float(not out) for out in abstained],
         "annotator": [annotator] * len(rows),
         "method": [method] * len(rows),
         "round": [0] * len(rows),

@@ -35,7 +35,7 @@ from windrow.tasks.loading.version_samples import (
 )
 from windrow.tasks.storage.store.outputs import file_digest
 
-COLUMNS = ("sample_id", "sample_index", "rank", "weight", "confidence")
+COLUMNS = ("sample_id", "sample_index", "rank", "sample_weight", "label_weight", "confidence")
 
 
 @dataclass(frozen=True)
@@ -169,7 +169,7 @@ def data_loader(
     shuffle: bool = True,
     window: int = 0,
     sampling: Sampling = "each",
-    weight_column: str = "weight",
+    weight_column: str = "sample_weight",
     samples_per_epoch: int | None = None,
     batches: str | Path | None = None,
     columns: Sequence[str] = COLUMNS,

@@ -18,7 +18,7 @@ from windrow.tasks.storage.files.parquet import read_table
 from windrow.tasks.storage.published.versions import SAMPLES, list_versions
 from windrow.tasks.storage.store.outputs import Done, OutputWriter, make_output, open_output
 
-VERSION = 1
+VERSION = 2
 
 
 def freeze_splits(store: Path, ranked: Done, name: str, splits: Sequence[Split]) -> Done:
@@ -118,7 +118,7 @@ def _corrected(selection: pa.Table, corrections: Mapping[str, str]) -> pa.Table:
         "rank": pa.array(closed, pa.int64(), mask=~ranked),
         "selected": pa.array(selected),
         "split": pc.if_else(selected, pc.coalesce(moved, texts["split"]), nothing),
-        "weight": pa.array(selection["weight"].fill_null(0).to_numpy(), mask=~selected),
+        "sample_weight": pa.array(selection["sample_weight"].fill_null(0).to_numpy(), mask=~selected),
         "part": pc.if_else(dropped, nothing, texts["part"]),
         "dropped_by": pc.if_else(dropped, pa.scalar(SPLIT_CONFLICT), texts["dropped_by"]),
     }

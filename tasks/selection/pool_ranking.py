@@ -50,7 +50,7 @@ from windrow.tasks.storage.store.outputs import (
 )
 from windrow.tasks.storage.store.pool import Pool, read_pool
 
-VERSION = 3
+VERSION = 4
 SEEN = (
     *(Stage.INGEST, Stage.HASH_GROUPS, Stage.MODEL_SCORES, Stage.FEATURES, Stage.NEIGHBORS, Stage.CLUSTER),
     *(Stage.PSEUDO_LABEL, Part.LEAKS, Part.REFERENCE_WEIGHTS),
@@ -262,7 +262,7 @@ def select(
             pa.array(part, mask=(ranks == 0) | (not config.parts))
         ),
         "selected": pa.array(selected),
-        "weight": pa.array(weights, mask=~selected),
+        "sample_weight": pa.array(weights, mask=~selected),
         "dropped_by": pa.array(dropped_by, pa.string()),
         "duplicate_of": rows["sample_id"].combine_chunks().take(pa.array(original, mask=original < 0)),
         "similarity": pa.array(similarities, mask=original < 0),

@@ -24,7 +24,7 @@ SMALLEST_PROBABILITY = 1e-7
 
 @contextmanager
 def told_where(path: Path, otherwise: str = "is damaged") -> Iterator[None]:
-    """Let what a file holds, and cannot be read for, be a ValueError in one line that names the setting and the file."""
+    """Let what a file cannot be read for be a ValueError, in one line, that names the setting and the file."""
     try:
         yield
     except (pa.ArrowException, OSError, UnicodeDecodeError, KeyError) as error:

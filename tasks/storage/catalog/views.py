@@ -48,12 +48,12 @@ SELECT s.*, s.width::BIGINT * s.height AS n_pixels, s.width::DOUBLE / s.height A
        m.model_scores, r.sample_index, a.cluster_path, list_last(a.cluster_path) AS cluster, a.distance,
        c.nearest_similarity, c.outlier_score,
        c.off_topic_score,
-       p.label, p.confidence, p.abstained, p.classes, p.probabilities, p.agreement, p.possible, b.belonging,
-       g.label AS given_label,
+       p.label, p.label_weight, p.confidence, p.abstained, p.classes, p.probabilities, p.annotator, p.agreement,
+       p.possible, p.left_out, b.belonging, g.label AS given_label, g.annotator AS given_annotator,
        t.label_quality, t.is_doubtful, t.suggested_label, w.density_ratio, w.is_alike,
        o.occurrence_id, o.source_uri, o.shard, o.key, o.license, o.spdx, o.author, o.source_url,
-       e.rank, e.part, coalesce(e.selected, false) AS selected, e.weight, e.dropped_by, e.duplicate_of, e.similarity,
-       e.group_id, e.split
+       e.rank, e.part, coalesce(e.selected, false) AS selected, e.sample_weight, e.dropped_by, e.duplicate_of,
+       e.similarity, e.group_id, e.split
 FROM samples s
 LEFT JOIN quality q USING (sample_id)
 LEFT JOIN hash_groups h USING (sample_id)

@@ -24,8 +24,9 @@ _ABOUT = """\
 
 {n_samples:,} images, chosen by windrow {windrow_version} so that the clusters of the pool are balanced: each image was
 embedded, the embeddings were clustered hierarchically, and the pool was ranked by hierarchical balanced sampling
-(Vo et al. 2024, https://arxiv.org/abs/2405.15613). `rank` is the place in that ranking, `weight` the inverse inclusion
-probability, `cluster_path` the clusters, finest first. The bytes of the images are the originals.
+(Vo et al. 2024, https://arxiv.org/abs/2405.15613). `rank` is the place in that ranking, `sample_weight` the inverse
+inclusion probability, `label_weight` what the label should weigh in training, `cluster_path` the clusters, finest
+first. The bytes of the images are the originals.
 
 Labels are those of the label set {label_set}; {unlabelled:,} images have none. An image without a label is not a
 negative: nobody knows, or the labels abstained.

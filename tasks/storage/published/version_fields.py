@@ -13,7 +13,7 @@ from typing import Any
 from windrow.schemas.exported import EXPORTED_SAMPLES
 
 _MARKS = frozenset(
-    {"sample_id", "rank", "weight", "split", "group_id", "width", "n_bytes"}
+    {"sample_id", "rank", "sample_weight", "split", "group_id", "width", "n_bytes"}
 )  # none of them is ever null
 _OURS = frozenset({*(column.name for column in EXPORTED_SAMPLES.columns), "provenance"})
 _OF_THE_SAMPLE = ("license", "author", "source_url")

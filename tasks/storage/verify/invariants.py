@@ -153,9 +153,9 @@ _CHOSEN = (
     _where("selection", "are ranked and dropped, or neither", "(rank IS NULL) = (dropped_by IS NULL)"),
     _where(
         "selection",
-        "are selected without rank, weight and split, or not selected with a weight or split",
-        "CASE WHEN selected THEN rank IS NULL OR weight IS NULL OR split IS NULL "
-        "ELSE weight IS NOT NULL OR split IS NOT NULL END",
+        "are selected without rank, sample_weight and split, or not selected with a sample_weight or split",
+        "CASE WHEN selected THEN rank IS NULL OR sample_weight IS NULL OR split IS NULL "
+        "ELSE sample_weight IS NOT NULL OR split IS NOT NULL END",
     ),
     Invariant(
         "selection",
@@ -232,8 +232,9 @@ _ACCOUNTED = (
         f"SELECT count(*) FROM exported_samples x LEFT JOIN {_SELECTED} s USING (sample_id) "
         "LEFT JOIN assignments a USING (sample_id) LEFT JOIN registry r USING (sample_id) "
         "LEFT JOIN samples p USING (sample_id) WHERE "
-        "(x.rank, x.weight, x.split, x.group_id, x.cluster_path, x.sample_index, x.n_bytes, x.format) IS DISTINCT FROM "
-        "(s.rank, s.weight, s.split, s.group_id, a.cluster_path, r.sample_index, p.n_bytes, p.format)",
+        "(x.rank, x.sample_weight, x.split, x.group_id, x.cluster_path, x.sample_index, x.n_bytes, x.format) "
+        "IS DISTINCT FROM "
+        "(s.rank, s.sample_weight, s.split, s.group_id, a.cluster_path, r.sample_index, p.n_bytes, p.format)",
     ),
 )
 

@@ -58,8 +58,8 @@ def test_lance_is_read_by_lance(made: Any, tmp_path: Path) -> None:
     version, rows, data = made
     convert_version(version, tmp_path / "out", FORMATS["lance"])
     table = lance.dataset(str(tmp_path / "out" / "samples.lance")).to_table(filter="split = 'train'").to_pylist()
-    assert [(s["sample_id"], s["label_index"], s["image"], s["weight"]) for s in table] == [
-        (row["sample_id"], LABELS[row["label"]], data[row["sample_id"]], row["weight"])
+    assert [(s["sample_id"], s["label_index"], s["image"], s["sample_weight"]) for s in table] == [
+        (row["sample_id"], LABELS[row["label"]], data[row["sample_id"]], row["sample_weight"])
         for row in of_split(rows, "train")
     ]
 
