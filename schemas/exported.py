@@ -1,5 +1,8 @@
 """What goes into a version of a curated set: its plan, its samples with and without their bytes, and the gone."""
 
+from collections.abc import Sequence
+from dataclasses import replace
+
 import pyarrow as pa
 
 from windrow.schemas.occurrences import BYTE_LENGTH, BYTE_OFFSET, COPY, MEMBERS
@@ -20,11 +23,19 @@ LABELLED = (
     Column("probabilities", pa.list_(pa.float32()), "their probabilities", nullable=True),
     Column("abstained", pa.bool_(), "true when the confidence does not reach the policy's threshold", nullable=True),
     Column("annotator", pa.string(), "who says `label`: source, user or windrow", nullable=True),
+    Column(
+        "rest_probability",
+        pa.float32(),
+        "the probability that `classes` and `probabilities` leave to all other classes together",
+        True,
+        minimum=0,
+        maximum=1,
+    ),
     Column("agreement", pa.float32(), "share of the makers that find the same class", True, minimum=0, maximum=1),
     Column("possible", pa.list_(pa.string()), "every class that it may be (`labels.conformal`)", nullable=True),
     Column("left_out", pa.list_(pa.string()), "classes that a loss must leave out (policy exclude)", nullable=True),
 )
-"""What a label set says of a sample, by the names of LABELS; null where it says nothing."""
+"""What a label set says of a sample; null where it says nothing."""
 
 _SAMPLE = (
     Column("sample_id", pa.string(), "first 32 hex digits of SHA-256 of the bytes"),
@@ -83,7 +94,7 @@ TAR_OFFSET = Column(
 )
 
 DESCRIBED = tuple(column.name for column in _SAMPLE)
-"""The columns of a sample that its `.json` in a WebDataset shard has."""
+"""The columns of a sample that its `.json` in a WebDataset shard has, beside those of further label sets."""
 
 EXPORT_PLAN = Table(
     "export_plan",
@@ -115,3 +126,24 @@ GONE = Table(
     ),
     ("sample_id",),
 )
+
+
+def with_label_sets(table: Table, label_sets: Sequence[str]) -> Table:
+    """Return one of these tables with what further label sets say: LABELLED of each, as `<label set>_<column>`.
+
+    The label set 'given' shares `given_label` and `given_annotator` with what every version has.
+    """
+    there = {column.name for column in table.columns}
+    named = [replace(column, name=f"{name}_{column.name}") for name in label_sets for column in LABELLED]
+    more = tuple(column for column in named if column.name not in there)
+    return replace(table, columns=(*table.columns, *more)) if more else table
+
+
+def described(label_sets: Sequence[str]) -> tuple[str, ...]:
+    """Return DESCRIBED with the columns of further label sets."""
+    return (*DESCRIBED, *_added(label_sets))
+
+
+def _added(label_sets: Sequence[str]) -> tuple[str, ...]:
+    n = len(EXPORT_PLAN.columns)
+    return tuple(column.name for column in with_label_sets(EXPORT_PLAN, label_sets).columns[n:])

@@ -48,6 +48,41 @@ LABELS = Table(
     ("sample_id", "label_set"),
 )
 
+LABEL_SETS = Table(
+    "label_sets",
+    "One row for each label set that makers made of classes: how, and by which numbers.",
+    (
+        Column("label_set", pa.string(), "propagation, pseudo, most_probable, ..."),
+        Column("method", pa.string(), "how, with its parameters"),
+        Column("classes", pa.list_(pa.string()), "all classes, in the order of the lists beside and of `soft_labels`"),
+        Column(
+            "prior",
+            pa.list_(pa.float64()),
+            "the share that each class seems to have of the pool; null where it was not asked (`labels.prior`)",
+            nullable=True,
+        ),
+        Column(
+            "thresholds",
+            pa.list_(pa.float32()),
+            "the confidence that a label of each class must reach; null where the policy has none",
+            nullable=True,
+        ),
+        Column("temperature", pa.float64(), "by which a maker's logits were divided; 1 where they were not", minimum=0),
+    ),
+    ("label_set",),
+)
+
+SOFT_LABELS = Table(
+    "soft_labels",
+    "The probability of every class, of the label sets that `export.soft_labels` is for.",
+    (
+        Column("sample_id", pa.string(), "the sample", references=("samples", "sample_id")),
+        Column("label_set", pa.string(), "pseudo, most_probable or a maker's"),
+        Column("probabilities", pa.list_(pa.float16()), "of the classes of `label_sets`, in their order", vector=True),
+    ),
+    ("sample_id", "label_set"),
+)
+
 CLASS_NAMES = Table(
     "class_names",
     "What the numbers of labels stand for, in sources that say so (ClassLabel of Hugging Face datasets).",

@@ -60,6 +60,7 @@ def make_selection(
                 "abstained": labels[i] is None,
                 "label_weight": 0.0 if labels[i] is None else i / 64,
                 "annotator": "windrow",
+                "rest_probability": None if labels[i] is None else 0.25,
                 "agreement": 0.5,
                 "possible": None if labels[i] is None else [labels[i], "oats"],
                 "left_out": None,

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, ClassVar
 
 import pyarrow as pa
 
-from windrow.schemas.exported import EXPORTED
+from windrow.schemas.exported import EXPORTED, with_label_sets
 from windrow.tasks.conversion.converted_version import Format, SourceVersion, link_file
 
 CONTEXT = {
@@ -101,15 +102,16 @@ def _described(manifest: dict[str, Any], files: list[dict[str, Any]]) -> dict[st
         "conformsTo": "http://mlcommons.org/croissant/1.1",
         "version": f"{int(manifest['version'].removeprefix('v'))}.0.0",
         "distribution": [*objects, shards],
-        "recordSet": [_records()],
+        "recordSet": [_records(manifest["config"]["label_sets"])],
     }
     if manifest["config"]["license"] is not None:
         described["license"] = manifest["config"]["license"]
     return described
 
 
-def _records() -> dict[str, Any]:
-    fields = [_field(column.name, column.type, column.meaning) for column in EXPORTED.columns]
+def _records(label_sets: Sequence[str]) -> dict[str, Any]:
+    columns = with_label_sets(EXPORTED, label_sets).columns
+    fields = [_field(column.name, column.type, column.meaning) for column in columns]
     return {"@type": "cr:RecordSet", "@id": "samples", "key": {"@id": "samples/sample_id"}, "field": fields}
 
 

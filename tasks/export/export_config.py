@@ -8,6 +8,7 @@ from typing import Annotated, Literal
 from annotated_types import Ge, MinLen
 
 from windrow.schemas.settings import Settings, check_different
+from windrow.schemas.soft_labels import SoftKind, SoftLabelSet, soft_label_sets
 from windrow.schemas.texts.names import check_name
 
 Format = Literal["webdataset", "parquet"]
@@ -27,6 +28,10 @@ class ExportConfig(Settings):
     `label_set`: the labels that are exported: pseudo, most_probable, given, a maker's name or cluster_1 and up; a
     sample on which they abstain is exported without a label. Of a label set of clusters the number is exported as
     `cluster`.
+    `label_sets`: more of them, beside it: what each says is exported as `<label set>_label`,
+    `<label set>_label_weight`, ... `soft_labels`: of `label_set` and these, every class's probability, as float16 in
+    the order of `classes.txt`: the column `soft_label`; or logits, the column `logits`, whose softmax, when they are
+    divided by the temperature that the manifest names, is that; of label sets that makers made of classes.
     `license`: goes into the dataset cards as it is (Hugging Face wants an identifier such as 'cc-by-4.0'); null where
     it is not known.
     """
@@ -35,12 +40,27 @@ class ExportConfig(Settings):
     samples_per_shard: Annotated[int, Ge(1)] = 1000
     sidecars: bool = True
     label_set: Annotated[str, MinLen(1)] = "pseudo"
+    label_sets: tuple[str, ...] = ()
+    soft_labels: SoftKind = "none"
     license: Annotated[str, MinLen(1)] | None = None
 
     def __post_init__(self) -> None:
         super().__post_init__()
         check_different("formats", self.formats)
         object.__setattr__(self, "formats", tuple(name for name in FORMATS if name in self.formats))
+        check_different("label_sets", self.said_by)
+        for name in self.label_sets:
+            check_name("label_sets", name)
         check_name("label_set", self.label_set)
         if self.license is not None:
             check_name("license", self.license)
+
+    @property
+    def said_by(self) -> tuple[str, ...]:
+        """The label sets that are exported: that of `label` first."""
+        return (self.label_set, *self.label_sets)
+
+    @property
+    def soft(self) -> list[SoftLabelSet]:
+        """The label sets of which every probability is wanted."""
+        return soft_label_sets(self.soft_labels, self.said_by)

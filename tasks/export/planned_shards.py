@@ -10,6 +10,7 @@ from windrow.schemas.stages import Part, Stage
 from windrow.tasks.export.export_config import ExportConfig
 from windrow.tasks.export.export_plan import ExportShard, plan_export
 from windrow.tasks.export.selected_rows import selected_rows
+from windrow.tasks.export.soft_arrays import SoftLabels
 from windrow.tasks.storage.store.made import Made, digests
 from windrow.tasks.storage.store.outputs import OutputWriter, make_output, remove_output
 
@@ -23,13 +24,14 @@ def planned_shards(store: Path, made: Made, config: ExportConfig) -> list[Export
     """Return the shards to write. Raises ValueError as `plan_export` does."""
 
     def write(writer: OutputWriter) -> None:
-        rows, classes = selected_rows(store, made, config.label_set)
-        shards = plan_export(store, rows, config, classes)
+        rows, classes = selected_rows(store, made, config.label_set, config.label_sets)
+        shards = plan_export(store, rows, config, classes, SoftLabels.of(store, made, config))
         (writer.path / SHARDS).write_text("".join(f"{json.dumps(asdict(shard))}\n" for shard in shards))
 
     inputs = {
         **digests(made.opened(store, *SELECTED)),
-        "label_set": config.label_set,
+        "label_sets": config.said_by,
+        "soft_labels": config.soft_labels,
         "samples_per_shard": config.samples_per_shard,
     }
     done = make_output(store, Part.EXPORT_SHARDS, VERSION, inputs, write)

@@ -14,10 +14,11 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from windrow.schemas.exported import EXPORTED_SAMPLES
+from windrow.schemas.exported import EXPORTED_SAMPLES, with_label_sets
 from windrow.tasks.export.export_config import ExportConfig
 from windrow.tasks.export.export_plan import ExportShard, read_classes
 from windrow.tasks.export.shard_writing import SHARD_FILES
+from windrow.tasks.export.soft_arrays import soft_files
 from windrow.tasks.storage.files.parquet import read_table, write_table
 from windrow.tasks.storage.files.seals import sealed_json
 from windrow.tasks.storage.published.dataset_card import dataset_card
@@ -74,13 +75,14 @@ def publish_version(
     config: ExportConfig,
     provenance: Mapping[str, Any],
     barred: Collection[str] = (),
+    label_sets: Mapping[str, Any] | None = None,
 ) -> Version:
     """Publish the shards of a plan, in its order, as the next version of `name`, or find that the last one holds them.
 
     `dones` are what `write_export_shard` returned for `shards`. `provenance` goes into the manifest as it is (digests
     of the stages' outputs); it does not make a version new, as equal images and labels are equal whatever they were
     made from. Nothing here depends on the time, so the same shards give the same bytes. Shards without samples are left
-    out.
+    out. `label_sets` says how each exported label set was made (`label_sets_told`), and goes in likewise.
 
     `barred` are samples that must not be in it, leaks say: RuntimeError when one is, and nothing is published.
 
@@ -89,7 +91,8 @@ def publish_version(
     if not re.fullmatch(r"[A-Za-z0-9_-][A-Za-z0-9_.-]*", name):
         raise ValueError(f"name: wants letters, digits, _, - and ., got {name!r}")
     filled = _filled(store, name, shards, dones)
-    samples = read_table(EXPORTED_SAMPLES, [output.table_path(EXPORTED_SAMPLES) for _, output in filled])
+    declared = with_label_sets(EXPORTED_SAMPLES, config.label_sets)
+    samples = read_table(declared, [output.table_path(declared) for _, output in filled])
     _check_barred(samples["sample_id"], barred)
     classes = read_classes(store, shards[0].plan)
     files = _shard_files(filled, config)
@@ -103,6 +106,7 @@ def publish_version(
         "counts": _counts(samples, classes),
         "config": asdict(config),
         "classes": classes,
+        "label_sets": dict(label_sets or {}),
         "provenance": dict(provenance),
         "files": shard_entries,
     }
@@ -111,7 +115,8 @@ def publish_version(
     if same := _latest_if_same(store, manifest):
         return same
     with temporary_directory(parent) as folder:
-        _lay_out(folder, files, samples, classes)
+        _lay_out(folder, files, classes)
+        write_table(declared, samples, folder / SAMPLES)
         formats = pc.unique(samples["format"]).to_pylist()
         while True:
             # The number before the look: a version that another publishes in between then has this number, and renaming
@@ -168,10 +173,16 @@ def _shard_files(filled: Sequence[tuple[ExportShard, Output]], config: ExportCon
             "webdataset": f"webdataset/{shard.split}-{number:06d}.tar",
             "parquet": f"parquet/{shard.split}-{number:05d}-of-{n_shards[shard.split]:05d}.parquet",
         }
-        for layout in config.formats:
-            file = SHARD_FILES[layout]
-            n_samples = output.counts["n_samples"]
-            files.append(_ShardFile(output.path / file, paths[layout], output.files[file], shard.split, n_samples))
+        wanted = {SHARD_FILES[layout]: paths[layout] for layout in config.formats}
+        wanted |= {
+            label_set.file: f"{label_set.folder}/{shard.split}-{number:06d}.npy"
+            for label_set in soft_files(output.path, config)
+        }
+        n_samples = output.counts["n_samples"]
+        files += [
+            _ShardFile(output.path / file, path, output.files[file], shard.split, n_samples)
+            for file, path in wanted.items()
+        ]
     return files
 
 
@@ -190,16 +201,15 @@ def _counts(samples: pa.Table, classes: Sequence[str]) -> dict[str, Any]:
     }
 
 
-def _lay_out(folder: Path, files: Sequence[_ShardFile], samples: pa.Table, classes: Sequence[str]) -> None:
+def _lay_out(folder: Path, files: Sequence[_ShardFile], classes: Sequence[str]) -> None:
     for file in files:
         target = folder / file.path
-        target.parent.mkdir(exist_ok=True)
+        target.parent.mkdir(parents=True, exist_ok=True)
         try:
             target.hardlink_to(file.source)
         except OSError:  # another disk, or one without hard links
             shutil.copyfile(file.source, target)
     (folder / CLASSES).write_text("".join(f"{name}\n" for name in classes), encoding="utf-8")
-    write_table(EXPORTED_SAMPLES, samples, folder / SAMPLES)
 
 
 def _describe(folder: Path, manifest: Mapping[str, Any], formats: Sequence[str]) -> None:

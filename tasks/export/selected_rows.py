@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 
 import pyarrow as pa
@@ -12,16 +13,15 @@ from windrow.schemas.exported import LABELLED
 from windrow.schemas.stages import Stage
 from windrow.tasks.labels.given_labels import class_names
 from windrow.tasks.labels.label_rows import are_clusters
-from windrow.tasks.storage.catalog.views import connect, tables_of
+from windrow.tasks.storage.catalog.views import REST_SQL, connect, tables_of
 from windrow.tasks.storage.store.made import Made
 from windrow.tasks.storage.store.registry import registry_files
 
 OF_LABELS = tuple(column.name for column in LABELLED)
 
-SELECTED_SQL = f"""
+SELECTED_SQL = """
 SELECT e.sample_id, r.sample_index, e.rank, e.sample_weight, e.split, e.group_id, a.cluster_path,
-       list_last(a.cluster_path) AS cluster,
-       {", ".join(f"l.{name}" for name in OF_LABELS)},
+       list_last(a.cluster_path) AS cluster, {said},
        g.label AS given_label, g.annotator AS given_annotator, q.label_quality, q.is_doubtful, q.suggested_label,
        b.belonging, o.caption, o.metadata, coalesce(o.spdx, o.license) AS license,
        o.author, o.source_url, s.width, s.height, s.format, s.n_bytes,
@@ -32,24 +32,49 @@ JOIN samples s USING (sample_id)
 JOIN registry r USING (sample_id)
 JOIN assignments a USING (sample_id)
 JOIN standing o USING (sample_id)
-LEFT JOIN (SELECT * FROM labels WHERE label_set = ?) l USING (sample_id)
+{joined}
 LEFT JOIN (SELECT * FROM labels WHERE label_set = 'given') g USING (sample_id)
 LEFT JOIN label_quality q USING (sample_id)
 LEFT JOIN belonging b USING (sample_id)
 WHERE e.selected
 ORDER BY e.split, e.rank
 """
+GIVEN = ("given_label", "given_annotator")
+"""What every version says of the label set 'given'."""
 
 
-def selected_rows(store: Path, made: Made, label_set: str) -> tuple[pa.Table, list[str]]:
-    """Return the rows to export, by split and rank, and all classes of the label set.
+def _selected_sql(columns: Sequence[Sequence[str]]) -> str:
+    """The query, over parameters that name the label sets; `columns` are those of each, '' to leave one out."""
+    said: list[str] = []
+    joined = []
+    for number, names in enumerate(columns):
+        table = f"l{number}"
+        for column, name in zip(OF_LABELS, names, strict=True):
+            value = REST_SQL.format(table) if column == "rest_probability" else f"{table}.{column}"
+            said += [f"{value} AS {_identifier(name)}"] if name else []
+        joined.append(f"LEFT JOIN (SELECT * FROM labels WHERE label_set = ?) {table} USING (sample_id)")
+    return SELECTED_SQL.format(said=", ".join(said), joined="\n".join(joined))
+
+
+def _identifier(name: str) -> str:
+    doubled = name.replace('"', '""')
+    return f'"{doubled}"'
+
+
+def selected_rows(
+    store: Path, made: Made, label_set: str, label_sets: Sequence[str] = ()
+) -> tuple[pa.Table, list[str]]:
+    """Return the rows to export, by split and rank, and all classes of the label set; what others say is beside it.
 
     Clusters are no classes: of a label set of these the number is `cluster`, and there are no labels. A label set that
     the run has not made, as it found no labels for it, has no classes: nothing is labelled.
     """
     outputs = made.opened(store, Stage.INGEST, Stage.FEATURES, Stage.CLUSTER, Stage.PSEUDO_LABEL, Stage.RANK)
     connection = connect({**tables_of(outputs), REGISTRY.name: registry_files(store)})
-    rows = connection.sql(SELECTED_SQL, params=[label_set]).to_arrow_table()
+    further = [[f"{name}_{column}" for column in OF_LABELS] for name in label_sets]
+    columns = [OF_LABELS, *([name if name not in GIVEN else "" for name in each] for each in further)]
+    asked = [label_set, *label_sets]
+    rows = connection.sql(_selected_sql(columns), params=asked).to_arrow_table()
     labels = connection.sql("SELECT label, method FROM labels WHERE label_set = ?", params=[label_set]).to_arrow_table()
     names = class_names(labels)
     if names and are_clusters(names, pc.unique(labels["method"]).to_pylist()):

@@ -6,18 +6,28 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import ExitStack
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from windrow.schemas.exported import EXPORTED_SAMPLES, GONE
+from windrow.schemas.exported import EXPORTED_SAMPLES, GONE, with_label_sets
+from windrow.schemas.soft_labels import SoftLabelSet
 from windrow.schemas.stages import Part
 from windrow.tasks.export.export_config import ExportConfig, Format
-from windrow.tasks.export.export_plan import ExportShard, read_classes, read_plan_rows, rows_fingerprint
+from windrow.tasks.export.export_plan import (
+    ExportShard,
+    read_classes,
+    read_plan_rows,
+    read_soft_rows,
+    rows_fingerprint,
+)
+from windrow.tasks.export.soft_arrays import Halves, rows_digest
 from windrow.tasks.pictures.decoding import MAX_PIXELS, inspect_image
 from windrow.tasks.pictures.sandbox import Limits, Sandbox
 from windrow.tasks.storage.files.parquet import read_table
@@ -41,11 +51,18 @@ def write_export_shard(store: Path, spec: ExportShard, config: ExportConfig) -> 
     """
     rows, classes = read_plan_rows(store, spec), read_classes(store, spec.plan)
     sidecars = config.sidecars and "webdataset" in config.formats
-    inputs = {"rows": rows_fingerprint(rows), "formats": config.formats, "sidecars": sidecars, "classes": classes}
+    soft = read_soft_rows(store, spec, config)
+    inputs = {
+        "rows": rows_fingerprint(rows),
+        "formats": config.formats,
+        "sidecars": sidecars,
+        "classes": classes,
+        "soft": [[each.file, each.column, rows_digest(found)] for each, found in soft.items()],
+    }
 
     def write(writer: OutputWriter) -> None:
         samples = read_members(rows, store) if sidecars else _without_members(read_samples(rows, store))
-        _write_shard(writer, rows, samples, config.formats, class_indices(classes))
+        _write_shard(writer, Contents(rows, soft, class_indices(classes)), samples, config)
 
     done = make_output(store, STAGE, VERSION, inputs, write)
     back = _came_back(store, done, rows) if done.found and done.counts["n_gone"] else []
@@ -58,25 +75,43 @@ def _without_members(
     return ((name, data if isinstance(data, SampleGone) else SampleBytes(data, {})) for name, data in samples)
 
 
+@dataclass(frozen=True)
+class Contents:
+    """What goes into a shard beside the bytes: rows of the plan, their soft labels, and the index of each class."""
+
+    rows: pa.Table
+    soft: Mapping[SoftLabelSet, Halves]
+    indices: Mapping[str, int]
+
+    def soft_of(self, number: int) -> dict[str, Halves]:
+        """The soft labels of a row, by their columns."""
+        return {each.column: found[number] for each, found in self.soft.items()}
+
+
 def _write_shard(
     writer: OutputWriter,
-    rows: pa.Table,
+    contents: Contents,
     samples: Iterable[tuple[str, SampleBytes | SampleGone]],
-    formats: Sequence[Format],
-    indices: Mapping[str, int],
+    config: ExportConfig,
 ) -> None:
     exported: list[Mapping[str, Any]] = []
+    kept: list[int] = []
     gone: dict[str, str] = {}
     with ExitStack() as opened:
-        shards = [_open_shard(name, writer, indices, opened) for name in formats]
-        for row, (sample_id, found) in zip(rows.to_pylist(), samples, strict=True):
+        shards = [_open_shard(name, writer, contents, config, opened) for name in config.formats]
+        for number, (row, (sample_id, found)) in enumerate(zip(contents.rows.to_pylist(), samples, strict=True)):
             if isinstance(found, SampleGone):
                 gone[sample_id] = found.reason
                 continue
-            offsets = [shard.add(row, found) for shard in shards]
+            offsets = [shard.add(row, found, contents.soft_of(number)) for shard in shards]
             exported.append({**row, "tar_offset": next((each for each in offsets if each is not None), None)})
-    columns = {column.name: [row[column.name] for row in exported] for column in EXPORTED_SAMPLES.columns}
-    writer.write(EXPORTED_SAMPLES, EXPORTED_SAMPLES.build(columns))
+            kept.append(number)
+    declared = with_label_sets(EXPORTED_SAMPLES, config.label_sets)
+    writer.write(
+        declared, declared.build({each.name: [row[each.name] for row in exported] for each in declared.columns})
+    )
+    for label_set, found_soft in contents.soft.items():
+        np.save(writer.path / label_set.file, found_soft[kept])
     writer.write(GONE, GONE.build({"sample_id": list(gone), "reason": list(gone.values())}))
     writer.counts["n_samples"] = len(exported)
     writer.counts["n_gone"] = len(gone)
@@ -85,10 +120,11 @@ def _write_shard(
 
 
 def _open_shard(
-    name: Format, writer: OutputWriter, indices: Mapping[str, int], opened: ExitStack
+    name: Format, writer: OutputWriter, contents: Contents, config: ExportConfig, opened: ExitStack
 ) -> WebDatasetShard | ParquetShard:
     if name == "parquet":
-        return opened.enter_context(ParquetShard(writer.path / SHARD_FILES[name]))
+        soft = [each.column for each in contents.soft]
+        return opened.enter_context(ParquetShard(writer.path / SHARD_FILES[name], config.label_sets, soft))
     file = opened.enter_context(writer.appending(SHARD_FILES[name]))
     sandbox = opened.enter_context(Sandbox(inspect_image, MAX_PIXELS, limits=MEMBER_LIMITS))
 
@@ -96,7 +132,7 @@ def _open_shard(
         [(_, verdict)] = sandbox.map([(None, data)])
         return not isinstance(verdict, str)
 
-    return opened.enter_context(WebDatasetShard(file, indices, is_image))
+    return opened.enter_context(WebDatasetShard(file, contents.indices, is_image, config.label_sets))
 
 
 def _came_back(store: Path, done: Done, rows: pa.Table) -> list[str]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Literal
 
@@ -13,8 +13,9 @@ import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from windrow.schemas.exported import EXPORTED_SAMPLES
+from windrow.schemas.exported import EXPORTED_SAMPLES, with_label_sets
 from windrow.tasks.algorithms.batches.class_subsets import fraction_of_classes, long_tail_of_classes
+from windrow.tasks.loading.soft_columns import SoftColumn, joined_soft_columns, soft_columns
 from windrow.tasks.storage.catalog.connections import USER_SQL, open_connection
 from windrow.tasks.storage.catalog.judged_sql import query
 from windrow.tasks.storage.files.parquet import read_table
@@ -25,6 +26,7 @@ Unlabelled = Literal["keep", "skip"]
 NO_LABEL = -100
 """Stands for 'no label' in a batch: the value that torch's losses ignore by default."""
 
+ARRAYS = ("labels", "shard", "offset", "n_bytes", "source", "row")
 _PLACE = "windrow_place"
 
 
@@ -34,6 +36,7 @@ class VersionSamples:
     each one's class, NO_LABEL where it has none.
 
     `tars` are the paths of all shards; `shard`, `offset` and `n_bytes` (n,) say in which and where the image lies.
+    `row` (n,) is its place among the samples of that shard, and `soft` has the columns of soft labels, by their names.
     `source` (n,) is the number of the version. Samples of a version lie together, and those of a shard, by rank.
     `identity` names what the samples are made of, for a state to be compared with.
     """
@@ -46,7 +49,9 @@ class VersionSamples:
     offset: npt.NDArray[np.int64]
     n_bytes: npt.NDArray[np.int64]
     source: npt.NDArray[np.int32]
+    row: npt.NDArray[np.int32]
     identity: tuple[str, ...]
+    soft: Mapping[str, SoftColumn] = field(default_factory=dict)
 
     def __len__(self) -> int:
         return len(self.labels)
@@ -66,7 +71,8 @@ def read_version_samples(
     """
     manifest = read_manifest(version)
     shards = split_shards(version, manifest, split)
-    everything = read_table(EXPORTED_SAMPLES, [Path(version) / SAMPLES])
+    declared = with_label_sets(EXPORTED_SAMPLES, manifest["config"]["label_sets"])
+    everything = read_table(declared, [Path(version) / SAMPLES])
     table = everything.filter(pc.equal(everything["split"], split)) if everything.num_rows else everything
     counts = [file["n_samples"] for file in shards]
     if table.num_rows != sum(counts):
@@ -79,6 +85,7 @@ def read_version_samples(
             f"{version}: no sample of split {split!r} is left (where: {where}, unlabelled: {unlabelled!r})"
         )
     table, shard = table.take(kept), np.repeat(np.arange(len(shards), dtype=np.int32), counts)[kept]
+    row = np.concatenate([np.arange(count, dtype=np.int32) for count in counts])[kept]
     classes = tuple(manifest["classes"])
     return VersionSamples(
         table=table,
@@ -89,7 +96,9 @@ def read_version_samples(
         offset=_int64(table["tar_offset"]),
         n_bytes=_int64(table["n_bytes"]),
         source=np.zeros(len(kept), np.int32),
+        row=row,
         identity=(manifest["fingerprint"], split, where or "", unlabelled),
+        soft=soft_columns(Path(version), manifest, split),
     )
 
 
@@ -109,7 +118,7 @@ def subset_by_class(samples: VersionSamples, fraction: float | None, long_tail: 
     else:
         kept = long_tail_of_classes(samples.labels, long_tail or 0.0)
     places = np.flatnonzero(kept)
-    arrays = {name: getattr(samples, name)[places] for name in ("labels", "shard", "offset", "n_bytes", "source")}
+    arrays = {name: getattr(samples, name)[places] for name in ARRAYS}
     told = f"label_fraction {fraction}, long_tail {long_tail}"
     return replace(samples, table=samples.table.take(places), identity=(*samples.identity, told), **arrays)
 
@@ -130,6 +139,8 @@ def joined_samples(parts: Sequence[VersionSamples]) -> VersionSamples:
         offset=np.concatenate([part.offset for part in parts]),
         n_bytes=np.concatenate([part.n_bytes for part in parts]),
         source=np.repeat(np.arange(len(parts), dtype=np.int32), [len(part) for part in parts]),
+        row=np.concatenate([part.row for part in parts]),
+        soft=joined_soft_columns([part.soft for part in parts], [part.classes for part in parts]),
         identity=tuple(text for part in parts for text in part.identity),
     )
 

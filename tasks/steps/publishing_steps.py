@@ -9,6 +9,7 @@ from windrow.tasks.export.outcomes import account
 from windrow.tasks.export.planned_shards import SELECTED, planned_shards
 from windrow.tasks.export.publication import publish_version
 from windrow.tasks.export.shard_writing import gone_samples, write_export_shard
+from windrow.tasks.export.soft_arrays import label_sets_told
 from windrow.tasks.fetching.credentials import without_secrets
 from windrow.tasks.ingest.stale_shards import changed_while_embedding, mark_changed
 from windrow.tasks.report.drawn import report_of
@@ -48,8 +49,9 @@ def export(curation: Curation) -> None:
             return
         provenance = digests(made.opened(store, *SELECTED))
         barred = leaking_ids(store, made)
+        told = label_sets_told(store, made, config)
         version: Version = curation.here(
-            PUBLISH, store, curation.config.name, shards, log.done, config, provenance, barred
+            PUBLISH, store, curation.config.name, shards, log.done, config, provenance, barred, told
         )
         log.version = version.path
         curation.runner.say(f"{version.name} {version.version}: {'new' if version.created else 'unchanged'}")

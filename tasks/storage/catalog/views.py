@@ -41,6 +41,9 @@ SQL_TYPES = {
     pa.timestamp("us", "UTC"): "TIMESTAMPTZ",
 }
 
+REST_SQL = "CASE WHEN len({0}.probabilities) > 0 THEN greatest(0, 1 - list_sum({0}.probabilities::DOUBLE[]))::FLOAT END"
+"""What the probabilities of a row of LABELS leave to the classes that it does not list; the table's name goes in."""
+
 # A sample is seen as the occurrence that stands for it, or as each of them.
 POOL_SQL = """
 SELECT s.*, s.width::BIGINT * s.height AS n_pixels, s.width::DOUBLE / s.height AS aspect_ratio,
@@ -48,8 +51,9 @@ SELECT s.*, s.width::BIGINT * s.height AS n_pixels, s.width::DOUBLE / s.height A
        m.model_scores, r.sample_index, a.cluster_path, list_last(a.cluster_path) AS cluster, a.distance,
        c.nearest_similarity, c.outlier_score,
        c.off_topic_score,
-       p.label, p.label_weight, p.confidence, p.abstained, p.classes, p.probabilities, p.annotator, p.agreement,
-       p.possible, p.left_out, b.belonging, g.label AS given_label, g.annotator AS given_annotator,
+       p.label, p.label_weight, p.confidence, p.abstained, p.classes, p.probabilities, {rest} AS rest_probability,
+       p.annotator, p.agreement, p.possible, p.left_out,
+       b.belonging, g.label AS given_label, g.annotator AS given_annotator,
        t.label_quality, t.is_doubtful, t.suggested_label, w.density_ratio, w.is_alike,
        o.occurrence_id, o.source_uri, o.shard, o.key, o.license, o.spdx, o.author, o.source_url,
        e.rank, e.part, coalesce(e.selected, false) AS selected, e.sample_weight, e.dropped_by, e.duplicate_of,
@@ -70,7 +74,7 @@ LEFT JOIN label_quality t USING (sample_id)
 LEFT JOIN reference_weights w USING (sample_id)
 LEFT JOIN {occurrences} o USING (sample_id)
 LEFT JOIN selection e USING (sample_id)
-"""
+""".replace("{rest}", REST_SQL.format("p"))
 # Which occurrence stands for a sample is for the filters to say, and is in `selection`; before that the first does.
 FIRST_SQL = """
 SELECT * FROM occurrences WHERE unreadable IS NULL

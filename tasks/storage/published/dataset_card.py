@@ -11,7 +11,8 @@ from typing import Any
 import pyarrow as pa
 import yaml
 
-from windrow.schemas.exported import DESCRIBED, EXPORTED_SAMPLES
+from windrow.schemas.exported import EXPORTED_SAMPLES, described, with_label_sets
+from windrow.schemas.soft_labels import published_soft
 from windrow.tasks.storage.published.licences import spdx_of
 from windrow.tasks.storage.published.webdataset_shards import PROVENANCE, image_extension
 from windrow.tasks.texts.markdown import code, inline
@@ -134,7 +135,7 @@ def _header(layout: str, manifest: Mapping[str, Any], formats: Iterable[str]) ->
     header["tags"] = ["windrow"]
     header["configs"] = [{"config_name": "default", "data_files": files}]
     if layout == "webdataset":
-        header["dataset_info"] = {"features": _webdataset_features(formats)}
+        header["dataset_info"] = {"features": _webdataset_features(formats, manifest)}
     return header
 
 
@@ -153,11 +154,13 @@ def _short(power_of_ten: int) -> str:
     return f"{power_of_ten // unit}{letter}"
 
 
-def _webdataset_features(formats: Iterable[str]) -> list[dict[str, Any]]:
+def _webdataset_features(formats: Iterable[str], manifest: Mapping[str, Any]) -> list[dict[str, Any]]:
     """Say what each field is: `datasets` would infer it from five samples, and refuse these when they differ."""
     images = [{"name": name, "dtype": "image"} for name in sorted({image_extension(each) for each in formats})]
-    kinds = EXPORTED_SAMPLES.schema()
-    description = [_feature(name, kinds.field(name).type) for name in DESCRIBED]
+    label_sets = manifest["config"]["label_sets"]
+    kinds = with_label_sets(EXPORTED_SAMPLES, label_sets).schema()
+    description = [_feature(name, kinds.field(name).type) for name in described(label_sets)]
+    description += [_feature(each.column, pa.list_(pa.float32())) for each in published_soft(manifest)]
     provenance = {"name": "provenance", "struct": [_feature(name, pa.string()) for name in PROVENANCE]}
     rest = [_feature("cls", pa.int64()), _feature("__key__", pa.string()), _feature("__url__", pa.string())]
     return [*images, {"name": "json", "struct": [*description, provenance]}, *rest]

@@ -3,17 +3,21 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
+import numpy as np
+import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from windrow.schemas.exported import EXPORTED
+from windrow.schemas.exported import EXPORTED, with_label_sets
 from windrow.tasks.storage.published.webdataset_shards import image_extension
 from windrow.tasks.storage.sources.source import SampleBytes
+
+Halves = npt.NDArray[np.float16]
 
 SAMPLES_PER_GROUP = 100
 BYTES_PER_GROUP = 64 << 20
@@ -24,13 +28,16 @@ _HUGGINGFACE = {"info": {"features": {"image": {"_type": "Image"}}}}
 class ParquetShard:
     """Writes one shard in row groups of SAMPLES_PER_GROUP samples or BYTES_PER_GROUP bytes, whichever comes first.
 
+    `label_sets` are those whose columns come too, `soft` the columns of soft labels.
     Small groups, because a reader of images holds a group at a time, and so does this writer.
     """
 
-    def __init__(self, path: Path) -> None:
-        schema = EXPORTED.schema()
+    def __init__(self, path: Path, label_sets: Sequence[str] = (), soft: Sequence[str] = ()) -> None:
+        schema = with_label_sets(EXPORTED, label_sets).schema()
+        self._columns = [name for name in schema.names if name != "image"]
+        for name in soft:
+            schema = schema.append(pa.field(name, pa.list_(pa.float16())))
         self._schema = schema.with_metadata({**schema.metadata, "huggingface": json.dumps(_HUGGINGFACE)})
-        self._columns = [column.name for column in EXPORTED.columns if column.name != "image"]
         self._writer = pq.ParquetWriter(
             path,
             self._schema,
@@ -41,11 +48,12 @@ class ParquetShard:
         self._group: list[dict[str, Any]] = []
         self._n_bytes = 0
 
-    def add(self, row: Mapping[str, Any], sample: SampleBytes) -> None:
-        """Add the original bytes of a sample and what the plan says about it."""
+    def add(self, row: Mapping[str, Any], sample: SampleBytes, soft: Mapping[str, Halves]) -> None:
+        """Add the original bytes of a sample, what the plan says about it, and its soft labels (NaN: it has none)."""
         name = f"{row['sample_id']}.{image_extension(row['format'])}"
         image = {"bytes": sample.data, "path": name}
-        self._group.append({**{column: row[column] for column in self._columns}, "image": image})
+        given = {name: None if np.isnan(values).any() else values for name, values in soft.items()}
+        self._group.append({**{column: row[column] for column in self._columns}, "image": image, **given})
         self._n_bytes += len(sample.data)
         if len(self._group) >= SAMPLES_PER_GROUP or self._n_bytes >= BYTES_PER_GROUP:
             self._write_group()

@@ -1,0 +1,128 @@
+"""Soft labels of an export: a file of numbers for each label set, a row for each sample in the order of the plan."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from hashlib import sha256
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.parquet as pq
+
+from windrow.schemas import LABEL_SETS, SOFT_LABELS
+from windrow.schemas.soft_labels import SoftLabelSet
+from windrow.schemas.stages import Stage
+from windrow.tasks.export.export_config import ExportConfig
+from windrow.tasks.storage.files.parquet import ROWS_PER_GROUP, naming, vectors_to_array
+from windrow.tasks.storage.store.made import Made
+from windrow.tasks.storage.store.outputs import Output
+
+SMALLEST = 1e-7
+"""What a probability of 0 counts as, in a logit."""
+
+Halves = npt.NDArray[np.float16]
+
+
+def soft_files(folder: Path, config: ExportConfig) -> dict[SoftLabelSet, Path]:
+    """Return the files of an output that there are: a label set that no maker made of classes has none."""
+    paths = {each: folder / each.file for each in config.soft}
+    return {each: path for each, path in paths.items() if path.is_file()}
+
+
+def label_sets_told(store: Path, made: Made, config: ExportConfig) -> dict[str, dict[str, Any]]:
+    """Return how each exported label set was made: method, temperature, and by class the prior and the thresholds."""
+    wanted = config.said_by
+    told: dict[str, dict[str, Any]] = {}
+    for output in made.opened(store, Stage.PSEUDO_LABEL)[Stage.PSEUDO_LABEL]:
+        rows = output.read(LABEL_SETS).to_pylist() if f"{LABEL_SETS.name}.parquet" in output.files else []
+        told |= {row["label_set"]: _told(row) for row in rows if row["label_set"] in wanted}
+    return {name: told[name] for name in wanted if name in told}
+
+
+def _told(row: Mapping[str, Any]) -> dict[str, Any]:
+    by_class = {
+        name: row[name] and dict(zip(row["classes"], row[name], strict=True)) for name in ("prior", "thresholds")
+    }
+    return {"method": row["method"], "temperature": row["temperature"], "classes": row["classes"], **by_class}
+
+
+@dataclass(frozen=True)
+class SoftLabels:
+    """The soft labels of a run that an export takes: where they are kept, and how each label set was made."""
+
+    outputs: tuple[Output, ...]
+    told: Mapping[str, Mapping[str, Any]]
+
+    @classmethod
+    def of(cls, store: Path, made: Made, config: ExportConfig) -> SoftLabels | None:
+        """Those of a run; None where none are wanted."""
+        if config.soft_labels == "none":
+            return None
+        found = made.opened(store, Stage.PSEUDO_LABEL)[Stage.PSEUDO_LABEL]
+        kept = tuple(output for output in found if f"{SOFT_LABELS.name}.parquet" in output.files)
+        return cls(kept, label_sets_told(store, made, config))
+
+    def inputs(self) -> list[str]:
+        """What files made of them depend on."""
+        return [output.files[f"{SOFT_LABELS.name}.parquet"] for output in self.outputs]
+
+    def write(self, folder: Path, sample_ids: pa.ChunkedArray, classes: Sequence[str], config: ExportConfig) -> None:
+        """Write a file of float16 (n, n_classes) for each label set that has them; a sample that lacks them has NaN.
+
+        The columns are in the order of `classes`. A block of rows is held at a time, in the order of the store.
+        """
+        names = sample_ids.combine_chunks()
+        wanted = {each.name: each for each in config.soft}
+        files: dict[str, Halves] = {}
+        for name, ids, block in self._parts(list(wanted)):
+            if name not in files:
+                files[name] = _empty(folder / wanted[name].file, (len(names), len(classes)))
+            places = pc.index_in(ids, names)
+            there = pc.is_valid(places).to_numpy(zero_copy_only=False)
+            values = _ordered(block[there], self.told[name]["classes"], classes)
+            if config.soft_labels == "logits":
+                values = _logits(values, self.told[name]["temperature"])
+            files[name][places.drop_null().to_numpy()] = values
+
+    def _parts(self, wanted: Sequence[str]) -> Iterator[tuple[str, pa.Array, Halves]]:
+        for output in self.outputs:
+            path = output.table_path(SOFT_LABELS)
+            with naming(path), pq.ParquetFile(path, page_checksum_verification=True) as file:
+                for batch in file.iter_batches(ROWS_PER_GROUP):
+                    table = pa.Table.from_batches([batch])
+                    for name in pc.unique(table["label_set"]).to_pylist():
+                        if name in wanted:
+                            part = table.filter(pc.equal(table["label_set"], name))
+                            yield name, part["sample_id"].combine_chunks(), vectors_to_array(part["probabilities"])
+
+
+def _empty(path: Path, shape: tuple[int, int]) -> Halves:
+    rows: Halves = np.lib.format.open_memmap(path, mode="w+", dtype=np.float16, shape=shape)
+    for first in range(0, len(rows), ROWS_PER_GROUP):
+        rows[first : first + ROWS_PER_GROUP] = np.nan
+    return rows
+
+
+def _ordered(block: Halves, made_of: Sequence[str], classes: Sequence[str]) -> Halves:
+    """The columns of `made_of` as those of `classes`; 0 for a class that the label set does not know."""
+    at = {name: number for number, name in enumerate(made_of)}
+    values = np.zeros((len(block), len(classes)), np.float16)
+    known = [number for number, name in enumerate(classes) if name in at]
+    values[:, known] = block[:, [at[classes[number]] for number in known]]
+    return values
+
+
+def _logits(probabilities: Halves, temperature: float) -> Halves:
+    """Numbers whose softmax, when they are divided by the temperature, is the probabilities."""
+    logs = np.log(np.maximum(probabilities.astype(np.float64), SMALLEST))
+    return np.asarray(temperature * logs, np.float16)
+
+
+def rows_digest(rows: Halves) -> str:
+    """The SHA-256 of the values of some rows."""
+    return sha256(np.ascontiguousarray(rows).tobytes()).hexdigest()
