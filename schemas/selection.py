@@ -34,6 +34,26 @@ SELECTION = Table(
     ("sample_id",),
 )
 
+RANKING = Table(
+    "ranking",
+    "SELECTION before it is said how many samples are wanted: what every size is cut from.",
+    (
+        *(SELECTION.column(name) for name in ("sample_id", "occurrence_id", "rank", "part", "dropped_by")),
+        *(SELECTION.column(name) for name in ("duplicate_of", "similarity", "group_id")),
+        Column("claimed", pa.string(), "split that takes it by `where` or `ids`", nullable=True),
+        Column(
+            "label", pa.string(), "the given label, else the pseudo-label, where splits are stratified", nullable=True
+        ),
+        Column(
+            "strata",
+            pa.list_(pa.int32()),
+            "strata of the policy, finest first, by which it is weighed; null when a rule dropped it",
+            nullable=True,
+        ),
+    ),
+    ("sample_id",),
+)
+
 LEAK_EVIDENCE = ("bytes", "embedding", "hash")
 
 LEAKS = Table(

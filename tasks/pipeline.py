@@ -113,8 +113,9 @@ def check_places(config: CurationConfig) -> None:
 
 
 def _steps(config: CurationConfig, until: str | None) -> Iterator[tuple[str, Callable[[Curation], None]]]:
+    judged = until != "export" or config.selection.guard != "off"  # an export alone asks nothing else of a set
     for name, step in STEPS.items():
-        if name != "score" or config.scores:
+        if (name != "score" or config.scores) and (name != "worth" or judged):
             yield name, step
         if name == until:
             return

@@ -10,8 +10,9 @@ import pytest
 from windrow.tasks.algorithms.selection.policies.balanced import Balanced
 from windrow.tasks.algorithms.selection.policy_settings import PolicySettings
 from windrow.tasks.selection.candidates import Evidence
-from windrow.tasks.selection.pool_ranking import check_sql, select
+from windrow.tasks.selection.pool_ranking import check_sql, ranked_columns
 from windrow.tasks.selection.selection_config import Cap, Filter, SelectionConfig, SelectionPart, Split
+from windrow.tasks.selection.set_of_size import cut
 from windrow.tasks.storage.store.pool import Pool
 
 plain = partial(SelectionConfig, last=None, policy="balanced")
@@ -34,6 +35,18 @@ def pool_and_rows(labelled: tuple[int, ...] = (), without: tuple[int, ...] = ())
         }
     )
     return Pool(pa.array([IDS[i] for i in there]), embeddings), rows
+
+
+def select(
+    rows: pa.Table,
+    pool: Pool,
+    broken: list[str | None],
+    config: SelectionConfig,
+    seed: int,
+    evidence: Evidence | None = None,
+) -> dict[str, Any]:
+    ranking = ranked_columns(rows, pool, broken, config, seed, evidence)
+    return {**ranking, **cut(ranking, config)}
 
 
 def test_the_target_is_shared_between_the_clusters_closest_members_first() -> None:
