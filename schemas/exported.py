@@ -1,11 +1,17 @@
 """What goes into a version of a curated set: its plan, its samples with and without their bytes, and the gone."""
 
-from collections.abc import Sequence
-from dataclasses import replace
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from typing import Any
 
 import pyarrow as pa
 
 from windrow.schemas.occurrences import BYTE_LENGTH, BYTE_OFFSET, COPY, MEMBERS
+from windrow.schemas.quality import QUALITY
+from windrow.schemas.scores import SCORES
+from windrow.schemas.selection import REFERENCE_WEIGHTS
 from windrow.schemas.table import Column, Table
 
 LABELLED = (
@@ -41,7 +47,13 @@ _SAMPLE = (
     Column("sample_id", pa.string(), "first 32 hex digits of SHA-256 of the bytes"),
     Column("sample_index", pa.int64(), "dense index, from 0, the same in every version", minimum=0),
     Column("rank", pa.int64(), "place in the ranking, from 1", minimum=1),
-    Column("sample_weight", pa.float64(), "inverse inclusion probability: sums of it estimate the pool", minimum=0),
+    Column(
+        "sample_weight",
+        pa.float64(),
+        "inverse inclusion probability: sums of it estimate the pool; null when not selected",
+        nullable=True,
+        minimum=0,
+    ),
     Column("split", pa.string(), "train, ..."),
     Column("cluster_path", pa.list_(pa.int32()), "its cluster at each level, finest first"),
     Column("cluster", pa.int32(), "number of its coarsest cluster, or of that of `export.label_set`", nullable=True),
@@ -64,6 +76,21 @@ _SAMPLE = (
     Column("format", pa.string(), "image format (JPEG, PNG, ...)"),
     Column("n_bytes", pa.int64(), "size of the sample", minimum=1),
 )
+
+SCORED = (
+    Column("selected", pa.bool_(), "of the curated set: rank <= target_size"),
+    Column("part", pa.string(), "`selection.parts` that it was ranked for", nullable=True),
+    *(SCORES.column(name) for name in ("nearest_similarity", "outlier_score", "off_topic_score")),
+    Column("distance", pa.float32(), "to the centroid of its finest cluster", nullable=True),
+    *(replace(QUALITY.column(name), nullable=True) for name in ("blur", "brightness", "contrast", "entropy", "phash")),
+    *(replace(REFERENCE_WEIGHTS.column(name), nullable=True) for name in ("density_ratio", "is_alike")),
+    Column("score_names", pa.list_(pa.string()), "of the models of `scores`: NAME.CLASS", nullable=True),
+    Column("score_values", pa.list_(pa.float32()), "what these say", nullable=True),
+)
+"""What else is known of a candidate, by the names of the store's `pool`."""
+
+REST = "rest"
+"""The split of the candidates that are not selected, in a version of all of them."""
 
 _LOCATION = (
     Column("kind", pa.string(), "how the bytes are stored", one_of=("file", "tar", "parquet", "url", "python")),
@@ -128,22 +155,34 @@ GONE = Table(
 )
 
 
-def with_label_sets(table: Table, label_sets: Sequence[str]) -> Table:
-    """Return one of these tables with what further label sets say: LABELLED of each, as `<label set>_<column>`.
+@dataclass(frozen=True)
+class Further:
+    """What a version has of a sample beside the columns of every version.
 
-    The label set 'given' shares `given_label` and `given_annotator` with what every version has.
+    label_sets: what each says, LABELLED as `<label set>_<column>`; 'given' shares `given_label` and `given_annotator`
+    with what every version has. scores: SCORED, of a version of all candidates.
     """
-    there = {column.name for column in table.columns}
-    named = [replace(column, name=f"{name}_{column.name}") for name in label_sets for column in LABELLED]
-    more = tuple(column for column in named if column.name not in there)
-    return replace(table, columns=(*table.columns, *more)) if more else table
 
+    label_sets: tuple[str, ...] = ()
+    scores: bool = False
 
-def described(label_sets: Sequence[str]) -> tuple[str, ...]:
-    """Return DESCRIBED with the columns of further label sets."""
-    return (*DESCRIBED, *_added(label_sets))
+    @classmethod
+    def of(cls, manifest: Mapping[str, Any]) -> Further:
+        """That of a version."""
+        config = manifest["config"]
+        return cls(tuple(config["label_sets"]), config["what"] == "pool")
 
+    def columns(self) -> tuple[Column, ...]:
+        """The further columns."""
+        there = {column.name for column in EXPORT_PLAN.columns}
+        said = [replace(column, name=f"{name}_{column.name}") for name in self.label_sets for column in LABELLED]
+        scored = SCORED if self.scores else ()
+        return (*(column for column in said if column.name not in there), *scored)
 
-def _added(label_sets: Sequence[str]) -> tuple[str, ...]:
-    n = len(EXPORT_PLAN.columns)
-    return tuple(column.name for column in with_label_sets(EXPORT_PLAN, label_sets).columns[n:])
+    def added_to(self, table: Table) -> Table:
+        """One of these tables with the further columns."""
+        return replace(table, columns=(*table.columns, *self.columns()))
+
+    def described(self) -> tuple[str, ...]:
+        """DESCRIBED with the further columns."""
+        return (*DESCRIBED, *(column.name for column in self.columns()))

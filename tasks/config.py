@@ -83,6 +83,8 @@ class CurationConfig(Settings):
             raise ValueError(f"store: wants a folder of this machine, got {self.store!r}; only sources can be URLs")
         check_file_name("name", self.name, r"[\w-]", "letters, digits, - and _")
         self._check_label_sets()
+        if self.export.what == "pool" and "rest" in [split.name for split in self.selection.splits]:
+            raise ValueError("selection.splits: 'rest' is the split of what is not selected, with export.what: pool")
         check_different("scores", [scorer.name for scorer in self.scores])
 
     def _check_label_sets(self) -> None:

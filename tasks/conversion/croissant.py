@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, ClassVar
 
 import pyarrow as pa
 
-from windrow.schemas.exported import EXPORTED, with_label_sets
+from windrow.schemas.exported import EXPORTED, Further
 from windrow.tasks.conversion.converted_version import Format, SourceVersion, link_file
 
 CONTEXT = {
@@ -102,15 +101,15 @@ def _described(manifest: dict[str, Any], files: list[dict[str, Any]]) -> dict[st
         "conformsTo": "http://mlcommons.org/croissant/1.1",
         "version": f"{int(manifest['version'].removeprefix('v'))}.0.0",
         "distribution": [*objects, shards],
-        "recordSet": [_records(manifest["config"]["label_sets"])],
+        "recordSet": [_records(Further.of(manifest))],
     }
     if manifest["config"]["license"] is not None:
         described["license"] = manifest["config"]["license"]
     return described
 
 
-def _records(label_sets: Sequence[str]) -> dict[str, Any]:
-    columns = with_label_sets(EXPORTED, label_sets).columns
+def _records(further: Further) -> dict[str, Any]:
+    columns = further.added_to(EXPORTED).columns
     fields = [_field(column.name, column.type, column.meaning) for column in columns]
     return {"@type": "cr:RecordSet", "@id": "samples", "key": {"@id": "samples/sample_id"}, "field": fields}
 

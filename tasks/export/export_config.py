@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Literal
 
 from annotated_types import Ge, MinLen
 
 from windrow.schemas.settings import Settings, check_different
 from windrow.schemas.soft_labels import SoftKind, SoftLabelSet, soft_label_sets
 from windrow.schemas.texts.names import check_name
+
+if TYPE_CHECKING:
+    from windrow.schemas.exported import Further
 
 Format = Literal["webdataset", "parquet"]
 FORMATS: tuple[Format, ...] = ("webdataset", "parquet")
@@ -19,7 +22,9 @@ FORMATS: tuple[Format, ...] = ("webdataset", "parquet")
 class ExportConfig(Settings):
     """How a curated set is exported.
 
-    `formats`: of the files, one or both. `samples_per_shard`: of a shard, at most.
+    `what`: 'curated', the selected samples, or 'pool', all candidates, which are those that no rule dropped, with all
+    scores; the ones that are not selected are in the split `rest`. `formats`: of the files, one or both.
+    `samples_per_shard`: of a shard, at most.
 
     `sidecars`: whether the files that came with a sample (the other members of its key in a tar, the files beside it)
     go into the WebDataset shards too, byte for byte; where windrow writes a member of that extension itself (`.json`,
@@ -36,6 +41,7 @@ class ExportConfig(Settings):
     it is not known.
     """
 
+    what: Literal["curated", "pool"] = "curated"
     formats: Annotated[tuple[Format, ...], MinLen(1)] = FORMATS
     samples_per_shard: Annotated[int, Ge(1)] = 1000
     sidecars: bool = True
@@ -64,3 +70,10 @@ class ExportConfig(Settings):
     def soft(self) -> list[SoftLabelSet]:
         """The label sets of which every probability is wanted."""
         return soft_label_sets(self.soft_labels, self.said_by)
+
+    @property
+    def further(self) -> Further:
+        """What is exported of a sample beside the columns of every version."""
+        from windrow.schemas.exported import Further  # settings are read without PyArrow
+
+        return Further(self.label_sets, self.what == "pool")

@@ -13,7 +13,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
-from windrow.schemas.exported import EXPORT_PLAN, with_label_sets
+from windrow.schemas.exported import EXPORT_PLAN
 from windrow.schemas.soft_labels import SoftLabelSet
 from windrow.schemas.stages import Part
 from windrow.tasks.export.export_config import ExportConfig
@@ -47,7 +47,7 @@ def plan_export(
     when rows are not so, when a sample is there twice, when a label is none of the classes, and when the name of a
     split is more than letters, digits and `_`.
     """
-    table = with_label_sets(EXPORT_PLAN, config.label_sets)
+    table = config.further.added_to(EXPORT_PLAN)
     declared = [column.name for column in table.columns if column.name in rows.column_names]
     plan = _without_abstained_labels(table.build({name: rows[name] for name in declared}))
     _check_plan(plan, classes)

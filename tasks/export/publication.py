@@ -14,7 +14,7 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from windrow.schemas.exported import EXPORTED_SAMPLES, with_label_sets
+from windrow.schemas.exported import EXPORTED_SAMPLES
 from windrow.tasks.export.export_config import ExportConfig
 from windrow.tasks.export.export_plan import ExportShard, read_classes
 from windrow.tasks.export.shard_writing import SHARD_FILES
@@ -91,7 +91,7 @@ def publish_version(
     if not re.fullmatch(r"[A-Za-z0-9_-][A-Za-z0-9_.-]*", name):
         raise ValueError(f"name: wants letters, digits, _, - and ., got {name!r}")
     filled = _filled(store, name, shards, dones)
-    declared = with_label_sets(EXPORTED_SAMPLES, config.label_sets)
+    declared = config.further.added_to(EXPORTED_SAMPLES)
     samples = read_table(declared, [output.table_path(declared) for _, output in filled])
     _check_barred(samples["sample_id"], barred)
     classes = read_classes(store, shards[0].plan)

@@ -16,7 +16,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from windrow.schemas.exported import EXPORTED_SAMPLES, GONE, with_label_sets
+from windrow.schemas.exported import EXPORTED_SAMPLES, GONE
 from windrow.schemas.soft_labels import SoftLabelSet
 from windrow.schemas.stages import Part
 from windrow.tasks.export.export_config import ExportConfig, Format
@@ -106,7 +106,7 @@ def _write_shard(
             offsets = [shard.add(row, found, contents.soft_of(number)) for shard in shards]
             exported.append({**row, "tar_offset": next((each for each in offsets if each is not None), None)})
             kept.append(number)
-    declared = with_label_sets(EXPORTED_SAMPLES, config.label_sets)
+    declared = config.further.added_to(EXPORTED_SAMPLES)
     writer.write(
         declared, declared.build({each.name: [row[each.name] for row in exported] for each in declared.columns})
     )
@@ -124,7 +124,7 @@ def _open_shard(
 ) -> WebDatasetShard | ParquetShard:
     if name == "parquet":
         soft = [each.column for each in contents.soft]
-        return opened.enter_context(ParquetShard(writer.path / SHARD_FILES[name], config.label_sets, soft))
+        return opened.enter_context(ParquetShard(writer.path / SHARD_FILES[name], config.further, soft))
     file = opened.enter_context(writer.appending(SHARD_FILES[name]))
     sandbox = opened.enter_context(Sandbox(inspect_image, MAX_PIXELS, limits=MEMBER_LIMITS))
 
@@ -132,7 +132,7 @@ def _open_shard(
         [(_, verdict)] = sandbox.map([(None, data)])
         return not isinstance(verdict, str)
 
-    return opened.enter_context(WebDatasetShard(file, contents.indices, is_image, config.label_sets))
+    return opened.enter_context(WebDatasetShard(file, contents.indices, is_image, config.further))
 
 
 def _came_back(store: Path, done: Done, rows: pa.Table) -> list[str]:

@@ -13,7 +13,7 @@ import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from windrow.schemas.exported import EXPORTED_SAMPLES, with_label_sets
+from windrow.schemas.exported import EXPORTED_SAMPLES, Further
 from windrow.tasks.algorithms.batches.class_subsets import fraction_of_classes, long_tail_of_classes
 from windrow.tasks.loading.soft_columns import SoftColumn, joined_soft_columns, soft_columns
 from windrow.tasks.storage.catalog.connections import USER_SQL, open_connection
@@ -71,7 +71,7 @@ def read_version_samples(
     """
     manifest = read_manifest(version)
     shards = split_shards(version, manifest, split)
-    declared = with_label_sets(EXPORTED_SAMPLES, manifest["config"]["label_sets"])
+    declared = Further.of(manifest).added_to(EXPORTED_SAMPLES)
     everything = read_table(declared, [Path(version) / SAMPLES])
     table = everything.filter(pc.equal(everything["split"], split)) if everything.num_rows else everything
     counts = [file["n_samples"] for file in shards]

@@ -6,8 +6,9 @@ from windrow.schemas.stages import Stage
 from windrow.tasks.curation_under_way import Curation
 from windrow.tasks.export.export_plan import read_classes
 from windrow.tasks.export.outcomes import account
-from windrow.tasks.export.planned_shards import SELECTED, planned_shards
+from windrow.tasks.export.planned_shards import planned_shards
 from windrow.tasks.export.publication import publish_version
+from windrow.tasks.export.selected_rows import stages_of
 from windrow.tasks.export.shard_writing import gone_samples, write_export_shard
 from windrow.tasks.export.soft_arrays import label_sets_told
 from windrow.tasks.fetching.credentials import without_secrets
@@ -47,7 +48,7 @@ def export(curation: Curation) -> None:
         if not log.n_samples:
             curation.runner.say(f"{curation.config.name}: nothing was selected, or all of it is gone: no version")
             return
-        provenance = digests(made.opened(store, *SELECTED))
+        provenance = digests(made.opened(store, *stages_of(config)))
         barred = leaking_ids(store, made)
         told = label_sets_told(store, made, config)
         version: Version = curation.here(
@@ -70,7 +71,9 @@ def conclude(curation: Curation) -> None:
         embedded = [open_output(run.store / path) for path in curation.made.features]
         for place in mark_changed(run.store, curation.made.ingest, {**changed_while_embedding(embedded), **gone}):
             runner.say(f"changed while the run was on its way, and read again in the next run: {place}")
-        log.done = [curation.here(ACCOUNT, run.store, curation.made, gone, curation.kept_back)]
+        log.done = [
+            curation.here(ACCOUNT, run.store, curation.made, gone, curation.kept_back, curation.config.export.what)
+        ]
         log.n_samples = log.done[0].counts["n_occurrences"]
     curation.run = run.finish("finished")
     try:

@@ -11,7 +11,7 @@ from typing import Any
 import pyarrow as pa
 import yaml
 
-from windrow.schemas.exported import EXPORTED_SAMPLES, described, with_label_sets
+from windrow.schemas.exported import EXPORTED_SAMPLES, Further
 from windrow.schemas.soft_labels import published_soft
 from windrow.tasks.storage.published.licences import spdx_of
 from windrow.tasks.storage.published.webdataset_shards import PROVENANCE, image_extension
@@ -157,9 +157,9 @@ def _short(power_of_ten: int) -> str:
 def _webdataset_features(formats: Iterable[str], manifest: Mapping[str, Any]) -> list[dict[str, Any]]:
     """Say what each field is: `datasets` would infer it from five samples, and refuse these when they differ."""
     images = [{"name": name, "dtype": "image"} for name in sorted({image_extension(each) for each in formats})]
-    label_sets = manifest["config"]["label_sets"]
-    kinds = with_label_sets(EXPORTED_SAMPLES, label_sets).schema()
-    description = [_feature(name, kinds.field(name).type) for name in described(label_sets)]
+    further = Further.of(manifest)
+    kinds = further.added_to(EXPORTED_SAMPLES).schema()
+    description = [_feature(name, kinds.field(name).type) for name in further.described()]
     description += [_feature(each.column, pa.list_(pa.float32())) for each in published_soft(manifest)]
     provenance = {"name": "provenance", "struct": [_feature(name, pa.string()) for name in PROVENANCE]}
     rest = [_feature("cls", pa.int64()), _feature("__key__", pa.string()), _feature("__url__", pa.string())]

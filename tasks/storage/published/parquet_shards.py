@@ -13,8 +13,8 @@ import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from windrow.schemas.exported import EXPORTED, with_label_sets
-from windrow.tasks.storage.published.webdataset_shards import image_extension
+from windrow.schemas.exported import EXPORTED, Further
+from windrow.tasks.storage.published.webdataset_shards import EVERY_VERSION, image_extension
 from windrow.tasks.storage.sources.source import SampleBytes
 
 Halves = npt.NDArray[np.float16]
@@ -28,12 +28,12 @@ _HUGGINGFACE = {"info": {"features": {"image": {"_type": "Image"}}}}
 class ParquetShard:
     """Writes one shard in row groups of SAMPLES_PER_GROUP samples or BYTES_PER_GROUP bytes, whichever comes first.
 
-    `label_sets` are those whose columns come too, `soft` the columns of soft labels.
+    `further` says which columns come beside those of every version, `soft` names those of soft labels.
     Small groups, because a reader of images holds a group at a time, and so does this writer.
     """
 
-    def __init__(self, path: Path, label_sets: Sequence[str] = (), soft: Sequence[str] = ()) -> None:
-        schema = with_label_sets(EXPORTED, label_sets).schema()
+    def __init__(self, path: Path, further: Further = EVERY_VERSION, soft: Sequence[str] = ()) -> None:
+        schema = further.added_to(EXPORTED).schema()
         self._columns = [name for name in schema.names if name != "image"]
         for name in soft:
             schema = schema.append(pa.field(name, pa.list_(pa.float16())))

@@ -10,13 +10,13 @@ import json
 from collections.abc import Mapping
 from typing import Any
 
-from windrow.schemas.exported import EXPORTED_SAMPLES, LABELLED
+from windrow.schemas.exported import EXPORTED_SAMPLES, LABELLED, SCORED
 from windrow.schemas.soft_labels import SOFT_COLUMNS
 
 _MARKS = frozenset(
     {"sample_id", "rank", "sample_weight", "split", "group_id", "width", "n_bytes"}
 )  # none of them is ever null
-_OURS = frozenset({*(column.name for column in EXPORTED_SAMPLES.columns), "provenance"})
+_OURS = frozenset({*(column.name for column in (*EXPORTED_SAMPLES.columns, *SCORED)), "provenance"})
 _SAID = (*(column.name for column in LABELLED), *SOFT_COLUMNS.values())
 _OF_THE_SAMPLE = ("license", "author", "source_url")
 PSEUDO = {"label": "pseudo_label", "confidence": "pseudo_confidence"}
@@ -40,7 +40,7 @@ def as_it_came(values: Mapping[str, Any], label: str, caption: str, group: str) 
 
 
 def _is_of_a_label_set(name: str, values: Mapping[str, Any]) -> bool:
-    """Whether a field is what a further label set says (`with_label_sets`), or its soft labels."""
+    """Whether a field is what a further label set says (`Further`), or its soft labels."""
     sets = (name.removesuffix(f"_{column}") for column in _SAID if name.endswith(f"_{column}"))
     return name in SOFT_COLUMNS.values() or any(f"{each}_abstained" in values for each in sets)
 

@@ -10,7 +10,7 @@ from typing import Any, Self
 import numpy as np
 import numpy.typing as npt
 
-from windrow.schemas.exported import DESCRIBED, described
+from windrow.schemas.exported import DESCRIBED, Further
 from windrow.tasks.storage.files.tar_writer import TarWriter, Writable
 from windrow.tasks.storage.published.member_names import member_names
 from windrow.tasks.storage.sources.source import SampleBytes
@@ -22,6 +22,7 @@ Halves = npt.NDArray[np.float16]
 DIGITS = 18
 """Of a number that fits into an int64, whatever they are."""
 
+EVERY_VERSION = Further()
 PROVENANCE = ("source_uri", "shard", "key")
 
 
@@ -84,10 +85,10 @@ class WebDatasetShard:
         file: Writable,
         indices: Mapping[str, int],
         is_image: Callable[[bytes], bool],
-        label_sets: Sequence[str] = (),
+        further: Further = EVERY_VERSION,
     ) -> None:
         self._tar = TarWriter(file)
-        self._names = described(label_sets)
+        self._names = further.described()
         self._indices = indices
         self._is_image = is_image
 

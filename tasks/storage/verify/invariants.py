@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+from windrow.schemas.exported import REST
 from windrow.schemas.forgotten import FORGOTTEN_BY
 from windrow.schemas.selection import OUTCOME_KINDS
 from windrow.schemas.stages import Stage
@@ -37,6 +38,10 @@ def _within(table: str, broken: str, other: str, of: str = "TRUE", key: str = "s
 _READABLE = "(SELECT sample_id FROM occurrences WHERE unreadable IS NULL)"
 _EMBEDDED = "(SELECT DISTINCT sample_id FROM all_embeddings WHERE error IS NULL)"
 _SELECTED = "(SELECT * FROM selection WHERE selected)"
+_WANTED = (
+    "(SELECT * FROM selection WHERE selected"
+    f" OR (rank IS NOT NULL AND EXISTS (SELECT 1 FROM exported_samples WHERE split = '{REST}')))"
+)
 _EXPORTED = "(SELECT sample_id FROM outcomes WHERE outcome = 'exported')"
 _PLACES = """(
     SELECT sample_id, level, cluster_path[level] AS cluster_id, cluster_path[level + 1] AS parent_id
@@ -208,8 +213,8 @@ _ACCOUNTED = (
     ),
     _within(
         "outcomes",
-        "are exported, but their sample was not selected",
-        _SELECTED,
+        "are exported, but their sample was not to be",
+        _WANTED,
         "outcome IN ('exported', 'not_published')",
     ),
     Invariant(
@@ -221,20 +226,21 @@ _ACCOUNTED = (
     _within("outcomes", "are exported, but in no shard of the export", "exported_samples", "outcome = 'exported'"),
     Invariant(
         "selection",
-        "are selected, but neither exported nor gone",
-        f"SELECT count(*) FROM {_SELECTED} ANTI JOIN "
+        "are to be exported, and neither are nor are gone",
+        f"SELECT count(*) FROM {_WANTED} ANTI JOIN "
         "(SELECT sample_id FROM exported_samples UNION ALL SELECT sample_id FROM gone"
         " UNION ALL SELECT sample_id FROM outcomes WHERE outcome = 'not_published') USING (sample_id)",
     ),
     Invariant(
         "exported_samples",
         "say something else than selection, assignments, registry and samples",
-        f"SELECT count(*) FROM exported_samples x LEFT JOIN {_SELECTED} s USING (sample_id) "
+        f"SELECT count(*) FROM exported_samples x LEFT JOIN {_WANTED} s USING (sample_id) "
         "LEFT JOIN assignments a USING (sample_id) LEFT JOIN registry r USING (sample_id) "
         "LEFT JOIN samples p USING (sample_id) WHERE "
         "(x.rank, x.sample_weight, x.split, x.group_id, x.cluster_path, x.sample_index, x.n_bytes, x.format) "
         "IS DISTINCT FROM "
-        "(s.rank, s.sample_weight, s.split, s.group_id, a.cluster_path, r.sample_index, p.n_bytes, p.format)",
+        f"(s.rank, s.sample_weight, coalesce(s.split, '{REST}'), "
+        "s.group_id, a.cluster_path, r.sample_index, p.n_bytes, p.format)",
     ),
 )
 

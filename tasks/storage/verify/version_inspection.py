@@ -11,7 +11,7 @@ from typing import IO, Any
 
 import pyarrow.parquet as pq
 
-from windrow.schemas.exported import EXPORTED, EXPORTED_SAMPLES, TAR_OFFSET, described, with_label_sets
+from windrow.schemas.exported import EXPORTED, EXPORTED_SAMPLES, TAR_OFFSET, Further
 from windrow.tasks.storage.catalog.connections import open_connection
 from windrow.tasks.storage.files.literal_paths import parquet_scan
 from windrow.tasks.storage.published.versions import CLASSES, SAMPLES, inspect_version_files, is_version_name
@@ -49,7 +49,7 @@ def inspect_version(inspection: Inspection, folder: Path) -> None:
         inspection.unchecked.append(f"the samples of {folder}, as files of it are damaged")
         return
     with inspection.reading(folder / MANIFEST):
-        inspect_rows(inspection, with_label_sets(EXPORTED_SAMPLES, _label_sets(manifest)), folder / SAMPLES)
+        inspect_rows(inspection, Further.of(manifest).added_to(EXPORTED_SAMPLES), folder / SAMPLES)
         _inspect_counts(inspection, folder, manifest)
     if inspection.is_sound(folder) and not inspection.quick:
         for layout in manifest["config"]["formats"]:
@@ -82,7 +82,7 @@ def _inspect_counts(inspection: Inspection, folder: Path, manifest: Mapping[str,
 
 def _inspect_shards(inspection: Inspection, folder: Path, manifest: Mapping[str, Any], layout: str) -> None:
     """Shards and the table are in one order: by split, then by number of the shard."""
-    rows, names = _table_rows(folder / SAMPLES), described(_label_sets(manifest))
+    rows, names = _table_rows(folder / SAMPLES), Further.of(manifest).described()
     files = sorted(
         (file for file in manifest["files"] if "n_samples" in file and file["path"].startswith(f"{layout}/")),
         key=lambda file: (file["split"], file["path"]),
@@ -98,11 +98,6 @@ def _inspect_shards(inspection: Inspection, folder: Path, manifest: Mapping[str,
         inspection.advance(path.stat().st_size, inspection.name(path))
         if len(inspection.damage) > n_before:
             return  # where the next shard starts in the table is not known
-
-
-def _label_sets(manifest: Mapping[str, Any]) -> list[str]:
-    found: list[str] = manifest["config"]["label_sets"]
-    return found
 
 
 def _compare(
