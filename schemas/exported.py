@@ -28,7 +28,7 @@ LABELLED = (
     Column("classes", pa.list_(pa.string()), "the most probable classes, most probable first", nullable=True),
     Column("probabilities", pa.list_(pa.float32()), "their probabilities", nullable=True),
     Column("abstained", pa.bool_(), "true when the confidence does not reach the policy's threshold", nullable=True),
-    Column("annotator", pa.string(), "who says `label`: source, user or windrow", nullable=True),
+    Column("annotator", pa.string(), "who says `label`: source, windrow, user or the names of people", nullable=True),
     Column(
         "rest_probability",
         pa.float32(),
@@ -59,7 +59,7 @@ _SAMPLE = (
     Column("cluster", pa.int32(), "number of its coarsest cluster, or of that of `export.label_set`", nullable=True),
     *LABELLED,
     Column("given_label", pa.string(), "label that came with the sample", nullable=True),
-    Column("given_annotator", pa.string(), "who says `given_label`: source, or user (a file)", nullable=True),
+    Column("given_annotator", pa.string(), "who says that: source, user or the names of people", nullable=True),
     Column("label_quality", pa.float32(), "of the given label: the lower, the more likely it is wrong", nullable=True),
     Column("is_doubtful", pa.bool_(), "whether the given label seems to be wrong", nullable=True),
     Column("suggested_label", pa.string(), "what a model that did not see the given label says", nullable=True),

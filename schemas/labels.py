@@ -20,7 +20,11 @@ LABELS = Table(
         Column("confidence", pa.float32(), "calibrated probability of the first class", minimum=0, maximum=1),
         Column("abstained", pa.bool_(), "true when the confidence does not reach the policy's threshold"),
         Column("label_weight", pa.float32(), "what it should weigh in training; abstained: 0", minimum=0, maximum=1),
-        Column("annotator", pa.string(), "who says so: source, user or windrow"),
+        Column(
+            "annotator",
+            pa.string(),
+            "who says so: source, windrow, or user, which are the names of people where a file has these, up to three",
+        ),
         Column("method", pa.string(), "how, with its parameters"),
         Column("round", pa.int32(), "round of an iterative method, from 0", minimum=0),
         Column(
@@ -46,6 +50,44 @@ LABELS = Table(
         ),
     ),
     ("sample_id", "label_set"),
+)
+
+ANNOTATIONS = Table(
+    "annotations",
+    "One row for each label that a named person gave a sample: the rows of `labels.given` with an `annotator`.",
+    (
+        Column("sample_id", pa.string(), "the sample", references=("samples", "sample_id")),
+        Column("annotator", pa.string(), "who says so"),
+        Column("label", pa.string(), "the label"),
+        Column("label_weight", pa.float32(), "mean `weight` of these rows; 1 without that", minimum=0, maximum=1),
+    ),
+    ("sample_id", "annotator", "label"),
+)
+
+ANNOTATORS = Table(
+    "annotators",
+    "One row for each person that gave labels.",
+    (
+        Column("annotator", pa.string(), "who"),
+        Column("n_samples", pa.int64(), "samples that have a label of theirs", minimum=1),
+        Column(
+            "agreement",
+            pa.float64(),
+            "share of their labels that are what all together say; null where that abstains throughout",
+            nullable=True,
+            minimum=0,
+            maximum=1,
+        ),
+        Column(
+            "accuracy",
+            pa.float64(),
+            "how often they are right by Dawid and Skene; null for the majority (`labels.annotators`)",
+            nullable=True,
+            minimum=0,
+            maximum=1,
+        ),
+    ),
+    ("annotator",),
 )
 
 LABEL_SETS = Table(

@@ -4,6 +4,8 @@ from windrow.schemas.clusters import ASSIGNMENTS, CLUSTERS, DRIFT
 from windrow.schemas.embeddings import BACKBONES, EMBEDDINGS, NEIGHBORS
 from windrow.schemas.forgotten import FORGOTTEN
 from windrow.schemas.labels import (
+    ANNOTATIONS,
+    ANNOTATORS,
     BELONGING,
     CLASS_NAMES,
     LABEL_CHECKS,
@@ -54,6 +56,8 @@ TABLES: tuple[Table, ...] = (
     MODEL_SCORES,
     CLASS_NAMES,
     USER_FILES,
+    ANNOTATIONS,
+    ANNOTATORS,
     PREDICTIONS,
     BELONGING,
     LABELS,
@@ -79,6 +83,8 @@ TABLES: tuple[Table, ...] = (
 )
 
 __all__ = [
+    "ANNOTATIONS",
+    "ANNOTATORS",
     "ASSIGNMENTS",
     "BACKBONES",
     "BELONGING",

@@ -17,7 +17,7 @@ from windrow.tasks.algorithms.arrays import Float32Array, Int64Array
 from windrow.tasks.algorithms.labels.combining.label_prior import given_shares
 from windrow.tasks.algorithms.labels.deciding.label_sets import possible_classes
 from windrow.tasks.algorithms.labels.deciding.policy import Decision, Evidence, decide
-from windrow.tasks.labels.given_labels import class_names, has_classes, pool_labels
+from windrow.tasks.labels.given_labels import class_names, has_classes, pool_labels, pool_weights
 from windrow.tasks.labels.label_rows import WITHOUT_CLASSES, LabelSet, cluster_rows
 from windrow.tasks.labels.labels_config import MOST_PROBABLE, PSEUDO, LabelsConfig
 from windrow.tasks.labels.prediction_rows import read_held_out, read_rounds
@@ -105,7 +105,8 @@ def _predicted(
         return
     classes = class_names(given, config.named_classes)
     labels = pool_labels(sample_ids, given, classes)
-    deciding = _Deciding(config, labels, _keys(sample_ids), _belonging(outputs, config))
+    weights, keys = pool_weights(sample_ids, given), _keys(sample_ids)
+    deciding = _Deciding(config, labels, weights, keys, _belonging(outputs, config))
     for label_set in _label_sets(found, deciding, _rule(config, classes, seed)):
         add(label_set, sample_ids, classes)
         yield label_set.rows(sample_ids, classes, config.top_k)
@@ -139,10 +140,14 @@ def _rule(config: LabelsConfig, classes: Sequence[str], seed: int) -> CombineRul
 
 @dataclass(frozen=True)
 class _Deciding:
-    """What a decision looks at beside probabilities: labels (n,), -1 where there is none, keys and belonging (n,)."""
+    """What a decision looks at beside probabilities: labels (n,), -1 where there is none, keys and belonging (n,).
+
+    weights: float32 (n,), what the given labels weigh.
+    """
 
     config: LabelsConfig
     labels: Int64Array
+    weights: Float32Array
     keys: Int64Array
     belonging: Float32Array | None
 
@@ -154,6 +159,7 @@ class _Deciding:
 
         evidence = Evidence(self.labels, held_out, held_out_label, self.keys)
         decision = decide(probabilities, self.config.policy.chosen(), predicted, evidence)
+        decision = replace(decision, weight=np.where(self.labels >= 0, self.weights, decision.weight))
         return decision if self.belonging is None else refuse(decision, self.belonging, self.config.least_belonging)
 
     def label_set(self, name: str, method: str, probabilities: Float32Array, held_out: Float32Array) -> LabelSet:
