@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Annotated, Literal
 from annotated_types import Ge, MinLen
 
 from windrow.schemas.settings import Settings, check_different
-from windrow.schemas.soft_labels import SoftKind, SoftLabelSet, soft_label_sets
 from windrow.schemas.texts.names import check_name
+from windrow.schemas.texts.soft_names import SoftKind, SoftLabelSet, soft_label_sets
 
 if TYPE_CHECKING:
     from windrow.schemas.exported import Further

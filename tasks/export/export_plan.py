@@ -14,8 +14,8 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from windrow.schemas.exported import EXPORT_PLAN
-from windrow.schemas.soft_labels import SoftLabelSet
 from windrow.schemas.stages import Part
+from windrow.schemas.texts.soft_names import SoftLabelSet
 from windrow.tasks.export.export_config import ExportConfig
 from windrow.tasks.export.soft_arrays import Halves, SoftLabels, soft_files
 from windrow.tasks.storage.files.parquet import ROWS_PER_GROUP, naming

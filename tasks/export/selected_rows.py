@@ -13,7 +13,7 @@ from windrow.schemas.exported import LABELLED, REST
 from windrow.schemas.stages import Stage
 from windrow.tasks.export.export_config import ExportConfig
 from windrow.tasks.labels.given_labels import class_names
-from windrow.tasks.labels.label_rows import are_clusters
+from windrow.tasks.labels.rows.label_rows import are_clusters
 from windrow.tasks.storage.catalog.views import REST_SQL, connect, tables_of
 from windrow.tasks.storage.store.made import Made
 from windrow.tasks.storage.store.registry import registry_files

@@ -17,8 +17,8 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from windrow.schemas.exported import EXPORTED_SAMPLES, GONE
-from windrow.schemas.soft_labels import SoftLabelSet
 from windrow.schemas.stages import Part
+from windrow.schemas.texts.soft_names import SoftLabelSet
 from windrow.tasks.export.export_config import ExportConfig, Format
 from windrow.tasks.export.export_plan import (
     ExportShard,

@@ -15,8 +15,8 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from windrow.schemas import LABEL_SETS, SOFT_LABELS
-from windrow.schemas.soft_labels import SoftLabelSet
 from windrow.schemas.stages import Stage
+from windrow.schemas.texts.soft_names import SoftLabelSet
 from windrow.tasks.export.export_config import ExportConfig
 from windrow.tasks.storage.files.parquet import ROWS_PER_GROUP, naming, vectors_to_array
 from windrow.tasks.storage.store.made import Made

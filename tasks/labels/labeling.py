@@ -18,10 +18,10 @@ from windrow.tasks.algorithms.labels.combining.label_prior import given_shares
 from windrow.tasks.algorithms.labels.deciding.label_sets import possible_classes
 from windrow.tasks.algorithms.labels.deciding.policy import Decision, Evidence, decide
 from windrow.tasks.labels.given_labels import class_names, has_classes, pool_labels, pool_weights
-from windrow.tasks.labels.label_rows import WITHOUT_CLASSES, LabelSet, cluster_rows
 from windrow.tasks.labels.labels_config import MOST_PROBABLE, PSEUDO, LabelsConfig
-from windrow.tasks.labels.prediction_rows import read_held_out, read_rounds
-from windrow.tasks.labels.soft_labels import AddLabelSet, label_sets_of
+from windrow.tasks.labels.rows.label_rows import WITHOUT_CLASSES, LabelSet, cluster_rows
+from windrow.tasks.labels.rows.label_set_rows import AddLabelSet, label_sets_of
+from windrow.tasks.labels.rows.prediction_rows import read_held_out, read_rounds
 from windrow.tasks.storage.store.made import Made, digests
 from windrow.tasks.storage.store.outputs import (
     Done,

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from windrow.schemas.soft_labels import published_soft
+from windrow.schemas.texts.soft_names import published_soft
 
 
 @dataclass(frozen=True)

@@ -12,7 +12,7 @@ import pyarrow as pa
 import yaml
 
 from windrow.schemas.exported import EXPORTED_SAMPLES, Further
-from windrow.schemas.soft_labels import published_soft
+from windrow.schemas.texts.soft_names import published_soft
 from windrow.tasks.storage.published.licences import spdx_of
 from windrow.tasks.storage.published.webdataset_shards import PROVENANCE, image_extension
 from windrow.tasks.texts.markdown import code, inline

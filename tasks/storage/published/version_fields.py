@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from windrow.schemas.exported import EXPORTED_SAMPLES, LABELLED, SCORED
-from windrow.schemas.soft_labels import SOFT_COLUMNS
+from windrow.schemas.texts.soft_names import SOFT_COLUMNS
 
 _MARKS = frozenset(
     {"sample_id", "rank", "sample_weight", "split", "group_id", "width", "n_bytes"}

@@ -37,7 +37,6 @@ def _within(table: str, broken: str, other: str, of: str = "TRUE", key: str = "s
 
 _READABLE = "(SELECT sample_id FROM occurrences WHERE unreadable IS NULL)"
 _EMBEDDED = "(SELECT DISTINCT sample_id FROM all_embeddings WHERE error IS NULL)"
-_SELECTED = "(SELECT * FROM selection WHERE selected)"
 _WANTED = (
     "(SELECT * FROM selection WHERE selected"
     f" OR (rank IS NOT NULL AND EXISTS (SELECT 1 FROM exported_samples WHERE split = '{REST}')))"

@@ -14,7 +14,7 @@ from windrow.tasks.algorithms.arrays import Float32Array, Float64Array, Int64Arr
 from windrow.tasks.algorithms.labels.class_lists import ClassLists
 from windrow.tasks.algorithms.labels.deciding.policy import Decision
 from windrow.tasks.algorithms.labels.sparse_probabilities import SparseProbabilities
-from windrow.tasks.labels.label_columns import class_list_column
+from windrow.tasks.labels.rows.label_columns import class_list_column
 from windrow.tasks.storage.store.outputs import Output
 
 BY_CLUSTER = "hierarchical k-means"

@@ -10,7 +10,7 @@ import numpy as np
 import pyarrow as pa
 
 from windrow.schemas import LABEL_SETS, SOFT_LABELS
-from windrow.tasks.labels.label_rows import LabelSet
+from windrow.tasks.labels.rows.label_rows import LabelSet
 from windrow.tasks.storage.files.parquet import ROWS_PER_GROUP, array_to_vectors
 from windrow.tasks.storage.store.outputs import OutputWriter
 
