@@ -52,6 +52,7 @@ def find_given(
         writer.write(LABELS, given)
         for declared, table in people.items():
             writer.write(declared, table)
+            writer.counts[f"n_{declared.name}"] = table.num_rows
         writer.counts.update(n_given=given.num_rows, n_classes=len(class_names(given)))
 
     by_file = source not in ("found", "none") and Path(source).is_file()

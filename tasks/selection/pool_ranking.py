@@ -88,6 +88,7 @@ def rank_pool(store: Path, made: Made, config: SelectionConfig, seed: int) -> Do
         writer.write(RANKING, RANKING.build({**ranking, **placed, **split}))
         told = {"threshold": [threshold], "how": [proposed.how]}
         writer.write(NEAR_DUPLICATE_THRESHOLD, NEAR_DUPLICATE_THRESHOLD.build(told))
+        writer.counts["n_samples"] = rows.num_rows
 
     inputs = {
         **digests(outputs),

@@ -77,8 +77,11 @@ def without_held_out(store: Path, given: str, held: str) -> Done:
         writer.write(LABELS, kept)
         if f"{ANNOTATIONS.name}.parquet" in labels.files:
             said = labels.read(ANNOTATIONS)
-            writer.write(ANNOTATIONS, said.filter(pc.invert(pc.is_in(said["sample_id"], ids))))
-            writer.write(ANNOTATORS, labels.read(ANNOTATORS))
+            said = said.filter(pc.invert(pc.is_in(said["sample_id"], ids)))
+            people = labels.read(ANNOTATORS)
+            writer.write(ANNOTATIONS, said)
+            writer.write(ANNOTATORS, people)
+            writer.counts.update(n_annotations=said.num_rows, n_annotators=people.num_rows)
         writer.counts.update(n_given=kept.num_rows, n_classes=len(class_names(kept)))
 
     return make_output(store, Part.GIVEN_LABELS, VERSION, {"given": labels.digest, "held_out": apart.digest}, write)

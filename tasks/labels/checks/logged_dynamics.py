@@ -60,7 +60,8 @@ def logged_dynamics(folder: Path, labels: Mapping[int, tuple[str, str]]) -> tupl
         values = table[name].to_numpy()
         if not np.isfinite(values).all():
             raise ValueError(
-                f"labels.checks.dynamics: {folder}: column {name} has numbers that are not finite: training diverged"
+                f"labels.checks.dynamics: {folder}: column {name} has numbers that are not finite: the training "
+                "diverged"
             )
         dense = np.zeros((len(epochs), len(indices)), np.float32)
         dense[epoch, sample] = values  # rows come by step, so the newest stays

@@ -36,10 +36,13 @@ def label_sets_of(writer: OutputWriter, whole: Sequence[str]) -> Iterator[AddLab
                 write = write or opened.enter_context(writer.writing(SOFT_LABELS, schema))
                 for part in _soft_parts(label_set, sample_ids, schema):
                     write(part)
+                writer.counts["n_soft_labels"] += len(sample_ids)
 
+        writer.counts["n_soft_labels"] = 0
         yield add
     columns = {column.name: [row[column.name] for row in rows] for column in LABEL_SETS.columns}
     writer.write(LABEL_SETS, LABEL_SETS.build(columns))
+    writer.counts["n_label_sets"] = len(rows)
 
 
 def _row(label_set: LabelSet, classes: Sequence[str]) -> dict[str, Any]:

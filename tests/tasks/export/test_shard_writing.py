@@ -142,7 +142,7 @@ def test_row_groups_are_closed_by_number_or_by_size(tmp_path: Path, monkeypatch:
         monkeypatch.setattr(parquet_shards, "BYTES_PER_GROUP", n_bytes)
         with parquet_shards.ParquetShard(tmp_path / "shard.parquet") as shard:
             for row in rows:
-                shard.add(row, SampleBytes(data[row["sample_id"]], {}))
+                shard.add(row, SampleBytes(data[row["sample_id"]], {}), {})
         file = pq.ParquetFile(tmp_path / "shard.parquet")
         assert [file.metadata.row_group(n).num_rows for n in range(file.num_row_groups)] == groups
         assert [image["bytes"] for image in file.read()["image"].to_pylist()] == [data[r["sample_id"]] for r in rows]

@@ -26,7 +26,10 @@ def datasets(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Any:
     return datasets
 
 
-KNOWN = {"license": "MIT", "author": "x", "source_url": "https://x.org"}
+KNOWN = {
+    **{"license": "MIT", "author": "x", "source_url": "https://x.org", "left_out": ["oats"], "given_annotator": "ann"},
+    **{"label_quality": 0.5, "is_doubtful": False, "suggested_label": "rye"},
+}
 
 
 def header(version: Version, layout: str) -> dict[str, Any]:

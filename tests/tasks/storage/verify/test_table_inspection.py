@@ -23,6 +23,8 @@ from windrow.tasks.storage.verify.verification import verify
 
 Row = dict[str, Any]
 EMPTY = {
+    "annotations",
+    "annotators",
     "class_names",
     "drift",
     "forgotten",
