@@ -212,7 +212,7 @@ _ACCOUNTED = (
     ),
     _within(
         "outcomes",
-        "are exported, but their sample was not to be",
+        "are exported, but their sample was not selected",
         _WANTED,
         "outcome IN ('exported', 'not_published')",
     ),
@@ -225,7 +225,7 @@ _ACCOUNTED = (
     _within("outcomes", "are exported, but in no shard of the export", "exported_samples", "outcome = 'exported'"),
     Invariant(
         "selection",
-        "are to be exported, and neither are nor are gone",
+        "are selected, but neither exported nor gone",
         f"SELECT count(*) FROM {_WANTED} ANTI JOIN "
         "(SELECT sample_id FROM exported_samples UNION ALL SELECT sample_id FROM gone"
         " UNION ALL SELECT sample_id FROM outcomes WHERE outcome = 'not_published') USING (sample_id)",
