@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import ExitStack
 from dataclasses import dataclass
 from hashlib import sha256
 from pathlib import Path
@@ -78,34 +80,50 @@ class SoftLabels:
         """
         names = sample_ids.combine_chunks()
         wanted = {each.name: each for each in config.soft}
-        files: dict[str, Halves] = {}
-        for name, ids, block in self._parts(list(wanted)):
-            if name not in files:
-                files[name] = _empty(folder / wanted[name].file, (len(names), len(classes)))
-            places = pc.index_in(ids, names)
-            there = pc.is_valid(places).to_numpy(zero_copy_only=False)
-            values = _ordered(block[there], self.told[name]["classes"], classes)
-            if config.soft_labels == "logits":
-                values = _logits(values, self.told[name]["temperature"])
-            files[name][places.drop_null().to_numpy()] = values
+        with ExitStack() as opened:
+            files: dict[str, _RowFile] = {}
+            for name, ids, block in self._parts(list(wanted)):
+                if name not in files:
+                    files[name] = _RowFile(folder / wanted[name].file, len(names), len(classes))
+                    opened.callback(files[name].close)
+                places = pc.index_in(ids, names)
+                there = pc.is_valid(places).to_numpy(zero_copy_only=False)
+                values = _ordered(block[there], self.told[name]["classes"], classes)
+                if config.soft_labels == "logits":
+                    values = _logits(values, self.told[name]["temperature"])
+                files[name].put(places.drop_null().to_numpy(), values)
 
     def _parts(self, wanted: Sequence[str]) -> Iterator[tuple[str, pa.Array, Halves]]:
         for output in self.outputs:
             path = output.table_path(SOFT_LABELS)
             with naming(path), pq.ParquetFile(path, page_checksum_verification=True) as file:
-                for batch in file.iter_batches(ROWS_PER_GROUP):
-                    table = pa.Table.from_batches([batch])
+                for number in range(file.num_row_groups):  # batches over several keep what they have read
+                    table = file.read_row_group(number)
                     for name in pc.unique(table["label_set"]).to_pylist():
                         if name in wanted:
                             part = table.filter(pc.equal(table["label_set"], name))
                             yield name, part["sample_id"].combine_chunks(), vectors_to_array(part["probabilities"])
 
 
-def _empty(path: Path, shape: tuple[int, int]) -> Halves:
-    rows: Halves = np.lib.format.open_memmap(path, mode="w+", dtype=np.float16, shape=shape)
-    for first in range(0, len(rows), ROWS_PER_GROUP):
-        rows[first : first + ROWS_PER_GROUP] = np.nan
-    return rows
+class _RowFile:
+    """A .npy file of float16 (n, width) whose rows are put in any order, without a map of it; NaN where none was."""
+
+    def __init__(self, path: Path, n: int, width: int) -> None:
+        self._file = path.open("w+b")
+        described = {"descr": np.lib.format.dtype_to_descr(np.dtype(np.float16)), "fortran_order": False}
+        np.lib.format.write_array_header_1_0(self._file, {**described, "shape": (n, width)})
+        empty = np.full((ROWS_PER_GROUP, width), np.nan, np.float16)
+        self._start = self._file.tell()
+        for first in range(0, n, ROWS_PER_GROUP):
+            self._file.write(empty[: n - first].tobytes())
+        self._file.flush()
+
+    def put(self, places: npt.NDArray[Any], rows: Halves) -> None:
+        for place, row in zip(places.tolist(), np.ascontiguousarray(rows), strict=True):
+            os.pwrite(self._file.fileno(), row.data, self._start + place * row.nbytes)
+
+    def close(self) -> None:
+        self._file.close()
 
 
 def _ordered(block: Halves, made_of: Sequence[str], classes: Sequence[str]) -> Halves:
