@@ -126,3 +126,9 @@ def read_soft_rows(store: Path, spec: ExportShard, config: ExportConfig) -> dict
     rows = slice(spec.first_row, spec.first_row + spec.n_rows)
     files = soft_files(open_output(store / spec.plan).path, config)
     return {each: np.array(np.load(path, mmap_mode="r")[rows]) for each, path in files.items()}
+
+
+def without_soft(store: Path, shards: Sequence[ExportShard], config: ExportConfig) -> list[str]:
+    """Return the label sets whose soft labels are wanted and that have none, as no maker made them of classes."""
+    there = soft_files(open_output(store / shards[0].plan).path, config) if shards else config.soft
+    return [each.name for each in config.soft if each not in there]

@@ -128,7 +128,7 @@ def joined_samples(parts: Sequence[VersionSamples]) -> VersionSamples:
     if len(parts) == 1:
         return parts[0]
     classes = tuple(class_indices([name for part in parts for name in part.classes]))
-    table = pa.concat_tables([part.table for part in parts])
+    table = pa.concat_tables([part.table for part in parts], promote_options="default")  # label sets may differ
     first_tar = np.cumsum([0, *(len(part.tars) for part in parts)])
     return VersionSamples(
         table=table,

@@ -11,7 +11,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from windrow.schemas import NEAR_DUPLICATE_THRESHOLD, SELECTION
-from windrow.schemas.exported import EXPORTED_SAMPLES
+from windrow.schemas.exported import EXPORTED_SAMPLES, REST
 from windrow.schemas.stages import Part
 from windrow.tasks.selection.selection_config import SPLIT_CONFLICT, Split
 from windrow.tasks.storage.files.parquet import read_table
@@ -52,12 +52,13 @@ def freeze_splits(store: Path, ranked: Done, name: str, splits: Sequence[Split])
 
 
 def earlier_splits(store: Path, name: str) -> dict[str, str]:
-    """Return the split of each sample in the first version of a curated set that had it."""
+    """Return the split of each sample in the first version of a curated set that had it selected."""
     found: dict[str, str] = {}
     for version in list_versions(store, name):
         table = read_table(EXPORTED_SAMPLES, [version.path / SAMPLES], ["sample_id", "split"])
         for sample_id, split in zip(table["sample_id"].to_pylist(), table["split"].to_pylist(), strict=True):
-            found.setdefault(sample_id, split)
+            if split != REST:
+                found.setdefault(sample_id, split)
     return found
 
 

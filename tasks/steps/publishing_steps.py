@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from windrow.schemas.stages import Stage
 from windrow.tasks.curation_under_way import Curation
-from windrow.tasks.export.export_plan import read_classes
+from windrow.tasks.export.export_plan import read_classes, without_soft
 from windrow.tasks.export.outcomes import account
 from windrow.tasks.export.planned_shards import planned_shards
 from windrow.tasks.export.publication import publish_version
@@ -42,6 +42,10 @@ def export(curation: Curation) -> None:
         shards = curation.here(PLAN_EXPORT, store, made, config)
         if shards and not read_classes(store, shards[0].plan):
             curation.runner.say(f"export.label_set: this run has no label of {config.label_set!r}: none is exported")
+        if missing := without_soft(store, shards, config):
+            curation.runner.say(
+                f"export.soft_labels: no maker made {', '.join(missing)} of classes: without soft labels"
+            )
         calls = [Call(WRITE_SHARD, f"write {shard.split} {shard.number}", (store, shard, config)) for shard in shards]
         log.done = curation.in_workers("export", len(shards), calls)
         log.n_samples = sum(done.counts["n_samples"] for done in log.done)

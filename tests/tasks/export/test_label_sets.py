@@ -229,6 +229,22 @@ def test_soft_labels_go_with_fractions_and_several_versions(made: Made) -> None:
             np.testing.assert_array_equal(info["soft_label"].numpy(), expected)
 
 
+def test_a_version_with_further_label_sets_is_mixed_with_one_that_has_none(made: Made, tmp_path: Path) -> None:
+    plain = made_in(tmp_path, label_sets=[]).version.path
+    loader = data_loader({made.version.path: 0.5, plain: 0.5}, columns=["given_label_weight", "label_weight"])
+    weights = torch.cat([info["given_label_weight"] for _, _, info in loader])
+    assert 0 < int(weights.isnan().sum()) < len(weights)
+
+
+def test_a_label_set_without_soft_labels_is_told(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level("INFO", logger="windrow")
+    made_in(tmp_path, soft_labels="probabilities")
+    assert any(
+        "export.soft_labels: no maker made given, cluster_1 of classes: without soft labels" in each.message
+        for each in caplog.records
+    )
+
+
 def test_croissant_names_the_columns_of_further_label_sets(made: Made, tmp_path: Path) -> None:
     convert_version(made.version.path, tmp_path / "out", FORMATS["croissant"])
     described = json.loads((tmp_path / "out" / "croissant.json").read_text())

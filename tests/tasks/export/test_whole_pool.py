@@ -96,3 +96,21 @@ def test_no_split_is_called_as_the_others_are(tmp_path: Path) -> None:
     selection = {"splits": [{"name": "rest", "share": 1.0}]}
     with pytest.raises(ValueError, match="'rest' is the split of what is not selected"):
         parse_config({"sources": [str(tmp_path)], "export": {"what": "pool"}, "selection": selection})
+
+
+def test_a_sample_that_was_of_the_rest_goes_to_its_split_and_stays_there(tmp_path: Path) -> None:
+    splits = [{"name": "train", "share": 0.5}, {"name": "val", "share": 0.5}]
+    pool = make_small_pool(tmp_path, selection={"target_size": 2, "splits": splits})
+    everything = whole(pool.config)
+    curate_inline(everything)
+    placed = {}
+    for size, seed in ((12, 0), (12, 1), (12, 2)):
+        selection = replace(pool.config.selection, target_size=size)
+        store = curate_inline(replace(everything, selection=selection, seed=seed)).store
+        version = latest_version(store, "small")
+        assert version is not None
+        rows = {row["sample_id"]: row["split"] for row in samples_of(version.path)}
+        assert set(rows.values()) <= {"train", "val"}
+        assert {name: rows[name] for name in placed} == placed
+        placed |= rows
+    assert len(placed) == 12
