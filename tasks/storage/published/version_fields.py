@@ -13,9 +13,7 @@ from typing import Any
 from windrow.schemas.exported import EXPORTED_SAMPLES, LABELLED, SCORED
 from windrow.schemas.texts.soft_names import SOFT_COLUMNS
 
-_MARKS = frozenset(
-    {"sample_id", "rank", "sample_weight", "split", "group_id", "width", "n_bytes"}
-)  # none of them is ever null
+_MARKS = frozenset({"sample_id", "rank", "split", "group_id", "width", "n_bytes"})  # none of them is ever null
 _OURS = frozenset({*(column.name for column in (*EXPORTED_SAMPLES.columns, *SCORED)), "provenance"})
 _SAID = (*(column.name for column in LABELLED), *SOFT_COLUMNS.values())
 _OF_THE_SAMPLE = ("license", "author", "source_url")

@@ -1,5 +1,7 @@
 """A version of all candidates: what is not selected comes too, with its scores, and every size is a predicate."""
 
+import json
+import shutil
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -9,9 +11,13 @@ import pytest
 from inline_run import curate_inline
 from small_pool import SmallPool, make_small_pool
 
+from windrow.schemas import OCCURRENCES
 from windrow.schemas.exported import SCORED
 from windrow.tasks.config import CurationConfig, parse_config
+from windrow.tasks.executors import ExecutorConfig
 from windrow.tasks.loading.sample_loader import data_loader
+from windrow.tasks.pipeline import curate
+from windrow.tasks.runner import PlainRunner
 from windrow.tasks.storage.catalog.views import open_catalog
 from windrow.tasks.storage.published.versions import latest_version, read_manifest
 from windrow.tasks.storage.verify.verification import verify
@@ -114,3 +120,24 @@ def test_a_sample_that_was_of_the_rest_goes_to_its_split_and_stays_there(tmp_pat
         assert {name: rows[name] for name in placed} == placed
         placed |= rows
     assert len(placed) == 12
+
+
+@pytest.mark.parametrize("layout", ["parquet", "webdataset"])
+def test_read_as_a_source_again_it_gives_no_pseudo_label_as_a_given_one(
+    made: tuple[SmallPool, Path], layout: str, tmp_path: Path
+) -> None:
+    _, version = made
+    shutil.copytree(version / layout, tmp_path / "copy")
+    store = str(tmp_path / "store")
+    config = parse_config({"sources": [str(tmp_path / "copy")], "name": "again", "store": store})
+    run = curate(replace(config, executor=ExecutorConfig("inline")), PlainRunner(n_threads=1), until="ingest").run
+    found: dict[str, Any] = {}
+    for output in run.outputs("ingest"):
+        for row in output.read(OCCURRENCES, ["sample_id", "found_label", "metadata"]).to_pylist():
+            found[row["sample_id"]] = (row["found_label"], json.loads(row["metadata"] or "{}"))
+    rows = {row["sample_id"]: row for row in samples_of(version)}
+    assert {name: label for name, (label, _) in found.items()} == {
+        name: row["given_label"] for name, row in rows.items()
+    }
+    names = {name for _, kept in found.values() for name in kept}
+    assert "pseudo_label" in names and not names & {"sample_weight", "outlier_score", "rest_probability", "selected"}
