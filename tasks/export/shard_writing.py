@@ -14,13 +14,15 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from windrow.schemas.exported import EXPORTED_SAMPLES, GONE
+from windrow.schemas.exported import CHANNELS, EXPORTED_SAMPLES, GONE
 from windrow.schemas.stages import Part
+from windrow.tasks.export.channel_means import channel_means, drawn_samples
 from windrow.tasks.export.export_config import ExportConfig, Format
 from windrow.tasks.export.export_plan import ExportShard, read_classes, read_plan_rows, rows_fingerprint
 from windrow.tasks.pictures.decoding import MAX_PIXELS, inspect_image
 from windrow.tasks.pictures.sandbox import Limits, Sandbox
 from windrow.tasks.storage.files.parquet import read_table
+from windrow.tasks.storage.published.class_labels import number_names
 from windrow.tasks.storage.published.parquet_shards import ParquetShard
 from windrow.tasks.storage.published.webdataset_shards import WebDatasetShard, class_indices
 from windrow.tasks.storage.sources.sample_bytes import read_members, read_samples
@@ -28,7 +30,7 @@ from windrow.tasks.storage.sources.source import SampleBytes, SampleGone
 from windrow.tasks.storage.store.outputs import Done, OutputWriter, make_output, open_output
 
 STAGE = Part.EXPORT_SHARD
-VERSION = 3
+VERSION = 4
 MEMBER_LIMITS = Limits(seconds=60.0, memory_bytes=4 * 2**30)
 SHARD_FILES: Mapping[Format, str] = {"webdataset": "shard.tar", "parquet": "shard.parquet"}
 
@@ -36,16 +38,24 @@ SHARD_FILES: Mapping[Format, str] = {"webdataset": "shard.tar", "parquet": "shar
 def write_export_shard(store: Path, spec: ExportShard, config: ExportConfig) -> Done:
     """Write the samples of a shard, read once, in the formats of `config`, with EXPORTED_SAMPLES and GONE beside them.
 
-    The counts are n_samples, n_gone, n_labelled and n_bytes. A shard is found again when its rows, its formats and the
-    classes are as they were, whatever its number. When samples of it were gone and are back, it is written anew.
+    CHANNELS are of some of them. The counts are n_samples, n_gone, n_labelled, n_measured and n_bytes. A shard is found
+    again when its rows, its formats and the classes are as they were, whatever its number. When samples of it were gone
+    and are back, it is written anew.
     """
     rows, classes = read_plan_rows(store, spec), read_classes(store, spec.plan)
     sidecars = config.sidecars and "webdataset" in config.formats
-    inputs = {"rows": rows_fingerprint(rows), "formats": config.formats, "sidecars": sidecars, "classes": classes}
+    names = number_names(classes, config.class_names) if "parquet" in config.formats else None
+    inputs = {
+        "rows": rows_fingerprint(rows),
+        "formats": config.formats,
+        "sidecars": sidecars,
+        "classes": classes,
+        "names": names,
+    }
 
     def write(writer: OutputWriter) -> None:
         samples = read_members(rows, store) if sidecars else _without_members(read_samples(rows, store))
-        _write_shard(writer, rows, samples, config.formats, class_indices(classes))
+        _write_shard(writer, rows, samples, config.formats, class_indices(classes), names)
 
     done = make_output(store, STAGE, VERSION, inputs, write)
     back = _came_back(store, done, rows) if done.found and done.counts["n_gone"] else []
@@ -64,31 +74,39 @@ def _write_shard(
     samples: Iterable[tuple[str, SampleBytes | SampleGone]],
     formats: Sequence[Format],
     indices: Mapping[str, int],
+    names: Sequence[str] | None,
 ) -> None:
     exported: list[Mapping[str, Any]] = []
+    measured: list[Mapping[str, Any]] = []
     gone: dict[str, str] = {}
+    planned = rows.to_pylist()
+    drawn = drawn_samples(planned)
     with ExitStack() as opened:
-        shards = [_open_shard(name, writer, indices, opened) for name in formats]
-        for row, (sample_id, found) in zip(rows.to_pylist(), samples, strict=True):
+        shards = [_open_shard(name, writer, indices, names, opened) for name in formats]
+        for row, (sample_id, found) in zip(planned, samples, strict=True):
             if isinstance(found, SampleGone):
                 gone[sample_id] = found.reason
                 continue
             offsets = [shard.add(row, found) for shard in shards]
             exported.append({**row, "tar_offset": next((each for each in offsets if each is not None), None)})
-    columns = {column.name: [row[column.name] for row in exported] for column in EXPORTED_SAMPLES.columns}
-    writer.write(EXPORTED_SAMPLES, EXPORTED_SAMPLES.build(columns))
+            if sample_id in drawn and (means := channel_means(found.data)):
+                measured.append({"sample_id": sample_id, **means})
+    for table, found_rows in ((EXPORTED_SAMPLES, exported), (CHANNELS, measured)):
+        columns = {column.name: [row[column.name] for row in found_rows] for column in table.columns}
+        writer.write(table, table.build(columns))
     writer.write(GONE, GONE.build({"sample_id": list(gone), "reason": list(gone.values())}))
     writer.counts["n_samples"] = len(exported)
     writer.counts["n_gone"] = len(gone)
+    writer.counts["n_measured"] = len(measured)
     writer.counts["n_labelled"] = sum(row["label"] is not None for row in exported)
     writer.counts["n_bytes"] = sum(row["n_bytes"] for row in exported)
 
 
 def _open_shard(
-    name: Format, writer: OutputWriter, indices: Mapping[str, int], opened: ExitStack
+    name: Format, writer: OutputWriter, indices: Mapping[str, int], names: Sequence[str] | None, opened: ExitStack
 ) -> WebDatasetShard | ParquetShard:
     if name == "parquet":
-        return opened.enter_context(ParquetShard(writer.path / SHARD_FILES[name]))
+        return opened.enter_context(ParquetShard(writer.path / SHARD_FILES[name], indices, names))
     file = opened.enter_context(writer.appending(SHARD_FILES[name]))
     sandbox = opened.enter_context(Sandbox(inspect_image, MAX_PIXELS, limits=MEMBER_LIMITS))
 

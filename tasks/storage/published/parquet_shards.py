@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
@@ -11,26 +11,31 @@ from typing import Any, Self
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from windrow.schemas.exported import EXPORTED
+from windrow.schemas.exported import EXPORTED, LABEL_INDEX
 from windrow.tasks.storage.published.webdataset_shards import image_extension
 from windrow.tasks.storage.sources.source import SampleBytes
 
 SAMPLES_PER_GROUP = 100
 BYTES_PER_GROUP = 64 << 20
 
-_HUGGINGFACE = {"info": {"features": {"image": {"_type": "Image"}}}}
+_IMAGE = {"image": {"_type": "Image"}}
 
 
 class ParquetShard:
     """Writes one shard in row groups of SAMPLES_PER_GROUP samples or BYTES_PER_GROUP bytes, whichever comes first.
 
-    Small groups, because a reader of images holds a group at a time, and so does this writer.
+    Small groups, because a reader of images holds a group at a time, and so does this writer. `indices` is the index of
+    each class (`class_indices`), `names` what each of these numbers is called, if there is such a list; `datasets` gets
+    it with the file. `add` raises KeyError on a label that is not in `indices`.
     """
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, indices: Mapping[str, int], names: Sequence[str] | None) -> None:
         schema = EXPORTED.schema()
-        self._schema = schema.with_metadata({**schema.metadata, "huggingface": json.dumps(_HUGGINGFACE)})
-        self._columns = [column.name for column in EXPORTED.columns if column.name != "image"]
+        label = {LABEL_INDEX.name: {"names": list(names), "_type": "ClassLabel"}} if names else {}
+        features = json.dumps({"info": {"features": {**_IMAGE, **label}}}, ensure_ascii=False)
+        self._schema = schema.with_metadata({**schema.metadata, "huggingface": features})
+        self._columns = [column.name for column in EXPORTED.columns if column.name not in (LABEL_INDEX.name, "image")]
+        self._indices = indices
         self._writer = pq.ParquetWriter(
             path,
             self._schema,
@@ -45,7 +50,9 @@ class ParquetShard:
         """Add the original bytes of a sample and what the plan says about it."""
         name = f"{row['sample_id']}.{image_extension(row['format'])}"
         image = {"bytes": sample.data, "path": name}
-        self._group.append({**{column: row[column] for column in self._columns}, "image": image})
+        index = None if row["label"] is None else self._indices[row["label"]]
+        known = {column: row[column] for column in self._columns}
+        self._group.append({**known, LABEL_INDEX.name: index, "image": image})
         self._n_bytes += len(sample.data)
         if len(self._group) >= SAMPLES_PER_GROUP or self._n_bytes >= BYTES_PER_GROUP:
             self._write_group()

@@ -10,12 +10,12 @@ import json
 from collections.abc import Mapping
 from typing import Any
 
-from windrow.schemas.exported import EXPORTED_SAMPLES
+from windrow.schemas.exported import EXPORTED, EXPORTED_SAMPLES
 
 _MARKS = frozenset(
     {"sample_id", "rank", "weight", "split", "group_id", "width", "n_bytes"}
 )  # none of them is ever null
-_OURS = frozenset({*(column.name for column in EXPORTED_SAMPLES.columns), "provenance"})
+_OURS = frozenset({*(column.name for table in (EXPORTED, EXPORTED_SAMPLES) for column in table.columns), "provenance"})
 _OF_THE_SAMPLE = ("license", "author", "source_url")
 PSEUDO = {"label": "pseudo_label", "confidence": "pseudo_confidence"}
 """The fields of the metadata that keep what the version said of a sample, by its columns."""
