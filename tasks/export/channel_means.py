@@ -18,7 +18,7 @@ SIDE = 64
 
 
 def drawn_samples(rows: Iterable[Mapping[str, Any]]) -> frozenset[str]:
-    """Return the samples of a shard to look at: of each source the PER_SOURCE lowest by `sample_id`, which is a hash."""
+    """Return the samples of a shard to look at: of each source the first PER_SOURCE by `sample_id`, a hash."""
     of_source: dict[str, list[str]] = defaultdict(list)
     for row in rows:
         of_source[row["source_uri"]].append(row["sample_id"])

@@ -14,7 +14,6 @@ from typing import Any
 import pyarrow as pa
 
 from windrow.schemas.exported import EXPORTED_SAMPLES
-from windrow.tasks.export.card_answers import CardAnswers
 from windrow.tasks.export.export_config import ExportConfig
 from windrow.tasks.export.export_plan import ExportShard, read_classes
 from windrow.tasks.export.shard_writing import SHARD_FILES
@@ -22,7 +21,8 @@ from windrow.tasks.export.version_counts import count_version
 from windrow.tasks.storage.files.parquet import ROWS_PER_GROUP, writing_table
 from windrow.tasks.storage.files.seals import sealed_json
 from windrow.tasks.storage.published.attribution_file import ATTRIBUTION, READ, write_attribution
-from windrow.tasks.storage.published.dataset_card import dataset_card
+from windrow.tasks.storage.published.card_answers import CardAnswers
+from windrow.tasks.storage.published.dataset_card import CardPlace, dataset_card
 from windrow.tasks.storage.published.versions import (
     CLASSES,
     SAMPLES,
@@ -118,7 +118,8 @@ def publish_version(
         return same
     with temporary_directory(parent) as folder:
         _lay_out(folder, files, outputs, classes)
-        formats = sorted({each for output in outputs for each in output.read(EXPORTED_SAMPLES, ["format"])["format"].to_pylist()})
+        read = (output.read(EXPORTED_SAMPLES, ["format"])["format"] for output in outputs)
+        formats = sorted({name for column in read for name in column.to_pylist()})
         while True:
             # The number before the look: a version that another publishes in between then has this number, and renaming
             # fails. The other way round an equal version would get the number after it.
@@ -218,7 +219,8 @@ def _whole_groups(parts: Iterator[pa.Table]) -> Iterator[pa.Table]:
 
 def _describe(folder: Path, manifest: Mapping[str, Any], formats: Sequence[str]) -> None:
     """Write what names the version: the cards and the manifest, again when another publisher took the number."""
-    texts = {f"{layout}/{CARD}": dataset_card(layout, manifest, formats) for layout in manifest["config"]["formats"]}
+    places = {layout: CardPlace(layout) for layout in manifest["config"]["formats"]}
+    texts = {f"{layout}/{CARD}": dataset_card(place, manifest, formats) for layout, place in places.items()}
     for path, text in texts.items():
         _write_anew(folder / path, text)
     written = [{"path": path, **_size(folder / path)} for path in (*texts, CLASSES, SAMPLES, ATTRIBUTION)]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from windrow.schemas.stages import Stage
 from windrow.tasks.curation_under_way import Curation
+from windrow.tasks.export.answers_file import read_answers
 from windrow.tasks.export.export_plan import read_classes
 from windrow.tasks.export.outcomes import account
 from windrow.tasks.export.planned_shards import SELECTED, planned_shards
@@ -14,6 +15,7 @@ from windrow.tasks.ingest.stale_shards import changed_while_embedding, mark_chan
 from windrow.tasks.report.drawn import report_of
 from windrow.tasks.runner import IO_TAG, Call, Work
 from windrow.tasks.selection.kept_away import leaking_ids
+from windrow.tasks.storage.published.class_labels import check_numbers
 from windrow.tasks.storage.published.versions import Version
 from windrow.tasks.storage.store.made import digests
 from windrow.tasks.storage.store.outputs import Done, open_output
@@ -38,7 +40,9 @@ def export(curation: Curation) -> None:
             curation.runner.say(f"{curation.config.name}: not published: {curation.kept_back}")
             return
         shards = curation.here(PLAN_EXPORT, store, made, config)
-        if shards and not read_classes(store, shards[0].plan):
+        answers, classes = read_answers(config.card), read_classes(store, shards[0].plan) if shards else []
+        check_numbers(classes, config.class_names)
+        if shards and not classes:
             curation.runner.say(f"export.label_set: this run has no label of {config.label_set!r}: none is exported")
         calls = [Call(WRITE_SHARD, f"write {shard.split} {shard.number}", (store, shard, config)) for shard in shards]
         log.done = curation.in_workers("export", len(shards), calls)
@@ -46,10 +50,12 @@ def export(curation: Curation) -> None:
         if not log.n_samples:
             curation.runner.say(f"{curation.config.name}: nothing was selected, or all of it is gone: no version")
             return
-        provenance = digests(made.opened(store, *SELECTED))
+        selection = curation.config.selection
+        ranked_by = "parts" if selection.parts else selection.policy
+        provenance = {**digests(made.opened(store, *SELECTED)), "ranked_by": ranked_by}
         barred = leaking_ids(store, made)
         version: Version = curation.here(
-            PUBLISH, store, curation.config.name, shards, log.done, config, provenance, barred
+            PUBLISH, store, curation.config.name, shards, log.done, config, provenance, barred, answers
         )
         log.version = version.path
         curation.runner.say(f"{version.name} {version.version}: {'new' if version.created else 'unchanged'}")

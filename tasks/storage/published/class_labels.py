@@ -26,3 +26,10 @@ def number_names(classes: Sequence[str], class_names: Mapping[int, str]) -> list
     for name, number in indices.items():
         names[number] = class_names.get(number, name) if are_numbers(classes) else name
     return names
+
+
+def check_numbers(classes: Sequence[str], class_names: Mapping[int, str]) -> None:
+    """Raise ValueError naming the setting where names are given for numbers, and the classes have other names."""
+    if class_names and classes and not are_numbers(classes):
+        strange = next(name for name in classes if not are_numbers([name]))
+        raise ValueError(f"export.class_names: wants classes that are numbers, but one is {strange!r}")

@@ -43,7 +43,7 @@ def class_indices(names: Sequence[str]) -> dict[str, int]:
 
 
 def are_numbers(names: Sequence[str]) -> bool:
-    """Say whether every class is named by a non-negative decimal integer without leading zeros, as far as int64 goes."""
+    """Say whether every class is named by a non-negative integer, in decimals without leading zeros, within int64."""
     return all(len(name) <= DIGITS and name.isascii() and name.isdecimal() and str(int(name)) == name for name in names)
 
 

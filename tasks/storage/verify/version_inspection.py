@@ -189,7 +189,9 @@ def _parquet_rows(path: Path, classes: list[str]) -> Iterator[Row]:
                 if image["path"].as_py() != f"{found}.{image_extension(row['format'])}":
                     raise ValueError(f"sample {found} has the path {image['path'].as_py()}")
                 if row[LABEL_INDEX.name] != (None if row["label"] is None else indices[row["label"]]):
-                    raise ValueError(f"sample {found} has class {row[LABEL_INDEX.name]}, but its label is {row['label']!r}")
+                    raise ValueError(
+                        f"sample {found} has class {row[LABEL_INDEX.name]}, but its label is {row['label']!r}"
+                    )
                 yield row
 
 

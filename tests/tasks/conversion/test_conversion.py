@@ -146,6 +146,7 @@ def test_the_command_says_what_it_wrote_and_refuses_what_it_cannot(
     with pytest.raises(ValueError, match="no version of a curated set"):
         convert_version(tmp_path, tmp_path / "new", FORMATS["energon"])
     only_tars = export(tmp_path / "store", rows, ExportConfig(formats=("webdataset",)), name="tars")
-    with pytest.raises(ValueError, match="no Parquet shards, which croissant describes"):
-        convert_version(only_tars.path, tmp_path / "new", FORMATS["croissant"])
+    for name in ("croissant", "huggingface"):
+        with pytest.raises(ValueError, match=f"no parquet shards, which {name} is made from"):
+            convert_version(only_tars.path, tmp_path / "new", FORMATS[name])
     assert not (tmp_path / "new").exists() and not [each for each in tmp_path.iterdir() if each.name.startswith(".")]
