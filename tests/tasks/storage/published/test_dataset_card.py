@@ -15,17 +15,6 @@ from windrow.tasks.storage.published.versions import Version
 pytestmark = pytest.mark.filterwarnings("ignore:unclosed file:ResourceWarning")
 
 
-@pytest.fixture
-def datasets(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Any:
-    monkeypatch.setenv("HF_HUB_OFFLINE", "1")
-    monkeypatch.setenv("HF_HOME", str(tmp_path / "huggingface"))
-    import datasets
-
-    monkeypatch.setattr(datasets.config, "HF_DATASETS_CACHE", tmp_path / "huggingface")
-    datasets.disable_progress_bars()
-    return datasets
-
-
 KNOWN = {"license": "MIT", "author": "x", "source_url": "https://x.org"}
 
 
