@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import Any
 
 from pydantic import TypeAdapter, ValidationError
 
@@ -21,10 +21,15 @@ _HEAD = """\
 class AnswersYaml(Yaml):
     """YAML in which every value is text: 'no' and 2026 are answers."""
 
-    yaml_implicit_resolvers: ClassVar[dict[str, Any]] = {
+
+def _only_text(kind: Any) -> None:
+    kind.yaml_implicit_resolvers = {
         first: [(tag, pattern) for tag, pattern in known if tag == "tag:yaml.org,2002:null"]
-        for first, known in Yaml.yaml_implicit_resolvers.items()
+        for first, known in kind.yaml_implicit_resolvers.items()
     }
+
+
+_only_text(AnswersYaml)
 
 
 def read_answers(path: str | Path | None) -> CardAnswers:

@@ -158,9 +158,8 @@ def test_an_upload_that_broke_off_goes_on_and_the_hub_has_it_all(made: Any, tmp_
         kept = {path for path in folder.rglob("*") if path.is_file() and ".cache" not in path.parts}
         assert server.files == {str(path.relative_to(folder)): path.read_bytes() for path in kept}
         loaded = run(LOAD, folder, server.url, tmp_path)
-        assert (
-            loaded.stdout.splitlines()[-2:] == [str({s: (NAMES, SPLITS[s]) for s in ("train", "my_test", "val")})] * 2
-        )
+        expected = {split: (NAMES, SPLITS[split]) for split in ("train", "my_test", "val")}
+        assert loaded.stdout.splitlines()[-2:] == [str(expected)] * 2
 
 
 def test_what_was_loaded_can_be_pushed(made: Any, tmp_path: Path) -> None:
