@@ -112,6 +112,14 @@ _IMAGE = Column(
     nullable=True,
 )
 
+LABEL_INDEX = Column(
+    "label_index",
+    pa.int64(),
+    "number of the label's class: its name where all are numbers, else its place in `classes.txt`",
+    nullable=True,
+    minimum=0,
+)
+
 TAR_OFFSET = Column(
     "tar_offset",
     pa.int64(),
@@ -133,7 +141,7 @@ EXPORT_PLAN = Table(
 EXPORTED = Table(
     "exported",
     "One row for each sample of a version, with its bytes: the Parquet export.",
-    (*_SAMPLE, _IMAGE),
+    (*_SAMPLE, LABEL_INDEX, _IMAGE),
     ("sample_id",),
 )
 
@@ -141,6 +149,18 @@ EXPORTED_SAMPLES = Table(
     "exported_samples",
     "One row for each sample of a version, without its bytes: `samples.parquet` of every version.",
     (*_SAMPLE, TAR_OFFSET),
+    ("sample_id",),
+)
+
+CHANNELS = Table(
+    "channels",
+    "Colours of some samples of a shard, drawn by `sample_id` from each of its sources.",
+    (
+        Column("sample_id", pa.string(), "the sample"),
+        Column("red", pa.float64(), "mean over its pixels, 0 to 1", minimum=0, maximum=1),
+        Column("green", pa.float64(), "likewise", minimum=0, maximum=1),
+        Column("blue", pa.float64(), "likewise", minimum=0, maximum=1),
+    ),
     ("sample_id",),
 )
 

@@ -13,6 +13,7 @@ from pathlib import Path
 
 from windrow.tasks.config import CurationConfig
 from windrow.tasks.curation_under_way import Curation
+from windrow.tasks.export.answers_file import read_answers
 from windrow.tasks.labels.checked_files import check_headers
 from windrow.tasks.recording import begin_run, ending
 from windrow.tasks.runner import PlainRunner, Runner
@@ -105,11 +106,12 @@ def curate_tonight(config: CurationConfig, runner: Runner | None = None) -> Cura
 
 
 def check_places(config: CurationConfig) -> None:
-    """Raise ValueError when the store cannot lie where it is said to, or a source is one."""
+    """Raise ValueError when the store cannot lie where it is said to, a source is one, or the card's file is none."""
     literal_path(config.store)
     check_sources(uris_of(config.sources), Path(config.store))
     for place, sources in config.selection.beside().items():
         check_sources(sources, Path(config.store), place, versions=True)
+    read_answers(config.export.card)
 
 
 def _steps(config: CurationConfig, until: str | None) -> Iterator[tuple[str, Callable[[Curation], None]]]:

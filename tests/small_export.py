@@ -18,6 +18,7 @@ from windrow.tasks.export.export_config import ExportConfig
 from windrow.tasks.export.export_plan import plan_export
 from windrow.tasks.export.publication import publish_version
 from windrow.tasks.export.shard_writing import write_export_shard
+from windrow.tasks.storage.published.card_answers import CardAnswers
 from windrow.tasks.storage.published.versions import Version
 from windrow.tasks.storage.sources.source_shard import sample_id_of
 
@@ -139,12 +140,13 @@ def export(
     name: str = "fields",
     classes: list[str] | None = None,
     provenance: dict[str, Any] | None = None,
+    answers: CardAnswers | None = None,
 ) -> Version:
     """Plan, write and publish."""
     config = config or ExportConfig(samples_per_shard=5)
     shards = plan_export(store, plan_table(rows), config, classes or CLASSES)
     dones = [write_export_shard(store, shard, config) for shard in shards]
-    return publish_version(store, name, shards, dones, config, provenance or {"ingest": "0" * 32})
+    return publish_version(store, name, shards, dones, config, provenance or {"ingest": "0" * 32}, (), answers)
 
 
 def export_images(store: Path, source: Path, images: list[bytes], per_shard: int = 1000) -> Path:

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Annotated, Literal
 
 from annotated_types import Ge, MinLen
 
-from windrow.schemas.settings import Settings, check_different
+from windrow.schemas.settings import IsPath, Settings, check_different
 from windrow.schemas.texts.names import check_name
 from windrow.schemas.texts.soft_names import SoftKind, SoftLabelSet, soft_label_sets
 
@@ -37,8 +38,13 @@ class ExportConfig(Settings):
     `<label set>_label_weight`, ... `soft_labels`: of `label_set` and these, every class's probability, as float16 in
     the order of `classes.txt`: the column `soft_label`; or logits, the column `logits`, whose softmax, when they are
     divided by the temperature that the manifest names, is that; of label sets that makers made of classes.
-    `license`: goes into the dataset cards as it is (Hugging Face wants an identifier such as 'cc-by-4.0'); null where
-    it is not known.
+    `license`: of the set as a whole, for the dataset cards as it is (Hugging Face wants an identifier such as
+    'cc-by-4.0'); null: those of its pictures, where all are known.
+
+    `class_names`: what classes are called that are numbers, as in {0: barley, 1: rye}, for the cards and for formats
+    that have names beside the numbers. `card`: file with the answers to what only people can say of the set, such as
+    its purpose and whether those depicted have agreed; `windrow card` writes one with the questions. They are part of a
+    version: when they change, the next run publishes one, without writing its shards again.
     """
 
     what: Literal["curated", "pool"] = "curated"
@@ -49,6 +55,8 @@ class ExportConfig(Settings):
     label_sets: tuple[str, ...] = ()
     soft_labels: SoftKind = "none"
     license: Annotated[str, MinLen(1)] | None = None
+    class_names: Mapping[int, str] = field(default_factory=dict)
+    card: Annotated[str, MinLen(1), IsPath()] | None = None
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -60,6 +68,14 @@ class ExportConfig(Settings):
         check_name("label_set", self.label_set)
         if self.license is not None:
             check_name("license", self.license)
+        self._check_class_names()
+
+    def _check_class_names(self) -> None:
+        for number, name in self.class_names.items():
+            check_name(f"class_names.{number}", name)
+            if number < 0 or name.strip().isdecimal():
+                raise ValueError(f"class_names: wants names that are no numbers, of 0 and up, got {number}: {name!r}")
+        check_different("class_names", list(self.class_names.values()))
 
     @property
     def said_by(self) -> tuple[str, ...]:

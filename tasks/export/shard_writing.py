@@ -6,7 +6,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,9 +16,10 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from windrow.schemas.exported import EXPORTED_SAMPLES, GONE
+from windrow.schemas.exported import CHANNELS, EXPORTED_SAMPLES, GONE
 from windrow.schemas.stages import Part
 from windrow.schemas.texts.soft_names import SoftLabelSet
+from windrow.tasks.export.channel_means import channel_means, drawn_samples
 from windrow.tasks.export.export_config import ExportConfig, Format
 from windrow.tasks.export.export_plan import (
     ExportShard,
@@ -31,6 +32,7 @@ from windrow.tasks.export.soft_arrays import Halves, rows_digest
 from windrow.tasks.pictures.decoding import MAX_PIXELS, inspect_image
 from windrow.tasks.pictures.sandbox import Limits, Sandbox
 from windrow.tasks.storage.files.parquet import read_table
+from windrow.tasks.storage.published.class_labels import number_names
 from windrow.tasks.storage.published.parquet_shards import ParquetShard
 from windrow.tasks.storage.published.webdataset_shards import WebDatasetShard, class_indices
 from windrow.tasks.storage.sources.sample_bytes import read_members, read_samples
@@ -46,23 +48,26 @@ SHARD_FILES: Mapping[Format, str] = {"webdataset": "shard.tar", "parquet": "shar
 def write_export_shard(store: Path, spec: ExportShard, config: ExportConfig) -> Done:
     """Write the samples of a shard, read once, in the formats of `config`, with EXPORTED_SAMPLES and GONE beside them.
 
-    The counts are n_samples, n_gone, n_labelled and n_bytes. A shard is found again when its rows, its formats and the
-    classes are as they were, whatever its number. When samples of it were gone and are back, it is written anew.
+    CHANNELS are of some of them. The counts are n_samples, n_gone, n_labelled, n_measured and n_bytes. A shard is found
+    again when its rows, its formats and the classes are as they were, whatever its number. When samples of it were gone
+    and are back, it is written anew.
     """
     rows, classes = read_plan_rows(store, spec), read_classes(store, spec.plan)
     sidecars = config.sidecars and "webdataset" in config.formats
     soft = read_soft_rows(store, spec, config)
+    names = number_names(classes, config.class_names) if "parquet" in config.formats else None
     inputs = {
         "rows": rows_fingerprint(rows),
         "formats": config.formats,
         "sidecars": sidecars,
         "classes": classes,
         "soft": [[each.file, each.column, rows_digest(found)] for each, found in soft.items()],
+        "names": names,
     }
 
     def write(writer: OutputWriter) -> None:
         samples = read_members(rows, store) if sidecars else _without_members(read_samples(rows, store))
-        _write_shard(writer, Contents(rows, soft, class_indices(classes)), samples, config)
+        _write_shard(writer, Contents(rows, soft, class_indices(classes), names), samples, config)
 
     done = make_output(store, STAGE, VERSION, inputs, write)
     back = _came_back(store, done, rows) if done.found and done.counts["n_gone"] else []
@@ -77,11 +82,15 @@ def _without_members(
 
 @dataclass(frozen=True)
 class Contents:
-    """What goes into a shard beside the bytes: rows of the plan, their soft labels, and the index of each class."""
+    """What goes into a shard beside the bytes: rows of the plan, their soft labels, and the index of each class.
+
+    names: what these indices are called, if there is such a list.
+    """
 
     rows: pa.Table
     soft: Mapping[SoftLabelSet, Halves]
     indices: Mapping[str, int]
+    names: Sequence[str] | None
 
     def soft_of(self, number: int) -> dict[str, Halves]:
         """The soft labels of a row, by their columns."""
@@ -96,25 +105,30 @@ def _write_shard(
 ) -> None:
     exported: list[Mapping[str, Any]] = []
     kept: list[int] = []
+    measured: list[Mapping[str, Any]] = []
     gone: dict[str, str] = {}
+    planned = contents.rows.to_pylist()
+    drawn = drawn_samples(planned)
     with ExitStack() as opened:
         shards = [_open_shard(name, writer, contents, config, opened) for name in config.formats]
-        for number, (row, (sample_id, found)) in enumerate(zip(contents.rows.to_pylist(), samples, strict=True)):
+        for number, (row, (sample_id, found)) in enumerate(zip(planned, samples, strict=True)):
             if isinstance(found, SampleGone):
                 gone[sample_id] = found.reason
                 continue
             offsets = [shard.add(row, found, contents.soft_of(number)) for shard in shards]
             exported.append({**row, "tar_offset": next((each for each in offsets if each is not None), None)})
             kept.append(number)
-    declared = config.further.added_to(EXPORTED_SAMPLES)
-    writer.write(
-        declared, declared.build({each.name: [row[each.name] for row in exported] for each in declared.columns})
-    )
+            if sample_id in drawn and (means := channel_means(found.data)):
+                measured.append({"sample_id": sample_id, **means})
+    for table, found_rows in ((config.further.added_to(EXPORTED_SAMPLES), exported), (CHANNELS, measured)):
+        columns = {column.name: [row[column.name] for row in found_rows] for column in table.columns}
+        writer.write(table, table.build(columns))
     for label_set, found_soft in contents.soft.items():
         np.save(writer.path / label_set.file, found_soft[kept])
     writer.write(GONE, GONE.build({"sample_id": list(gone), "reason": list(gone.values())}))
     writer.counts["n_samples"] = len(exported)
     writer.counts["n_gone"] = len(gone)
+    writer.counts["n_measured"] = len(measured)
     writer.counts["n_labelled"] = sum(row["label"] is not None for row in exported)
     writer.counts["n_bytes"] = sum(row["n_bytes"] for row in exported)
 
@@ -124,7 +138,8 @@ def _open_shard(
 ) -> WebDatasetShard | ParquetShard:
     if name == "parquet":
         soft = [each.column for each in contents.soft]
-        return opened.enter_context(ParquetShard(writer.path / SHARD_FILES[name], config.further, soft))
+        named = (contents.indices, contents.names)
+        return opened.enter_context(ParquetShard(writer.path / SHARD_FILES[name], *named, config.further, soft))
     file = opened.enter_context(writer.appending(SHARD_FILES[name]))
     sandbox = opened.enter_context(Sandbox(inspect_image, MAX_PIXELS, limits=MEMBER_LIMITS))
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from windrow.schemas.stages import Stage
 from windrow.tasks.curation_under_way import Curation
+from windrow.tasks.export.answers_file import read_answers
 from windrow.tasks.export.export_plan import read_classes, without_soft
 from windrow.tasks.export.outcomes import account
 from windrow.tasks.export.planned_shards import planned_shards
@@ -16,6 +17,7 @@ from windrow.tasks.ingest.stale_shards import changed_while_embedding, mark_chan
 from windrow.tasks.report.drawn import report_of
 from windrow.tasks.runner import IO_TAG, Call, Work
 from windrow.tasks.selection.kept_away import leaking_ids
+from windrow.tasks.storage.published.class_labels import check_numbers
 from windrow.tasks.storage.published.versions import Version
 from windrow.tasks.storage.store.made import digests
 from windrow.tasks.storage.store.outputs import Done, open_output
@@ -40,7 +42,9 @@ def export(curation: Curation) -> None:
             curation.runner.say(f"{curation.config.name}: not published: {curation.kept_back}")
             return
         shards = curation.here(PLAN_EXPORT, store, made, config)
-        if shards and not read_classes(store, shards[0].plan):
+        answers, classes = read_answers(config.card), read_classes(store, shards[0].plan) if shards else []
+        check_numbers(classes, config.class_names)
+        if shards and not classes:
             curation.runner.say(f"export.label_set: this run has no label of {config.label_set!r}: none is exported")
         if missing := without_soft(store, shards, config):
             curation.runner.say(
@@ -52,11 +56,13 @@ def export(curation: Curation) -> None:
         if not log.n_samples:
             curation.runner.say(f"{curation.config.name}: nothing was selected, or all of it is gone: no version")
             return
-        provenance = digests(made.opened(store, *stages_of(config)))
+        selection = curation.config.selection
+        ranked_by = "parts" if selection.parts else selection.policy
+        provenance = {**digests(made.opened(store, *stages_of(config))), "ranked_by": ranked_by}
         barred = leaking_ids(store, made)
         told = label_sets_told(store, made, config)
         version: Version = curation.here(
-            PUBLISH, store, curation.config.name, shards, log.done, config, provenance, barred, told
+            PUBLISH, store, curation.config.name, shards, log.done, config, provenance, barred, answers, told
         )
         log.version = version.path
         curation.runner.say(f"{version.name} {version.version}: {'new' if version.created else 'unchanged'}")

@@ -10,11 +10,12 @@ import json
 from collections.abc import Mapping
 from typing import Any
 
-from windrow.schemas.exported import EXPORTED_SAMPLES, LABELLED, SCORED
+from windrow.schemas.exported import EXPORTED, EXPORTED_SAMPLES, LABELLED, SCORED
 from windrow.schemas.texts.soft_names import SOFT_COLUMNS
 
 _MARKS = frozenset({"sample_id", "rank", "split", "group_id", "width", "n_bytes"})  # none of them is ever null
-_OURS = frozenset({*(column.name for column in (*EXPORTED_SAMPLES.columns, *SCORED)), "provenance"})
+_COLUMNS = (*EXPORTED.columns, *EXPORTED_SAMPLES.columns, *SCORED)
+_OURS = frozenset({*(column.name for column in _COLUMNS), "provenance"})
 _SAID = (*(column.name for column in LABELLED), *SOFT_COLUMNS.values())
 _OF_THE_SAMPLE = ("license", "author", "source_url")
 PSEUDO = {"label": "pseudo_label", "confidence": "pseudo_confidence"}

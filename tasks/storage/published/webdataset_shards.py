@@ -33,7 +33,7 @@ def image_extension(image_format: str) -> str:
 
 def sort_classes(names: Sequence[str]) -> list[str]:
     """Return the distinct class names in order: of their numbers when all are non-negative integers, else of text."""
-    return sorted(set(names), key=int if _all_integers(names) else None)
+    return sorted(set(names), key=int if are_numbers(names) else None)
 
 
 def class_indices(names: Sequence[str]) -> dict[str, int]:
@@ -43,7 +43,7 @@ def class_indices(names: Sequence[str]) -> dict[str, int]:
     of a set that has its own numbering keep it; otherwise, or where one does not fit into an int64, it is the position
     in `sort_classes`.
     """
-    if _all_integers(names):
+    if are_numbers(names):
         return {name: int(name) for name in sort_classes(names)}
     return {name: index for index, name in enumerate(sort_classes(names))}
 
@@ -53,7 +53,8 @@ def json_numbers(values: Halves) -> list[float] | None:
     return None if np.isnan(values).any() else [float(str(value)) for value in values]
 
 
-def _all_integers(names: Sequence[str]) -> bool:
+def are_numbers(names: Sequence[str]) -> bool:
+    """Say whether every class is named by a non-negative integer, in decimals without leading zeros, within int64."""
     return all(len(name) <= DIGITS and name.isascii() and name.isdecimal() and str(int(name)) == name for name in names)
 
 

@@ -35,7 +35,7 @@ COUNTED: Mapping[str, Mapping[str, str]] = {
     Stage.ACCOUNT: {"outcomes": "n_occurrences"},
     Part.RANKING: {"ranking": "n_samples"},
     Part.EXPORT_PLAN: {"export_plan": "n_samples"},
-    Part.EXPORT_SHARD: {"exported_samples": "n_samples", "gone": "n_gone"},
+    Part.EXPORT_SHARD: {"exported_samples": "n_samples", "gone": "n_gone", "channels": "n_measured"},
 }
 """For each stage, the count of its outputs that says how many rows each of their tables has."""
 

@@ -11,7 +11,7 @@ from typing import IO, Any
 
 import pyarrow.parquet as pq
 
-from windrow.schemas.exported import EXPORTED, EXPORTED_SAMPLES, TAR_OFFSET, Further
+from windrow.schemas.exported import EXPORTED, EXPORTED_SAMPLES, LABEL_INDEX, TAR_OFFSET, Further
 from windrow.tasks.storage.catalog.connections import open_connection
 from windrow.tasks.storage.files.literal_paths import parquet_scan
 from windrow.tasks.storage.published.versions import CLASSES, SAMPLES, inspect_version_files, is_version_name
@@ -94,7 +94,7 @@ def _inspect_shards(inspection: Inspection, folder: Path, manifest: Mapping[str,
             if layout == "webdataset":
                 _compare(inspection, path, names, rows, _tar_rows(path, manifest["classes"]), file)
             else:
-                _compare(inspection, path, names, rows, _parquet_rows(path), file)
+                _compare(inspection, path, names, rows, _parquet_rows(path, manifest["classes"]), file)
         inspection.advance(path.stat().st_size, inspection.name(path))
         if len(inspection.damage) > n_before:
             return  # where the next shard starts in the table is not known
@@ -178,8 +178,9 @@ def _id_of(data: IO[bytes]) -> str:
     return digest.hexdigest()[:_ID_DIGITS]
 
 
-def _parquet_rows(path: Path) -> Iterator[Row]:
-    """Read a Parquet shard by groups of rows: yield its rows without the image, once the bytes fit the `sample_id`."""
+def _parquet_rows(path: Path, classes: list[str]) -> Iterator[Row]:
+    """Read a Parquet shard by groups of rows: yield its rows without the image, once its bytes and class fit them."""
+    indices = class_indices(classes)
     with pq.ParquetFile(path, page_checksum_verification=True) as file:
         for number in range(file.num_row_groups):
             table = file.read_row_group(number)
@@ -191,6 +192,10 @@ def _parquet_rows(path: Path) -> Iterator[Row]:
                     raise ValueError(f"sample {row['sample_id']} has the bytes of {found}")
                 if image["path"].as_py() != f"{found}.{image_extension(row['format'])}":
                     raise ValueError(f"sample {found} has the path {image['path'].as_py()}")
+                if row[LABEL_INDEX.name] != (None if row["label"] is None else indices[row["label"]]):
+                    raise ValueError(
+                        f"sample {found} has class {row[LABEL_INDEX.name]}, but its label is {row['label']!r}"
+                    )
                 yield row
 
 
