@@ -23,7 +23,10 @@ def planned_shards(store: Path, made: Made, config: ExportConfig) -> list[Export
 
     def write(writer: OutputWriter) -> None:
         rows, classes = selected_rows(store, made, config)
-        shards = plan_export(store, rows, config, classes, SoftLabels.of(store, made, config))
+        soft = SoftLabels.of(store, made, config)
+        if soft is not None and classes:
+            classes = sorted({*classes, *soft.classes(config.label_set)})  # a class that nothing got has its share
+        shards = plan_export(store, rows, config, classes, soft)
         (writer.path / SHARDS).write_text("".join(f"{json.dumps(asdict(shard))}\n" for shard in shards))
 
     inputs = {

@@ -69,6 +69,10 @@ class SoftLabels:
         kept = tuple(output for output in found if f"{SOFT_LABELS.name}.parquet" in output.files)
         return cls(kept, label_sets_told(store, made, config))
 
+    def classes(self, label_set: str) -> list[str]:
+        """Return all classes of a label set, whether a sample has got them or not."""
+        return list(self.told[label_set]["classes"]) if label_set in self.told else []
+
     def inputs(self) -> list[str]:
         """What files made of them depend on."""
         return [output.files[f"{SOFT_LABELS.name}.parquet"] for output in self.outputs]
@@ -76,19 +80,22 @@ class SoftLabels:
     def write(self, folder: Path, sample_ids: pa.ChunkedArray, classes: Sequence[str], config: ExportConfig) -> None:
         """Write a file of float16 (n, n_classes) for each label set that has them; a sample that lacks them has NaN.
 
-        The columns are in the order of `classes`. A block of rows is held at a time, in the order of the store.
+        The columns are in the order of `classes`, or where these lack some, as labels are clusters, in the order of the
+        label set's own. A block of rows is held at a time, in the order of the store.
         """
         names = sample_ids.combine_chunks()
         wanted = {each.name: each for each in config.soft}
         with ExitStack() as opened:
             files: dict[str, _RowFile] = {}
             for name, ids, block in self._parts(list(wanted)):
+                made_of = self.told[name]["classes"]
+                order = classes if set(made_of) <= set(classes) else made_of
                 if name not in files:
-                    files[name] = _RowFile(folder / wanted[name].file, len(names), len(classes))
+                    files[name] = _RowFile(folder / wanted[name].file, len(names), len(order))
                     opened.callback(files[name].close)
                 places = pc.index_in(ids, names)
                 there = pc.is_valid(places).to_numpy(zero_copy_only=False)
-                values = _ordered(block[there], self.told[name]["classes"], classes)
+                values = _ordered(block[there], made_of, order)
                 if config.soft_labels == "logits":
                     values = _logits(values, self.told[name]["temperature"])
                 files[name].put(places.drop_null().to_numpy(), values)

@@ -18,6 +18,7 @@ from windrow.tasks.config import CurationConfig, parse_config
 from windrow.tasks.conversion.all_formats import FORMATS
 from windrow.tasks.conversion.converted_version import convert_version
 from windrow.tasks.export.export_config import ExportConfig
+from windrow.tasks.export.soft_arrays import SoftLabels
 from windrow.tasks.loading.sample_loader import data_loader
 from windrow.tasks.storage.catalog.views import REST_SQL, open_catalog
 from windrow.tasks.storage.published.versions import Version, latest_version, read_manifest
@@ -243,6 +244,30 @@ def test_a_label_set_without_soft_labels_is_told(tmp_path: Path, caplog: pytest.
         "export.soft_labels: no maker made given, cluster_1 of classes: without soft labels" in each.message
         for each in caplog.records
     )
+
+
+def test_beside_clusters_soft_labels_are_in_the_order_of_their_own_classes(tmp_path: Path) -> None:
+    made = made_in(tmp_path, label_set="cluster_1", label_sets=["pseudo"], soft_labels="probabilities")
+    manifest, store = read_manifest(made.version.path), soft_in_store(made.run)
+    assert (manifest["classes"], manifest["label_sets"]["pseudo"]["classes"]) == ([], ["a", "b", "c"])
+    for sample_id, row in in_parquet(made.version.path).items():
+        assert row["pseudo_soft_label"] == store[sample_id, "pseudo"]
+
+
+def test_a_class_that_no_sample_got_has_its_share(made: Made, tmp_path: Path) -> None:
+    (output,) = [each for each in made.run.outputs("pseudo_label") if "soft_labels.parquet" in each.files]
+    told = {"pseudo": {"classes": ["a", "b", "c"], "temperature": 1.0}}
+    config = ExportConfig(soft_labels="probabilities")
+    store = soft_in_store(made.run)
+    ids = sorted({name for name, _ in store})[::-1]
+    for classes, wanted in ((["a", "b"], 3), (["a", "aa", "b", "c"], 4)):
+        folder = tmp_path / str(wanted)
+        folder.mkdir()
+        SoftLabels((output,), told).write(folder, pa.chunked_array([ids]), classes, config)
+        rows = np.load(folder / "soft-0.npy")
+        assert rows.shape == (len(ids), wanted)
+        np.testing.assert_allclose(rows.astype(np.float64).sum(axis=1), 1, atol=2e-3)
+        assert rows[0][[0, -1]].tolist() == [store[ids[0], "pseudo"][0], store[ids[0], "pseudo"][2]]
 
 
 def test_croissant_names_the_columns_of_further_label_sets(made: Made, tmp_path: Path) -> None:
