@@ -12,6 +12,7 @@ from dataclasses import dataclass, field, replace
 import pyarrow as pa
 
 from windrow.schemas.clusters import ASSIGNMENTS
+from windrow.schemas.exported import REST_PROBABILITY
 from windrow.schemas.labels import BELONGING, LABEL_QUALITY, LABELS
 from windrow.schemas.occurrences import OCCURRENCES
 from windrow.schemas.quality import HASH_GROUPS, QUALITY
@@ -58,6 +59,8 @@ class Joined:
         return ", ".join([*taken, *computed])
 
 
+REST_SQL = "CASE WHEN len({0}.probabilities) > 0 THEN greatest(0, 1 - list_sum({0}.probabilities::DOUBLE[]))::FLOAT END"
+"""What the probabilities of a row of LABELS leave to the classes that it does not list; the table's name goes in."""
 _LABELS = "(SELECT * FROM labels WHERE label_set = '{}')"
 _SCORED = (
     "(SELECT sample_id, map_from_entries(list((score, value) ORDER BY score)) AS model_scores"
@@ -82,17 +85,18 @@ JOINED = (
     Joined(SCORES, "nearest_similarity outlier_score off_topic_score foreign_score"),
     Joined(
         LABELS,
-        "label confidence abstained classes probabilities agreement possible",
+        "label label_weight confidence abstained classes probabilities annotator agreement possible left_out",
         rows=_LABELS.format("pseudo"),
+        computed={REST_SQL: REST_PROBABILITY},
     ),
     Joined(BELONGING, "belonging"),
-    Joined(LABELS, renamed={"label": "given_label"}, rows=_LABELS.format("given")),
+    Joined(LABELS, renamed={"label": "given_label", "annotator": "given_annotator"}, rows=_LABELS.format("given")),
     Joined(LABEL_QUALITY, "label_quality is_doubtful suggested_label"),
     Joined(REFERENCE_WEIGHTS, "density_ratio is_alike"),
     Joined(OCCURRENCES, "occurrence_id source_uri shard key license spdx author source_url", rows="{occurrences}"),
     Joined(
         SELECTION,
-        "rank part selected weight dropped_by duplicate_of similarity group_id split",
+        "rank part selected sample_weight dropped_by duplicate_of similarity group_id split",
         missing={"selected": "false"},
     ),
 )

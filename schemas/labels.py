@@ -19,8 +19,12 @@ LABELS = Table(
         Column("probabilities", pa.list_(pa.float32()), "their probabilities"),
         Column("confidence", pa.float32(), "calibrated probability of the first class", minimum=0, maximum=1),
         Column("abstained", pa.bool_(), "true when the confidence does not reach the policy's threshold"),
-        Column("weight", pa.float32(), "what it should weigh in training: 0 when abstained", minimum=0, maximum=1),
-        Column("annotator", pa.string(), "who says so: source, user or windrow"),
+        Column("label_weight", pa.float32(), "what it should weigh in training; abstained: 0", minimum=0, maximum=1),
+        Column(
+            "annotator",
+            pa.string(),
+            "who says so: source, windrow, or user, which are the names of people where a file has these, up to three",
+        ),
         Column("method", pa.string(), "how, with its parameters"),
         Column("round", pa.int32(), "round of an iterative method, from 0", minimum=0),
         Column(
@@ -44,6 +48,79 @@ LABELS = Table(
             "classes that a loss must leave out for the label to be sure (policy exclude)",
             nullable=True,
         ),
+    ),
+    ("sample_id", "label_set"),
+)
+
+ANNOTATIONS = Table(
+    "annotations",
+    "One row for each label that a named person gave a sample: the rows of `labels.given` with an `annotator`.",
+    (
+        Column("sample_id", pa.string(), "the sample", references=("samples", "sample_id")),
+        Column("annotator", pa.string(), "who says so"),
+        Column("label", pa.string(), "the label"),
+        Column("label_weight", pa.float32(), "mean `weight` of these rows; 1 without that", minimum=0, maximum=1),
+    ),
+    ("sample_id", "annotator", "label"),
+)
+
+ANNOTATORS = Table(
+    "annotators",
+    "One row for each person that gave labels.",
+    (
+        Column("annotator", pa.string(), "who"),
+        Column("n_samples", pa.int64(), "samples that have a label of theirs", minimum=1),
+        Column(
+            "agreement",
+            pa.float64(),
+            "share of their labels that are what all together say; null where that abstains throughout",
+            nullable=True,
+            minimum=0,
+            maximum=1,
+        ),
+        Column(
+            "accuracy",
+            pa.float64(),
+            "how often they are right by Dawid and Skene; null for the majority (`labels.annotators`)",
+            nullable=True,
+            minimum=0,
+            maximum=1,
+        ),
+    ),
+    ("annotator",),
+)
+
+LABEL_SETS = Table(
+    "label_sets",
+    "One row for each label set that makers made of classes: how, and by which numbers.",
+    (
+        Column("label_set", pa.string(), "propagation, pseudo, most_probable, ..."),
+        Column("method", pa.string(), "how, with its parameters"),
+        Column("classes", pa.list_(pa.string()), "all classes, in the order of the lists beside and of `soft_labels`"),
+        Column(
+            "prior",
+            pa.list_(pa.float64()),
+            "the share that each class seems to have of the pool; null where it was not asked (`labels.prior`)",
+            nullable=True,
+        ),
+        Column(
+            "thresholds",
+            pa.list_(pa.float32()),
+            "the confidence that a label of each class must reach; null where the policy has none",
+            nullable=True,
+        ),
+        Column("temperature", pa.float64(), "by which a maker's logits were divided; 1 where they were not", minimum=0),
+    ),
+    ("label_set",),
+)
+
+SOFT_LABELS = Table(
+    "soft_labels",
+    "The probability of every class, of the label sets that `export.soft_labels` is for.",
+    (
+        Column("sample_id", pa.string(), "the sample", references=("samples", "sample_id")),
+        Column("label_set", pa.string(), "pseudo, most_probable or a maker's"),
+        Column("probabilities", pa.list_(pa.float16()), "of the classes of `label_sets`, in their order", vector=True),
     ),
     ("sample_id", "label_set"),
 )

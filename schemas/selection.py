@@ -18,7 +18,7 @@ SELECTION = Table(
         Column("rank", pa.int64(), "place in the ranking, from 1; null when dropped", nullable=True, minimum=1),
         Column("part", pa.string(), "`selection.parts` that it was ranked for; null without parts", nullable=True),
         Column("selected", pa.bool_(), "rank <= target_size"),
-        Column("weight", pa.float64(), "inverse inclusion probability; null when not selected", True, minimum=0),
+        Column("sample_weight", pa.float64(), "inverse inclusion probability; null when not selected", True, minimum=0),
         Column("dropped_by", pa.string(), "rule that dropped it before ranking; null when ranked", nullable=True),
         Column(
             "duplicate_of",
@@ -30,6 +30,26 @@ SELECTION = Table(
         Column("similarity", pa.float32(), "cosine similarity to `duplicate_of`", nullable=True),
         Column("group_id", pa.string(), "samples of a group go to the same split"),
         Column("split", pa.string(), "split of the export; null when not selected", nullable=True),
+    ),
+    ("sample_id",),
+)
+
+RANKING = Table(
+    "ranking",
+    "SELECTION before it is said how many samples are wanted: what every size is cut from.",
+    (
+        *(SELECTION.column(name) for name in ("sample_id", "occurrence_id", "rank", "part", "dropped_by")),
+        *(SELECTION.column(name) for name in ("duplicate_of", "similarity", "group_id")),
+        Column("claimed", pa.string(), "split that takes it by `where` or `ids`", nullable=True),
+        Column(
+            "label", pa.string(), "the given label, else the pseudo-label, where splits are stratified", nullable=True
+        ),
+        Column(
+            "strata",
+            pa.list_(pa.int32()),
+            "strata of the policy, finest first, by which it is weighed; null when a rule dropped it",
+            nullable=True,
+        ),
     ),
     ("sample_id",),
 )

@@ -16,7 +16,7 @@ from typing import Annotated, Any, Literal, Union, get_args, get_origin
 from annotated_types import Ge, Gt, Le, Lt, MaxLen, MinLen
 
 NAME = re.compile(r"`(\w+)`")
-NAMES = re.compile(r"(?:^|(?<=[.;:)] ))((?:`\w+`(?:, | and )?)+): ")
+NAMES = re.compile(r"(?:^|(?<=[.;:?)] ))((?:`\w+`(?:, | and )?)+): ")
 WORDS = {int: "a whole number", float: "a number", str: "text", bool: "true or false", type(None): "null"}
 
 

@@ -33,6 +33,7 @@ class Part(StrEnum):
     BELONGING = "belonging"
     LEAKS = "leaks"
     REFERENCE_WEIGHTS = "reference_weights"
+    RANKING = "ranking"
     FROZEN_SPLITS = "frozen_splits"
     CLASS_SHARES = "class_shares"
     EXPORT_PLAN = "export-plan"

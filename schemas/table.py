@@ -58,6 +58,10 @@ class Table:
         metadata = {"windrow.table": self.name, "windrow.schema_version": str(SCHEMA_VERSION)}
         return pa.schema([column.field(dim) for column in self.columns], metadata=metadata)
 
+    def column(self, name: str) -> Column:
+        """Return a column by its name."""
+        return next(column for column in self.columns if column.name == name)
+
     def build(self, columns: Mapping[str, Iterable[Any] | pa.Array], dim: int | None = None) -> pa.Table:
         """Make a validated table from columns by name; a nullable column may be left out.
 

@@ -5,12 +5,16 @@ from windrow.schemas.embeddings import BACKBONES, EMBEDDINGS, NEIGHBORS
 from windrow.schemas.forgotten import FORGOTTEN
 from windrow.schemas.joined_pool import POOL
 from windrow.schemas.labels import (
+    ANNOTATIONS,
+    ANNOTATORS,
     BELONGING,
     CLASS_NAMES,
     LABEL_CHECKS,
     LABEL_QUALITY,
+    LABEL_SETS,
     LABELS,
     PREDICTIONS,
+    SOFT_LABELS,
     USER_FILES,
 )
 from windrow.schemas.occurrences import OCCURRENCES
@@ -53,9 +57,13 @@ TABLES: tuple[Table, ...] = (
     MODEL_SCORES,
     CLASS_NAMES,
     USER_FILES,
+    ANNOTATIONS,
+    ANNOTATORS,
     PREDICTIONS,
     BELONGING,
     LABELS,
+    LABEL_SETS,
+    SOFT_LABELS,
     LABEL_QUALITY,
     LABEL_CHECKS,
     LEAKS,
@@ -77,6 +85,8 @@ TABLES: tuple[Table, ...] = (
 )
 
 __all__ = [
+    "ANNOTATIONS",
+    "ANNOTATORS",
     "ASSIGNMENTS",
     "BACKBONES",
     "BELONGING",
@@ -93,6 +103,7 @@ __all__ = [
     "LABELS",
     "LABEL_CHECKS",
     "LABEL_QUALITY",
+    "LABEL_SETS",
     "LEAKS",
     "MODEL_SCORES",
     "NEAR_DUPLICATE_THRESHOLD",
@@ -112,6 +123,7 @@ __all__ = [
     "SCORES",
     "SELECTION",
     "SHARDS",
+    "SOFT_LABELS",
     "SOURCE_COLUMNS",
     "STAGES",
     "TABLES",

@@ -86,18 +86,23 @@ class CurationConfig(Settings):
         if "://" in self.store:
             raise ValueError(f"store: wants a folder of this machine, got {self.store!r}; only sources can be URLs")
         check_file_name("name", self.name, r"[\w-]", "letters, digits, - and _")
-        self._check_label_set()
+        self._check_label_sets()
+        if self.export.what == "pool" and "rest" in [split.name for split in self.selection.splits]:
+            raise ValueError("selection.splits: 'rest' is the split of what is not selected, with export.what: pool")
         check_different("scores", [scorer.name for scorer in self.scores])
 
-    def _check_label_set(self) -> None:
+    def _check_label_sets(self) -> None:
         """Of the label sets that a run can make; which of them it makes depends on the labels that it finds."""
-        name, levels = self.export.label_set, len(self.clustering.n_clusters) or MOST_LEVELS
+        levels = len(self.clustering.n_clusters) or MOST_LEVELS
         clusters = (f"cluster_{level}" for level in range(1, levels + 1))
         sets = {PSEUDO, MOST_PROBABLE, "given", *self.labels.makers, *clusters}
-        before_last = re.sub(r"_\d+$", "", name, flags=re.ASCII)  # an earlier round of a maker that learns in rounds
-        if name not in sets and before_last not in self.labels.makers:
-            made = f"{PSEUDO}, {MOST_PROBABLE}, given, {', '.join(self.labels.makers)}, cluster_1 to cluster_{levels}"
-            raise ValueError(f"export.label_set: wants one of {made}, got {name!r}")
+        asked = [("label_set", self.export.label_set), *(("label_sets", name) for name in self.export.label_sets)]
+        for setting, name in asked:
+            before_last = re.sub(r"_\d+$", "", name, flags=re.ASCII)  # an earlier round of a maker that has rounds
+            if name not in sets and before_last not in self.labels.makers:
+                makers = ", ".join(self.labels.makers)
+                made = f"{PSEUDO}, {MOST_PROBABLE}, given, {makers}, cluster_1 to cluster_{levels}"
+                raise ValueError(f"export.{setting}: wants one of {made}, got {name!r}")
 
 
 def load_config(path: str | Path, overrides: Sequence[str] = ()) -> CurationConfig:

@@ -56,10 +56,10 @@ for _kind in (Yaml, YamlText):
     _resolvers(_kind)
 
 
-def parse_yaml(data: bytes, name: str) -> Any:
+def parse_yaml(data: bytes, name: str, reader: type[Yaml] = Yaml) -> Any:
     """Parse a file's bytes. Raises ConfigError naming the file, the line and what is wrong, in one line."""
     try:
-        return Yaml(data.decode(ENCODINGS.get(data[:2], "utf-8-sig"))).get_single_data()
+        return reader(data.decode(ENCODINGS.get(data[:2], "utf-8-sig"))).get_single_data()
     except UnicodeDecodeError as error:
         line = data.count(b"\n", 0, error.start) + 1
         raise ConfigError(f"{name}, line {line}: is no UTF-8 text ({error.reason})") from None

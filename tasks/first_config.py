@@ -42,6 +42,7 @@ selection:
   splits: [{{name: train, share: 0.9}}, {{name: val, share: 0.1}}]
 
 #export: {{formats: [webdataset], license: cc-by-4.0}}
+#export: {{card: card.yaml}}  # what only people can say, for the dataset card; `windrow card` writes it
 #executor: {{n_workers: 4}}  # processes at once; without it one a core
 """
 CLASSES = "\n# The name of a picture's folder is its label: {names}.\ningest: {{folder_labels: true}}\n"

@@ -14,6 +14,7 @@ from typing import Any
 
 from windrow.tasks.config import CurationConfig
 from windrow.tasks.curation_under_way import Curation
+from windrow.tasks.export.answers_file import read_answers
 from windrow.tasks.labels.checked_files import check_headers
 from windrow.tasks.night_summary import night_lines
 from windrow.tasks.recording import begin_run, ending
@@ -117,18 +118,22 @@ def _retained(config: CurationConfig) -> str:
 
 
 def check_places(config: CurationConfig) -> None:
-    """Raise ValueError when the store cannot lie where it is said to, a source is one, or one is not there."""
+    """Raise ValueError when the store cannot lie where it is said to, a source is one or not there, or the card's file
+    is none.
+    """
     literal_path(config.store)
     check_sources(uris_of(config.sources), Path(config.store))
     check_there(config.sources, config.ingest)
     for place, sources in config.selection.beside().items():
         check_sources(sources, Path(config.store), place, versions=True)
         check_there(sources, config.ingest, place)
+    read_answers(config.export.card)
 
 
 def _steps(config: CurationConfig, until: str | None) -> Iterator[tuple[str, Callable[[Curation], None]]]:
+    judged = until != "export" or config.selection.guard != "off"  # an export alone asks nothing else of a set
     for name, step in STEPS.items():
-        if name != "score" or config.scores:
+        if (name != "score" or config.scores) and (name != "worth" or judged):
             yield name, step
         if name == until:
             return

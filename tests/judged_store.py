@@ -59,7 +59,7 @@ def judged_run(store: Path, how: str, n_held: int = M, labelled: bool = True) ->
         "occurrence_id": sample_ids.tolist(),
         "rank": ranks,
         "selected": selected,
-        "weight": [1.0 if each else None for each in selected],
+        "sample_weight": [1.0 if each else None for each in selected],
         "dropped_by": [None] * N + ["held_out"] * n_held,
         "group_id": sample_ids.tolist(),
         "split": ["train" if each else None for each in selected],

@@ -18,6 +18,7 @@ from windrow.tasks.export.export_config import ExportConfig
 from windrow.tasks.export.export_plan import plan_export
 from windrow.tasks.export.publication import publish_version
 from windrow.tasks.export.shard_writing import write_export_shard
+from windrow.tasks.storage.published.card_answers import CardAnswers
 from windrow.tasks.storage.published.versions import Version
 from windrow.tasks.storage.sources.source_shard import sample_id_of
 
@@ -49,7 +50,7 @@ def make_selection(
                 "sample_id": sample_id_of(blob),
                 "sample_index": 100 + i,
                 "rank": i + 1 if train else i + 1 - (n - n // 4),
-                "weight": 1.5 + i,
+                "sample_weight": 1.5 + i,
                 "split": "train" if train else "test",
                 "cluster_path": [i, i // 4],
                 "cluster": i // 4,
@@ -58,7 +59,18 @@ def make_selection(
                 "classes": None if labels[i] is None else [labels[i]],
                 "probabilities": None if labels[i] is None else [0.75],
                 "abstained": labels[i] is None,
+                "label_weight": 0.0 if labels[i] is None else i / 64,
+                "annotator": "windrow",
+                "rest_probability": None if labels[i] is None else 0.25,
+                "agreement": 0.5,
+                "possible": None if labels[i] is None else [labels[i], "oats"],
+                "left_out": None,
                 "given_label": "wheat" if i == 7 else None,
+                "given_annotator": "source" if i == 7 else None,
+                "label_quality": 0.25 if i == 7 else None,
+                "is_doubtful": True if i == 7 else None,
+                "suggested_label": "rye" if i == 7 else None,
+                "belonging": i / 64,
                 "caption": "ein Feld, naß" if i == 8 else None,
                 "metadata": '{"camera": "x"}' if i == 9 else None,
                 "license": ("CC-BY-4.0", "ask me", None)[i % 3],
@@ -129,12 +141,13 @@ def export(
     name: str = "fields",
     classes: list[str] | None = None,
     provenance: dict[str, Any] | None = None,
+    answers: CardAnswers | None = None,
 ) -> Version:
     """Plan, write and publish."""
     config = config or ExportConfig(samples_per_shard=5)
     shards = plan_export(store, plan_table(rows), config, classes or CLASSES)
     dones = [write_export_shard(store, shard, config) for shard in shards]
-    return publish_version(store, name, shards, dones, config, provenance or {"ingest": "0" * 32})
+    return publish_version(store, name, shards, dones, config, provenance or {"ingest": "0" * 32}, (), answers)
 
 
 def export_images(store: Path, source: Path, images: list[bytes], per_shard: int = 1000) -> Path:

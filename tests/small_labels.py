@@ -26,7 +26,7 @@ def given_table(samples: Sequence[str], labels: Sequence[str | None]) -> pa.Tabl
         "probabilities": [[1.0]] * n,
         "confidence": [1.0] * n,
         "abstained": [label is None for label in labels],
-        "weight": [1.0] * n,
+        "label_weight": [1.0] * n,
     }
     return LABELS.build({**columns, **rest})
 

@@ -74,6 +74,8 @@ READING = {
     "python": "SELECT * FROM python_variable",
     "log": "SELECT write_log('x')",
     "sleep": "SELECT pg_sleep(60)",
+    "view of settings": "SELECT * FROM pg_catalog.pg_settings",
+    "view of logs": 'SELECT * FROM "DuckDB_logs"',
     "logging": "SELECT * FROM enable_logging(storage = 'file', storage_path = '{new}')",
     "checkpoint": "SELECT * FROM force_checkpoint()",
     "grammar": "SELECT * FROM add_grammar_extension('x', 'y')",
@@ -101,6 +103,19 @@ ALLOWED = (
     "SELECT 'COPY x TO y' AS \"INSERT_QUERY_NODE\" -- COPY (SELECT 1) TO 'x'",
     "SELECT rank() OVER (ORDER BY sample_id), struct_pack(type := 'COPY_QUERY_NODE') FROM samples",
     "SELECT key, source_uri FROM curated ORDER BY 1",
+    "PIVOT labels ON label_set IN ('pseudo', 'given') USING count(*)",
+    "UNPIVOT (SELECT sample_id, width, height FROM samples) ON width, height",
+    "SELECT label, part, count(*) FROM pool GROUP BY GROUPING SETS ((label), (part), ())",
+    "SELECT l.sample_id, u.c FROM labels l, UNNEST(l.classes) AS u(c)",
+    "SELECT list_transform(classes, lambda name: upper(name)) FROM labels",
+    "SELECT [upper(name) FOR name IN classes IF name <> 'a'] FROM labels",
+    "SELECT e.key, e.value FROM runs, json_each(runs.config) e",
+    "SELECT sum(width) OVER w FROM samples WINDOW w AS (ORDER BY sample_id) QUALIFY width > 1",
+    "SELECT * FROM samples s, LATERAL (SELECT count(*) FROM labels l WHERE l.sample_id = s.sample_id)",
+    "FROM histogram('samples', width)",
+    "SELECT * FROM (SUMMARIZE samples) USING SAMPLE 3",
+    "SELECT table_name FROM information_schema.tables",
+    "SELECT /* one /* two */ */ 1 -- three",
 )
 
 
@@ -112,6 +127,13 @@ def wrapped(sql: str) -> Iterator[str]:
     yield f"explain/**/analyze\n{sql}"
     yield f"EXPLAIN (ANALYZE, FORMAT json) {sql}"
     yield f"EXPLAIN ANALYZE VERBOSE {sql}"
+    for end in ("--", "/*"):  # comments nest, and those of a line end at a carriage return
+        yield f"EXPLAIN /* /* */ ANALYZE SELECT 1 {end} */ ANALYZE {sql}"
+        yield f"EXPLAIN ANALYZE /* /* */ SELECT 1 {end} */ {sql}"
+        yield f"/* /* */ EXPLAIN SELECT 1 {end} */ EXPLAIN ANALYZE {sql}"
+    yield f"EXPLAIN --\r ANALYZE {sql} /*\n SELECT 1 -- */"
+    yield f"EXPLAIN ANALYZE --\r {sql} /*\n SELECT 1 -- */"
+    yield f"--\r EXPLAIN ANALYZE {sql} /*\n EXPLAIN SELECT 1 -- */"
     yield f"/* SELECT 1 */ -- SELECT 1\n{sql};"
     yield f"SELECT 1; {sql}"
     yield f"{sql}; SELECT 1"

@@ -1,37 +1,56 @@
 """A pool of six samples as ingest hands it on, for files of labels: see `user_file_cases`."""
 
+from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 from windrow.schemas import OCCURRENCES, SAMPLES
 from windrow.tasks.storage.store.outputs import Output, OutputWriter, make_output, open_output
 
-# (sample, key, shard): 'a' is seen twice, with one key; 'lost' cannot be read
+
+@dataclass(frozen=True)
+class Seen:
+    """An occurrence: whose, under which key and in which shard, with which label, and why it cannot be read."""
+
+    sample: str | None
+    key: str
+    shard: str = "s1"
+    label: str | None = None
+    unreadable: str | None = None
+
+
+# 'a' is seen twice, with one key; 'lost' cannot be read
 SEEN = (
-    *(("a", "a", "s1"), ("a", "a", "s2"), ("b", "b", "s1"), ("c", "c", "s1"), ("d", "é.png", "s1")),
-    *(("e", "twice", "s1"), ("f", "twice", "s2"), (None, "lost", "s1")),
+    *(Seen("a", "a"), Seen("a", "a", "s2"), Seen("b", "b"), Seen("c", "c"), Seen("d", "é.png")),
+    *(Seen("e", "twice"), Seen("f", "twice", "s2"), Seen(None, "lost", unreadable="empty file")),
 )
 FACTS = {"width": 8, "height": 8, "mode": "L", "format": "PNG", "n_frames": 1, "exif_orientation": 1, "n_bytes": 9}
 
 
-def labelled_pool(store: Path) -> tuple[dict[str, list[Output]], dict[str, str]]:
-    """Write the pool; return its outputs, and the key of each sample."""
+def ingested(store: Path, seen: Sequence[Seen]) -> dict[str, list[Output]]:
+    """Write a shard that was ingested, and its readable samples; return the outputs."""
 
     def write(writer: OutputWriter) -> None:
-        n = len(SEEN)
+        n = len(seen)
         columns = {
             "occurrence_id": [f"o{i}" for i in range(n)],
-            "sample_id": [sample for sample, _, _ in SEEN],
+            "sample_id": [each.sample for each in seen],
             "source_uri": ["s"] * n,
             "kind": ["file"] * n,
-            "shard": [shard for _, _, shard in SEEN],
+            "shard": [each.shard for each in seen],
             "position": list(range(n)),
-            "key": [key for _, key, _ in SEEN],
-            "unreadable": [None if sample else "empty file" for sample, _, _ in SEEN],
+            "key": [each.key for each in seen],
+            "found_label": [each.label for each in seen],
+            "unreadable": [each.unreadable for each in seen],
         }
         writer.write(OCCURRENCES, OCCURRENCES.build(columns))
-        samples = sorted({sample for sample, _, _ in SEEN if sample})
+        samples = sorted({each.sample for each in seen if each.sample and not each.unreadable})
         facts = {name: [value] * len(samples) for name, value in FACTS.items()}
         writer.write(SAMPLES, SAMPLES.build({"sample_id": samples, **facts}))
 
-    output = open_output(store / make_output(store, "ingest", 1, {}, write).path)
-    return {"ingest": [output]}, {sample: key for sample, key, _ in SEEN if sample}
+    return {"ingest": [open_output(store / make_output(store, "ingest", 1, {}, write).path)]}
+
+
+def labelled_pool(store: Path) -> tuple[dict[str, list[Output]], dict[str, str]]:
+    """Write the pool; return its outputs, and the key of each sample."""
+    return ingested(store, SEEN), {each.sample: each.key for each in SEEN if each.sample}

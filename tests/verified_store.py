@@ -84,7 +84,7 @@ def make_store(folder: Path) -> Path:
                 "filters": [{"name": "alone", "keep": "nearest_similarity >= 0.05"}],
                 "splits": [{"name": "train", "share": 0.6}, {"name": "val", "share": 0.4}],
             },
-            "export": {"samples_per_shard": 5},
+            "export": {"samples_per_shard": 5, "label_sets": ["given"], "soft_labels": "probabilities"},
         }
     )
     return curate_inline(config).store

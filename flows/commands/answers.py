@@ -106,7 +106,7 @@ def _print_facts(console: Console, facts: dict[str, Any]) -> None:
         )
     if facts["rank"]:
         chosen = (
-            f"selected for split {facts['split']}, weight {shown(facts['weight'])}"
+            f"selected for split {facts['split']}, sample weight {shown(facts['sample_weight'])}"
             if facts["selected"]
             else "not selected"
         )

@@ -37,6 +37,7 @@ COMMANDS = (
     refining.annotate,
     for_trainers.batches,
     for_trainers.convert,
+    for_trainers.card,
     refining.leaks,
     keeping.verify,
     keeping.gc,

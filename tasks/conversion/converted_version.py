@@ -45,8 +45,12 @@ class SourceVersion:
 
     def shards(self, split: str) -> list[str]:
         """The paths of a split's tars, relative to the version, in order."""
+        return [file["path"] for file in self.shard_files(split)]
+
+    def shard_files(self, split: str, layout: str = "webdataset") -> list[dict[str, Any]]:
+        """What the manifest says of the shards of a split, in order: path, n_samples, sha256, ..."""
         files = self.manifest["files"]
-        return [file["path"] for file in files if file["path"].startswith("webdataset/") and file.get("split") == split]
+        return [file for file in files if file["path"].startswith(f"{layout}/") and file.get("split") == split]
 
     def samples(self, split: str) -> VersionSamples:
         return read_version_samples(self.path, split)
@@ -61,9 +65,13 @@ class SourceVersion:
 
 
 class Format(Protocol):
-    """A format. `needs`: the package, as Python imports it, that writes it; None where Windrow does."""
+    """A format, and the shards that it is `made_from`.
+
+    `needs`: the package, as Python imports it, that writes it; None where Windrow does.
+    """
 
     name: ClassVar[str]
+    made_from: ClassVar[str] = "webdataset"
     needs: ClassVar[str | None] = None
 
     def write(self, version: SourceVersion, folder: Path) -> None:
@@ -74,12 +82,14 @@ class Format(Protocol):
 def convert_version(version: Path, target: Path, layout: Format) -> int:
     """Write a version in another format into the folder `target`, which is there when all of it is; return its bytes.
 
-    Tars are linked, not copied, where the format can read them and the disk can link. Raises ValueError when `target`
+    Shards are linked, not copied, where the format can read them and the disk can link. Raises ValueError when `target`
     is there, `version` is none, or the package that writes the format is not installed.
     """
     source = SourceVersion(version)
-    if not any(file["path"].startswith("webdataset/") for file in source.manifest["files"]):
-        raise ValueError(f"{version} has no WebDataset shards, which the others are made of: see export.formats")
+    if not any(source.shard_files(split, layout.made_from) for split in source.splits):
+        raise ValueError(
+            f"{version} has no {layout.made_from} shards, which {layout.name} is made from: see export.formats"
+        )
     if target.exists():
         raise ValueError(f"output: {target} is there already")
     if layout.needs is not None and importlib.util.find_spec(layout.needs) is None:

@@ -9,8 +9,10 @@ from typing import Any, ClassVar
 
 import pyarrow as pa
 
-from windrow.schemas.exported import EXPORTED
+from windrow.schemas.exported import EXPORTED, Further
 from windrow.tasks.conversion.converted_version import Format, SourceVersion, link_file
+from windrow.tasks.storage.published.card_answers import is_answer
+from windrow.tasks.storage.published.licence_terms import licence_url
 
 CONTEXT = {
     "@language": "en",
@@ -53,6 +55,18 @@ CONTEXT = {
     "isArray": "cr:isArray",
     "arrayShape": "cr:arrayShape",
 }
+CONFORMS_TO = ["http://mlcommons.org/croissant/1.1", "http://mlcommons.org/croissant/RAI/1.0"]
+RESPONSIBLE = {
+    "rai:dataUseCases": ("purpose",),
+    "rai:dataLimitations": ("out_of_scope",),
+    "rai:dataCollection": ("collection",),
+    "rai:personalSensitiveInformation": ("people_depicted", "consent", "sensitive_content"),
+    "rai:dataAnnotationProtocol": ("annotation",),
+    "rai:dataBiases": ("biases",),
+    "rai:dataReleaseMaintenancePlan": ("maintenance",),
+}
+"""Which of a card's answers each property is made of."""
+
 _KINDS = {pa.string(): "sc:Text", pa.bool_(): "sc:Boolean"}
 
 
@@ -61,12 +75,11 @@ class Croissant(Format):
     """`croissant.json` beside `parquet/`: a file for each shard with its SHA-256, and a record for each sample."""
 
     name: ClassVar[str] = "croissant"
+    made_from: ClassVar[str] = "parquet"
 
     def write(self, version: SourceVersion, folder: Path) -> None:
         """Write the version into an empty folder."""
-        files = [file for file in version.manifest["files"] if file["path"].startswith("parquet/") and "split" in file]
-        if not files:
-            raise ValueError(f"{version.path} has no Parquet shards, which croissant describes: see export.formats")
+        files = [file for split in version.splits for file in version.shard_files(split, "parquet")]
         for file in files:
             link_file(version.path / file["path"], folder / file["path"])
         text = json.dumps(_described(version.manifest, files), indent=2, ensure_ascii=False)
@@ -98,18 +111,39 @@ def _described(manifest: dict[str, Any], files: list[dict[str, Any]]) -> dict[st
         "@type": "sc:Dataset",
         "name": name,
         "description": f"{manifest['n_samples']:,} images of the curated set {manifest['name']}, made with Windrow.",
-        "conformsTo": "http://mlcommons.org/croissant/1.1",
+        "conformsTo": CONFORMS_TO,
         "version": f"{int(manifest['version'].removeprefix('v'))}.0.0",
         "distribution": [*objects, shards],
-        "recordSet": [_records()],
+        "recordSet": [_records(Further.of(manifest))],
     }
+    return {**described, **_licences(manifest), **_said_by_people(manifest)}
+
+
+def _licences(manifest: dict[str, Any]) -> dict[str, Any]:
+    """The set's licence, or else the addresses or names of those of its images."""
     if manifest["config"]["license"] is not None:
-        described["license"] = manifest["config"]["license"]
-    return described
+        return {"license": manifest["config"]["license"]}
+    licences = [licence_url(name) or name for name in manifest["counts"]["license"]]
+    return {"license": licences} if licences else {}
 
 
-def _records() -> dict[str, Any]:
-    fields = [_field(column.name, column.type, column.meaning) for column in EXPORTED.columns]
+def _said_by_people(manifest: dict[str, Any]) -> dict[str, Any]:
+    """The answers on the card, in the vocabulary of responsible AI (Croissant RAI 1.0), and which labels are made."""
+    answers = {name: text for name, text in manifest["config"]["card"].items() if is_answer(text)}
+    said: dict[str, Any] = {}
+    for field, names in RESPONSIBLE.items():
+        texts = [answers[name] for name in names if name in answers]
+        said |= {field: "\n\n".join(texts)} if texts else {}
+    if answers.get("creators"):
+        said["creator"] = {"@type": "sc:Organization", "name": answers["creators"].strip().splitlines()[0]}
+    if manifest["classes"] and manifest["config"]["label_set"] != "given":
+        said["rai:machineAnnotationTools"] = f"Windrow {manifest['windrow_version']}"
+    return said
+
+
+def _records(further: Further) -> dict[str, Any]:
+    columns = further.added_to(EXPORTED).columns
+    fields = [_field(column.name, column.type, column.meaning) for column in columns]
     return {"@type": "cr:RecordSet", "@id": "samples", "key": {"@id": "samples/sample_id"}, "field": fields}
 
 

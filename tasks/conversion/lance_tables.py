@@ -10,7 +10,7 @@ from typing import ClassVar
 
 import pyarrow as pa
 
-from windrow.schemas.exported import EXPORTED_SAMPLES
+from windrow.schemas.exported import EXPORTED_SAMPLES, Further
 from windrow.tasks.conversion.converted_version import Format, SourceVersion
 
 ROWS = 256
@@ -28,7 +28,8 @@ class LanceTable(Format):
         import lance
 
         extra = [pa.field("label_index", pa.int64()), pa.field("image", pa.large_binary())]
-        schema = pa.schema([*EXPORTED_SAMPLES.schema(), *extra])
+        declared = Further.of(version.manifest).added_to(EXPORTED_SAMPLES)
+        schema = pa.schema([*declared.schema(), *extra])
         reader = pa.RecordBatchReader.from_batches(schema, _batches(version, schema))
         lance.write_dataset(reader, str(folder / "samples.lance"))
 

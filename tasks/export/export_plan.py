@@ -6,19 +6,23 @@ import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
+import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from windrow.schemas.exported import EXPORT_PLAN
 from windrow.schemas.stages import Part
+from windrow.schemas.texts.soft_names import SoftLabelSet
 from windrow.tasks.export.export_config import ExportConfig
+from windrow.tasks.export.soft_arrays import Halves, SoftLabels, soft_files
 from windrow.tasks.storage.files.parquet import ROWS_PER_GROUP, naming
 from windrow.tasks.storage.published.webdataset_shards import sort_classes
 from windrow.tasks.storage.store.outputs import OutputWriter, fingerprint, make_output, open_output
 
-VERSION = 1
+VERSION = 2
 CLASSES = "classes.txt"
 
 
@@ -33,24 +37,34 @@ class ExportShard:
     n_rows: int
 
 
-def plan_export(store: Path, rows: pa.Table, config: ExportConfig, classes: Sequence[str]) -> list[ExportShard]:
+def plan_export(
+    store: Path, rows: pa.Table, config: ExportConfig, classes: Sequence[str], soft: SoftLabels | None = None
+) -> list[ExportShard]:
     """Cut the selection into shards, and keep it where the writers of the shards find it.
 
-    `rows` has the columns of EXPORT_PLAN (others are ignored), sorted by split and rank; `classes` are all classes of
-    the label set, in any order. Raises ValueError when rows are not so, when a sample is there twice, when a label is
-    none of the classes, and when the name of a split is more than letters, digits and `_`.
+    `rows` has the columns of EXPORT_PLAN and of further label sets (others are ignored), sorted by split and rank;
+    `classes` are all classes of the label set, in any order; `soft` is where soft labels come from. Raises ValueError
+    when rows are not so, when a sample is there twice, when a label is none of the classes, and when the name of a
+    split is more than letters, digits and `_`.
     """
-    declared = [column.name for column in EXPORT_PLAN.columns if column.name in rows.column_names]
-    plan = _without_abstained_labels(EXPORT_PLAN.build({name: rows[name] for name in declared}))
+    table = config.further.added_to(EXPORT_PLAN)
+    declared = [column.name for column in table.columns if column.name in rows.column_names]
+    plan = _without_abstained_labels(table.build({name: rows[name] for name in declared}))
     _check_plan(plan, classes)
     names = sort_classes(classes)
 
     def write(writer: OutputWriter) -> None:
-        writer.write(EXPORT_PLAN, plan)
+        writer.write(table, plan)
+        if soft is not None:
+            soft.write(writer.path, plan["sample_id"], names, config)
         (writer.path / CLASSES).write_text("".join(f"{name}\n" for name in names), encoding="utf-8")
         writer.counts["n_samples"] = plan.num_rows
 
-    inputs = {"rows": fingerprint([rows_fingerprint(batch) for batch in _batches(plan)]), "classes": names}
+    inputs: dict[str, Any] = {
+        "rows": fingerprint([rows_fingerprint(batch) for batch in _batches(plan)]),
+        "classes": names,
+        "soft": None if soft is None else [config.soft_labels, config.said_by, *soft.inputs()],
+    }
     done = make_output(store, Part.EXPORT_PLAN, VERSION, inputs, write)
     return list(_cut(done.path, plan["split"], config.samples_per_shard))
 
@@ -105,3 +119,16 @@ def read_plan_rows(store: Path, spec: ExportShard) -> pa.Table:
 def read_classes(store: Path, plan: str) -> list[str]:
     """Return the classes of a plan, in order."""
     return (store / plan / CLASSES).read_text(encoding="utf-8").splitlines()
+
+
+def read_soft_rows(store: Path, spec: ExportShard, config: ExportConfig) -> dict[SoftLabelSet, Halves]:
+    """Return the soft labels of a shard, float16 (n_rows, n_classes) for each label set that has them."""
+    rows = slice(spec.first_row, spec.first_row + spec.n_rows)
+    files = soft_files(open_output(store / spec.plan).path, config)
+    return {each: np.array(np.load(path, mmap_mode="r")[rows]) for each, path in files.items()}
+
+
+def without_soft(store: Path, shards: Sequence[ExportShard], config: ExportConfig) -> list[str]:
+    """Return the label sets whose soft labels are wanted and that have none, as no maker made them of classes."""
+    there = soft_files(open_output(store / shards[0].plan).path, config) if shards else config.soft
+    return [each.name for each in config.soft if each not in there]

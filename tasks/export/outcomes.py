@@ -16,7 +16,7 @@ from windrow.tasks.storage.catalog.views import connect, tables_of
 from windrow.tasks.storage.store.made import Made, digests
 from windrow.tasks.storage.store.outputs import Done, OutputWriter, make_output
 
-VERSION = 2
+VERSION = 3
 
 OUTCOMES_SQL = f"""
 WITH placed AS (
@@ -35,7 +35,7 @@ SELECT o.occurrence_id, o.sample_id,
         WHEN s.dropped_by = 'held_out' THEN 'held_out'
         WHEN s.dropped_by IS NOT NULL THEN 'filtered'
         WHEN s.selected AND $kept_back::VARCHAR IS NOT NULL THEN 'not_published'
-        WHEN s.selected THEN 'exported'
+        WHEN s.selected OR (s.rank IS NOT NULL AND $what = 'pool' AND $kept_back::VARCHAR IS NULL) THEN 'exported'
         WHEN s.rank IS NOT NULL THEN 'not_selected'
     END AS outcome,
     CASE outcome
@@ -55,19 +55,21 @@ ORDER BY o.occurrence_id
 """
 
 
-def account(store: Path, made: Made, gone: Mapping[str, str], kept_back: str | None = None) -> Done:
+def account(
+    store: Path, made: Made, gone: Mapping[str, str], kept_back: str | None = None, what: str = "curated"
+) -> Done:
     """Write OUTCOMES: every occurrence of the run once, in the order of `occurrence_id`.
 
     `gone` says why samples that were selected could not be read when they were exported, `kept_back` why the guard let
-    nothing be exported. Raises RuntimeError when an
-    occurrence has no outcome, or when the outcomes do not add up to the occurrences.
+    nothing be exported; `what` is exported: see ExportConfig. Raises RuntimeError when an occurrence has no outcome, or
+    when the outcomes do not add up to the occurrences.
     """
     outputs = made.opened(store, Stage.INGEST, Stage.FEATURES, Stage.RANK)
 
     def write(writer: OutputWriter) -> None:
         connection = connect(tables_of(outputs))
         _add_gone(connection, gone)
-        outcomes = connection.sql(OUTCOMES_SQL, params={"kept_back": kept_back}).to_arrow_table()
+        outcomes = connection.sql(OUTCOMES_SQL, params={"kept_back": kept_back, "what": what}).to_arrow_table()
         n_occurrences = sum(output.counts["n_occurrences"] for output in outputs[Stage.INGEST])
         lost = outcomes["outcome"].null_count
         if lost or outcomes.num_rows != n_occurrences:
@@ -76,7 +78,7 @@ def account(store: Path, made: Made, gone: Mapping[str, str], kept_back: str | N
         counted = {row["values"]: row["counts"] for row in pc.value_counts(outcomes["outcome"]).to_pylist()}
         writer.counts.update({"n_occurrences": n_occurrences, **counted})
 
-    inputs = {**digests(outputs), "gone": dict(gone), "kept_back": kept_back}
+    inputs = {**digests(outputs), "gone": dict(gone), "kept_back": kept_back, "what": what}
     return make_output(store, Stage.ACCOUNT, VERSION, inputs, write)
 
 

@@ -6,30 +6,34 @@ import json
 from dataclasses import asdict
 from pathlib import Path
 
-from windrow.schemas.stages import Part, Stage
+from windrow.schemas.stages import Part
 from windrow.tasks.export.export_config import ExportConfig
 from windrow.tasks.export.export_plan import ExportShard, plan_export
-from windrow.tasks.export.selected_rows import selected_rows
+from windrow.tasks.export.selected_rows import selected_rows, stages_of
+from windrow.tasks.export.soft_arrays import SoftLabels
 from windrow.tasks.storage.store.made import Made, digests
 from windrow.tasks.storage.store.outputs import OutputWriter, make_output, remove_output
 
-VERSION = 2
+VERSION = 3
 SHARDS = "shards.jsonl"
-SELECTED = (Stage.INGEST, Stage.FEATURES, Stage.CLUSTER, Stage.PSEUDO_LABEL, Stage.RANK)
-"""The stages that say what is selected, and all that is exported of it."""
 
 
 def planned_shards(store: Path, made: Made, config: ExportConfig) -> list[ExportShard]:
     """Return the shards to write. Raises ValueError as `plan_export` does."""
 
     def write(writer: OutputWriter) -> None:
-        rows, classes = selected_rows(store, made, config.label_set)
-        shards = plan_export(store, rows, config, classes)
+        rows, classes = selected_rows(store, made, config)
+        soft = SoftLabels.of(store, made, config)
+        if soft is not None and classes:
+            classes = sorted({*classes, *soft.classes(config.label_set)})  # a class that nothing got has its share
+        shards = plan_export(store, rows, config, classes, soft)
         (writer.path / SHARDS).write_text("".join(f"{json.dumps(asdict(shard))}\n" for shard in shards))
 
     inputs = {
-        **digests(made.opened(store, *SELECTED)),
-        "label_set": config.label_set,
+        **digests(made.opened(store, *stages_of(config))),
+        "what": config.what,
+        "label_sets": config.said_by,
+        "soft_labels": config.soft_labels,
         "samples_per_shard": config.samples_per_shard,
     }
     done = make_output(store, Part.EXPORT_SHARDS, VERSION, inputs, write)

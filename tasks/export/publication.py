@@ -5,22 +5,25 @@ from __future__ import annotations
 import re
 import shutil
 from collections import Counter
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from importlib.metadata import version as package_version
 from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
-import pyarrow.compute as pc
 
 from windrow.schemas.exported import EXPORTED_SAMPLES
 from windrow.tasks.export.export_config import ExportConfig
 from windrow.tasks.export.export_plan import ExportShard, read_classes
 from windrow.tasks.export.shard_writing import SHARD_FILES
-from windrow.tasks.storage.files.parquet import read_table, write_table
+from windrow.tasks.export.soft_arrays import soft_files
+from windrow.tasks.export.version_counts import count_version
+from windrow.tasks.storage.files.parquet import ROWS_PER_GROUP, writing_table
 from windrow.tasks.storage.files.seals import sealed_json
-from windrow.tasks.storage.published.dataset_card import dataset_card
+from windrow.tasks.storage.published.attribution_file import ATTRIBUTION, READ, write_attribution
+from windrow.tasks.storage.published.card_answers import CardAnswers
+from windrow.tasks.storage.published.dataset_card import CardPlace, dataset_card
 from windrow.tasks.storage.published.versions import (
     CLASSES,
     SAMPLES,
@@ -74,13 +77,17 @@ def publish_version(
     config: ExportConfig,
     provenance: Mapping[str, Any],
     barred: Collection[str] = (),
+    answers: CardAnswers | None = None,
+    label_sets: Mapping[str, Any] | None = None,
 ) -> Version:
     """Publish the shards of a plan, in its order, as the next version of `name`, or find that the last one holds them.
 
     `dones` are what `write_export_shard` returned for `shards`. `provenance` goes into the manifest as it is (digests
     of the stages' outputs); it does not make a version new, as equal images and labels are equal whatever they were
     made from. Nothing here depends on the time, so the same shards give the same bytes. Shards without samples are left
-    out.
+    out. `label_sets` says how each exported label set was made (`label_sets_told`), and goes in likewise.
+
+    `answers` are those of `config.card`; they are part of the version, and its fingerprint knows of them.
 
     `barred` are samples that must not be in it, leaks say: RuntimeError when one is, and nothing is published.
 
@@ -89,20 +96,22 @@ def publish_version(
     if not re.fullmatch(r"[A-Za-z0-9_-][A-Za-z0-9_.-]*", name):
         raise ValueError(f"name: wants letters, digits, _, - and ., got {name!r}")
     filled = _filled(store, name, shards, dones)
-    samples = read_table(EXPORTED_SAMPLES, [output.table_path(EXPORTED_SAMPLES) for _, output in filled])
-    _check_barred(samples["sample_id"], barred)
+    outputs = [output for _, output in filled]
+    _check_barred(outputs, barred)
     classes = read_classes(store, shards[0].plan)
     files = _shard_files(filled, config)
     shard_entries = [file.entry() for file in files]
+    settings = _as_published(config, answers or CardAnswers())
     manifest = {
         "name": name,
-        "fingerprint": version_fingerprint(asdict(config), classes, shard_digests(shard_entries)),
+        "fingerprint": version_fingerprint(settings, classes, shard_digests(shard_entries)),
         "windrow_version": package_version("windrow"),
-        "n_samples": samples.num_rows,
+        "n_samples": sum(output.counts["n_samples"] for output in outputs),
         "n_shards": len(filled),
-        "counts": _counts(samples, classes),
-        "config": asdict(config),
+        "counts": count_version(outputs, classes),
+        "config": settings,
         "classes": classes,
+        "label_sets": dict(label_sets or {}),
         "provenance": dict(provenance),
         "files": shard_entries,
     }
@@ -111,8 +120,9 @@ def publish_version(
     if same := _latest_if_same(store, manifest):
         return same
     with temporary_directory(parent) as folder:
-        _lay_out(folder, files, samples, classes)
-        formats = pc.unique(samples["format"]).to_pylist()
+        _lay_out(folder, files, outputs, classes, config)
+        read = (output.read(EXPORTED_SAMPLES, ["format"])["format"] for output in outputs)
+        formats = sorted({name for column in read for name in column.to_pylist()})
         while True:
             # The number before the look: a version that another publishes in between then has this number, and renaming
             # fails. The other way round an equal version would get the number after it.
@@ -124,8 +134,16 @@ def publish_version(
                 return open_version(parent / version, created=True)
 
 
-def _check_barred(sample_ids: pa.ChunkedArray, barred: Collection[str]) -> None:
-    found = sorted(set(sample_ids.to_pylist()) & set(barred))
+def _as_published(config: ExportConfig, answers: CardAnswers) -> dict[str, Any]:
+    """The settings as a manifest has them: with the answers in the place of their file, and keys that JSON has."""
+    names = {str(number): name for number, name in sorted(config.class_names.items())}
+    return {**asdict(config), "class_names": names, "card": asdict(answers)}
+
+
+def _check_barred(outputs: Sequence[Output], barred: Collection[str]) -> None:
+    apart = set(barred)
+    ids = (output.read(EXPORTED_SAMPLES, ["sample_id"])["sample_id"].to_pylist() for output in outputs if apart)
+    found = sorted(sample_id for some in ids for sample_id in some if sample_id in apart)
     if found:
         raise RuntimeError(
             f"{len(found):,} samples that the set is kept away from would be in it, {found[0]} the first"
@@ -168,46 +186,60 @@ def _shard_files(filled: Sequence[tuple[ExportShard, Output]], config: ExportCon
             "webdataset": f"webdataset/{shard.split}-{number:06d}.tar",
             "parquet": f"parquet/{shard.split}-{number:05d}-of-{n_shards[shard.split]:05d}.parquet",
         }
-        for layout in config.formats:
-            file = SHARD_FILES[layout]
-            n_samples = output.counts["n_samples"]
-            files.append(_ShardFile(output.path / file, paths[layout], output.files[file], shard.split, n_samples))
+        wanted = {SHARD_FILES[layout]: paths[layout] for layout in config.formats}
+        wanted |= {
+            label_set.file: f"{label_set.folder}/{shard.split}-{number:06d}.npy"
+            for label_set in soft_files(output.path, config)
+        }
+        n_samples = output.counts["n_samples"]
+        files += [
+            _ShardFile(output.path / file, path, output.files[file], shard.split, n_samples)
+            for file, path in wanted.items()
+        ]
     return files
 
 
-def _counts(samples: pa.Table, classes: Sequence[str]) -> dict[str, Any]:
-    splits = Counter(samples["split"].to_pylist())
-    labels = Counter(samples["label"].to_pylist())
-    licences = Counter(samples["license"].drop_null().to_pylist())
-    clusters = Counter(path[-1] for path in samples["cluster_path"].to_pylist() if path)
-    return {
-        "split": dict(sorted(splits.items(), key=lambda item: (item[0] != "train", item[0]))),
-        "class": {name: labels[name] for name in classes},
-        "unlabelled": labels[None],
-        "license": dict(sorted(licences.items(), key=lambda item: (-item[1], item[0]))),
-        "unlicensed": samples["license"].null_count,
-        "cluster": {str(cluster): n for cluster, n in sorted(clusters.items())},
-    }
-
-
-def _lay_out(folder: Path, files: Sequence[_ShardFile], samples: pa.Table, classes: Sequence[str]) -> None:
+def _lay_out(
+    folder: Path,
+    files: Sequence[_ShardFile],
+    outputs: Sequence[Output],
+    classes: Sequence[str],
+    config: ExportConfig,
+) -> None:
     for file in files:
         target = folder / file.path
-        target.parent.mkdir(exist_ok=True)
+        target.parent.mkdir(parents=True, exist_ok=True)
         try:
             target.hardlink_to(file.source)
         except OSError:  # another disk, or one without hard links
             shutil.copyfile(file.source, target)
     (folder / CLASSES).write_text("".join(f"{name}\n" for name in classes), encoding="utf-8")
-    write_table(EXPORTED_SAMPLES, samples, folder / SAMPLES)
+    declared = config.further.added_to(EXPORTED_SAMPLES)
+    with writing_table(declared, folder / SAMPLES, declared.schema()) as add:
+        for part in _whole_groups(declared.schema(), (output.read(declared) for output in outputs)):
+            add(part)
+    write_attribution(folder / ATTRIBUTION, (output.read(EXPORTED_SAMPLES, list(READ)) for output in outputs))
+
+
+def _whole_groups(schema: pa.Schema, parts: Iterator[pa.Table]) -> Iterator[pa.Table]:
+    """Cut rows anew into tables of ROWS_PER_GROUP, and the last of what is left."""
+    left = schema.empty_table()
+    for part in parts:
+        left = pa.concat_tables([left, part])
+        while left.num_rows >= ROWS_PER_GROUP:
+            yield left.slice(0, ROWS_PER_GROUP)
+            left = left.slice(ROWS_PER_GROUP)
+    if left.num_rows:
+        yield left
 
 
 def _describe(folder: Path, manifest: Mapping[str, Any], formats: Sequence[str]) -> None:
     """Write what names the version: the cards and the manifest, again when another publisher took the number."""
-    texts = {f"{layout}/{CARD}": dataset_card(layout, manifest, formats) for layout in manifest["config"]["formats"]}
+    places = {layout: CardPlace(layout) for layout in manifest["config"]["formats"]}
+    texts = {f"{layout}/{CARD}": dataset_card(place, manifest, formats) for layout, place in places.items()}
     for path, text in texts.items():
         _write_anew(folder / path, text)
-    written = [{"path": path, **_size(folder / path)} for path in (*texts, CLASSES, SAMPLES)]
+    written = [{"path": path, **_size(folder / path)} for path in (*texts, CLASSES, SAMPLES, ATTRIBUTION)]
     entries = sorted([*manifest["files"], *written], key=lambda entry: entry["path"])
     _write_anew(folder / MANIFEST, sealed_json({**manifest, "files": entries}, ensure_ascii=False))
 

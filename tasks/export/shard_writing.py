@@ -10,22 +10,33 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from windrow.schemas.exported import EXPORTED_SAMPLES, GONE
+from windrow.schemas.exported import CHANNELS, EXPORTED_SAMPLES, GONE
 from windrow.schemas.stages import Part
+from windrow.schemas.texts.soft_names import SoftLabelSet
+from windrow.tasks.export.channel_means import channel_means, drawn_samples
 from windrow.tasks.export.export_config import ExportConfig, Format
-from windrow.tasks.export.export_plan import ExportShard, read_classes, read_plan_rows, rows_fingerprint
+from windrow.tasks.export.export_plan import (
+    ExportShard,
+    read_classes,
+    read_plan_rows,
+    read_soft_rows,
+    rows_fingerprint,
+)
+from windrow.tasks.export.soft_arrays import Halves, rows_digest
 from windrow.tasks.pictures.decoding import MAX_PIXELS, inspect_image
 from windrow.tasks.pictures.mending import mended
 from windrow.tasks.pictures.sandbox import Limits, Sandbox
 from windrow.tasks.storage.files.parquet import read_table
 from windrow.tasks.storage.files.whole_columns import whole
+from windrow.tasks.storage.published.class_labels import number_names
 from windrow.tasks.storage.published.parquet_shards import ParquetShard
 from windrow.tasks.storage.published.webdataset_shards import WebDatasetShard, class_indices
 from windrow.tasks.storage.sources.sample_bytes import read_members, read_samples
@@ -42,16 +53,26 @@ SHARD_FILES: Mapping[Format, str] = {"webdataset": "shard.tar", "parquet": "shar
 def write_export_shard(store: Path, spec: ExportShard, config: ExportConfig) -> Done:
     """Write the samples of a shard, read once, in the formats of `config`, with EXPORTED_SAMPLES and GONE beside them.
 
-    The counts are n_samples, n_gone, n_labelled and n_bytes. A shard is found again when its rows, its formats and the
-    classes are as they were, whatever its number. When samples of it were gone and are back, it is written anew.
+    CHANNELS are of some of them. The counts are n_samples, n_gone, n_labelled, n_measured and n_bytes. A shard is found
+    again when its rows, its formats and the classes are as they were, whatever its number. When samples of it were gone
+    and are back, it is written anew.
     """
     rows, classes = read_plan_rows(store, spec), read_classes(store, spec.plan)
     sidecars = config.sidecars and "webdataset" in config.formats
-    inputs = {"rows": rows_fingerprint(rows), "formats": config.formats, "sidecars": sidecars, "classes": classes}
+    soft = read_soft_rows(store, spec, config)
+    names = number_names(classes, config.class_names) if "parquet" in config.formats else None
+    inputs = {
+        "rows": rows_fingerprint(rows),
+        "formats": config.formats,
+        "sidecars": sidecars,
+        "classes": classes,
+        "soft": [[each.file, each.column, rows_digest(found)] for each, found in soft.items()],
+        "names": names,
+    }
 
     def write(writer: OutputWriter) -> None:
         samples = read_members(rows, store) if sidecars else _without_members(read_samples(rows, store))
-        _write_shard(writer, rows, samples, config.formats, class_indices(classes))
+        _write_shard(writer, Contents(rows, soft, class_indices(classes), names), samples, config)
 
     done = make_output(store, STAGE, VERSION, inputs, write)
     back = _came_back(store, done, rows) if done.found and done.counts["n_gone"] else []
@@ -64,37 +85,67 @@ def _without_members(
     return ((name, data if isinstance(data, SampleGone) else SampleBytes(data, {})) for name, data in samples)
 
 
+@dataclass(frozen=True)
+class Contents:
+    """What goes into a shard beside the bytes: rows of the plan, their soft labels, and the index of each class.
+
+    names: what these indices are called, if there is such a list.
+    """
+
+    rows: pa.Table
+    soft: Mapping[SoftLabelSet, Halves]
+    indices: Mapping[str, int]
+    names: Sequence[str] | None
+
+    def soft_of(self, number: int) -> dict[str, Halves]:
+        """The soft labels of a row, by their columns."""
+        return {each.column: found[number] for each, found in self.soft.items()}
+
+
 def _write_shard(
     writer: OutputWriter,
-    rows: pa.Table,
+    contents: Contents,
     samples: Iterable[tuple[str, SampleBytes | SampleGone]],
-    formats: Sequence[Format],
-    indices: Mapping[str, int],
+    config: ExportConfig,
 ) -> None:
     exported: list[Mapping[str, Any]] = []
+    kept: list[int] = []
+    measured: list[Mapping[str, Any]] = []
     gone: dict[str, str] = {}
+    planned = contents.rows.to_pylist()
+    drawn = drawn_samples(planned)
     with ExitStack() as opened:
-        shards = [_open_shard(name, writer, indices, opened) for name in formats]
-        for row, (sample_id, found) in count(zip(rows.to_pylist(), samples, strict=True)):
+        shards = [_open_shard(name, writer, contents, config, opened) for name in config.formats]
+        for number, (row, (sample_id, found)) in enumerate(count(zip(planned, samples, strict=True))):
             if isinstance(found, SampleGone):
                 gone[sample_id] = found.reason
                 continue
-            offsets = [shard.add(row, replace(found, data=mended(found.data, row["mended"]))) for shard in shards]
+            whole_image = replace(found, data=mended(found.data, row["mended"]))
+            offsets = [shard.add(row, whole_image, contents.soft_of(number)) for shard in shards]
             exported.append({**row, "tar_offset": next((each for each in offsets if each is not None), None)})
-    columns = {column.name: [row[column.name] for row in exported] for column in EXPORTED_SAMPLES.columns}
-    writer.write(EXPORTED_SAMPLES, EXPORTED_SAMPLES.build(columns))
+            kept.append(number)
+            if sample_id in drawn and (means := channel_means(found.data)):
+                measured.append({"sample_id": sample_id, **means})
+    for table, found_rows in ((config.further.added_to(EXPORTED_SAMPLES), exported), (CHANNELS, measured)):
+        columns = {column.name: [row[column.name] for row in found_rows] for column in table.columns}
+        writer.write(table, table.build(columns))
+    for label_set, found_soft in contents.soft.items():
+        np.save(writer.path / label_set.file, found_soft[kept])
     writer.write(GONE, GONE.build({"sample_id": list(gone), "reason": list(gone.values())}))
     writer.counts["n_samples"] = len(exported)
     writer.counts["n_gone"] = len(gone)
+    writer.counts["n_measured"] = len(measured)
     writer.counts["n_labelled"] = sum(row["label"] is not None for row in exported)
     writer.counts["n_bytes"] = sum(row["n_bytes"] for row in exported)
 
 
 def _open_shard(
-    name: Format, writer: OutputWriter, indices: Mapping[str, int], opened: ExitStack
+    name: Format, writer: OutputWriter, contents: Contents, config: ExportConfig, opened: ExitStack
 ) -> WebDatasetShard | ParquetShard:
     if name == "parquet":
-        return opened.enter_context(ParquetShard(writer.path / SHARD_FILES[name]))
+        soft = [each.column for each in contents.soft]
+        named = (contents.indices, contents.names)
+        return opened.enter_context(ParquetShard(writer.path / SHARD_FILES[name], *named, config.further, soft))
     file = opened.enter_context(writer.appending(SHARD_FILES[name]))
     sandbox = opened.enter_context(Sandbox(inspect_image, MAX_PIXELS, limits=MEMBER_LIMITS))
 
@@ -102,7 +153,7 @@ def _open_shard(
         [(_, verdict)] = sandbox.map([(None, data)])
         return isinstance(verdict, dict) and verdict["mended"] is None
 
-    return opened.enter_context(WebDatasetShard(file, indices, is_image))
+    return opened.enter_context(WebDatasetShard(file, contents.indices, is_image, config.further))
 
 
 def _came_back(store: Path, done: Done, rows: pa.Table) -> list[str]:

@@ -65,7 +65,8 @@ def check_headers(labels: LabelsConfig, evaluate: str | None, lists: Mapping[str
             with _naming(setting):
                 listed_samples(path)
         elif path.is_dir():
-            log_files(path)
+            with _naming(setting):
+                log_files(path)
         else:
             DynamicsFile(path)
 
@@ -135,7 +136,7 @@ def _tally(
         return _tally_ids(setting, path, outputs)
     if setting == DYNAMICS:
         return tally_dynamics(path, store, given)
-    tally = read_given(str(path), {Stage.INGEST: outputs}, setting, labels.no_label)[1]
+    tally = read_given(str(path), {Stage.INGEST: outputs}, setting, labels.no_label).tally
     if tally is None:
         raise ValueError(f"{setting}: wants a .csv, .tsv or .parquet file; got {str(path)!r}")
     return tally

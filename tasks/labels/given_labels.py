@@ -4,14 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from windrow.schemas import LABELS
+from windrow.schemas import LABELS, Table
 from windrow.schemas.stages import Part, Stage
+from windrow.tasks.labels.annotators import SaidOf, agree, annotation_tables
 from windrow.tasks.labels.found_labels import FOUND
 from windrow.tasks.labels.label_file import Tally, load_label_file
 from windrow.tasks.labels.unlabelled import UNLABELLED, take_unlabelled
@@ -27,24 +29,31 @@ from windrow.tasks.storage.store.outputs import (
     open_output,
 )
 
-VERSION = 1
+if TYPE_CHECKING:
+    from windrow.tasks.labels.labels_config import AnnotatorsBy
 
-# A sample that is seen with several labels keeps their shares, and abstains when none has the majority.
-AGGREGATE = """
-WITH counted AS (SELECT sample_id, label, count(*) AS n FROM named GROUP BY ALL),
-shared AS (SELECT *, n / sum(n) OVER (PARTITION BY sample_id) AS share FROM counted)
-SELECT sample_id, list(label ORDER BY share DESC, label) AS classes, list(share ORDER BY share DESC, label) AS shares
-FROM shared GROUP BY sample_id ORDER BY sample_id
-"""
+VERSION = 2
 
 
-def find_given(store: Path, ingested: Sequence[str], source: str, unlabelled: Sequence[str] = UNLABELLED) -> Done:
-    """Write LABELS of the label set 'given', see `given_labels`. The counts are n_given and n_classes."""
+def find_given(
+    store: Path,
+    ingested: Sequence[str],
+    source: str,
+    unlabelled: Sequence[str] = UNLABELLED,
+    by: AnnotatorsBy = "majority",
+) -> Done:
+    """Write LABELS of the label set 'given', see `given_labels`, and what each person says, where these are named.
+
+    The counts are n_given and n_classes.
+    """
     outputs: dict[str, list[Output]] = {Stage.INGEST: [open_output(store / path) for path in ingested]}
 
     def write(writer: OutputWriter) -> None:
-        given = given_labels(source, outputs, unlabelled=unlabelled)
+        given, _, people = read_given(source, outputs, unlabelled=unlabelled, by=by)
         writer.write(LABELS, given)
+        for declared, table in people.items():
+            writer.write(declared, table)
+            writer.counts[f"n_{declared.name}"] = table.num_rows
         writer.counts.update(n_given=given.num_rows, n_classes=len(class_names(given)))
 
     by_file = source not in ("found", "none") and Path(source).is_file()
@@ -52,6 +61,7 @@ def find_given(store: Path, ingested: Sequence[str], source: str, unlabelled: Se
         "ingest": content_fingerprint(outputs[Stage.INGEST]),
         "given": source,
         "unlabelled": list(unlabelled),
+        "by": by,
         "file": file_digest(Path(source)) if by_file else None,
     }
     return make_output(store, Part.GIVEN_LABELS, VERSION, inputs, write)
@@ -80,6 +90,13 @@ def pool_labels(sample_ids: pa.Array, given: pa.Table, classes: Sequence[str]) -
     return labels
 
 
+def pool_weights(sample_ids: pa.Array, given: pa.Table) -> npt.NDArray[np.float32]:
+    """Return what the given label of each of these samples weighs; 1 where it has none."""
+    row = pc.index_in(sample_ids, given["sample_id"].combine_chunks())
+    weights = given["label_weight"].combine_chunks().take(row)
+    return np.asarray(pc.fill_null(weights, 1.0).to_numpy(zero_copy_only=False), np.float32)
+
+
 def given_labels(
     source: str,
     outputs: Mapping[str, Sequence[Output]],
@@ -92,7 +109,15 @@ def given_labels(
     `sample_id` or `key` (and `shard` or `source_uri`, where one key is in several). A label that `unlabelled` spells is
     none, wherever it comes from. Raises ValueError as `load_label_file` does, and when the file names no sample.
     """
-    return read_given(source, outputs, setting, unlabelled)[0]
+    return read_given(source, outputs, setting, unlabelled).labels
+
+
+class Given(NamedTuple):
+    """Given labels, how the rows of a file fit the pool, and ANNOTATIONS and ANNOTATORS where people are named."""
+
+    labels: pa.Table
+    tally: Tally | None
+    people: dict[Table, pa.Table]
 
 
 def read_given(
@@ -100,37 +125,46 @@ def read_given(
     outputs: Mapping[str, Sequence[Output]],
     setting: str = "labels.given",
     unlabelled: Sequence[str] = UNLABELLED,
-) -> tuple[pa.Table, Tally | None]:
-    """Return what `given_labels` does, and how the rows of a file fit the pool."""
+    by: AnnotatorsBy = "majority",
+) -> Given:
+    """Return what `given_labels` does, and what else is known of it."""
     if source == "none":
-        return LABELS.schema().empty_table(), None
+        return Given(LABELS.schema().empty_table(), None, {})
     connection, tally = connect(tables_of(outputs)), None
-    named = f"SELECT sample_id, found_label AS label FROM ({FOUND}) WHERE sample_id IN (SELECT sample_id FROM samples)"
+    named = (
+        f"SELECT sample_id, found_label AS label, NULL::VARCHAR AS annotator, 1.0::DOUBLE AS weight FROM ({FOUND})"
+        " WHERE sample_id IN (SELECT sample_id FROM samples)"
+    )
     if source != "found":
-        tally, named = load_label_file(connection, source, setting), "SELECT sample_id, label FROM file_labels"
+        tally = load_label_file(connection, source, setting)
+        named = "SELECT sample_id, label, annotator, weight FROM file_labels"
     connection.execute(f"CREATE TABLE named AS {named}")
     n_unlabelled = take_unlabelled(connection, "named", unlabelled)
-    rows = connection.sql(AGGREGATE).fetchall()
-    if not rows and not n_unlabelled and tally is not None:
+    agreed = agree(connection, by)
+    if not agreed.samples and not n_unlabelled and tally is not None:
         empty = tally.n_rows and tally.n_empty == tally.n_rows
         what = "has no row with both a sample and a label" if empty else "names none of the pool's readable samples"
         raise ValueError(f"{setting}: {source} {what} ({tally})")
-    return _labels(rows, "source" if source == "found" else "user", source), tally
+    if by == "dawid-skene" and agreed.samples and not agreed.accuracy:
+        raise ValueError(f"labels.annotators: dawid-skene wants a column annotator in {source}")
+    method = f"{source}, Dawid and Skene over {len(agreed.accuracy)} annotators" if agreed.accuracy else source
+    labels = _labels(agreed.samples, "source" if source == "found" else "user", method)
+    return Given(labels, tally, annotation_tables(connection, agreed))
 
 
-def _labels(rows: Sequence[tuple[str, list[str], list[float]]], annotator: str, method: str) -> pa.Table:
-    abstained = [shares[0] <= 0.5 for _, _, shares in rows]
+def _labels(samples: Sequence[SaidOf], annotator: str, method: str) -> pa.Table:
+    abstained = [each.label is None for each in samples]
     columns = {
-        "sample_id": [sample_id for sample_id, _, _ in rows],
-        "label_set": ["given"] * len(rows),
-        "label": [None if out else classes[0] for (_, classes, _), out in zip(rows, abstained, strict=True)],
-        "classes": [classes for _, classes, _ in rows],
-        "probabilities": [shares for _, _, shares in rows],
-        "confidence": [shares[0] for _, _, shares in rows],
+        "sample_id": [each.sample_id for each in samples],
+        "label_set": ["given"] * len(samples),
+        "label": [each.label for each in samples],
+        "classes": [each.classes for each in samples],
+        "probabilities": [each.shares for each in samples],
+        "confidence": [each.shares[0] for each in samples],
         "abstained": abstained,
-        "weight": [float(not out) for out in abstained],
-        "annotator": [annotator] * len(rows),
-        "method": [method] * len(rows),
-        "round": [0] * len(rows),
+        "label_weight": [0.0 if out else each.weight for each, out in zip(samples, abstained, strict=True)],
+        "annotator": [each.who or annotator for each in samples],
+        "method": [method] * len(samples),
+        "round": [0] * len(samples),
     }
     return LABELS.build(columns)

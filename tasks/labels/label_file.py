@@ -13,11 +13,12 @@ import pyarrow.compute as pc
 from windrow.schemas.texts.label_text import label_of
 from windrow.tasks.labels.numbered_classes import name_numbers
 from windrow.tasks.storage.files.whole_columns import whole
+from windrow.tasks.storage.user_files.text_numbers import number_of
 from windrow.tasks.storage.user_files.user_file import UserFile, check_columns, is_table, read_user_file
 from windrow.tasks.storage.user_files.wanted_columns import Wanted
 from windrow.tasks.texts.cells import text_of
 
-WANTED = Wanted(("label",), ("sample_id", "key"), ("shard", "source_uri"))
+WANTED = Wanted(("label",), ("sample_id", "key"), ("shard", "source_uri", "annotator", "weight"))
 _SHOWN = 3
 
 # What a row of a key fits, where it says of which shard and source; an occurrence that was not read is one, too.
@@ -40,7 +41,7 @@ CREATE TEMP TABLE named_rows AS
     WHERE f.label IS NOT NULL
     UNION ALL SELECT DISTINCT line, sample_id FROM by_key;
 CREATE TABLE file_labels AS
-    SELECT f.line, n.sample_id, f.label FROM given_rows f JOIN named_rows n USING (line)
+    SELECT f.line, n.sample_id, f.label, f.annotator, f.weight FROM given_rows f JOIN named_rows n USING (line)
     WHERE n.sample_id IN (SELECT sample_id FROM samples) ORDER BY f.line
 """
 _AMBIGUOUS = """
@@ -94,11 +95,13 @@ def check_label_file(source: str, setting: str) -> None:
 
 
 def load_label_file(connection: Any, source: str, setting: str) -> Tally:
-    """Load a file as table `file_labels` (line, sample_id, label), a row for each that labels a readable sample.
+    """Load a file as table `file_labels`, a row for each that labels a readable sample.
+
+    Its columns are line, sample_id, label, annotator (null where none is named) and weight (1 where none is given).
 
     The connection is a catalog's. Raises ValueError, naming the setting and the line, when the file is missing or not
-    as it should be (`read_user_file`), when a label is too long or no number of a class, and when a key fits several
-    samples.
+    as it should be (`read_user_file`), when a label is too long or no number of a class, when a weight is none, and
+    when a key fits several samples.
     """
     check_label_file(source, setting)
     try:
@@ -133,7 +136,25 @@ def _given_rows(file: UserFile, labels: pa.Array) -> pa.Table:
     names = ("sample_id", "key", "shard", "source_uri")
     columns = {name: file.rows[name] if name in file.rows.column_names else nothing for name in names}
     columns["sample_id"] = pc.utf8_lower(columns["sample_id"])
-    return pa.table({"line": file.rows["line"], **columns, "label": labels})
+    who = file.rows["annotator"] if "annotator" in file.rows.column_names else nothing
+    said = {"label": labels, "annotator": who, "weight": _weights(file)}
+    return pa.table({"line": file.rows["line"], **columns, **said})
+
+
+def _weights(file: UserFile) -> pa.Array:
+    """What each row counts: the column `weight`, above 0 to 1; 1 where it is empty or missing."""
+    if "weight" not in file.rows.column_names:
+        return pa.repeat(1.0, file.rows.num_rows)
+    weights = []
+    for row, text in enumerate(file.texts("weight")):
+        try:
+            weight = number_of(text, file.decimal_comma) if text else 1.0
+        except ValueError as error:
+            raise ValueError(f"{file.place(row)}: the weight {error}") from None
+        if not 0 < weight <= 1:
+            raise ValueError(f"{file.place(row)}: the weight wants a number above 0 to 1, got {text!r}")
+        weights.append(weight)
+    return pa.array(weights, pa.float64())
 
 
 def _check_ambiguous(file: UserFile, rows: Sequence[tuple[int, int, int, int]]) -> None:

@@ -17,10 +17,11 @@ from windrow.tasks.algorithms.arrays import Float32Array, Int64Array
 from windrow.tasks.algorithms.labels.combining.label_prior import given_shares
 from windrow.tasks.algorithms.labels.deciding.label_sets import possible_classes
 from windrow.tasks.algorithms.labels.deciding.policy import Decision, Evidence, decide
-from windrow.tasks.labels.given_labels import class_names, has_classes, pool_labels
-from windrow.tasks.labels.label_rows import WITHOUT_CLASSES, LabelSet, cluster_rows, renamed
+from windrow.tasks.labels.given_labels import class_names, has_classes, pool_labels, pool_weights
 from windrow.tasks.labels.labels_config import MOST_PROBABLE, PSEUDO, LabelsConfig
-from windrow.tasks.labels.prediction_rows import read_held_out, read_rounds
+from windrow.tasks.labels.rows.label_rows import WITHOUT_CLASSES, LabelSet, cluster_rows
+from windrow.tasks.labels.rows.label_set_rows import AddLabelSet, label_sets_of
+from windrow.tasks.labels.rows.prediction_rows import read_held_out, read_rounds
 from windrow.tasks.storage.files.whole_columns import whole
 from windrow.tasks.storage.store.made import Made, digests
 from windrow.tasks.storage.store.outputs import (
@@ -34,16 +35,17 @@ from windrow.tasks.storage.store.outputs import (
 if TYPE_CHECKING:
     from windrow.tasks.algorithms.labels.label_spreading import CombineRule, SpreadLabels
 
-VERSION = 6
+VERSION = 7
 DECISIONS = (
     *("combine", "combine_by", "prior", "policy", "least_belonging", "conformal", "distances", "top_k", "n_folds"),
 )
 
 
-def decide_labels(store: Path, made: Made, config: LabelsConfig, seed: int) -> Done:
+def decide_labels(store: Path, made: Made, config: LabelsConfig, seed: int, whole: Sequence[str] = ()) -> Done:
     """Write LABELS of the pool: label sets cluster_1 (finest) and up, each maker's own, pseudo and most_probable.
 
-    Where no class is known these two are not there; with zero_shot alone, most_probable is not.
+    Where no class is known these two are not there; with zero_shot alone they are what it says. Beside it LABEL_SETS,
+    and, of the label sets in `whole`, SOFT_LABELS.
 
     The counts are n_labelled and n_abstained, of the label set pseudo, and n_refused, those of them that abstain
     because they seem to be of no class.
@@ -51,7 +53,9 @@ def decide_labels(store: Path, made: Made, config: LabelsConfig, seed: int) -> D
     outputs = made.opened(store, Stage.CLUSTER, Part.GIVEN_LABELS, Part.PREDICTIONS, Part.BELONGING)
 
     def write(writer: OutputWriter) -> None:
-        tables = [*cluster_rows(outputs[Stage.CLUSTER][0]), *_predicted(outputs, config, seed)]
+        tables = cluster_rows(outputs[Stage.CLUSTER][0])
+        with label_sets_of(writer, whole) as add:
+            tables += _predicted(outputs, config, seed, add)
         table = pa.concat_tables([LABELS.schema().empty_table(), *tables])
         writer.write(LABELS, table)
         pseudo = table.filter(pc.equal(table["label_set"], PSEUDO))
@@ -69,6 +73,7 @@ def decide_labels(store: Path, made: Made, config: LabelsConfig, seed: int) -> D
         **{name: getattr(config, name) for name in DECISIONS},
         "distances_file": file_digest(distances) if distances is not None and distances.is_file() else None,
         "seed": seed,
+        "whole": sorted(set(whole)),
     }
     return make_output(store, Stage.PSEUDO_LABEL, VERSION, inputs, write)
 
@@ -81,8 +86,10 @@ def _belonging(outputs: Mapping[str, Sequence[Output]], config: LabelsConfig) ->
     return np.asarray(column.to_numpy(), np.float32) if len(column) else None
 
 
-def _predicted(outputs: Mapping[str, Sequence[Output]], config: LabelsConfig, seed: int) -> Iterator[pa.Table]:
-    """The tables of each maker, and of what they say together."""
+def _predicted(
+    outputs: Mapping[str, Sequence[Output]], config: LabelsConfig, seed: int, add: AddLabelSet
+) -> Iterator[pa.Table]:
+    """The tables of each maker, and of what they say together; label sets of classes are given to `add` too."""
     found: dict[str, Output] = {output.inputs["maker"]: output for output in outputs[Part.PREDICTIONS]}
     if not found:
         return
@@ -91,23 +98,29 @@ def _predicted(outputs: Mapping[str, Sequence[Output]], config: LabelsConfig, se
     given = outputs[Part.GIVEN_LABELS][0].read(LABELS)
     if not has_classes(given):
         for name, output in found.items():
-            yield from _without_labels(name, output, sample_ids, config)
+            for label_set in _without_labels(name, output, config):
+                names = output.inputs["classes"]
+                if name == "zero_shot":
+                    add(label_set, sample_ids, names)
+                yield label_set.rows(sample_ids, names, config.top_k)
         return
     classes = class_names(given, config.named_classes)
     labels = pool_labels(sample_ids, given, classes)
-    deciding = _Deciding(config, labels, _keys(sample_ids), _belonging(outputs, config))
+    weights, keys = pool_weights(sample_ids, given), _keys(sample_ids)
+    deciding = _Deciding(config, labels, weights, keys, _belonging(outputs, config))
     for label_set in _label_sets(found, deciding, _rule(config, classes, seed)):
+        add(label_set, sample_ids, classes)
         yield label_set.rows(sample_ids, classes, config.top_k)
 
 
-def _without_labels(name: str, output: Output, sample_ids: pa.Array, config: LabelsConfig) -> Iterator[pa.Table]:
+def _without_labels(name: str, output: Output, config: LabelsConfig) -> Iterator[LabelSet]:
     probabilities = read_rounds(output)[-1]
     decision = decide(probabilities, config.policy.chosen())
     label_set = LabelSet(name, f"{name}, {WITHOUT_CLASSES}", probabilities, decision, probabilities.argmax(axis=1))
-    table = label_set.rows(sample_ids, output.inputs["classes"], config.top_k)
-    yield table
+    yield label_set
     if name == "zero_shot" and name in config.combine:
-        yield renamed(table, PSEUDO)
+        yield replace(label_set, name=PSEUDO)
+        yield replace(label_set, name=MOST_PROBABLE)
 
 
 def _keys(sample_ids: pa.Array) -> Int64Array:
@@ -128,10 +141,14 @@ def _rule(config: LabelsConfig, classes: Sequence[str], seed: int) -> CombineRul
 
 @dataclass(frozen=True)
 class _Deciding:
-    """What a decision looks at beside probabilities: labels (n,), -1 where there is none, keys and belonging (n,)."""
+    """What a decision looks at beside probabilities: labels (n,), -1 where there is none, keys and belonging (n,).
+
+    weights: float32 (n,), what the given labels weigh.
+    """
 
     config: LabelsConfig
     labels: Int64Array
+    weights: Float32Array
     keys: Int64Array
     belonging: Float32Array | None
 
@@ -143,6 +160,7 @@ class _Deciding:
 
         evidence = Evidence(self.labels, held_out, held_out_label, self.keys)
         decision = decide(probabilities, self.config.policy.chosen(), predicted, evidence)
+        decision = replace(decision, weight=np.where(self.labels >= 0, self.weights, decision.weight))
         return decision if self.belonging is None else refuse(decision, self.belonging, self.config.least_belonging)
 
     def label_set(self, name: str, method: str, probabilities: Float32Array, held_out: Float32Array) -> LabelSet:
@@ -165,9 +183,10 @@ def _label_sets(found: Mapping[str, Output], deciding: _Deciding, rule: CombineR
         how, held_out = f"{name}, temperature {temperature:.3f}", spread.held_out[name]
         *earlier, _ = rounds[name]
         for number, each in enumerate(earlier):
-            shares = apply_temperature(each, temperature)
-            yield replace(deciding.label_set(f"{name}_{number}", how, shares, held_out), number=number)
-        yield replace(deciding.label_set(name, how, spread.makers[name], held_out), number=len(earlier))
+            found_then = deciding.label_set(f"{name}_{number}", how, apply_temperature(each, temperature), held_out)
+            yield replace(found_then, number=number, temperature=temperature)
+        found_last = deciding.label_set(name, how, spread.makers[name], held_out)
+        yield replace(found_last, number=len(earlier), temperature=temperature)
     yield from _together(spread, deciding, rule)
 
 
@@ -186,4 +205,5 @@ def _together(spread: SpreadLabels, deciding: _Deciding, rule: CombineRule) -> I
         possible = None
         if conformal is not None:
             possible = possible_classes(held_out, deciding.labels, spread.corrected.pool, conformal, label)
-        yield LabelSet(name, how, spread.confidence, decision, label, agreement=spread.agreement, possible=possible)
+        said = LabelSet(name, how, spread.confidence, decision, label, agreement=spread.agreement, possible=possible)
+        yield replace(said, prior=spread.corrected.prior)

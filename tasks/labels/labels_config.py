@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import Annotated
+from typing import Annotated, Literal
 
 from annotated_types import Ge, Lt, MinLen
 
@@ -17,6 +17,7 @@ from windrow.tasks.labels.chosen_makers import chosen_maker
 from windrow.tasks.labels.label_policy_config import LabelPolicyConfig
 from windrow.tasks.labels.unlabelled import UNLABELLED
 
+AnnotatorsBy = Literal["majority", "dawid-skene"]
 PSEUDO, MOST_PROBABLE = "pseudo", "most_probable"
 """What the makers say together: the label that serves rare classes best, and the one that is right most often."""
 
@@ -26,8 +27,11 @@ class LabelsConfig(Settings):
     """Where labels come from and when a pseudo-label is sure enough. See docs/how-to/choose-labels.md, own-files.md.
 
     `given`: 'found' (labels that came with samples), 'none', or a .csv or .parquet file with columns `label` and
-    `sample_id` (or `key`). `unlabelled`: spellings, in any case, of 'has no label', in all these places and as names of
-    folders. `makers`: methods that spread them over the pool, each into a label set of its name: knn,
+    `sample_id` (or `key`); its columns `annotator` and `weight` say who gave each label, and what it counts, 0 to 1.
+    `annotators`: how several labels of a sample become one: by the majority, or by how often each annotator is right
+    (dawid-skene, for a file with a column `annotator`). `unlabelled`: spellings, in any case, of 'has no label', in all
+    these places and as names of folders. `makers`: methods that spread them over the pool, each into a label set of its
+    name: knn,
     propagation, probe, prototypes, smoothed, smoothed_probe, naive_bayes, spectral, transductive, transport, mlp,
     iterative, scan, depict, sela, swav, p2ot, sp2ot, zero_shot, sources; or trusted code of your own,
     `python:module:Name`. `settings`: of each maker, by its name.
@@ -39,12 +43,12 @@ class LabelsConfig(Settings):
     columns `label`, `other` and `distance`, for labels that are wrong by little. `top_k`: classes kept for each sample.
     `n_folds`: of the cross-fits that weigh the makers, calibrate the confidences and judge the given labels. `checks`:
     how these are judged (the tables `label_quality` and `label_checks`).
-    With labels of fewer than two classes there is no label set 'pseudo', or it holds what zero_shot says; of the makers
-    those that need no labels predict (zero_shot, and clusters by number). Clusters are no classes, and are not exported
-    as labels.
+    With labels of fewer than two classes these two are not there, or hold what zero_shot says; of the makers those that
+    need no labels predict (zero_shot, and clusters by number). Clusters are no classes, and are not exported as labels.
     """
 
     given: Annotated[str, IsPath(unless=("found", "none"))] = "found"
+    annotators: AnnotatorsBy = "majority"
     unlabelled: tuple[str | int, ...] = UNLABELLED
     makers: Annotated[tuple[str, ...], MinLen(1)] = ("propagation", "smoothed", "smoothed_probe")
     settings: MakerSettings = field(default_factory=MakerSettings)
@@ -62,6 +66,8 @@ class LabelsConfig(Settings):
     def __post_init__(self) -> None:
         super().__post_init__()
         check_different("makers", self.makers)
+        if self.annotators != "majority" and self.given in ("found", "none"):
+            raise ValueError(f"annotators: {self.annotators} wants a file as labels.given, got {self.given!r}")
         for name in self.makers:
             try:
                 chosen_maker(name, self.settings)

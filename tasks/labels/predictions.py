@@ -22,7 +22,7 @@ from windrow.tasks.clusters.neighbor_graph import read_graph
 from windrow.tasks.labels.chosen_makers import chosen_maker, fit_maker, maker_basis
 from windrow.tasks.labels.given_labels import class_names, has_classes, pool_labels
 from windrow.tasks.labels.labels_config import LabelsConfig
-from windrow.tasks.labels.prediction_rows import prediction_rows
+from windrow.tasks.labels.rows.prediction_rows import prediction_rows
 from windrow.tasks.storage.catalog.views import connect, tables_of
 from windrow.tasks.storage.files.whole_columns import whole
 from windrow.tasks.storage.store.made import Made

@@ -31,7 +31,7 @@ class Batch(NamedTuple):
     """`images`: the stacked tensors of the transform; `labels` (n,) int64, NO_LABEL where there is none.
 
     `info`: the asked columns of EXPORTED_SAMPLES by name: a tensor (n,) of numbers or truth values, else a list. A
-    number that is null is NaN.
+    number that is null is NaN. Soft labels and logits are a tensor (n, n_classes), a row of NaN where there are none.
     """
 
     images: torch.Tensor
@@ -58,12 +58,15 @@ class ImageDataset(Dataset[Batch]):
         self, samples: VersionSamples, transform: Transform | None, columns: Sequence[str], min_side: int | None
     ) -> None:
         self._samples, self._transform, self._min_side = samples, transform, min_side
-        self._columns = {name: whole(samples.table[name]) for name in columns}
+        self._columns = {name: whole(samples.table[name]) for name in columns if name not in samples.soft}
+        self._soft = {name: samples.soft[name] for name in columns if name in samples.soft}
         self._tars = OpenTars(samples.tars)
 
     def __getitem__(self, wanted: BatchPlaces) -> Batch:
         images = self._images(wanted)
         info = {name: _values(column, wanted.places) for name, column in self._columns.items()}
+        shards, rows = self._samples.shard[wanted.places], self._samples.row[wanted.places]
+        info |= {name: torch.from_numpy(column.read(shards, rows)) for name, column in self._soft.items()}
         return Batch(images, torch.from_numpy(self._samples.labels[wanted.places]), info)
 
     def _images(self, wanted: BatchPlaces) -> torch.Tensor:

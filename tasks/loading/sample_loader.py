@@ -35,7 +35,7 @@ from windrow.tasks.loading.version_samples import (
 )
 from windrow.tasks.storage.store.outputs import file_digest
 
-COLUMNS = ("sample_id", "sample_index", "rank", "weight", "confidence")
+COLUMNS = ("sample_id", "sample_index", "rank", "sample_weight", "label_weight", "confidence")
 
 
 @dataclass(frozen=True)
@@ -169,7 +169,7 @@ def data_loader(
     shuffle: bool = True,
     window: int = 0,
     sampling: Sampling = "each",
-    weight_column: str = "weight",
+    weight_column: str = "sample_weight",
     samples_per_epoch: int | None = None,
     batches: str | Path | None = None,
     columns: Sequence[str] = COLUMNS,
@@ -195,7 +195,7 @@ def data_loader(
         sample by `weight_column`. samples_per_epoch: by default as many as there are.
     batches: a plan that `windrow batches` wrote: its batches come as they are, in another order each epoch, whole ones
         to each rank; `batch_size` and `samples_per_epoch` are then the plan's.
-    columns: of EXPORTED_SAMPLES, that `info` has.
+    columns: of the version's samples, that `info` has; soft labels too, where `export.soft_labels` made them.
     last: what is left at the end of an epoch is dealt out evenly among the ranks; 'pad' repeats fewer than n_ranks
         samples so that it comes out, 'drop' leaves it out. Every rank has as many batches as every other.
     workers: processes that read ahead; 0 reads in this one. min_side: JPEG may be decoded smaller, with neither side
@@ -241,7 +241,7 @@ def data_loader(
 
 
 def _check_columns(samples: VersionSamples, columns: Sequence[str]) -> None:
-    there = samples.table.column_names
+    there = [*samples.table.column_names, *samples.soft]
     if missing := [name for name in columns if name not in there]:
         raise ValueError(f"columns: a version has no {', '.join(missing)}; it has {', '.join(there)}")
 

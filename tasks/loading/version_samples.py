@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Literal
 
@@ -13,8 +13,9 @@ import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from windrow.schemas.exported import EXPORTED_SAMPLES
+from windrow.schemas.exported import EXPORTED_SAMPLES, Further
 from windrow.tasks.algorithms.batches.class_subsets import fraction_of_classes, long_tail_of_classes
+from windrow.tasks.loading.soft_columns import SoftColumn, joined_soft_columns, soft_columns
 from windrow.tasks.storage.catalog.connections import USER_SQL, open_connection
 from windrow.tasks.storage.catalog.judged_sql import query
 from windrow.tasks.storage.files.parquet import read_table
@@ -26,6 +27,7 @@ Unlabelled = Literal["keep", "skip"]
 NO_LABEL = -100
 """Stands for 'no label' in a batch: the value that torch's losses ignore by default."""
 
+ARRAYS = ("labels", "shard", "offset", "n_bytes", "source", "row")
 _PLACE = "windrow_place"
 
 
@@ -35,6 +37,7 @@ class VersionSamples:
     each one's class, NO_LABEL where it has none.
 
     `tars` are the paths of all shards; `shard`, `offset` and `n_bytes` (n,) say in which and where the image lies.
+    `row` (n,) is its place among the samples of that shard, and `soft` has the columns of soft labels, by their names.
     `source` (n,) is the number of the version. Samples of a version lie together, and those of a shard, by rank.
     `identity` names what the samples are made of, for a state to be compared with.
     """
@@ -47,7 +50,9 @@ class VersionSamples:
     offset: npt.NDArray[np.int64]
     n_bytes: npt.NDArray[np.int64]
     source: npt.NDArray[np.int32]
+    row: npt.NDArray[np.int32]
     identity: tuple[str, ...]
+    soft: Mapping[str, SoftColumn] = field(default_factory=dict)
 
     def __len__(self) -> int:
         return len(self.labels)
@@ -67,7 +72,8 @@ def read_version_samples(
     """
     manifest = read_manifest(version)
     shards = split_shards(version, manifest, split)
-    everything = read_table(EXPORTED_SAMPLES, [Path(version) / SAMPLES])
+    declared = Further.of(manifest).added_to(EXPORTED_SAMPLES)
+    everything = read_table(declared, [Path(version) / SAMPLES])
     table = everything.filter(pc.equal(everything["split"], split)) if everything.num_rows else everything
     counts = [file["n_samples"] for file in shards]
     if table.num_rows != sum(counts):
@@ -80,6 +86,7 @@ def read_version_samples(
             f"{version}: no sample of split {split!r} is left (where: {where}, unlabelled: {unlabelled!r})"
         )
     table, shard = wide(table).take(kept), np.repeat(np.arange(len(shards), dtype=np.int32), counts)[kept]
+    row = np.concatenate([np.arange(count, dtype=np.int32) for count in counts])[kept]
     classes = tuple(manifest["classes"])
     return VersionSamples(
         table=table,
@@ -90,7 +97,9 @@ def read_version_samples(
         offset=_int64(table["tar_offset"]),
         n_bytes=_int64(table["n_bytes"]),
         source=np.zeros(len(kept), np.int32),
+        row=row,
         identity=(manifest["fingerprint"], split, where or "", unlabelled),
+        soft=soft_columns(Path(version), manifest, split),
     )
 
 
@@ -110,7 +119,7 @@ def subset_by_class(samples: VersionSamples, fraction: float | None, long_tail: 
     else:
         kept = long_tail_of_classes(samples.labels, long_tail or 0.0)
     places = np.flatnonzero(kept)
-    arrays = {name: getattr(samples, name)[places] for name in ("labels", "shard", "offset", "n_bytes", "source")}
+    arrays = {name: getattr(samples, name)[places] for name in ARRAYS}
     told = f"label_fraction {fraction}, long_tail {long_tail}"
     return replace(samples, table=samples.table.take(places), identity=(*samples.identity, told), **arrays)
 
@@ -120,7 +129,7 @@ def joined_samples(parts: Sequence[VersionSamples]) -> VersionSamples:
     if len(parts) == 1:
         return parts[0]
     classes = tuple(class_indices([name for part in parts for name in part.classes]))
-    table = pa.concat_tables([part.table for part in parts])
+    table = pa.concat_tables([part.table for part in parts], promote_options="default")  # label sets may differ
     first_tar = np.cumsum([0, *(len(part.tars) for part in parts)])
     return VersionSamples(
         table=table,
@@ -131,6 +140,8 @@ def joined_samples(parts: Sequence[VersionSamples]) -> VersionSamples:
         offset=np.concatenate([part.offset for part in parts]),
         n_bytes=np.concatenate([part.n_bytes for part in parts]),
         source=np.repeat(np.arange(len(parts), dtype=np.int32), [len(part) for part in parts]),
+        row=np.concatenate([part.row for part in parts]),
+        soft=joined_soft_columns([part.soft for part in parts], [part.classes for part in parts]),
         identity=tuple(text for part in parts for text in part.identity),
     )
 
@@ -158,21 +169,21 @@ def _kept(table: pa.Table, where: str | None, unlabelled: Unlabelled) -> npt.NDA
     if unlabelled not in ("keep", "skip"):
         raise ValueError(f"unlabelled: wants 'keep' or 'skip', got {unlabelled!r}")
     places = pa.array(np.arange(table.num_rows))
-    conditions = [f"({where})"] if where else []
+    conditions = [f"({where}\n)"] if where else []
     conditions += ["label IS NOT NULL"] if unlabelled == "skip" else []
     if not conditions:
         return np.arange(table.num_rows)
-    return _places_where(table.append_column(_PLACE, places), " AND ".join(conditions))
+    return _places_where(table.append_column(_PLACE, places), " AND ".join(conditions), where)
 
 
-def _places_where(table: pa.Table, condition: str) -> npt.NDArray[np.int64]:
+def _places_where(table: pa.Table, condition: str, where: str | None) -> npt.NDArray[np.int64]:
     with open_connection(limits=USER_SQL) as connection:
         connection.register("samples", table)
         try:
             sql = f"SELECT {_PLACE} FROM samples WHERE {condition} ORDER BY 1"
             found = query(connection, sql).to_arrow_table()
         except (duckdb.Error, ValueError) as error:
-            raise ValueError(f"where: {condition!r} is no predicate over a version's samples: {error}") from None
+            raise ValueError(f"where: {where!r} is no predicate over a version's samples: {error}") from None
     return _int64(found[_PLACE])
 
 

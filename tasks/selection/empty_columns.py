@@ -11,7 +11,7 @@ import duckdb
 from windrow.tasks.storage.catalog.judged_sql import query
 from windrow.tasks.storage.catalog.views import connect
 
-RANKED = ("rank", "part", "selected", "weight", "dropped_by", "duplicate_of", "similarity", "group_id", "split")
+RANKED = ("rank", "part", "selected", "sample_weight", "dropped_by", "duplicate_of", "similarity", "group_id", "split")
 REFERENCED = ("density_ratio", "is_alike")
 SCORED = ("model_scores",)
 

@@ -11,7 +11,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from windrow.schemas import NEAR_DUPLICATE_THRESHOLD, SELECTION
-from windrow.schemas.exported import EXPORTED_SAMPLES
+from windrow.schemas.exported import EXPORTED_SAMPLES, REST
 from windrow.schemas.stages import Part
 from windrow.tasks.selection.selection_config import SPLIT_CONFLICT, Split
 from windrow.tasks.storage.files.parquet import read_table
@@ -19,7 +19,7 @@ from windrow.tasks.storage.files.whole_columns import whole
 from windrow.tasks.storage.published.versions import SAMPLES, list_versions
 from windrow.tasks.storage.store.outputs import Done, OutputWriter, make_output, open_output
 
-VERSION = 1
+VERSION = 2
 
 
 def freeze_splits(store: Path, ranked: Done, name: str, splits: Sequence[Split]) -> Done:
@@ -53,12 +53,13 @@ def freeze_splits(store: Path, ranked: Done, name: str, splits: Sequence[Split])
 
 
 def earlier_splits(store: Path, name: str) -> dict[str, str]:
-    """Return the split of each sample in the first version of a curated set that had it."""
+    """Return the split of each sample in the first version of a curated set that had it selected."""
     found: dict[str, str] = {}
     for version in list_versions(store, name):
         table = read_table(EXPORTED_SAMPLES, [version.path / SAMPLES], ["sample_id", "split"])
         for sample_id, split in zip(table["sample_id"].to_pylist(), table["split"].to_pylist(), strict=True):
-            found.setdefault(sample_id, split)
+            if split != REST:
+                found.setdefault(sample_id, split)
     return found
 
 
@@ -119,7 +120,7 @@ def _corrected(selection: pa.Table, corrections: Mapping[str, str]) -> pa.Table:
         "rank": pa.array(closed, pa.int64(), mask=~ranked),
         "selected": pa.array(selected),
         "split": pc.if_else(selected, pc.coalesce(moved, texts["split"]), nothing),
-        "weight": pa.array(selection["weight"].fill_null(0).to_numpy(), mask=~selected),
+        "sample_weight": pa.array(selection["sample_weight"].fill_null(0).to_numpy(), mask=~selected),
         "part": pc.if_else(dropped, nothing, texts["part"]),
         "dropped_by": pc.if_else(dropped, pa.scalar(SPLIT_CONFLICT), texts["dropped_by"]),
     }

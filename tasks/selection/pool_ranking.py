@@ -1,4 +1,4 @@
-"""Ranking: filters, near-duplicates, and one column `rank` whose every prefix is a balanced set."""
+"""Ranking: filters, near-duplicates, and one column `rank` whose every prefix is a set of the policy."""
 
 from __future__ import annotations
 
@@ -13,12 +13,12 @@ import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from windrow.schemas import LEAKS, NEAR_DUPLICATE_THRESHOLD, SELECTION
+from windrow.schemas import LEAKS, NEAR_DUPLICATE_THRESHOLD
+from windrow.schemas.selection import RANKING
 from windrow.schemas.stages import Part, Stage
 from windrow.tasks.algorithms.arrays import Float32Array, Int64Array
 from windrow.tasks.algorithms.neighbors.deduplication import near_duplicates
 from windrow.tasks.algorithms.neighbors.duplicate_threshold import FALLBACK
-from windrow.tasks.algorithms.selection.ranking import inclusion_weights
 from windrow.tasks.clusters.neighbor_graph import read_graph
 from windrow.tasks.selection.candidates import Evidence, check_expression, read_evidence
 from windrow.tasks.selection.curated_order import CuratedOrder, curated_order, expressions_of, predicates_of
@@ -35,8 +35,9 @@ from windrow.tasks.selection.selection_config import (
     SelectionConfig,
     Split,
 )
+from windrow.tasks.selection.set_of_size import of_every_size, strata_column
 from windrow.tasks.selection.sets_beside import embeddings_beside, targets_beside
-from windrow.tasks.selection.splits import assign_splits, claimed_splits, group_samples
+from windrow.tasks.selection.splits import UNCLAIMED, claimed_splits, group_samples
 from windrow.tasks.selection.standing_occurrences import Standing, breaking, decide_standing, see_each_occurrence
 from windrow.tasks.storage.catalog.connections import USER_SQL
 from windrow.tasks.storage.catalog.views import connect, let_stand, tables_of
@@ -51,7 +52,7 @@ from windrow.tasks.storage.store.outputs import (
 )
 from windrow.tasks.storage.store.pool import Pool, read_pool
 
-VERSION = 3
+VERSION = 4
 SEEN = (
     *(Stage.INGEST, Stage.HASH_GROUPS, Stage.MODEL_SCORES, Stage.FEATURES, Stage.NEIGHBORS, Stage.CLUSTER),
     *(Stage.PSEUDO_LABEL, Part.LEAKS, Part.REFERENCE_WEIGHTS),
@@ -60,7 +61,7 @@ SEEN = (
 
 
 def rank_pool(store: Path, made: Made, config: SelectionConfig, seed: int) -> Done:
-    """Write SELECTION: one row for every readable sample, in the order of `sample_id`.
+    """Write RANKING: one row for every readable sample, in the order of `sample_id`. It is the same for every size.
 
     A filter sees what all earlier stages have made.
     """
@@ -81,46 +82,34 @@ def rank_pool(store: Path, made: Made, config: SelectionConfig, seed: int) -> Do
         evidence = read_evidence(connection, outputs, embedded, needs, expressions_of(config), targets)
         proposed = threshold_of(outputs[Stage.NEIGHBORS][0], config)
         threshold = proposed.threshold
-        selection = select(rows, pool, broken, config, seed, evidence, threshold)
-        groups = _groups(rows, pool, outputs[Stage.NEIGHBORS][0], selection["duplicate_of"], threshold)
-        splits = _splits(connection, whole(rows["sample_id"]), groups, selection, config, seed)
-        split = pc.if_else(selection["selected"], splits, pa.scalar(None, pa.string()))
-        placed = {"sample_id": rows["sample_id"], "occurrence_id": occurrence_ids}
-        columns = {**selection, **placed, "group_id": groups, "split": split}
-        writer.write(SELECTION, SELECTION.build(columns))
+        ranking = ranked_columns(rows, pool, broken, config, seed, evidence, threshold)
+        groups = _groups(rows, pool, outputs[Stage.NEIGHBORS][0], ranking["duplicate_of"], threshold)
+        placed = {"sample_id": rows["sample_id"], "occurrence_id": occurrence_ids, "group_id": groups}
+        split = _claims(connection, whole(rows["sample_id"]), config)
+        writer.write(RANKING, RANKING.build({**ranking, **placed, **split}))
         told = {"threshold": [threshold], "how": [proposed.how]}
         writer.write(NEAR_DUPLICATE_THRESHOLD, NEAR_DUPLICATE_THRESHOLD.build(told))
-        writer.counts.update(_counts(columns))
+        writer.counts["n_samples"] = rows.num_rows
 
     inputs = {
         **digests(outputs),
         **digests(beside),
-        "config": config,
+        "config": of_every_size(config),
         "seed": seed,
         "split_ids": [file_digest(Path(split.ids)) for split in config.splits if split.ids is not None],
     }
-    return make_output(store, Stage.RANK, VERSION, inputs, write)
+    return make_output(store, Part.RANKING, VERSION, inputs, write)
 
 
-def _splits(
-    connection: Any,
-    sample_ids: pa.Array,
-    groups: pa.Array,
-    selection: Mapping[str, pa.Array],
-    config: SelectionConfig,
-    seed: int,
-) -> pa.Array:
-    """The split of each sample; strata count only what is selected."""
+def _claims(connection: Any, sample_ids: pa.Array, config: SelectionConfig) -> dict[str, pa.Array]:
+    """What decides on splits beside groups: who claims each sample, and its label where splits are stratified."""
     claimed = claimed_splits(connection, config.splits, sample_ids)
-    if not config.stratify_splits:
-        return assign_splits(groups, config.splits, seed, claimed)
-    labels = connection.sql("SELECT coalesce(given_label, label) AS label FROM pool ORDER BY sample_id")
-    chosen = np.flatnonzero(selection["selected"].to_numpy(zero_copy_only=False))
-    strata = labels.to_arrow_table()["label"].take(chosen).to_pylist()
-    splits = assign_splits(groups.take(chosen), config.splits, seed, claimed[chosen], strata)
-    place = np.zeros(len(groups), np.int64)
-    place[chosen] = np.arange(len(chosen))
-    return splits.take(pa.array(place)) if len(chosen) else pa.nulls(len(groups), pa.string())
+    names = pa.array([split.name for split in config.splits], pa.string())
+    columns = {"claimed": names.take(pa.array(claimed, mask=claimed == UNCLAIMED))}
+    if config.stratify_splits:
+        labels = connection.sql("SELECT coalesce(given_label, label) AS label FROM pool ORDER BY sample_id")
+        columns["label"] = labels.to_arrow_table()["label"].combine_chunks()
+    return columns
 
 
 def pool_rows(outputs: Mapping[str, Sequence[Output]]) -> pa.Table:
@@ -221,7 +210,7 @@ def curated_ranks(
     return curated_order(candidates, config, seed, known.targets)
 
 
-def select(
+def ranked_columns(
     rows: pa.Table,
     pool: Pool,
     broken: Sequence[str | None],
@@ -230,7 +219,7 @@ def select(
     evidence: Evidence | None = None,
     threshold: float = FALLBACK,
 ) -> dict[str, Any]:
-    """Return the columns of SELECTION that ranking decides, in the order of `rows` (by `sample_id`).
+    """Return the columns of RANKING that the policy decides, in the order of `rows` (by `sample_id`).
 
     threshold: cosine similarity from which on samples are near-duplicates.
     """
@@ -238,13 +227,9 @@ def select(
     found = curated_ranks(rows, pool, them, config, seed, evidence)
     ranked, kept = them.ranked, them.duplicate_of < 0
     dropped_by = list(them.dropped_by)
-    n_ranked = int((found.place > 0).sum())
-    target = config.target_size if config.target_size is not None else round(config.target_share * n_ranked)
     n = len(rows)
-    ranks, weights, part = np.zeros(n, np.int64), np.zeros(n), np.full(n, -1)
+    ranks, part = np.zeros(n, np.int64), np.full(n, -1)
     ranks[ranked], part[ranked] = found.place, found.part
-    weights[ranked] = inclusion_weights(found.strata, (found.place > 0) & (found.place <= target))
-    selected = (ranks > 0) & (ranks <= target)
     for row in ranked[found.place == 0]:
         dropped_by[row] = NO_PART
     for row in ranked[found.capped]:
@@ -260,11 +245,10 @@ def select(
         "part": pa.array([each.name for each in config.parts], pa.string()).take(
             pa.array(part, mask=(ranks == 0) | (not config.parts))
         ),
-        "selected": pa.array(selected),
-        "weight": pa.array(weights, mask=~selected),
         "dropped_by": pa.array(dropped_by, pa.string()),
         "duplicate_of": whole(rows["sample_id"]).take(pa.array(original, mask=original < 0)),
         "similarity": pa.array(similarities, mask=original < 0),
+        "strata": strata_column(n, ranked, found.strata),
     }
 
 
@@ -314,11 +298,3 @@ def _groups(rows: pa.Table, pool: Pool, neighbors: Output, duplicates: pa.Array,
     originals = np.asarray(pc.index_in(duplicates.take(pa.array(dropped)), sample_ids))
     pairs = np.concatenate([pairs, np.stack([dropped, originals], axis=1)]).astype(np.int64)
     return group_samples(sample_ids, pairs, rows["group_name"].to_pylist())
-
-
-def _counts(columns: Mapping[str, Any]) -> dict[str, int]:
-    dropped = pc.value_counts(columns["dropped_by"].drop_null()).to_pylist()
-    counts = {f"dropped_by_{entry['values']}": entry["counts"] for entry in dropped}
-    n_ranked = len(columns["rank"]) - columns["rank"].null_count
-    n_selected = pc.sum(columns["selected"]).as_py() or 0
-    return {"n_samples": len(columns["rank"]), "n_ranked": n_ranked, "n_selected": n_selected, **counts}

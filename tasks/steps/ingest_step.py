@@ -69,7 +69,7 @@ def _meet_labels(curation: Curation) -> None:
     labels, evaluate = curation.config.labels, curation.config.worth.evaluate
     lists = curation.config.selection.id_lists()
     store, ingested = curation.store, curation.made.ingest
-    given: Done = curation.here(GIVEN_LABELS, store, ingested, labels.given, labels.no_label)
+    given: Done = curation.here(GIVEN_LABELS, store, ingested, labels.given, labels.no_label, labels.annotators)
     curation.met = (given,)
     if named_files(labels, evaluate, lists) or labels.prior.shares:
         files: Done = curation.here(CHECK_FILES, store, ingested, given.path, labels, evaluate, lists)

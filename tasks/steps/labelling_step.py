@@ -29,7 +29,8 @@ def pseudo_label(curation: Curation) -> None:
     with curation.stage(Stage.PSEUDO_LABEL) as log:
         given, held = _given(curation)
         spread = _spread(curation, given)
-        decided: Done = curation.here(DECIDE_LABELS, store, curation.made, labels, seed)
+        whole = [each.name for each in curation.config.export.soft]
+        decided: Done = curation.here(DECIDE_LABELS, store, curation.made, labels, seed, whole)
         log.done = [given, decided, *spread, held, *curation.met[1:]]
         log.n_samples = decided.counts["n_labelled"] + decided.counts["n_abstained"]
         curation.made = replace(curation.made, pseudo_label=paths_of(log.done))

@@ -4,17 +4,21 @@ from __future__ import annotations
 
 from windrow.schemas.stages import Stage
 from windrow.tasks.curation_under_way import Curation
-from windrow.tasks.export.export_plan import read_classes
+from windrow.tasks.export.answers_file import read_answers
+from windrow.tasks.export.export_plan import read_classes, without_soft
 from windrow.tasks.export.outcomes import account
-from windrow.tasks.export.planned_shards import SELECTED, planned_shards
+from windrow.tasks.export.planned_shards import planned_shards
 from windrow.tasks.export.pool_table import tabulate_pool
 from windrow.tasks.export.publication import publish_version
+from windrow.tasks.export.selected_rows import stages_of
 from windrow.tasks.export.shard_writing import gone_samples, write_export_shard
+from windrow.tasks.export.soft_arrays import label_sets_told
 from windrow.tasks.fetching.credentials import without_secrets
 from windrow.tasks.ingest.stale_shards import changed_while_embedding, mark_changed
 from windrow.tasks.report.drawn import report_of
 from windrow.tasks.runner import IO_TAG, Call, Work
 from windrow.tasks.selection.kept_away import leaking_ids
+from windrow.tasks.storage.published.class_labels import check_numbers
 from windrow.tasks.storage.published.versions import Version
 from windrow.tasks.storage.store.made import digests
 from windrow.tasks.storage.store.outputs import Done, open_output
@@ -40,8 +44,14 @@ def export(curation: Curation) -> None:
             curation.runner.say(f"{curation.config.name}: not published: {curation.kept_back}")
             return
         shards = curation.here(PLAN_EXPORT, store, made, config)
-        if shards and not read_classes(store, shards[0].plan):
+        answers, classes = read_answers(config.card), read_classes(store, shards[0].plan) if shards else []
+        check_numbers(classes, config.class_names)
+        if shards and not classes:
             curation.runner.say(f"export.label_set: this run has no label of {config.label_set!r}: none is exported")
+        if missing := without_soft(store, shards, config):
+            curation.runner.say(
+                f"export.soft_labels: no maker made {', '.join(missing)} of classes: without soft labels"
+            )
         calls = [Call(WRITE_SHARD, f"write {shard.split} {shard.number}", (store, shard, config)) for shard in shards]
         n_samples = sum(shard.n_rows for shard in shards)
         log.done = curation.in_workers("export", len(shards), calls, n_samples=n_samples)
@@ -49,10 +59,13 @@ def export(curation: Curation) -> None:
         if not log.n_samples:
             curation.runner.say(f"{curation.config.name}: nothing was selected, or all of it is gone: no version")
             return
-        provenance = digests(made.opened(store, *SELECTED))
+        selection = curation.config.selection
+        ranked_by = "parts" if selection.parts else selection.policy
+        provenance = {**digests(made.opened(store, *stages_of(config))), "ranked_by": ranked_by}
         barred = leaking_ids(store, made)
+        told = label_sets_told(store, made, config)
         version: Version = curation.here(
-            PUBLISH, store, curation.config.name, shards, log.done, config, provenance, barred
+            PUBLISH, store, curation.config.name, shards, log.done, config, provenance, barred, answers, told
         )
         log.version = version.path
         curation.runner.say(f"{version.name} {version.version}: {'new' if version.created else 'unchanged'}")
@@ -71,7 +84,9 @@ def conclude(curation: Curation) -> None:
         embedded = [open_output(run.store / path) for path in curation.made.features]
         for place in mark_changed(run.store, curation.made.ingest, {**changed_while_embedding(embedded), **gone}):
             runner.say(f"changed while the run was on its way, and read again in the next run: {place}")
-        log.done = [curation.here(ACCOUNT, run.store, curation.made, gone, curation.kept_back)]
+        log.done = [
+            curation.here(ACCOUNT, run.store, curation.made, gone, curation.kept_back, curation.config.export.what)
+        ]
         log.n_samples = log.done[0].counts["n_occurrences"]
     with curation.stage(Stage.POOL) as log:
         log.done = [curation.here(TABULATE_POOL, run)]

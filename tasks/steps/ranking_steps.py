@@ -13,6 +13,7 @@ from windrow.tasks.selection.kept_away import leaks_of_pool
 from windrow.tasks.selection.pool_ranking import rank_pool
 from windrow.tasks.selection.reference_weights import weigh_by_reference
 from windrow.tasks.selection.selection_config import KEEP_AWAY, REFERENCE
+from windrow.tasks.selection.set_of_size import take_set
 from windrow.tasks.steps.embedding_steps import near_duplicates_from
 from windrow.tasks.storage.store.outputs import Done
 from windrow.tasks.worth.gates import held_at_gates
@@ -22,6 +23,7 @@ from windrow.tasks.worth.pool_worth import measure_worth
 FIND_LEAKS = Work("find-leaks", leaks_of_pool)
 WEIGH_BY_REFERENCE = Work("weigh-by-reference", weigh_by_reference)
 RANK = Work("rank", rank_pool)
+TAKE_SET = Work("take-set", take_set)
 FREEZE_SPLITS = Work("freeze-splits", freeze_splits)
 ESTIMATE_BALANCE = Work("estimate-balance", estimate_balance)
 MEASURE_WORTH = Work("measure-worth", measure_worth)
@@ -32,7 +34,8 @@ def rank(curation: Curation) -> None:
     config = curation.config
     with curation.stage(Stage.RANK) as log, curation.progress("rank", 1):
         beside = [*_leaks(curation), *_reference(curation)]
-        ranked: Done = curation.here(RANK, curation.store, curation.made, config.selection, config.seed)
+        ranking: Done = curation.here(RANK, curation.store, curation.made, config.selection, config.seed)
+        ranked: Done = curation.here(TAKE_SET, curation.store, ranking, config.selection, config.seed)
         ranked = curation.here(FREEZE_SPLITS, curation.store, ranked, config.name, config.selection.splits)
         log.done, log.n_samples = [ranked, *beside], ranked.counts["n_samples"]
         curation.made = replace(curation.made, rank=paths_of(log.done))

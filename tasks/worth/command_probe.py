@@ -66,7 +66,7 @@ class CommandProbe:
             {
                 "sample_id": self.sample_ids.take(pa.array(taught)),
                 "label": [self.classes[number] for number in pool.labels[taught].tolist()],
-                "weight": pool.weights[taught],
+                "label_weight": pool.weights[taught],
                 "embedding": _vectors(pool.features[taught]),
             }
         )

@@ -9,7 +9,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from windrow.schemas import HELD_OUT, LABELS, NEIGHBORS
+from windrow.schemas import ANNOTATIONS, ANNOTATORS, HELD_OUT, LABELS, NEIGHBORS
 from windrow.schemas.stages import Part, Stage
 from windrow.tasks.algorithms.arrays import BoolArray, Int64Array
 from windrow.tasks.algorithms.worth.hold_out import held_out_groups
@@ -76,6 +76,13 @@ def without_held_out(store: Path, given: str, held: str) -> Done:
         ids = whole(apart.read(HELD_OUT, ["sample_id"])["sample_id"])
         kept = table.filter(pc.invert(pc.is_in(table["sample_id"], ids)))
         writer.write(LABELS, kept)
+        if f"{ANNOTATIONS.name}.parquet" in labels.files:
+            said = labels.read(ANNOTATIONS)
+            said = said.filter(pc.invert(pc.is_in(said["sample_id"], ids)))
+            people = labels.read(ANNOTATORS)
+            writer.write(ANNOTATIONS, said)
+            writer.write(ANNOTATORS, people)
+            writer.counts.update(n_annotations=said.num_rows, n_annotators=people.num_rows)
         writer.counts.update(n_given=kept.num_rows, n_classes=len(class_names(kept)))
 
     return make_output(store, Part.GIVEN_LABELS, VERSION, {"given": labels.digest, "held_out": apart.digest}, write)

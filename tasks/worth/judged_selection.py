@@ -26,7 +26,7 @@ MOST_SEEN = 0.05
 
 ROWS_SQL = """
 SELECT a.sample_id, a.cluster_path[1] AS cluster, e.rank, e.selected, e.dropped_by,
-       CASE WHEN NOT l.abstained THEN l.label END AS label, l.weight, g.label IS NOT NULL AS is_given,
+       CASE WHEN NOT l.abstained THEN l.label END AS label, l.label_weight, g.label IS NOT NULL AS is_given,
        h.sample_id IS NOT NULL AS held_out, h.label AS truth, h.group_id
 FROM assignments a
 JOIN selection e USING (sample_id)
@@ -68,7 +68,7 @@ def read_judged(connection: Any, embedded: Pool, label_set: str, others: Sequenc
     pool, judging = rows.take(pa.array(left)), rows.take(pa.array(judges))
     names = {*pc.unique(pool["label"]).to_pylist(), *pc.unique(judging["truth"]).to_pylist(), *others} - {None}
     classes = tuple(sorted(names))
-    weights = np.nan_to_num(pool["weight"].to_numpy().astype(np.float64))
+    weights = np.nan_to_num(pool["label_weight"].to_numpy().astype(np.float64))
     rank = pool["rank"].fill_null(0).to_numpy()
     selected = np.flatnonzero(_booleans(pool["selected"]))
     return JudgedSelection(

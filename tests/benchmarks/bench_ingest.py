@@ -255,7 +255,7 @@ def plan_rows(occurrences: pa.Table) -> pa.Table:
     """Return rows of EXPORT_PLAN for some occurrences."""
     n = occurrences.num_rows
     ranks = pa.array(range(1, n + 1), pa.int64())
-    made = {"sample_index": ranks, "rank": ranks, "weight": [1.0] * n, "split": ["train"] * n, "width": [1] * n,
+    made = {"sample_index": ranks, "rank": ranks, "sample_weight": [1.0] * n, "split": ["train"] * n, "width": [1] * n,
             "cluster_path": [[0]] * n, "group_id": occurrences["sample_id"], "height": [1] * n, "format": ["JPEG"] * n,
             "n_bytes": occurrences["byte_length"], "label": pa.nulls(n, pa.string())}  # fmt: skip
     known = {name: occurrences[name] for name in occurrences.column_names if name in EXPORT_PLAN.schema().names}

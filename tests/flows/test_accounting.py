@@ -92,5 +92,5 @@ def test_every_occurrence_of_a_mutated_pool_has_exactly_one_outcome(
     assert outcomes.get("exported", 0) == min(target, ranked)
     exported = sum(output.counts["n_samples"] for output in run.outputs("export"))
     assert exported == outcomes.get("exported", 0)
-    weights = connection.sql("SELECT sum(weight) FROM selection").fetchall()[0][0]
+    weights = connection.sql("SELECT sum(sample_weight) FROM selection").fetchall()[0][0]
     assert weights is None or weights == pytest.approx(ranked)

@@ -143,7 +143,7 @@ def test_a_card_shows_no_picture_link_or_html_of_the_datas(run: Run, layout: str
     kinds, links = elements(card.partition("---\n\n")[2])
     assert not {"image", "html_inline", "html_block", "em_open", "s_open"} & kinds and not links
     assert not CONTROL.search(card)
-    assert card.count("\n## ") == 5
+    assert card.count("\n## ") == 8
 
 
 def test_the_artifact_shows_no_picture_link_or_html_of_the_datas(run: Run) -> None:

@@ -87,7 +87,7 @@ def test_a_value_outside_its_bounds_is_shown() -> None:
         "probabilities": [[1.0]],
         "confidence": [1.5],
         "abstained": [False],
-        "weight": [1.0],
+        "label_weight": [1.0],
         "annotator": ["me"],
         "method": ["m"],
         "round": [0],

@@ -7,6 +7,7 @@ from typing import Annotated, Literal
 
 import typer
 
+from windrow.flows.commands.subjects.parameters import DEFAULT_CONFIG
 from windrow.flows.commands.subjects.starting import out
 
 
@@ -40,17 +41,38 @@ def batches(
     print_batches(out, version, split, where, BatchPlan(rule, batch_size, level, quota, share, seed), path)
 
 
+def card(
+    path: Annotated[
+        Path, typer.Argument(metavar="FILE", help="A config; with --check also the folder of a version.")
+    ] = DEFAULT_CONFIG,
+    check: Annotated[bool, typer.Option("--check", help="Only say what is missing: exits with 1 if it is.")] = False,
+) -> None:
+    """Ask what only people can say of a set, for the cards of its versions: purpose, consent, maintenance, ...
+
+    Writes `card.yaml` beside the config, or the file that `export.card` names, with ten questions, and says which of
+    them have no answer. A file that is there is left as it is.
+    """
+    from windrow.flows.commands.card_questions import ask_people, missing_answers
+
+    missing = missing_answers(out, path) if check else ask_people(out, path)
+    if check and missing:
+        raise typer.Exit(1)
+
+
 def convert(
     version: Annotated[Path, typer.Argument(help="Folder of a version, as in `data/store/curated/photos/v0001`.")],
     path: Annotated[Path, typer.Option("--output", "-o", help="Folder to write; it may not be there yet.")],
     to: Annotated[
-        Literal["energon", "mds", "litdata", "lance", "croissant"],
-        typer.Option(help="Megatron-Energon, MosaicML Streaming, LitData, Lance, or a Croissant description."),
+        Literal["energon", "mds", "litdata", "lance", "croissant", "huggingface", "huggingface-webdataset", "coco"],
+        typer.Option(
+            help="Megatron-Energon, MosaicML Streaming, LitData, Lance, a Croissant description, a folder for the "
+            "Hugging Face Hub (of the Parquet files, or of the tars), or COCO's lists."
+        ),
     ],
 ) -> None:
     """Write a version as another trainer's loader wants it.
 
-    energon and croissant link the version's files and copy no image; the others are written by their own packages.
+    mds, litdata and lance are written by their own packages; the others link the version's files and copy no image.
     """
     from windrow.tasks.conversion.all_formats import FORMATS
     from windrow.tasks.conversion.converted_version import convert_version

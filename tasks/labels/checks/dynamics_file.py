@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -19,6 +20,16 @@ from windrow.tasks.storage.user_files.wanted_columns import plain_name
 ROWS = 8192
 DEPTHS = {"loss": (0, 1), "logits": (1, 2), "probabilities": (1, 2)}
 SMALLEST_PROBABILITY = 1e-7
+
+
+@contextmanager
+def told_where(path: Path, otherwise: str = "is damaged") -> Iterator[None]:
+    """Let what a file cannot be read for be a ValueError, in one line, that names the setting and the file."""
+    try:
+        yield
+    except (pa.ArrowException, OSError, UnicodeDecodeError, KeyError) as error:
+        why = " ".join(str(error).split())
+        raise ValueError(f"labels.checks.dynamics: {path} {otherwise} ({why})") from None
 
 
 @dataclass(frozen=True)
@@ -43,11 +54,9 @@ class DynamicsFile:
     def __init__(self, path: Path) -> None:
         if not path.is_file():
             raise ValueError(f"labels.checks.dynamics: there is no file {str(path)!r}")
-        try:
+        with told_where(path, "is no Parquet file, or damaged"):
             self._file = pq.ParquetFile(path, page_checksum_verification=True)
-        except pa.ArrowInvalid as error:
-            raise ValueError(f"labels.checks.dynamics: {path} is no Parquet file ({error})") from None
-        self.path, schema = path, self._file.schema_arrow
+            self.path, schema = path, self._file.schema_arrow
         self._names = self._spelt(schema.names)
         self.columns = [name for name in DEPTHS if name in self._names]
         index = self._names.get("sample_index")
@@ -61,7 +70,7 @@ class DynamicsFile:
         """The file's rows in its order. Raises ValueError naming the column that has a null, or another shape."""
         shapes: dict[str, tuple[int, ...]] = {}
         index = self._names["sample_index"]
-        for batch in self._file.iter_batches(ROWS, columns=[index, *(self._names[name] for name in self.columns)]):
+        for batch in self._batches([index, *(self._names[name] for name in self.columns)]):
             if batch[index].null_count:
                 raise self._mistake("sample_index", "has nulls")
             arrays = {name: self._dense(name, batch[self._names[name]]) for name in self.columns}
@@ -72,6 +81,10 @@ class DynamicsFile:
             if "probabilities" in arrays:
                 logits = self._logarithms(arrays["probabilities"])
             yield DynamicsPart(batch[index].to_numpy().astype(np.int64), arrays.get("loss"), logits)
+
+    def _batches(self, columns: Sequence[str]) -> Iterator[pa.RecordBatch]:
+        with told_where(self.path):
+            yield from self._file.iter_batches(ROWS, columns=list(columns))
 
     def _dense(self, name: str, values: pa.Array) -> npt.NDArray[np.float64]:
         """A column as an array: losses (b, n_epochs), others (b, n_epochs, n_classes); without epochs, one."""
@@ -126,7 +139,8 @@ class DynamicsFile:
 
     def indices(self) -> npt.NDArray[np.int64]:
         """The sample_index of every row, in the file's order."""
-        column = self._file.read([self._names["sample_index"]]).column(0)
+        with told_where(self.path):
+            column = self._file.read([self._names["sample_index"]]).column(0)
         return np.asarray(column.to_numpy(), np.int64) if not column.null_count else np.zeros(0, np.int64)
 
     def _mistake(self, column: str, what: str) -> ValueError:

@@ -13,6 +13,7 @@ import pyarrow.parquet as pq
 
 from windrow.schemas.training import TRAINING_LOG
 from windrow.tasks.algorithms.labels.judging.training_dynamics import TrainingDynamics
+from windrow.tasks.labels.checks.dynamics_file import told_where
 
 MEASURES = ("margin", "loss", "error_norm")
 
@@ -25,9 +26,18 @@ def log_files(folder: Path) -> list[Path]:
     return files
 
 
+def _rows(path: Path, columns: list[str]) -> pa.Table:
+    wanted = pa.schema([TRAINING_LOG.schema().field(name) for name in columns])
+    with (
+        told_where(path, "is no file of a training log, or damaged"),
+        pq.ParquetFile(path, page_checksum_verification=True) as file,
+    ):
+        return file.read(columns=columns).select(columns).cast(wanted)
+
+
 def logged_samples(folder: Path) -> npt.NDArray[np.int64]:
     """Return the distinct `sample_index` of a log. Raises ValueError when there is none."""
-    parts = [pq.read_table(path, schema=TRAINING_LOG.schema())["sample_index"] for path in log_files(folder)]
+    parts = [_rows(path, ["sample_index"])["sample_index"] for path in log_files(folder)]
     return np.unique(np.concatenate([np.asarray(part.to_numpy(), np.int64) for part in parts]))
 
 
@@ -49,7 +59,10 @@ def logged_dynamics(folder: Path, labels: Mapping[int, tuple[str, str]]) -> tupl
     for name in MEASURES:
         values = table[name].to_numpy()
         if not np.isfinite(values).all():
-            raise ValueError(f"{folder}: column {name} has numbers that are not finite: the training diverged")
+            raise ValueError(
+                f"labels.checks.dynamics: {folder}: column {name} has numbers that are not finite: the training "
+                "diverged"
+            )
         dense = np.zeros((len(epochs), len(indices)), np.float32)
         dense[epoch, sample] = values  # rows come by step, so the newest stays
         records[name] = np.take_along_axis(dense, source, axis=0)[None]
@@ -61,12 +74,14 @@ def _relevant(folder: Path, labels: Mapping[int, tuple[str, str]]) -> pa.Table:
     names = pa.array([name for _, name in labels.values()], pa.string())
     parts = []
     for path in log_files(folder):
-        part = pq.read_table(path, schema=TRAINING_LOG.schema())
+        part = _rows(path, TRAINING_LOG.schema().names)
         given = names.take(pc.index_in(part["sample_index"], indices))
         parts.append(part.filter(pc.equal(given, part["label"])))
     table = pa.concat_tables(parts).sort_by([("step", "ascending"), ("rank", "ascending"), ("slot", "ascending")])
     if not table.num_rows:
-        raise ValueError(f"{folder}: no sample of the log was trained as the label that it was given")
+        raise ValueError(
+            f"labels.checks.dynamics: {folder}: no sample of the log was trained as the label that it was given"
+        )
     return table
 
 

@@ -38,9 +38,12 @@ REFUSED_FUNCTIONS = _names(
     "pg_sleep sleep_ms write_log getenv nextval setval setseed current_setting json_execute_serialized_sql query "
     "query_table"
 )
+REFUSED_VIEWS = _names("pg_settings duckdb_logs")
+"""DuckDB's own views over functions that are not let in."""
 
-_SPACE = r"(?:\s|--[^\n]*(?:\n|$)|/\*.*?\*/)*"
-_EXPLAIN = re.compile(rf"{_SPACE}(EXPLAIN\b{_SPACE}(?:ANALYZE\b|\([\w\s,]+\)(?={_SPACE}[\w(]))?)", re.I | re.S)
+# Comments nest in DuckDB: what holds another is not skipped here, so that what follows it is judged as DuckDB sees it.
+_BLANK = r"(?:\s|--[^\r\n]*|/\*(?:(?!/\*).)*?\*/)"
+_EXPLAIN = re.compile(rf"{_BLANK}*EXPLAIN\b(?:{_BLANK}*(ANALYZE\b|\([\w\s,]+\)(?={_BLANK}*[\w(])))?", re.I | re.S)
 
 
 def query(connection: Any, sql: str, *, anywhere: bool = False) -> Any:
@@ -79,21 +82,32 @@ class Catalog:
 
 def question(connection: Any, sql: str, *, anywhere: bool = False) -> str:
     """Return the SQL of a question as it is to be run. Raises ValueError when it is none, and says why."""
-    statements = connection.extract_statements(sql)
-    if len(statements) != 1:
-        raise ValueError(f"one SQL statement at a time; got {len(statements)}")
-    kind = statements[0].type
+    kind = _kind(connection, sql)
     if kind == duckdb.StatementType.EXPLAIN:
         asked = _EXPLAIN.match(sql)
         explained = sql[asked.end() :] if asked else ""
         if asked is None or not _is_select(connection, explained):
             raise ValueError(f"{ANSWERED}, and EXPLAIN of a SELECT only; got {_first_words(sql)}")
         _judge(connection, explained, anywhere)
-        return f"{asked[1]} {explained}"
+        return f"EXPLAIN {asked[1] or ''} {explained}"
     if kind != duckdb.StatementType.SELECT:
         raise ValueError(f"{ANSWERED}; got {_first_words(sql)}")
     _judge(connection, sql, anywhere)
     return sql
+
+
+def _kind(connection: Any, sql: str) -> Any:
+    """DuckDB's name of what the one statement in a text is, None of one that its Python does not know."""
+    try:
+        statements = connection.extract_statements(sql)
+    except TypeError:  # halves of UTF-16 characters, which stand for bytes that are no text
+        raise ValueError("the SQL is not UTF-8") from None
+    if len(statements) != 1:
+        raise ValueError(f"one SQL statement at a time; got {len(statements)}")
+    try:
+        return statements[0].type
+    except ValueError:
+        return None
 
 
 def _is_select(connection: Any, sql: str) -> bool:
@@ -104,13 +118,17 @@ def _is_select(connection: Any, sql: str) -> bool:
 
 
 def _first_words(sql: str) -> str:
-    words = re.sub(_SPACE, " ", sql, flags=re.S).split()
-    return " ".join(words[:2]).upper() if words else "nothing"
+    words = " ".join(re.sub(rf"{_BLANK}+", " ", sql, flags=re.S).split()[:2]).upper()
+    asks_for_values = "; PIVOT wants its values: ON ... IN ('a', 'b')" if re.search(r"\bPIVOT\b", sql, re.I) else ""
+    return f"{words}{asks_for_values}"
 
 
 def _judge(connection: Any, sql: str, anywhere: bool) -> None:
     told = connection.execute("SELECT json_serialize_sql(?::VARCHAR)", [sql]).fetchall()[0][0]
-    parsed = json.loads(told)
+    try:
+        parsed = json.loads(told)
+    except RecursionError:
+        raise ValueError("the SQL nests too deeply to be judged") from None
     if parsed["error"]:
         raise ValueError(f"{ANSWERED}: {parsed['error_message']}")
     for part in _parts(parsed["statements"]):
@@ -119,6 +137,8 @@ def _judge(connection: Any, sql: str, anywhere: bool) -> None:
             raise ValueError(f"{ANSWERED}; there is a {kind.removesuffix('_QUERY_NODE').removesuffix('_NODE')} in it")
         if kind == "TABLE_FUNCTION":
             _judge_table_function(part["function"], anywhere)
+        if kind == "BASE_TABLE" and part["table_name"].lower() in REFUSED_VIEWS:
+            raise ValueError(f"the view {part['table_name']} is not for questions about a store")
         name = str(part.get("function_name", "")).lower()
         if name in REFUSED_FUNCTIONS:
             raise ValueError(f"the function {name} is not for questions about a store")

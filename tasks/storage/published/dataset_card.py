@@ -5,138 +5,104 @@ A folder may hold files of one format only, or `datasets` cannot tell how to rea
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
 from typing import Any
 
-import pyarrow as pa
 import yaml
 
-from windrow.schemas.exported import DESCRIBED, EXPORTED_SAMPLES
-from windrow.tasks.storage.published.licences import spdx_of
-from windrow.tasks.storage.published.webdataset_shards import PROVENANCE, image_extension
-from windrow.tasks.texts.markdown import code, inline
+from windrow.schemas.exported import EXPORTED, EXPORTED_SAMPLES, Further
+from windrow.tasks.storage.published.attribution_file import ATTRIBUTION
+from windrow.tasks.storage.published.card_loading import LOADING, ON_THE_HUB
+from windrow.tasks.storage.published.card_tables import (
+    answer_sections,
+    class_table,
+    field_table,
+    label_words,
+    licence_table,
+    paragraph,
+    source_table,
+    split_table,
+)
+from windrow.tasks.storage.published.hub_features import class_names, parquet_features, webdataset_features
+from windrow.tasks.storage.published.licence_terms import hub_licence
+from windrow.tasks.texts.markdown import code
 
-_TABLE_ROWS = 50
 _PREFIXES = ((10**3, "K"), (10**6, "M"), (10**9, "B"), (10**12, "T"))
+_EXTENSIONS = {"webdataset": "tar", "parquet": "parquet"}
 
 _ABOUT = """\
-# {name} {version}
-
-{n_samples:,} images, chosen by windrow {windrow_version} so that the clusters of the pool are balanced: each image was
-embedded, the embeddings were clustered hierarchically, and the pool was ranked by hierarchical balanced sampling
-(Vo et al. 2024, https://arxiv.org/abs/2405.15613). `rank` is the place in that ranking, `weight` the inverse inclusion
-probability, `cluster_path` the clusters, finest first. The bytes of the images are the originals, whose SHA-256 begins
-with the `sample_id`. But where `mended` is not null they pass over what readers would fail over: `damaged chunks` of a
-PNG, or `metadata`.
-
-Labels are those of the label set {label_set}; {unlabelled:,} images have none. An image without a label is not a
-negative: nobody knows, or the labels abstained.
-{cls}
-Fingerprint `{fingerprint}`. `../manifest.json` has the SHA-256 of every file, the config and the digests of what the
-version was made from; `../samples.parquet` has a row for each image, without its bytes.
-
-## How to load it
-
-{loading}"""
-
-_CLS = """
-`.cls` is the class's number where every class is named by a number, and else its place, from 0, in `../classes.txt`
-({n_classes:,} classes); an image without a label has no `.cls`.
+{n_samples:,} images{of_classes}, chosen by Windrow {windrow_version} from a larger pool{ranked}. Those of rank 1 to T \
+are what would have been chosen with room for T. The images are as they were found, byte for \
+byte; but where `mended` is not null, they pass over what readers would fail over: `damaged chunks` of a PNG, or \
+`metadata`.
 """
-
-_LOADING = {
-    "webdataset": """\
-Run these in the version's folder, the one above this. With `datasets`, which takes the types of the fields from this
-card (from the tars alone it would guess them by five samples, and fail where these have no caption and others do):
-
-```python
-from datasets import load_dataset
-
-splits = load_dataset("./webdataset")
-```
-
-With `webdataset`:
-
-```python
-from glob import glob
-
-import webdataset
-
-samples = webdataset.WebDataset(sorted(glob("webdataset/{split}-*.tar")), shardshuffle=False).decode("pil")
-sample = next(iter(samples))  # sample["json"], and sample["cls"] where there is a label
-```
-
-With Ray, which turns a column of pictures into a tensor and fails where some samples lack it, unless it is told not to:
-
-```python
-from pathlib import Path
-
-import ray
-
-ray.data.DataContext.get_current().enable_tensor_extension_casting = False
-rows = ray.data.read_webdataset(sorted(map(str, Path("webdataset").resolve().glob("{split}-*.tar"))))
-print(rows.count())
-```
-
-With `litdata`, as bytes, to be decoded and written in its own format by `litdata.optimize`:
-
-```python
-from glob import glob
-
-import litdata
-
-members = [each for tar in sorted(glob("webdataset/{split}-*.tar")) for each in litdata.iter_webdataset_tar(tar)]
-```
-
-With `windrow`, decoded as windrow's own models saw them, shuffled, for any number of workers and ranks, and resumable:
-
-```python
-from windrow import data_loader
-
-images, labels, info = next(iter(data_loader(".", split="{split}", batch_size=1, unlabelled="keep")))
-```
-""",
-    "parquet": """\
-Run these in the version's folder, the one above this. With `datasets`:
-
-```python
-from datasets import load_dataset
-
-splits = load_dataset("./parquet")
-```
-
-With DuckDB:
-
-```python
-import duckdb
-
-print(duckdb.sql("SELECT label, count(*) FROM 'parquet/{split}-*.parquet' GROUP BY ALL ORDER BY ALL"))
-```
-""",
+_RANKED = {
+    "balanced": " so that its clusters are balanced: each image was embedded, the embeddings were clustered "
+    "hierarchically, and the pool was ranked by hierarchical balanced sampling "
+    "(Vo et al. 2024, https://arxiv.org/abs/2405.15613)",
+    "class-balanced": " so that its classes are balanced, and among images without a sure class the clusters",
+    "parts": " in several parts, each ranked by a rule of its own",
+    "random": " at random",
 }
+_MADE = (
+    "Its fingerprint is `{fingerprint}`. `{above}manifest.json` has the SHA-256 of every file, the settings of the "
+    "export and the digests of what the version was made from; `{above}samples.parquet` has a row for each image, "
+    "without its bytes."
+)
 
 
-def dataset_card(layout: str, manifest: Mapping[str, Any], formats: Iterable[str]) -> str:
-    """Return the card for the folder `layout` ('webdataset' or 'parquet') of the version that `manifest` describes.
+@dataclass(frozen=True)
+class CardPlace:
+    """Where a card lies: beside the files of `layout`, which `files` begins the names of.
+
+    `above` leads to the version's other files. `is_uploaded`: the folder is made to go to a hub as it is.
+    """
+
+    layout: str
+    files: str = ""
+    above: str = "../"
+    is_uploaded: bool = False
+
+    def pattern(self, split: str) -> str:
+        """Return what the files of a split are called."""
+        return f"{self.files}{split}-*.{_EXTENSIONS[self.layout]}"
+
+
+def dataset_card(place: CardPlace, manifest: Mapping[str, Any], formats: Iterable[str]) -> str:
+    """Return the card of the version that `manifest` describes.
 
     `formats` are the image formats in it ('JPEG', ...).
     """
-    header = yaml.safe_dump(_header(layout, manifest, formats), sort_keys=False, allow_unicode=True)
-    return f"---\n{header}---\n\n{_body(layout, manifest)}"
+    header = yaml.safe_dump(_header(place, manifest, formats), sort_keys=False, allow_unicode=True)
+    return f"---\n{header}---\n\n{_body(place, manifest)}"
 
 
-def _header(layout: str, manifest: Mapping[str, Any], formats: Iterable[str]) -> dict[str, Any]:
-    extension = "tar" if layout == "webdataset" else "parquet"
-    files = [{"split": split, "path": f"{split}-*.{extension}"} for split in manifest["counts"]["split"]]
+def _header(place: CardPlace, manifest: Mapping[str, Any], formats: Iterable[str]) -> dict[str, Any]:
+    counts, names = manifest["counts"], class_names(manifest)
+    files = [{"split": split, "path": place.pattern(split)} for split in counts["split"]]
     header: dict[str, Any] = {"pretty_name": f"{manifest['name']} {manifest['version']}"}
-    if manifest["config"]["license"] is not None:
-        header["license"] = manifest["config"]["license"]
+    licences = _licences(manifest)
+    if licences:
+        header["license"] = licences[0] if len(licences) == 1 else licences
+    if names:
+        header["task_categories"] = ["image-classification"]
     header["size_categories"] = [size_category(manifest["n_samples"])]
     header["tags"] = ["windrow"]
     header["configs"] = [{"config_name": "default", "data_files": files}]
-    if layout == "webdataset":
-        header["dataset_info"] = {"features": _webdataset_features(formats)}
+    is_tars = place.layout == "webdataset"
+    features = webdataset_features(formats, names, manifest) if is_tars else parquet_features(names, manifest)
+    header["dataset_info"] = {"config_name": "default", "features": features}
     return header
+
+
+def _licences(manifest: Mapping[str, Any]) -> list[str]:
+    """The set's licence as Hugging Face calls it; without one those of its images, where all have one that it knows."""
+    counts = manifest["counts"]
+    if manifest["config"]["license"] is not None:
+        return [manifest["config"]["license"]]
+    known = [hub_licence(name) for name in counts["license"]]
+    return [] if counts["unlicensed"] or None in known else list(dict.fromkeys(name for name in known if name))
 
 
 def size_category(n_samples: int) -> str:
@@ -154,58 +120,60 @@ def _short(power_of_ten: int) -> str:
     return f"{power_of_ten // unit}{letter}"
 
 
-def _webdataset_features(formats: Iterable[str]) -> list[dict[str, Any]]:
-    """Say what each field is: `datasets` would infer it from five samples, and refuse these when they differ."""
-    images = [{"name": name, "dtype": "image"} for name in sorted({image_extension(each) for each in formats})]
-    kinds = EXPORTED_SAMPLES.schema()
-    description = [_feature(name, kinds.field(name).type) for name in DESCRIBED]
-    provenance = {"name": "provenance", "struct": [_feature(name, pa.string()) for name in PROVENANCE]}
-    rest = [_feature("cls", pa.int64()), _feature("__key__", pa.string()), _feature("__url__", pa.string())]
-    return [*images, {"name": "json", "struct": [*description, provenance]}, *rest]
-
-
-def _feature(name: str, kind: pa.DataType) -> dict[str, Any]:
-    if pa.types.is_list(kind):
-        return {"name": name, "list": _type_name(kind.value_type)}
-    return {"name": name, "dtype": _type_name(kind)}
-
-
-def _type_name(kind: pa.DataType) -> str:
-    return {"float": "float32", "double": "float64"}.get(str(kind), str(kind))
-
-
-def _body(layout: str, manifest: Mapping[str, Any]) -> str:
-    counts = manifest["counts"]
+def _body(place: CardPlace, manifest: Mapping[str, Any]) -> str:
+    counts, config, above = manifest["counts"], manifest["config"], place.above
+    of_classes = f" of {len(manifest['classes']):,} classes" if manifest["classes"] else ""
+    names = ("n_samples", "windrow_version")
     about = _ABOUT.format(
-        **{name: manifest[name] for name in ("name", "version", "n_samples", "windrow_version", "fingerprint")},
-        label_set=code(manifest["config"]["label_set"]),
-        unlabelled=counts["unlabelled"],
-        cls=_CLS.format(n_classes=len(manifest["classes"])) if layout == "webdataset" else "",
-        loading=_LOADING[layout].format(split=next(iter(counts["split"]))),
+        **{name: manifest[name] for name in names}, of_classes=of_classes, ranked=_ranked(manifest["provenance"])
     )
-    tables = [
-        *_licence_table(counts["license"], counts["unlicensed"]),
-        *_count_table("Splits", "split", counts["split"]),
-        *_count_table("Classes", "class", counts["class"]),
-        *_count_table("Top-level clusters", "cluster", counts["cluster"]),
+    loading = ON_THE_HUB if place.is_uploaded else LOADING[place.layout]
+    lines = [
+        f"# {manifest['name']} {manifest['version']}",
+        "",
+        paragraph(about),
+        "",
+        *split_table(counts),
+        "## How to load it",
+        "",
+        loading.format(split=next(iter(counts["split"]))),
+        *class_table(manifest["classes"], config["class_names"], counts, above, _labelled(manifest)),
+        *licence_table(counts, above, f"{above}{ATTRIBUTION}"),
+        *answer_sections(config["card"]),
+        *source_table(counts, above),
+        *_fields(place, Further.of(manifest)),
+        "## How it was made",
+        "",
+        paragraph(_MADE.format(fingerprint=manifest["fingerprint"], above=above)),
+        "",
     ]
-    return "\n".join([about, *tables])
+    return "\n".join(lines)
 
 
-def _licence_table(counts: Mapping[str, int], unknown: int) -> list[str]:
-    """Say how many images are under which licence; the rows add up to all images."""
-    most = sorted(counts.items(), key=lambda item: -item[1])[:_TABLE_ROWS]
-    rows = [(name, n, "SPDX" if spdx_of(name) == name else "as it came: no SPDX identifier") for name, n in most]
-    others = sum(counts.values()) - sum(n for _, n in most)
-    rows += [(f"{len(counts) - len(most):,} more", others, "in `../manifest.json`")] if others else []
-    rows += [("not known", unknown, "nothing came with them that says so")] if unknown else []
-    lines = [f"| {inline(name)} | {n:,} | {what} |" for name, n, what in rows]
-    total = f"| **all** | {sum(counts.values()) + unknown:,} | |"
-    return ["## Licences", "", "| licence | images | |", "|---|---:|---|", *lines, total, ""]
+def _ranked(provenance: Mapping[str, Any]) -> str:
+    policy = provenance.get("ranked_by")
+    return "" if policy is None else _RANKED.get(policy, f", ranked by the policy {code(policy)}")
 
 
-def _count_table(title: str, word: str, counts: Mapping[str, int]) -> list[str]:
-    most = sorted(counts.items(), key=lambda item: -item[1])[:_TABLE_ROWS]
-    rows = [f"| {inline(name)} | {n:,} |" for name, n in most]
-    more = [f"| and {len(counts) - len(most):,} more in `../manifest.json` | |"] if len(counts) > len(most) else []
-    return [f"## {title}", "", f"| {word} | images |", "|---|---|", *rows, *more, ""]
+def _fields(place: CardPlace, further: Further) -> Iterator[str]:
+    if place.layout == "parquet":
+        return field_table(further.added_to(EXPORTED).columns, "")
+    names = further.described()
+    described = (column for column in further.added_to(EXPORTED_SAMPLES).columns if column.name in names)
+    return field_table(
+        described,
+        "A sample is an image, its `.json` and, where it has a label, its `.cls`: the number of its class. "
+        "Files that came with an image are there too, under its name. The `.json` has these fields, and as `provenance`"
+        " where the image was found.",
+    )
+
+
+def _labelled(manifest: Mapping[str, Any]) -> str:
+    """What the labels are, how many images have none, and what the number of a class is."""
+    n = manifest["counts"]["unlabelled"]
+    if not manifest["classes"]:
+        return "No image has a label."
+    none = f" {n:,} images have none: what they show is not known, or not surely enough." if n else ""
+    numbered = " The number of a class is its name, where all are named by numbers, and else its place in"
+    place = "`classes.txt`, from 0."
+    return f"{label_words(manifest['config']['label_set'])}{none}{numbered} {place}"

@@ -1,12 +1,18 @@
 """Licences by their SPDX identifiers (https://spdx.org/licenses), however they are spelt.
 
-People write the identifier in any case, the words of the licence, its abbreviation, or its address on the web. What is
-none of these has no identifier: nothing is guessed, least of all a version.
+People write the identifier in any case, the words of the licence, its abbreviation, or its address on the web, and
+often several of these one after the other, which must then agree. What is none of these has no identifier: nothing is
+guessed, least of all a version.
 """
 
 from __future__ import annotations
 
+import json
 import re
+from functools import lru_cache
+
+LONGEST = 2000
+"""Characters of a text that may name a licence; a longer one is the licence itself, or no licence."""
 
 # Of Creative Commons: the elements in any order and spelling, the version, and perhaps the port to a country.
 _ELEMENTS = {
@@ -22,6 +28,7 @@ _ELEMENTS = {
     "sharealike": "SA",
 }
 _SETS = {("BY",), ("BY", "SA"), ("BY", "ND"), ("BY", "NC"), ("BY", "NC", "SA"), ("BY", "NC", "ND")}
+_RUN_TOGETHER = {"".join(each).lower(): " ".join(each).lower() for each in _SETS if len(each) > 1}
 _VERSIONS = {"1.0", "2.0", "2.5", "3.0", "4.0"}
 _PORTS = frozenset(
     f"CC-{each}"
@@ -37,10 +44,27 @@ _LISTED = re.compile(
     r"(?:https?://)?(?:www\.)?(?:opensource\.org/licen[sc]es?|spdx\.org/licenses)/([^/]+?)(?:\.html|-license)?"
 )
 _COMMONS = re.compile(
-    r"(?:cc ?|creative commons )?((?:by|attribution)\b.*?) ?(\d(?:\.\d)?)"
+    r"(?:cc ?|creative commons )?((?:by|attribution).*?) ?(\d(?:\.\d)?)"
     r"(?: (?:international|generic|unported|([a-z]{2,3})))?"
 )
-_JOINED = (("non commercial", "noncommercial"), ("no deriv", "noderiv"), ("derivative works", "derivativeworks"))
+_DASH = re.compile("[\u2010\u2011\u2012\u2212]")  # that are meant as a hyphen
+_INTRODUCTION = re.compile(
+    r"(?:this (?:work|image|picture|photo|photograph|file|data|dataset) is )?"
+    r"(?:(?:licen[sc]ed|released|published|available) under|licen[sc]e ?:|spdx(?:-license-identifier)? ?:) ?"
+    r"(?:the terms of )?(?:an? |the )?"
+)
+_LINK = re.compile(r"<a [^>]*?href=[\"']([^\"'>]*)[^>]*>")
+_SAID = ("spdx", "identifier", "name", "title", "url", "uri", "href", "link")
+_BETWEEN = re.compile(r"[()|;\"<>{}\[\]]|, | [\u2013\u2014-] |(?=https?://)|(?<=/) ")
+_NOTHING_SAID = frozenset(
+    {"", "creative commons", "cc", "public domain dedication", "deed", "/a", "license", "licence"}
+)
+_JOINED = (
+    ("non commercial", "noncommercial"),
+    ("no deriv", "noderiv"),
+    ("derivative works", "derivativeworks"),
+    ("share alike", "sharealike"),
+)
 _NAMES = {
     "CC0-1.0": "cc0|cc zero|cczero|cc0 1.0|cc 0 1.0|cc zero 1.0|cc0 1.0 universal|creative commons zero"
     "|creative commons zero 1.0|creative commons zero v1.0 universal|creative commons cc0|creative commons cc0 1.0",
@@ -98,19 +122,57 @@ _NAMES = {
 }
 
 
+@lru_cache(maxsize=4096)  # a pool has few licences, and many samples under each
 def spdx_of(text: str) -> str | None:
     """Return the SPDX identifier of a licence, None of what is not known to be one.
 
     >>> [spdx_of(text) for text in ("cc by-sa 4.0", "http://creativecommons.org/licenses/by/2.0/", "ask me")]
     ['CC-BY-SA-4.0', 'CC-BY-2.0', None]
+    >>> spdx_of("Attribution 4.0 International (CC BY 4.0)"), spdx_of("CC BY 4.0 (but not the logos)")
+    ('CC-BY-4.0', None)
     """
-    plain = re.sub(r"[?#].*", "", " ".join(text.split()).lower()).rstrip("/. ")
+    if len(text) > LONGEST:
+        return None
+    plain = _DASH.sub("-", " ".join(_of_object(text).split()).lower()).strip("{}© ")
+    plain = _INTRODUCTION.sub("", _LINK.sub(r" | \1 | ", plain))
+    return _named(plain) or _said_again(plain)
+
+
+def _of_object(text: str) -> str:
+    """What a JSON object says of a licence, as `{"name": ..., "url": ...}`; of other text, that."""
+    try:
+        said = json.loads(text) if text.lstrip().startswith("{") else None
+    except (ValueError, RecursionError):
+        said = None
+    if not isinstance(said, dict):
+        return text
+    return " | ".join(str(value) for key, value in said.items() if value and key.lower() in _SAID)
+
+
+def _named(plain: str) -> str | None:
+    """The licence that a text is the name or the address of."""
+    plain = re.sub(r"[?#].*", "", plain).rstrip("/. ").removeprefix("//")
     address = _CC_URL.fullmatch(plain)
     if address:
         return _of_address(address[1], address[2], address[3], address[4] or "")
     listed = _LISTED.fullmatch(plain)
     words = _words(listed[1] if listed else plain)
     return _IDS.get(words) or _commons(words)
+
+
+def _said_again(plain: str) -> str | None:
+    """The licence that every statement of a text names; one of Creative Commons may go without its version."""
+    statements = [piece.strip() for piece in _BETWEEN.split(plain) if piece.strip(" .") not in _NOTHING_SAID]
+    known = {spdx: None for spdx in map(_named, statements) if spdx}
+    if len(known) != 1:
+        return None
+    [spdx] = known
+    vague = (_elements_of(_words(each)) for each in statements if _named(each) is None)
+    return spdx if all(each is not None and _has_elements(spdx, each) for each in vague) else None
+
+
+def _has_elements(spdx: str, elements: tuple[str, ...]) -> bool:
+    return re.fullmatch(rf"CC-{'-'.join(elements)}-\d.*", spdx) is not None
 
 
 def _words(plain: str) -> str:
@@ -134,17 +196,26 @@ def _of_address(kind: str, name: str, version: str, rest: str) -> str | None:
 
 
 def _commons(words: str) -> str | None:
-    for old, new in _JOINED:
-        words = words.replace(old, new)
-    found = _COMMONS.fullmatch(words.replace("share alike", "sharealike"))
+    found = _COMMONS.fullmatch(_joined(words))
     if found is None:
         return None
     version = found[2] if "." in found[2] else f"{found[2]}.0"
     return _identifier(_element_set(found[1].removesuffix(" license").split()), version, found[3])
 
 
+def _elements_of(words: str) -> tuple[str, ...] | None:
+    """The elements of a licence of Creative Commons without its version."""
+    return _element_set(re.sub(r"^(?:cc|creative commons) ", "", _joined(words)).split())
+
+
+def _joined(words: str) -> str:
+    for old, new in _JOINED:
+        words = words.replace(old, new)
+    return words
+
+
 def _element_set(words: list[str]) -> tuple[str, ...] | None:
-    elements = [_ELEMENTS.get(word) for word in words]
+    elements = [_ELEMENTS.get(word) for each in words for word in _RUN_TOGETHER.get(each, each).split()]
     order = ("BY", "NC", "ND", "SA")
     known = tuple(element for element in order if element in elements)
     return known if None not in elements and len(set(elements)) == len(elements) and known in _SETS else None

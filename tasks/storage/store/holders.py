@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import tarfile
 from collections.abc import Collection, Iterable
 from pathlib import Path
@@ -65,7 +66,7 @@ def versions_with(store: Path, sample_ids: Collection[str]) -> list[dict[str, An
 
 def _described(store: Path, version: Version, held: list[str]) -> dict[str, Any]:
     files = read_manifest(version.path)["files"]
-    shards = [file for file in files if "n_samples" in file and _shard_has(version.path / file["path"], held)]
+    shards = _shards_with(version.path, [file for file in files if "n_samples" in file], held)
     return {
         "name": version.name,
         "version": version.version,
@@ -76,6 +77,20 @@ def _described(store: Path, version: Version, held: list[str]) -> dict[str, Any]
         "sample_ids": held,
         "shards": [{"path": file["path"], "sha256": file["sha256"]} for file in shards],
     }
+
+
+def _shards_with(folder: Path, files: list[dict[str, Any]], held: list[str]) -> list[dict[str, Any]]:
+    """The shards that hold samples, and the soft labels of these shards, which do not say whose they are."""
+    named = [file for file in files if not file["path"].endswith(".npy")]
+    found = [file for file in named if _shard_has(folder / file["path"], held)]
+    numbers = {_number(file) for file in found}
+    return [file for file in files if file in found or (file not in named and _number(file) in numbers)]
+
+
+def _number(file: dict[str, Any]) -> tuple[str, int]:
+    """The split of a shard's file and its number there, which each format and the soft labels count alike."""
+    rest = Path(file["path"]).name.removeprefix(f"{file['split']}-")
+    return file["split"], int(re.match(r"\d+", rest)[0])  # type: ignore[index]
 
 
 def _shard_has(path: Path, sample_ids: list[str]) -> bool:

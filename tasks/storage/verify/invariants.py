@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+from windrow.schemas.exported import REST
 from windrow.schemas.forgotten import FORGOTTEN_BY
 from windrow.schemas.selection import OUTCOME_KINDS
 from windrow.schemas.stages import Stage
@@ -37,7 +38,10 @@ def _within(table: str, broken: str, other: str, of: str = "TRUE", key: str = "s
 
 _READABLE = "(SELECT sample_id FROM occurrences WHERE unreadable IS NULL)"
 _EMBEDDED = "(SELECT DISTINCT sample_id FROM all_embeddings WHERE error IS NULL)"
-_SELECTED = "(SELECT * FROM selection WHERE selected)"
+_WANTED = (
+    "(SELECT * FROM selection WHERE selected"
+    f" OR (rank IS NOT NULL AND EXISTS (SELECT 1 FROM exported_samples WHERE split = '{REST}')))"
+)
 _EXPORTED = "(SELECT sample_id FROM outcomes WHERE outcome = 'exported')"
 _PLACES = """(
     SELECT sample_id, level, cluster_path[level] AS cluster_id, cluster_path[level + 1] AS parent_id
@@ -154,9 +158,9 @@ _CHOSEN = (
     _where("selection", "are ranked and dropped, or neither", "(rank IS NULL) = (dropped_by IS NULL)"),
     _where(
         "selection",
-        "are selected without rank, weight and split, or not selected with a weight or split",
-        "CASE WHEN selected THEN rank IS NULL OR weight IS NULL OR split IS NULL "
-        "ELSE weight IS NOT NULL OR split IS NOT NULL END",
+        "are selected without rank, sample_weight and split, or not selected with a sample_weight or split",
+        "CASE WHEN selected THEN rank IS NULL OR sample_weight IS NULL OR split IS NULL "
+        "ELSE sample_weight IS NOT NULL OR split IS NOT NULL END",
     ),
     Invariant(
         "selection",
@@ -210,7 +214,7 @@ _ACCOUNTED = (
     _within(
         "outcomes",
         "are exported, but their sample was not selected",
-        _SELECTED,
+        _WANTED,
         "outcome IN ('exported', 'not_published')",
     ),
     Invariant(
@@ -223,19 +227,20 @@ _ACCOUNTED = (
     Invariant(
         "selection",
         "are selected, but neither exported nor gone",
-        f"SELECT count(*) FROM {_SELECTED} ANTI JOIN "
+        f"SELECT count(*) FROM {_WANTED} ANTI JOIN "
         "(SELECT sample_id FROM exported_samples UNION ALL SELECT sample_id FROM gone"
         " UNION ALL SELECT sample_id FROM outcomes WHERE outcome = 'not_published') USING (sample_id)",
     ),
     Invariant(
         "exported_samples",
         "say something else than selection, assignments, registry and samples",
-        f"SELECT count(*) FROM exported_samples x LEFT JOIN {_SELECTED} s USING (sample_id) "
+        f"SELECT count(*) FROM exported_samples x LEFT JOIN {_WANTED} s USING (sample_id) "
         "LEFT JOIN assignments a USING (sample_id) LEFT JOIN registry r USING (sample_id) "
         "LEFT JOIN samples p USING (sample_id) WHERE "
-        "(x.rank, x.weight, x.split, x.group_id, x.cluster_path, x.sample_index, x.n_bytes, x.format, x.mended) "
+        "(x.rank, x.sample_weight, x.split, x.group_id, x.cluster_path, x.sample_index, x.n_bytes, x.format, x.mended) "
         "IS DISTINCT FROM "
-        "(s.rank, s.weight, s.split, s.group_id, a.cluster_path, r.sample_index, p.n_bytes, p.format, p.mended)",
+        f"(s.rank, s.sample_weight, coalesce(s.split, '{REST}'), "
+        "s.group_id, a.cluster_path, r.sample_index, p.n_bytes, p.format, p.mended)",
     ),
 )
 
@@ -278,6 +283,10 @@ COUNTS: Mapping[str, Mapping[str, str]] = {
         "n_given": "SELECT count(*) FROM labels WHERE label_set = 'given'",
         "n_labelled": "SELECT count(*) FROM labels WHERE label_set = 'pseudo' AND NOT abstained",
         "n_abstained": "SELECT count(*) FROM labels WHERE label_set = 'pseudo' AND abstained",
+        "n_annotations": "SELECT count(*) FROM annotations",
+        "n_annotators": "SELECT count(*) FROM annotators",
+        "n_label_sets": "SELECT count(*) FROM label_sets",
+        "n_soft_labels": "SELECT count(*) FROM soft_labels",
         "n_predictions": "SELECT count(*) FROM predictions",
         "n_judged": "SELECT count(*) FROM belonging",
         "n_held_out": "SELECT count(*) FROM held_out",

@@ -25,6 +25,7 @@ COUNTED: Mapping[str, Mapping[str, str]] = {
     Part.HELD_OUT: {"held_out": "n_held_out"},
     Part.PREDICTIONS: {"predictions": "n_predictions"},
     Part.BELONGING: {"belonging": "n_judged"},
+    Stage.PSEUDO_LABEL: {"label_sets": "n_label_sets"},
     Part.LABEL_CHECKS: {"label_quality": "n_checked", "label_checks": "n_label_checks"},
     Part.LEAKS: {"leaks": "n_leaks"},
     Part.REFERENCE_WEIGHTS: {"reference_weights": "n_weighed"},
@@ -32,9 +33,10 @@ COUNTED: Mapping[str, Mapping[str, str]] = {
     Part.CLASS_SHARES: {"class_shares": "n_class_shares"},
     Stage.WORTH: {"worth": "n_comparisons", "worth_sets": "n_sets", "worth_curve": "n_curve_points"},
     Stage.ACCOUNT: {"outcomes": "n_occurrences"},
+    Part.RANKING: {"ranking": "n_samples"},
     Stage.POOL: {"pool": "n_samples"},
     Part.EXPORT_PLAN: {"export_plan": "n_samples"},
-    Part.EXPORT_SHARD: {"exported_samples": "n_samples", "gone": "n_gone"},
+    Part.EXPORT_SHARD: {"exported_samples": "n_samples", "gone": "n_gone", "channels": "n_measured"},
 }
 """For each stage, the count of its outputs that says how many rows each of their tables has."""
 

@@ -5,13 +5,13 @@ from __future__ import annotations
 import hashlib
 import json
 import tarfile
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import IO, Any
 
 import pyarrow.parquet as pq
 
-from windrow.schemas.exported import DESCRIBED, EXPORTED, EXPORTED_SAMPLES, TAR_OFFSET
+from windrow.schemas.exported import EXPORTED, EXPORTED_SAMPLES, LABEL_INDEX, TAR_OFFSET, Further
 from windrow.tasks.storage.catalog.connections import open_connection
 from windrow.tasks.storage.files.literal_paths import parquet_scan
 from windrow.tasks.storage.published.versions import CLASSES, SAMPLES, inspect_version_files, is_version_name
@@ -21,7 +21,6 @@ from windrow.tasks.storage.store.outputs import MANIFEST
 from windrow.tasks.storage.verify.findings import LIMITS, PIECE, Inspection
 from windrow.tasks.storage.verify.table_inspection import inspect_rows
 
-_COLUMNS = [column.name for column in EXPORTED_SAMPLES.columns]
 _ID_DIGITS = 32
 _ROWS = 1024
 
@@ -50,7 +49,7 @@ def inspect_version(inspection: Inspection, folder: Path) -> None:
         inspection.unchecked.append(f"the samples of {folder}, as files of it are damaged")
         return
     with inspection.reading(folder / MANIFEST):
-        inspect_rows(inspection, EXPORTED_SAMPLES, folder / SAMPLES)
+        inspect_rows(inspection, Further.of(manifest).added_to(EXPORTED_SAMPLES), folder / SAMPLES)
         _inspect_counts(inspection, folder, manifest)
     if inspection.is_sound(folder) and not inspection.quick:
         for layout in manifest["config"]["formats"]:
@@ -83,7 +82,7 @@ def _inspect_counts(inspection: Inspection, folder: Path, manifest: Mapping[str,
 
 def _inspect_shards(inspection: Inspection, folder: Path, manifest: Mapping[str, Any], layout: str) -> None:
     """Shards and the table are in one order: by split, then by number of the shard."""
-    rows = _table_rows(folder / SAMPLES)
+    rows, names = _table_rows(folder / SAMPLES), Further.of(manifest).described()
     files = sorted(
         (file for file in manifest["files"] if "n_samples" in file and file["path"].startswith(f"{layout}/")),
         key=lambda file: (file["split"], file["path"]),
@@ -93,16 +92,21 @@ def _inspect_shards(inspection: Inspection, folder: Path, manifest: Mapping[str,
         n_before = len(inspection.damage)
         with inspection.reading(path):
             if layout == "webdataset":
-                _compare(inspection, path, rows, _tar_rows(path, manifest["classes"]), file)
+                _compare(inspection, path, names, rows, _tar_rows(path, manifest["classes"]), file)
             else:
-                _compare(inspection, path, rows, _parquet_rows(path), file)
+                _compare(inspection, path, names, rows, _parquet_rows(path, manifest["classes"]), file)
         inspection.advance(path.stat().st_size, inspection.name(path))
         if len(inspection.damage) > n_before:
             return  # where the next shard starts in the table is not known
 
 
 def _compare(
-    inspection: Inspection, path: Path, rows: Iterator[Row], samples: Iterator[Row], file: Mapping[str, Any]
+    inspection: Inspection,
+    path: Path,
+    names: Sequence[str],
+    rows: Iterator[Row],
+    samples: Iterator[Row],
+    file: Mapping[str, Any],
 ) -> None:
     """Compare the samples of a shard with the next rows of the table. Raises ValueError at the first that differs."""
     n = 0
@@ -112,7 +116,7 @@ def _compare(
             raise ValueError(f"sample {n:,}, {sample['sample_id']}, is not in {SAMPLES}")
         if row["split"] != file["split"]:
             raise ValueError(f"sample {n:,}, {sample['sample_id']}, is not of split {file['split']} in {SAMPLES}")
-        differing = [name for name in (*DESCRIBED, *sample.keys() & {TAR_OFFSET.name}) if row[name] != sample.get(name)]
+        differing = [name for name in (*names, *sample.keys() & {TAR_OFFSET.name}) if row[name] != sample.get(name)]
         if differing:
             raise ValueError(f"sample {n:,}, {sample['sample_id']}, has another {differing[0]} than in {SAMPLES}")
         inspection.n_rows += 1
@@ -122,7 +126,7 @@ def _compare(
 
 def _table_rows(path: Path) -> Iterator[Row]:
     with pq.ParquetFile(path) as file:
-        for batch in file.iter_batches(_ROWS, columns=_COLUMNS):
+        for batch in file.iter_batches(_ROWS):
             yield from batch.to_pylist()
 
 
@@ -175,8 +179,9 @@ def _id_of(data: IO[bytes]) -> str:
     return digest.hexdigest()[:_ID_DIGITS]
 
 
-def _parquet_rows(path: Path) -> Iterator[Row]:
-    """Read a Parquet shard by groups of rows: yield its rows without the image, once the bytes fit the `sample_id`."""
+def _parquet_rows(path: Path, classes: list[str]) -> Iterator[Row]:
+    """Read a Parquet shard by groups of rows: yield its rows without the image, once its bytes and class fit them."""
+    indices = class_indices(classes)
     with pq.ParquetFile(path, page_checksum_verification=True) as file:
         for number in range(file.num_row_groups):
             table = file.read_row_group(number)
@@ -189,6 +194,10 @@ def _parquet_rows(path: Path) -> Iterator[Row]:
                     raise ValueError(f"sample {sample_id} has the bytes of {found}")
                 if image["path"].as_py() != f"{sample_id}.{image_extension(row['format'])}":
                     raise ValueError(f"sample {sample_id} has the path {image['path'].as_py()}")
+                if row[LABEL_INDEX.name] != (None if row["label"] is None else indices[row["label"]]):
+                    raise ValueError(
+                        f"sample {sample_id} has class {row[LABEL_INDEX.name]}, but its label is {row['label']!r}"
+                    )
                 yield row
 
 

@@ -63,7 +63,7 @@ def _labels(label_set: str, said: Mapping[str, tuple[str | None, str]]) -> pa.Ta
             "probabilities": [[1.0]] * n,
             "confidence": [1.0] * n,
             "abstained": [label is None for label, _ in said.values()],
-            "weight": [float(label is not None) for label, _ in said.values()],
+            "label_weight": [float(label is not None) for label, _ in said.values()],
             "annotator": ["test"] * n,
             "method": ["by hand"] * n,
             "round": [0] * n,

@@ -15,6 +15,7 @@ from windrow.tasks.conversion.all_formats import FORMATS
 from windrow.tasks.conversion.converted_version import convert_version
 from windrow.tasks.export.export_config import ExportConfig
 from windrow.tasks.loading.version_samples import NO_LABEL
+from windrow.tasks.storage.published.card_answers import CardAnswers, questions
 
 LABELS = {None: NO_LABEL, "barley": 0, "rye": 1, "wheat": 2}
 
@@ -58,8 +59,8 @@ def test_lance_is_read_by_lance(made: Any, tmp_path: Path) -> None:
     version, rows, data = made
     convert_version(version, tmp_path / "out", FORMATS["lance"])
     table = lance.dataset(str(tmp_path / "out" / "samples.lance")).to_table(filter="split = 'train'").to_pylist()
-    assert [(s["sample_id"], s["label_index"], s["image"], s["weight"]) for s in table] == [
-        (row["sample_id"], LABELS[row["label"]], data[row["sample_id"]], row["weight"])
+    assert [(s["sample_id"], s["label_index"], s["image"], s["sample_weight"]) for s in table] == [
+        (row["sample_id"], LABELS[row["label"]], data[row["sample_id"]], row["sample_weight"])
         for row in of_split(rows, "train")
     ]
 
@@ -107,6 +108,24 @@ def test_energon_is_read_by_energon(made: Any, tmp_path: Path) -> None:
         assert sample[image] == data[row["sample_id"]]
 
 
+@pytest.mark.filterwarnings("ignore::DeprecationWarning:", "ignore::ResourceWarning")
+def test_croissant_has_what_people_said_and_the_licences(tmp_path: Path) -> None:
+    rows, _ = make_selection(tmp_path / "source")
+    answers = CardAnswers(**{name: f"About {name}: 1." for name in questions()} | {"annotation": "TODO"})
+    version = export(tmp_path / "store", rows, answers=answers)
+    convert_version(version.path, tmp_path / "out", FORMATS["croissant"])
+    described = json.loads((tmp_path / "out" / "croissant.json").read_text())
+    assert described["conformsTo"] == ["http://mlcommons.org/croissant/1.1", "http://mlcommons.org/croissant/RAI/1.0"]
+    assert described["license"] == ["https://creativecommons.org/licenses/by/4.0/", "ask me"]
+    assert described["rai:dataUseCases"] == "About purpose: 1." and "rai:dataAnnotationProtocol" not in described
+    people = described["rai:personalSensitiveInformation"]
+    assert people.split("\n\n") == [f"About {n}: 1." for n in ("people_depicted", "consent", "sensitive_content")]
+    mlcroissant = pytest.importorskip("mlcroissant", reason="mlcroissant is not installed")
+    metadata = mlcroissant.Dataset(jsonld=str(tmp_path / "out" / "croissant.json")).metadata
+    assert metadata.issues.errors in ([], set())
+    assert metadata.data_biases in ("About biases: 1.", ["About biases: 1."])
+
+
 def test_energons_indexes_say_where_everything_lies_and_no_image_is_copied(made: Any, tmp_path: Path) -> None:
     version, rows, data = made
     n_bytes = convert_version(version, tmp_path / "out", FORMATS["energon"])
@@ -146,6 +165,7 @@ def test_the_command_says_what_it_wrote_and_refuses_what_it_cannot(
     with pytest.raises(ValueError, match="no version of a curated set"):
         convert_version(tmp_path, tmp_path / "new", FORMATS["energon"])
     only_tars = export(tmp_path / "store", rows, ExportConfig(formats=("webdataset",)), name="tars")
-    with pytest.raises(ValueError, match="no Parquet shards, which croissant describes"):
-        convert_version(only_tars.path, tmp_path / "new", FORMATS["croissant"])
+    for name in ("croissant", "huggingface"):
+        with pytest.raises(ValueError, match=f"no parquet shards, which {name} is made from"):
+            convert_version(only_tars.path, tmp_path / "new", FORMATS[name])
     assert not (tmp_path / "new").exists() and not [each for each in tmp_path.iterdir() if each.name.startswith(".")]

@@ -39,6 +39,7 @@ def test_a_version_has_its_shards_by_split_a_card_for_each_format_and_a_manifest
     rows, _ = make_selection(tmp_path / "source")
     version = export(tmp_path / "store", rows)
     assert sorted(contents(version)) == [
+        "attribution.csv",
         "classes.txt",
         "manifest.json",
         "parquet/README.md",
@@ -61,12 +62,16 @@ def test_the_manifest_counts_and_names_everything(tmp_path: Path) -> None:
     rows, _ = make_selection(tmp_path / "source")
     version = export(tmp_path / "store", rows, provenance={"rank": "abc"})
     manifest = read_manifest(version.path)
-    assert manifest["counts"] == {
+    counts = manifest["counts"]
+    assert [(uri, one["n"]) for uri, one in counts.pop("source").items()] == [(str(tmp_path / "source"), 12)]
+    assert len(counts.pop("channel_means")) == 3
+    assert counts == {
         "split": {"train": 9, "test": 3},
         "class": {"barley": 3, "rye": 3, "wheat": 3},
         "unlabelled": 3,
         "license": {"CC-BY-4.0": 4, "ask me": 4},
         "unlicensed": 4,
+        "attribution": {"asked": 8, "without_author": 7, "without_source": 8},
         "cluster": {"0": 4, "1": 4, "2": 4},
     }
     assert manifest["classes"] == (version.path / "classes.txt").read_text().split() == ["barley", "rye", "wheat"]

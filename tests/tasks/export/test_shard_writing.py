@@ -20,6 +20,7 @@ from windrow.tasks.export.export_config import ExportConfig
 from windrow.tasks.export.export_plan import ExportShard, _cut, plan_export, read_classes, read_plan_rows
 from windrow.tasks.export.shard_writing import gone_samples, write_export_shard
 from windrow.tasks.storage.published import parquet_shards
+from windrow.tasks.storage.published.webdataset_shards import class_indices
 from windrow.tasks.storage.sources.source import SampleBytes
 from windrow.tasks.storage.store.outputs import Done, open_output
 
@@ -140,9 +141,9 @@ def test_row_groups_are_closed_by_number_or_by_size(tmp_path: Path, monkeypatch:
     for samples, n_bytes, groups in ((4, 10**9, [4, 4, 1]), (100, largest + 1, [2, 2, 2, 2, 1])):
         monkeypatch.setattr(parquet_shards, "SAMPLES_PER_GROUP", samples)
         monkeypatch.setattr(parquet_shards, "BYTES_PER_GROUP", n_bytes)
-        with parquet_shards.ParquetShard(tmp_path / "shard.parquet") as shard:
+        with parquet_shards.ParquetShard(tmp_path / "shard.parquet", class_indices(CLASSES), None) as shard:
             for row in rows:
-                shard.add(row, SampleBytes(data[row["sample_id"]], {}))
+                shard.add(row, SampleBytes(data[row["sample_id"]], {}), {})
         file = pq.ParquetFile(tmp_path / "shard.parquet")
         assert [file.metadata.row_group(n).num_rows for n in range(file.num_row_groups)] == groups
         assert [image["bytes"] for image in file.read()["image"].to_pylist()] == [data[r["sample_id"]] for r in rows]

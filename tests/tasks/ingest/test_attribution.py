@@ -22,6 +22,22 @@ SPELT = {
         "Attribution 4.0 International",
         "creativecommons.org/licenses/by/4.0/legalcode",
         "HTTP://CREATIVECOMMONS.ORG/LICENSES/BY/4.0/deed.de?ref=chooser",
+        "//creativecommons.org/licenses/by/4.0/",
+        "CC BY v4.0",
+        "CC Attribution 4.0",
+        "CC\u2011BY\u20114.0",
+        "SPDX-License-Identifier: CC-BY-4.0",
+        "License: CC BY 4.0",
+        "{{cc-by-4.0}}",
+        "Creative Commons Attribution 4.0 International (CC BY 4.0)",
+        "Creative Commons — Attribution 4.0 International — CC BY 4.0",
+        "Creative Commons — Attribution — CC BY 4.0",
+        "CC BY 4.0 (https://creativecommons.org/licenses/by/4.0/)",
+        "CC BY 4.0, https://creativecommons.org/licenses/by/4.0/legalcode",
+        "https://creativecommons.org/licenses/by/4.0/ CC BY 4.0",
+        "This work is licensed under a Creative Commons Attribution 4.0 International License.",
+        '<a rel="license" href="https://creativecommons.org/licenses/by/4.0/">CC BY 4.0</a>',
+        '{"name": "Attribution License", "url": "http://creativecommons.org/licenses/by/4.0/", "id": 4}',
     ),
     "CC-BY-SA-3.0": ("cc by-sa 3.0", "CC-BY-SA-3.0", "Creative Commons Attribution-Share Alike 3.0 Unported License"),
     "CC-BY-NC-ND-2.0": (
@@ -30,9 +46,18 @@ SPELT = {
         "Attribution-NonCommercial-NoDerivs 2.0 Generic",
         "cc by nc nd v2.0",
     ),
-    "CC-BY-NC-SA-4.0": ("CC BY-NC-SA 4.0 International Public License", "cc by-nc-sa version 4.0"),
+    "CC-BY-NC-SA-4.0": ("CC BY-NC-SA 4.0 International Public License", "cc by-nc-sa version 4.0", "CC-BYNCSA 4.0"),
+    "CC-BY-NC-SA-2.0": ("Attribution-NonCommercial-ShareAlike 2.0 Generic (CC BY-NC-SA 2.0)", "by-nc-sa 2.0"),
+    "CC-BY-SA-3.0-IGO": ("https://creativecommons.org/licenses/by-sa/3.0/igo/", "CC BY-SA 3.0 IGO"),
     "CC-BY-3.0-DE": ("https://creativecommons.org/licenses/by/3.0/de/", "CC-BY-3.0-DE", "cc by 3.0 de"),
-    "CC0-1.0": ("CC0", "cc0-1.0", "CC-Zero", "CC0 1.0 Universal", "https://creativecommons.org/publicdomain/zero/1.0/"),
+    "CC0-1.0": (
+        "CC0",
+        "cc0-1.0",
+        "CC-Zero",
+        "CC0 1.0 Universal",
+        "CC0 1.0 Universal (CC0 1.0) Public Domain Dedication",
+        "https://creativecommons.org/publicdomain/zero/1.0/",
+    ),
     "CC-PDM-1.0": ("Public Domain Mark 1.0", "http://creativecommons.org/publicdomain/mark/1.0"),
     "MIT": ("mit", "MIT License", "The MIT License", "https://opensource.org/licenses/MIT"),
     "Apache-2.0": ("apache-2.0", "Apache License, Version 2.0", "https://www.apache.org/licenses/LICENSE-2.0"),
@@ -43,7 +68,12 @@ SPELT = {
     "CDLA-Permissive-2.0": ("cdla-permissive-2.0",),
     "etalab-2.0": ("Licence Ouverte 2.0",),
 }
-NO_SPDX = ("cc-by", "all rights reserved", "ask me", "unknown", "CC BY 9.0", "cc by nd sa 4.0", "by", "4.0", "", "CC")
+NO_SPDX = (
+    *("cc-by", "all rights reserved", "ask me", "unknown", "CC BY 9.0", "cc by nd sa 4.0", "by", "4.0", "", "CC"),
+    *("not CC BY 4.0", "CC BY 4.0 except logos", "CC BY 4.0 (except logos)", "CC BY 4.0 or MIT", "bystander 4.0"),
+    *("CC BY 4.0, CC BY-SA 4.0", "MIT License, Apache-2.0", "by-nc 4.0 (http://creativecommons.org/licenses/by/4.0/)"),
+    *('{"name": "CC BY 4.0", "url": "https://x.org/terms"}', '{"name": ', "CC BY 4.0 " * 500, "<a " * 600),
+)
 
 
 @pytest.mark.parametrize(("spdx", "text"), [(spdx, text) for spdx, texts in SPELT.items() for text in (spdx, *texts)])

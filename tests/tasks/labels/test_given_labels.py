@@ -3,45 +3,26 @@
 from pathlib import Path
 
 import pytest
+from user_file_pool import Seen, ingested
 
-from windrow.schemas import OCCURRENCES, SAMPLES
 from windrow.tasks.labels.given_labels import class_names, given_labels
-from windrow.tasks.storage.store.outputs import Output, OutputWriter, make_output, open_output
+from windrow.tasks.storage.store.outputs import Output
 
-# (sample, key, label)
-SEEN = [("a", "1", "cat"), ("a", "2", "cat"), ("b", "3", "cat"), ("b", "4", "dog"), ("c", "5", None), ("x", "6", "cat")]
+SEEN = (
+    *(
+        Seen("a", "1", label="cat"),
+        Seen("a", "2", label="cat"),
+        Seen("b", "3", label="cat"),
+        Seen("b", "4", label="dog"),
+    ),
+    *(Seen("c", "5"), Seen("x", "6", label="cat", unreadable="empty file")),
+)
 
 
 @pytest.fixture
 def outputs(tmp_path: Path) -> dict[str, list[Output]]:
     """An ingested shard: samples a, b and c are readable, x is not."""
-
-    def write(writer: OutputWriter) -> None:
-        n = len(SEEN)
-        columns = {
-            "occurrence_id": [f"o{i}" for i in range(n)],
-            "sample_id": [sample for sample, _, _ in SEEN],
-            "source_uri": ["s"] * n,
-            "kind": ["file"] * n,
-            "shard": [""] * n,
-            "position": list(range(n)),
-            "key": [key for _, key, _ in SEEN],
-            "found_label": [label for _, _, label in SEEN],
-            "unreadable": [None] * 5 + ["empty file"],
-        }
-        writer.write(OCCURRENCES, OCCURRENCES.build(columns))
-        facts = {
-            "width": 8,
-            "height": 8,
-            "mode": "L",
-            "format": "PNG",
-            "n_frames": 1,
-            "exif_orientation": 1,
-            "n_bytes": 9,
-        }
-        writer.write(SAMPLES, SAMPLES.build({"sample_id": list("abc"), **{k: [v] * 3 for k, v in facts.items()}}))
-
-    return {"ingest": [open_output(tmp_path / make_output(tmp_path, "ingest", 1, {}, write).path)]}
+    return ingested(tmp_path, SEEN)
 
 
 def test_found_labels_that_contradict_each_other_abstain(outputs: dict[str, list[Output]]) -> None:

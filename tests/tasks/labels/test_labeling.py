@@ -86,7 +86,7 @@ def test_makers_and_what_they_say_together_are_label_sets_in_which_given_labels_
         assert len(table) == N and accuracy(labelled, table) > 0.95
         for row, name in zip(table.to_pylist(), labelled.names, strict=True):
             if name is not None:
-                assert (row["label"], row["confidence"], row["weight"]) == (name, 1.0, 1.0)
+                assert (row["label"], row["confidence"], row["label_weight"]) == (name, 1.0, 1.0)
                 assert row["classes"][0] == name and row["probabilities"][0] == 1.0
 
 
@@ -171,7 +171,7 @@ def test_classes_that_a_loss_must_leave_out_are_told_and_are_never_the_label(lab
 @pytest.mark.parametrize("policy", ["class-wise", "self-adaptive", "soft", "reliable", "accept-or-defer"])
 def test_every_policy_decides_on_what_the_makers_say(labelled: Labelled, policy: Any) -> None:
     table = labelled.rows(policy=LabelPolicyConfig(policy))
-    label, abstained, weight = (table[name].to_pylist() for name in ("label", "abstained", "weight"))
+    label, abstained, weight = (table[name].to_pylist() for name in ("label", "abstained", "label_weight"))
     assert [name is None for name in label] == abstained
     assert all((share == 0) == out for share, out in zip(weight, abstained, strict=True))
     assert 3 * N_EACH <= N - sum(abstained) <= N - N_STRANGE

@@ -19,10 +19,10 @@ from windrow.tasks.algorithms.labels.maker import LabelPool
 from windrow.tasks.algorithms.labels.makers.clusterer import Clusterer
 from windrow.tasks.algorithms.neighbors.exact_neighbors import neighbor_graph
 from windrow.tasks.backbones.backbone import BackboneConfig
-from windrow.tasks.labels import prediction_rows as rows
 from windrow.tasks.labels.labels_config import LabelsConfig
-from windrow.tasks.labels.prediction_rows import read_held_out, read_rounds
 from windrow.tasks.labels.predictions import makers_of, predict_labels
+from windrow.tasks.labels.rows import prediction_rows as rows
+from windrow.tasks.labels.rows.prediction_rows import read_held_out, read_rounds
 from windrow.tasks.storage.store.outputs import Done, Output, OutputWriter, make_output, open_output
 
 CLASSES = ["ant", "bee", "cat"]

@@ -162,7 +162,7 @@ def test_random_transforms_draw_the_same_whoever_draws_and_leave_the_generators_
 def test_classes_and_versions_come_by_their_shares_at_every_moment(tmp_path: Path, version: Path) -> None:
     rows, _ = make_selection(tmp_path / "source", 40, labels=["rye" if i % 3 else "oats" for i in range(40)])
     for row in rows:
-        row["weight"] += 1000  # tells whose sample it is: the images are in part the same
+        row["sample_weight"] += 1000  # tells whose sample it is: the images are in part the same
     other = export(tmp_path / "store", rows, classes=["rye", "oats"]).path
     loader = data_loader(version, batch_size=6, sampling="class-balanced", samples_per_epoch=60)
     for _, labels, _ in loader:
@@ -171,7 +171,7 @@ def test_classes_and_versions_come_by_their_shares_at_every_moment(tmp_path: Pat
     assert mixed.classes == ("barley", "oats", "rye", "wheat")
     n_oats = 0
     for _, labels, info in mixed:
-        assert 5 <= sum(weight < 1000 for weight in info["weight"].tolist()) <= 7
+        assert 5 <= sum(weight < 1000 for weight in info["sample_weight"].tolist()) <= 7
         n_oats += labels.tolist().count(1)
     assert 4 <= n_oats <= 9  # a third of the 20 that come from the second version
 
@@ -181,13 +181,13 @@ def test_weights_decide_how_often_a_sample_comes(version: Path) -> None:
     weight, seen = {}, Counter[str]()
     for _, _, info in loader:
         seen.update(info["sample_id"])
-        weight.update(zip(info["sample_id"], info["weight"].tolist(), strict=True))
+        weight.update(zip(info["sample_id"], info["sample_weight"].tolist(), strict=True))
     total = sum(weight.values())
     assert all(abs(seen[name] - 2000 * weight[name] / total) < 1 for name in weight)
 
 
 def test_a_predicate_chooses_the_samples(version: Path) -> None:
-    loader = data_loader(version, where="rank <= 10 AND label <> 'rye'", columns=("rank", "label"))
+    loader = data_loader(version, where="rank <= 10 AND label <> 'rye' -- of ten", columns=("rank", "label"))
     seen = [
         (rank, label) for _, _, info in loader for rank, label in zip(info["rank"].tolist(), info["label"], strict=True)
     ]
@@ -252,7 +252,7 @@ def test_a_damaged_version_is_named(tmp_path: Path) -> None:
         ({"batch_size": 0}, "batch_size: wants 1 or more, got 0"),
         ({"workers": -1}, "workers: wants 0 or more, got -1"),
         ({"split": "val"}, r"split 'val'.*\['train', 'test'\]"),
-        ({"where": "rank <"}, r"where: '\(rank <\).*' is no predicate"),
+        ({"where": "rank <"}, "where: 'rank <' is no predicate"),
         ({"where": "rank < 0"}, "no sample of split 'train' is left"),
         ({"where": "rank IN (SELECT 1 FROM read_csv('/etc/passwd'))"}, "is no predicate"),
         ({"unlabelled": "maybe"}, "unlabelled.*'maybe'"),

@@ -111,7 +111,7 @@ def test_a_leak_that_selection_let_through_is_not_published(
     kept: tuple[SmallPool, Run, bytes], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     pool, _, _ = kept
-    ranked_anew = replace(pool.config, selection=replace(pool.config.selection, target_share=0.9))
+    ranked_anew = replace(pool.config, selection=replace(pool.config.selection, target_share=0.9, policy="random"))
     versions = list_versions(pool.store)
     monkeypatch.setattr("windrow.tasks.selection.pool_ranking._without_leaks", lambda broken, *_: broken)
     with pytest.raises(RuntimeError, match="samples that the set is kept away from would be in it"):

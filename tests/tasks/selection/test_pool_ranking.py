@@ -11,8 +11,9 @@ import pytest
 from windrow.tasks.algorithms.selection.policies.balanced import Balanced
 from windrow.tasks.algorithms.selection.policy_settings import PolicySettings
 from windrow.tasks.selection.candidates import Evidence
-from windrow.tasks.selection.pool_ranking import check_sql, select
+from windrow.tasks.selection.pool_ranking import check_sql, ranked_columns
 from windrow.tasks.selection.selection_config import Cap, Filter, SelectionConfig, SelectionPart, Split
+from windrow.tasks.selection.set_of_size import cut
 from windrow.tasks.storage.store.pool import Pool
 
 plain = partial(SelectionConfig, last=None, policy="balanced")
@@ -37,13 +38,25 @@ def pool_and_rows(labelled: tuple[int, ...] = (), without: tuple[int, ...] = ())
     return Pool(pa.array([IDS[i] for i in there]), embeddings), rows
 
 
+def select(
+    rows: pa.Table,
+    pool: Pool,
+    broken: list[str | None],
+    config: SelectionConfig,
+    seed: int,
+    evidence: Evidence | None = None,
+) -> dict[str, Any]:
+    ranking = ranked_columns(rows, pool, broken, config, seed, evidence)
+    return {**ranking, **cut(ranking, config)}
+
+
 def test_the_target_is_shared_between_the_clusters_closest_members_first() -> None:
     pool, rows = pool_and_rows()
     chosen = select(rows, pool, [None] * 8, plain(target_size=4), seed=0)
     assert chosen["selected"].to_pylist() == [True, True, False, False, False, False, True, True]
     assert chosen["dropped_by"].to_pylist() == [None] * 5 + ["near_duplicate"] + [None] * 2
     assert chosen["duplicate_of"][5].as_py() == IDS[4]
-    assert chosen["weight"].to_pylist() == [2.5, 2.5, None, None, None, None, 1.0, 1.0]
+    assert chosen["sample_weight"].to_pylist() == [2.5, 2.5, None, None, None, None, 1.0, 1.0]
 
 
 def test_a_random_ranking_is_seeded_and_gives_all_the_same_weight() -> None:
@@ -53,7 +66,7 @@ def test_a_random_ranking_is_seeded_and_gives_all_the_same_weight() -> None:
     ranks = [tuple(each["rank"].to_pylist()) for each in chosen]
     assert ranks[0] == ranks[1]
     assert len(set(ranks)) > 4
-    assert {weight for weight in chosen[0]["weight"].to_pylist() if weight is not None} == {3.5}
+    assert {weight for weight in chosen[0]["sample_weight"].to_pylist() if weight is not None} == {3.5}
 
 
 def test_of_near_duplicates_the_labelled_one_is_kept() -> None:
@@ -185,7 +198,7 @@ def test_the_weights_of_a_part_count_the_pool_once() -> None:
     columns = {"some": np.array([1.0, 1, 1, 0, 0, 0, 1, 1])}
     config = plain(target_size=2, parts=(SelectionPart("some", keep="some"),))
     chosen = select(rows, pool, [None] * 8, config, 0, Evidence(columns=columns))
-    weights = [weight for weight in chosen["weight"].to_pylist() if weight is not None]
+    weights = [weight for weight in chosen["sample_weight"].to_pylist() if weight is not None]
     assert len(weights) == 2 and sum(weights) == pytest.approx(7)
 
 

@@ -45,7 +45,7 @@ STAGES = {"ingest", "features", "neighbors", "cluster", "pseudo_label", "rank", 
 @pytest.fixture(scope="module")
 def curated(tmp_path_factory: pytest.TempPathFactory) -> SmallPool:
     """A store with one version, which tests copy."""
-    pool = make_small_pool(tmp_path_factory.mktemp("small"))
+    pool = make_small_pool(tmp_path_factory.mktemp("small"), export={"soft_labels": "probabilities"})
     curate_small(pool.config)
     return pool
 
@@ -196,6 +196,24 @@ def test_the_manifest_names_who_had_them_and_where_they_lie(pool: SmallPool) -> 
     shards = {file["path"]: file["sha256"] for file in before["files"] if "n_samples" in file}
     assert {shard["path"]: shard["sha256"] for shard in version["shards"]} == shards
     assert (told["reason"], len(told["runs"])) == (WISH, 1)
+
+
+def test_of_several_shards_those_are_named_that_had_them_with_their_soft_labels(tmp_path: Path) -> None:
+    pool = make_small_pool(tmp_path, export={"samples_per_shard": 5, "soft_labels": "probabilities"})
+    curate_small(pool.config)
+    before = json.loads((pool.store / "curated" / "small" / "v0001" / "manifest.json").read_text())
+    samples = pq.read_table(pool.store / "curated" / "small" / "v0001" / "samples.parquet")["sample_id"].to_pylist()
+    (there,) = [place for place, name in enumerate(samples) if name in ids(pool.wanted, pool.near)]
+    forget_again(pool)
+    (path,) = (pool.store / "takedowns").iterdir()
+    named = {shard["path"] for shard in json.loads(path.read_text())["versions"][0]["shards"]}
+    number = there // 5
+    assert named == {
+        f"webdataset/train-{number:06d}.tar",
+        f"parquet/train-{number:05d}-of-00003.parquet",
+        f"soft_labels/0-pseudo/train-{number:06d}.npy",
+    }
+    assert named < {file["path"] for file in before["files"]}
 
 
 def test_runs_that_had_them_are_withdrawn_with_their_reports(pool: SmallPool) -> None:

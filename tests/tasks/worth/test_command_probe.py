@@ -42,7 +42,7 @@ train, held_out, predictions, seed = sys.argv[1:]
 train, held_out = pq.read_table(train), pq.read_table(held_out)
 features, asked = (np.stack(table["embedding"].to_numpy()) for table in (train, held_out))
 classes, targets = np.unique(train["label"].to_pylist(), return_inverse=True)
-weights = train["weight"].to_numpy() / train["weight"].to_numpy().sum()
+weights = train["label_weight"].to_numpy() / train["label_weight"].to_numpy().sum()
 similarity = asked @ features.T
 k = min(20, len(features))
 nearest = np.argsort(-similarity, axis=1, kind="stable")[:, :k]

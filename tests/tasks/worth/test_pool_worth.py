@@ -106,12 +106,16 @@ def published(store: Path, made: Made, monkeypatch: pytest.MonkeyPatch, held_out
     """Make the selection of a run the last version, with some of what is held out."""
     table = open_output(store / made.rank[0]).read(SELECTION)
     rows = [row for row in table.to_pylist() if row["selected"]]
-    rows += [{**row, "rank": 200, "weight": 1.0, "split": "train"} for row in table.to_pylist()[N : N + held_out]]
+    rows += [
+        {**row, "rank": 200, "sample_weight": 1.0, "split": "train"} for row in table.to_pylist()[N : N + held_out]
+    ]
     connection = connect(tables_of(made.opened(store, "pseudo_label")))  # type: ignore[arg-type]
     labels = dict(connection.sql("SELECT sample_id, label FROM labels WHERE label_set = 'pseudo'").fetchall())
     same: dict[str, Any] = {"sample_index": 0, "cluster_path": [0], "width": 1, "height": 1, "format": "PNG"}
     same |= {"n_bytes": 1, "source_uri": "pool"}
-    columns = {name: [row[name] for row in rows] for name in ("sample_id", "rank", "weight", "split", "group_id")}
+    columns = {
+        name: [row[name] for row in rows] for name in ("sample_id", "rank", "sample_weight", "split", "group_id")
+    }
     columns |= {"label": [labels.get(row["sample_id"]) for row in rows]}
     table = EXPORTED_SAMPLES.build({**columns, **{name: [value] * len(rows) for name, value in same.items()}})
     folder = store / f"version {len(rows)} {made.rank[0][-8:]}"
@@ -146,7 +150,7 @@ def test_a_selection_of_nothing_is_worth_nothing_that_could_be_told(store: Path)
     made = judged_run(store, "even")
     table = open_output(store / made.rank[0]).read(SELECTION)
     none = [None] * table.num_rows
-    columns = {**table.to_pydict(), "selected": [False] * table.num_rows, "weight": none, "split": none}
+    columns = {**table.to_pydict(), "selected": [False] * table.num_rows, "sample_weight": none, "split": none}
     path = write_tables(store, "rank", {SELECTION: columns})
     row = rows_of(store, measured(store, replace(made, rank=(path,))))["random", "plain"]
     assert (row["verdict"], row["why"]) == ("unknown", "nothing was selected")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Annotated, Any, ClassVar, Literal
 
 import numpy as np
@@ -58,7 +58,8 @@ class Decision:
 
     label: int64 (n,), -1 where abstained; confidence: float32 (n,), the probability of the label or, where abstained,
     of what it would have been; abstained: bool (n,); weight: float32 (n,), from 0 to 1, 0 where abstained. excluded:
-    the classes that a loss must leave out for the label to be sure; None where the policy excludes none.
+    the classes that a loss must leave out for the label to be sure; None where the policy excludes none. thresholds:
+    float32 (n_classes,), the confidence that a label of each class must reach; None where the policy has none.
     """
 
     label: Int64Array
@@ -66,6 +67,7 @@ class Decision:
     abstained: BoolArray
     weight: Float32Array
     excluded: ClassLists | None = None
+    thresholds: Float32Array | None = None
 
 
 @dataclass(frozen=True)
@@ -89,7 +91,8 @@ class Predictions:
     def from_threshold(self, least: npt.NDArray[Any]) -> Decision:
         """Return the decision to give the labels whose confidence reaches `least`, one for each class (n_classes,)."""
         # In float32, as the confidence is: 0.95 is then not above a confidence of 0.95.
-        return self.given(self.confidence >= least.astype(np.float32)[self.label])
+        thresholds = least.astype(np.float32)
+        return replace(self.given(self.confidence >= thresholds[self.label]), thresholds=thresholds)
 
 
 @dataclass(frozen=True)
@@ -137,10 +140,11 @@ def decide(
 def _with_given(decision: Decision, labels: Int64Array) -> Decision:
     """The decision, with the labels (n,) that were given for sure; -1: none was."""
     known = labels >= 0
-    return Decision(
-        np.where(known, labels, decision.label),
-        np.where(known, np.float32(1), decision.confidence),
-        decision.abstained & ~known,
-        np.where(known, np.float32(1), decision.weight),
-        decision.excluded.emptied(known) if decision.excluded is not None else None,
+    return replace(
+        decision,
+        label=np.where(known, labels, decision.label),
+        confidence=np.where(known, np.float32(1), decision.confidence),
+        abstained=decision.abstained & ~known,
+        weight=np.where(known, np.float32(1), decision.weight),
+        excluded=decision.excluded.emptied(known) if decision.excluded is not None else None,
     )

@@ -145,6 +145,27 @@ def test_a_file_that_is_missing_or_no_parquet_is_named(tmp_path: Path) -> None:
         imported_dynamics(tmp_path / "text.parquet", tmp_path, given_table([], []))
 
 
+def test_damage_anywhere_in_a_file_or_a_log_is_told_in_one_line_with_its_name(pool: Any, tmp_path: Path) -> None:
+    store, given, index, _ = pool
+    sound = written(tmp_path, {"sample_index": index, "loss": np.arange(60.0)})
+    pq.write_table(pq.read_table(sound), sound, write_page_checksum=True)
+    data = sound.read_bytes()
+    log = tmp_path / "log"
+    log.mkdir()
+    flipped = [data[:at] + bytes([data[at] ^ 255]) + data[at + 1 :] for at in range(4, len(data), 29)]
+    cut = [data[:end] for end in range(0, len(data), 97)]
+    n_told = 0
+    for file, folder in ((sound, sound), (log / "1.parquet", log)):
+        for damaged in (*flipped, *cut):
+            file.write_bytes(damaged)
+            try:
+                imported_dynamics(folder, store, given)
+            except ValueError as error:
+                n_told += 1
+                assert str(error).startswith(f"labels.checks.dynamics: {file}") and "\n" not in str(error)
+    assert n_told > len(flipped + cut)
+
+
 def test_a_run_has_the_scores_and_another_file_makes_them_anew(tmp_path: Path) -> None:
     path = tmp_path / "losses.parquet"
     config = make_small_pool(tmp_path, labels={"checks": {"dynamics": str(path)}}).config

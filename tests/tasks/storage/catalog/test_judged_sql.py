@@ -1,5 +1,6 @@
 """SQL asks and does nothing else: no statement of any kind, however wrapped, writes, or looks beyond the store."""
 
+import re
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
@@ -59,6 +60,32 @@ def test_questions_are_answered(made: Path) -> None:
     with connect_run(made, limits=LIMITS) as connection:
         for sql in ALLOWED:
             assert not refused(connection, sql), sql
+
+
+@pytest.mark.parametrize(
+    ("sql", "told"),
+    [
+        ("COPY runs TO 'x'", "got COPY RUNS$"),
+        ("/* why */ drop -- how\n view pool", "got DROP VIEW$"),
+        ("UPDATE EXTENSIONS", "got UPDATE EXTENSIONS$"),
+        ("PIVOT labels ON label_set USING count(*)", r"got PIVOT LABELS; PIVOT wants its values: ON \.\.\. IN"),
+        ("SELECT 1; SELECT 2", "one SQL statement at a time; got 2"),
+        ("SELECT '\udcff'", "is not UTF-8"),
+        ("SELECT " + "+".join("1" * 900), "nests too deeply"),
+    ],
+)
+def test_what_is_refused_is_told_in_words(sql: str, told: str) -> None:
+    with open_connection() as connection, pytest.raises(ValueError, match=told):
+        query(connection, sql)
+
+
+def test_no_view_of_duckdbs_shows_what_its_function_may_not(made: Path) -> None:
+    with connect_run(made, limits=LIMITS) as connection:
+        views = connection.sql("SELECT schema_name, view_name, sql FROM duckdb_views() WHERE internal").fetchall()
+        telling = [view[:2] for view in views if re.search(r"duckdb_(settings|secrets|logs|variables)\(", view[2])]
+        assert ("pg_catalog", "pg_settings") in telling
+        for schema, view in telling:
+            assert refused(connection, f"SELECT * FROM {schema}.{view}")
 
 
 def test_the_librarys_catalog_is_as_strict(

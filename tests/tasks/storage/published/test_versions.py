@@ -133,7 +133,7 @@ versions = st.dictionaries(ids, st.tuples(st.sampled_from(["train", "test"]), st
 def samples_only(folder: Path, labels: Labels) -> Path:
     """What `diff_versions` reads of a version."""
     folder.mkdir(exist_ok=True)
-    fixed: dict[str, Any] = {"sample_index": 0, "rank": 1, "weight": 1.0, "cluster_path": [0], "group_id": "g"}
+    fixed: dict[str, Any] = {"sample_index": 0, "rank": 1, "sample_weight": 1.0, "cluster_path": [0], "group_id": "g"}
     fixed |= {"width": 1, "height": 1, "format": "PNG", "n_bytes": 1}
     columns = {name: [value] * len(labels) for name, value in fixed.items()}
     columns["source_uri"] = ["pool"] * len(labels)

@@ -23,6 +23,8 @@ from windrow.tasks.storage.verify.verification import verify
 
 Row = dict[str, Any]
 EMPTY = {
+    "annotations",
+    "annotators",
     "class_names",
     "drift",
     "forgotten",
@@ -124,7 +126,7 @@ INCONSISTENT: list[tuple[str, str, Callable[[Row], bool], object, str]] = [
     ("assignments", "cluster_path", ANY, [9, 0], "places are in no cluster"),
     ("labels", "label_set", lambda r: r["label_set"] == "smoothed", "mine", "label sets have another number of rows"),
     ("selection", "dropped_by", lambda r: r["rank"] is not None, "x", "are ranked and dropped, or neither"),
-    ("selection", "weight", lambda r: r["selected"], None, "are selected without rank, weight and split"),
+    ("selection", "sample_weight", lambda r: r["selected"], None, "are selected without rank, sample_weight"),
     ("selection", "rank", lambda r: r["rank"] == 3, 4, "ranks are missing, or there twice"),
     ("selection", "rank", lambda r: r["selected"], 99, "are not selected, though samples of a higher rank are"),
     ("selection", "duplicate_of", lambda r: r["selected"], lambda r: r["sample_id"], "have one and are none"),

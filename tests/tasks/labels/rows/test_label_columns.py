@@ -5,7 +5,7 @@ import pyarrow as pa
 import pytest
 
 from windrow.tasks.algorithms.labels.class_lists import ClassLists
-from windrow.tasks.labels.label_columns import class_list_column
+from windrow.tasks.labels.rows.label_columns import class_list_column
 
 LISTS = ClassLists(np.array([0, 2, 2, 3]), np.array([0, 2, 1]))
 

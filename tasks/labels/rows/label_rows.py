@@ -10,11 +10,11 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from windrow.schemas import ASSIGNMENTS, LABELS
-from windrow.tasks.algorithms.arrays import Float32Array, Int64Array
+from windrow.tasks.algorithms.arrays import Float32Array, Float64Array, Int64Array
 from windrow.tasks.algorithms.labels.class_lists import ClassLists
 from windrow.tasks.algorithms.labels.deciding.policy import Decision
 from windrow.tasks.algorithms.labels.sparse_probabilities import SparseProbabilities
-from windrow.tasks.labels.label_columns import class_list_column
+from windrow.tasks.labels.rows.label_columns import class_list_column
 from windrow.tasks.storage.files.whole_columns import whole
 from windrow.tasks.storage.store.outputs import Output
 
@@ -27,7 +27,8 @@ class LabelSet:
     """A label set to store: its name, how it came about, the probabilities (n, n_classes) and the decision.
 
     predicted: int64 (n,), the class decided on, given or not; number: of the round; agreement: (n,) or None; possible:
-    the classes that each sample may be, or None.
+    the classes that each sample may be, or None; temperature: by which the logits were divided; prior: the shares
+    (n_classes,) that the classes were taken to have, or None.
     """
 
     name: str
@@ -38,6 +39,8 @@ class LabelSet:
     number: int = 0
     agreement: Float32Array | None = None
     possible: ClassLists | None = None
+    temperature: float = 1.0
+    prior: Float64Array | None = None
 
     def rows(self, sample_ids: pa.Array, classes: Sequence[str], top_k: int) -> pa.Table:
         """Return the rows of LABELS: the class decided on first, then the most probable of the others, top_k in all."""
@@ -54,7 +57,7 @@ class LabelSet:
             "probabilities": pa.LargeListArray.from_arrays(offsets, pa.array(values, pa.float32())),
             "confidence": pa.array(np.clip(decision.confidence, 0, 1), pa.float32()),
             "abstained": pa.array(decision.abstained),
-            "weight": pa.array(np.clip(decision.weight, 0, 1), pa.float32()),
+            "label_weight": pa.array(np.clip(decision.weight, 0, 1), pa.float32()),
             "annotator": pa.scalar("windrow"),
             "method": pa.scalar(self.method),
             "round": pa.scalar(self.number, pa.int32()),
@@ -89,7 +92,7 @@ def cluster_rows(output: Output) -> list[pa.Table]:
             "probabilities": pa.ListArray.from_arrays(single, pa.repeat(pa.scalar(1.0, pa.float32()), n)),
             "confidence": pa.scalar(1.0, pa.float32()),
             "abstained": pa.scalar(False),
-            "weight": pa.scalar(1.0, pa.float32()),
+            "label_weight": pa.scalar(1.0, pa.float32()),
             "annotator": pa.scalar("windrow"),
             "method": pa.scalar(f"{BY_CLUSTER}, level {level}"),
             "round": pa.scalar(0, pa.int32()),
@@ -103,9 +106,3 @@ def are_clusters(names: Sequence[str], methods: Sequence[str]) -> bool:
     is_number = all(name.isascii() and name.isdigit() for name in names)
     made = (method.startswith(BY_CLUSTER) or method.endswith(WITHOUT_CLASSES) for method in methods)
     return is_number and all(made) and not any(method.startswith("zero_shot") for method in methods)
-
-
-def renamed(table: pa.Table, label_set: str) -> pa.Table:
-    """Return the same rows under another label set."""
-    names = pa.repeat(label_set, table.num_rows)
-    return table.set_column(table.schema.get_field_index("label_set"), table.schema.field("label_set"), names)
