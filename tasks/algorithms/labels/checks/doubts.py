@@ -35,16 +35,13 @@ class Doubts:
 def doubts_of(
     n_pruned: int, transition: TransitionTable, predictions: SparseProbabilities, labels: Int64Array
 ) -> Doubts:
-    """Return sqrt(pruned min(expected, known)) doubts, about labels that are not the first class of the predictions.
+    """Return sqrt(pruned likely) doubts, about labels that are not the first class of the predictions.
 
     pruned: by confident learning; too many where the model is weak, because it takes all that the model does not know
-    for noise. expected: the sum of 1 - posterior of the transition table; too few where noise depends on the picture,
-    because it takes noise for what the model does not know. known: the probability that the predictions give to other
-    classes where they contradict the label, as many of these contradictions as would be right if the predictions
-    deserved their confidence. Neither of the first two can be had without the other's fault: a set of clean, hard
-    samples and one whose confusing samples are labelled wrong give one model the same predictions.
+    for noise. likely: labels with a posterior below 1/2 by the transition table; too few where noise depends on the
+    picture, because it takes noise for what the model does not know. Neither can be had without its fault: a set of
+    clean, hard samples and one whose confusing samples are labelled wrong give one model the same predictions.
     """
     contradicted = np.asarray(predictions.classes[:, 0] != labels)
-    expected = float((1.0 - transition.posterior.astype(np.float64)).sum())
-    known = float(predictions.probabilities[contradicted, 0].sum(dtype=np.float64))
-    return Doubts(contradicted, round(float(np.sqrt(n_pruned * max(min(expected, known), 0.0)))))
+    likely = int((transition.posterior < 0.5).sum())
+    return Doubts(contradicted, round(float(np.sqrt(n_pruned * likely))))
