@@ -33,7 +33,7 @@ from windrow.tasks.storage.store.outputs import (
 if TYPE_CHECKING:
     from windrow.tasks.algorithms.labels.label_spreading import CombineRule, SpreadLabels
 
-VERSION = 6
+VERSION = 7
 DECISIONS = (
     *("combine", "combine_by", "prior", "policy", "least_belonging", "conformal", "distances", "top_k", "n_folds"),
 )
