@@ -101,7 +101,9 @@ def _predicted(outputs: Mapping[str, Sequence[Output]], config: LabelsConfig, se
 
 def _without_labels(name: str, output: Output, sample_ids: pa.Array, config: LabelsConfig) -> Iterator[pa.Table]:
     probabilities = read_rounds(output)[-1]
-    decision = decide(probabilities, config.policy.chosen())
+    votes = probabilities.argmax(axis=1)[:, None]
+    evidence = Evidence(np.full(len(probabilities), -1), keys=_keys(sample_ids), votes=votes)
+    decision = decide(probabilities, config.policy.chosen(), evidence=evidence)
     label_set = LabelSet(name, f"{name}, {WITHOUT_CLASSES}", probabilities, decision, probabilities.argmax(axis=1))
     table = label_set.rows(sample_ids, output.inputs["classes"], config.top_k)
     yield table
@@ -127,12 +129,16 @@ def _rule(config: LabelsConfig, classes: Sequence[str], seed: int) -> CombineRul
 
 @dataclass(frozen=True)
 class _Deciding:
-    """What a decision looks at beside probabilities: labels (n,), -1 where there is none, keys and belonging (n,)."""
+    """What a decision looks at beside probabilities: labels (n,), -1 where there is none, keys and belonging (n,).
+
+    votes: (n, n_makers), what each of the combined makers finds most probable.
+    """
 
     config: LabelsConfig
     labels: Int64Array
     keys: Int64Array
     belonging: Float32Array | None
+    votes: Int64Array | None = None
 
     def decide(
         self, probabilities: Float32Array, held_out: Float32Array, predicted: Int64Array, held_out_label: Int64Array
@@ -140,7 +146,10 @@ class _Deciding:
         """The policy's decision, without what seems to be of no class."""
         from windrow.tasks.algorithms.labels.deciding.belonging import refuse
 
-        evidence = Evidence(self.labels, held_out, held_out_label, self.keys)
+        refused = None
+        if self.belonging is not None:
+            refused = np.asarray(self.belonging <= np.float32(self.config.least_belonging))
+        evidence = Evidence(self.labels, held_out, held_out_label, self.keys, self.votes, refused)
         decision = decide(probabilities, self.config.policy.chosen(), predicted, evidence)
         return decision if self.belonging is None else refuse(decision, self.belonging, self.config.least_belonging)
 
@@ -155,11 +164,13 @@ class _Deciding:
 
 def _label_sets(found: Mapping[str, Output], deciding: _Deciding, rule: CombineRule) -> Iterator[LabelSet]:
     from windrow.tasks.algorithms.labels.combining.calibration import apply_temperature
+    from windrow.tasks.algorithms.labels.combining.combination import votes
     from windrow.tasks.algorithms.labels.label_spreading import MakerPredictions, combine_predictions
 
     rounds = {name: read_rounds(output) for name, output in found.items()}
     made = {name: MakerPredictions(rounds[name][-1], read_held_out(output)) for name, output in found.items()}
     spread = combine_predictions(made, deciding.labels, deciding.config.combine, rule)
+    deciding = replace(deciding, votes=votes([spread.makers[name] for name in deciding.config.combine]))
     for name, temperature in spread.temperatures.items():
         how, held_out = f"{name}, temperature {temperature:.3f}", spread.held_out[name]
         *earlier, _ = rounds[name]

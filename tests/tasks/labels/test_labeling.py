@@ -168,13 +168,26 @@ def test_classes_that_a_loss_must_leave_out_are_told_and_are_never_the_label(lab
     assert all(row["left_out"] == [] for row, name in zip(rows, labelled.names, strict=True) if name is not None)
 
 
-@pytest.mark.parametrize("policy", ["class-wise", "self-adaptive", "soft", "reliable", "accept-or-defer"])
+@pytest.mark.parametrize("policy", ["class-wise", "self-adaptive", "soft", "reliable", "accept-or-defer", "agreed"])
 def test_every_policy_decides_on_what_the_makers_say(labelled: Labelled, policy: Any) -> None:
     table = labelled.rows(policy=LabelPolicyConfig(policy))
     label, abstained, weight = (table[name].to_pylist() for name in ("label", "abstained", "weight"))
     assert [name is None for name in label] == abstained
     assert all((share == 0) == out for share, out in zip(weight, abstained, strict=True))
     assert 3 * N_EACH <= N - sum(abstained) <= N - N_STRANGE
+
+
+@pytest.mark.parametrize(("n_of", "labelled_of"), [("labelled", 20), ("abstained", N - 3 * N_EACH - 20)])
+def test_a_budget_is_met_to_the_sample_in_each_label_set(labelled: Labelled, n_of: Any, labelled_of: int) -> None:
+    for name in ("pseudo", "most_probable", "probe"):
+        table = labelled.rows(name, policy=LabelPolicyConfig("budget", n=20, n_of=n_of))
+        assert N - sum(table["abstained"].to_pylist()) == 3 * N_EACH + labelled_of
+
+
+def test_all_makers_gave_the_label_that_was_agreed_on(labelled: Labelled) -> None:
+    table = labelled.rows("most_probable", policy=LabelPolicyConfig("agreed"), least_belonging=0.0)
+    said = zip(table["abstained"].to_pylist(), table["agreement"].to_pylist(), labelled.names, strict=True)
+    assert all(out == (share < 1) for out, share, name in said if name is None)
 
 
 @pytest.mark.parametrize("by", ["equal", "dawid-skene", "daso"])

@@ -23,7 +23,8 @@ MEMORY = 0.9
 class Reliable(Policy):
     """`entropy_share`: the entropy to stay below, as a share of the largest.
 
-    `max_cosine`: the cosine with the mean of those kept before from which a sample is redundant, null: 1.25 / sqrt(classes).
+    `max_cosine`: the cosine with the mean of those kept before from which a sample is redundant, null:
+    1.25 / sqrt(classes).
     """
 
     entropy_share: Annotated[float, Interval(gt=0, le=1)] = 0.4

@@ -2,8 +2,12 @@
 
 import numpy as np
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from windrow.tasks.algorithms.labels.deciding.accept_or_defer import AcceptOrDefer, accept, fit_accept_rule
+from windrow.tasks.algorithms.labels.deciding.agreed import Agreed
+from windrow.tasks.algorithms.labels.deciding.budget import Budget
 from windrow.tasks.algorithms.labels.deciding.exclude import Exclude
 from windrow.tasks.algorithms.labels.deciding.fixed import Fixed
 from windrow.tasks.algorithms.labels.deciding.policy import Evidence, decide
@@ -112,3 +116,35 @@ def test_what_is_predicted_is_kept_among_the_classes_and_the_more_probable_ones_
 def test_a_bad_call_names_what_is_wrong(call, message):
     with pytest.raises(ValueError, match=message):
         call()
+
+
+def test_what_the_makers_do_not_agree_on_abstains_however_sure_it_is():
+    votes = np.array([[0, 0, 0], [0, 0, 1], [0, 1, -1], [1, 1, 1], [-1, -1, -1]])
+    pool, evidence = two_class(0.6, 0.99, 0.99, 0.99, 0.5), Evidence(np.full(5, -1), votes=votes)
+    assert decide(pool, Agreed(), evidence=evidence).label.tolist() == [0, -1, -1, -1, -1]
+    assert decide(pool, Agreed(2 / 3), evidence=evidence).label.tolist() == [0, 0, -1, -1, -1]
+    assert decide(pool, Agreed(0.6667), evidence=evidence).label.tolist() == [0, 0, -1, -1, -1]
+    assert decide(pool, Agreed(0.67), evidence=evidence).label.tolist() == [0, -1, -1, -1, -1]
+
+
+@settings(deadline=None, max_examples=50)
+@given(st.integers(0, 10_000), st.integers(0, 40), st.sampled_from(["labelled", "abstained"]))
+def test_a_budget_is_met_to_the_sample_with_the_surest_labelled(seed, n, n_of):
+    rng = np.random.default_rng(seed)
+    labels, refused = np.where(rng.random(30) < 0.2, 0, -1), rng.random(30) < 0.2
+    pool = two_class(*rng.integers(0, 6, 30) / 5)
+    decision = decide(pool, Budget(n, n_of), evidence=Evidence(labels, keys=np.arange(30), refused=refused))
+    free = labels < 0
+    may, n_free, n_refused = free & ~refused, free.sum(), (free & refused).sum()
+    wanted = min(n, may.sum()) if n_of == "labelled" else n_free - min(max(n, n_refused), n_free)
+    given = ~decision.abstained & free
+    assert given.sum() == wanted and not (given & refused).any()
+    left = may & decision.abstained
+    assert not left.any() or not given.any() or decision.confidence[given].min() >= decision.confidence[left].max()
+
+
+def test_equally_sure_samples_are_chosen_by_their_keys_not_by_their_place():
+    pool, keys = two_class(*[0.9] * 50), np.arange(50)
+    chosen = decide(pool, Budget(10), evidence=Evidence(np.full(50, -1), keys=keys)).label == 0
+    turned = decide(pool, Budget(10), evidence=Evidence(np.full(50, -1), keys=keys[::-1])).label == 0
+    assert chosen.sum() == 10 and np.array_equal(turned, chosen[::-1]) and not chosen[:10].all()
