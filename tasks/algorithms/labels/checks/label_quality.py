@@ -86,7 +86,7 @@ def label_quality(
         transition = fit_tempered_transition(last, labels)
         belief = transition.posterior.astype(np.float64)
     score = combined_score(belief, first, last, neighbor_shares(graph, labels, n_classes), labels)
-    doubts = doubts_of(int(pruned.sum()), transition, last, labels)
+    doubts = doubts_of(int(pruned.sum()), transition, last, labels, graph)
     return LabelQuality(Judgement(score, doubts.lowest(score)), last, transition, doubts)
 
 

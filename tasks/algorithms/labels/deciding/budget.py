@@ -17,8 +17,8 @@ from windrow.tasks.algorithms.selection.seeded_order import seeded_order
 class Budget(Policy):
     """`n`: how many samples without a given label get one; or, with `n_of: abstained`, get none and go to people.
 
-    The surest are labelled. What seems to be of no class is the first to go to people, and gets no label even where there
-    are more than n of it. Of equally sure samples the first by a seeded order.
+    The surest are labelled. What seems to be of no class is the first to go to people, and gets no label even where
+    there are more than n of it. Of equally sure samples the first by a seeded order.
     """
 
     n: Annotated[int, Ge(0)] = 1000

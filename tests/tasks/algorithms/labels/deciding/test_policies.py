@@ -81,7 +81,8 @@ def test_permuting_the_pool_permutes_the_decision(name: str, seed: int) -> None:
     probabilities, evidence = distributions(seed), evidence_of(seed)
     order = np.random.default_rng(seed).permutation(N)
     rows = (np.cumsum(evidence.labels >= 0) - 1)[order][evidence.labels[order] >= 0]
-    moved = Evidence(evidence.labels[order], evidence.held_out[rows], keys=evidence.keys[order], votes=evidence.votes[order])
+    keys, votes = evidence.keys[order], evidence.votes[order]
+    moved = Evidence(evidence.labels[order], evidence.held_out[rows], keys=keys, votes=votes)
     plain = decide(probabilities, policy_of(name), evidence=evidence)
     permuted = decide(probabilities[order], policy_of(name), evidence=moved)
     np.testing.assert_array_equal(permuted.label, plain.label[order])
