@@ -17,6 +17,7 @@ from windrow.tasks.algorithms.arrays import Float32Array, Int64Array
 from windrow.tasks.algorithms.labels.combining.label_prior import given_shares
 from windrow.tasks.algorithms.labels.deciding.label_sets import possible_classes
 from windrow.tasks.algorithms.labels.deciding.policy import Decision, Evidence, decide
+from windrow.tasks.algorithms.labels.deciding.unseen_classes import confidence_of, widened
 from windrow.tasks.labels.given_labels import class_names, has_classes, pool_labels
 from windrow.tasks.labels.label_rows import WITHOUT_CLASSES, LabelSet, cluster_rows, renamed
 from windrow.tasks.labels.labels_config import MOST_PROBABLE, PSEUDO, LabelsConfig
@@ -35,7 +36,18 @@ if TYPE_CHECKING:
 
 VERSION = 7
 DECISIONS = (
-    *("combine", "combine_by", "prior", "policy", "least_belonging", "conformal", "distances", "top_k", "n_folds"),
+    *(
+        "combine",
+        "combine_by",
+        "prior",
+        "policy",
+        "least_belonging",
+        "conformal",
+        "distances",
+        "unseen_classes",
+        "top_k",
+        "n_folds",
+    ),
 )
 
 
@@ -96,7 +108,7 @@ def _predicted(outputs: Mapping[str, Sequence[Output]], config: LabelsConfig, se
     labels = pool_labels(sample_ids, given, classes)
     deciding = _Deciding(config, labels, _keys(sample_ids), _belonging(outputs, config))
     for label_set in _label_sets(found, deciding, _rule(config, classes, seed)):
-        yield label_set.rows(sample_ids, classes, config.top_k)
+        yield label_set.rows(sample_ids, config.answers(classes), config.top_k)
 
 
 def _without_labels(name: str, output: Output, sample_ids: pa.Array, config: LabelsConfig) -> Iterator[pa.Table]:
@@ -120,7 +132,7 @@ def _rule(config: LabelsConfig, classes: Sequence[str], seed: int) -> CombineRul
     from windrow.tasks.labels.label_distances import read_distances
 
     try:
-        metric = None if config.distances is None else read_distances(Path(config.distances), classes)
+        metric = None if config.distances is None else read_distances(Path(config.distances), config.answers(classes))
     except ValueError as error:
         raise ValueError(f"labels.distances: {error}") from None
     shares = given_shares(config.prior, classes)
@@ -141,7 +153,12 @@ class _Deciding:
     votes: Int64Array | None = None
 
     def decide(
-        self, probabilities: Float32Array, held_out: Float32Array, predicted: Int64Array, held_out_label: Int64Array
+        self,
+        probabilities: Float32Array,
+        held_out: Float32Array,
+        predicted: Int64Array,
+        held_out_label: Int64Array,
+        confidence: Float32Array | None = None,
     ) -> Decision:
         """The policy's decision, without what seems to be of no class."""
         from windrow.tasks.algorithms.labels.deciding.belonging import refuse
@@ -150,7 +167,7 @@ class _Deciding:
         if self.belonging is not None:
             refused = np.asarray(self.belonging <= np.float32(self.config.least_belonging))
         evidence = Evidence(self.labels, held_out, held_out_label, self.keys, self.votes, refused)
-        decision = decide(probabilities, self.config.policy.chosen(), predicted, evidence)
+        decision = decide(probabilities, self.config.policy.chosen(), predicted, evidence, confidence)
         return decision if self.belonging is None else refuse(decision, self.belonging, self.config.least_belonging)
 
     def label_set(self, name: str, method: str, probabilities: Float32Array, held_out: Float32Array) -> LabelSet:
@@ -186,14 +203,19 @@ def _together(spread: SpreadLabels, deciding: _Deciding, rule: CombineRule) -> I
     weights = ", ".join(f"{name} {weight:.2f}" for name, weight in spread.weights.items())
     prior = {"none": "not calibrated"}.get(rule.prior.method, f"calibrated by class, shares {rule.prior.method}")
     method = f"{rule.by} of {weights}; {prior}; given labels stand"
-    held_out, conformal = spread.corrected.held_out, deciding.config.conformal
+    n_labels = spread.confidence.shape[1] if rule.metric is None else len(rule.metric.distances)
+    probabilities, held_out, pool = (
+        widened(each, n_labels) for each in (spread.confidence, spread.corrected.held_out, spread.corrected.pool)
+    )
     answers = {
         PSEUDO: (method, spread.label, spread.held_out_label),
         MOST_PROBABLE: (f"{method}; the most probable class", spread.most_probable, held_out.argmax(axis=1)),
     }
+    conformal = deciding.config.conformal
     for name, (how, label, held_out_label) in answers.items():
-        decision = deciding.decide(spread.confidence, held_out, label, held_out_label)
+        sure = None if rule.metric is None else confidence_of(spread.confidence, label, rule.metric)
+        decision = deciding.decide(probabilities, held_out, label, held_out_label, sure)
         possible = None
         if conformal is not None:
-            possible = possible_classes(held_out, deciding.labels, spread.corrected.pool, conformal, label)
-        yield LabelSet(name, how, spread.confidence, decision, label, agreement=spread.agreement, possible=possible)
+            possible = possible_classes(held_out, deciding.labels, pool, conformal, label)
+        yield LabelSet(name, how, probabilities, decision, label, agreement=spread.agreement, possible=possible)

@@ -36,7 +36,7 @@ class CombineRule:
     """How makers become one answer: `by` is combine_makers's; prior and shares (n_classes,) are apply_prior's.
 
     metric: how far classes are from each other, for the label that is nearest to all that a sample may be
-    (`nearest_labels`); None for the most probable class. n_folds, seed: of Dawid and Skene's cross-fit.
+    (`nearest_labels`); None for the most probable class. Labels that it has beyond the classes may be the answer. n_folds, seed: of Dawid and Skene's cross-fit.
     """
 
     by: CombineBy = "weighted"
@@ -123,7 +123,7 @@ def _decided(probabilities: Float32Array, metric: LabelMetric | None) -> Int64Ar
         return np.asarray(probabilities.argmax(axis=1), np.int64)
     from windrow.tasks.algorithms.labels.deciding.label_metric import nearest_labels
 
-    return nearest_labels(probabilities, metric).label
+    return nearest_labels(probabilities, metric, np.arange(probabilities.shape[1])).label
 
 
 def spread_labels(

@@ -228,6 +228,38 @@ def test_a_file_of_distances_makes_the_label_the_least_wrong_one(labelled: Label
         labelled.decide(distances=str(tmp_path / "none.csv"))
 
 
+def test_a_class_without_a_training_sample_may_be_the_answer_with_what_its_nearest_are_worth(
+    labelled: Labelled, tmp_path: Path
+) -> None:
+    path = tmp_path / "distances.csv"
+    path.write_text("label,other,distance\nant,bee,2\nbee,cat,4\nant,cat,4\nant,insect,1\nbee,insect,1\ncat,insect,3\n")
+    settings: dict[str, Any] = {"distances": str(path), "unseen_classes": ("insect",), "least_belonging": 0.0}
+    everything = labelled.rows(**settings, policy=LabelPolicyConfig("none")).to_pylist()
+    named = [row for row in everything if row["label"] == "insect"]
+    assert named and all(row["classes"][0] == "insect" and row["probabilities"][0] == 0 for row in named)
+    for row in named:
+        shares = dict(zip(row["classes"], row["probabilities"], strict=True))
+        assert row["confidence"] == pytest.approx(shares["ant"] + shares["bee"], abs=1e-6)
+    assert any(row["label"] == "ant" for row in everything)
+    sure = labelled.rows(**settings, policy=LabelPolicyConfig("fixed", threshold=0.9)).to_pylist()
+    assert all(row["confidence"] >= np.float32(0.9) for row in sure if row["label"] == "insect")
+    plain = labelled.rows(distances=str(path), least_belonging=0.0, policy=LabelPolicyConfig("none"))
+    assert "insect" not in plain["label"].to_pylist()
+    assert labelled.rows("most_probable", **settings)["label"].to_pylist().count("insect") == 0
+
+
+def test_classes_without_samples_want_distances_and_each_pair_of_them(labelled: Labelled, tmp_path: Path) -> None:
+    with pytest.raises(ValueError, match="unseen_classes: only labels.distances can lead to them"):
+        LabelsConfig(unseen_classes=("insect",))
+    path = tmp_path / "distances.csv"
+    path.write_text("label,other,distance\nant,bee,2\nbee,cat,4\nant,cat,4\nant,insect,1\n")
+    with pytest.raises(ValueError, match=r"labels\.distances: .*there is no distance of 'bee' and 'insect'"):
+        labelled.decide(distances=str(path), unseen_classes=("insect",))
+    assert LabelsConfig(distances=str(path), unseen_classes=("cat", "insect")).answers(["ant", "cat"]) == [
+        *("ant", "cat", "insect")
+    ]
+
+
 def test_rounds_of_an_iterative_maker_are_label_sets_with_their_number(labelled: Labelled) -> None:
     settings = {"makers": ("probe", "iterative"), "combine": ("iterative",)}
     last = labelled.rows("iterative", **settings)

@@ -115,11 +115,12 @@ def decide(
     policy: Policy,
     predicted: Int64Array | None = None,
     evidence: Evidence | None = None,
+    confidence: Float32Array | None = None,
 ) -> Decision:
     """Return the most probable class of each row (n, n_classes), the lowest of equals, or -1 where the policy abstains.
 
-    predicted: int64 (n,), the classes to give in its stead; their probability is then the confidence. Thresholds are
-    those of the pool's probabilities either way. With evidence, samples with a given label keep it, with confidence and
+    predicted: int64 (n,), the classes to give in its stead; their probability is then the confidence, or `confidence`
+    (n,), where that is given (`confidence_of`). Thresholds are those of the pool's probabilities either way. With evidence, samples with a given label keep it, with confidence and
     weight 1. Raises ValueError when the policy needs evidence that is not there.
     """
     check_rows("probabilities", probabilities)
@@ -134,7 +135,8 @@ def decide(
     for name in policy.needs:
         evidence.known(name)
     label = np.where(evidence.labels >= 0, evidence.labels, predicted)
-    said = Predictions(probabilities, label, probabilities[np.arange(n), label], evidence)
+    sure = probabilities[np.arange(n), label] if confidence is None else confidence
+    said = Predictions(probabilities, label, sure, evidence)
     return _with_given(policy.decide(said), evidence.labels)
 
 
