@@ -36,18 +36,8 @@ if TYPE_CHECKING:
 
 VERSION = 7
 DECISIONS = (
-    *(
-        "combine",
-        "combine_by",
-        "prior",
-        "policy",
-        "least_belonging",
-        "conformal",
-        "distances",
-        "unseen_classes",
-        "top_k",
-        "n_folds",
-    ),
+    *("combine", "combine_by", "prior", "policy", "least_belonging", "conformal", "top_k", "n_folds"),
+    *("distances", "unseen_classes"),
 )
 
 

@@ -36,7 +36,8 @@ class CombineRule:
     """How makers become one answer: `by` is combine_makers's; prior and shares (n_classes,) are apply_prior's.
 
     metric: how far classes are from each other, for the label that is nearest to all that a sample may be
-    (`nearest_labels`); None for the most probable class. Labels that it has beyond the classes may be the answer. n_folds, seed: of Dawid and Skene's cross-fit.
+    (`nearest_labels`); None for the most probable class. Labels that it has beyond the classes may be the answer.
+    n_folds, seed: of Dawid and Skene's cross-fit.
     """
 
     by: CombineBy = "weighted"

@@ -249,7 +249,7 @@ def test_a_class_without_a_training_sample_may_be_the_answer_with_what_its_neare
 
 
 def test_classes_without_samples_want_distances_and_each_pair_of_them(labelled: Labelled, tmp_path: Path) -> None:
-    with pytest.raises(ValueError, match="unseen_classes: only labels.distances can lead to them"):
+    with pytest.raises(ValueError, match=r"unseen_classes: only labels\.distances can lead to them"):
         LabelsConfig(unseen_classes=("insect",))
     path = tmp_path / "distances.csv"
     path.write_text("label,other,distance\nant,bee,2\nbee,cat,4\nant,cat,4\nant,insect,1\n")

@@ -120,8 +120,9 @@ def decide(
     """Return the most probable class of each row (n, n_classes), the lowest of equals, or -1 where the policy abstains.
 
     predicted: int64 (n,), the classes to give in its stead; their probability is then the confidence, or `confidence`
-    (n,), where that is given (`confidence_of`). Thresholds are those of the pool's probabilities either way. With evidence, samples with a given label keep it, with confidence and
-    weight 1. Raises ValueError when the policy needs evidence that is not there.
+    (n,), where that is given (`confidence_of`). Thresholds are those of the pool's probabilities either way. With
+    evidence, samples with a given label keep it, with confidence and weight 1. Raises ValueError when the policy needs
+    evidence that is not there.
     """
     check_rows("probabilities", probabilities)
     n, n_classes = probabilities.shape
