@@ -137,7 +137,8 @@ def spread_labels(
     n_folds: int = 5,
     seed: int = 0,
 ) -> SpreadLabels:
-    """`predict` with `MAKERS` of these names, over a pool of embeddings (n, d) and its graph; `combine_predictions`."""
+    """`predict` with `MAKERS` of these names, tuned to the labels, over a pool of embeddings (n, d) and its graph; `combine_predictions`."""
     pool = LabelPool(embeddings, n_classes, graph, seed=seed)
-    predictions = {name: predict(MAKERS[name]().fit(pool), labels, n_classes, n_folds, seed) for name in makers}
+    chosen = {name: MAKERS[name]().tuned(pool, labels, n_folds) for name in makers}
+    predictions = {name: predict(maker.fit(pool), labels, n_classes, n_folds, seed) for name, maker in chosen.items()}
     return combine_predictions(predictions, labels, combine)
