@@ -17,6 +17,7 @@ from windrow.tasks.labels.unlabelled import UNLABELLED
 from windrow.tasks.report.balance_facts import Balance, Measured, read_balance
 from windrow.tasks.report.facts import read_overlap
 from windrow.tasks.report.formats import percent
+from windrow.tasks.report.label_facts import read_checked_labels
 from windrow.tasks.report.worth_facts import read_worth
 from windrow.tasks.storage.catalog.views import connect, run_tables
 from windrow.tasks.storage.published.versions import latest_version
@@ -68,7 +69,8 @@ class Summary:
     `files`: how the rows of each file of the user's fit the pool, a sentence each.
     `backbone`: the encoder that was taken where the config left it open, and why. `worth`: in a sentence, None where it
     was not measured; `kept_back`: why the guard or a gate let nothing be published. `found`: what came with the samples
-    of each source, in a line each. `has_classes`: whether any label is known or made.
+    of each source, in a line each. `has_classes`: whether any label is known or made. `checked`: of the given labels,
+    in a sentence; None where none was checked.
     """
 
     name: str
@@ -86,6 +88,7 @@ class Summary:
     kept_back: str | None = None
     found: tuple[str, ...] = ()
     has_classes: bool = True
+    checked: str | None = None
 
 
 def read_summary(run: Run) -> Summary:
@@ -99,7 +102,7 @@ def read_summary(run: Run) -> Summary:
     leaks = connection.sql(LEAKS_SQL).fetchall()[0] if kept_away else None
     features = run.stage(Stage.FEATURES)
     shown = {kind: outcomes.get(kind, 0) for kind in MEANINGS if kind not in RARE or kind in outcomes}
-    worth, export = read_worth(connection), run.stage(Stage.EXPORT)
+    worth, export, checked = read_worth(connection), run.stage(Stage.EXPORT), read_checked_labels(connection)
     return Summary(
         run.name,
         run.run_id,
@@ -116,6 +119,7 @@ def read_summary(run: Run) -> Summary:
         export.kept_back if export else None,
         _found(connection, run),
         bool(connection.sql(CLASSES_SQL).fetchall()[0][0]),
+        checked.sentence if checked else None,
     )
 
 
@@ -145,6 +149,7 @@ def summarise(run: Run) -> str:
     lines += [f"{inline(summary.overlap)}.", ""] if summary.overlap else []
     lines += [line for each in summary.files for line in (f"{inline(each)}.", "")]
     lines += [f"Encoder: {inline(summary.backbone)}.", ""] if summary.backbone else []
+    lines += [f"{summary.checked}.", ""] if summary.checked else []
     lines += [f"{inline(line)}." for line in _threshold(summary)] + [""]
     return "\n".join([*lines, *_balance_lines(summary.balance)])
 
@@ -229,6 +234,8 @@ def print_run(console: Console, run: Run) -> None:
         console.print(visible(line), soft_wrap=True, markup=False, highlight=False)
     if summary.backbone:
         console.print(visible(f"encoder: {summary.backbone}"), soft_wrap=True, markup=False)
+    if summary.checked:
+        console.print(summary.checked, soft_wrap=True, markup=False)
     for line in _threshold(summary):
         console.print(visible(line), highlight=False, markup=False)
     version = latest_version(store, run.name)

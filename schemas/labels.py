@@ -198,7 +198,11 @@ LABEL_QUALITY = Table(
         Column(
             "label_quality", pa.float32(), "the lower, the more likely the given label is wrong; an order, no share"
         ),
-        Column("is_doubtful", pa.bool_(), "true for the lowest, as many as seem to be wrong in all"),
+        Column(
+            "is_doubtful",
+            pa.bool_(),
+            "true for the lowest whose suggested label is another, as many as seem to be wrong in all",
+        ),
         Column("suggested_label", pa.string(), "the most probable class by a model that did not see the label"),
         Column("suggested_probability", pa.float32(), "what that model says of it", minimum=0, maximum=1),
     ),
@@ -223,8 +227,9 @@ LABEL_CHECKS = Table(
         Column(
             "is_doubtful",
             pa.bool_(),
-            "the method's verdict; null for self_confidence, normalised_margin, weighted_entropy, el2n, forgetting and"
-            " grand, which give none, and for aum of a training job",
+            "the method's verdict, Windrow's own on no more labels than `label_quality` doubts; null for"
+            " self_confidence, normalised_margin, weighted_entropy, el2n, forgetting and grand, which give none, and"
+            " for aum of a training job",
             nullable=True,
         ),
     ),

@@ -110,7 +110,7 @@ def check_files(
     inputs = {
         "ingest": content_fingerprint(outputs),
         "given": known.digest,
-        "classes": labels.named_classes,
+        "classes": [*labels.named_classes, *labels.unseen_classes],
         "files": {setting: [str(path), _digest(path)] for setting, path in files.items()},
         "dynamics": dynamics_digest(labels.checks),
     }
@@ -131,7 +131,8 @@ def _tally(
 ) -> Tally:
     if setting == DISTANCES:
         with _naming(setting):
-            return tally_distances(path, class_names(given, labels.named_classes) if has_classes(given) else ())
+            known = class_names(given, labels.named_classes) if has_classes(given) else []
+            return tally_distances(path, labels.answers(known) if known else ())
     if setting not in (GIVEN, EVALUATE, DYNAMICS):
         return _tally_ids(setting, path, outputs)
     if setting == DYNAMICS:

@@ -17,6 +17,7 @@ from windrow.tasks.algorithms.arrays import Float32Array, Int64Array
 from windrow.tasks.algorithms.labels.combining.label_prior import given_shares
 from windrow.tasks.algorithms.labels.deciding.label_sets import possible_classes
 from windrow.tasks.algorithms.labels.deciding.policy import Decision, Evidence, decide
+from windrow.tasks.algorithms.labels.deciding.unseen_classes import confidence_of, widened
 from windrow.tasks.labels.given_labels import class_names, has_classes, pool_labels, pool_weights
 from windrow.tasks.labels.labels_config import MOST_PROBABLE, PSEUDO, LabelsConfig
 from windrow.tasks.labels.rows.label_rows import WITHOUT_CLASSES, LabelSet, cluster_rows
@@ -37,7 +38,8 @@ if TYPE_CHECKING:
 
 VERSION = 7
 DECISIONS = (
-    *("combine", "combine_by", "prior", "policy", "least_belonging", "conformal", "distances", "top_k", "n_folds"),
+    *("combine", "combine_by", "prior", "policy", "least_belonging", "conformal", "top_k", "n_folds"),
+    *("distances", "unseen_classes"),
 )
 
 
@@ -98,7 +100,7 @@ def _predicted(
     given = outputs[Part.GIVEN_LABELS][0].read(LABELS)
     if not has_classes(given):
         for name, output in found.items():
-            for label_set in _without_labels(name, output, config):
+            for label_set in _without_labels(name, output, sample_ids, config):
                 names = output.inputs["classes"]
                 if name == "zero_shot":
                     add(label_set, sample_ids, names)
@@ -109,13 +111,26 @@ def _predicted(
     weights, keys = pool_weights(sample_ids, given), _keys(sample_ids)
     deciding = _Deciding(config, labels, weights, keys, _belonging(outputs, config))
     for label_set in _label_sets(found, deciding, _rule(config, classes, seed)):
-        add(label_set, sample_ids, classes)
-        yield label_set.rows(sample_ids, classes, config.top_k)
+        answers = config.answers(classes)
+        add(_of_all(label_set, len(answers)), sample_ids, answers)
+        yield label_set.rows(sample_ids, answers, config.top_k)
 
 
-def _without_labels(name: str, output: Output, config: LabelsConfig) -> Iterator[LabelSet]:
+def _of_all(label_set: LabelSet, n_labels: int) -> LabelSet:
+    """The label set with probabilities and shares of 0 for the labels that no training sample has."""
+    prior = label_set.prior
+    return replace(
+        label_set,
+        probabilities=widened(label_set.probabilities, n_labels),
+        prior=None if prior is None else np.pad(prior, (0, n_labels - len(prior))),
+    )
+
+
+def _without_labels(name: str, output: Output, sample_ids: pa.Array, config: LabelsConfig) -> Iterator[LabelSet]:
     probabilities = read_rounds(output)[-1]
-    decision = decide(probabilities, config.policy.chosen())
+    votes = probabilities.argmax(axis=1)[:, None]
+    evidence = Evidence(np.full(len(probabilities), -1), keys=_keys(sample_ids), votes=votes)
+    decision = decide(probabilities, config.policy.chosen(), evidence=evidence)
     label_set = LabelSet(name, f"{name}, {WITHOUT_CLASSES}", probabilities, decision, probabilities.argmax(axis=1))
     yield label_set
     if name == "zero_shot" and name in config.combine:
@@ -132,7 +147,7 @@ def _rule(config: LabelsConfig, classes: Sequence[str], seed: int) -> CombineRul
     from windrow.tasks.labels.label_distances import read_distances
 
     try:
-        metric = None if config.distances is None else read_distances(Path(config.distances), classes)
+        metric = None if config.distances is None else read_distances(Path(config.distances), config.answers(classes))
     except ValueError as error:
         raise ValueError(f"labels.distances: {error}") from None
     shares = given_shares(config.prior, classes)
@@ -143,7 +158,8 @@ def _rule(config: LabelsConfig, classes: Sequence[str], seed: int) -> CombineRul
 class _Deciding:
     """What a decision looks at beside probabilities: labels (n,), -1 where there is none, keys and belonging (n,).
 
-    weights: float32 (n,), what the given labels weigh.
+    weights: float32 (n,), what the given labels weigh; votes: (n, n_makers), what each of the combined makers finds
+    most probable.
     """
 
     config: LabelsConfig
@@ -151,15 +167,24 @@ class _Deciding:
     weights: Float32Array
     keys: Int64Array
     belonging: Float32Array | None
+    votes: Int64Array | None = None
 
     def decide(
-        self, probabilities: Float32Array, held_out: Float32Array, predicted: Int64Array, held_out_label: Int64Array
+        self,
+        probabilities: Float32Array,
+        held_out: Float32Array,
+        predicted: Int64Array,
+        held_out_label: Int64Array,
+        confidence: Float32Array | None = None,
     ) -> Decision:
         """The policy's decision, without what seems to be of no class."""
         from windrow.tasks.algorithms.labels.deciding.belonging import refuse
 
-        evidence = Evidence(self.labels, held_out, held_out_label, self.keys)
-        decision = decide(probabilities, self.config.policy.chosen(), predicted, evidence)
+        refused = None
+        if self.belonging is not None:
+            refused = np.asarray(self.belonging <= np.float32(self.config.least_belonging))
+        evidence = Evidence(self.labels, held_out, held_out_label, self.keys, self.votes, refused)
+        decision = decide(probabilities, self.config.policy.chosen(), predicted, evidence, confidence)
         decision = replace(decision, weight=np.where(self.labels >= 0, self.weights, decision.weight))
         return decision if self.belonging is None else refuse(decision, self.belonging, self.config.least_belonging)
 
@@ -174,11 +199,13 @@ class _Deciding:
 
 def _label_sets(found: Mapping[str, Output], deciding: _Deciding, rule: CombineRule) -> Iterator[LabelSet]:
     from windrow.tasks.algorithms.labels.combining.calibration import apply_temperature
+    from windrow.tasks.algorithms.labels.combining.combination import votes
     from windrow.tasks.algorithms.labels.label_spreading import MakerPredictions, combine_predictions
 
     rounds = {name: read_rounds(output) for name, output in found.items()}
     made = {name: MakerPredictions(rounds[name][-1], read_held_out(output)) for name, output in found.items()}
     spread = combine_predictions(made, deciding.labels, deciding.config.combine, rule)
+    deciding = replace(deciding, votes=votes([spread.makers[name] for name in deciding.config.combine]))
     for name, temperature in spread.temperatures.items():
         how, held_out = f"{name}, temperature {temperature:.3f}", spread.held_out[name]
         *earlier, _ = rounds[name]
@@ -195,15 +222,20 @@ def _together(spread: SpreadLabels, deciding: _Deciding, rule: CombineRule) -> I
     weights = ", ".join(f"{name} {weight:.2f}" for name, weight in spread.weights.items())
     prior = {"none": "not calibrated"}.get(rule.prior.method, f"calibrated by class, shares {rule.prior.method}")
     method = f"{rule.by} of {weights}; {prior}; given labels stand"
-    held_out, conformal = spread.corrected.held_out, deciding.config.conformal
+    n_labels = spread.confidence.shape[1] if rule.metric is None else len(rule.metric.distances)
+    probabilities, held_out, pool = (
+        widened(each, n_labels) for each in (spread.confidence, spread.corrected.held_out, spread.corrected.pool)
+    )
     answers = {
         PSEUDO: (method, spread.label, spread.held_out_label),
         MOST_PROBABLE: (f"{method}; the most probable class", spread.most_probable, held_out.argmax(axis=1)),
     }
+    conformal = deciding.config.conformal
     for name, (how, label, held_out_label) in answers.items():
-        decision = deciding.decide(spread.confidence, held_out, label, held_out_label)
+        sure = None if rule.metric is None else confidence_of(spread.confidence, label, rule.metric)
+        decision = deciding.decide(probabilities, held_out, label, held_out_label, sure)
         possible = None
         if conformal is not None:
-            possible = possible_classes(held_out, deciding.labels, spread.corrected.pool, conformal, label)
-        said = LabelSet(name, how, spread.confidence, decision, label, agreement=spread.agreement, possible=possible)
+            possible = possible_classes(held_out, deciding.labels, pool, conformal, label)
+        said = LabelSet(name, how, probabilities, decision, label, agreement=spread.agreement, possible=possible)
         yield replace(said, prior=spread.corrected.prior)

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Annotated, Literal
 
 from annotated_types import Ge, Lt, MinLen
 
 from windrow.schemas.settings import IsPath, Settings, check_different
+from windrow.schemas.texts.label_text import class_name
 from windrow.tasks.algorithms.labels.all_makers import MakerSettings
 from windrow.tasks.algorithms.labels.combining.combination import CombineBy, check_combination
 from windrow.tasks.algorithms.labels.combining.label_prior import PriorConfig
@@ -40,7 +42,8 @@ class LabelsConfig(Settings):
     `prior`: how large the classes are in the pool. `policy`: when to abstain. `least_belonging`: a sample whose
     `belonging` is this or less abstains too, 0 refuses none; with m labels nothing is below 1 / (m + 1): 0.02 wants 49.
     `conformal`: sets of classes that hold the true one, the column `possible`. `distances`: a Parquet or CSV file with
-    columns `label`, `other` and `distance`, for labels that are wrong by little. `top_k`: classes kept for each sample.
+    columns `label`, `other` and `distance`, for labels that are wrong by little. `unseen_classes`: classes of that file
+    that no label names, and that may be the answer. `top_k`: classes kept for each sample.
     `n_folds`: of the cross-fits that weigh the makers, calibrate the confidences and judge the given labels. `checks`:
     how these are judged (the tables `label_quality` and `label_checks`).
     With labels of fewer than two classes these two are not there, or hold what zero_shot says; of the makers those that
@@ -59,6 +62,7 @@ class LabelsConfig(Settings):
     least_belonging: Annotated[float, Ge(0), Lt(1)] = 0.02
     conformal: ConformalConfig | None = None
     distances: Annotated[str, IsPath()] | None = None
+    unseen_classes: tuple[str | int, ...] = ()
     top_k: Annotated[int, Ge(1)] = 5
     n_folds: Annotated[int, Ge(2)] = 5
     checks: LabelChecksConfig = field(default_factory=LabelChecksConfig)
@@ -76,11 +80,20 @@ class LabelsConfig(Settings):
         if not set(self.combine) <= set(self.makers):
             raise ValueError(f"combine: wants some of the makers {list(self.makers)}, got {list(self.combine)}")
         check_combination(self.combine_by, self.combine)
+        named = [class_name("unseen_classes", each) for each in self.unseen_classes]
+        object.__setattr__(self, "unseen_classes", tuple(named))
+        check_different("unseen_classes", named)
+        if named and self.distances is None:
+            raise ValueError(f"unseen_classes: only labels.distances can lead to them, and there are none; got {named}")
 
     @property
     def no_label(self) -> tuple[str, ...]:
         """The spellings of `unlabelled`, as text."""
         return tuple(map(str, self.unlabelled))
+
+    def answers(self, classes: Sequence[str]) -> list[str]:
+        """Return the classes, and after them those of `unseen_classes` that are not among them."""
+        return [*classes, *(str(name) for name in self.unseen_classes if name not in classes)]
 
     @property
     def named_classes(self) -> tuple[str, ...]:

@@ -15,7 +15,7 @@ from windrow.schemas.stages import Part, Stage
 from windrow.tasks.algorithms.arrays import Float32Array, Int64Array
 from windrow.tasks.algorithms.labels.folds import cross_fit
 from windrow.tasks.algorithms.labels.iterative_labels import IterativeLabels
-from windrow.tasks.algorithms.labels.maker import LabelMaker, LabelPool, SettingError
+from windrow.tasks.algorithms.labels.maker import LabelMaker, LabelPool, Maker, SettingError
 from windrow.tasks.algorithms.labels.makers.clusterer import Clusterer
 from windrow.tasks.backbones.backbone import BackboneConfig
 from windrow.tasks.clusters.neighbor_graph import read_graph
@@ -35,7 +35,7 @@ from windrow.tasks.storage.store.outputs import (
 )
 from windrow.tasks.storage.store.pool import Pool, read_pool
 
-VERSION = 1
+VERSION = 2
 
 SOURCES_SQL = "SELECT sample_id, min(source_uri) AS source FROM occurrences GROUP BY sample_id ORDER BY sample_id"
 
@@ -145,7 +145,10 @@ def _asked(pool: Pool, outputs: Mapping[str, Sequence[Output]], wanted: _Wanted)
 
 
 def _with_labels(pool: LabelPool, labels: Int64Array, wanted: _Wanted) -> list[_Round]:
-    predict = fit_maker(wanted.name, wanted.maker, pool)
+    maker = wanted.maker
+    if isinstance(maker, Maker):
+        maker = maker.tuned(pool, labels, wanted.config.n_folds)
+    predict = fit_maker(wanted.name, maker, pool)
     held_out = cross_fit(predict, labels, pool.n_classes, wanted.config.n_folds, wanted.seed)
     if isinstance(wanted.maker, IterativeLabels):
         *earlier, last = wanted.maker.rounds(pool, labels)

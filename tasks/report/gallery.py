@@ -143,7 +143,8 @@ def _strangers(connection: Any) -> Gallery:
     rows = connection.execute(STRANGERS_SQL, [SHOTS]).fetchall()
     shots = [Shot(name, f"{decimal(share, 3)}\nelse {percent(sure, 0)} {first}") for name, share, first, sure in rows]
     meaning = (
-        "The samples farthest from every given label, by their belonging: of no class, or of a class's unlabelled kind."
+        "The samples farthest from every given label, by their belonging: candidates for a class that nobody named yet,"
+        " of no class, or of a class's unlabelled kind."
     )
     return Gallery("Farthest from the labels", meaning, _strips("", shots), "Nothing was compared with given labels.")
 

@@ -6,6 +6,8 @@ from dataclasses import dataclass
 from itertools import accumulate
 from typing import Any
 
+from windrow.tasks.report.formats import percent
+
 CLASSES_SHOWN = 30
 BINS = 100
 
@@ -22,6 +24,10 @@ FROM pool WHERE confidence IS NOT NULL AND given_label IS NULL
 GROUP BY floor(confidence * $1) ORDER BY floor(confidence * $1) DESC
 """
 REFUSED_SQL = "SELECT count(*) FROM belonging WHERE belonging <= $1::FLOAT"
+CHECKED_SQL = """
+SELECT count(*), count(*) FILTER (q.is_doubtful), avg((q.suggested_label = g.label)::INTEGER)
+FROM label_quality q JOIN (SELECT * FROM labels WHERE label_set = 'given') g USING (sample_id)
+"""
 METHOD_SQL = "SELECT DISTINCT method FROM labels WHERE label_set = 'pseudo' ORDER BY 1"
 
 
@@ -37,6 +43,23 @@ class ClassLabels:
     n_labelled: int
     n_abstained: int
     confidence: float | None
+
+
+@dataclass(frozen=True)
+class CheckedLabels:
+    """How many given labels were checked and are in doubt, and how many a model gives that did not see them."""
+
+    n_checked: int
+    n_doubtful: int
+    accuracy: float
+
+    @property
+    def sentence(self) -> str:
+        """The doubts, and beside them the held-out accuracy: the lower it is, the more doubts are the model's own."""
+        return (
+            f"Given labels: {self.n_doubtful:,} of {self.n_checked:,} in doubt, by a model whose held-out accuracy on"
+            f" them is {percent(self.accuracy)}"
+        )
 
 
 @dataclass(frozen=True)
@@ -93,6 +116,12 @@ def read_label_facts(connection: Any, least_belonging: float = 0.0) -> LabelFact
     bins = connection.execute(CONFIDENCE_SQL, [BINS]).fetchall()
     refused = connection.execute(REFUSED_SQL, [least_belonging]).fetchone()[0] if least_belonging else 0
     return LabelFacts(classes, methods, refused, _curve(bins))
+
+
+def read_checked_labels(connection: Any) -> CheckedLabels | None:
+    """Return what `label_quality` says of the given labels in all; None where none was checked."""
+    n_checked, n_doubtful, accuracy = connection.execute(CHECKED_SQL).fetchone()
+    return CheckedLabels(n_checked, n_doubtful, accuracy) if n_checked else None
 
 
 def _curve(bins: list[tuple[int, float]]) -> tuple[tuple[float, float], ...]:

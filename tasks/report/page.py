@@ -27,7 +27,7 @@ from windrow.tasks.report.funnel import read_funnel, read_unreadable
 from windrow.tasks.report.gallery import pick_galleries
 from windrow.tasks.report.icicle import SHADES, blocks, full_shade, icicle
 from windrow.tasks.report.label_curve import label_curve
-from windrow.tasks.report.label_facts import read_label_facts
+from windrow.tasks.report.label_facts import read_checked_labels, read_label_facts
 from windrow.tasks.report.level_facts import read_level_figures, spread
 from windrow.tasks.report.map_sample import read_map
 from windrow.tasks.report.questions import QUESTIONS
@@ -125,6 +125,7 @@ def _figures(
     return {
         "balance": balance,
         "labels": labels,
+        "checked_labels": read_checked_labels(connection),
         "label_curve": label_curve(labels) if labels and labels.curve else None,
         "levels": levels,
         "size_curve": size_curve(levels[0].pool, levels[0].curated) if drawn else None,

@@ -25,7 +25,7 @@ from scipy.stats import rankdata
 
 from windrow.tasks.algorithms.labels.checks import CHECKS
 from windrow.tasks.algorithms.labels.checks.confident_learning import ConfidentLearning
-from windrow.tasks.algorithms.labels.checks.label_quality import LabelQualityConfig, label_quality
+from windrow.tasks.algorithms.labels.checks.label_quality import LabelQualityConfig, label_quality, quality_of
 from windrow.tasks.algorithms.labels.judging.judged_labels import JudgedLabels, probe_out_of_sample
 from windrow.tasks.algorithms.labels.sparse_probabilities import SparseProbabilities
 from windrow.tasks.algorithms.neighbors.exact_neighbors import NeighborGraph, neighbor_graph
@@ -52,7 +52,7 @@ def default(pool: NoisyPool) -> Iterator[Found]:
     labels, given = pool.labels, pool.predictions
     quality = label_quality(pool.embeddings, labels, pool.n_classes, graph=pool.graph, predictions=given)
     yield "default: label_quality", quality.judgement.score, quality.judgement.noisy
-    by_class = quality.transition.judge()
+    by_class = quality.doubts.bound(quality.transition.judge())
     yield "  its noise transition", by_class.score, by_class.noisy
 
 
@@ -60,11 +60,12 @@ def ours(pool: NoisyPool) -> Iterator[Found]:
     """Every other method of ours."""
     given = JudgedLabels(pool.embeddings, pool.labels, pool.n_classes)
     given.made.update(neighbors=pool.graph, predictions=pool.predictions)
+    doubts = quality_of(given).doubts
     for name in (name for name in CHECKS if name != "noise_transition"):
-        judged = CHECKS[name]().judge(given)
+        judged = doubts.bound(CHECKS[name]().judge(given))
         yield name, judged.score, judged.noisy
     for pruning in ("by class", "both"):
-        yield f"confident_learning, {pruning}", None, ConfidentLearning(pruning).judge(given).noisy
+        yield f"confident_learning, {pruning}", None, doubts.bound(ConfidentLearning(pruning).judge(given)).noisy
 
 
 def cleanlabs(pool: NoisyPool) -> Iterator[Found]:

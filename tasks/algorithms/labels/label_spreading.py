@@ -36,7 +36,8 @@ class CombineRule:
     """How makers become one answer: `by` is combine_makers's; prior and shares (n_classes,) are apply_prior's.
 
     metric: how far classes are from each other, for the label that is nearest to all that a sample may be
-    (`nearest_labels`); None for the most probable class. n_folds, seed: of Dawid and Skene's cross-fit.
+    (`nearest_labels`); None for the most probable class. Labels that it has beyond the classes may be the answer.
+    n_folds, seed: of Dawid and Skene's cross-fit.
     """
 
     by: CombineBy = "weighted"
@@ -123,7 +124,7 @@ def _decided(probabilities: Float32Array, metric: LabelMetric | None) -> Int64Ar
         return np.asarray(probabilities.argmax(axis=1), np.int64)
     from windrow.tasks.algorithms.labels.deciding.label_metric import nearest_labels
 
-    return nearest_labels(probabilities, metric).label
+    return nearest_labels(probabilities, metric, np.arange(probabilities.shape[1])).label
 
 
 def spread_labels(
@@ -136,7 +137,11 @@ def spread_labels(
     n_folds: int = 5,
     seed: int = 0,
 ) -> SpreadLabels:
-    """`predict` with `MAKERS` of these names, over a pool of embeddings (n, d) and its graph; `combine_predictions`."""
+    """`predict` with `MAKERS` of these names, tuned to the labels, and `combine_predictions` of what they say.
+
+    embeddings: (n, d), of a pool whose k-NN graph `graph` is.
+    """
     pool = LabelPool(embeddings, n_classes, graph, seed=seed)
-    predictions = {name: predict(MAKERS[name]().fit(pool), labels, n_classes, n_folds, seed) for name in makers}
+    chosen = {name: MAKERS[name]().tuned(pool, labels, n_folds) for name in makers}
+    predictions = {name: predict(maker.fit(pool), labels, n_classes, n_folds, seed) for name, maker in chosen.items()}
     return combine_predictions(predictions, labels, combine)

@@ -6,7 +6,7 @@ import math
 from abc import ABC, abstractmethod
 from collections.abc import Collection
 from dataclasses import asdict, dataclass, fields
-from typing import TYPE_CHECKING, Annotated, Any, Literal, Protocol, TypeVar, get_args
+from typing import TYPE_CHECKING, Annotated, Any, Literal, Protocol, Self, TypeVar, get_args
 
 import numpy.typing as npt
 from annotated_types import Ge, Gt, Lt
@@ -89,6 +89,13 @@ class Maker(Settings, ABC):
     @abstractmethod
     def fit(self, pool: LabelPool) -> Predict:
         """See `LabelMaker.fit`."""
+
+    def tuned(self, pool: LabelPool, labels: Int64Array, n_folds: int = 5) -> Self:  # noqa: ARG002
+        """Return the maker with the settings that it leaves to the labels (n,), chosen by what others say of these.
+
+        Itself, where it leaves none. `fit` of a maker that was not tuned takes what is usual.
+        """
+        return self
 
     def basis(self) -> dict[str, Any]:
         """Every setting that the answer depends on: where these, the pool and the labels are the same, so is it."""

@@ -34,7 +34,7 @@ from windrow.tasks.storage.store.outputs import (
 )
 from windrow.tasks.storage.store.pool import Pool, read_pool
 
-VERSION = 1
+VERSION = 2
 DEFAULT_K = LabelQualityConfig().k
 
 
@@ -145,8 +145,13 @@ def _given(
 
 def _judged(given: JudgedLabels, samples: pa.Array, config: LabelChecksConfig) -> Iterator[pa.Table]:
     checks = [config.check(name) for name in config.methods]
+    doubts = quality_of(given).doubts if config.default else None
     for number, (name, check) in enumerate(zip(config.methods, checks, strict=True)):
-        yield _checks(samples, name, check.judge(given))
+        said = check.judge(given)
+        if said.noisy is not None:
+            doubts = quality_of(given).doubts if doubts is None else doubts
+            said = doubts.bound(said)
+        yield _checks(samples, name, said)
         given.keep({need for later in checks[number + 1 :] for need in later.needs})
 
 

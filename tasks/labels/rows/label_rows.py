@@ -45,7 +45,7 @@ class LabelSet:
     def rows(self, sample_ids: pa.Array, classes: Sequence[str], top_k: int) -> pa.Table:
         """Return the rows of LABELS: the class decided on first, then the most probable of the others, top_k in all."""
         n, decision = len(sample_ids), self.decision
-        top = self._top(min(top_k, len(classes)))
+        top = self._top(min(top_k, self.probabilities.shape[1]))
         names = pa.array(classes, pa.large_string())
         offsets = pa.array(np.arange(n + 1) * top.shape[1], pa.int64())
         values = np.take_along_axis(self.probabilities, top, axis=1).reshape(-1)

@@ -168,13 +168,26 @@ def test_classes_that_a_loss_must_leave_out_are_told_and_are_never_the_label(lab
     assert all(row["left_out"] == [] for row, name in zip(rows, labelled.names, strict=True) if name is not None)
 
 
-@pytest.mark.parametrize("policy", ["class-wise", "self-adaptive", "soft", "reliable", "accept-or-defer"])
+@pytest.mark.parametrize("policy", ["class-wise", "self-adaptive", "soft", "reliable", "accept-or-defer", "agreed"])
 def test_every_policy_decides_on_what_the_makers_say(labelled: Labelled, policy: Any) -> None:
     table = labelled.rows(policy=LabelPolicyConfig(policy))
     label, abstained, weight = (table[name].to_pylist() for name in ("label", "abstained", "label_weight"))
     assert [name is None for name in label] == abstained
     assert all((share == 0) == out for share, out in zip(weight, abstained, strict=True))
     assert 3 * N_EACH <= N - sum(abstained) <= N - N_STRANGE
+
+
+@pytest.mark.parametrize(("n_of", "labelled_of"), [("labelled", 20), ("abstained", N - 3 * N_EACH - 20)])
+def test_a_budget_is_met_to_the_sample_in_each_label_set(labelled: Labelled, n_of: Any, labelled_of: int) -> None:
+    for name in ("pseudo", "most_probable", "probe"):
+        table = labelled.rows(name, policy=LabelPolicyConfig("budget", n=20, n_of=n_of))
+        assert N - sum(table["abstained"].to_pylist()) == 3 * N_EACH + labelled_of
+
+
+def test_all_makers_gave_the_label_that_was_agreed_on(labelled: Labelled) -> None:
+    table = labelled.rows("most_probable", policy=LabelPolicyConfig("agreed"), least_belonging=0.0)
+    said = zip(table["abstained"].to_pylist(), table["agreement"].to_pylist(), labelled.names, strict=True)
+    assert all(out == (share < 1) for out, share, name in said if name is None)
 
 
 @pytest.mark.parametrize("by", ["equal", "dawid-skene", "daso"])
@@ -213,6 +226,38 @@ def test_a_file_of_distances_makes_the_label_the_least_wrong_one(labelled: Label
     assert labelled.decide(**settings, distances=str(path)).path != before
     with pytest.raises(ValueError, match=r"labels\.distances: wants a .csv, .tsv or .parquet file"):
         labelled.decide(distances=str(tmp_path / "none.csv"))
+
+
+def test_a_class_without_a_training_sample_may_be_the_answer_with_what_its_nearest_are_worth(
+    labelled: Labelled, tmp_path: Path
+) -> None:
+    path = tmp_path / "distances.csv"
+    path.write_text("label,other,distance\nant,bee,2\nbee,cat,4\nant,cat,4\nant,insect,1\nbee,insect,1\ncat,insect,3\n")
+    settings: dict[str, Any] = {"distances": str(path), "unseen_classes": ("insect",), "least_belonging": 0.0}
+    everything = labelled.rows(**settings, policy=LabelPolicyConfig("none")).to_pylist()
+    named = [row for row in everything if row["label"] == "insect"]
+    assert named and all(row["classes"][0] == "insect" and row["probabilities"][0] == 0 for row in named)
+    for row in named:
+        shares = dict(zip(row["classes"], row["probabilities"], strict=True))
+        assert row["confidence"] == pytest.approx(shares["ant"] + shares["bee"], abs=1e-6)
+    assert any(row["label"] == "ant" for row in everything)
+    sure = labelled.rows(**settings, policy=LabelPolicyConfig("fixed", threshold=0.9)).to_pylist()
+    assert all(row["confidence"] >= np.float32(0.9) for row in sure if row["label"] == "insect")
+    plain = labelled.rows(distances=str(path), least_belonging=0.0, policy=LabelPolicyConfig("none"))
+    assert "insect" not in plain["label"].to_pylist()
+    assert labelled.rows("most_probable", **settings)["label"].to_pylist().count("insect") == 0
+
+
+def test_classes_without_samples_want_distances_and_each_pair_of_them(labelled: Labelled, tmp_path: Path) -> None:
+    with pytest.raises(ValueError, match=r"unseen_classes: only labels\.distances can lead to them"):
+        LabelsConfig(unseen_classes=("insect",))
+    path = tmp_path / "distances.csv"
+    path.write_text("label,other,distance\nant,bee,2\nbee,cat,4\nant,cat,4\nant,insect,1\n")
+    with pytest.raises(ValueError, match=r"labels\.distances: .*there is no distance of 'bee' and 'insect'"):
+        labelled.decide(distances=str(path), unseen_classes=("insect",))
+    assert LabelsConfig(distances=str(path), unseen_classes=("cat", "insect")).answers(["ant", "cat"]) == [
+        *("ant", "cat", "insect")
+    ]
 
 
 def test_rounds_of_an_iterative_maker_are_label_sets_with_their_number(labelled: Labelled) -> None:

@@ -9,7 +9,7 @@ from reported_store import CLASSES, Store
 
 from windrow.tasks.report.gallery import pick_galleries
 from windrow.tasks.report.label_curve import label_curve
-from windrow.tasks.report.label_facts import LabelFacts, read_label_facts
+from windrow.tasks.report.label_facts import LabelFacts, read_checked_labels, read_label_facts
 from windrow.tasks.storage.catalog.views import connect_run
 
 # (sample, label set, first class, confidence, abstained)
@@ -110,3 +110,23 @@ def test_samples_far_from_every_label_are_shown_the_farthest_first(store: Store)
     (strip,) = gallery.strips
     assert [shot.sample_id for shot in strip.shots] == ["d", "c", "b"]
     assert strip.shots[0].caption == "0.010\nelse 80% dog"
+
+
+def test_doubts_are_told_with_the_held_out_accuracy_of_who_has_them(store: Store) -> None:
+    connection = connected(store, [(name, "given", CLASSES[0], 1.0, False) for name in "abcd"])
+    connection.execute(
+        "CREATE OR REPLACE TEMP VIEW label_quality AS SELECT * FROM (VALUES ('a', true, 'hen'), ('b', false, 'hen'),"
+        f" ('c', false, '{CLASSES[0]}'), ('d', false, '{CLASSES[0]}')) AS t(sample_id, is_doubtful, suggested_label)"
+    )
+    found = read_checked_labels(connection)
+    assert found is not None and (found.n_checked, found.n_doubtful, found.accuracy) == (4, 1, 0.5)
+    assert found.sentence == ("Given labels: 1 of 4 in doubt, by a model whose held-out accuracy on them is 50.0%")
+
+
+def test_labels_that_nobody_checked_are_not_told_of(store: Store) -> None:
+    connection = connected(store, [])
+    connection.execute(
+        "CREATE OR REPLACE TEMP VIEW label_quality AS SELECT * FROM (VALUES ('a', true, 'hen'))"
+        " AS t(sample_id, is_doubtful, suggested_label) WHERE false"
+    )
+    assert read_checked_labels(connection) is None

@@ -12,6 +12,7 @@ from annotated_types import Ge, Gt
 from windrow.schemas.settings import Settings
 from windrow.tasks.algorithms.arrays import BoolArray, Float32Array, Float64Array, Int64Array
 from windrow.tasks.algorithms.labels.checks.confident_learning import find_noisy
+from windrow.tasks.algorithms.labels.checks.doubts import Doubts, doubts_of
 from windrow.tasks.algorithms.labels.checks.neighbor_agreement import neighbor_shares
 from windrow.tasks.algorithms.labels.checks.normalised_margin import normalised_margin
 from windrow.tasks.algorithms.labels.judging.judged_labels import N_KEPT, JudgedLabels, probe_out_of_sample
@@ -46,12 +47,13 @@ class LabelQuality:
 
     judgement: the score and the verdict. predictions: of the last probe, out of
     sample, learnt without the labels in doubt; its first class corrects a label. transition: how labels of each class
-    go wrong.
+    go wrong. doubts: what every verdict on these labels keeps to.
     """
 
     judgement: Judgement
     predictions: SparseProbabilities
     transition: TransitionTable
+    doubts: Doubts
 
 
 def label_quality(
@@ -67,7 +69,7 @@ def label_quality(
     A cross-fitted probe is refitted without the labels that confident learning prunes by noise rate, then without those
     that a class-wise noise model (fit_tempered_transition) doubts; not by that model at once, because a probe that has
     learnt the noise explains every label without it. The score is `combined_score`; those with the lowest are called
-    wrong, as many as confident learning prunes on the first predictions: a noise rate that nobody gives. The refits
+    wrong, as many as `doubts_of` says: a noise rate that nobody gives. The refits
     show a probe doubts about other samples that came from a probe which saw this one's label: out of sample but for
     that. Cross-fitting makes dense predictions, 4 n n_classes bytes, and deals its folds by place: a permuted pool has
     other folds.
@@ -84,8 +86,8 @@ def label_quality(
         transition = fit_tempered_transition(last, labels)
         belief = transition.posterior.astype(np.float64)
     score = combined_score(belief, first, last, neighbor_shares(graph, labels, n_classes), labels)
-    noisy = _lowest(score, int(pruned.sum()))
-    return LabelQuality(Judgement(score, noisy), last, transition)
+    doubts = doubts_of(int(pruned.sum()), transition, last, labels, graph)
+    return LabelQuality(Judgement(score, doubts.lowest(score)), last, transition, doubts)
 
 
 def quality_of(given: JudgedLabels) -> LabelQuality:
@@ -123,10 +125,3 @@ def doubted_labels(belief: Float64Array, labels: Int64Array, n_least: int) -> Bo
     place = np.empty(len(labels), dtype=np.int64)
     place[order] = np.arange(len(labels)) - np.searchsorted(ordered, ordered, side="left")
     return np.asarray((belief < 0.5) & (place >= n_least))
-
-
-def _lowest(score: Float32Array, n: int) -> BoolArray:
-    """The n lowest scores; equal ones in order of position."""
-    chosen = np.zeros(len(score), dtype=np.bool_)
-    chosen[np.argsort(score, kind="stable")[:n]] = True
-    return chosen

@@ -6,6 +6,8 @@ means the same in both.
 """
 
 from windrow.tasks.algorithms.labels.deciding.accept_or_defer import AcceptOrDefer
+from windrow.tasks.algorithms.labels.deciding.agreed import Agreed
+from windrow.tasks.algorithms.labels.deciding.budget import Budget
 from windrow.tasks.algorithms.labels.deciding.class_wise import ClassWise
 from windrow.tasks.algorithms.labels.deciding.everything import Everything
 from windrow.tasks.algorithms.labels.deciding.exclude import Exclude
@@ -24,4 +26,6 @@ POLICIES: dict[str, type[Policy]] = {
     "reliable": Reliable,
     "accept-or-defer": AcceptOrDefer,
     "exclude": Exclude,
+    "agreed": Agreed,
+    "budget": Budget,
 }

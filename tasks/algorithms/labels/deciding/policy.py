@@ -16,7 +16,7 @@ from windrow.tasks.algorithms.labels.class_lists import ClassLists
 from windrow.tasks.algorithms.labels.pool_statistics import check_rows
 
 Share = Annotated[float, Interval(ge=0, le=1)]
-Known = Literal["held_out", "keys"]
+Known = Literal["held_out", "keys", "votes"]
 
 
 @dataclass(frozen=True)
@@ -26,13 +26,16 @@ class Evidence:
     labels: int64 (n,), the given class, -1 where there is none. held_out: float32 (m, n_classes), out-of-sample
     probabilities of the m labelled rows, in their order, made as the pool's are; held_out_predicted: int64 (m,), the
     classes given to them, where these are not the most probable. keys: int64 or uint64 (n,), what stays with a sample
-    (`seeded_order`).
+    (`seeded_order`). votes: int64 (n, n_makers), each maker's most probable class, -1 where it has none. refused: bool
+    (n,), samples that seem to be of no class and get no label whatever is decided (`refuse`); None: none.
     """
 
     labels: Int64Array
     held_out: Float32Array | None = None
     held_out_predicted: Int64Array | None = None
     keys: npt.NDArray[Any] | None = None
+    votes: Int64Array | None = None
+    refused: BoolArray | None = None
 
     def __post_init__(self) -> None:
         if self.labels.ndim != 1 or self.labels.dtype != np.int64:
@@ -41,8 +44,9 @@ class Evidence:
         for name, given in (("held_out", self.held_out), ("held_out_predicted", self.held_out_predicted)):
             if given is not None and len(given) != n_labelled:
                 raise ValueError(f"{name} must have a row for each of the {n_labelled} labels, got {len(given)}")
-        if self.keys is not None and self.keys.shape != self.labels.shape:
-            raise ValueError(f"keys must have one entry for each of {len(self.labels)} rows, got {self.keys.shape}")
+        for name, each in (("keys", self.keys), ("votes", self.votes), ("refused", self.refused)):
+            if each is not None and each.shape[:1] != self.labels.shape:
+                raise ValueError(f"{name} must have one entry for each of {len(self.labels)} rows, got {each.shape}")
 
     def known(self, name: Known) -> npt.NDArray[Any]:
         """Return a part of the evidence. Raises ValueError where it is None."""
@@ -114,12 +118,14 @@ def decide(
     policy: Policy,
     predicted: Int64Array | None = None,
     evidence: Evidence | None = None,
+    confidence: Float32Array | None = None,
 ) -> Decision:
     """Return the most probable class of each row (n, n_classes), the lowest of equals, or -1 where the policy abstains.
 
-    predicted: int64 (n,), the classes to give in its stead; their probability is then the confidence. Thresholds are
-    those of the pool's probabilities either way. With evidence, samples with a given label keep it, with confidence and
-    weight 1. Raises ValueError when the policy needs evidence that is not there.
+    predicted: int64 (n,), the classes to give in its stead; their probability is then the confidence, or `confidence`
+    (n,), where that is given (`confidence_of`). Thresholds are those of the pool's probabilities either way. With
+    evidence, samples with a given label keep it, with confidence and weight 1. Raises ValueError when the policy needs
+    evidence that is not there.
     """
     check_rows("probabilities", probabilities)
     n, n_classes = probabilities.shape
@@ -133,7 +139,8 @@ def decide(
     for name in policy.needs:
         evidence.known(name)
     label = np.where(evidence.labels >= 0, evidence.labels, predicted)
-    said = Predictions(probabilities, label, probabilities[np.arange(n), label], evidence)
+    sure = probabilities[np.arange(n), label] if confidence is None else confidence
+    said = Predictions(probabilities, label, sure, evidence)
     return _with_given(policy.decide(said), evidence.labels)
 
 

@@ -1,4 +1,4 @@
-"""Samples whose prediction is sure, and few of those that the pool has most of (EATA, without a stream)."""
+"""Samples whose prediction is sure, and few of those that the pool has most of (EATA, in an order of its own)."""
 
 from __future__ import annotations
 
@@ -11,15 +11,20 @@ from annotated_types import Interval
 
 from windrow.tasks.algorithms.arrays import BoolArray, Float32Array, Float64Array, Int64Array, row_blocks
 from windrow.tasks.algorithms.labels.deciding.policy import Decision, Policy, Predictions
-from windrow.tasks.algorithms.labels.pool_statistics import check_rows, pool_mean
+from windrow.tasks.algorithms.labels.pool_statistics import check_rows
 from windrow.tasks.algorithms.selection.seeded_order import seeded_order
+
+# EATA's: samples to a batch, and how much of the average stays when one comes.
+BATCH = 64
+MEMORY = 0.9
 
 
 @dataclass(frozen=True)
 class Reliable(Policy):
     """`entropy_share`: the entropy to stay below, as a share of the largest.
 
-    `max_cosine`: the cosine with the pool's mean at which a class has enough, null: 1.25 / sqrt(classes).
+    `max_cosine`: the cosine with the mean of those kept before from which a sample is redundant, null:
+    1.25 / sqrt(classes).
     """
 
     entropy_share: Annotated[float, Interval(gt=0, le=1)] = 0.4
@@ -52,15 +57,11 @@ def reliable_and_distinct(
     """Return which rows of probabilities (n, n_classes) to learn from: sure ones, and not too many that are alike.
 
     Sure: of an entropy below entropy_share ln n_classes. Niu et al. 2022, Efficient test-time model adaptation without
-    forgetting (EATA), equations 3 to 6, keeps a reliable sample when the cosine between its probabilities and the
-    moving average of those kept before is below max_cosine: the answer depends on the order of the stream. What it
-    settles at does not. A reliable prediction is nearly one-hot, so its cosine with the average m is m_c / ||m||: a
-    class is let through until that reaches max_cosine, and is then held back while others come. In the end the numbers
-    kept are min(n_c, capacity) with capacity / ||numbers kept|| = max_cosine. Here that capacity is solved for, and
-    each class keeps those of its reliable samples that are least like the reliable pool's mean; of equals those that
-    come first in the seeded order of keys (n,), one for each sample. With fewer classes than 1 / max_cosine^2 no
-    numbers satisfy it: each class then keeps as many as the smallest has. max_cosine None: 1.25 / sqrt(n_classes), 1 at
-    most (EATA's 0.4 for 10 classes).
+    forgetting (EATA), equations 3 to 6: samples come in batches of BATCH, and of a batch those are kept whose cosine
+    with the moving average of the means of those kept before is below max_cosine. What is kept depends on the order of
+    the stream; here that is the seeded order of keys (n,), one for each sample, so that permuting the pool permutes the
+    answer, and as many are kept as in any other order. max_cosine None: 1.25 / sqrt(n_classes), 1 at most (EATA's 0.4
+    for 10 classes); at 1 all sure ones are kept.
     """
     check_rows("probabilities", probabilities)
     n, n_classes = probabilities.shape
@@ -71,8 +72,25 @@ def reliable_and_distinct(
     if len(order) != n:
         raise ValueError(f"keys must have one entry for each of the {n} rows, got {len(order)}")
     reliable = row_entropy(probabilities) < np.float32(entropy_share * np.log(n_classes))
-    redundancy = _cosine_to_mean(probabilities, reliable)
-    return _first_of_each_class(probabilities.argmax(axis=1), reliable, redundancy, order, n_classes, float(limit))
+    return reliable if limit == 1 else _distinct(probabilities, reliable, np.argsort(order, kind="stable"), limit)
+
+
+def _distinct(probabilities: Float32Array, reliable: BoolArray, stream: Int64Array, limit: float) -> BoolArray:
+    """Which reliable rows are not like those kept before them in the stream of rows (n,)."""
+    kept = np.zeros(len(probabilities), dtype=np.bool_)
+    average: Float64Array | None = None
+    for start in range(0, len(stream), BATCH):
+        rows = stream[start : start + BATCH]
+        rows = rows[reliable[rows]]
+        p = probabilities[rows].astype(np.float64)
+        if average is not None:
+            # Not a matrix product: its last bits could depend on a row's place in the batch.
+            cosine = (p * average).sum(axis=1) / np.sqrt((p * p).sum(axis=1) * (average * average).sum())
+            rows, p = rows[cosine < limit], p[cosine < limit]
+        if len(rows):
+            kept[rows] = True
+            average = p.mean(axis=0) if average is None else MEMORY * average + (1 - MEMORY) * p.mean(axis=0)
+    return kept
 
 
 def row_entropy(probabilities: Float32Array) -> Float32Array:
@@ -82,59 +100,3 @@ def row_entropy(probabilities: Float32Array) -> Float32Array:
         p = probabilities[rows].astype(np.float64)
         entropy[rows] = -(p * np.log(np.where(p > 0, p, 1.0))).sum(axis=1)
     return entropy
-
-
-def class_capacity(counts: Int64Array, max_cosine: float) -> float:
-    """Return the largest capacity at which no min(counts, capacity) is more than max_cosine times their norm.
-
-    The smallest count above 0 where none is (then even is the best that there is), the largest where none is exceeded.
-    """
-    found = counts[counts > 0].astype(np.float64)
-    if not len(found):
-        return 0.0
-    low, high = found.min(), found.max()
-    if _largest_cosine(found, high) <= max_cosine:
-        return float(high)
-    # The cosine grows with the capacity (each min(count / capacity, 1) falls): halving finds where it is reached.
-    for _ in range(60):
-        middle = (low + high) / 2
-        low, high = (middle, high) if _largest_cosine(found, middle) <= max_cosine else (low, middle)
-    return float(low)
-
-
-def _largest_cosine(counts: Float64Array, capacity: float) -> float:
-    kept = np.minimum(counts, capacity)
-    return float(kept.max() / np.sqrt((kept**2).sum()))
-
-
-def _cosine_to_mean(probabilities: Float32Array, reliable: BoolArray) -> Float32Array:
-    """The cosine (n,) between each row and the mean of the reliable rows; 0 where there are none."""
-    cosine = np.zeros(len(probabilities), dtype=np.float32)
-    if not reliable.any():
-        return cosine
-    mean = pool_mean(len(probabilities), lambda rows: probabilities[rows] * reliable[rows, None])
-    mean /= np.sqrt((mean**2).sum())
-    for rows in row_blocks(len(probabilities)):
-        p = probabilities[rows].astype(np.float64)
-        # Not a matrix product: its last bits could depend on a row's place in the block.
-        cosine[rows] = (p * mean).sum(axis=1) / np.sqrt((p * p).sum(axis=1))
-    return cosine
-
-
-def _first_of_each_class(
-    predicted: Int64Array,
-    reliable: BoolArray,
-    redundancy: Float32Array,
-    order: npt.NDArray[np.uint64],
-    n_classes: int,
-    max_cosine: float,
-) -> BoolArray:
-    """Of each class's reliable samples the least redundant, as many as its capacity, rounded down."""
-    rows = np.flatnonzero(reliable)
-    counts = np.bincount(predicted[rows], minlength=n_classes)
-    rows = rows[np.lexsort((order[rows], redundancy[rows], predicted[rows]))]
-    starts = np.concatenate([[0], np.cumsum(counts)])[:-1]
-    place = np.arange(len(rows)) - starts[predicted[rows]]
-    kept = np.zeros(len(predicted), dtype=np.bool_)
-    kept[rows[place < int(class_capacity(counts, max_cosine))]] = True
-    return kept

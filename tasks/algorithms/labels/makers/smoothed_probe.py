@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from typing import Self
+
+import numpy as np
 
 from windrow.tasks.algorithms.arrays import Float32Array, Int64Array
 from windrow.tasks.algorithms.labels.cores.logistic_probe import logistic_probe
@@ -18,24 +21,41 @@ class SmoothedProbe(Maker):
     probe's own penalty of one label it is so unsure that its neighbours outvote it.
 
     `penalty`: of the probe, in labels: its l2 is this over their number (scikit-learn's 1 / C).
-    `strength`: how many neighbours' votes a prediction hears.
+    `strength`: how many neighbours' votes a prediction hears; null: 1, 2, 5 or 8, as labels held out say
+    (`choose_strength`).
     """
 
     penalty: Positive = 0.1
-    strength: NotNegative = 2.0
+    strength: NotNegative | None = None
 
     needs = ("labels", "graph")
 
+    def tuned(self, pool: LabelPool, labels: Int64Array, n_folds: int = 5) -> Self:
+        if self.strength is not None:
+            return self
+        from windrow.tasks.algorithms.labels.cores.smoothing_strength import choose_strength
+
+        graph, start = given(pool.graph, "graph"), self._probe(pool)
+        chosen = choose_strength(start, graph, labels, pool.n_classes, n_folds=n_folds, seed=pool.seed)
+        return replace(self, strength=chosen)
+
     def fit(self, pool: LabelPool) -> Predict:
         from windrow.tasks.algorithms.labels.cores.prediction_smoothing import smooth_predictions
+        from windrow.tasks.algorithms.labels.cores.smoothing_strength import USUAL
 
-        x, graph, n_classes = pool.embeddings, given(pool.graph, "graph"), pool.n_classes
+        graph, start = given(pool.graph, "graph"), self._probe(pool)
+        strength = USUAL if self.strength is None else self.strength
 
         def predict(labels: Int64Array, rows: Int64Array) -> Float32Array:
-            check_pool(x, labels)
             check_pool(graph.indices, labels)
-            l2 = self.penalty / len(labelled_rows(labels, n_classes))
-            probe = logistic_probe(x, labels, n_classes, l2)
-            return smooth_predictions(graph, probe, self.strength).probabilities[rows]
+            return smooth_predictions(graph, start(labels, np.arange(len(labels))), strength).probabilities[rows]
+
+        return predict
+
+    def _probe(self, pool: LabelPool) -> Predict:
+        def predict(labels: Int64Array, rows: Int64Array) -> Float32Array:
+            check_pool(pool.embeddings, labels)
+            l2 = self.penalty / len(labelled_rows(labels, pool.n_classes))
+            return logistic_probe(pool.embeddings, labels, pool.n_classes, l2)[rows]
 
         return predict

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from typing import Self
 
 import numpy as np
 
@@ -16,24 +17,36 @@ from windrow.tasks.algorithms.labels.makers.prototypes import Prototypes
 class SmoothedPrototypes(Maker):
     """What prototypes predict, then smoothed (LAME): see `smooth_predictions`.
 
-    `strength`: how many neighbours' votes a prediction hears; 0 leaves the prototypes as they are.
+    `strength`: how many neighbours' votes a prediction hears; 0 leaves the prototypes as they are, null: 1, 2, 5 or 8,
+    as labels held out say (`choose_strength`).
     `gamma`: an edge weighs cosine^gamma.
     `prototypes`: the settings of what is smoothed.
     """
 
-    strength: NotNegative = 2.0
+    strength: NotNegative | None = None
     gamma: Positive = 3.0
     prototypes: Prototypes = field(default_factory=Prototypes)
 
     needs = ("labels", "graph")
 
-    def fit(self, pool: LabelPool) -> Predict:
-        from windrow.tasks.algorithms.labels.cores.prediction_smoothing import smooth_predictions
+    def tuned(self, pool: LabelPool, labels: Int64Array, n_folds: int = 5) -> Self:
+        if self.strength is not None:
+            return self
+        from windrow.tasks.algorithms.labels.cores.smoothing_strength import choose_strength
 
         graph, start = given(pool.graph, "graph"), self.prototypes.fit(pool)
+        chosen = choose_strength(start, graph, labels, pool.n_classes, self.gamma, n_folds, pool.seed)
+        return replace(self, strength=chosen)
+
+    def fit(self, pool: LabelPool) -> Predict:
+        from windrow.tasks.algorithms.labels.cores.prediction_smoothing import smooth_predictions
+        from windrow.tasks.algorithms.labels.cores.smoothing_strength import USUAL
+
+        graph, start = given(pool.graph, "graph"), self.prototypes.fit(pool)
+        strength = USUAL if self.strength is None else self.strength
 
         def predict(labels: Int64Array, rows: Int64Array) -> Float32Array:
             predictions = start(labels, np.arange(len(labels)))
-            return smooth_predictions(graph, predictions, self.strength, self.gamma).probabilities[rows]
+            return smooth_predictions(graph, predictions, strength, self.gamma).probabilities[rows]
 
         return predict

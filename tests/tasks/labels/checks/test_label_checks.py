@@ -281,3 +281,22 @@ def test_the_smallest_pools_and_samples_that_are_all_alike_are_judged_by_every_m
     quality, checks = judge_pool(pool, graph, labels, names, EVERY, 2, 0)
     assert (quality.num_rows, checks.num_rows) == (n, n * len(CHECKS))
     assert np.isfinite(checks["score"].to_numpy()).all()
+
+
+def test_no_method_doubts_more_than_a_twentieth_of_clean_and_easy_labels() -> None:
+    vectors, labels, _ = noisy_blobs(N, rate=0.0, seed=5)
+    graph = NeighborGraph(np.zeros((N, 1), np.int64), np.ones((N, 1), np.float32))
+    quality, checks = judge_pool(Pool(pa.array(ids(N)), vectors), graph, labels, NAMES, EVERY, 5, 0)
+    bounded = int(pc.sum(quality["is_doubtful"]).as_py())
+    for method in sorted(CHECKS.keys() - UNDECIDED):
+        doubtful = checks.filter(pc.field("method") == method)["is_doubtful"]
+        assert pc.sum(doubtful).as_py() <= bounded <= N / 20, method
+
+
+def test_no_method_doubts_a_label_that_is_the_suggested_one(pool: NoisyPool, judged: tuple[Path, Done]) -> None:
+    store, done = judged
+    quality = open_output(store / done.path).read(LABEL_QUALITY)
+    same = [given == said for given, said in zip(pool.labels, quality["suggested_label"].to_pylist(), strict=True)]
+    verdicts = {"label_quality": quality} | {name: rows_of(store, done, name) for name in CHECKS.keys() - UNDECIDED}
+    for name, rows in verdicts.items():
+        assert not (rows["is_doubtful"].to_numpy(zero_copy_only=False).astype(bool) & np.array(same)).any(), name

@@ -2,8 +2,12 @@
 
 import numpy as np
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from windrow.tasks.algorithms.labels.deciding.accept_or_defer import AcceptOrDefer, accept, fit_accept_rule
+from windrow.tasks.algorithms.labels.deciding.agreed import Agreed
+from windrow.tasks.algorithms.labels.deciding.budget import Budget
 from windrow.tasks.algorithms.labels.deciding.exclude import Exclude
 from windrow.tasks.algorithms.labels.deciding.fixed import Fixed
 from windrow.tasks.algorithms.labels.deciding.policy import Evidence, decide
@@ -37,29 +41,30 @@ def test_a_rule_for_other_classes_than_the_most_probable_asks_about_those():
 
 
 def test_reliable_keeps_few_of_the_common_class_and_weighs_by_entropy():
-    # 30 sure ones of class 0, 3 of class 1, 3 of class 2 and 3 of class 3, and one that knows nothing.
-    common = np.tile(np.array([[0.97, 0.01, 0.01, 0.01]], np.float32), (30, 1))
-    rare = np.repeat(np.roll(common[:1], 1, axis=1), 3, axis=0)
+    # 300 sure ones of class 0, 9 of class 1, 9 of class 2 and 9 of class 3, and one that knows nothing.
+    common = np.tile(np.array([[0.97, 0.01, 0.01, 0.01]], np.float32), (300, 1))
+    rare = np.repeat(np.roll(common[:1], 1, axis=1), 9, axis=0)
     pool = np.concatenate([common, rare, np.roll(rare, 1, axis=1), np.roll(rare, 2, axis=1), np.full((1, 4), 0.25)])
     pool = pool.astype(np.float32)
     evidence = Evidence(np.full(len(pool), -1), keys=np.arange(len(pool)))
     decision = decide(pool, Reliable(), evidence=evidence)
-    assert np.bincount(decision.label[decision.label >= 0]).tolist() == [4, 3, 3, 3]
+    counts = np.bincount(decision.label[decision.label >= 0]).tolist()
+    assert counts[0] < 150 and counts[1:] == [9, 9, 9]
     assert decision.label[-1] == -1
     entropy = -(0.97 * np.log(0.97) + 0.03 * np.log(0.01))
     np.testing.assert_allclose(decision.weight[~decision.abstained], np.exp(-entropy), rtol=1e-5)
-    assert (decide(pool, Reliable(max_cosine=1.0), evidence=evidence).label == 0).sum() == 30
+    assert (decide(pool, Reliable(max_cosine=1.0), evidence=evidence).label == 0).sum() == 300
     assert decide(pool, Reliable(entropy_share=0.01), evidence=evidence).abstained.all()
 
 
 def test_given_labels_take_no_place_among_the_reliable():
-    pool = np.repeat(np.eye(4, dtype=np.float32), [6, 3, 3, 3], axis=0)
-    labels = np.where(np.arange(15) < 6, -1, pool.argmax(axis=1))
-    without = Evidence(np.full(15, -1), keys=np.arange(15))
-    alone = decide(pool[:6], Reliable(), evidence=Evidence(labels[:6], keys=np.arange(6)))
-    among = decide(pool, Reliable(), evidence=Evidence(labels, keys=np.arange(15)))
-    np.testing.assert_array_equal(among.label[:6], alone.label)
-    assert (decide(pool, Reliable(), evidence=without).label[:6] == 0).sum() < 6
+    pool = np.repeat(np.eye(4, dtype=np.float32), [200, 90, 90, 90], axis=0)
+    labels = np.where(np.arange(470) < 200, -1, pool.argmax(axis=1))
+    without = Evidence(np.full(470, -1), keys=np.arange(470))
+    alone = decide(pool[:200], Reliable(), evidence=Evidence(labels[:200], keys=np.arange(200)))
+    among = decide(pool, Reliable(), evidence=Evidence(labels, keys=np.arange(470)))
+    np.testing.assert_array_equal(among.label[:200], alone.label)
+    assert (decide(pool, Reliable(), evidence=without).label[:200] == 0).sum() != (alone.label == 0).sum()
 
 
 def test_a_label_that_is_not_the_most_probable_class_is_not_reliable():
@@ -111,3 +116,35 @@ def test_what_is_predicted_is_kept_among_the_classes_and_the_more_probable_ones_
 def test_a_bad_call_names_what_is_wrong(call, message):
     with pytest.raises(ValueError, match=message):
         call()
+
+
+def test_what_the_makers_do_not_agree_on_abstains_however_sure_it_is():
+    votes = np.array([[0, 0, 0], [0, 0, 1], [0, 1, -1], [1, 1, 1], [-1, -1, -1]])
+    pool, evidence = two_class(0.6, 0.99, 0.99, 0.99, 0.5), Evidence(np.full(5, -1), votes=votes)
+    assert decide(pool, Agreed(), evidence=evidence).label.tolist() == [0, -1, -1, -1, -1]
+    assert decide(pool, Agreed(2 / 3), evidence=evidence).label.tolist() == [0, 0, -1, -1, -1]
+    assert decide(pool, Agreed(0.6667), evidence=evidence).label.tolist() == [0, 0, -1, -1, -1]
+    assert decide(pool, Agreed(0.67), evidence=evidence).label.tolist() == [0, -1, -1, -1, -1]
+
+
+@settings(deadline=None, max_examples=50)
+@given(st.integers(0, 10_000), st.integers(0, 40), st.sampled_from(["labelled", "abstained"]))
+def test_a_budget_is_met_to_the_sample_with_the_surest_labelled(seed, n, n_of):
+    rng = np.random.default_rng(seed)
+    labels, refused = np.where(rng.random(30) < 0.2, 0, -1), rng.random(30) < 0.2
+    pool = two_class(*rng.integers(0, 6, 30) / 5)
+    decision = decide(pool, Budget(n, n_of), evidence=Evidence(labels, keys=np.arange(30), refused=refused))
+    free = labels < 0
+    may, n_free, n_refused = free & ~refused, free.sum(), (free & refused).sum()
+    wanted = min(n, may.sum()) if n_of == "labelled" else n_free - min(max(n, n_refused), n_free)
+    given = ~decision.abstained & free
+    assert given.sum() == wanted and not (given & refused).any()
+    left = may & decision.abstained
+    assert not left.any() or not given.any() or decision.confidence[given].min() >= decision.confidence[left].max()
+
+
+def test_equally_sure_samples_are_chosen_by_their_keys_not_by_their_place():
+    pool, keys = two_class(*[0.9] * 50), np.arange(50)
+    chosen = decide(pool, Budget(10), evidence=Evidence(np.full(50, -1), keys=keys)).label == 0
+    turned = decide(pool, Budget(10), evidence=Evidence(np.full(50, -1), keys=keys[::-1])).label == 0
+    assert chosen.sum() == 10 and np.array_equal(turned, chosen[::-1]) and not chosen[:10].all()

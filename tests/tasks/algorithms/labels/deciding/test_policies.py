@@ -20,7 +20,7 @@ from windrow.tasks.labels.label_policy_config import LabelPolicyConfig
 
 FEW = settings(max_examples=10, deadline=None)
 N, N_LABELLED, N_CLASSES = 60, 15, 4
-LENIENT = {"threshold": 0.6, "floor": 0.3, "most_excluded": 1}
+LENIENT = {"threshold": 0.6, "floor": 0.3, "most_excluded": 1, "least_agreement": 0.3, "n": 20}
 
 
 def distributions(seed: int, n: int = N) -> np.ndarray:
@@ -32,7 +32,8 @@ def evidence_of(seed: int) -> Evidence:
     rng = np.random.default_rng(seed)
     labels = np.full(N, -1)
     labels[rng.permutation(N)[:N_LABELLED]] = rng.integers(N_CLASSES, size=N_LABELLED)
-    return Evidence(labels, held_out=distributions(seed + 1, N_LABELLED), keys=np.arange(N))
+    votes = rng.integers(-1, N_CLASSES, size=(N, 3))
+    return Evidence(labels, held_out=distributions(seed + 1, N_LABELLED), keys=np.arange(N), votes=votes)
 
 
 def policy_of(name: str) -> object:
@@ -53,7 +54,7 @@ def test_a_decision_has_its_shapes_and_types_and_says_the_same_twice(name: str) 
     assert nothing.label.shape == (0,)
 
 
-EMPTY = (np.empty((0, 4), np.float32), None, np.empty(0, np.int64))
+EMPTY = (np.empty((0, 4), np.float32), None, np.empty(0, np.int64), np.empty((0, 3), np.int64))
 
 
 @pytest.mark.parametrize("name", POLICIES)
@@ -80,7 +81,8 @@ def test_permuting_the_pool_permutes_the_decision(name: str, seed: int) -> None:
     probabilities, evidence = distributions(seed), evidence_of(seed)
     order = np.random.default_rng(seed).permutation(N)
     rows = (np.cumsum(evidence.labels >= 0) - 1)[order][evidence.labels[order] >= 0]
-    moved = Evidence(evidence.labels[order], evidence.held_out[rows], keys=evidence.keys[order])
+    keys, votes = evidence.keys[order], evidence.votes[order]
+    moved = Evidence(evidence.labels[order], evidence.held_out[rows], keys=keys, votes=votes)
     plain = decide(probabilities, policy_of(name), evidence=evidence)
     permuted = decide(probabilities[order], policy_of(name), evidence=moved)
     np.testing.assert_array_equal(permuted.label, plain.label[order])
