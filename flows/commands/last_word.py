@@ -7,9 +7,11 @@ waits), a thread that the kernel wakes ends the process a moment later; its work
 from __future__ import annotations
 
 import os
+import select
 import signal
 import sys
 import threading
+import time
 from contextlib import suppress
 
 from windrow.tasks.ended_by_signal import ENDING, heed_signals, name_of, note_signal
@@ -32,13 +34,18 @@ def end_in_time() -> None:
 
 
 def _wait(reading: int) -> None:
-    while numbers := os.read(reading, 64):
-        for number in numbers:
+    """Wait for the first signal that ends, then for the command; a thread begun now might get no memory."""
+    deadline, told = None, 0
+    while True:
+        left = None if deadline is None else max(0.0, deadline - time.monotonic())
+        if not select.select([reading], [], [], left)[0]:
+            _end(told)
+        for number in os.read(reading, 64):
             if number in SECONDS and signal.getsignal(number) is not signal.SIG_IGN:
                 note_signal(number)  # also where a library has put its own handler in the place of ours
-                timer = threading.Timer(SECONDS[signal.Signals(number)], _end, [number])
-                timer.daemon = True
-                timer.start()
+                until = time.monotonic() + SECONDS[signal.Signals(number)]
+                if deadline is None or until < deadline:
+                    deadline, told = until, number
 
 
 def _end(number: int) -> None:
