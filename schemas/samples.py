@@ -3,9 +3,7 @@
 import pyarrow as pa
 
 from windrow.schemas.table import Column, Table
-
-DAMAGED_CHUNKS = "damaged chunks"
-METADATA = "metadata"
+from windrow.schemas.texts.mends import DAMAGED_CHUNKS, METADATA
 
 MENDED = Column(
     "mended",

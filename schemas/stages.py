@@ -41,5 +41,5 @@ class Part(StrEnum):
     EXPORT_SHARD = "export-shard"
 
 
-OPTIONAL = frozenset({Stage.MODEL_SCORES, Stage.WORTH, Stage.POOL})
-"""Stages that a finished run may lack: runs of earlier versions have no worth and no table of the pool."""
+OPTIONAL = frozenset({Stage.MODEL_SCORES, Stage.WORTH})
+"""Stages that a finished run may lack: runs of earlier versions have no worth."""

@@ -11,12 +11,9 @@ from pathlib import Path
 from typing import Any, get_args
 
 from windrow.schemas.settings import IsPath, Settings, as_meant, bare, bounds, hints, origin, section
-from windrow.tasks.config_yaml import ConfigError, parse_yaml
+from windrow.tasks.config_yaml import FILE, ConfigError, parse_yaml
 
-__all__ = ["FILE", "ConfigError", "needs_no_file", "override", "read_values"]
-
-
-FILE = "windrow.yaml"
+__all__ = ["ConfigError", "needs_no_file", "override", "read_values"]
 
 
 def needs_no_file(path: Path) -> bool:

@@ -8,6 +8,8 @@ from typing import Any
 
 import yaml
 
+FILE = "windrow.yaml"
+"""What a config is called where nobody says."""
 ENCODINGS = {b"\xff\xfe": "utf-16", b"\xfe\xff": "utf-16"}
 
 

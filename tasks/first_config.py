@@ -6,8 +6,7 @@ import re
 from pathlib import Path
 from typing import Any
 
-from windrow.tasks.config_file import FILE, ConfigError
-from windrow.tasks.config_yaml import parse_yaml, yaml_of
+from windrow.tasks.config_yaml import FILE, ConfigError, parse_yaml, yaml_of
 from windrow.tasks.folder_contents import Contents, look_into
 
 TEXT = """\

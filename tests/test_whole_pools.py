@@ -18,9 +18,11 @@ OBJECTS = {
         tasks.ingest.kept_copies tasks.ingest.stale_shards tasks.ingest.tar_folders tasks.ingest.usable_pool
         tasks.loading.image_dataset tasks.storage.sources.columns.parquet_pages tasks.storage.sources.parquet_source
         tasks.storage.sources.sample_bytes tasks.storage.store.pool_file tasks.storage.verify.registry_inspection
-        tasks.storage.verify.version_inspection tasks.takedown.shard_without""",
+        tasks.storage.verify.version_inspection tasks.takedown.shard_without tasks.conversion.coco
+        tasks.conversion.huggingface_folder tasks.export.version_counts tasks.storage.published.attribution_file""",
     "a table of few rows: classes, counts, versions, drift, worth, what was forgotten": """
-        flows.commands.answers tasks.clusters.incremental tasks.export.outcomes
+        flows.commands.answers flows.commands.stores.runs_table tasks.clusters.incremental tasks.export.outcomes
+        tasks.export.soft_arrays tasks.storage.store.garbage tasks.worth.gates
         tasks.export.selected_rows tasks.features.backbone_choice tasks.labels.audit_sample
         tasks.loading.version_samples tasks.steps.publishing_steps tasks.storage.store.refused_samples
         tasks.storage.verify.absences
@@ -30,12 +32,13 @@ OBJECTS = {
         tasks.storage.store.registry tasks.takedown.forget_targets""",
     "a file of the user's, or what a training job wrote": """
         tasks.labels.checked_files tasks.labels.checks.dynamics_file tasks.labels.checks.imported_dynamics
-        tasks.labels.given_labels tasks.labels.label_file tasks.loading.batch_plan tasks.selection.compared_sets
+        tasks.labels.annotators tasks.labels.given_labels tasks.labels.label_file tasks.loading.batch_plan
+        tasks.selection.compared_sets
         tasks.storage.user_files.user_file""",
     "the demo's pool": "flows.demo.demo_scores flows.demo.judged_pool flows.demo.train_classifier",
     "a whole pool or curated set, until the stage is done in cells": """
         tasks.export.export_plan tasks.export.publication tasks.labels.labeling tasks.selection.frozen_splits
-        tasks.selection.kept_away tasks.selection.pool_ranking tasks.selection.splits
+        tasks.selection.kept_away tasks.selection.pool_ranking tasks.selection.set_of_size tasks.selection.splits
         tasks.selection.standing_occurrences tasks.worth.command_probe tasks.worth.held_out tasks.worth.judged_selection
         tasks.worth.tuning tasks.worth.version_before""",
 }

@@ -6,7 +6,7 @@ from windrow.tasks.conversion.coco import Coco
 from windrow.tasks.conversion.converted_version import Format
 from windrow.tasks.conversion.croissant import Croissant
 from windrow.tasks.conversion.energon import Energon
-from windrow.tasks.conversion.huggingface import HuggingFace, HuggingFaceTars
+from windrow.tasks.conversion.huggingface_folder import HuggingFace, HuggingFaceTars
 from windrow.tasks.conversion.lance_tables import LanceTable
 from windrow.tasks.conversion.lit import Lit
 from windrow.tasks.conversion.mosaic import Mosaic

@@ -125,7 +125,7 @@ def read_soft_rows(store: Path, spec: ExportShard, config: ExportConfig) -> dict
     """Return the soft labels of a shard, float16 (n_rows, n_classes) for each label set that has them."""
     rows = slice(spec.first_row, spec.first_row + spec.n_rows)
     files = soft_files(open_output(store / spec.plan).path, config)
-    return {each: np.array(np.load(path, mmap_mode="r")[rows]) for each, path in files.items()}
+    return {each: np.array(np.load(path, mmap_mode="r", allow_pickle=False)[rows]) for each, path in files.items()}
 
 
 def without_soft(store: Path, shards: Sequence[ExportShard], config: ExportConfig) -> list[str]:

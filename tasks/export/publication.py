@@ -108,7 +108,6 @@ def publish_version(
         "windrow_version": package_version("windrow"),
         "n_samples": sum(output.counts["n_samples"] for output in outputs),
         "n_shards": len(filled),
-        "counts": count_version(outputs, classes),
         "config": settings,
         "classes": classes,
         "label_sets": dict(label_sets or {}),
@@ -119,6 +118,7 @@ def publish_version(
     parent.mkdir(parents=True, exist_ok=True)
     if same := _latest_if_same(store, manifest):
         return same
+    manifest["counts"] = count_version(outputs, classes)
     with temporary_directory(parent) as folder:
         _lay_out(folder, files, outputs, classes, config)
         read = (output.read(EXPORTED_SAMPLES, ["format"])["format"] for output in outputs)

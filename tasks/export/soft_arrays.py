@@ -21,6 +21,7 @@ from windrow.schemas.stages import Stage
 from windrow.schemas.texts.soft_names import SoftLabelSet
 from windrow.tasks.export.export_config import ExportConfig
 from windrow.tasks.storage.files.parquet import ROWS_PER_GROUP, naming, vectors_to_array
+from windrow.tasks.storage.files.whole_columns import whole
 from windrow.tasks.storage.store.made import Made
 from windrow.tasks.storage.store.outputs import Output
 
@@ -83,7 +84,7 @@ class SoftLabels:
         The columns are in the order of `classes`, or where these lack some, as labels are clusters, in the order of the
         label set's own. A block of rows is held at a time, in the order of the store.
         """
-        names = sample_ids.combine_chunks()
+        names = whole(sample_ids)
         wanted = {each.name: each for each in config.soft}
         with ExitStack() as opened:
             files: dict[str, _RowFile] = {}
@@ -109,7 +110,7 @@ class SoftLabels:
                     for name in pc.unique(table["label_set"]).to_pylist():
                         if name in wanted:
                             part = table.filter(pc.equal(table["label_set"], name))
-                            yield name, part["sample_id"].combine_chunks(), vectors_to_array(part["probabilities"])
+                            yield name, whole(part["sample_id"]), vectors_to_array(part["probabilities"])
 
 
 class _RowFile:

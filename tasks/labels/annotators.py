@@ -11,6 +11,7 @@ import pyarrow as pa
 
 from windrow.schemas import ANNOTATIONS, ANNOTATORS, Table
 from windrow.tasks.algorithms.arrays import Float64Array, Int64Array, row_blocks
+from windrow.tasks.storage.files.whole_columns import whole
 
 if TYPE_CHECKING:
     from windrow.tasks.labels.labels_config import AnnotatorsBy
@@ -93,7 +94,7 @@ def agree(connection: Any, by: AnnotatorsBy) -> Agreed:
 def _dawid_skene(connection: Any, counted: Sequence[SaidOf], votes: pa.Table) -> Agreed:
     from windrow.tasks.algorithms.labels.combining.dawid_skene import fit_dawid_skene
 
-    samples, people, classes = (votes[name].combine_chunks().dictionary_encode() for name in votes.column_names)
+    samples, people, classes = (whole(votes[name]).dictionary_encode() for name in votes.column_names)
     names, who = classes.dictionary.to_pylist(), people.dictionary.to_pylist()
     _check_size(len(samples.dictionary), len(who), len(names))
     matrix = np.full((len(samples.dictionary), len(who)), -1, np.int64)
@@ -160,5 +161,5 @@ def annotation_tables(connection: Any, agreed: Agreed) -> dict[Table, pa.Table]:
         "agreement": [share for *_, share in people],
         "accuracy": [agreed.accuracy.get(name) for name, *_ in people],
     }
-    given = {name: annotations[name].combine_chunks() for name in annotations.column_names}
+    given = {name: whole(annotations[name]) for name in annotations.column_names}
     return {ANNOTATIONS: ANNOTATIONS.build(given), ANNOTATORS: ANNOTATORS.build(columns)}

@@ -92,8 +92,8 @@ def pool_labels(sample_ids: pa.Array, given: pa.Table, classes: Sequence[str]) -
 
 def pool_weights(sample_ids: pa.Array, given: pa.Table) -> npt.NDArray[np.float32]:
     """Return what the given label of each of these samples weighs; 1 where it has none."""
-    row = pc.index_in(sample_ids, given["sample_id"].combine_chunks())
-    weights = given["label_weight"].combine_chunks().take(row)
+    row = pc.index_in(sample_ids, whole(given["sample_id"]))
+    weights = whole(given["label_weight"]).take(row)
     return np.asarray(pc.fill_null(weights, 1.0).to_numpy(zero_copy_only=False), np.float32)
 
 

@@ -28,7 +28,7 @@ class SoftColumn:
 
     def _shard(self, number: int) -> npt.NDArray[np.float16]:
         if number not in self._opened:
-            self._opened[number] = np.load(self.paths[number], mmap_mode="r")
+            self._opened[number] = np.load(self.paths[number], mmap_mode="r", allow_pickle=False)
         return self._opened[number]
 
     def __getstate__(self) -> dict[str, Any]:

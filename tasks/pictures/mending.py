@@ -10,7 +10,7 @@ from __future__ import annotations
 import struct
 from collections.abc import Callable, Iterator, Mapping
 
-from windrow.schemas.samples import DAMAGED_CHUNKS, METADATA
+from windrow.schemas.texts.mends import DAMAGED_CHUNKS, METADATA
 from windrow.tasks.pictures.jpeg_scans import segments
 from windrow.tasks.pictures.png_chunks import SIGNATURE, pixels_only, without_damage
 

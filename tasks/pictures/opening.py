@@ -15,7 +15,7 @@ from typing import TypeVar
 
 from PIL import Image, ImageFile, UnidentifiedImageError
 
-from windrow.schemas.samples import DAMAGED_CHUNKS, METADATA
+from windrow.schemas.texts.mends import DAMAGED_CHUNKS, METADATA
 from windrow.tasks.pictures import png_chunks
 from windrow.tasks.pictures.machine_memory import reserved
 from windrow.tasks.pictures.mending import without_metadata

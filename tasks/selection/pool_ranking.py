@@ -108,7 +108,7 @@ def _claims(connection: Any, sample_ids: pa.Array, config: SelectionConfig) -> d
     columns = {"claimed": names.take(pa.array(claimed, mask=claimed == UNCLAIMED))}
     if config.stratify_splits:
         labels = connection.sql("SELECT coalesce(given_label, label) AS label FROM pool ORDER BY sample_id")
-        columns["label"] = labels.to_arrow_table()["label"].combine_chunks()
+        columns["label"] = whole(labels.to_arrow_table()["label"])
     return columns
 
 

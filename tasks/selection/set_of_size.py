@@ -18,6 +18,7 @@ from windrow.tasks.algorithms.arrays import Int32Array, Int64Array
 from windrow.tasks.algorithms.selection.ranking import inclusion_weights
 from windrow.tasks.selection.selection_config import SelectionConfig
 from windrow.tasks.selection.splits import UNCLAIMED, assign_splits
+from windrow.tasks.storage.files.whole_columns import whole
 from windrow.tasks.storage.store.outputs import Done, OutputWriter, make_output, open_output
 
 VERSION = 4
@@ -76,9 +77,9 @@ def _strata(column: Any, n: int) -> Int32Array:
 
 def _splits(ranking: pa.Table, selected: pa.Array, config: SelectionConfig, seed: int) -> pa.Array:
     """The split of each selected sample; strata count only what is selected."""
-    groups = ranking["group_id"].combine_chunks()
+    groups = whole(ranking["group_id"])
     names = pa.array([split.name for split in config.splits])
-    claims = pc.fill_null(pc.index_in(ranking["claimed"].combine_chunks(), names), UNCLAIMED)
+    claims = pc.fill_null(pc.index_in(whole(ranking["claimed"]), names), UNCLAIMED)
     claimed = np.asarray(claims.to_numpy(zero_copy_only=False), np.int64)
     if not config.stratify_splits:
         splits = assign_splits(groups, config.splits, seed, claimed)

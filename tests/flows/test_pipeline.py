@@ -204,7 +204,7 @@ def test_a_night_with_a_new_tar_reads_and_embeds_that_tar_only_and_publishes_a_v
     store = workshop.folder / "growing"
     for version, name in (("v0001", first), ("v0002", second)):
         shutil.copy(name, pool)
-        ended = workshop.here("nightly", str(config))
+        ended = workshop.here("nightly", str(config), "-s", "gates.most_replaced=1")
         assert ended.returncode == 0, ended.stdout + ended.stderr
         assert ended.stdout.rstrip().endswith(f"digits {version}")
     run = latest_run(store)

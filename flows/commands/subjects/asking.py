@@ -114,7 +114,7 @@ def runs(
     A version in brackets was there already. `stayed`: samples that a version shares with the one before it, of those in
     either.
     """
-    from windrow.flows.commands.runs_table import print_runs
+    from windrow.flows.commands.stores.runs_table import print_runs
 
     print_runs(out, store, name, most, as_json)
 

@@ -34,7 +34,7 @@ def forget(
     `takedowns/` says who had what. The next run publishes a version without them. The files of your sources stay as
     they are. Without a sample, finishes a take-down that was cut short.
     """
-    from windrow.flows.commands.forget import forget as flow
+    from windrow.flows.commands.stores.forget import forget as flow
 
     confirmed = None if dry_run else (lambda: yes or typer.confirm("Go on?"))
     flow(out, store, targets or [], near_duplicates, reason, confirmed)
@@ -49,7 +49,7 @@ def verify(
     quick: Annotated[bool, typer.Option("--quick", help="Hash nothing: counts, keys and sizes only.")] = False,
 ) -> None:
     """Read a store or a version again and say what is damaged: bytes, counts, keys, and references between tables."""
-    from windrow.flows.commands.verify import verify_and_print
+    from windrow.flows.commands.stores.verify import verify_and_print
 
     if not verify_and_print(out, path or store, quick):
         raise typer.Exit(1)
@@ -66,7 +66,7 @@ def gc(
 
     Runs that lose outputs are withdrawn: nothing can be asked of them any more.
     """
-    from windrow.flows.commands.gc import print_gc
+    from windrow.flows.commands.stores.gc import print_gc
 
     print_gc(out, store, n_runs, yes)
 
@@ -74,7 +74,7 @@ def gc(
 def doctor(store: AnyStore = DEFAULT_STORE) -> None:
     """Check the installation, the store, the GPU and Prefect's API, and say what to do about what is wrong."""
     prepare(verbose=False)
-    from windrow.flows.commands.doctor import examine
+    from windrow.flows.commands.stores.doctor import examine
 
     table = Table(show_header=False, box=None)
     findings = examine(store)

@@ -8,7 +8,7 @@ import pytest
 from command_line import Result, run_here
 from small_pool import SmallPool, curate_small, ids, make_small_pool
 
-from windrow.flows.commands.doctor import contents
+from windrow.flows.commands.stores.doctor import contents
 from windrow.schemas.stages import Stage
 from windrow.tasks.recording import begin_run, recording
 from windrow.tasks.runner import PlainRunner

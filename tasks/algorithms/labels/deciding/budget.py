@@ -15,7 +15,7 @@ from windrow.tasks.algorithms.selection.seeded_order import seeded_order
 
 @dataclass(frozen=True)
 class Budget(Policy):
-    """`n`: how many samples without a given label get one; or, with `n_of: abstained`, get none and go to people.
+    """`n`: of how many samples without a given label. `n_of`: whether so many get one, or get none and go to people.
 
     The surest are labelled. What seems to be of no class is the first to go to people, and gets no label even where
     there are more than n of it. Of equally sure samples the first by a seeded order.

@@ -43,7 +43,7 @@ def test_every_setting_goes_with_every_other_and_given_labels_stand(predictions,
     config = PriorConfig(method, {"a": 5, "b": 3, "c": 2} if method == "given" else {})
     found = apply_prior(together.held_out, labels, together.pool, config, SHARES if method == "given" else None)
     label, known = found.even.argmax(axis=1), labels >= 0
-    evidence = Evidence(labels, found.held_out, found.held_out_even.argmax(axis=1), np.arange(200))
+    evidence = Evidence(labels, found.held_out, found.held_out_even.argmax(axis=1), np.arange(200), label[:, None])
     sets = possible_classes(found.held_out, labels, found.pool, ConformalConfig(0.8, most=3), label)
     for policy in POLICIES:
         decision = decide(found.pool, LabelPolicyConfig(policy, 0.6, 0.4).chosen(), label, evidence)

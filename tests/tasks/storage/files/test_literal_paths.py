@@ -54,7 +54,7 @@ def test_no_other_module_puts_a_path_into_sql() -> None:
         for node in ast.walk(ast.parse(file.read_text()))
         if isinstance(node, ast.Constant) and isinstance(node.value, str) and reads.search(node.value)
     }
-    assert places == {"tasks/storage/files/literal_paths.py", "tasks/storage/published/dataset_card.py"}
+    assert places == {"tasks/storage/files/literal_paths.py", "tasks/storage/published/card_loading.py"}
 
 
 @pytest.mark.parametrize("name", ["a[1]", "b*", "c?d", "it's", "50%", "a b", "déjà犬", "two\nlines", "day=1", "[!x]"])

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from windrow.flows.commands.doctor import contents
+from windrow.flows.commands.stores.doctor import contents
 from windrow.tasks.storage.catalog.judged_sql import query
 from windrow.tasks.storage.catalog.views import connect_run
 from windrow.tasks.storage.files import signs_of_life
