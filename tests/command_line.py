@@ -5,7 +5,6 @@ from __future__ import annotations
 import io
 import logging
 import os
-import resource
 import subprocess
 from contextlib import chdir, redirect_stderr, redirect_stdout
 from functools import partial
@@ -21,7 +20,6 @@ def run_here(*words: str, folder: Path | None = None, answer: str = "", **enviro
     """Run a command as `main` does, in a folder and with an answer on its input; the process is left as it was."""
     log = logging.getLogger("windrow")
     before = log.handlers[:], log.level, log.propagate
-    memory = resource.getrlimit(resource.RLIMIT_AS)  # `windrow query` limits that of its own process
     said, complained = io.StringIO(), io.StringIO()
     with (
         patch.object(out, "_width", None),  # COLUMNS is that of the command, not of when it was imported
@@ -38,5 +36,4 @@ def run_here(*words: str, folder: Path | None = None, answer: str = "", **enviro
             code = int(ended.code or 0)
         finally:
             log.handlers[:], log.level, log.propagate = before
-            resource.setrlimit(resource.RLIMIT_AS, memory)
     return Result(words, code, said.getvalue(), complained.getvalue())
