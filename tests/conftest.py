@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import os
-import resource
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import replace
 from pathlib import Path
@@ -33,14 +32,6 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 def pytest_report_header(config: pytest.Config) -> str:
     """Print the seed, so that a failure can be had again."""
     return f"faults: {config.getoption('faults')}, drawn with --faults-seed {config.getoption('faults_seed')}"
-
-
-@pytest.fixture(autouse=True)
-def memory_is_as_it_was() -> Iterator[None]:
-    """Take back what `windrow query` does to its process: a limit of memory, at which later tests would fail."""
-    before = resource.getrlimit(resource.RLIMIT_AS)
-    yield
-    resource.setrlimit(resource.RLIMIT_AS, before)
 
 
 @pytest.fixture(scope="session")

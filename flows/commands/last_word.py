@@ -14,6 +14,7 @@ import threading
 import time
 from contextlib import suppress
 
+from windrow.flows.commands.limited_memory import lift_limit
 from windrow.tasks.ended_by_signal import ENDING, heed_signals, name_of, note_signal
 
 SECONDS = {signal.SIGINT: 2.0, signal.SIGTERM: 6.0, signal.SIGHUP: 6.0}
@@ -40,6 +41,7 @@ def _wait(reading: int) -> None:
         left = None if deadline is None else max(0.0, deadline - time.monotonic())
         if not select.select([reading], [], [], left)[0]:
             _end(told)
+        lift_limit()
         for number in os.read(reading, 64):
             if number in SECONDS and signal.getsignal(number) is not signal.SIG_IGN:
                 note_signal(number)  # also where a library has put its own handler in the place of ours

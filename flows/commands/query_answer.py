@@ -15,6 +15,7 @@ from typing import IO, Any, Literal
 from rich.console import Console
 from rich.table import Table
 
+from windrow.flows.commands.limited_memory import lift_limit, limited_memory
 from windrow.flows.commands.upright import fits, print_upright
 from windrow.tasks.storage.catalog.connections import SqlLimits
 from windrow.tasks.storage.catalog.judged_sql import question
@@ -77,32 +78,23 @@ def _form_of(form: Form | None, to: Path | None, store: Path) -> Form:
 @contextmanager
 def _kept(limits: SqlLimits) -> Iterator[None]:
     """Keep the limits where DuckDB does not: in one function that it cannot interrupt, or that takes memory aside."""
-    _limit_memory(int(limits.memory * 2**30) + OVERHEAD)
-    if limits.seconds is None:
-        yield
-        return
-    timer = threading.Timer(limits.seconds + SECONDS_TO_END, _give_up, [limits.seconds])
-    timer.daemon = True
-    timer.start()
-    try:
-        yield
-    finally:
-        timer.cancel()
+    with limited_memory(int(limits.memory * 2**30) + OVERHEAD):
+        if limits.seconds is None:
+            yield
+            return
+        timer = threading.Timer(limits.seconds + SECONDS_TO_END, _give_up, [limits.seconds])
+        timer.daemon = True
+        timer.start()
+        try:
+            yield
+        finally:
+            timer.cancel()
 
 
 def _give_up(seconds: float) -> None:
+    lift_limit()
     print(f"error: the SQL took longer than {seconds:g} s; --seconds allows more", file=sys.stderr, flush=True)
     os._exit(2)
-
-
-def _limit_memory(more: int) -> None:
-    mapped = Path("/proc/self/statm")
-    if mapped.exists():  # Linux
-        import resource
-
-        limit = int(mapped.read_text().split()[0]) * resource.getpagesize() + more
-        hard = resource.getrlimit(resource.RLIMIT_AS)[1]
-        resource.setrlimit(resource.RLIMIT_AS, (limit if hard == resource.RLIM_INFINITY else min(limit, hard), hard))
 
 
 def _write(connection: Any, sql: str, form: Form, to: Path) -> None:

@@ -54,8 +54,8 @@ def open_connection(files: Iterable[Path] = (), *, limits: SqlLimits | None = No
     `anywhere`: other files of this machine can be read too. A query that takes longer than its limit raises
     duckdb.InterruptException.
     """
-    files = tuple(files)
-    _opened.append(files)
+    files = tuple(path.absolute() for path in files)
+    _opened.appendleft(files)
     scratch = Path(tempfile.gettempdir()) / f"windrow-sql-{uuid.uuid4().hex}"  # made when it is needed
     settings: dict[str, Any] = {**SEALED, "temp_directory": str(scratch)}
     if limits is not None:
@@ -71,7 +71,7 @@ def open_connection(files: Iterable[Path] = (), *, limits: SqlLimits | None = No
 
 
 def _confine(connection: Any, files: Iterable[Path]) -> None:
-    paths = {str(path.absolute()) for path in files}
+    paths = {str(path) for path in files}
     spelt = sorted(paths | {literal_path(path) for path in paths})
     connection.execute(f"SET allowed_paths = [{', '.join(map(quoted, spelt))}]")
     connection.execute("SET enable_external_access = false")
@@ -80,7 +80,7 @@ def _confine(connection: Any, files: Iterable[Path]) -> None:
 def damage_behind(error: duckdb.Error) -> str | None:
     """Return what is wrong with which file that connections were lately opened for, where that may be behind an error.
 
-    DuckDB does not always say which file it was about. Reads them; None when all are whole, or when it cannot be that.
+    DuckDB does not always say which file it was about. Reads them, those opened last first; None when all are whole, or when it cannot be that.
     """
     asked = (
         duckdb.ProgrammingError,
