@@ -80,7 +80,8 @@ def _confine(connection: Any, files: Iterable[Path]) -> None:
 def damage_behind(error: duckdb.Error) -> str | None:
     """Return what is wrong with which file that connections were lately opened for, where that may be behind an error.
 
-    DuckDB does not always say which file it was about. Reads them, those opened last first; None when all are whole, or when it cannot be that.
+    DuckDB does not always say which file it was about. Reads them, those opened last first; None when all are whole,
+    or when it cannot be that.
     """
     asked = (
         duckdb.ProgrammingError,
