@@ -15,21 +15,13 @@ from pathlib import Path
 from uuid import uuid4
 
 import pytest
+from processes import HEEDING_CTRL_C, SECONDS, TOKEN, alive
 from workshop import Workshop
 
 from windrow.tasks.storage.store.run_records import list_runs
 
-TOKEN = "WINDROW_TEST_TOKEN"
-SECONDS = 10.0
 SECONDS_OF_CTRL_C = 3.0
 MANY = 24
-# A process that was started in the background of a script ignores Ctrl-C, and so would all that it starts.
-HEEDING_CTRL_C = """
-import signal
-signal.signal(signal.SIGINT, signal.default_int_handler)
-from windrow.flows.commands.cli import main
-main()
-"""
 SAYING_THAT_IT_ASKS = """
 import sys, threading, time
 def say():
@@ -72,19 +64,6 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
         many = metafunc.config.getoption("faults") >= MANY
         ends = [*FEW, *MORE] if many else FEW
         metafunc.parametrize("end", ends, ids=lambda end: f"{end[0]}-{end[1]}-{end[2]}{end[3].name}-{end[4]}")
-
-
-def alive(token: str) -> list[str]:
-    """The commands of the processes that have a token in their environment, and are not done with."""
-    found = []
-    for process in Path("/proc").glob("[0-9]*"):
-        try:
-            is_ours = f"{TOKEN}={token}".encode() in (process / "environ").read_bytes()
-            if is_ours and (process / "stat").read_text().rpartition(")")[2].split()[0] != "Z":
-                found.append((process / "cmdline").read_bytes().replace(b"\0", b" ").decode())
-        except OSError:  # it has ended meanwhile
-            continue
-    return found
 
 
 def started(workshop: Workshop, words: list[str], line: str) -> tuple[subprocess.Popen[str], str]:
