@@ -32,18 +32,22 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
 
 
 def test_a_served_night_ends_with_who_serves_it(served: Workshop, end: tuple[signal.Signals, str]) -> None:
-    number, target = end
     name, token = f"night-{uuid4().hex[:8]}", uuid4().hex
     config = served.write_config(name)
-    process = subprocess.Popen(
-        [sys.executable, "-c", HEEDING_CTRL_C, "nightly", str(config), "--cron", LEAP_DAY, "-s", f"name={name}"],
-        cwd=served.folder,
-        env={**served.environment(), TOKEN: token, "PREFECT_RUNNER_POLL_FREQUENCY": "1"},
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        text=True,
-        start_new_session=True,
-    )
+    command = [sys.executable, "-c", HEEDING_CTRL_C, "nightly", str(config), "--cron", LEAP_DAY, "-s", f"name={name}"]
+    environment = {**served.environment(), TOKEN: token, "PREFECT_RUNNER_POLL_FREQUENCY": "1"}
+    streams = {"stdout": subprocess.PIPE, "stderr": subprocess.STDOUT, "text": True}
+    with subprocess.Popen(command, cwd=served.folder, env=environment, start_new_session=True, **streams) as process:
+        try:
+            _ended_in_time(served, process, name, token, end)
+        finally:
+            process.kill()
+
+
+def _ended_in_time(
+    served: Workshop, process: subprocess.Popen[str], name: str, token: str, end: tuple[signal.Signals, str]
+) -> None:
+    number, target = end
     store = served.folder / name
     _begin_a_night(str(served.api), name)
     _until(lambda: store.exists() and list_runs(store) != [])
@@ -62,8 +66,8 @@ def test_a_served_night_ends_with_who_serves_it(served: Workshop, end: tuple[sig
 def _begin_a_night(api: str, name: str) -> None:
     url = f"{api}/deployments/name/nightly/{name}"
     _until(lambda: httpx.get(url).status_code == httpx.codes.OK)
-    begun = httpx.post(f"{api}/deployments/{httpx.get(url).json()['id']}/create_flow_run", json={})
-    begun.raise_for_status()
+    begin = f"{api}/deployments/{httpx.get(url).json()['id']}/create_flow_run"
+    _until(lambda: httpx.post(begin, json={}).status_code == httpx.codes.CREATED)  # a busy server answers 503
 
 
 def _until(is_so: Callable[[], bool], seconds: float = 90.0) -> None:
