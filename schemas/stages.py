@@ -26,6 +26,8 @@ class Part(StrEnum):
     CHOSEN_BACKBONE = "choose_backbone"
     FITTED_BACKBONE = "fit_backbone"
     GIVEN_LABELS = "given_labels"
+    LABEL_CORRECTIONS = "label_corrections"
+    SELECTION_CORRECTIONS = "selection_corrections"
     USER_FILES = "user_files"
     HELD_OUT = "held_out"
     PREDICTIONS = "predictions"

@@ -1,6 +1,7 @@
 """All tables of a store."""
 
 from windrow.schemas.clusters import ASSIGNMENTS, CLUSTERS, DRIFT
+from windrow.schemas.corrections import CORRECTIONS, TAKEN_CORRECTIONS
 from windrow.schemas.embeddings import BACKBONES, EMBEDDINGS, NEIGHBORS
 from windrow.schemas.forgotten import FORGOTTEN
 from windrow.schemas.joined_pool import POOL
@@ -45,6 +46,8 @@ TABLES: tuple[Table, ...] = (
     HASH_GROUPS,
     REGISTRY,
     FORGOTTEN,
+    CORRECTIONS,
+    TAKEN_CORRECTIONS,
     SHARDS,
     SOURCE_COLUMNS,
     BACKBONES,
@@ -94,6 +97,7 @@ __all__ = [
     "CLASS_NAMES",
     "CLASS_SHARES",
     "CLUSTERS",
+    "CORRECTIONS",
     "DRIFT",
     "EMBEDDINGS",
     "EXPORTS",
@@ -127,6 +131,7 @@ __all__ = [
     "SOURCE_COLUMNS",
     "STAGES",
     "TABLES",
+    "TAKEN_CORRECTIONS",
     "USER_FILES",
     "WORTH",
     "WORTH_CURVE",

@@ -49,7 +49,7 @@ class CurationConfig(Settings):
     `sources`: folders, WebDataset tars, Parquet files, globs; local or fsspec URIs; `list:` before a list of URLs or
     paths; `{uri: ..., label_key: ...}` for one that is read by settings of `ingest` of its own. `name`: of the curated
     set. `store`: folder for everything that is made. `seed`: of every random choice. `scores`: models that score every
-    picture.
+    picture. `corrections`: take what people have said of samples, see `windrow corrections`.
 
     >>> from windrow import CurationConfig
     >>> CurationConfig(sources=("photos",), name="cats").store
@@ -73,6 +73,7 @@ class CurationConfig(Settings):
     retention: RetentionConfig = field(default_factory=RetentionConfig)
     tune: TuneConfig = field(default_factory=TuneConfig)
     export: ExportConfig = field(default_factory=ExportConfig)
+    corrections: bool = True
     executor: ExecutorConfig = field(default_factory=ExecutorConfig)
 
     def __post_init__(self) -> None:

@@ -9,9 +9,11 @@ from rich.console import Console
 from rich.table import Table
 
 from windrow.flows.commands.query_answer import shown
+from windrow.tasks.corrections.correction_list import read_corrections, standing
 from windrow.tasks.report.drawn import PAGE
+from windrow.tasks.selection.selection_config import BY_HAND
 from windrow.tasks.storage.catalog.views import connect_run
-from windrow.tasks.storage.published.versions import Version, diff_versions, list_versions
+from windrow.tasks.storage.published.versions import Version, VersionChange, diff_versions, list_versions
 from windrow.tasks.storage.published.withdrawal import is_withdrawn, withdrawal_text
 from windrow.tasks.storage.store.refused_samples import read_forgotten
 from windrow.tasks.storage.store.run_records import latest_run, open_run
@@ -51,11 +53,13 @@ def print_story(console: Console, connection: Any, wanted: str) -> None:
     for values in row.fetchall() if sample_id else []:
         _print_facts(console, dict(zip(row.columns, values, strict=True)))
         _print_leak(console, connection, sample_id or "")
+        _print_corrections(console, connection, sample_id or "")
         _print_labels(console, connection, sample_id or "")
         _print_belonging(console, connection, sample_id or "")
         _print_quality(console, connection, sample_id or "")
 
 
+WORDS = ("added", "removed", "relabelled")
 OCCURRENCES_SQL = """
 SELECT o.source_uri, CASE WHEN o.kind <> 'file' THEN o.shard END, o.key, u.outcome, u.reason, u.duplicate_of
 FROM occurrences o JOIN outcomes u USING (occurrence_id) WHERE {where} ORDER BY 1, 2, o.position
@@ -117,7 +121,8 @@ def _print_facts(console: Console, facts: dict[str, Any]) -> None:
             if facts["duplicate_of"]
             else ""
         )
-        console.print(f"not ranked: {escape(facts['dropped_by'].replace('_', ' ') + twin)}")
+        why = "dropped by hand" if facts["dropped_by"] == BY_HAND else facts["dropped_by"].replace("_", " ")
+        console.print(f"not ranked: {escape(why + twin)}")
 
 
 def _print_leak(console: Console, connection: Any, sample_id: str) -> None:
@@ -129,6 +134,22 @@ def _print_leak(console: Console, connection: Any, sample_id: str) -> None:
         where = "  ".join(place)
         text = f"kept away: it {same} {leak_of} ({', '.join(told) or 'nothing else compared'}), seen in {where}"
         console.print(escape(text), soft_wrap=True)
+
+
+CORRECTIONS_SQL = """
+SELECT kind, value, other_sample_id, who, why, added_at, number IN (SELECT number FROM taken_corrections)
+FROM corrections
+WHERE sample_id = $1 OR other_sample_id = $1 ORDER BY number
+"""
+
+
+def _print_corrections(console: Console, connection: Any, sample_id: str) -> None:
+    for kind, value, other, who, why, at, taken in connection.execute(CORRECTIONS_SQL, [sample_id]).fetchall():
+        of = f" {value or other}" if value or other else ""
+        because = f": {why}" if why else ""
+        when = "" if taken else "; this run did not take it"
+        said = f"{who} said on {at:%Y-%m-%d}: {kind.replace('_', ' ')}{of}{because}{when}"
+        console.print(f"[cyan]{escape(said)}[/]", soft_wrap=True)
 
 
 def _print_labels(console: Console, connection: Any, sample_id: str) -> None:
@@ -166,10 +187,20 @@ def print_diff(console: Console, store: Path, name: str, old: str | None, new: s
     then, now = f"{first.version} ({first.n_samples:,} samples)", f"{second.version} ({second.n_samples:,})"
     console.print(f"{escape(name)}: {then} to {now}")
     table = Table("", "samples", "for example")
-    for word in ("added", "removed", "relabelled"):
+    for word in WORDS:
         rows = getattr(change, word)
         table.add_row(word, f"{rows.num_rows:,}", ", ".join(rows["sample_id"][:3].to_pylist()))
     console.print(table)
+    _print_by_hand(console, store, change)
+
+
+def _print_by_hand(console: Console, store: Path, change: VersionChange) -> None:
+    """Say how much of a change is of samples that people have corrected."""
+    said = set(standing(read_corrections(store))["sample_id"].to_pylist())
+    of = {word: len(said.intersection(getattr(change, word)["sample_id"].to_pylist())) for word in WORDS}
+    if any(of.values()):
+        told = ", ".join(f"{n:,} {word}" for word, n in of.items() if n)
+        console.print(f"of these, people have corrected: {told} (windrow corrections list)")
 
 
 def _two_versions(store: Path, name: str, old: str | None, new: str | None) -> tuple[Version, Version]:

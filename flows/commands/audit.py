@@ -14,7 +14,8 @@ from rich.table import Table
 
 from windrow.tasks.algorithms.labels.combining.calibration import expected_calibration_error
 from windrow.tasks.algorithms.labels.label_audit import Interval, coverage_accuracy_curve
-from windrow.tasks.labels.audit_file import read_audit, verdicts, words_of_classes, write_audit
+from windrow.tasks.corrections.correction_list import add_new, counted
+from windrow.tasks.labels.audit_file import corrections_of, read_audit, verdicts, words_of_classes, write_audit
 from windrow.tasks.labels.audit_sample import Figure, check_label_set, judge, read_label_set
 from windrow.tasks.labels.label_file import Tally, load_label_file
 from windrow.tasks.report.formats import percent
@@ -68,6 +69,16 @@ def print_verdicts(console: Console, store: Path, path: Path) -> None:
         _say(console, f"read as true labels, not as yes or no, because classes are called so: {', '.join(words)}")
     console.print(_table(figures))
     _say(console, "claimed: the mean confidence; the intervals are for all labels of a row, also those not checked")
+
+
+def apply_verdicts(console: Console, store: Path, path: Path, who: str) -> None:
+    """Add the verdicts in a file to the corrections of the store; what was added before is not added again."""
+    filled = read_audit(path)
+    labels = read_label_set(connect_run(store, filled.run_id), filled.label_set)
+    said = corrections_of(filled, labels, who)
+    added = add_new(store, said)
+    told = f"{counted({'kind': each.kind} for each in added)} added" if added else "all of it was there before"
+    _say(console, f"corrections of {store}: {told}; the next run takes them (windrow corrections list)")
 
 
 def print_curve(console: Console, store: Path, run_id: str | None, truth: Path, label_set: str) -> None:

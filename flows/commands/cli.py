@@ -13,7 +13,7 @@ import typer
 
 import windrow
 from windrow.flows.commands.last_word import end_in_time, exit_code, tell
-from windrow.flows.commands.subjects import asking, for_trainers, keeping, refining, running
+from windrow.flows.commands.subjects import asking, correcting, for_trainers, keeping, refining, running
 from windrow.flows.commands.subjects.starting import out
 from windrow.tasks.ended_by_signal import signal_seen
 from windrow.tasks.texts.terminal import TextConsole
@@ -57,6 +57,7 @@ INTERRUPTED = 130
 
 app.add_typer(running.config, name="config")
 app.add_typer(refining.audit, name="audit")
+app.add_typer(correcting.corrections, name="corrections")
 for command in COMMANDS:
     app.command()(command)
 

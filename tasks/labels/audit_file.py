@@ -13,6 +13,7 @@ import pyarrow.parquet as pq
 
 from windrow.schemas.texts.label_text import label_of
 from windrow.tasks.algorithms.arrays import Int64Array
+from windrow.tasks.corrections.correction_list import Correction
 from windrow.tasks.labels.audit_sample import AuditedSet, draw, stratum_name
 from windrow.tasks.storage.store.outputs import write_atomically
 from windrow.tasks.storage.user_files.user_file import is_table, read_user_file
@@ -164,6 +165,26 @@ def verdicts(filled: FilledIn, labels: AuditedSet) -> tuple[Int64Array, np.ndarr
         )
     rows = np.array([row for row, _ in judged], dtype=np.int64)
     return rows, np.array([right for _, right in judged], dtype=np.bool_), by
+
+
+def corrections_of(filled: FilledIn, labels: AuditedSet, who: str) -> list[Correction]:
+    """What the verdicts say of samples: right labels are confirmed, wrong ones refuted, and true ones told.
+
+    Raises ValueError as `verdicts` does.
+    """
+    verdicts(filled, labels)
+    said, names = [], {_value(name) for name in labels.classes}
+    why = f"audit of {filled.label_set} of run {filled.run_id}"
+    for where, row in zip(filled.places, filled.rows, strict=True):
+        verdict, label = row["correct"], row["label"]
+        if not verdict:
+            continue
+        is_right = _is_right(verdict, label, labels, where)
+        kind, value = ("label", label) if is_right else ("wrong_label", label)
+        said.append(Correction(row["sample_id"], kind, who, value, why=why))
+        if not is_right and verdict in names:
+            said.append(Correction(row["sample_id"], "label", who, verdict, why=why))
+    return said
 
 
 def words_of_classes(filled: FilledIn, labels: AuditedSet) -> list[str]:

@@ -13,6 +13,7 @@ import pyarrow.compute as pc
 
 from windrow.schemas import LABELS, Table
 from windrow.schemas.stages import Part, Stage
+from windrow.tasks.corrections.taken import correct_named, read_taken
 from windrow.tasks.labels.annotators import SaidOf, agree, annotation_tables
 from windrow.tasks.labels.found_labels import FOUND
 from windrow.tasks.labels.label_file import Tally, load_label_file
@@ -41,15 +42,19 @@ def find_given(
     source: str,
     unlabelled: Sequence[str] = UNLABELLED,
     by: AnnotatorsBy = "majority",
+    corrections: Sequence[str] = (),
 ) -> Done:
     """Write LABELS of the label set 'given', see `given_labels`, and what each person says, where these are named.
+
+    `corrections`: outputs with those that are taken.
 
     The counts are n_given and n_classes.
     """
     outputs: dict[str, list[Output]] = {Stage.INGEST: [open_output(store / path) for path in ingested]}
+    corrected = [open_output(store / path) for path in corrections]
 
     def write(writer: OutputWriter) -> None:
-        given, _, people = read_given(source, outputs, unlabelled=unlabelled, by=by)
+        given, _, people = read_given(source, outputs, unlabelled=unlabelled, by=by, corrections=read_taken(corrected))
         writer.write(LABELS, given)
         for declared, table in people.items():
             writer.write(declared, table)
@@ -64,6 +69,8 @@ def find_given(
         "by": by,
         "file": file_digest(Path(source)) if by_file else None,
     }
+    if corrected:
+        inputs["corrections"] = content_fingerprint(corrected)
     return make_output(store, Part.GIVEN_LABELS, VERSION, inputs, write)
 
 
@@ -126,20 +133,25 @@ def read_given(
     setting: str = "labels.given",
     unlabelled: Sequence[str] = UNLABELLED,
     by: AnnotatorsBy = "majority",
+    corrections: pa.Table | None = None,
 ) -> Given:
     """Return what `given_labels` does, and what else is known of it."""
-    if source == "none":
+    if source == "none" and not corrections:
         return Given(LABELS.schema().empty_table(), None, {})
     connection, tally = connect(tables_of(outputs)), None
     named = (
         f"SELECT sample_id, found_label AS label, NULL::VARCHAR AS annotator, 1.0::DOUBLE AS weight FROM ({FOUND})"
         " WHERE sample_id IN (SELECT sample_id FROM samples)"
     )
-    if source != "found":
+    if source == "none":
+        named = f"SELECT * FROM ({named}) LIMIT 0"
+    elif source != "found":
         tally = load_label_file(connection, source, setting)
         named = "SELECT sample_id, label, annotator, weight FROM file_labels"
     connection.execute(f"CREATE TABLE named AS {named}")
     n_unlabelled = take_unlabelled(connection, "named", unlabelled)
+    if corrections:
+        correct_named(connection, corrections)
     agreed = agree(connection, by)
     if not agreed.samples and not n_unlabelled and tally is not None:
         empty = tally.n_rows and tally.n_empty == tally.n_rows

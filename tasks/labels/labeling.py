@@ -18,6 +18,7 @@ from windrow.tasks.algorithms.labels.combining.label_prior import given_shares
 from windrow.tasks.algorithms.labels.deciding.label_sets import possible_classes
 from windrow.tasks.algorithms.labels.deciding.policy import Decision, Evidence, decide
 from windrow.tasks.algorithms.labels.deciding.unseen_classes import confidence_of, widened
+from windrow.tasks.corrections.taken import abstain_where_refuted, read_taken
 from windrow.tasks.labels.given_labels import class_names, has_classes, pool_labels, pool_weights
 from windrow.tasks.labels.labels_config import MOST_PROBABLE, PSEUDO, LabelsConfig
 from windrow.tasks.labels.rows.label_rows import WITHOUT_CLASSES, LabelSet, cluster_rows
@@ -29,6 +30,7 @@ from windrow.tasks.storage.store.outputs import (
     Done,
     Output,
     OutputWriter,
+    content_fingerprint,
     file_digest,
     make_output,
 )
@@ -53,12 +55,14 @@ def decide_labels(store: Path, made: Made, config: LabelsConfig, seed: int, whol
     because they seem to be of no class.
     """
     outputs = made.opened(store, Stage.CLUSTER, Part.GIVEN_LABELS, Part.PREDICTIONS, Part.BELONGING)
+    corrected = made.opened(store, Part.LABEL_CORRECTIONS)[Part.LABEL_CORRECTIONS]
 
     def write(writer: OutputWriter) -> None:
         tables = cluster_rows(outputs[Stage.CLUSTER][0])
         with label_sets_of(writer, whole) as add:
             tables += _predicted(outputs, config, seed, add)
         table = pa.concat_tables([LABELS.schema().empty_table(), *tables])
+        table = abstain_where_refuted(table, read_taken(corrected))
         writer.write(LABELS, table)
         pseudo = table.filter(pc.equal(table["label_set"], PSEUDO))
         n_abstained = pc.sum(pseudo["abstained"]).as_py() or 0
@@ -77,6 +81,8 @@ def decide_labels(store: Path, made: Made, config: LabelsConfig, seed: int, whol
         "seed": seed,
         "whole": sorted(set(whole)),
     }
+    if corrected:
+        inputs["corrections"] = content_fingerprint(corrected)
     return make_output(store, Stage.PSEUDO_LABEL, VERSION, inputs, write)
 
 

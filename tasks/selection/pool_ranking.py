@@ -20,6 +20,7 @@ from windrow.tasks.algorithms.arrays import Float32Array, Int64Array
 from windrow.tasks.algorithms.neighbors.deduplication import near_duplicates
 from windrow.tasks.algorithms.neighbors.duplicate_threshold import FALLBACK
 from windrow.tasks.clusters.neighbor_graph import read_graph
+from windrow.tasks.corrections.taken import read_taken
 from windrow.tasks.selection.candidates import Evidence, check_expression, read_evidence
 from windrow.tasks.selection.curated_order import CuratedOrder, curated_order, expressions_of, predicates_of
 from windrow.tasks.selection.empty_columns import check_filled, empty_columns
@@ -39,6 +40,7 @@ from windrow.tasks.selection.set_of_size import of_every_size, strata_column
 from windrow.tasks.selection.sets_beside import embeddings_beside, targets_beside
 from windrow.tasks.selection.splits import UNCLAIMED, claimed_splits, group_samples
 from windrow.tasks.selection.standing_occurrences import Standing, breaking, decide_standing, see_each_occurrence
+from windrow.tasks.selection.steering import Steering, kept_first, steering
 from windrow.tasks.storage.catalog.connections import USER_SQL
 from windrow.tasks.storage.catalog.views import connect, let_stand, tables_of
 from windrow.tasks.storage.files.whole_columns import whole, wide
@@ -66,6 +68,7 @@ def rank_pool(store: Path, made: Made, config: SelectionConfig, seed: int) -> Do
     A filter sees what all earlier stages have made.
     """
     outputs, beside = made.opened(store, *SEEN), targets_beside(store, made, config)
+    corrected = made.opened(store, Part.SELECTION_CORRECTIONS)[Part.SELECTION_CORRECTIONS]
 
     def write(writer: OutputWriter) -> None:
         rows = pool_rows(outputs)
@@ -75,6 +78,8 @@ def rank_pool(store: Path, made: Made, config: SelectionConfig, seed: int) -> Do
         occurrence_ids = standing.column(rows["sample_id"])
         let_stand(connection, occurrence_ids)
         broken = _with_held_out(connection, standing, rows["sample_id"])
+        steered = steering(read_taken(corrected), whole(rows["sample_id"]))
+        broken = steered.applied(broken, HELD_OUT)
         broken = _without_leaks(broken, outputs[Part.LEAKS], rows["sample_id"])
         embedded = pc.is_valid(rows["cluster_path"]).to_numpy()
         targets = {place: embeddings_beside(place, found) for place, found in beside.items()}
@@ -82,7 +87,7 @@ def rank_pool(store: Path, made: Made, config: SelectionConfig, seed: int) -> Do
         evidence = read_evidence(connection, outputs, embedded, needs, expressions_of(config), targets)
         proposed = threshold_of(outputs[Stage.NEIGHBORS][0], config)
         threshold = proposed.threshold
-        ranking = ranked_columns(rows, pool, broken, config, seed, evidence, threshold)
+        ranking = ranked_columns(rows, pool, broken, config, seed, evidence, threshold, steered)
         groups = _groups(rows, pool, outputs[Stage.NEIGHBORS][0], ranking["duplicate_of"], threshold)
         placed = {"sample_id": rows["sample_id"], "occurrence_id": occurrence_ids, "group_id": groups}
         split = _claims(connection, whole(rows["sample_id"]), config)
@@ -98,6 +103,8 @@ def rank_pool(store: Path, made: Made, config: SelectionConfig, seed: int) -> Do
         "seed": seed,
         "split_ids": [file_digest(Path(split.ids)) for split in config.splits if split.ids is not None],
     }
+    if corrected:
+        inputs["corrections"] = digests({"corrections": corrected})["corrections"]
     return make_output(store, Part.RANKING, VERSION, inputs, write)
 
 
@@ -187,7 +194,12 @@ class Contenders:
 
 
 def contenders(
-    rows: pa.Table, pool: Pool, broken: Sequence[str | None], config: SelectionConfig, threshold: float
+    rows: pa.Table,
+    pool: Pool,
+    broken: Sequence[str | None],
+    config: SelectionConfig,
+    threshold: float,
+    steered: Steering | None = None,
 ) -> Contenders:
     """Find what is left to rank; of `config` only what it says of near-duplicates counts."""
     embedded = pc.is_valid(rows["cluster_path"]).to_numpy()
@@ -195,7 +207,8 @@ def contenders(
     left = np.flatnonzero([rule is None for rule in dropped_by])
     in_pool = (np.cumsum(embedded) - 1)[left]
     facts = rows.take(pa.array(left))
-    found = _near_duplicates(pool.embeddings[in_pool], facts, _paths(facts["cluster_path"]), config, threshold)
+    by = (steered or Steering.none(len(rows))).of_rows(left)
+    found = _near_duplicates(pool.embeddings[in_pool], facts, _paths(facts["cluster_path"]), config, threshold, by)
     return Contenders(dropped_by, left, in_pool, *found)
 
 
@@ -218,21 +231,24 @@ def ranked_columns(
     seed: int,
     evidence: Evidence | None = None,
     threshold: float = FALLBACK,
+    steered: Steering | None = None,
 ) -> dict[str, Any]:
     """Return the columns of RANKING that the policy decides, in the order of `rows` (by `sample_id`).
 
-    threshold: cosine similarity from which on samples are near-duplicates.
+    threshold: cosine similarity from which on samples are near-duplicates; steered: by whose hands.
     """
-    them = contenders(rows, pool, broken, config, threshold)
+    steered = steered or Steering.none(len(rows))
+    them = contenders(rows, pool, broken, config, threshold, steered)
     found = curated_ranks(rows, pool, them, config, seed, evidence)
     ranked, kept = them.ranked, them.duplicate_of < 0
+    place = kept_first(found.place, steered.keep[ranked])
     dropped_by = list(them.dropped_by)
     n = len(rows)
     ranks, part = np.zeros(n, np.int64), np.full(n, -1)
-    ranks[ranked], part[ranked] = found.place, found.part
-    for row in ranked[found.place == 0]:
+    ranks[ranked], part[ranked] = place, found.part
+    for row in ranked[place == 0]:
         dropped_by[row] = NO_PART
-    for row in ranked[found.capped]:
+    for row in ranked[found.capped & (place == 0)]:
         dropped_by[row] = CAP
     original = np.full(n, -1)
     original[them.rows[~kept]] = them.rows[them.duplicate_of[~kept]]
@@ -264,8 +280,9 @@ def _near_duplicates(
     paths: npt.NDArray[np.int32],
     config: SelectionConfig,
     threshold: float,
+    steered: Steering,
 ) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.float32]]:
-    """Keep, of near-duplicates, the labelled one, then the largest, then the closest to its centroid."""
+    """Keep, of near-duplicates, what somebody wants, then a labelled one, the largest, the closest to its centroid."""
     if not config.drop_near_duplicates or len(facts) == 0:
         return np.full(len(facts), -1), np.zeros(len(facts), np.float32)
     order = np.lexsort(
@@ -273,6 +290,7 @@ def _near_duplicates(
             facts["distance"].to_numpy(),
             -facts["n_pixels"].to_numpy(),
             ~facts["has_label"].to_numpy(zero_copy_only=False),
+            ~steered.keep,
         )
     )
     priority = np.empty(len(order), np.int64)
@@ -283,6 +301,7 @@ def _near_duplicates(
         threshold=threshold,
         priority=priority,
         partition=paths[:, level - 1] if level else None,
+        apart=steered.apart,
     )
     return found.duplicate_of, found.similarity
 

@@ -19,8 +19,9 @@ NO_PART = "no_part"
 CAP = "cap"
 LEAK = "leak"
 HELD_OUT = "held_out"
+BY_HAND = "hand"
 SPLIT_CONFLICT = "split_conflict"
-REASONS = (UNREADABLE, NEAR_DUPLICATE, NO_PART, CAP, LEAK, HELD_OUT, SPLIT_CONFLICT)
+REASONS = (UNREADABLE, NEAR_DUPLICATE, NO_PART, CAP, LEAK, HELD_OUT, BY_HAND, SPLIT_CONFLICT)
 """Why samples are not ranked, beside the names of filters."""
 
 KEEP_AWAY, REFERENCE = "selection.keep_away", "selection.reference"

@@ -6,8 +6,9 @@ import time
 from collections.abc import Sequence
 from dataclasses import replace
 
-from windrow.schemas.stages import Stage
+from windrow.schemas.stages import Part, Stage
 from windrow.tasks.config import CurationConfig
+from windrow.tasks.corrections.taken import take_corrections, told_of
 from windrow.tasks.curation_under_way import Curation, joined, paths_of
 from windrow.tasks.fetching.credentials import name_sources
 from windrow.tasks.ingest.hash_groups import group_hashes
@@ -30,6 +31,7 @@ from windrow.tasks.storage.store.run_records import Run, last_ingested, latest_r
 INGEST_SHARDS = Work("ingest-shards", ingest_shards, tries_again=True, tag=IO_TAG)
 GROUP_HASHES = Work("group-hashes", group_hashes)
 GIVEN_LABELS = Work("given-labels", find_given)
+TAKE_CORRECTIONS = Work("take-corrections", take_corrections)
 CHECK_FILES = Work("check-files", check_files)
 
 
@@ -69,13 +71,31 @@ def _meet_labels(curation: Curation) -> None:
     labels, evaluate = curation.config.labels, curation.config.worth.evaluate
     lists = curation.config.selection.id_lists()
     store, ingested = curation.store, curation.made.ingest
-    given: Done = curation.here(GIVEN_LABELS, store, ingested, labels.given, labels.no_label, labels.annotators)
-    curation.met = (given,)
+    corrections = _corrections(curation)
+    asked = (labels.given, labels.no_label, labels.annotators, curation.made.label_corrections)
+    given: Done = curation.here(GIVEN_LABELS, store, ingested, *asked)
+    curation.met = (given, *corrections)
     if named_files(labels, evaluate, lists) or labels.prior.shares:
         files: Done = curation.here(CHECK_FILES, store, ingested, given.path, labels, evaluate, lists)
-        curation.met = (given, files)
+        curation.met = (*curation.met, files)
         for line in told(store, files):
             curation.runner.say(line)
+
+
+def _corrections(curation: Curation) -> list[Done]:
+    """Take what people have said of samples; return what is said of labels, if anything is."""
+    if not curation.config.corrections:
+        return []
+    taken: dict[Part, Done] = curation.here(TAKE_CORRECTIONS, curation.store, curation.made.ingest)
+    of_labels, of_selection = (
+        [taken[part]] if part in taken else [] for part in (Part.LABEL_CORRECTIONS, Part.SELECTION_CORRECTIONS)
+    )
+    curation.made = replace(
+        curation.made, label_corrections=paths_of(of_labels), selection_corrections=paths_of(of_selection)
+    )
+    if taken:
+        curation.runner.say(f"corrections: {told_of(curation.store, taken.values())}")
+    return of_labels
 
 
 def _n_occurrences(shards: Sequence[SourceShard]) -> int | None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from windrow.schemas.stages import Stage
+from windrow.schemas.stages import Part, Stage
 from windrow.tasks.curation_under_way import Curation, paths_of
 from windrow.tasks.runner import Work
 from windrow.tasks.selection.estimated_balance import estimate_balance
@@ -33,7 +33,7 @@ def rank(curation: Curation) -> None:
     """Decide which samples are selected, and why the others are not; estimate what that makes of the classes."""
     config = curation.config
     with curation.stage(Stage.RANK) as log, curation.progress("rank", 1):
-        beside = [*_leaks(curation), *_reference(curation)]
+        beside = [*_leaks(curation), *_reference(curation), *_taken(curation)]
         ranking: Done = curation.here(RANK, curation.store, curation.made, config.selection, config.seed)
         ranked: Done = curation.here(TAKE_SET, curation.store, ranking, config.selection, config.seed)
         ranked = curation.here(FREEZE_SPLITS, curation.store, ranked, config.name, config.selection.splits)
@@ -41,6 +41,12 @@ def rank(curation: Curation) -> None:
         curation.made = replace(curation.made, rank=paths_of(log.done))
         judging = (curation.store, curation.made, config.labels.least_belonging, config.seed)
         log.done.append(curation.here(ESTIMATE_BALANCE, *judging))
+
+
+def _taken(curation: Curation) -> list[Done]:
+    """The corrections of the selection, which were taken after ingest."""
+    found = curation.made.opened(curation.store, Part.SELECTION_CORRECTIONS)[Part.SELECTION_CORRECTIONS]
+    return [Done(str(output.path.relative_to(curation.store)), True, output.counts) for output in found]
 
 
 def _leaks(curation: Curation) -> list[Done]:

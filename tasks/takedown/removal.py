@@ -18,6 +18,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from windrow.schemas.stages import Stage
+from windrow.tasks.corrections.correction_list import forget_corrections
 from windrow.tasks.storage.files.seals import read_sealed
 from windrow.tasks.storage.files.store_lock import alone
 from windrow.tasks.storage.published.withdrawal import withdraw_version
@@ -134,6 +135,7 @@ def _carry_out(store: Path, takedown: str) -> dict[str, Any]:
     for path in manifest["remove"]:
         remove_output(store / path)
     drop_ids(store, ids)
+    forget_corrections(store, ids)
     _sweep(store)
     return _written(store, {**manifest, "finished_at": _now()})
 
@@ -167,7 +169,7 @@ def _written(store: Path, manifest: dict[str, Any]) -> dict[str, Any]:
 
 def _sweep(store: Path) -> None:
     """Remove what killed processes left, be it of these samples or not; nobody else is at work."""
-    for folder in ("outputs", "curated", "registry", "forgotten", "runs", "takedowns"):
+    for folder in ("outputs", "curated", "registry", "forgotten", "corrections", "runs", "takedowns"):
         for left in [path for pattern in _LEFT for path in (store / folder).rglob(pattern)]:
             shutil.rmtree(left) if left.is_dir() else left.unlink(missing_ok=True)
 

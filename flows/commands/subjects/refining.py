@@ -71,12 +71,21 @@ def audit_sample(
 @audit.command("read")
 def audit_read(
     path: Annotated[Path, typer.Argument(metavar="FILE", help="A file of `windrow audit sample`.")] = Path("audit.csv"),
+    apply: Annotated[
+        bool,
+        typer.Option(
+            "--apply", help="Add the verdicts to the store's corrections: the next run takes them as what is true."
+        ),
+    ] = False,
+    who: Annotated[str, typer.Option(help="Who gave the verdicts, for --apply.")] = "audit",
     store: Store = DEFAULT_STORE,
 ) -> None:
     """Say what the verdicts in a file prove: how right the labels are, in all, by class and by confidence."""
-    from windrow.flows.commands.audit import print_verdicts
+    from windrow.flows.commands.audit import apply_verdicts, print_verdicts
 
     print_verdicts(out, store, path)
+    if apply:
+        apply_verdicts(out, store, path, who)
 
 
 @audit.command("curve")

@@ -39,12 +39,14 @@ def near_duplicates(
     *,
     priority: npt.ArrayLike | None = None,
     partition: npt.ArrayLike | None = None,
+    apart: npt.ArrayLike | None = None,
     block: int = BLOCK,
 ) -> NearDuplicates:
     """Finds the near-duplicates among embeddings (n, d), not necessarily of unit length, compared as float32.
 
     threshold: cosine similarity in (0, 1]; priority: (n,), the lowest is kept first (ties, and None: by row);
-    partition: (n,) integers, samples are compared only within one (None: all). A zero vector is a duplicate of nothing.
+    partition: (n,) integers, samples are compared only within one (None: all); apart: (m, 2) rows, pairs that are
+    not compared. A zero vector is a duplicate of nothing.
     Memory grows with block, not with n x n. Raises ValueError for an embedding that is not finite, naming the first.
 
     >>> from windrow import near_duplicates
@@ -58,11 +60,31 @@ def near_duplicates(
     by = [_column(name, values, n) for name, values in (("priority", priority), ("partition", partition))]
     order = np.lexsort(by)
     ends = np.flatnonzero(np.diff(by[1][order])) + 1
-    pairs = CosinePairs(embeddings, threshold)
+    pairs = ComparedPairs(embeddings, threshold, np.empty((0, 2)) if apart is None else np.asarray(apart))
     result = NearDuplicates(np.full(n, -1, dtype=np.int64), np.full(n, -1, dtype=np.float32))
     for members in np.split(order, ends) if n else ():
         _greedy(pairs, members, block, result)
     return result
+
+
+class ComparedPairs(CosinePairs):
+    """The same, but for pairs (m, 2) of rows, which are told to be at a similarity of minus infinity."""
+
+    def __init__(self, embeddings: npt.NDArray[np.floating[Any]], threshold: float, apart: npt.NDArray[Any]) -> None:
+        super().__init__(embeddings, threshold)
+        self.others: dict[int, list[int]] = {}
+        for one, other in apart.astype(np.int64).tolist():
+            self.others.setdefault(one, []).append(other)
+            self.others.setdefault(other, []).append(one)
+
+    def compare(self, left: Int64Array, right: Int64Array) -> tuple[npt.NDArray[np.float32], npt.NDArray[np.bool_]]:
+        """Similarity, and whether it reaches the threshold. Both (left, right)."""
+        similarity, reached = super().compare(left, right)
+        for place, row in enumerate(left.tolist()) if self.others else ():
+            if row in self.others:
+                out = np.isin(right, self.others[row])
+                similarity[place, out], reached[place, out] = -np.inf, False
+        return similarity, reached
 
 
 def _greedy(pairs: CosinePairs, members: Int64Array, block: int, result: NearDuplicates) -> None:

@@ -15,7 +15,19 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from windrow.schemas import EXPORTS, FORGOTTEN, POOL, REGISTRY, RUNS, SELECTION, SHARDS, STAGES, TABLES, Table
+from windrow.schemas import (
+    CORRECTIONS,
+    EXPORTS,
+    FORGOTTEN,
+    POOL,
+    REGISTRY,
+    RUNS,
+    SELECTION,
+    SHARDS,
+    STAGES,
+    TABLES,
+    Table,
+)
 from windrow.schemas.joined_pool import pool_sql
 from windrow.schemas.stages import Stage
 from windrow.tasks.storage.catalog.connections import SqlLimits, open_connection
@@ -25,7 +37,7 @@ from windrow.tasks.storage.files.literal_paths import parquet_scan
 from windrow.tasks.storage.files.parquet import naming
 from windrow.tasks.storage.store.outputs import Output
 from windrow.tasks.storage.store.refused_samples import forgotten_files
-from windrow.tasks.storage.store.registry import registry_files
+from windrow.tasks.storage.store.registry import numbered_files, registry_files
 from windrow.tasks.storage.store.run_records import Run, latest_run, open_run
 from windrow.tasks.storage.store.store_format import check_format
 
@@ -163,7 +175,11 @@ def _one_row_of_each(declared: Table, rows: str) -> str:
 def run_tables(run: Run) -> dict[str, list[Path]]:
     """Return the Parquet files of each table of a run; those of a version's shards are the version's own."""
     outputs = {record.stage: run.outputs(record.stage) for record in run.stages() if record.stage != Stage.EXPORT}
-    of_store = {REGISTRY.name: registry_files(run.store), FORGOTTEN.name: forgotten_files(run.store)}
+    of_store = {
+        REGISTRY.name: registry_files(run.store),
+        FORGOTTEN.name: forgotten_files(run.store),
+        CORRECTIONS.name: numbered_files(run.store / CORRECTIONS.name),
+    }
     return {**of_store, **tables_of(outputs)}
 
 

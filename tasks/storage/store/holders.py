@@ -19,7 +19,7 @@ from windrow.tasks.storage.published.versions import SAMPLES, Version, list_vers
 from windrow.tasks.storage.store.outputs import MANIFEST, Output, file_digest
 from windrow.tasks.storage.store.run_records import Run, list_runs
 
-ID_COLUMNS = ("sample_id", "duplicate_of", "group_id", "leak_of")
+ID_COLUMNS = ("sample_id", "duplicate_of", "other_sample_id", "group_id", "leak_of")
 PLACE = ("sample_id", "source_uri", "shard", "position", "key")
 
 

@@ -113,9 +113,14 @@ def drop_ids(store: Path, sample_ids: Collection[str]) -> None:
         if pc.any(gone).as_py():
             names = pa.array([f"{FORGOTTEN_ID}{index:012d}" for index in table["sample_index"].to_pylist()])
             left = table.set_column(0, table.schema.field(0), pc.if_else(gone, names, table["sample_id"]))
-            with _written(REGISTRY, left, path.parent) as file:
-                file.replace(path)
-            flush_to_disk(path.parent)
+            rewrite_rows(REGISTRY, left, path)
+
+
+def rewrite_rows(declared: Table, rows: pa.Table, path: Path) -> None:
+    """Write a file of an append-only table anew, in its place."""
+    with _written(declared, rows, path.parent) as file:
+        file.replace(path)
+    flush_to_disk(path.parent)
 
 
 @contextmanager

@@ -9,17 +9,17 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from windrow.schemas import REGISTRY
+from windrow.schemas import CORRECTIONS, REGISTRY
 from windrow.tasks.storage.catalog.connections import open_connection
 from windrow.tasks.storage.files.literal_paths import parquet_scan
 from windrow.tasks.storage.files.seals import broken_seal
 from windrow.tasks.storage.store.refused_samples import forgotten_files
-from windrow.tasks.storage.store.registry import FORGOTTEN_ID, registry_files
+from windrow.tasks.storage.store.registry import FORGOTTEN_ID, numbered_files, registry_files
 from windrow.tasks.storage.verify.findings import LIMITS, UNFINISHED, Inspection
 
 
 def inspect_registry(inspection: Inspection, store: Path) -> None:
-    """Look at the files of the registry, and at the list of what is forgotten, which is kept as it is.
+    """Look at the files of the registry, and at the lists of what is forgotten and of what people said, kept likewise.
 
     The registry is whole, in order of `sample_id` (but for forgotten ones), with indices from 0 on without a gap.
     """
@@ -37,7 +37,7 @@ def inspect_registry(inspection: Inspection, store: Path) -> None:
                 first = None  # how many indices it holds is not known
             else:
                 first = _inspect_registry_file(inspection, path, first)
-    for path in forgotten_files(store):
+    for path in [*forgotten_files(store), *numbered_files(store / CORRECTIONS.name)]:
         with inspection.reading(path):
             reason = broken_seal(path)
             inspection.saw(path)

@@ -19,7 +19,7 @@ from windrow.tasks.storage.verify.registry_inspection import inspect_registry
 from windrow.tasks.storage.verify.table_inspection import inspect_run_tables
 from windrow.tasks.storage.verify.version_inspection import inspect_version, inspect_versions
 
-PARTS = ("outputs", "curated", "runs", "registry", "journal", "forgotten", "takedowns")
+PARTS = ("outputs", "curated", "runs", "registry", "journal", "forgotten", "corrections", "takedowns")
 
 
 @dataclass(frozen=True)

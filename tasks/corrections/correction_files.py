@@ -1,0 +1,186 @@
+"""Files in which people said what is true of samples: tables, and the exports of two labelling programs.
+
+Label Studio: its JSON and JSON-MIN exports, a list of tasks. A task's sample is told by `data.sample_id`, or by the key
+in `data.image` or another field of it; its labels are the results of type `choices` of annotations that were not
+cancelled (https://labelstud.io/guide/export). FiftyOne: `samples.json` of a `FiftyOneDataset` export, whose samples
+have a `Classification` in a field, and tags, of which `keep` and `drop` are read.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+from urllib.parse import parse_qs, unquote, urlsplit
+
+from windrow.tasks.corrections.correction_list import SAMPLE_ID, Correction
+from windrow.tasks.storage.user_files.user_file import is_table, read_user_file
+from windrow.tasks.storage.user_files.wanted_columns import Wanted
+
+FIELDS = ("sample_id", "kind", "value", "other", "who", "why")
+WANTED = Wanted(("kind",), ("sample_id", "key"), ("value", "other", "who", "why"))
+LARGEST = 2**30
+FIND_SQL = """
+SELECT DISTINCT sample_id FROM occurrences WHERE sample_id IS NOT NULL AND unreadable IS NULL AND {where} LIMIT 3
+"""
+WHERES = ("sample_id = $1", "key = $1", "starts_with(sample_id, $1) AND length($1) >= 6")
+BY_NAME = (
+    *("key = $1", "key = $1", "ends_with(key, '/' || $1)"),
+    *("key = $1", "regexp_replace(regexp_extract(key, '[^/]*$'), '[.][^.]*$', '') = $1"),
+)
+"""What a path may be, most exact first: a whole key, a key's last part, and that without its extension."""
+
+
+def resolve(connection: Any, wanted: str) -> str:
+    """Return the sample of a run that has this id, key or beginning of an id. Raises ValueError unless there is one."""
+    for where in WHERES:
+        found = connection.execute(FIND_SQL.format(where=where), [wanted]).fetchall()
+        if len(found) > 1:
+            raise ValueError(f"{wanted!r} fits several samples of the run: {', '.join(row[0] for row in found)}")
+        if found:
+            return str(found[0][0])
+    raise ValueError(f"no readable sample of the last run has the id or key {wanted!r}")
+
+
+def read_corrections_file(path: Path, connection: Any, who: str) -> list[Correction]:
+    """Return what a file says of the samples of a run.
+
+    Raises ValueError, naming the file and the line or task, for a row that says nothing that can be meant, or names no
+    sample, or several.
+    """
+    if is_table(path):
+        return list(_of_table(path, connection, who))
+    if path.suffix.lower() != ".json":
+        raise ValueError(f"{path}: wants a .csv, .tsv, .parquet or .json file")
+    try:
+        if path.stat().st_size > LARGEST:
+            raise ValueError(f"{path}: is larger than {LARGEST:,} bytes")
+        read = json.loads(path.read_bytes())
+    except (UnicodeDecodeError, json.JSONDecodeError, RecursionError) as error:
+        raise ValueError(f"{path}: is no JSON: {error}") from None
+    if isinstance(read, Mapping) and isinstance(read.get("samples"), list):
+        entries = _of_fiftyone(read["samples"], connection, who)
+    elif isinstance(read, list):
+        entries = _of_label_studio(read, connection, who)
+    else:
+        raise ValueError(f"{path}: is neither a list of Label Studio's tasks nor the samples of a FiftyOne dataset")
+    try:
+        return list(entries)
+    except ValueError as error:
+        raise ValueError(f"{path}: {error}") from None
+
+
+def _of_table(path: Path, connection: Any, who: str) -> Iterator[Correction]:
+    file = read_user_file(path, WANTED)
+    names = file.rows.column_names
+    texts = {name: file.texts(name) if name in names else [""] * file.rows.num_rows for name in (*FIELDS, "key")}
+    for row in range(file.rows.num_rows):
+        said = {name: values[row] for name, values in texts.items()}
+        if not any(said.values()):
+            continue
+        try:
+            sample = resolve(connection, said["sample_id"].lower() or said["key"])
+            other = resolve(connection, said["other"]) if said["other"] else None
+            value, why = said["value"] or None, said["why"] or None
+            yield Correction(sample, said["kind"], said["who"] or who, value, other, why)
+        except ValueError as error:
+            raise ValueError(f"{file.place(row)}: {error}") from None
+
+
+def _of_label_studio(tasks: Sequence[Any], connection: Any, who: str) -> Iterator[Correction]:
+    for number, task in enumerate(tasks, 1):
+        where = f"task {task.get('id', number) if isinstance(task, Mapping) else number}"
+        if not isinstance(task, Mapping):
+            raise ValueError(f"{where}: is no task of Label Studio's")
+        data = task["data"] if isinstance(task.get("data"), Mapping) else task  # JSON-MIN has no data
+        annotations = task.get("annotations", task.get("completions"))
+        said = list(_choices_min(task, who) if annotations is None else _choices(annotations, who))
+        if not said:
+            continue
+        try:
+            sample = _sample_of(connection, data)
+            for name, label in said:
+                yield Correction(sample, "label", name, label)
+        except ValueError as error:
+            raise ValueError(f"{where}: {error}") from None
+
+
+def _choices(annotations: Any, who: str) -> Iterator[tuple[str, str]]:
+    for annotation in annotations if isinstance(annotations, list) else ():
+        if not isinstance(annotation, Mapping) or annotation.get("was_cancelled"):
+            continue
+        results = annotation.get("result") or ()
+        chosen = [each for each in results if isinstance(each, Mapping) and each.get("type") == "choices"]
+        for each in chosen:
+            choices = list((each.get("value") or {}).get("choices") or [])
+            if len(choices) == 1:
+                yield _person(annotation.get("completed_by"), who), str(choices[0])
+            elif choices:
+                raise ValueError(f"has several classes of one sample: {', '.join(map(str, choices))}")
+
+
+def _choices_min(task: Mapping[str, Any], who: str) -> Iterator[tuple[str, str]]:
+    chosen = task.get("choice")
+    if isinstance(chosen, str):
+        yield _person(task.get("annotator"), who), chosen
+    elif chosen is not None:
+        raise ValueError("has several classes of one sample")
+
+
+def _person(named: Any, who: str) -> str:
+    if isinstance(named, Mapping):
+        named = named.get("email") or named.get("id")
+    return who if named in (None, "") else str(named)
+
+
+def _sample_of(connection: Any, data: Mapping[str, Any]) -> str:
+    told = data.get("sample_id") or (data.get("meta") or {}).get("sample_id")
+    if isinstance(told, str):
+        return resolve(connection, told)
+    for name in ("key", "image", "img", "url", "filepath"):
+        if isinstance(data.get(name), str):
+            return _by_name(connection, data[name])
+    raise ValueError("names no sample: wants a field sample_id, key or image")
+
+
+def _by_name(connection: Any, place: str) -> str:
+    """The sample whose key is a path's end; Label Studio's local files are `/data/local-files/?d=<path>`."""
+    parts = urlsplit(place)
+    path = unquote(parse_qs(parts.query)["d"][0] if "d" in parse_qs(parts.query) else parts.path)
+    name = path.rpartition("/")[2]
+    stem = name.rpartition(".")[0] or name
+    for word in (name, stem):
+        if SAMPLE_ID.fullmatch(word):
+            return resolve(connection, word)
+    for where, word in zip(BY_NAME, (path, name, name, stem, stem), strict=True):
+        found = connection.execute(FIND_SQL.format(where=where), [word]).fetchall()
+        if len(found) == 1:
+            return str(found[0][0])
+        if found:
+            raise ValueError(f"{name!r} fits several samples of the run: {', '.join(row[0] for row in found)}")
+    raise ValueError(f"no readable sample of the last run has the key {name!r}")
+
+
+def _of_fiftyone(samples: Sequence[Any], connection: Any, who: str) -> Iterator[Correction]:
+    for number, sample in enumerate(samples, 1):
+        if not isinstance(sample, Mapping):
+            raise ValueError(f"sample {number}: is no sample of FiftyOne's")
+        labels = [each["label"] for each in sample.values() if _is_classification(each)]
+        tags = [tag for tag in sample.get("tags") or () if tag in ("keep", "drop")]
+        if not labels and not tags:
+            continue
+        try:
+            if len(set(labels)) > 1 or len(tags) > 1:
+                raise ValueError(f"says two things: {', '.join(map(str, [*labels, *tags]))}")
+            named = _sample_of(connection, sample)
+            for label in labels[:1]:
+                yield Correction(named, "label", who, str(label))
+            for tag in tags:
+                yield Correction(named, str(tag), who)
+        except ValueError as error:
+            raise ValueError(f"sample {number}: {error}") from None
+
+
+def _is_classification(value: Any) -> bool:
+    return isinstance(value, Mapping) and value.get("_cls") == "Classification" and value.get("label") is not None
