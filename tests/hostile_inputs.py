@@ -51,6 +51,22 @@ another picture, and passes. These are the kinds, with what was tried (`tests/da
 | expands: 16-bit grey PNG of 177 million pixels (1.5 MB) | 1 | 4,040 MB, 16 s, refused | 770 MB, 8 s, read |
 | expands: palette PNG with alpha of 177 million pixels (0.8 MB) | 1 | 2,363 MB, 5 s | 532 MB, 5 s |
 
+And of what is no picture, each with its generator in the tests (`--faults 24` tries every end of a process):
+
+| Kind | Inputs | Right before | Right after |
+|---|---|---|---|
+| layouts that people have: folders, tars, Parquet, their labels and captions | 41 | 11 | 41 |
+| files of labels, of ids and of distances of a user's own | 113 | 36 | 113 |
+| pictures in the formats of other programs (img2dataset, Spark, Hugging Face, ...) | 33 | not counted | 33 |
+| exports, by the readers of their own card (webdataset, datasets, ray, litdata) | 42 | 27 | 42 |
+| SQL that writes, reads files or the network, in 27 wrappings each | 42 | EXPLAIN ANALYZE wrote | none runs |
+| a run told to end or killed: Ctrl-C, SIGTERM, SIGHUP, SIGKILL, to it or to its group | 16 | orphans, minutes | 16 in 0.6 to 2.7 s |
+| a served schedule (`nightly --cron`), likewise, with a night under way | 6 | not tried | 6 in 10 s, no process left |
+
+What it costs: 2,000 photographs ingested by one process, against the commit before, in turns, seven pairs: 1.027 of the
+time in tars and 1.031 as loose files, process start included (2 shared cores). PNG, whose checksums are read, about 5 %
+more. Memory of the process grew from 230 to 270 MB.
+
 """
 
 
