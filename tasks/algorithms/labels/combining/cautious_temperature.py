@@ -21,7 +21,7 @@ from windrow.tasks.algorithms.labels.folds import assign_folds
 DEVIATION = 0.5
 """Of the temperature's logarithm, before a label is seen."""
 CAUTION = 0.5
-"""Deviations above the mean of what the labels allow: docs/evidence/label-settings.md"""
+"""Deviations above the mean of what the labels allow: docs/evidence/calibration.md"""
 MANY = 2000
 """Labels from which on the parameters that were fitted on them are not felt."""
 LOGARITHMS = np.linspace(-1.5, 2.5, 161)

@@ -15,7 +15,7 @@ MOST_ROWS = 2000
 """Of the pool, and of the labels, that a draw looks at."""
 TOLERANCE = 1e-4
 OVERHANG = 4.0
-"""How often its variance over the draws an estimate must stand out from equal shares: docs/evidence/label-settings.md"""
+"""How often its variance over the draws an estimate must stand out from equal shares: docs/evidence/calibration.md"""
 
 
 def shares_trust(
@@ -30,10 +30,10 @@ def shares_trust(
 
     D: the squared distance between the two; V: `shares_variance`. The positive-part estimator of James and Stein 1961,
     with more than V for what V does not see: that the makers, too, have learnt from few labels. Of an even pool D is a
-    few times V, and all of it error.
+    few times V, and all of it error. 0 where no class has two labels.
     """
     distance = float(((estimate - equal) ** 2).sum())
-    if not distance > 0:
+    if not distance > 0 or np.bincount(targets).max(initial=0) < 2:  # one label a class tells of no variance
         return 0.0
     variance = shares_variance(estimate, equal, held_out, targets, unlabelled, class_weights)
     return max(0.0, 1.0 - OVERHANG * variance / distance)
