@@ -144,8 +144,8 @@ INTRODUCTION = (
     "# What pseudo-labels promise, and what is true\n",
     "Made by `python tests/benchmarks/bench_calibration.py --embeddings digits FILE ... --write`. Ten pools a cell, of",
     "seeds that nothing was chosen by; means, and 95 % intervals of them. Columns 0.8, 0.9 and 0.95: the share that is",
-    "right of all labels that promise so much and, in brackets, which share of the samples that is. `kept`: in how many",
-    "of the pools and promises it is right at least as often as promised, less two standard errors. `at 90 %`: the",
+    "right of all labels that promise so much and, in brackets, which share of the samples that is. `kept`: how many",
+    "pools and promises are right at least as often as promised, less two standard errors. `at 90 %`: the",
     "largest share of the samples, surest first, that is right nine times in ten.\n",
 )
 
