@@ -8,7 +8,7 @@ from typing import Any
 
 from windrow.tasks.labels.unlabelled import UNLABELLED, unlabelled_sql
 from windrow.tasks.storage.sources.beside.class_folders import BY_DEFAULT
-from windrow.tasks.storage.sources.source_fields import SEVERAL_CLASSES, is_image
+from windrow.tasks.storage.sources.source_fields import ERROR, SEVERAL_CLASSES, is_image
 
 SHOWN = 12
 LOOKED_AT = 1000
@@ -34,7 +34,7 @@ GROUP BY ALL ORDER BY 1, 3 DESC, 2
 """
 TOTALS_SQL = f"""
 SELECT source_uri, count(*), count(caption),
-       count(*) FILTER (found_label IS NULL AND contains(metadata ->> '$.windrow_error', '{SEVERAL_CLASSES}'))
+       count(*) FILTER (found_label IS NULL AND contains(metadata ->> '$.{ERROR}', '{SEVERAL_CLASSES}'))
 FROM occurrences GROUP BY 1 ORDER BY 1
 """
 MEMBERS_SQL = """
@@ -156,7 +156,7 @@ def _seen_in(connection: Any, source: str) -> list[str]:
         [name for (name,) in connection.execute(sql, [source]).fetchall()]
         for sql in (COLUMNS_SQL, SIDECARS_SQL, KEYS_SQL)
     )
-    fields = [key for key in keys if key not in columns and key != "windrow_error"][:MOST_KEYS]
+    fields = [key for key in keys if key not in columns and key != ERROR][:MOST_KEYS]
     kinds = (("columns", columns), ("sidecars", [f".{name}" for name in sidecars]), ("fields", fields))
     return [f"{kind} {_listed(names)}" for kind, names in kinds if names]
 

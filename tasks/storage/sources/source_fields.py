@@ -28,6 +28,8 @@ SIDECAR_EXTENSIONS = words("""
 MAX_SIDECAR_BYTES = 2**20
 MAX_JSON_DEPTH = 100
 
+ERROR = "windrow_error"
+"""The field of the metadata that says what could not be used of what came with a sample."""
 SEVERAL_CLASSES = "label: several classes, and a sample has one"
 """Stands in the metadata of a sample whose label is a list; the list stays there too."""
 
@@ -128,8 +130,10 @@ def make_fields(layers: Sequence[Layer], config: IngestConfig, errors: Sequence[
             text = None if role in taken else _taken(left, key, keep=role == "license", several=role == "caption")
             taken.update({role: text} if text is not None else {})
         rest.update({name: value for name, value in left.items() if name not in rest})
-    refused = [SEVERAL_CLASSES] if several and "label" not in taken else []
-    metadata = _written(_metadata(rest, [*errors, *refused]))
+    errors = [*_errors_of(rest), *errors]
+    if several and "label" not in taken and SEVERAL_CLASSES not in "; ".join(errors):
+        errors.append(SEVERAL_CLASSES)
+    metadata = _written(_metadata(rest, errors))
     label, caption, group, licence = (_written(taken.get(name)) for name in ("label", "caption", "group", "license"))
     return Fields(label, caption, group, metadata, licence, label_from)
 
@@ -163,6 +167,12 @@ def _taken_label(fields: dict[str, Any], key: str) -> tuple[bool, str | None]:
     return True, as_text(value)
 
 
+def _errors_of(rest: Mapping[str, Any]) -> list[str]:
+    """What an earlier reading said of these values."""
+    said = rest.get(ERROR)
+    return [said] if isinstance(said, str) and said else []
+
+
 def _has_several(label: Any) -> bool:
     return isinstance(label, list) and len(label) > 1 and all(isinstance(each, str | int | float) for each in label)
 
@@ -185,7 +195,7 @@ def _metadata(rest: dict[str, Any], errors: list[str]) -> str | None:
         rest, text = {}, ""
         errors.append("json: a number is out of range")
     if errors:
-        text = json.dumps({**rest, "windrow_error": "; ".join(errors)}, ensure_ascii=False)
+        text = json.dumps({**rest, ERROR: "; ".join(errors)}, ensure_ascii=False)
     return text if rest or errors else None
 
 
