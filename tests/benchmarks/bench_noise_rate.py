@@ -2,7 +2,7 @@
 
 Labels are made wrong by chance, to one other class and by picture (label_corruption.py), of the handwritten digits of
 scikit-learn and of each .npz of `embeddings` (n, d) and `labels`. Three numbers of doubts cut the same score: what
-confident learning prunes, an earlier rule (trust by squares, half of what a clean set would have), and `doubts_of`.
+confident learning prunes, an earlier rule (trust by squares, constant .5), and `doubts_of`.
 Beside them the best cut of that score, which only the truth can choose.
 """
 
