@@ -7,11 +7,11 @@ from collections.abc import Mapping
 from typing import Any
 
 from windrow.schemas.texts.label_text import label_of
+from windrow.tasks.storage.sources.source_fields import ERROR
 from windrow.tasks.storage.sources.source_shard import Found, SourceShard
 
 SPELT = "windrow_label"
 """The field of the metadata that holds a label as it was spelt, where it is kept otherwise."""
-ERROR = "windrow_error"
 
 
 def kept_label(found: Found) -> tuple[str | None, str | None]:

@@ -8,7 +8,7 @@ from typing import Any
 
 from windrow.tasks.labels.unlabelled import UNLABELLED, unlabelled_sql
 from windrow.tasks.storage.sources.beside.class_folders import BY_DEFAULT
-from windrow.tasks.storage.sources.source_fields import is_image
+from windrow.tasks.storage.sources.source_fields import ERROR, SEVERAL_CLASSES, is_image
 
 SHOWN = 12
 LOOKED_AT = 1000
@@ -32,7 +32,11 @@ SELECT source_uri, coalesce(nullif(trim(found_label), ''), 'empty'), count(*) FR
 WHERE label_from IS NOT NULL AND ({unlabelled} OR (found_label IS NULL AND {empty}))
 GROUP BY ALL ORDER BY 1, 3 DESC, 2
 """
-TOTALS_SQL = "SELECT source_uri, count(*), count(caption) FROM occurrences GROUP BY 1 ORDER BY 1"
+TOTALS_SQL = f"""
+SELECT source_uri, count(*), count(caption),
+       count(*) FILTER (found_label IS NULL AND contains(metadata ->> '$.{ERROR}', '{SEVERAL_CLASSES}'))
+FROM occurrences GROUP BY 1 ORDER BY 1
+"""
 MEMBERS_SQL = """
 WITH one AS (
     SELECT source_uri, shard, regexp_replace(key, '^(.*/)?([^/.]*)[^/]*$', '\\1\\2') AS key, extension, members
@@ -67,7 +71,8 @@ class FoundLabels:
     """What came with the samples of a source, in occurrences: labels by where they stood, and captions.
 
     unlabelled: by the spelling. seen: what there was where no label was found. members: extension, how many, and role
-    of what keys hold, where a key holds more than one image.
+    of what keys hold, where a key holds more than one image. n_several: with a list of classes for a label, which is
+    none here: nothing says of the classes that are not in it whether they are absent or nobody looked.
     """
 
     source: str
@@ -77,6 +82,7 @@ class FoundLabels:
     unlabelled: Mapping[str, int] = field(default_factory=dict)
     seen: Sequence[str] = ()
     members: Sequence[tuple[str, int, str]] = ()
+    n_several: int = 0
 
     @property
     def n_labels(self) -> int:
@@ -94,6 +100,10 @@ class FoundLabels:
         if self.unlabelled:
             spelt = ", ".join(f"{spelling} {n:,}" for spelling, n in self.unlabelled.items())
             parts.append(f"unlabelled: {sum(self.unlabelled.values()):,} ({spelt})")
+        if self.n_several:
+            parts.append(
+                f"several classes at once: {self.n_several:,} (a sample has one label; these stay in the metadata)"
+            )
         parts.append(f"captions: {self.n_captions:,} of {self.n:,}")
         if self.members:
             parts.append(_members(self.members))
@@ -116,8 +126,9 @@ def read_found_labels(connection: Any, spellings: Sequence[str] = UNLABELLED) ->
             spelt.get(source, {}),
             () if any(labels.get(source, {}).values()) else _seen_in(connection, source),
             members.get(source, ()),
+            n_several,
         )
-        for source, n, n_captions in connection.execute(TOTALS_SQL).fetchall()
+        for source, n, n_captions, n_several in connection.execute(TOTALS_SQL).fetchall()
     ]
 
 
@@ -145,7 +156,7 @@ def _seen_in(connection: Any, source: str) -> list[str]:
         [name for (name,) in connection.execute(sql, [source]).fetchall()]
         for sql in (COLUMNS_SQL, SIDECARS_SQL, KEYS_SQL)
     )
-    fields = [key for key in keys if key not in columns and key != "windrow_error"][:MOST_KEYS]
+    fields = [key for key in keys if key not in columns and key != ERROR][:MOST_KEYS]
     kinds = (("columns", columns), ("sidecars", [f".{name}" for name in sidecars]), ("fields", fields))
     return [f"{kind} {_listed(names)}" for kind, names in kinds if names]
 

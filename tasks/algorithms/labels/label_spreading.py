@@ -12,6 +12,7 @@ import numpy.typing as npt
 from windrow.tasks.algorithms.arrays import Float32Array, Float64Array, Int64Array
 from windrow.tasks.algorithms.labels.all_makers import MAKERS
 from windrow.tasks.algorithms.labels.combining.calibration import apply_temperature, fit_temperature
+from windrow.tasks.algorithms.labels.combining.cautious_temperature import cautious_temperature
 from windrow.tasks.algorithms.labels.combining.combination import CombineBy, combine_makers
 from windrow.tasks.algorithms.labels.combining.label_prior import PriorConfig, PriorCorrection, apply_prior
 from windrow.tasks.algorithms.labels.folds import Predict, cross_fit
@@ -93,8 +94,8 @@ def combine_predictions(
     """Calibrate and combine what makers say of a pool with labels int64 (n,), -1 where there is none.
 
     Each one's out-of-sample predictions of the labelled rows give its temperature. Those in `combine` are combined
-    (`combine_makers`, by default a geometric mean weighed by these predictions), calibrated class by class and shifted
-    to the shares that the classes seem to have in the pool (`apply_prior`).
+    (`combine_makers`, by default a geometric mean weighed by these predictions), calibrated class by class, softened
+    (`cautious_temperature`) and shifted to the shares that the classes seem to have in the pool (`apply_prior`).
     """
     rule = rule or CombineRule()
     known = labels[labels >= 0]
@@ -109,7 +110,9 @@ def combine_predictions(
         rule.n_folds,
         rule.seed,
     )
-    corrected = apply_prior(together.held_out, labels, together.pool, rule.prior, rule.shares)
+    raw = {name: predictions[name].held_out for name in combine}
+    softer = cautious_temperature(raw, known, together.pool.shape[1], rule.by, rule.seed)
+    corrected = apply_prior(together.held_out, labels, together.pool, rule.prior, rule.shares, softer)
     confidence, label = corrected.pool.copy(), _decided(corrected.even, rule.metric)
     confidence[labels >= 0] = np.eye(confidence.shape[1], dtype=np.float32)[known]
     label[labels >= 0] = known

@@ -28,6 +28,11 @@ SIDECAR_EXTENSIONS = words("""
 MAX_SIDECAR_BYTES = 2**20
 MAX_JSON_DEPTH = 100
 
+ERROR = "windrow_error"
+"""The field of the metadata that says what could not be used of what came with a sample."""
+SEVERAL_CLASSES = "label: several classes, and a sample has one"
+"""Stands in the metadata of a sample whose label is a list; the list stays there too."""
+
 Layer = tuple[str, Mapping[str, Any]]
 """Where values of a sample come from, as the summary names it, and the values by name."""
 
@@ -101,17 +106,18 @@ def make_fields(layers: Sequence[Layer], config: IngestConfig, errors: Sequence[
     """Take label, caption and group out of the first values that have them; the rest is metadata.
 
     Where two have a value of one name, the metadata has the first's. A list of one is that one; a label that is a list
-    of several stays in the metadata. The licence stays among the rest. What a version of ours says of a sample is as it
-    was when that was first read.
+    of several stays in the metadata, which says so (SEVERAL_CLASSES). The licence stays among the rest.
+    What a version of ours says of a sample is as it was when that was first read.
     """
     layers = _as_first_read(layers, config)
     if not layers and not errors:
         return NOTHING
     taken: dict[str, str] = {}
     rest: dict[str, Any] = {}
-    label_from = None
+    label_from, several = None, False
     for place, values in layers:
         left = dict(values)
+        several = several or _has_several(left.get(config.label_key))
         if "label" not in taken and config.label_key in left:
             found, label = _taken_label(left, config.label_key)
             label_from = place if label is not None else label_from or (place if found else None)
@@ -124,7 +130,10 @@ def make_fields(layers: Sequence[Layer], config: IngestConfig, errors: Sequence[
             text = None if role in taken else _taken(left, key, keep=role == "license", several=role == "caption")
             taken.update({role: text} if text is not None else {})
         rest.update({name: value for name, value in left.items() if name not in rest})
-    metadata = _written(_metadata(rest, list(errors)))
+    errors = [*_errors_of(rest), *errors]
+    if several and "label" not in taken and SEVERAL_CLASSES not in "; ".join(errors):
+        errors.append(SEVERAL_CLASSES)
+    metadata = _written(_metadata(rest, errors))
     label, caption, group, licence = (_written(taken.get(name)) for name in ("label", "caption", "group", "license"))
     return Fields(label, caption, group, metadata, licence, label_from)
 
@@ -158,6 +167,16 @@ def _taken_label(fields: dict[str, Any], key: str) -> tuple[bool, str | None]:
     return True, as_text(value)
 
 
+def _errors_of(rest: Mapping[str, Any]) -> list[str]:
+    """What an earlier reading said of these values."""
+    said = rest.get(ERROR)
+    return [said] if isinstance(said, str) and said else []
+
+
+def _has_several(label: Any) -> bool:
+    return isinstance(label, list) and len(label) > 1 and all(isinstance(each, str | int | float) for each in label)
+
+
 def _taken(fields: dict[str, Any], key: str, keep: bool, several: bool) -> str | None:
     value = fields.get(key)
     if isinstance(value, list) and value and (len(value) == 1 or several):
@@ -176,7 +195,7 @@ def _metadata(rest: dict[str, Any], errors: list[str]) -> str | None:
         rest, text = {}, ""
         errors.append("json: a number is out of range")
     if errors:
-        text = json.dumps({**rest, "windrow_error": "; ".join(errors)}, ensure_ascii=False)
+        text = json.dumps({**rest, ERROR: "; ".join(errors)}, ensure_ascii=False)
     return text if rest or errors else None
 
 

@@ -88,6 +88,30 @@ def test_where_there_are_no_labels_what_was_seen_is_told(tmp_path: Path) -> None
     assert told(tmp_path / "table", tmp_path / "store").startswith("labels: 0 of 1 (seen: columns kind);")
 
 
+@pytest.mark.parametrize("way", ["json", "column", "class_label"])
+def test_lists_of_classes_are_no_labels_and_are_told(tmp_path: Path, way: str) -> None:
+    pool, lists = tmp_path / "pool", [["cat", "dog"], ["dog"], [], ["cat", "owl", "dog"]]
+    if way == "json":
+        put(pool, {f"{n}.png": picture(n) for n in range(8, 12)})
+        put(pool, {f"{n}.json": json.dumps({"label": each}) for n, each in enumerate(lists, 8)})
+    else:
+        pool.mkdir()
+        names = ["cat", "dog", "owl"]
+        values = [[names.index(name) for name in each] for each in lists] if way == "class_label" else lists
+        feature = {"_type": "Sequence", "feature": {"names": names, "_type": "ClassLabel"}}
+        described = json.dumps({"info": {"features": {"label": feature}}}) if way == "class_label" else "{}"
+        table = pa.table({"image": [picture(n) for n in range(8, 12)], "label": values})
+        pq.write_table(table.replace_schema_metadata({"huggingface": described}), pool / "a.parquet")
+    outputs = ingested(pool, tmp_path / "store")
+    assert given_labels("found", outputs)["label"].to_pylist() == ["dog"]
+    [found] = read_found_labels(connect(tables_of(outputs)))
+    assert found.n_several == 2
+    said = "several classes at once: 2 (a sample has one label; these stay in the metadata); captions"
+    assert f"unlabelled: 1 (empty 1); {said}" in found.told()
+    kept = connect(tables_of(outputs)).sql("SELECT metadata ->> '$.label' FROM occurrences").fetchall()
+    assert sorted(json.loads(text) for (text,) in kept if text) == [["cat", "dog"], ["cat", "owl", "dog"]]
+
+
 def test_members_of_one_key_that_are_all_samples_are_told(tmp_path: Path) -> None:
     (tmp_path / "pool").mkdir()
     put_tar(

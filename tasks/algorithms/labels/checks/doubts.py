@@ -13,7 +13,7 @@ from windrow.tasks.algorithms.labels.sparse_probabilities import SparseProbabili
 from windrow.tasks.algorithms.neighbors.exact_neighbors import NeighborGraph
 
 N_NEAREST = 10
-UNKNOWN = 0.5  # docs/evidence/wrong-labels.md
+UNKNOWN, SHARPNESS = 0.6, 4  # docs/evidence/wrong-labels.md
 
 
 @dataclass(frozen=True)
@@ -50,11 +50,11 @@ def doubts_of(
     many where the model is weak, because it takes all that the model does not know for noise. A clean set of hard
     samples, and one whose confusing samples are labelled wrong, give one model the same predictions; but how much it
     knows shows without any label: `homophily`. Of clean labels about UNKNOWN (1 - homophily) n are pruned, and trust is
-    the square of what is pruned over that plus the square of this.
+    what is pruned to the power of SHARPNESS, over that plus this to the same power.
     """
     n, first = len(labels), predictions.classes[:, 0]
     noise = UNKNOWN * (1 - homophily(graph, first)) * n
-    trust = n_pruned**2 / (n_pruned**2 + noise**2) if n_pruned else 0.0
+    trust = 1 / (1 + (noise / n_pruned) ** SHARPNESS) if n_pruned else 0.0
     likely = int((transition.posterior < 0.5).sum())
     return Doubts(np.asarray(first != labels), max(likely, round(trust * n_pruned)))
 

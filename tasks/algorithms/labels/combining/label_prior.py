@@ -88,12 +88,13 @@ def apply_prior(
     pool: Float32Array,
     config: PriorConfig | None = None,
     shares: Float64Array | None = None,
+    temperature: float = 1.0,
 ) -> PriorCorrection:
     """Calibrate what makers say of a pool (n, n_classes) class by class, and bring it to the classes' shares.
 
     labels int64 (n,), -1 where there is none; held_out (m, n_classes): out-of-sample probabilities of the labelled
     rows, in their order; shares (n_classes,): those of method 'given', summing to 1 (`given_shares`). The default is
-    `correct_prior`, to the bit. A class without labels gets share 0, whatever was given.
+    `correct_prior`, to the bit; temperature is its. A class without labels gets share 0, whatever was given.
     """
     from windrow.tasks.algorithms.labels.combining.prior_correction import correct_prior
     from windrow.tasks.algorithms.labels.combining.vector_scaling import apply_vector_scaling
@@ -103,7 +104,7 @@ def apply_prior(
         raise ValueError(f"shares go with the method 'given', got {config.method!r} and shares {shares}")
     if config.method == "none":
         return PriorCorrection(pool, pool, held_out, held_out, None)
-    corrected = correct_prior(held_out, labels, pool)
+    corrected = correct_prior(held_out, labels, pool, temperature)
     even, held_out_even = corrected.even, apply_vector_scaling(held_out, corrected.scaling)
     prior = corrected.prior if config.method == "estimated" else _shares(config, held_out_even, labels, even, shares)
     if config.method == "estimated" and config.use == "shift":

@@ -102,7 +102,9 @@ def _shrink(
     # tail[:, r]: what the ranks from r on have together; column n_classes is the empty tail.
     tail = np.zeros((len(ranked), ranked.shape[1] + 1))
     tail[:, :-1] = ranked[:, ::-1].cumsum(axis=1)[:, ::-1]
-    sure = ranked[:, :1] >= np.float32(threshold) * (ranked[:, :1] + tail[:, 1:])
+    # p_1 >= t (p_1 + tail), in a form that a tail below the rounding of p_1 does not pass at a threshold of 1
+    limit = float(np.float32(threshold))
+    sure = ranked[:, :1] * (1 - limit) >= limit * tail[:, 1:]
     first_kept = 1 + np.minimum(sure.argmax(axis=1), most)
     left_out = np.empty(order.shape, dtype=np.bool_)
     rank = np.arange(order.shape[1])

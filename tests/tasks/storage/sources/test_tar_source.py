@@ -204,7 +204,10 @@ def test_json_of_other_shapes_is_metadata_that_any_parser_reads() -> None:
     ]
     first, second = read(tar_bytes(members))
     assert first.metadata == '{"json": [1, null]}'
-    assert second.metadata == '{"t": "?", "label": [1, 2]}'
+    error = "label: several classes, and a sample has one"
+    assert second.metadata == f'{{"t": "?", "label": [1, 2], "windrow_error": "{error}"}}'
+    again = tar_bytes([("c.jpg", b"x"), ("c.json", f'{{"label": [1, 2], "windrow_error": "x; {error}"}}'.encode())])
+    assert json.loads(read(again)[0].metadata)["windrow_error"] == f"x; {error}"
     assert second.label is None
 
 

@@ -30,8 +30,9 @@ PREDICTED = SparseProbabilities.of(np.eye(2, dtype=np.float32)[[0, 1, 1, 0, 0, 1
 
 @pytest.mark.parametrize(
     ("n_pruned", "n_likely", "most"),
-    # Of clean labels such a model would prune 1/2 (1 - 2/6) 6 = 2: 4 pruned are trusted 16 / (16 + 4), 2 by a half.
-    [(4, 1, 3), (1, 0, 0), (2, 0, 1), (1, 4, 4), (4, 5, 5), (0, 3, 3), (0, 0, 0)],
+    # Of clean labels such a model would prune 0.6 (1 - 2/6) 6 = 2.4: 4 pruned are trusted by 1 / (1 + .6^4) = .89,
+    # 3 by 1 / (1 + .8^4) = .71, 2 by 1 / (1 + 1.2^4) = .33.
+    [(4, 1, 4), (3, 1, 2), (2, 0, 1), (1, 0, 0), (1, 4, 4), (4, 5, 5), (0, 3, 3), (0, 0, 0)],
 )
 def test_what_is_pruned_counts_as_far_as_the_model_knows_and_what_is_likely_wrong_counts(
     n_pruned: int, n_likely: int, most: int

@@ -8,6 +8,7 @@ from label_pools import random_pool
 
 from windrow.tasks.algorithms.labels.all_makers import MAKERS
 from windrow.tasks.algorithms.labels.combining.calibration import apply_temperature, fit_temperature
+from windrow.tasks.algorithms.labels.combining.cautious_temperature import cautious_temperature
 from windrow.tasks.algorithms.labels.combining.combination import agreement, check_combination, combine_makers, votes
 from windrow.tasks.algorithms.labels.combining.daso import blend
 from windrow.tasks.algorithms.labels.combining.dawid_skene import fit_dawid_skene
@@ -52,7 +53,8 @@ def test_weighted_is_what_the_pipeline_combines_by_to_the_bit():
         held_out[name] = apply_temperature(each.held_out, temperature)
         pool[name] = apply_temperature(each.pool, temperature)
     found = combine_makers(held_out, pool, labels)
-    after = correct_prior(found.held_out, labels, found.pool)
+    softer = cautious_temperature({name: each.held_out for name, each in predictions.items()}, known, 3)
+    after = correct_prior(found.held_out, labels, found.pool, softer)
     assert found.weights == before.weights
     np.testing.assert_array_equal(after.pool[labels < 0], before.confidence[labels < 0])
 

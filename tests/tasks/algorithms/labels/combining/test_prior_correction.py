@@ -1,8 +1,9 @@
 import numpy as np
 import pytest
 
-from windrow.tasks.algorithms.labels.combining.label_shift import confusion_matrix, em_prior
-from windrow.tasks.algorithms.labels.combining.prior_correction import correct_prior, shares_variance
+from windrow.tasks.algorithms.labels.combining.label_shift import em_prior
+from windrow.tasks.algorithms.labels.combining.prior_correction import correct_prior
+from windrow.tasks.algorithms.labels.combining.shares_trust import shares_trust
 from windrow.tasks.algorithms.labels.combining.vector_scaling import apply_vector_scaling
 from windrow.tasks.algorithms.labels.deciding.everything import Everything
 from windrow.tasks.algorithms.labels.deciding.fixed import Fixed
@@ -52,30 +53,23 @@ def test_the_even_probabilities_find_more_of_each_class():
     assert np.all(given_.confidence <= corrected.pool.max(axis=1))
 
 
-def test_the_variance_is_that_of_the_estimate_over_draws_of_the_labels():
-    truth, _, pool = tailed_pool(2, 0, n=40_000)
-    rng = np.random.default_rng(0)
-    of_class = [np.flatnonzero(truth == label) for label in range(3)]
-    even = pool[np.concatenate([rows[:1500] for rows in of_class])]
-    labels = np.repeat([0, 1, 2], 60)
-    estimates, variances = [], []
-    for _ in range(200):
-        held_out = pool[np.concatenate([rng.choice(rows, 60) for rows in of_class])]
-        estimates.append(np.linalg.solve(confusion_matrix(held_out, labels), even.mean(axis=0)))
-        variances.append(shares_variance(held_out, labels))
-    assert np.mean(variances) == pytest.approx(np.var(estimates, axis=0).sum(), rel=0.3)
+def test_shares_are_believed_as_far_as_they_are_trusted():
+    _, labels, pool = tailed_pool(2, 12)
+    held_out, rest = pool[labels >= 0], labels < 0
+    found, equal = correct_prior(held_out, labels, pool), np.full(3, 1 / 3)
+    estimate = em_prior(found.even[rest], equal)
+    trust = shares_trust(estimate, equal, held_out, labels[labels >= 0], pool[rest], np.full(3, 1 / 12))
+    assert 0 < trust < 0.95
+    np.testing.assert_allclose(found.prior, equal + trust * (estimate - equal), rtol=1e-6)
 
 
-def test_shares_are_believed_as_far_as_they_stand_out_of_their_variance():
-    _, labels, pool = tailed_pool(2, 3)
-    held_out = pool[labels >= 0]
-    found = correct_prior(held_out, labels, pool)
-    equal = np.full(3, 1 / 3)
-    moved = em_prior(found.even[labels < 0], equal) - equal
-    variance = shares_variance(apply_vector_scaling(held_out, found.scaling), labels[labels >= 0])
-    trust = (moved**2).sum() / ((moved**2).sum() + variance)
-    assert trust < 0.9
-    np.testing.assert_allclose(found.prior, equal + trust * moved, rtol=1e-6)
+def test_a_temperature_softens_the_answer_and_leaves_the_shares():
+    _, labels, pool = tailed_pool(3, 40)
+    plain, softer = (correct_prior(pool[labels >= 0], labels, pool, temperature) for temperature in (1.0, 2.0))
+    np.testing.assert_allclose(softer.prior, plain.prior)
+    assert softer.even.max(axis=1).mean() < plain.even.max(axis=1).mean() - 0.1
+    np.testing.assert_array_equal(softer.even.argmax(axis=1), plain.even.argmax(axis=1))
+    np.testing.assert_allclose(apply_vector_scaling(pool, softer.scaling), softer.even, atol=1e-6)
 
 
 def test_more_labels_of_one_class_do_not_pass_for_a_larger_class():

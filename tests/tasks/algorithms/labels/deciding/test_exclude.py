@@ -15,7 +15,8 @@ def brute_force(row, threshold):
     order = sorted(range(len(row)), key=lambda c: (-row[c], c))
     for left_out in range(len(row)):
         kept = [order[0], *order[1 + left_out :]]
-        if row[order[0]] >= np.float32(threshold) * sum(float(row[c]) for c in kept):
+        limit = float(np.float32(threshold))
+        if float(row[order[0]]) * (1 - limit) >= limit * sum(float(row[c]) for c in reversed(kept[1:])):
             return sorted(order[1 : 1 + left_out]), row[order[0]] / sum(float(row[c]) for c in kept)
     raise AssertionError
 
