@@ -60,7 +60,7 @@ And of what is no picture, each with its generator in the tests (`--faults 24` t
 | pictures in the formats of other programs (img2dataset, Spark, Hugging Face, ...) | 33 | not counted | 33 |
 | exports, by the readers of their own card (webdataset, datasets, ray, litdata) | 42 | 27 | 42 |
 | SQL that writes, reads files or the network, in 27 wrappings each | 42 | EXPLAIN ANALYZE wrote | none runs |
-| a run told to end or killed: Ctrl-C, SIGTERM, SIGHUP, SIGKILL, to it or to its group | 16 | orphans, minutes | 16 in 0.6 to 2.7 s |
+| a run told to end or killed: four signals, to it or to its group | 16 | orphans, minutes | 16 in 0.6 to 2.7 s |
 | a served schedule (`nightly --cron`), likewise, with a night under way | 6 | not tried | 6 in 10 s, no process left |
 
 What it costs: 2,000 photographs ingested by one process, against the commit before, in turns, seven pairs: 1.027 of the
