@@ -72,7 +72,8 @@ DECIDED_SQL = "SELECT o.* FROM occurrences o SEMI JOIN {decided} USING (occurren
 def open_catalog(store: str | Path, run_id: str | None = None) -> Catalog:
     """Open the last finished run of a store, or run `run_id`, for questions in SQL.
 
-    Raises ValueError when the store has no such run, or when it was withdrawn.
+    Of one that a take-down withdrew, what is left of it: see `windrow forget`. Raises ValueError when the store has no
+    such run, or when it was withdrawn and nothing is left to ask.
 
     >>> from windrow import open_catalog
     >>> catalog = open_catalog("data/store")
