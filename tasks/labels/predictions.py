@@ -18,7 +18,7 @@ from windrow.tasks.algorithms.labels.iterative_labels import IterativeLabels
 from windrow.tasks.algorithms.labels.maker import LabelMaker, LabelPool, Maker, SettingError
 from windrow.tasks.algorithms.labels.makers.clusterer import Clusterer
 from windrow.tasks.backbones.backbone import BackboneConfig
-from windrow.tasks.clusters.neighbor_graph import read_graph
+from windrow.tasks.clusters.known_graph import read_graph
 from windrow.tasks.labels.chosen_makers import chosen_maker, fit_maker, maker_basis
 from windrow.tasks.labels.given_labels import class_names, has_classes, pool_labels
 from windrow.tasks.labels.labels_config import LabelsConfig

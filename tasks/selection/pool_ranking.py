@@ -19,7 +19,7 @@ from windrow.schemas.stages import Part, Stage
 from windrow.tasks.algorithms.arrays import Float32Array, Int64Array
 from windrow.tasks.algorithms.neighbors.deduplication import near_duplicates
 from windrow.tasks.algorithms.neighbors.duplicate_threshold import FALLBACK
-from windrow.tasks.clusters.neighbor_graph import read_graph
+from windrow.tasks.clusters.known_graph import read_graph
 from windrow.tasks.selection.candidates import Evidence, check_expression, read_evidence
 from windrow.tasks.selection.curated_order import CuratedOrder, curated_order, expressions_of, predicates_of
 from windrow.tasks.selection.empty_columns import check_filled, empty_columns

@@ -14,10 +14,10 @@ from windrow.tasks.algorithms.neighbors.exact_neighbors import (
     NeighborGraph,
     _ceiling,
     _proven_keys,
-    rounding_error,
     candidate_search,
     exact_search,
     neighbor_graph,
+    rounding_error,
     search,
 )
 
