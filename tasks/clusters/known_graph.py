@@ -55,7 +55,7 @@ def places(earlier: Pool, pool: Pool) -> Int64Array:
     """The row in a pool of each sample of an earlier one, int64 (m,), -1 where it is gone or its embedding is not the
     same to the bit.
     """
-    place = pc.fill_null(pc.index_in(earlier.sample_ids, pool.sample_ids), -1).to_numpy().astype(np.int64)
+    place = np.asarray(pc.fill_null(pc.index_in(earlier.sample_ids, pool.sample_ids), -1), np.int64).copy()
     there = np.flatnonzero(place >= 0)
     same = earlier.embeddings[there].view(np.uint16) == pool.embeddings[place[there]].view(np.uint16)
     place[there[~same.all(axis=1)]] = -1

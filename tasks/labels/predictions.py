@@ -10,7 +10,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from windrow.schemas import LABELS, PREDICTIONS
+from windrow.schemas import LABELS, NEIGHBORS, PREDICTIONS
 from windrow.schemas.stages import Part, Stage
 from windrow.tasks.algorithms.arrays import Float32Array, Int64Array
 from windrow.tasks.algorithms.labels.folds import cross_fit
@@ -22,6 +22,7 @@ from windrow.tasks.clusters.known_graph import read_graph
 from windrow.tasks.labels.chosen_makers import chosen_maker, fit_maker, maker_basis
 from windrow.tasks.labels.given_labels import class_names, has_classes, pool_labels
 from windrow.tasks.labels.labels_config import LabelsConfig
+from windrow.tasks.labels.predictions_before import Fit, LabelsBefore, fit_before, same_night
 from windrow.tasks.labels.rows.prediction_rows import prediction_rows
 from windrow.tasks.storage.catalog.views import connect, tables_of
 from windrow.tasks.storage.files.whole_columns import whole
@@ -32,10 +33,11 @@ from windrow.tasks.storage.store.outputs import (
     OutputWriter,
     content_fingerprint,
     make_output,
+    open_output,
 )
 from windrow.tasks.storage.store.pool import Pool, read_pool
 
-VERSION = 2
+VERSION = 3
 
 SOURCES_SQL = "SELECT sample_id, min(source_uri) AS source FROM occurrences GROUP BY sample_id ORDER BY sample_id"
 
@@ -53,9 +55,11 @@ def predict_labels(
     config: LabelsConfig,
     backbone: BackboneConfig,
     seed: int,
+    before: LabelsBefore | None = None,
 ) -> Done:
     """Write PREDICTIONS of one maker, in the order of `sample_id`.
 
+    before: what the last night predicted, which `config.refit` may keep.
     The count is n_predictions, those of all rounds of an iterative maker.
     Raises ValueError for settings that do not fit the pool, naming them.
     """
@@ -63,17 +67,6 @@ def predict_labels(
     given = outputs[Part.GIVEN_LABELS][0].read(LABELS)
     chosen = chosen_maker(maker, config.settings)
     wanted = _Wanted(maker, chosen, _classes(given, maker, chosen, config), config, backbone, seed)
-
-    def write(writer: OutputWriter) -> None:
-        pool = read_pool(outputs[Stage.FEATURES])
-        there = pool_labels(pool.sample_ids, given, wanted.classes) >= 0
-        rounds = _rounds(pool, outputs, given, wanted)
-        table = pa.concat_tables(
-            prediction_rows(pool.sample_ids, maker, number, wanted.classes, each.pool, each.held_out, there)
-            for number, each in enumerate(rounds)
-        )
-        writer.write(PREDICTIONS, table)
-        writer.counts.update(n_predictions=table.num_rows)
 
     inputs = {
         "embeddings": content_fingerprint(outputs[Stage.FEATURES]),
@@ -87,8 +80,47 @@ def predict_labels(
         **maker_basis(maker, chosen),
         "n_folds": config.n_folds,
         "seed": seed,
+        "earlier": None,
     }
+    keeps = before if config.refit == "grown" and has_classes(given) and "sources" not in chosen.needs else None
+    latest = keeps and keeps.predictions.get(maker)
+    if latest and same_night(open_output(store / latest), inputs | _graph_of(store, latest, outputs)):
+        return Done(latest, True, open_output(store / latest).counts)
+    sample_ids = whole(outputs[Stage.NEIGHBORS][0].read(NEIGHBORS, ["sample_id"])["sample_id"]) if keeps else None
+    fit = fit_before(store, keeps, inputs, sample_ids, given) if keeps else None
+
+    def write(writer: OutputWriter) -> None:
+        if fit is not None:
+            ids, rounds = sample_ids, [_extended(fit, outputs, sample_ids, given, wanted)]
+        else:
+            pool = read_pool(outputs[Stage.FEATURES])
+            ids, rounds = pool.sample_ids, _rounds(pool, outputs, given, wanted)
+        there = pool_labels(ids, given, wanted.classes) >= 0
+        table = pa.concat_tables(
+            prediction_rows(ids, maker, number, wanted.classes, each.pool, each.held_out, there)
+            for number, each in enumerate(rounds)
+        )
+        writer.write(PREDICTIONS, table)
+        writer.counts.update(n_predictions=table.num_rows)
+
+    if fit is not None:
+        neighbors = content_fingerprint(outputs[Stage.NEIGHBORS])
+        inputs |= {"neighbors": neighbors, "earlier": str(fit.output.path.relative_to(store))}
     return make_output(store, Part.PREDICTIONS, VERSION, inputs, write)
+
+
+def _graph_of(store: Path, latest: str, outputs: Mapping[str, Sequence[Output]]) -> dict[str, str]:
+    """Predictions that were extended depend on the graph, whatever their maker needs."""
+    if open_output(store / latest).inputs["earlier"] is None:
+        return {}
+    return {"neighbors": content_fingerprint(outputs[Stage.NEIGHBORS])}
+
+
+def _extended(
+    fit: Fit, outputs: Mapping[str, Sequence[Output]], sample_ids: pa.Array, given: pa.Table, wanted: _Wanted
+) -> _Round:
+    labels = pool_labels(sample_ids, given, wanted.classes)
+    return _Round(*fit.extended(read_graph(outputs[Stage.NEIGHBORS][0]), labels))
 
 
 def _classes(given: pa.Table, name: str, maker: LabelMaker, config: LabelsConfig) -> list[str]:
