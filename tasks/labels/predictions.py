@@ -22,7 +22,7 @@ from windrow.tasks.clusters.known_graph import read_graph
 from windrow.tasks.labels.chosen_makers import chosen_maker, fit_maker, maker_basis
 from windrow.tasks.labels.given_labels import class_names, has_classes, pool_labels
 from windrow.tasks.labels.labels_config import LabelsConfig
-from windrow.tasks.labels.predictions_before import Fit, LabelsBefore, fit_before, same_night
+from windrow.tasks.labels.predictions_before import Fit, LabelsBefore, fit_before, same_night, write_tuned
 from windrow.tasks.labels.rows.prediction_rows import prediction_rows
 from windrow.tasks.storage.catalog.views import connect, tables_of
 from windrow.tasks.storage.files.whole_columns import whole
@@ -82,45 +82,27 @@ def predict_labels(
         "seed": seed,
         "earlier": None,
     }
-    keeps = before if config.refit == "grown" and has_classes(given) and "sources" not in chosen.needs else None
-    latest = keeps and keeps.predictions.get(maker)
-    if latest and same_night(open_output(store / latest), inputs | _graph_of(store, latest, outputs)):
-        return Done(latest, True, open_output(store / latest).counts)
-    sample_ids = whole(outputs[Stage.NEIGHBORS][0].read(NEIGHBORS, ["sample_id"])["sample_id"]) if keeps else None
-    fit = fit_before(store, keeps, inputs, sample_ids, given) if keeps else None
+    fit = None
+    if before is not None and config.refit == "grown" and has_classes(given):
+        latest = before.predictions.get(maker)
+        if latest is not None and same_night(open_output(store / latest), inputs):
+            return Done(latest, True, open_output(store / latest).counts)
+        ids = whole(outputs[Stage.NEIGHBORS][0].read(NEIGHBORS, ["sample_id"])["sample_id"])
+        fit = fit_before(store, before, inputs, ids, given)
 
     def write(writer: OutputWriter) -> None:
-        if fit is not None:
-            ids, rounds = sample_ids, [_extended(fit, outputs, sample_ids, given, wanted)]
-        else:
-            pool = read_pool(outputs[Stage.FEATURES])
-            ids, rounds = pool.sample_ids, _rounds(pool, outputs, given, wanted)
-        there = pool_labels(ids, given, wanted.classes) >= 0
+        pool = read_pool(outputs[Stage.FEATURES])
+        there = pool_labels(pool.sample_ids, given, wanted.classes) >= 0
+        rounds = _rounds(pool, outputs, given, wanted, fit, writer)
         table = pa.concat_tables(
-            prediction_rows(ids, maker, number, wanted.classes, each.pool, each.held_out, there)
+            prediction_rows(pool.sample_ids, maker, number, wanted.classes, each.pool, each.held_out, there)
             for number, each in enumerate(rounds)
         )
         writer.write(PREDICTIONS, table)
         writer.counts.update(n_predictions=table.num_rows)
 
-    if fit is not None:
-        neighbors = content_fingerprint(outputs[Stage.NEIGHBORS])
-        inputs |= {"neighbors": neighbors, "earlier": str(fit.output.path.relative_to(store))}
+    inputs["earlier"] = str(fit.output.path.relative_to(store)) if fit is not None else None
     return make_output(store, Part.PREDICTIONS, VERSION, inputs, write)
-
-
-def _graph_of(store: Path, latest: str, outputs: Mapping[str, Sequence[Output]]) -> dict[str, str]:
-    """Predictions that were extended depend on the graph, whatever their maker needs."""
-    if open_output(store / latest).inputs["earlier"] is None:
-        return {}
-    return {"neighbors": content_fingerprint(outputs[Stage.NEIGHBORS])}
-
-
-def _extended(
-    fit: Fit, outputs: Mapping[str, Sequence[Output]], sample_ids: pa.Array, given: pa.Table, wanted: _Wanted
-) -> _Round:
-    labels = pool_labels(sample_ids, given, wanted.classes)
-    return _Round(*fit.extended(read_graph(outputs[Stage.NEIGHBORS][0]), labels))
 
 
 def _classes(given: pa.Table, name: str, maker: LabelMaker, config: LabelsConfig) -> list[str]:
@@ -152,13 +134,20 @@ class _Round:
     held_out: Float32Array | None = None
 
 
-def _rounds(pool: Pool, outputs: Mapping[str, Sequence[Output]], given: pa.Table, wanted: _Wanted) -> list[_Round]:
+def _rounds(
+    pool: Pool,
+    outputs: Mapping[str, Sequence[Output]],
+    given: pa.Table,
+    wanted: _Wanted,
+    fit: Fit | None,
+    writer: OutputWriter,
+) -> list[_Round]:
     asked = _asked(pool, outputs, wanted)
     labels = pool_labels(pool.sample_ids, given, wanted.classes)
     try:
         if not has_classes(given):
             return [_Round(_without_labels(asked, labels, wanted))]
-        return _with_labels(asked, labels, wanted)
+        return _with_labels(asked, labels, wanted, fit, writer)
     except SettingError as error:
         raise ValueError(f"labels.settings.{wanted.name}.{error}") from None
 
@@ -176,12 +165,18 @@ def _asked(pool: Pool, outputs: Mapping[str, Sequence[Output]], wanted: _Wanted)
     return LabelPool(pool.embeddings, len(classes), graph, texts, sources, wanted.seed)
 
 
-def _with_labels(pool: LabelPool, labels: Int64Array, wanted: _Wanted) -> list[_Round]:
-    maker = wanted.maker
+def _with_labels(
+    pool: LabelPool, labels: Int64Array, wanted: _Wanted, fit: Fit | None, writer: OutputWriter
+) -> list[_Round]:
+    maker, n_folds = wanted.maker, wanted.config.n_folds
     if isinstance(maker, Maker):
-        maker = maker.tuned(pool, labels, wanted.config.n_folds)
+        maker = maker.tuned(pool, labels, n_folds) if fit is None else fit.tuned(maker)
     predict = fit_maker(wanted.name, maker, pool)
-    held_out = cross_fit(predict, labels, pool.n_classes, wanted.config.n_folds, wanted.seed)
+    if fit is None:
+        write_tuned(writer, wanted.maker, maker)
+        held_out = cross_fit(predict, labels, pool.n_classes, n_folds, wanted.seed)
+    else:
+        held_out = fit.held_out(predict, labels, pool.n_classes)
     if isinstance(wanted.maker, IterativeLabels):
         *earlier, last = wanted.maker.rounds(pool, labels)
         return [*map(_Round, earlier), _Round(last, held_out)]
