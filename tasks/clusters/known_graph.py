@@ -35,8 +35,8 @@ def graph_before(store: Path, name: str) -> GraphBefore | None:
         return None
     if not all((store / path / MANIFEST).exists() for path in (*features.outputs, *neighbors.outputs)):
         return None
-    is_exact = "recall_per_mille" not in open_output(store / neighbors.outputs[0]).counts
-    return GraphBefore(neighbors.outputs[0], features.outputs) if is_exact else None
+    found = GraphBefore(neighbors.outputs[0], features.outputs)
+    return found if _is_exact(open_output(store / found.neighbors)) else None
 
 
 def extended_graph(store: Path, before: GraphBefore, pool: Pool, k: int) -> NeighborGraph:
@@ -66,3 +66,12 @@ def read_graph(output: Output) -> NeighborGraph:
     """Read the k-NN graph back from an output of the stage neighbors."""
     table = output.read(NEIGHBORS)
     return NeighborGraph(vectors_to_array(table["neighbors"]), vectors_to_array(table["similarity"]))
+
+
+def exact_graph(output: Output) -> NeighborGraph | None:
+    """The same, None of a graph that is approximate."""
+    return read_graph(output) if _is_exact(output) else None
+
+
+def _is_exact(output: Output) -> bool:
+    return "recall_per_mille" not in output.counts

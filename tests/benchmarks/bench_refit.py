@@ -1,9 +1,9 @@
 """What labels lose when makers are not tuned and judged anew: python tests/benchmarks/bench_refit.py --embeddings F.npz
 
-The file has `embeddings` (n, d) and `labels` (n,), as `bench_cifar.embed` makes them. Of pools of 2,000, with 20 labels a
-class, a share came after the fit, and with it its labels. Makers learn from all, but with the settings and the judgement
-of the samples before (`labels.refit: grown`), or tuned and judged anew. Differences are taken pool by pool, with 95 %
-intervals over the pools.
+The file has `embeddings` (n, d) and `labels` (n,), as `bench_cifar.embed` makes them. Of pools of 2,000, with 20 labels
+a class, a share came after the fit, and with it its labels. Makers learn from all, but with the settings and the
+judgement of the samples before (`labels.refit: grown`), or tuned and judged anew. Differences are taken pool by pool,
+with 95 % intervals over the pools.
 """
 
 from __future__ import annotations
