@@ -95,7 +95,7 @@ def _add(tar: tarfile.TarFile, name: str, data: bytes) -> None:
 
 
 class MeasuringRunner(PlainRunner):
-    """Counts the CPU seconds, and the most memory so far, of every kind of work."""
+    """Counts the CPU seconds of every kind of work, and the most memory, in GB, that the process had meanwhile."""
 
     def __init__(self) -> None:
         super().__init__(n_threads=1, delays=())
@@ -106,11 +106,12 @@ class MeasuringRunner(PlainRunner):
         """See `Runner.map`, one after another."""
         found = []
         for call in calls:
+            Path("/proc/self/clear_refs").write_text("5")  # the most memory is counted from here
             before = _cpu()
             found.append(call.run())
             name = call.label if call.work.name == "predict-labels" else call.work.words
             self.seconds[name] = self.seconds.get(name, 0.0) + _cpu() - before
-            self.memory[name] = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1e6
+            self.memory[name] = max(self.memory.get(name, 0.0), _most_memory())
             finished(found[-1])
         return found
 
@@ -118,6 +119,11 @@ class MeasuringRunner(PlainRunner):
 def _cpu() -> float:
     used = [resource.getrusage(who) for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN)]
     return sum(each.ru_utime + each.ru_stime for each in used)
+
+
+def _most_memory() -> float:
+    found = re.search(r"VmHWM:\s*(\d+) kB", Path("/proc/self/status").read_text())
+    return int(found[1]) / 1e6 if found else np.nan
 
 
 def config_of(folder: Path, n: int) -> dict[str, Any]:
@@ -137,6 +143,7 @@ def run_night(folder: Path, n: int) -> None:
     """Run a night in this process, and print what it took."""
     runner = MeasuringRunner()
     curate_tonight(parse_config(config_of(folder, n)), runner)
+    say({name: round(value, 2) for name, value in runner.memory.items()})
     print(json.dumps({"seconds": runner.seconds, "memory": runner.memory}))
 
 
@@ -179,14 +186,16 @@ def measured(n: int, folder: Path) -> dict[str, dict[str, Any]]:
 def table(n: int, costs: Mapping[str, Mapping[str, Any]]) -> Iterator[str]:
     """The lines of a size's table."""
     yield f"\n## {n:,} samples\n"
-    yield "| piece of work | " + " | ".join(f"{night}, CPU s" for night in costs) + " |"
-    yield "|---" * (len(costs) + 1) + "|"
-    for name in costs[NIGHTS[0]]["seconds"]:
-        yield f"| {name} | " + " | ".join(f"{each['seconds'].get(name, 0):.2f}" for each in costs.values()) + " |"
+    first = costs[NIGHTS[0]]
+    yield "| piece of work | " + " | ".join(f"{night}, CPU s" for night in costs) + " | first, most memory, GB |"
+    yield "|---" * (len(costs) + 2) + "|"
+    for name in first["seconds"]:
+        cells = [f"{each['seconds'].get(name, 0):.2f}" for each in costs.values()]
+        yield f"| {name} | " + " | ".join([*cells, f"{first['memory'][name]:.2f}"]) + " |"
     for name, what in (("total", "the whole process"), ("wall", "wall seconds"), ("peak", "most memory, GB")):
-        yield f"| {what} | " + " | ".join(f"{each[name]:.2f}" for each in costs.values()) + " |"
-    whole = costs[NIGHTS[0]]["total"]
-    yield "| share of the first run | " + " | ".join(f"{each['total'] / whole:.1%}" for each in costs.values()) + " |"
+        yield f"| {what} | " + " | ".join(f"{each[name]:.2f}" for each in costs.values()) + " | |"
+    shares = (f"{each['total'] / first['total']:.1%}" for each in costs.values())
+    yield "| share of the first run | " + " | ".join(shares) + " | |"
 
 
 def main() -> None:
