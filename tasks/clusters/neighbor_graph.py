@@ -17,11 +17,11 @@ from windrow.tasks.algorithms.neighbors.coarse_groups import coarse_centroids
 from windrow.tasks.algorithms.neighbors.exact_neighbors import NeighborGraph, neighbor_graph
 from windrow.tasks.algorithms.neighbors.foreign_groups import foreign_score
 from windrow.tasks.algorithms.neighbors.outliers import knn_outlier_score, off_topic_score
+from windrow.tasks.clusters.known_graph import GraphBefore, extended_graph
 from windrow.tasks.clusters.neighbors_config import NeighborsConfig
-from windrow.tasks.storage.files.parquet import array_to_vectors, vectors_to_array
+from windrow.tasks.storage.files.parquet import array_to_vectors
 from windrow.tasks.storage.store.outputs import (
     Done,
-    Output,
     OutputWriter,
     content_fingerprint,
     make_output,
@@ -35,8 +35,12 @@ VERSION = 3
 MOST_EXACT = 100_000
 
 
-def find_neighbors(store: Path, features: Sequence[str], config: NeighborsConfig) -> Done:
+def find_neighbors(
+    store: Path, features: Sequence[str], config: NeighborsConfig, before: GraphBefore | None = None
+) -> Done:
     """Write NEIGHBORS and SCORES of the pool, in the order of `sample_id`.
+
+    before: an earlier exact graph, from which an exact one is extended: the same bytes, in the time of what is new.
 
     The counts are n_samples and, of an approximate graph, recall_per_mille: how many of 1,000 true neighbours it has.
     """
@@ -47,7 +51,10 @@ def find_neighbors(store: Path, features: Sequence[str], config: NeighborsConfig
         n = len(pool.sample_ids)
         if n < 2:
             raise ValueError(f"the pool has {n} samples with an embedding; a curated set needs at least 2")
-        graph, recall = graph_of(pool.embeddings, config)
+        if before is not None and _is_exact(n, config):
+            graph, recall = extended_graph(store, before, pool, min(config.k, n - 1)), None
+        else:
+            graph, recall = graph_of(pool.embeddings, config)
         neighbors = {
             "sample_id": pool.sample_ids,
             "position": np.arange(n),
@@ -76,13 +83,11 @@ def find_neighbors(store: Path, features: Sequence[str], config: NeighborsConfig
 def graph_of(embeddings: npt.NDArray[Any], config: NeighborsConfig) -> tuple[NeighborGraph, float | None]:
     """Return the k-NN graph, and its recall unless every two samples were compared."""
     k = min(config.k, len(embeddings) - 1)
-    if config.method == "exact" or (config.method == "auto" and len(embeddings) <= MOST_EXACT):
+    if _is_exact(len(embeddings), config):
         return neighbor_graph(embeddings, k), None
     found = approximate_neighbor_graph(embeddings, k)
     return found.graph, found.recall
 
 
-def read_graph(output: Output) -> NeighborGraph:
-    """Read the k-NN graph back from an output of this stage."""
-    table = output.read(NEIGHBORS)
-    return NeighborGraph(vectors_to_array(table["neighbors"]), vectors_to_array(table["similarity"]))
+def _is_exact(n: int, config: NeighborsConfig) -> bool:
+    return config.method == "exact" or (config.method == "auto" and n <= MOST_EXACT)

@@ -8,7 +8,7 @@ import pyarrow as pa
 
 from windrow.schemas import BELONGING, LABELS
 from windrow.schemas.stages import Part, Stage
-from windrow.tasks.clusters.neighbor_graph import read_graph
+from windrow.tasks.clusters.known_graph import read_graph
 from windrow.tasks.labels.given_labels import class_names, pool_labels
 from windrow.tasks.labels.labels_config import LabelsConfig
 from windrow.tasks.storage.store.made import Made

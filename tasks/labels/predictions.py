@@ -10,7 +10,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from windrow.schemas import LABELS, PREDICTIONS
+from windrow.schemas import LABELS, NEIGHBORS, PREDICTIONS
 from windrow.schemas.stages import Part, Stage
 from windrow.tasks.algorithms.arrays import Float32Array, Int64Array
 from windrow.tasks.algorithms.labels.folds import cross_fit
@@ -18,10 +18,11 @@ from windrow.tasks.algorithms.labels.iterative_labels import IterativeLabels
 from windrow.tasks.algorithms.labels.maker import LabelMaker, LabelPool, Maker, SettingError
 from windrow.tasks.algorithms.labels.makers.clusterer import Clusterer
 from windrow.tasks.backbones.backbone import BackboneConfig
-from windrow.tasks.clusters.neighbor_graph import read_graph
+from windrow.tasks.clusters.known_graph import read_graph
 from windrow.tasks.labels.chosen_makers import chosen_maker, fit_maker, maker_basis
 from windrow.tasks.labels.given_labels import class_names, has_classes, pool_labels
 from windrow.tasks.labels.labels_config import LabelsConfig
+from windrow.tasks.labels.predictions_before import Fit, LabelsBefore, fit_before, same_night, write_tuned
 from windrow.tasks.labels.rows.prediction_rows import prediction_rows
 from windrow.tasks.storage.catalog.views import connect, tables_of
 from windrow.tasks.storage.files.whole_columns import whole
@@ -32,10 +33,11 @@ from windrow.tasks.storage.store.outputs import (
     OutputWriter,
     content_fingerprint,
     make_output,
+    open_output,
 )
 from windrow.tasks.storage.store.pool import Pool, read_pool
 
-VERSION = 2
+VERSION = 3
 
 SOURCES_SQL = "SELECT sample_id, min(source_uri) AS source FROM occurrences GROUP BY sample_id ORDER BY sample_id"
 
@@ -53,9 +55,11 @@ def predict_labels(
     config: LabelsConfig,
     backbone: BackboneConfig,
     seed: int,
+    before: LabelsBefore | None = None,
 ) -> Done:
     """Write PREDICTIONS of one maker, in the order of `sample_id`.
 
+    before: what the last night predicted, which `config.refit` may keep.
     The count is n_predictions, those of all rounds of an iterative maker.
     Raises ValueError for settings that do not fit the pool, naming them.
     """
@@ -63,17 +67,6 @@ def predict_labels(
     given = outputs[Part.GIVEN_LABELS][0].read(LABELS)
     chosen = chosen_maker(maker, config.settings)
     wanted = _Wanted(maker, chosen, _classes(given, maker, chosen, config), config, backbone, seed)
-
-    def write(writer: OutputWriter) -> None:
-        pool = read_pool(outputs[Stage.FEATURES])
-        there = pool_labels(pool.sample_ids, given, wanted.classes) >= 0
-        rounds = _rounds(pool, outputs, given, wanted)
-        table = pa.concat_tables(
-            prediction_rows(pool.sample_ids, maker, number, wanted.classes, each.pool, each.held_out, there)
-            for number, each in enumerate(rounds)
-        )
-        writer.write(PREDICTIONS, table)
-        writer.counts.update(n_predictions=table.num_rows)
 
     inputs = {
         "embeddings": content_fingerprint(outputs[Stage.FEATURES]),
@@ -87,7 +80,28 @@ def predict_labels(
         **maker_basis(maker, chosen),
         "n_folds": config.n_folds,
         "seed": seed,
+        "earlier": None,
     }
+    fit = None
+    if before is not None and config.refit == "grown" and has_classes(given):
+        latest = before.predictions.get(maker)
+        if latest is not None and same_night(open_output(store / latest), inputs):
+            return Done(latest, True, open_output(store / latest).counts)
+        ids = whole(outputs[Stage.NEIGHBORS][0].read(NEIGHBORS, ["sample_id"])["sample_id"])
+        fit = fit_before(store, before, inputs, ids, given)
+
+    def write(writer: OutputWriter) -> None:
+        pool = read_pool(outputs[Stage.FEATURES])
+        there = pool_labels(pool.sample_ids, given, wanted.classes) >= 0
+        rounds = _rounds(pool, outputs, given, wanted, fit, writer)
+        table = pa.concat_tables(
+            prediction_rows(pool.sample_ids, maker, number, wanted.classes, each.pool, each.held_out, there)
+            for number, each in enumerate(rounds)
+        )
+        writer.write(PREDICTIONS, table)
+        writer.counts.update(n_predictions=table.num_rows)
+
+    inputs["earlier"] = str(fit.output.path.relative_to(store)) if fit is not None else None
     return make_output(store, Part.PREDICTIONS, VERSION, inputs, write)
 
 
@@ -120,13 +134,20 @@ class _Round:
     held_out: Float32Array | None = None
 
 
-def _rounds(pool: Pool, outputs: Mapping[str, Sequence[Output]], given: pa.Table, wanted: _Wanted) -> list[_Round]:
+def _rounds(
+    pool: Pool,
+    outputs: Mapping[str, Sequence[Output]],
+    given: pa.Table,
+    wanted: _Wanted,
+    fit: Fit | None,
+    writer: OutputWriter,
+) -> list[_Round]:
     asked = _asked(pool, outputs, wanted)
     labels = pool_labels(pool.sample_ids, given, wanted.classes)
     try:
         if not has_classes(given):
             return [_Round(_without_labels(asked, labels, wanted))]
-        return _with_labels(asked, labels, wanted)
+        return _with_labels(asked, labels, wanted, fit, writer)
     except SettingError as error:
         raise ValueError(f"labels.settings.{wanted.name}.{error}") from None
 
@@ -144,12 +165,18 @@ def _asked(pool: Pool, outputs: Mapping[str, Sequence[Output]], wanted: _Wanted)
     return LabelPool(pool.embeddings, len(classes), graph, texts, sources, wanted.seed)
 
 
-def _with_labels(pool: LabelPool, labels: Int64Array, wanted: _Wanted) -> list[_Round]:
-    maker = wanted.maker
+def _with_labels(
+    pool: LabelPool, labels: Int64Array, wanted: _Wanted, fit: Fit | None, writer: OutputWriter
+) -> list[_Round]:
+    maker, n_folds = wanted.maker, wanted.config.n_folds
     if isinstance(maker, Maker):
-        maker = maker.tuned(pool, labels, wanted.config.n_folds)
+        maker = maker.tuned(pool, labels, n_folds) if fit is None else fit.tuned(maker)
     predict = fit_maker(wanted.name, maker, pool)
-    held_out = cross_fit(predict, labels, pool.n_classes, wanted.config.n_folds, wanted.seed)
+    if fit is None:
+        write_tuned(writer, wanted.maker, maker)
+        held_out = cross_fit(predict, labels, pool.n_classes, n_folds, wanted.seed)
+    else:
+        held_out = fit.held_out(predict, labels, pool.n_classes)
     if isinstance(wanted.maker, IterativeLabels):
         *earlier, last = wanted.maker.rounds(pool, labels)
         return [*map(_Round, earlier), _Round(last, held_out)]

@@ -18,7 +18,7 @@ from windrow.schemas.stages import Stage
 from windrow.tasks.algorithms.arrays import Float32Array, Int64Array
 from windrow.tasks.algorithms.labels.sparse_probabilities import SparseProbabilities
 from windrow.tasks.algorithms.selection.selection_policy import Candidates, Need
-from windrow.tasks.clusters.neighbor_graph import read_graph
+from windrow.tasks.clusters.known_graph import read_graph
 from windrow.tasks.selection.selection_config import REFERENCE
 from windrow.tasks.storage.catalog.judged_sql import query
 from windrow.tasks.storage.files.whole_columns import whole

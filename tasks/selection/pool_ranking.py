@@ -17,9 +17,11 @@ from windrow.schemas import LEAKS, NEAR_DUPLICATE_THRESHOLD
 from windrow.schemas.selection import RANKING
 from windrow.schemas.stages import Part, Stage
 from windrow.tasks.algorithms.arrays import Float32Array, Int64Array
-from windrow.tasks.algorithms.neighbors.deduplication import near_duplicates
+from windrow.tasks.algorithms.neighbors.deduplication import NearDuplicates, near_duplicates
 from windrow.tasks.algorithms.neighbors.duplicate_threshold import FALLBACK
-from windrow.tasks.clusters.neighbor_graph import read_graph
+from windrow.tasks.algorithms.neighbors.exact_neighbors import NeighborGraph
+from windrow.tasks.algorithms.neighbors.graph_duplicates import graph_duplicates
+from windrow.tasks.clusters.known_graph import exact_graph, read_graph
 from windrow.tasks.corrections.taken import read_taken
 from windrow.tasks.selection.candidates import Evidence, check_expression, read_evidence
 from windrow.tasks.selection.curated_order import CuratedOrder, curated_order, expressions_of, predicates_of
@@ -87,7 +89,8 @@ def rank_pool(store: Path, made: Made, config: SelectionConfig, seed: int) -> Do
         evidence = read_evidence(connection, outputs, embedded, needs, expressions_of(config), targets)
         proposed = threshold_of(outputs[Stage.NEIGHBORS][0], config)
         threshold = proposed.threshold
-        ranking = ranked_columns(rows, pool, broken, config, seed, evidence, threshold, steered)
+        graph = exact_graph(outputs[Stage.NEIGHBORS][0])
+        ranking = ranked_columns(rows, pool, broken, config, seed, evidence, threshold, graph, steered)
         groups = _groups(rows, pool, outputs[Stage.NEIGHBORS][0], ranking["duplicate_of"], threshold)
         placed = {"sample_id": rows["sample_id"], "occurrence_id": occurrence_ids, "group_id": groups}
         split = _claims(connection, whole(rows["sample_id"]), config)
@@ -199,17 +202,24 @@ def contenders(
     broken: Sequence[str | None],
     config: SelectionConfig,
     threshold: float,
+    graph: NeighborGraph | None = None,
     steered: Steering | None = None,
 ) -> Contenders:
-    """Find what is left to rank; of `config` only what it says of near-duplicates counts."""
+    """Find what is left to rank; of `config` only what it says of near-duplicates counts.
+
+    graph: the exact one of the pool, which saves comparing all pairs.
+    """
     embedded = pc.is_valid(rows["cluster_path"]).to_numpy()
     dropped_by = [UNREADABLE if not there else rule for there, rule in zip(embedded, broken, strict=True)]
     left = np.flatnonzero([rule is None for rule in dropped_by])
     in_pool = (np.cumsum(embedded) - 1)[left]
     facts = rows.take(pa.array(left))
-    by = (steered or Steering.none(len(rows))).of_rows(left)
-    found = _near_duplicates(pool.embeddings[in_pool], facts, _paths(facts["cluster_path"]), config, threshold, by)
-    return Contenders(dropped_by, left, in_pool, *found)
+    if not config.drop_near_duplicates or len(left) == 0:
+        return Contenders(dropped_by, left, in_pool, np.full(len(left), -1), np.zeros(len(left), np.float32))
+    by_hand = (steered or Steering.none(len(rows))).of_rows(left)
+    by = _priority(facts, by_hand.keep), _partition(_paths(facts["cluster_path"]), config)
+    found = _near_duplicates(pool, in_pool, *by, threshold, graph, by_hand.apart)
+    return Contenders(dropped_by, left, in_pool, found.duplicate_of, found.similarity)
 
 
 def curated_ranks(
@@ -231,14 +241,16 @@ def ranked_columns(
     seed: int,
     evidence: Evidence | None = None,
     threshold: float = FALLBACK,
+    graph: NeighborGraph | None = None,
     steered: Steering | None = None,
 ) -> dict[str, Any]:
     """Return the columns of RANKING that the policy decides, in the order of `rows` (by `sample_id`).
 
-    threshold: cosine similarity from which on samples are near-duplicates; steered: by whose hands.
+    threshold: cosine similarity from which on samples are near-duplicates; graph: see `contenders`;
+    steered: by whose hands.
     """
     steered = steered or Steering.none(len(rows))
-    them = contenders(rows, pool, broken, config, threshold, steered)
+    them = contenders(rows, pool, broken, config, threshold, graph, steered)
     found = curated_ranks(rows, pool, them, config, seed, evidence)
     ranked, kept = them.ranked, them.duplicate_of < 0
     place = kept_first(found.place, steered.keep[ranked])
@@ -274,36 +286,41 @@ def _paths(column: pa.ChunkedArray) -> npt.NDArray[np.int32]:
     return np.asarray(lists.flatten()).reshape(len(lists), n_levels)
 
 
-def _near_duplicates(
-    embeddings: npt.NDArray[np.float16],
-    facts: pa.Table,
-    paths: npt.NDArray[np.int32],
-    config: SelectionConfig,
-    threshold: float,
-    steered: Steering,
-) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.float32]]:
-    """Keep, of near-duplicates, what somebody wants, then a labelled one, the largest, the closest to its centroid."""
-    if not config.drop_near_duplicates or len(facts) == 0:
-        return np.full(len(facts), -1), np.zeros(len(facts), np.float32)
+def _priority(facts: pa.Table, keep: npt.NDArray[np.bool_]) -> Int64Array:
+    """Of near-duplicates what somebody wants is kept, then a labelled one, the largest, the closest to its centroid."""
     order = np.lexsort(
         (
             facts["distance"].to_numpy(),
             -facts["n_pixels"].to_numpy(),
             ~facts["has_label"].to_numpy(zero_copy_only=False),
-            ~steered.keep,
+            ~keep,
         )
     )
     priority = np.empty(len(order), np.int64)
     priority[order] = np.arange(len(order))
+    return priority
+
+
+def _partition(paths: npt.NDArray[np.int32], config: SelectionConfig) -> Int64Array | None:
     level = min(config.near_duplicates_within, paths.shape[1])
-    found = near_duplicates(
-        embeddings,
-        threshold=threshold,
-        priority=priority,
-        partition=paths[:, level - 1] if level else None,
-        apart=steered.apart,
+    return paths[:, level - 1].astype(np.int64) if level else None
+
+
+def _near_duplicates(
+    pool: Pool,
+    in_pool: Int64Array,
+    priority: Int64Array,
+    partition: Int64Array | None,
+    threshold: float,
+    graph: NeighborGraph | None,
+    apart: Int64Array,
+) -> NearDuplicates:
+    if graph is None:
+        embeddings = pool.embeddings[in_pool]
+        return near_duplicates(embeddings, threshold, priority=priority, partition=partition, apart=apart)
+    return graph_duplicates(
+        pool.embeddings, threshold, graph, in_pool, priority=priority, partition=partition, apart=apart
     )
-    return found.duplicate_of, found.similarity
 
 
 def _groups(rows: pa.Table, pool: Pool, neighbors: Output, duplicates: pa.Array, threshold: float) -> pa.Array:

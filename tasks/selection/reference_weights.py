@@ -7,7 +7,7 @@ from pathlib import Path
 from windrow.schemas import REFERENCE_OVERLAP, REFERENCE_WEIGHTS
 from windrow.schemas.stages import Part, Stage
 from windrow.tasks.algorithms.selection.reference_set import density_ratio_weights, overlap, share_interval
-from windrow.tasks.clusters.neighbor_graph import read_graph
+from windrow.tasks.clusters.known_graph import read_graph
 from windrow.tasks.selection.selection_config import REFERENCE
 from windrow.tasks.selection.sets_beside import embeddings_beside, features_beside
 from windrow.tasks.storage.store.made import Made, digests

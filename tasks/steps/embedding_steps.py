@@ -9,6 +9,7 @@ from pathlib import Path
 from windrow.schemas.stages import Stage
 from windrow.tasks.clusters.clustering import cluster_pool
 from windrow.tasks.clusters.incremental import clusters_before
+from windrow.tasks.clusters.known_graph import graph_before
 from windrow.tasks.clusters.neighbor_graph import find_neighbors
 from windrow.tasks.curation_under_way import Curation, joined, paths_of
 from windrow.tasks.features.backbone_choice import choose_backbone, chosen_backbone
@@ -82,7 +83,8 @@ def cluster(curation: Curation) -> None:
     """Find the neighbours and the clusters of every embedded sample."""
     config, store, embedded = curation.config, curation.store, curation.made.features
     with curation.stage(Stage.NEIGHBORS) as log, curation.progress("neighbors", 1):
-        done = [curation.here(FIND_NEIGHBORS, store, embedded, config.neighbors)]
+        known = graph_before(store, config.name)
+        done = [curation.here(FIND_NEIGHBORS, store, embedded, config.neighbors, known)]
         curation.keep(log, Stage.NEIGHBORS, done, "n_samples")
     with curation.stage(Stage.CLUSTER) as log, curation.progress("cluster", 1) as progress:
         before = clusters_before(store, config.name, written(asdict(config)), embedded)

@@ -10,6 +10,7 @@ from windrow.tasks.labels.belonging_scores import find_belonging, refuses
 from windrow.tasks.labels.checks.label_checks import check_labels
 from windrow.tasks.labels.labeling import decide_labels
 from windrow.tasks.labels.predictions import makers_of, predict_labels
+from windrow.tasks.labels.predictions_before import labels_before
 from windrow.tasks.runner import Call, Work
 from windrow.tasks.steps.embedding_steps import near_duplicates_from
 from windrow.tasks.storage.store.outputs import Done, open_output
@@ -55,7 +56,8 @@ def _spread(curation: Curation, given: Done) -> list[Done]:
     labels, features = curation.config.labels, curation.config.features
     labelled = open_output(store / given.path)
     makers = makers_of(labels, labelled)
-    calls = [Call(PREDICT_LABELS, maker, (store, made, maker, labels, features, seed)) for maker in makers]
+    before = labels_before(store, curation.config.name, made.features) if labels.refit == "grown" else None
+    calls = [Call(PREDICT_LABELS, maker, (store, made, maker, labels, features, seed, before)) for maker in makers]
     judging = (store, made, labels.checks, labels.n_folds, seed)
     calls.append(Call(CHECK_LABELS, CHECK_LABELS.words, judging))
     if refuses(labels, labelled):

@@ -17,7 +17,7 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from windrow.schemas.stages import Stage
+from windrow.schemas.stages import Part, Stage
 from windrow.tasks.corrections.correction_list import forget_corrections
 from windrow.tasks.storage.files.seals import read_sealed
 from windrow.tasks.storage.files.store_lock import alone
@@ -103,11 +103,13 @@ def survey(store: Path, sample_ids: Collection[str]) -> dict[str, Any]:
 
 
 def _with_their_heirs(store: Path, gone: set[str]) -> list[str]:
-    """Add clusterings that went on from one of these, as they may have kept its centroids."""
-    clusterings = {
-        _relative(store, output): output.inputs.get("earlier") for output in all_outputs(store, Stage.CLUSTER)
+    """Add clusterings and predictions that went on from one of these, as they may have kept of it what it learnt."""
+    went_on = {
+        _relative(store, output): output.inputs.get("earlier")
+        for stage in (Stage.CLUSTER, Part.PREDICTIONS)
+        for output in all_outputs(store, stage)
     }
-    while heirs := {path for path, earlier in clusterings.items() if earlier in gone} - gone:
+    while heirs := {path for path, earlier in went_on.items() if earlier in gone} - gone:
         gone |= heirs
     return sorted(gone)
 

@@ -13,7 +13,7 @@ from windrow.schemas import ANNOTATIONS, ANNOTATORS, HELD_OUT, LABELS, NEIGHBORS
 from windrow.schemas.stages import Part, Stage
 from windrow.tasks.algorithms.arrays import BoolArray, Int64Array
 from windrow.tasks.algorithms.worth.hold_out import held_out_groups
-from windrow.tasks.clusters.neighbor_graph import read_graph
+from windrow.tasks.clusters.known_graph import read_graph
 from windrow.tasks.labels.given_labels import class_names, given_labels, pool_labels
 from windrow.tasks.selection.splits import group_samples
 from windrow.tasks.storage.catalog.views import connect, tables_of

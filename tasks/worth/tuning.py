@@ -21,6 +21,7 @@ from windrow.tasks.algorithms.worth.hold_out import choosing_half
 from windrow.tasks.algorithms.worth.racing import Race, n_measurements, race
 from windrow.tasks.algorithms.worth.set_quality import qualities
 from windrow.tasks.algorithms.worth.version_worth import Judging, random_set
+from windrow.tasks.clusters.known_graph import exact_graph
 from windrow.tasks.selection.candidates import Evidence, read_evidence
 from windrow.tasks.selection.curated_order import expressions_of
 from windrow.tasks.selection.pool_ranking import Contenders, contenders, curated_ranks, pool_rows
@@ -72,7 +73,8 @@ class RankedPool:
         threshold = threshold_of(self.neighbors, selection).threshold
         key = (selection.drop_near_duplicates, threshold)
         if key not in self.known:
-            self.known[key] = contenders(self.rows, self.pool, self.broken, selection, threshold)
+            graph = exact_graph(self.neighbors)
+            self.known[key] = contenders(self.rows, self.pool, self.broken, selection, threshold, graph)
         them = self.known[key]
         place = curated_ranks(self.rows, self.pool, them, selection, seed, self.evidence).place
         return np.sort(self.row_of[them.ranked[(place > 0) & (place <= n)]])

@@ -7,7 +7,7 @@ all of them exactly and the order of summation cannot matter. The rounding moves
 float32 arithmetic would.
 
 Faiss finds the candidates, in float32 and on a GPU where it sees one. They are scored exactly, and the answer stands
-where no rounding of float32 can have hidden a better neighbour (`_rounding_error`). The other rows (ties at the k-th
+where no rounding of float32 can have hidden a better neighbour (`rounding_error`). The other rows (ties at the k-th
 place, mostly duplicates) are searched exactly throughout, so Faiss changes the time and never the answer.
 """
 
@@ -196,12 +196,12 @@ def _ceiling(value: Float32Array, similarity: Float64Array, column: Int64Array, 
     Infinite where a candidate's own value (b, c) is further from its exact similarity: this is not float32 arithmetic
     then (a GPU's reduced precision, say), and its values prove nothing.
     """
-    error = _rounding_error(d)
+    error = rounding_error(d)
     broken = ((np.abs(value - similarity) > error) & (column >= 0)).any(axis=1)
     return np.where(broken, np.inf, value[:, -1].astype(np.float64) + error)
 
 
-def _rounding_error(d: int) -> float:
+def rounding_error(d: int) -> float:
     """The most by which a float32 product of two rows of `unit_rows` differs from their similarity.
 
     gamma_n = n u / (1 - n u) with u = 2^-24 bounds n successive roundings of a term, in any order of summation, fused

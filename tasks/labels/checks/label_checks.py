@@ -18,7 +18,8 @@ from windrow.tasks.algorithms.labels.checks.label_quality import LabelQuality, L
 from windrow.tasks.algorithms.labels.judging.judged_labels import JudgedLabels
 from windrow.tasks.algorithms.labels.judging.judgement import Judgement
 from windrow.tasks.algorithms.neighbors.exact_neighbors import NeighborGraph
-from windrow.tasks.clusters.neighbor_graph import graph_of, read_graph
+from windrow.tasks.clusters.known_graph import read_graph
+from windrow.tasks.clusters.neighbor_graph import graph_of
 from windrow.tasks.clusters.neighbors_config import NeighborsConfig
 from windrow.tasks.labels.checks.label_checks_config import LabelChecksConfig
 from windrow.tasks.labels.checks.logged_dynamics import log_files

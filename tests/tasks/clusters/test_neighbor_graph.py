@@ -7,7 +7,8 @@ from small_features import ids, write_features
 from windrow.schemas import NEIGHBORS, SCORES
 from windrow.tasks.algorithms.neighbors.exact_neighbors import neighbor_graph
 from windrow.tasks.clusters import neighbor_graph as stage
-from windrow.tasks.clusters.neighbor_graph import find_neighbors, read_graph
+from windrow.tasks.clusters.known_graph import GraphBefore, read_graph
+from windrow.tasks.clusters.neighbor_graph import find_neighbors
 from windrow.tasks.clusters.neighbors_config import NeighborsConfig
 from windrow.tasks.storage.store.outputs import Done, open_output
 
@@ -74,3 +75,32 @@ def test_shards_do_not_change_an_approximate_graph(tmp_path: Path, vectors: np.n
 def test_a_method_that_is_not_known_is_named() -> None:
     with pytest.raises(ValueError, match=r"method: wants one of 'auto', 'exact', 'approximate', got 'fast'"):
         NeighborsConfig(method="fast")  # type: ignore[arg-type]
+
+
+def test_a_graph_is_extended_to_the_bytes_that_it_has_when_made_anew(tmp_path: Path, vectors: np.ndarray) -> None:
+    """One sample is gone, one has another embedding, ten are new."""
+    names = np.array(ids(N))
+    tonight = vectors.copy()
+    tonight[7] = vectors[8]
+    stay = np.setdiff1d(np.arange(N - 10), [3])
+    config = NeighborsConfig(k=5)
+    before, now = tmp_path / "before", tmp_path / "now"
+    first = write_features(before, names[: N - 10].tolist(), vectors[: N - 10])
+    known = GraphBefore(find_neighbors(before, [first], config).path, (first,))
+    rows = np.concatenate([stay, np.arange(N - 10, N)])
+    extended, afresh = (
+        open_output(
+            store / find_neighbors(store, [write_features(store, names[rows].tolist(), tonight[rows])], *args).path
+        )
+        for store, args in ((before, (config, known)), (now, (config,)))
+    )
+    assert extended.path.name == afresh.path.name and extended.digest == afresh.digest
+
+
+def test_a_graph_of_another_backbone_is_not_gone_on_with(tmp_path: Path, vectors: np.ndarray) -> None:
+    names, config = ids(50), NeighborsConfig(k=5)
+    first = write_features(tmp_path, names, vectors[:50, :20])
+    known = GraphBefore(find_neighbors(tmp_path, [first], config).path, (first,))
+    second = write_features(tmp_path, names, vectors[:50])
+    found = read_graph(open_output(tmp_path / find_neighbors(tmp_path, [second], config, known).path))
+    assert found.indices.tolist() == neighbor_graph(vectors[:50], 5).indices.tolist()

@@ -19,7 +19,8 @@ import pytest
 from inline_run import curate_inline
 from small_pool import SmallPool, curate_small, ids, make_small_pool, png, stripes
 
-from windrow.schemas import EMBEDDINGS, OCCURRENCES
+from windrow.schemas import EMBEDDINGS, OCCURRENCES, PREDICTIONS
+from windrow.schemas.stages import Part
 from windrow.tasks.clusters.clustering import cluster_pool
 from windrow.tasks.clusters.clustering_config import ClusteringConfig
 from windrow.tasks.features.extraction import FITTED
@@ -31,11 +32,11 @@ from windrow.tasks.storage.files.store_lock import at_work
 from windrow.tasks.storage.published.versions import diff_versions, latest_version, list_versions
 from windrow.tasks.storage.sources.source_plan import plan_shards
 from windrow.tasks.storage.store.holders import holds
-from windrow.tasks.storage.store.outputs import all_outputs, open_output, remove_output
+from windrow.tasks.storage.store.outputs import all_outputs, make_output, open_output, remove_output
 from windrow.tasks.storage.store.refused_samples import forgotten_files
 from windrow.tasks.storage.verify.verification import verify
 from windrow.tasks.takedown.forget_targets import Chosen, choose
-from windrow.tasks.takedown.removal import finish_takedowns, forget, unfinished
+from windrow.tasks.takedown.removal import finish_takedowns, forget, survey, unfinished
 
 NOW = datetime(2025, 11, 21, tzinfo=UTC)
 WISH = "asked for by letter"
@@ -273,6 +274,15 @@ def test_clusters_that_went_on_from_theirs_go_too_and_the_next_ones_start_afresh
     assert not (pool.store / second.path).exists()
     afresh = cluster_pool(pool.store, without, config, 0, before=second.path)
     assert open_output(pool.store / afresh.path).inputs["earlier"] is None
+
+
+def test_predictions_that_were_judged_by_theirs_go_too(pool: SmallPool) -> None:
+    (wanted,) = ids(pool.wanted)
+    fit = next(all_outputs(pool.store, Part.PREDICTIONS))
+    inputs = {"earlier": str(fit.path.relative_to(pool.store))}
+    empty = PREDICTIONS.schema().empty_table()
+    heir = make_output(pool.store, Part.PREDICTIONS, 0, inputs, lambda writer: writer.write(PREDICTIONS, empty))
+    assert {heir.path, inputs["earlier"]} <= set(survey(pool.store, [wanted])["remove"])
 
 
 def test_a_backbone_that_was_fitted_on_them_goes_and_the_next_is_fitted_without_them(pool: SmallPool) -> None:

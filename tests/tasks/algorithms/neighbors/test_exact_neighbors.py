@@ -14,10 +14,10 @@ from windrow.tasks.algorithms.neighbors.exact_neighbors import (
     NeighborGraph,
     _ceiling,
     _proven_keys,
-    _rounding_error,
     candidate_search,
     exact_search,
     neighbor_graph,
+    rounding_error,
     search,
 )
 
@@ -215,7 +215,7 @@ def test_faiss_is_off_by_less_than_the_rounding_error(seed, d, positive):
         units.astype(np.float32), units.astype(np.float32), len(units), metric=faiss.METRIC_INNER_PRODUCT
     )
     exact = np.take_along_axis(units @ units.T, column, axis=1)
-    assert np.abs(value - exact.astype(np.float32)).max() < _rounding_error(d)
+    assert np.abs(value - exact.astype(np.float32)).max() < rounding_error(d)
 
 
 def test_values_that_are_not_of_float32_arithmetic_prove_nothing():
@@ -223,7 +223,7 @@ def test_values_that_are_not_of_float32_arithmetic_prove_nothing():
     value = exact.astype(np.float32)
     value[1, 0] += np.float32(1e-3)
     column = np.array([[0, 1], [0, 1]])
-    assert _ceiling(value, exact, column, 8).tolist() == [0.5 + _rounding_error(8), np.inf]
+    assert _ceiling(value, exact, column, 8).tolist() == [0.5 + rounding_error(8), np.inf]
 
 
 def test_places_that_no_candidate_fills_do_not_count_against_the_others():

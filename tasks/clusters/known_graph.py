@@ -1,0 +1,77 @@
+"""The k-NN graph as a run has left it: read back, and extended to tonight's pool."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import pyarrow.compute as pc
+
+from windrow.schemas import NEIGHBORS
+from windrow.schemas.stages import Stage
+from windrow.tasks.algorithms.arrays import Int64Array
+from windrow.tasks.algorithms.neighbors.exact_neighbors import NeighborGraph
+from windrow.tasks.algorithms.neighbors.extended_neighbors import extend_graph
+from windrow.tasks.storage.files.parquet import vectors_to_array
+from windrow.tasks.storage.store.outputs import MANIFEST, Output, open_output
+from windrow.tasks.storage.store.pool import Pool, read_pool
+from windrow.tasks.storage.store.run_records import latest_run
+
+
+@dataclass(frozen=True)
+class GraphBefore:
+    """An output of the stage neighbors, and the features that it was made of; paths relative to the store."""
+
+    neighbors: str
+    features: tuple[str, ...]
+
+
+def graph_before(store: Path, name: str) -> GraphBefore | None:
+    """The graph of the last finished run of the curated set `name`, if all of it is still there and exact."""
+    run = latest_run(store, name)
+    features, neighbors = (run.stage(stage) for stage in (Stage.FEATURES, Stage.NEIGHBORS)) if run else (None, None)
+    if features is None or neighbors is None:
+        return None
+    if not all((store / path / MANIFEST).exists() for path in (*features.outputs, *neighbors.outputs)):
+        return None
+    found = GraphBefore(neighbors.outputs[0], features.outputs)
+    return found if _is_exact(open_output(store / found.neighbors)) else None
+
+
+def extended_graph(store: Path, before: GraphBefore, pool: Pool, k: int) -> NeighborGraph:
+    """The exact k-NN graph of a pool; what of it was in the earlier one, with the same embedding, is not searched."""
+    earlier = read_pool([open_output(store / path) for path in before.features])
+    if len(earlier.sample_ids) == 0 or earlier.embeddings.shape[1] != pool.embeddings.shape[1]:
+        return extend_graph(pool.embeddings, k, _nothing(k), np.zeros(0, np.int64))
+    return extend_graph(pool.embeddings, k, read_graph(open_output(store / before.neighbors)), places(earlier, pool))
+
+
+def _nothing(k: int) -> NeighborGraph:
+    return NeighborGraph(np.zeros((0, k), np.int64), np.zeros((0, k), np.float32))
+
+
+def places(earlier: Pool, pool: Pool) -> Int64Array:
+    """The row in a pool of each sample of an earlier one, int64 (m,), -1 where it is gone or its embedding is not the
+    same to the bit.
+    """
+    place = np.asarray(pc.fill_null(pc.index_in(earlier.sample_ids, pool.sample_ids), -1), np.int64).copy()
+    there = np.flatnonzero(place >= 0)
+    same = earlier.embeddings[there].view(np.uint16) == pool.embeddings[place[there]].view(np.uint16)
+    place[there[~same.all(axis=1)]] = -1
+    return place
+
+
+def read_graph(output: Output) -> NeighborGraph:
+    """Read the k-NN graph back from an output of the stage neighbors."""
+    table = output.read(NEIGHBORS)
+    return NeighborGraph(vectors_to_array(table["neighbors"]), vectors_to_array(table["similarity"]))
+
+
+def exact_graph(output: Output) -> NeighborGraph | None:
+    """The same, None of a graph that is approximate."""
+    return read_graph(output) if _is_exact(output) else None
+
+
+def _is_exact(output: Output) -> bool:
+    return "recall_per_mille" not in output.counts

@@ -1,0 +1,160 @@
+"""How makers were tuned and judged on an earlier night: that stays while pool and labels have changed by little.
+
+Tuning and judging take a maker some 25 times over the pool, and change little; labels are learnt every night.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, fields, replace
+from pathlib import Path
+from typing import Any, cast
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from windrow.schemas import LABELS, PREDICTIONS
+from windrow.schemas.stages import Part, Stage
+from windrow.tasks.algorithms.arrays import Float32Array, Int64Array
+from windrow.tasks.algorithms.labels.folds import Predict
+from windrow.tasks.algorithms.labels.maker import LabelMaker, Maker
+from windrow.tasks.labels.given_labels import pool_labels
+from windrow.tasks.labels.rows.prediction_rows import read_held_out
+from windrow.tasks.storage.files.whole_columns import whole
+from windrow.tasks.storage.store.outputs import MANIFEST, Output, OutputWriter, fingerprint, open_output
+from windrow.tasks.storage.store.run_records import latest_run
+
+TUNED = "tuned.json"
+MOST_CHANGED = 0.1
+"""Of the samples, and of the labels, may have come or gone since the fit."""
+GROWS = frozenset({"embeddings", "neighbors", "sources", "given", "earlier", "stage", "version"})
+"""What of the inputs of predictions may differ from those of the fit."""
+
+
+@dataclass(frozen=True)
+class LabelsBefore:
+    """The last night's predictions by maker, and the given labels that makers saw; paths relative to the store."""
+
+    predictions: Mapping[str, str]
+    given: str
+
+
+@dataclass(frozen=True)
+class Fit:
+    """Predictions that were made with all that tuning and judging takes, and tonight's rows of the samples that had a
+    label then, -1 of those that are gone.
+    """
+
+    output: Output
+    place: Int64Array
+
+    def tuned(self, maker: Maker) -> Maker:
+        """The maker with the settings that were chosen by the labels of then."""
+        return replace(cast(Any, maker), **json.loads((self.output.path / TUNED).read_text()))  # type: ignore[no-any-return]
+
+    def held_out(self, predict: Predict, labels: Int64Array, n_classes: int) -> Float32Array:
+        """What the maker says of the m labelled rows of labels (n,) by the labels of others: (m, n_classes).
+
+        Of those that the fit judged what it said then; of the others by all labels but theirs.
+        """
+        found = np.zeros((len(labels), n_classes), np.float32)
+        there = self.place >= 0
+        found[self.place[there]] = read_held_out(self.output)[there]
+        came = labels >= 0
+        came[self.place[there]] = False
+        if came.any():
+            found[came] = predict(np.where(came, -1, labels), np.flatnonzero(came))
+        return found[labels >= 0]
+
+
+def write_tuned(writer: OutputWriter, asked: LabelMaker, tuned: LabelMaker) -> None:
+    """Keep which settings of a maker its labels have chosen."""
+    chosen = {}
+    if isinstance(asked, Maker):
+        names = [each.name for each in fields(asked)]  # type: ignore[arg-type]  # every maker is a dataclass
+        chosen = {name: getattr(tuned, name) for name in names if getattr(tuned, name) != getattr(asked, name)}
+    with writer.appending(TUNED) as file:
+        file.write(json.dumps(chosen, sort_keys=True).encode())
+
+
+def labels_before(store: Path, name: str, embedded: Sequence[str]) -> LabelsBefore | None:
+    """What the last finished run of the curated set `name` predicted, if its embeddings are of the same backbone.
+
+    `embedded`: tonight's outputs of features.
+    """
+    run = latest_run(store, name)
+    features, labelled = (run.stage(stage) for stage in (Stage.FEATURES, Stage.PSEUDO_LABEL)) if run else (None, None)
+    if features is None or labelled is None or not _all_there(store, (*features.outputs[:1], *labelled.outputs)):
+        return None
+    if _backbones(store, features.outputs[:1]) != _backbones(store, embedded[:1]):
+        return None
+    outputs = [(path, open_output(store / path)) for path in labelled.outputs]
+    predictions = {output.inputs["maker"]: path for path, output in outputs if output.stage == Part.PREDICTIONS}
+    given = [path for path, output in outputs if output.stage == Part.GIVEN_LABELS]
+    return LabelsBefore(predictions, given[0]) if given else None
+
+
+def _all_there(store: Path, paths: Sequence[str]) -> bool:
+    return all((store / path / MANIFEST).exists() for path in paths)
+
+
+def _backbones(store: Path, embedded: Sequence[str]) -> set[str]:
+    return {open_output(store / path).inputs["backbone_id"] for path in embedded}
+
+
+def fit_before(
+    store: Path, before: LabelsBefore, inputs: Mapping[str, Any], sample_ids: pa.Array, given: pa.Table
+) -> Fit | None:
+    """The fit that the last night's predictions of the maker go back to, if tonight's can, too.
+
+    So they can with the same settings and classes, when no label that it saw is another or withdrawn, and when
+    no more than MOST_CHANGED of the samples and of the labels have come or gone since. inputs: of tonight's
+    predictions; sample_ids: of tonight's pool; given: the labels that makers may see.
+    """
+    latest = before.predictions.get(inputs["maker"])
+    path = latest and (open_output(store / latest).inputs["earlier"] or latest)
+    if not path or not _all_there(store, (path,)):
+        return None
+    output = open_output(store / path)
+    if _basis(output.inputs) != _basis(inputs) or not _stand(store, before, sample_ids, given):
+        return None
+    table = output.read(PREDICTIONS, ["sample_id", "round", "held_out_classes"])
+    samples = whole(table.filter(pc.equal(table["round"], 0))["sample_id"])
+    judged = whole(table.filter(pc.is_valid(table["held_out_classes"]))["sample_id"])
+    fit = Fit(output, _places(judged, sample_ids))
+    n_stay, n = int((_places(samples, sample_ids) >= 0).sum()), len(sample_ids)
+    near = max(n - n_stay, len(samples) - n_stay) <= MOST_CHANGED * n
+    return fit if near and _still_judges(fit, pool_labels(sample_ids, given, inputs["classes"])) else None
+
+
+def same_night(output: Output, inputs: Mapping[str, Any]) -> bool:
+    """Say whether nothing that predictions depend on has changed since these, however they were made."""
+    without = frozenset({"earlier", "stage", "version"})
+    return _basis(output.inputs, without) == _basis(inputs, without)
+
+
+def _places(samples: pa.Array, sample_ids: pa.Array) -> Int64Array:
+    return np.asarray(pc.fill_null(pc.index_in(samples, sample_ids), -1), np.int64)
+
+
+def _basis(inputs: Mapping[str, Any], without: frozenset[str] = GROWS) -> str:
+    return fingerprint({name: value for name, value in inputs.items() if name not in without})
+
+
+def _stand(store: Path, before: LabelsBefore, sample_ids: pa.Array, given: pa.Table) -> bool:
+    """Whether every label of the last night is given tonight, but for samples that are gone."""
+    earlier = open_output(store / before.given).read(LABELS, ["sample_id", "label"])
+    earlier = earlier.filter(pc.and_(pc.is_valid(earlier["label"]), pc.is_in(earlier["sample_id"], sample_ids)))
+    now = whole(given["label"]).take(pc.index_in(whole(earlier["sample_id"]), whole(given["sample_id"])))
+    return bool(pc.all(pc.fill_null(pc.equal(now, whole(earlier["label"])), False), min_count=0).as_py())
+
+
+def _still_judges(fit: Fit, labels: Int64Array) -> bool:
+    """Whether what a fit said of labelled samples is of enough of tonight's labels (n,)."""
+    rows = fit.place[fit.place >= 0]
+    n_labels = int((labels >= 0).sum())
+    if (labels[rows] < 0).any():  # the label of a sample that was away in between
+        return False
+    return max(n_labels - len(rows), len(fit.place) - len(rows)) <= MOST_CHANGED * n_labels
