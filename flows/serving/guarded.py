@@ -38,7 +38,7 @@ def new_token() -> str:
 class Guarded:
     """An ASGI app whose addresses all begin with `/<token>/`, and which answers to NAMES at one port only.
 
-    Another host is told 421, another token 403, a site's own request 403, and a body over LARGEST_BODY 413.
+    Another host is told 421, another token 403, a request of another site 403, and a body over LARGEST_BODY 413.
     """
 
     def __init__(self, app: ASGIApp, token: str, port: int) -> None:
@@ -75,6 +75,11 @@ class Guarded:
         origin = headers.get("origin")
         if origin is not None and origin.removeprefix("http://") not in self._hosts:
             return PlainTextResponse("not from a page of another site", 403)
-        if not headers.get("content-length", "0").isdecimal() or int(headers.get("content-length", "0")) > LARGEST_BODY:
-            return PlainTextResponse("too much at once", 413)
-        return None
+        return _body_refusal(headers)
+
+
+def _body_refusal(headers: Headers) -> PlainTextResponse | None:
+    length = headers.get("content-length", "0")
+    if "transfer-encoding" in headers or not length.isdecimal():
+        return PlainTextResponse("wants the length of what is sent", 411)
+    return PlainTextResponse("too much at once", 413) if int(length) > LARGEST_BODY else None

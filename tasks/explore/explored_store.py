@@ -33,7 +33,7 @@ LIMITS = SqlLimits(memory=2.0, seconds=30.0)
 KEPT_IMAGES = 4096
 SIDES = (192, 640)
 """Pixels of pictures in the gallery and of the one that is looked at."""
-_WHOLE = ("select", "with", "from", "(")
+_WHOLE = ("select", "with", "from ")
 CHANGES = ("came", "went", "another label")
 
 
@@ -95,8 +95,9 @@ class ExploredStore:
         Raises ValueError for what is none, and duckdb.Error for what DuckDB refuses.
         """
         words = sql.strip().removesuffix(";")
-        is_whole = words.lower().startswith(_WHOLE)
-        asked = words if is_whole and not words.startswith("(") else f"SELECT sample_id FROM pool WHERE (\n{words}\n)"
+        if not words:
+            raise ValueError("wants a condition over pool, or a SELECT of sample_id")
+        asked = words if words.lower().startswith(_WHOLE) else f"SELECT sample_id FROM pool WHERE (\n{words}\n)"
         with self._lock:
             connection = self._asked.cursor()
         relation = connection.sql(question(connection, asked))

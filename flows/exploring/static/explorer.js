@@ -9,7 +9,7 @@ import { correct, json, numbers } from "./server.js";
 import { drawStory, keyed } from "./story.js";
 
 const ORDERS = [["", "as on the map", false], ["quality", "most doubtful label first", false], ["confidence", "least confident first", false], ["outlier", "farthest from all first", true], ["rank", "first in the ranking", false], ["belonging", "least like the labels first", false]];
-const TYPING = ["INPUT", "TEXTAREA", "SELECT"];
+const TYPING = "textarea, select, input:not([type=checkbox])";
 
 const state = { columns: new Map(), colour: "", row: -1, facts: null, corrected: new Map(), done: [], sides: false };
 let pool, map, filters, gallery;
@@ -237,7 +237,7 @@ async function compare(event) {
 }
 
 function pressed(event) {
-  if (TYPING.includes(event.target.tagName)) {
+  if (event.target.matches?.(TYPING)) {
     if (event.key === "Escape") event.target.blur();
     return;
   }

@@ -39,6 +39,7 @@ export function drawStory(facts, classes, on, words) {
     make("details", { open: false }, make("summary", {}, "Its whole story"), make("pre", {}, facts.story)),
   ];
   place.replaceChildren(...parts.filter((part) => part !== null));
+  place.dataset.row = facts.row;
 }
 
 function verdict(facts) {
