@@ -8,7 +8,7 @@ import { PointMap } from "./map.js";
 import { correct, json, numbers } from "./server.js";
 import { drawStory, keyed } from "./story.js";
 
-const ORDERS = [["", "as on the map", false], ["quality", "most doubtful label first", false], ["confidence", "least confident first", false], ["outlier", "farthest from all first", true], ["rank", "first in the ranking", false], ["belonging", "least like the labels first", false]];
+const ORDERS = [["", "as on the map", false], ["quality", "doubtful labels first", false], ["confidence", "least confident first", false], ["outlier", "outliers first", true], ["rank", "by rank", false], ["belonging", "least like labels first", false]];
 const TYPING = "textarea, select, input:not([type=checkbox])";
 
 const state = { columns: new Map(), colour: "", row: -1, facts: null, corrected: new Map(), done: [], sides: false };
@@ -222,10 +222,11 @@ async function compare(event) {
   event.preventDefault();
   const [old, now] = ["old", "new"].map((id) => byId(id).value);
   const found = await numbers(`change/${encodeURIComponent(old)}/${encodeURIComponent(now)}`, Uint16Array);
-  state.columns.set("change", { name: "change", title: `From ${old} to ${now}`, names: found.names, codes: found.values });
+  state.columns.delete("change");
+  state.columns = new Map([["change", { name: "change", title: `From ${old} to ${now}`, names: found.names, codes: found.values }], ...state.columns]);
   if (!pool.columns.some(({ name }) => name === "change")) {
-    pool.columns.push({ name: "change", title: "Change between versions", kind: "names" });
-    byId("colour").append(make("option", { value: "change" }, "Change between versions"));
+    pool.columns.push({ name: "change", title: "Change", kind: "names" });
+    byId("colour").append(make("option", { value: "change" }, "Change of versions"));
   }
   filters.chosen.set("change", new Set(found.names.keys()));
   if (!found.names.length) filters.chosen.delete("change");

@@ -97,7 +97,7 @@ export class Filters {
 
 /** Where the names of a column are to stand: the median place of each of its first names. */
 export function nameLabels(column, xy) {
-  if (!column?.codes || column.turns) return [];
+  if (!["class", "given"].includes(column?.name)) return [];
   const n = column.codes.length;
   const step = Math.max(1, Math.floor(n / 50000));
   const found = column.names.slice(0, N_NAMED).map(() => [[], []]);

@@ -6,7 +6,7 @@ import { image } from "./server.js";
 const AT_ONCE = 60;
 export const MOST = 2000;
 
-/** The first rows of those in `mask` (null: of all), in the order of `values`, largest first where `down`. */
+/** The first rows of those in `mask` (null: of all), in the order of `values`, largest first where `down`, those of no value last. */
 export function firstRows(n, mask, values, down) {
   const rows = [];
   if (!values) {
@@ -25,6 +25,9 @@ export function firstRows(n, mask, values, down) {
     if ((mask === null || mask[row]) && key <= last) rows.push(row);
   }
   rows.sort((a, b) => (down ? values[b] - values[a] : values[a] - values[b]) || a - b);
+  for (let row = 0; row < n && rows.length < MOST; row++) {
+    if ((mask === null || mask[row]) && Number.isNaN(values[row])) rows.push(row);
+  }
   return Uint32Array.from(rows.slice(0, MOST));
 }
 
@@ -60,6 +63,7 @@ export class Gallery {
   }
 
   strip(title, rows) {
+    const n = rows.length < MOST ? count(rows.length) : `${count(MOST)} or more`;
     const grid = make("div", { className: "grid" });
     const more = make("button", { type: "button", className: "more" });
     const add = () => {
@@ -70,7 +74,7 @@ export class Gallery {
     };
     more.addEventListener("click", add);
     add();
-    return make("div", { className: "strip" }, title ? make("h3", {}, `${title}: ${count(rows.length)}`) : null, grid, more);
+    return make("div", { className: "strip" }, title ? make("h3", {}, `${title}: ${n}`) : null, grid, more);
   }
 
   mark(row, corrected) {

@@ -17,9 +17,12 @@ void main() {
 }`;
 const REACH = 14;
 const CLOSEST = 400;
+const LEAST = 20000; // points of a frame while the map moves
+const SLOW = 34; // ms between frames, beyond which fewer are drawn
+const STILL = 160; // ms without a move, after which all are drawn
 
 export class PointMap {
-  /** `on`: choose(row), box(mask) and moved(), which are called when somebody does so. */
+  /** `on`: choose(row) and box(mask), which are called when somebody does so. */
   constructor(points, over, on) {
     this.points = points;
     this.over = over;
@@ -28,7 +31,7 @@ export class PointMap {
     this.marks = [];
     this.chosen = -1;
     this.names = [];
-    this.frames = 0;
+    this.budget = Infinity;
     this.gl = points.getContext("webgl", { antialias: false, alpha: true, premultipliedAlpha: true });
     if (this.gl) this.begin();
     new ResizeObserver(() => this.resize()).observe(points.parentElement);
@@ -151,10 +154,28 @@ export class PointMap {
   draw() {
     if (this.waits || !this.n) return;
     this.waits = true;
-    requestAnimationFrame(() => {
+    requestAnimationFrame((now) => {
       this.waits = false;
-      this.drawNow();
+      this.drawNow(this.pace(now));
     });
+  }
+
+  /**
+   * How many points this frame has. While the map moves, as many as are drawn in time: they lie in the order of hashes,
+   * so the first are a fair sample of all. When it stands still, all of them.
+   */
+  pace(now) {
+    const passed = now - (this.last ?? -Infinity);
+    this.last = now;
+    if (!this.moves) return this.n;
+    if (passed < 1000 && passed > SLOW) this.budget = Math.max(LEAST, Math.min(this.budget, this.n) * 0.6);
+    else if (passed < SLOW / 2) this.budget = Math.min(this.n, this.budget * 1.15);
+    clearTimeout(this.still);
+    this.still = setTimeout(() => {
+      this.moves = false;
+      this.draw();
+    }, STILL);
+    return Math.min(this.n, Math.round(this.budget));
   }
 
   get size() {
@@ -162,7 +183,7 @@ export class PointMap {
     return base * Math.min(Math.sqrt(this.zoom), 4) * (this.ratio ?? 1);
   }
 
-  drawNow() {
+  drawNow(n) {
     const { gl } = this;
     const { clientWidth: width, clientHeight: height } = this.points;
     if (!width || !height) return;
@@ -173,11 +194,10 @@ export class PointMap {
       gl.uniform2f(this.at.middle, ...this.middle);
       gl.uniform2f(this.at.scale, (2 * this.unit) / width, (2 * this.unit) / height);
       gl.uniform1f(this.at.size, this.size);
-      gl.drawArrays(gl.POINTS, 0, this.n);
+      gl.drawArrays(gl.POINTS, 0, n);
+      this.points.dataset.n = n;
     }
     this.drawOver(width, height);
-    this.frames += 1;
-    this.on.moved?.();
   }
 
   drawOver(width, height) {
@@ -230,11 +250,13 @@ export class PointMap {
     this.zoom = Math.min(Math.max(this.zoom * factor, 0.5), CLOSEST);
     const [nowX, nowY] = this.toPlane(left, top);
     this.middle = [this.middle[0] + x - nowX, this.middle[1] + y - nowY];
+    this.moves = true;
     this.draw();
   }
 
   move(right, down) {
     this.middle = [this.middle[0] - right / this.unit, this.middle[1] + down / this.unit];
+    this.moves = true;
     this.draw();
   }
 
