@@ -8,7 +8,7 @@ from collections.abc import Callable
 import uvicorn
 from starlette.types import ASGIApp
 
-from windrow.flows.serving.guarded import Guarded, new_token
+from windrow.flows.serving.token_gate import Guarded, new_token
 
 HOST = "127.0.0.1"
 SECONDS_TO_END = 1

@@ -14,7 +14,7 @@ import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from windrow.schemas.map_places import MAP_PLACES
+from windrow.schemas.embeddings import MAP_PLACES
 from windrow.schemas.stages import Stage
 from windrow.tasks.explore.columns import Named, named
 from windrow.tasks.explore.pool_map import draw_map

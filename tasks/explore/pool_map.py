@@ -7,7 +7,7 @@ from pathlib import Path
 
 import numpy as np
 
-from windrow.schemas.map_places import MAP_PLACES
+from windrow.schemas.embeddings import MAP_PLACES
 from windrow.schemas.stages import Part
 from windrow.tasks.algorithms.arrays import Int64Array
 from windrow.tasks.algorithms.neighbors import neighbor_embedding as planes

@@ -18,6 +18,7 @@ void main() {
 const REACH = 14;
 const CLOSEST = 400;
 const LEAST = 20000; // points of a frame while the map moves
+const FIRST = 200000; // points of the first of these
 const SLOW = 34; // ms between frames, beyond which fewer are drawn
 const STILL = 160; // ms without a move, after which all are drawn
 
@@ -31,7 +32,8 @@ export class PointMap {
     this.marks = [];
     this.chosen = -1;
     this.names = [];
-    this.budget = Infinity;
+    this.budget = FIRST;
+    this.last = 0;
     this.gl = points.getContext("webgl", { antialias: false, alpha: true, premultipliedAlpha: true });
     if (this.gl) this.begin();
     new ResizeObserver(() => this.resize()).observe(points.parentElement);
@@ -165,11 +167,12 @@ export class PointMap {
    * so the first are a fair sample of all. When it stands still, all of them.
    */
   pace(now) {
-    const passed = now - (this.last ?? -Infinity);
-    this.last = now;
+    const passed = now - this.last;
+    const both = this.moves && this.moved; // so that this is the time of a frame, and not of a rest
+    [this.last, this.moved] = [now, this.moves];
     if (!this.moves) return this.n;
-    if (passed < 1000 && passed > SLOW) this.budget = Math.max(LEAST, Math.min(this.budget, this.n) * 0.6);
-    else if (passed < SLOW / 2) this.budget = Math.min(this.n, this.budget * 1.15);
+    if (both && passed > SLOW) this.budget = Math.max(LEAST, Math.min(this.budget, this.n) * Math.max(0.3, SLOW / passed));
+    else if (both && passed < SLOW / 2 + 1) this.budget = Math.min(this.n, this.budget * 1.15);
     clearTimeout(this.still);
     this.still = setTimeout(() => {
       this.moves = false;

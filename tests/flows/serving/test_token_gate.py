@@ -9,7 +9,7 @@ from starlette.responses import PlainTextResponse
 from starlette.routing import Route
 from starlette.testclient import TestClient
 
-from windrow.flows.serving.guarded import LARGEST_BODY, Guarded, new_token
+from windrow.flows.serving.token_gate import LARGEST_BODY, Guarded, new_token
 
 TOKEN = "a" * 32
 PORT = 8123
