@@ -8,6 +8,7 @@ from dataclasses import MISSING, asdict
 from pathlib import Path
 from typing import Any
 
+from windrow.flows.serving.store_page import store_page
 from windrow.schemas import TABLES
 from windrow.tasks.settings_reference import Setting, settings_reference
 
@@ -64,6 +65,11 @@ def _default(value: Any) -> str:
 def tables_page() -> str:
     """Return the reference of all tables."""
     return TABLES_HEAD + "\n\n".join(table.markdown() for table in TABLES) + "\n"
+
+
+def agents_page() -> str:
+    """Return the page of the store for agents, as `windrow serve` gives it."""
+    return store_page()
 
 
 def commands_page() -> str:

@@ -11,7 +11,7 @@ import subprocess
 import sys
 from pathlib import Path
 
-from reference_pages import commands_page, hostile_page, settings_page, tables_page
+from reference_pages import agents_page, commands_page, hostile_page, settings_page, tables_page
 
 DOCS = Path("docs")
 DEMO = Path("data/demo")
@@ -61,6 +61,7 @@ REFERENCES = {
     DOCS / "reference" / "settings.md": settings_page,
     DOCS / "reference" / "commands.md": commands_page,
     DOCS / "reference" / "tables.md": tables_page,
+    DOCS / "reference" / "agents.md": agents_page,
     DOCS / "evidence" / "hostile-input.md": hostile_page,
 }
 

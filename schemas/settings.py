@@ -17,8 +17,8 @@ from typing import Annotated, Any, ClassVar, Literal, Union, get_args, get_origi
 
 from annotated_types import BaseMetadata, GroupedMetadata
 
-from windrow.schemas.setting_words import holds, meanings, summary, wanted
 from windrow.schemas.texts.names import check_text
+from windrow.schemas.texts.setting_words import holds, meanings, summary, wanted
 
 Hint = Any
 

@@ -11,8 +11,8 @@ from typing import Any, get_args
 from annotated_types import Ge, Gt, Le, Lt, MinLen
 from pydantic import ValidationError
 
-from windrow.schemas.setting_words import WORDS, kind_in_words, wanted
 from windrow.schemas.settings import bare, hints, origin, section
+from windrow.schemas.texts.setting_words import WORDS, kind_in_words, wanted
 
 Place = tuple[int | str, ...]
 MOST = 120

@@ -6,8 +6,8 @@ from collections.abc import Iterator
 from dataclasses import MISSING, dataclass, fields, is_dataclass
 from typing import Any, get_args
 
-from windrow.schemas.setting_words import kind_in_words, meanings, summary, wanted
 from windrow.schemas.settings import bare, bounds, hints, origin
+from windrow.schemas.texts.setting_words import kind_in_words, meanings, summary, wanted
 from windrow.tasks.config import CurationConfig
 
 

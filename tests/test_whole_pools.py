@@ -28,7 +28,8 @@ OBJECTS = {
         tasks.storage.verify.absences
         tasks.takedown.removal tasks.worth.guard""",
     "samples that were drawn, asked for or found wrong": """
-        flows.commands.training_step tasks.labels.annotation_file tasks.report.map_sample tasks.storage.store.holders
+        flows.commands.correction_answers flows.commands.training_step tasks.corrections.correction_list
+        tasks.corrections.taken tasks.labels.annotation_file tasks.report.map_sample tasks.storage.store.holders
         tasks.storage.store.registry tasks.takedown.forget_targets""",
     "a file of the user's, or what a training job wrote": """
         tasks.labels.checked_files tasks.labels.checks.dynamics_file tasks.labels.checks.imported_dynamics

@@ -26,6 +26,7 @@ COMMANDS = (
     running.ingest,
     running.export,
     asking.query,
+    asking.serve,
     asking.explain,
     exploring.explore,
     keeping.forget,

@@ -8,7 +8,7 @@ from dataclasses import dataclass, fields, is_dataclass
 from pathlib import Path
 from typing import Any
 
-from windrow.schemas.setting_words import meanings
+from windrow.schemas.texts.setting_words import meanings
 from windrow.tasks.config import CurationConfig, parse_values
 from windrow.tasks.config_file import needs_no_file, read_values
 from windrow.tasks.config_yaml import yaml_of

@@ -1,4 +1,4 @@
-"""`windrow query`: one question in SQL, within limits, and its rows as a table, CSV, JSON lines or Parquet."""
+"""`windrow query`: one question in SQL, within limits, and its rows as a table, CSV, JSON lines, Arrow or Parquet."""
 
 from __future__ import annotations
 
@@ -23,8 +23,8 @@ from windrow.tasks.storage.catalog.views import connect_run
 from windrow.tasks.texts.cells import csv_lines
 from windrow.tasks.texts.terminal import escape, visible_json
 
-Form = Literal["table", "csv", "json", "parquet"]
-SUFFIXES: dict[str, Form] = {".csv": "csv", ".json": "json", ".jsonl": "json", ".parquet": "parquet"}
+Form = Literal["table", "csv", "json", "arrow", "parquet"]
+SUFFIXES: dict[str, Form] = {".csv": "csv", ".json": "json", ".jsonl": "json", ".arrow": "arrow", ".parquet": "parquet"}
 
 ROWS_ON_TERMINAL = 100
 ROWS_UPRIGHT = 10
@@ -62,8 +62,8 @@ def answer(
 
 def _form_of(form: Form | None, to: Path | None, store: Path) -> Form:
     if to is None:
-        if form == "parquet":
-            raise ValueError("--format parquet goes into a file: name it with --out")
+        if form in ("arrow", "parquet"):
+            raise ValueError(f"--format {form} goes into a file: name it with --out")
         return form or "table"
     if to.exists():
         raise ValueError(f"--out {to}: there is such a file already")
@@ -71,7 +71,9 @@ def _form_of(form: Form | None, to: Path | None, store: Path) -> Form:
         raise ValueError(f"--out {to}: lies in the store, which nobody writes to but runs")
     chosen = form or SUFFIXES.get(to.suffix.lower())
     if chosen is None or chosen == "table":
-        raise ValueError(f"--out {to}: wants a name that ends with {', '.join(SUFFIXES)}, or --format csv|json|parquet")
+        raise ValueError(
+            f"--out {to}: wants a name that ends with {', '.join(SUFFIXES)}, or --format csv|json|arrow|parquet"
+        )
     return chosen
 
 
@@ -101,11 +103,9 @@ def _write(connection: Any, sql: str, form: Form, to: Path) -> None:
     """Write a file that is there when it is whole."""
     new = to.with_name(f".{to.name}.{os.getpid()}")
     try:
-        if form == "parquet":
-            import pyarrow.parquet as pq
-
+        if form in ("arrow", "parquet"):
             reader = connection.sql(sql).to_arrow_reader(ROWS_AT_ONCE)
-            with pq.ParquetWriter(new, reader.schema, compression="zstd") as writer:
+            with _columns_writer(new, form, reader.schema) as writer:
                 for batch in reader:
                     writer.write_batch(batch)
         else:
@@ -114,6 +114,16 @@ def _write(connection: Any, sql: str, form: Form, to: Path) -> None:
         os.link(new, to)  # fails where another has made it meanwhile
     finally:
         new.unlink(missing_ok=True)
+
+
+def _columns_writer(new: Path, form: Form, schema: Any) -> Any:
+    if form == "parquet":
+        import pyarrow.parquet as pq
+
+        return pq.ParquetWriter(new, schema, compression="zstd")
+    import pyarrow as pa
+
+    return pa.ipc.new_stream(str(new), schema)
 
 
 def _write_csv(result: Any, file: IO[str]) -> None:

@@ -10,7 +10,8 @@ from rich.console import Console
 
 from windrow.flows.commands.subjects.parameters import DEFAULT_CONFIG, DEFAULT_STORE
 from windrow.flows.exploring.pages import explorer_app
-from windrow.flows.serving.local_server import serve
+from windrow.flows.serving.loopback import HOST, listen, new_token, serve_until_told
+from windrow.flows.serving.token_gate import Guarded
 from windrow.tasks.explore.explored_store import ExploredStore
 from windrow.tasks.texts.terminal import visible
 
@@ -25,12 +26,13 @@ def explore_store(console: Console, place: Path | None, run_id: str | None, port
     n = len(explored.sample_ids)
     console.print(visible(f"{explored.run.name}: {n:,} samples of run {explored.run.run_id}"), markup=False)
 
-    def ready(address: str) -> None:
+    with listen(port) as listening:
+        number, token = listening.getsockname()[1], new_token()
+        address = f"http://{HOST}:{number}/{token}/"
         console.print(f"explore them at {address} (Ctrl-C ends)", markup=False, highlight=False, soft_wrap=True)
         if browser:
             webbrowser.open(address)
-
-    serve(explorer_app(explored, who), port, ready)
+        serve_until_told(Guarded(explorer_app(explored, who), token, number), listening)
 
 
 def store_at(place: Path | None) -> Path:

@@ -1,6 +1,7 @@
-"""Who may speak to a local web app: this machine alone, by the app's own name, and with the token of its address.
+"""Who may speak to a local web app that writes: this machine alone, by its name, with the token of each address.
 
-A page of another site cannot reach it: it does not know the token, its name is not this host's (DNS rebinding), and
+The token is the first part of every path, and no cookie: cookies know no ports, so that a page of another local program
+would be sent with one. A page of another site cannot reach it: it does not know the token, its name is not this host's (DNS rebinding), and
 what it sends says where it comes from. What the app answers is told to load nothing from anywhere else.
 """
 
@@ -13,7 +14,8 @@ from starlette.datastructures import Headers, MutableHeaders
 from starlette.responses import PlainTextResponse
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-NAMES = ("127.0.0.1", "localhost")
+from windrow.flows.serving.loopback import OWN_NAMES
+
 LARGEST_BODY = 2**20
 POLICY = (
     "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; connect-src 'self'; "
@@ -30,20 +32,15 @@ HEADERS: Mapping[str, str] = {
 """`no-store`: no picture stays in a browser's files, where a take-down would not find it."""
 
 
-def new_token() -> str:
-    """Return a token that nobody can guess."""
-    return secrets.token_urlsafe(24)
-
-
 class Guarded:
-    """An ASGI app whose addresses all begin with `/<token>/`, and which answers to NAMES at one port only.
+    """An ASGI app whose addresses all begin with `/<token>/`, and which answers to OWN_NAMES at one port only.
 
     Another host is told 421, another token 403, a request of another site 403, and a body over LARGEST_BODY 413.
     """
 
     def __init__(self, app: ASGIApp, token: str, port: int) -> None:
         self._app, self._token = app, token
-        self._hosts = {f"{name}:{port}" for name in NAMES}
+        self._hosts = {f"{name}:{port}" for name in OWN_NAMES}
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] == "lifespan":

@@ -12,7 +12,7 @@ import pyarrow.compute as pc
 from windrow.schemas import CORRECTIONS, SAMPLES, TAKEN_CORRECTIONS
 from windrow.schemas.corrections import OF_LABELS, OF_SELECTION
 from windrow.schemas.stages import Part
-from windrow.tasks.corrections.correction_list import correction_files, read_corrections, standing
+from windrow.tasks.corrections.correction_list import correction_files, counted, read_corrections, standing
 from windrow.tasks.storage.files.parquet import read_table
 from windrow.tasks.storage.files.whole_columns import whole
 from windrow.tasks.storage.store.outputs import Done, Output, OutputWriter, fingerprint, make_output, open_output
@@ -56,6 +56,11 @@ def read_taken(outputs: Iterable[Output]) -> pa.Table:
     """Return TAKEN_CORRECTIONS of these outputs, in their order."""
     tables = [CORRECTIONS.schema().empty_table(), *(output.read(TAKEN_CORRECTIONS) for output in outputs)]
     return pa.concat_tables([table.replace_schema_metadata(None) for table in tables])
+
+
+def told_of(store: Path, taken: Iterable[Done]) -> str:
+    """Say how many of each kind were taken."""
+    return counted(read_taken(open_output(store / done.path) for done in taken).to_pylist())
 
 
 def rows_of(table: pa.Table, kind: str) -> Iterator[dict[str, Any]]:

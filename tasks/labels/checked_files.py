@@ -45,8 +45,10 @@ COUNTED = ("rows", "matched", "unmatched", "empty", "conflicting", "ambiguous")
 
 def named_files(labels: LabelsConfig, evaluate: str | None, lists: Mapping[str, str]) -> dict[str, Path]:
     """The files by the setting that names them; `lists` are those of sample ids."""
-    given = None if labels.given in ("found", "none") else labels.given
-    named = {GIVEN: given, EVALUATE: evaluate, DISTANCES: labels.distances, DYNAMICS: labels.checks.dynamics, **lists}
+    given = labels.given_files
+    places = [GIVEN if len(labels.given) == 1 else f"{GIVEN}.{labels.given.index(path)}" for path in given]
+    others = {EVALUATE: evaluate, DISTANCES: labels.distances, DYNAMICS: labels.checks.dynamics, **lists}
+    named = {**dict(zip(places, given, strict=True)), **others}
     return {setting: Path(path) for setting, path in named.items() if path is not None}
 
 
@@ -56,7 +58,7 @@ def check_headers(labels: LabelsConfig, evaluate: str | None, lists: Mapping[str
     So the commonest mistakes are told before anything is read or computed.
     """
     for setting, path in named_files(labels, evaluate, lists).items():
-        if setting in (GIVEN, EVALUATE):
+        if setting == EVALUATE or _is_given(setting):
             check_label_file(str(path), setting)
         elif setting == DISTANCES:
             with _naming(setting):
@@ -69,6 +71,11 @@ def check_headers(labels: LabelsConfig, evaluate: str | None, lists: Mapping[str
                 log_files(path)
         else:
             DynamicsFile(path)
+
+
+def _is_given(setting: str) -> bool:
+    """Whether a setting is `labels.given`, or one of its several files."""
+    return setting.startswith(GIVEN)
 
 
 @contextmanager
@@ -133,11 +140,11 @@ def _tally(
         with _naming(setting):
             known = class_names(given, labels.named_classes) if has_classes(given) else []
             return tally_distances(path, labels.answers(known) if known else ())
-    if setting not in (GIVEN, EVALUATE, DYNAMICS):
+    if setting not in (EVALUATE, DYNAMICS) and not _is_given(setting):
         return _tally_ids(setting, path, outputs)
     if setting == DYNAMICS:
         return tally_dynamics(path, store, given)
-    tally = read_given(str(path), {Stage.INGEST: outputs}, setting, labels.no_label).tally
+    tally = read_given([str(path)], {Stage.INGEST: outputs}, setting, labels.no_label).tally
     if tally is None:
         raise ValueError(f"{setting}: wants a .csv, .tsv or .parquet file; got {str(path)!r}")
     return tally
@@ -161,6 +168,6 @@ def _check_prior(given: pa.Table, labels: LabelsConfig) -> None:
 
 
 def _counts(tally: Tally) -> Mapping[str, int]:
-    word = tally.setting.rpartition(".")[2]
+    word = "given" if _is_given(tally.setting) else tally.setting.rpartition(".")[2]
     counted = {name: getattr(tally, f"n_{name}") for name in COUNTED}
     return {f"n_{word}_rows" + (f"_{name}" if name != "rows" else ""): n for name, n in counted.items()}

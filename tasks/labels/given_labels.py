@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -39,7 +39,7 @@ VERSION = 2
 def find_given(
     store: Path,
     ingested: Sequence[str],
-    source: str,
+    sources: Sequence[str],
     unlabelled: Sequence[str] = UNLABELLED,
     by: AnnotatorsBy = "majority",
     corrections: Sequence[str] = (),
@@ -54,24 +54,28 @@ def find_given(
     corrected = [open_output(store / path) for path in corrections]
 
     def write(writer: OutputWriter) -> None:
-        given, _, people = read_given(source, outputs, unlabelled=unlabelled, by=by, corrections=read_taken(corrected))
+        given, _, people = read_given(sources, outputs, unlabelled=unlabelled, by=by, corrections=read_taken(corrected))
         writer.write(LABELS, given)
         for declared, table in people.items():
             writer.write(declared, table)
             writer.counts[f"n_{declared.name}"] = table.num_rows
         writer.counts.update(n_given=given.num_rows, n_classes=len(class_names(given)))
 
-    by_file = source not in ("found", "none") and Path(source).is_file()
+    digests = [_digest(source) for source in sources]
     inputs = {
         "ingest": content_fingerprint(outputs[Stage.INGEST]),
-        "given": source,
+        "given": sources[0] if len(sources) == 1 else list(sources),
         "unlabelled": list(unlabelled),
         "by": by,
-        "file": file_digest(Path(source)) if by_file else None,
+        "file": digests[0] if len(sources) == 1 else digests,
     }
     if corrected:
         inputs["corrections"] = content_fingerprint(corrected)
     return make_output(store, Part.GIVEN_LABELS, VERSION, inputs, write)
+
+
+def _digest(source: str) -> str | None:
+    return file_digest(Path(source)) if source not in ("found", "none") and Path(source).is_file() else None
 
 
 def class_names(labels: pa.Table, others: Collection[str] = ()) -> list[str]:
@@ -116,11 +120,11 @@ def given_labels(
     `sample_id` or `key` (and `shard` or `source_uri`, where one key is in several). A label that `unlabelled` spells is
     none, wherever it comes from. Raises ValueError as `load_label_file` does, and when the file names no sample.
     """
-    return read_given(source, outputs, setting, unlabelled).labels
+    return read_given([source], outputs, setting, unlabelled).labels
 
 
 class Given(NamedTuple):
-    """Given labels, how the rows of a file fit the pool, and ANNOTATIONS and ANNOTATORS where people are named."""
+    """Given labels, how rows of the last file fit the pool, and ANNOTATIONS and ANNOTATORS where people are named."""
 
     labels: pa.Table
     tally: Tally | None
@@ -128,43 +132,67 @@ class Given(NamedTuple):
 
 
 def read_given(
-    source: str,
+    sources: Sequence[str],
     outputs: Mapping[str, Sequence[Output]],
     setting: str = "labels.given",
     unlabelled: Sequence[str] = UNLABELLED,
     by: AnnotatorsBy = "majority",
     corrections: pa.Table | None = None,
 ) -> Given:
-    """Return what `given_labels` does, and what else is known of it."""
-    if source == "none" and not corrections:
+    """Return what `given_labels` does of each source, and what else is known of it.
+
+    What a later source says of a sample takes the place of what an earlier one says, but for rows that name an
+    annotator: these add up.
+    """
+    if list(sources) == ["none"] and not corrections:
         return Given(LABELS.schema().empty_table(), None, {})
     connection, tally = connect(tables_of(outputs)), None
-    named = (
-        f"SELECT sample_id, found_label AS label, NULL::VARCHAR AS annotator, 1.0::DOUBLE AS weight FROM ({FOUND})"
-        " WHERE sample_id IN (SELECT sample_id FROM samples)"
-    )
-    if source == "none":
-        named = f"SELECT * FROM ({named}) LIMIT 0"
-    elif source != "found":
-        tally = load_label_file(connection, source, setting)
-        named = "SELECT sample_id, label, annotator, weight FROM file_labels"
-    connection.execute(f"CREATE TABLE named AS {named}")
-    n_unlabelled = take_unlabelled(connection, "named", unlabelled)
+    connection.execute("CREATE TABLE named (sample_id VARCHAR, label VARCHAR, annotator VARCHAR, weight DOUBLE)")
+    found: set[str] = set()
+    for number, source in enumerate(sources):
+        place = setting if len(sources) == 1 else f"{setting}.{number}"
+        tally = _add(connection, source, place, unlabelled) or tally
+        said = {row[0] for row in connection.execute(UNNAMED_SQL).fetchall()}
+        found = (found | said) if source == "found" else (found - said)
     if corrections:
         correct_named(connection, corrections)
     agreed = agree(connection, by)
-    if not agreed.samples and not n_unlabelled and tally is not None:
-        empty = tally.n_rows and tally.n_empty == tally.n_rows
-        what = "has no row with both a sample and a label" if empty else "names none of the pool's readable samples"
-        raise ValueError(f"{setting}: {source} {what} ({tally})")
+    files = ", ".join(sources)
     if by == "dawid-skene" and agreed.samples and not agreed.accuracy:
-        raise ValueError(f"labels.annotators: dawid-skene wants a column annotator in {source}")
-    method = f"{source}, Dawid and Skene over {len(agreed.accuracy)} annotators" if agreed.accuracy else source
-    labels = _labels(agreed.samples, "source" if source == "found" else "user", method)
+        raise ValueError(f"labels.annotators: dawid-skene wants a column annotator in {files}")
+    method = f"{files}, Dawid and Skene over {len(agreed.accuracy)} annotators" if agreed.accuracy else files
+    labels = _labels(agreed.samples, found, method)
     return Given(labels, tally, annotation_tables(connection, agreed))
 
 
-def _labels(samples: Sequence[SaidOf], annotator: str, method: str) -> pa.Table:
+FOUND_SQL = f"""
+SELECT sample_id, found_label AS label, NULL::VARCHAR AS annotator, 1.0::DOUBLE AS weight FROM ({FOUND})
+WHERE sample_id IN (SELECT sample_id FROM samples)
+"""
+UNNAMED_SQL = "SELECT DISTINCT sample_id FROM of_source WHERE annotator IS NULL"
+ADDING_SQL = f"""
+DELETE FROM named WHERE annotator IS NULL AND sample_id IN ({UNNAMED_SQL});
+INSERT INTO named FROM of_source
+"""
+
+
+def _add(connection: Any, source: str, setting: str, unlabelled: Sequence[str]) -> Tally | None:
+    """Add what a source says to the table `named`; the table `of_source` holds it alone."""
+    tally, rows = None, FOUND_SQL if source == "found" else f"SELECT * FROM ({FOUND_SQL}) LIMIT 0"
+    if source not in ("found", "none"):
+        tally = load_label_file(connection, source, setting)
+        rows = "SELECT sample_id, label, annotator, weight FROM file_labels"
+    connection.execute(f"CREATE OR REPLACE TABLE of_source AS {rows}")
+    take_unlabelled(connection, "of_source", unlabelled)
+    if tally is not None and not tally.n_matched:
+        empty = tally.n_rows and tally.n_empty == tally.n_rows
+        what = "has no row with both a sample and a label" if empty else "names none of the pool's readable samples"
+        raise ValueError(f"{setting}: {source} {what} ({tally})")
+    connection.execute(ADDING_SQL)
+    return tally
+
+
+def _labels(samples: Sequence[SaidOf], found: Collection[str], method: str) -> pa.Table:
     abstained = [each.label is None for each in samples]
     columns = {
         "sample_id": [each.sample_id for each in samples],
@@ -175,7 +203,7 @@ def _labels(samples: Sequence[SaidOf], annotator: str, method: str) -> pa.Table:
         "confidence": [each.shares[0] for each in samples],
         "abstained": abstained,
         "label_weight": [0.0 if out else each.weight for each, out in zip(samples, abstained, strict=True)],
-        "annotator": [each.who or annotator for each in samples],
+        "annotator": [each.who or ("source" if each.sample_id in found else "user") for each in samples],
         "method": [method] * len(samples),
         "round": [0] * len(samples),
     }

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from shlex import quote
 from typing import Any
 
 import pyarrow as pa
@@ -19,6 +20,8 @@ from windrow.tasks.storage.user_files.wanted_columns import Wanted
 from windrow.tasks.texts.cells import text_of
 
 WANTED = Wanted(("label",), ("sample_id", "key"), ("shard", "source_uri", "annotator", "weight"))
+OF_AUDITS = frozenset({"correct", "stratum"})
+"""Columns of the files of `windrow audit sample`."""
 _SHOWN = 3
 
 # What a row of a key fits, where it says of which shard and source; an occurrence that was not read is one, too.
@@ -44,6 +47,7 @@ CREATE TABLE file_labels AS
     SELECT f.line, n.sample_id, f.label, f.annotator, f.weight FROM given_rows f JOIN named_rows n USING (line)
     WHERE n.sample_id IN (SELECT sample_id FROM samples) ORDER BY f.line
 """
+_EMPTYING = "; ".join(f"DROP TABLE IF EXISTS {name}" for name in ("given_rows", "by_key", "named_rows", "file_labels"))
 _AMBIGUOUS = """
 SELECT line, count(DISTINCT sample_id), count(DISTINCT shard), count(DISTINCT source_uri)
 FROM by_key GROUP BY line HAVING count(DISTINCT sample_id) > 1 ORDER BY line
@@ -83,19 +87,26 @@ class Tally:
 
 
 def check_label_file(source: str, setting: str) -> None:
-    """Raise ValueError, naming the setting, unless there is such a file and it has the columns of one."""
+    """Raise ValueError, naming the setting, unless there is such a file and it has the columns of one.
+
+    An audit's file has them, but its labels are those that were to be judged, the refuted ones among them.
+    """
     path = Path(source)
     if not path.is_file() or not is_table(path):
-        words = "'found', 'none', or " if setting == "labels.given" else ""
+        words = "'found', 'none', or " if setting.startswith("labels.given") else ""
         raise ValueError(f"{setting}: wants {words}a .csv, .tsv or .parquet file; got {source!r}")
     try:
-        check_columns(path, WANTED)
+        names = check_columns(path, WANTED)
     except ValueError as error:
         raise ValueError(f"{setting}: {error}") from None
+    if names >= OF_AUDITS:
+        raise ValueError(
+            f"{setting}: {source} is an audit's file: `windrow audit read {quote(source)} --apply` takes its verdicts"
+        )
 
 
 def load_label_file(connection: Any, source: str, setting: str) -> Tally:
-    """Load a file as table `file_labels`, a row for each that labels a readable sample.
+    """Load a file as table `file_labels`, in the place of another's, a row for each that labels a readable sample.
 
     Its columns are line, sample_id, label, annotator (null where none is named) and weight (1 where none is given).
 
@@ -108,6 +119,7 @@ def load_label_file(connection: Any, source: str, setting: str) -> Tally:
         file = read_user_file(Path(source), WANTED)
         labels = _labels(file, connection)
         connection.register("_given_rows", _given_rows(file, labels))
+        connection.execute(_EMPTYING)
         connection.execute("CREATE TABLE given_rows AS FROM _given_rows")
         connection.unregister("_given_rows")
         connection.execute(_LOADING)

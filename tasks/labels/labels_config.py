@@ -30,6 +30,8 @@ class LabelsConfig(Settings):
 
     `given`: 'found' (labels that came with samples), 'none', or a .csv or .parquet file with columns `label` and
     `sample_id` (or `key`); its columns `annotator` and `weight` say who gave each label, and what it counts, 0 to 1.
+    A list of several, 'found' among them: what a later one says of a sample takes the place of what an earlier one
+    does; labels with an annotator add up.
     `annotators`: how several labels of a sample become one: by the majority, or by how often each annotator is right
     (dawid-skene, for a file with a column `annotator`). `unlabelled`: spellings, in any case, of 'has no label', in all
     these places and as names of folders. `makers`: methods that spread them over the pool, each into a label set of its
@@ -50,7 +52,7 @@ class LabelsConfig(Settings):
     need no labels predict (zero_shot, and clusters by number). Clusters are no classes, and are not exported as labels.
     """
 
-    given: Annotated[str, IsPath(unless=("found", "none"))] = "found"
+    given: Annotated[tuple[Annotated[str, IsPath(unless=("found", "none"))], ...], MinLen(1)] = ("found",)
     annotators: AnnotatorsBy = "majority"
     unlabelled: tuple[str | int, ...] = UNLABELLED
     makers: Annotated[tuple[str, ...], MinLen(1)] = ("propagation", "smoothed", "smoothed_probe")
@@ -70,8 +72,11 @@ class LabelsConfig(Settings):
     def __post_init__(self) -> None:
         super().__post_init__()
         check_different("makers", self.makers)
-        if self.annotators != "majority" and self.given in ("found", "none"):
-            raise ValueError(f"annotators: {self.annotators} wants a file as labels.given, got {self.given!r}")
+        check_different("given", self.given)
+        if "none" in self.given and len(self.given) > 1:
+            raise ValueError(f"given: 'none' stands alone, got {list(self.given)}")
+        if self.annotators != "majority" and not self.given_files:
+            raise ValueError(f"annotators: {self.annotators} wants a file as labels.given, got {list(self.given)}")
         for name in self.makers:
             try:
                 chosen_maker(name, self.settings)
@@ -85,6 +90,11 @@ class LabelsConfig(Settings):
         check_different("unseen_classes", named)
         if named and self.distances is None:
             raise ValueError(f"unseen_classes: only labels.distances can lead to them, and there are none; got {named}")
+
+    @property
+    def given_files(self) -> tuple[str, ...]:
+        """The files of `given`."""
+        return tuple(each for each in self.given if each not in ("found", "none"))
 
     @property
     def no_label(self) -> tuple[str, ...]:

@@ -8,8 +8,7 @@ from dataclasses import replace
 
 from windrow.schemas.stages import Part, Stage
 from windrow.tasks.config import CurationConfig
-from windrow.tasks.corrections.correction_list import counted
-from windrow.tasks.corrections.taken import read_taken, take_corrections
+from windrow.tasks.corrections.taken import take_corrections, told_of
 from windrow.tasks.curation_under_way import Curation, joined, paths_of
 from windrow.tasks.fetching.credentials import name_sources
 from windrow.tasks.ingest.hash_groups import group_hashes
@@ -95,8 +94,7 @@ def _corrections(curation: Curation) -> list[Done]:
         curation.made, label_corrections=paths_of(of_labels), selection_corrections=paths_of(of_selection)
     )
     if taken:
-        rows = read_taken(open_output(curation.store / done.path) for done in taken.values()).to_pylist()
-        curation.runner.say(f"corrections: {counted(rows)}")
+        curation.runner.say(f"corrections: {told_of(curation.store, taken.values())}")
     return of_labels
 
 

@@ -22,6 +22,7 @@ from windrow.tasks.storage.published.class_labels import check_numbers
 from windrow.tasks.storage.published.versions import Version
 from windrow.tasks.storage.store.made import digests
 from windrow.tasks.storage.store.outputs import Done, open_output
+from windrow.tasks.storage.store.run_rest import drop_rests
 
 PLAN_EXPORT = Work("plan-export", planned_shards)
 WRITE_SHARD = Work("write-shard", write_export_shard, tries_again=True, tag=IO_TAG)
@@ -92,6 +93,7 @@ def conclude(curation: Curation) -> None:
         log.done = [curation.here(TABULATE_POOL, run)]
         log.n_samples = log.done[0].counts["n_samples"]
     curation.run = run.finish("finished")
+    drop_rests(run.store, run.name)
     try:
         runner.show_summary(curation.run, curation.here(REPORT, curation.run))
     except Exception as error:

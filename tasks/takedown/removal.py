@@ -35,6 +35,7 @@ from windrow.tasks.storage.store.outputs import (
 from windrow.tasks.storage.store.refused_samples import add_forgotten, read_forgotten
 from windrow.tasks.storage.store.registry import drop_ids, sample_indices
 from windrow.tasks.storage.store.run_records import open_run
+from windrow.tasks.takedown.rest_of_runs import keep_rests
 from windrow.tasks.takedown.shard_without import is_as_declared, rewrite_shard
 
 NOT_TOUCHED = (
@@ -123,6 +124,8 @@ def _is_finished(store: Path, takedown: str) -> bool:
 def _carry_out(store: Path, takedown: str) -> dict[str, Any]:
     manifest = _manifest(store, takedown)
     ids = [row["sample_id"] for row in manifest["samples"]]
+    indices = {row["sample_id"]: row["sample_index"] for row in manifest["samples"]}
+    keep_rests(store, manifest["runs"], manifest["remove"], indices, takedown)
     for run_id in manifest["runs"]:
         open_run(store, run_id).withdraw(f"withdrawn by take-down {takedown}: `windrow run` makes a new one")
     for version in manifest["versions"]:

@@ -9,8 +9,8 @@ import pytest
 from annotated_types import Ge, Interval, Lt, MinLen
 from pydantic import TypeAdapter, ValidationError
 
-from windrow.schemas.setting_words import kind_in_words, meanings, summary
 from windrow.schemas.settings import Settings, bounds, check_different
+from windrow.schemas.texts.setting_words import kind_in_words, meanings, summary
 
 
 @dataclass(frozen=True)

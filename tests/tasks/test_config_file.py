@@ -111,7 +111,7 @@ scores: [{name: a, model: models/a, classes: [b]}]
 
 def moved(config: CurationConfig) -> list[str | None]:
     labels = config.labels
-    named = [config.store, config.features.name, labels.given, labels.distances, labels.checks.dynamics]
+    named = [config.store, config.features.name, labels.given[0], labels.distances, labels.checks.dynamics]
     return [*config.sources, *named, config.ingest.fetch.ca_file, config.scores[0].model]
 
 
@@ -136,7 +136,7 @@ def test_what_is_said_outside_the_file_starts_from_the_current_folder(
     written(tmp_path / "conf", "sources: pool\n")
     monkeypatch.chdir(tmp_path)
     config = load_config(Path("conf/windrow.yaml"), ["labels.given=labels.csv"])
-    assert (config.sources, config.labels.given, config.store) == (("conf/pool",), "labels.csv", "data/store")
+    assert (config.sources, config.labels.given, config.store) == (("conf/pool",), ("labels.csv",), "data/store")
 
 
 def test_a_word_that_is_no_path_stays(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -154,7 +154,7 @@ def test_a_word_that_is_no_path_stays(tmp_path: Path, monkeypatch: pytest.Monkey
         (tmp_path / "conf/mine").mkdir(exist_ok=True)
         (tmp_path / "conf/w.pt").touch()
         config = load_config(path)
-        assert (config.features.name, config.labels.given) == (wanted, "found")
+        assert (config.features.name, config.labels.given) == (wanted, ("found",))
 
 
 def test_a_folder_that_looks_like_a_glob_is_none(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

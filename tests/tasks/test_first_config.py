@@ -54,7 +54,7 @@ def test_the_config_names_what_is_there_and_its_sources_can_be_planned(folder: P
     path, found = write_first_config(folder)
     config = load_config(path)
     assert set(config.sources) == {"*.tar.gz", "some.parquet", "*.JPG", "list:web.csv", "loose"}
-    assert (config.name, config.labels.given, config.ingest.folder_labels) == ("my-photos", "known.csv", "auto")
+    assert (config.name, config.labels.given, config.ingest.folder_labels) == ("my-photos", ("known.csv",), "auto")
     kinds = {"1 tar", "1 Parquet file with images", "3 images", "1 list of URLs", "labels in known.csv"}
     assert set(found) == kinds
     assert {shard.kind for shard in plan_shards(config.sources, config.ingest)} == {"tar", "parquet", "file", "url"}
@@ -122,7 +122,7 @@ def test_a_folder_stands_in_the_place_of_a_config_and_is_left_as_it_is(folder: P
     before = sorted(folder.rglob("*"))
     config = load_config(folder, ["selection.target_size=3"])
     assert (config.name, config.store, config.selection.target_size) == ("my-photos", "data/store", 3)
-    assert config.labels.given == "known.csv"
+    assert config.labels.given == ("known.csv",)
     assert {shard.kind for shard in plan_shards(config.sources, config.ingest)} == {"tar", "parquet", "file", "url"}
     assert sorted(folder.rglob("*")) == before
 
@@ -132,7 +132,7 @@ def test_the_paths_of_a_folders_config_start_from_where_one_is_and_the_store_lie
 ) -> None:
     monkeypatch.chdir(folder.parent)
     config = load_config("my photos")
-    assert (config.store, config.labels.given) == ("data/store", "my photos/known.csv")
+    assert (config.store, config.labels.given) == ("data/store", ("my photos/known.csv",))
     assert set(config.sources) == {
         f"{'list:' if name == 'web.csv' else ''}my photos/{name}"
         for name in ("*.tar.gz", "some.parquet", "*.JPG", "web.csv", "loose")

@@ -10,6 +10,7 @@ from typing import Any
 from rich.console import Console
 
 from windrow.tasks.report.formats import plural
+from windrow.tasks.storage.store.run_rest import runs_with_rest
 from windrow.tasks.takedown import removal as takedown
 from windrow.tasks.takedown.forget_targets import Choice, choose
 from windrow.tasks.texts.terminal import escape
@@ -76,6 +77,10 @@ def _say_what_went(console: Console, store: Path, done: Mapping[str, Any]) -> No
         console.print(f"  {escape(row['source_uri'])}  {escape(row['shard'])}  {escape(row['key'])}", soft_wrap=True)
     _say_more(console, len(done["occurrences"]))
     console.print(f"take-down: {escape(str(takedown.manifest_path(store, done['takedown'])))}", soft_wrap=True)
+    left = [run for run in runs_with_rest(store) if run.run_id in done["runs"]]
+    for run in left:
+        told = f"run {run.run_id} of {run.name} can still be asked, without them, until the next run is finished"
+        console.print(escape(told), soft_wrap=True)
     console.print("next:      windrow run, which publishes a version without them", soft_wrap=True)
 
 

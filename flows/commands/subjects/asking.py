@@ -16,7 +16,7 @@ def query(
     store: Store = DEFAULT_STORE,
     run_id: RunId = None,
     form: Annotated[
-        Literal["table", "csv", "json", "parquet"] | None,
+        Literal["table", "csv", "json", "arrow", "parquet"] | None,
         typer.Option("--format", help="How to give the rows: a table by default, in a file what its name ends with."),
     ] = None,
     to: Annotated[Path | None, typer.Option("--out", "-o", help="New file for the rows.")] = None,
@@ -30,6 +30,30 @@ def query(
     from windrow.tasks.storage.catalog.connections import SqlLimits
 
     answer(out, store, run_id, sql, form, to, SqlLimits(memory, threads, seconds), files)
+
+
+def serve(
+    store: Store = DEFAULT_STORE,
+    port: Annotated[int, typer.Option(min=0, max=65535, help="Port on this machine; 0 for one that is free.")] = 0,
+    mcp: Annotated[
+        bool, typer.Option("--mcp", help="Speak MCP on input and output instead, for an agent (the extra `mcp`).")
+    ] = False,
+    memory: Annotated[float, typer.Option(min=0.1, help="GiB of memory that a question may take.")] = 4.0,
+    threads: Annotated[int, typer.Option(min=0, help="Threads that a question may take; 0 for one a core.")] = 0,
+    seconds: Annotated[float, typer.Option(min=0.1, help="How long a question may take.")] = 60.0,
+) -> None:
+    """Answer questions in SQL over HTTP on this machine, or as the tools of an agent; nothing is ever changed.
+
+    It prints an address with a token, as in `curl "http://127.0.0.1:8000/query?token=...&sql=FROM+curated"`.
+    """
+    from windrow.flows.commands.serve import serve_agent, serve_http
+    from windrow.tasks.storage.catalog.connections import SqlLimits
+
+    limits = SqlLimits(memory, threads, seconds)
+    if mcp:
+        serve_agent(store, limits)
+    else:
+        serve_http(out, store, port, limits)
 
 
 def explain(

@@ -23,7 +23,7 @@ def list_them(
     to: Annotated[Path | None, typer.Option("--out", "-o", help="New .csv file to write them to.")] = None,
 ) -> None:
     """List the corrections that the next run takes, or write them to a file that `windrow corrections import` reads."""
-    from windrow.flows.commands.corrections import print_corrections, write_corrections
+    from windrow.flows.commands.correction_answers import print_corrections, write_corrections
 
     if to is None:
         print_corrections(out, store, every)
@@ -49,7 +49,7 @@ def add(
     store: Store = DEFAULT_STORE,
 ) -> None:
     """Say what is true of a sample, as in `windrow corrections add IMG_7 label cat --why 'it has ears'`."""
-    from windrow.flows.commands.corrections import add_correction
+    from windrow.flows.commands.correction_answers import add_correction
 
     add_correction(out, store, sample, kind, value, who, why)
 
@@ -68,6 +68,6 @@ def read(
     store: Store = DEFAULT_STORE,
 ) -> None:
     """Read what people said of samples elsewhere. All of a file is taken, or, where a row is wrong, nothing."""
-    from windrow.flows.commands.corrections import import_corrections
+    from windrow.flows.commands.correction_answers import import_corrections
 
     import_corrections(out, store, path, who)

@@ -38,7 +38,8 @@ from windrow.tasks.storage.files.parquet import naming
 from windrow.tasks.storage.store.outputs import Output
 from windrow.tasks.storage.store.refused_samples import forgotten_files
 from windrow.tasks.storage.store.registry import numbered_files, registry_files
-from windrow.tasks.storage.store.run_records import Run, latest_run, open_run
+from windrow.tasks.storage.store.run_records import Run, open_run
+from windrow.tasks.storage.store.run_rest import can_be_asked, last_to_ask, rest_files
 from windrow.tasks.storage.store.store_format import check_format
 
 # A sample that lies in two shards is described, and embedded, once in each: the rows are equal, or one has failed.
@@ -71,7 +72,8 @@ DECIDED_SQL = "SELECT o.* FROM occurrences o SEMI JOIN {decided} USING (occurren
 def open_catalog(store: str | Path, run_id: str | None = None) -> Catalog:
     """Open the last finished run of a store, or run `run_id`, for questions in SQL.
 
-    Raises ValueError when the store has no such run, or when it was withdrawn.
+    Of one that a take-down withdrew, what is left of it: see `windrow forget`. Raises ValueError when the store has no
+    such run, or when it was withdrawn and nothing is left to ask.
 
     >>> from windrow import open_catalog
     >>> catalog = open_catalog("data/store")
@@ -89,12 +91,15 @@ def connect_run(
     also: Iterable[Path] = (),
     anywhere: bool = False,
 ) -> Any:
-    """Return a connection over the last finished run of a store, or over run `run_id`; see `connect`."""
+    """Return a connection over the last finished run of a store, or over run `run_id`; see `connect`.
+
+    Of a run that a take-down withdrew it is over what is left of it, see `run_rest`.
+    """
     check_format(store)
-    run = open_run(store, run_id) if run_id else latest_run(store)
+    run = open_run(store, run_id) if run_id else last_to_ask(store)
     if run is None:
         raise ValueError(f"store {store} has no finished run: `windrow run` makes one")
-    if run.status == "withdrawn":
+    if run.status == "withdrawn" and not can_be_asked(run):
         raise ValueError(f"run {run.run_id}: {run.error}")
     connection = connect(run_tables(run), limits, also=also, anywhere=anywhere)
     _add_rows(connection, RUNS, run_rows(store))
@@ -174,13 +179,17 @@ def _one_row_of_each(declared: Table, rows: str) -> str:
 
 def run_tables(run: Run) -> dict[str, list[Path]]:
     """Return the Parquet files of each table of a run; those of a version's shards are the version's own."""
-    outputs = {record.stage: run.outputs(record.stage) for record in run.stages() if record.stage != Stage.EXPORT}
+    stages = [record.stage for record in run.stages() if record.stage != Stage.EXPORT]
+    if run.status == "withdrawn":
+        stages = [Stage.INGEST]
+    outputs = {stage: run.outputs(stage) for stage in stages}
     of_store = {
         REGISTRY.name: registry_files(run.store),
         FORGOTTEN.name: forgotten_files(run.store),
         CORRECTIONS.name: numbered_files(run.store / CORRECTIONS.name),
     }
-    return {**of_store, **tables_of(outputs)}
+    rest = {path.stem: [path] for path in rest_files(run)} if run.status == "withdrawn" else {}
+    return {**of_store, **tables_of(outputs), **rest}
 
 
 def tables_of(outputs: Mapping[str, Iterable[Output]]) -> dict[str, list[Path]]:

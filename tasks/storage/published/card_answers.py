@@ -6,8 +6,8 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from windrow.schemas.setting_words import meanings
 from windrow.schemas.settings import Settings
+from windrow.schemas.texts.setting_words import meanings
 
 NO_ANSWER = re.compile(
     r"[\W_]*(?:to ?do|tbd|tba|tbc|fixme|xxx+|fill (?:me )?in|to be (?:done|defined|determined))?[\W_]*"

@@ -22,6 +22,7 @@ from windrow.schemas.stages import Part
 from windrow.tasks.storage.files.store_lock import alone
 from windrow.tasks.storage.store.outputs import MANIFEST, Output, all_outputs, remove_output
 from windrow.tasks.storage.store.run_records import Run, runs_backwards
+from windrow.tasks.storage.store.run_rest import can_be_asked
 
 OVER = ("finished", "partial", "failed", "killed")
 ALWAYS = frozenset({str(Part.FITTED_BACKBONE)})
@@ -104,7 +105,9 @@ def _kept_runs(runs: Iterable[Run], n_runs: int) -> tuple[list[Run], list[Run]]:
             n_finished[run.name] += 1
         is_recent = n_finished[run.name] < n_runs or (run.status == "finished" and n_finished[run.name] == n_runs)
         (kept if run.status not in OVER or is_recent else gone).append(run)
-    return [run for run in kept if run.status != "withdrawn"], [run for run in gone if run.status != "withdrawn"]
+    return [run for run in kept if run.status != "withdrawn" or can_be_asked(run)], [
+        run for run in gone if run.status != "withdrawn"
+    ]
 
 
 def _needed(store: Path, outputs: Collection[Output], kept: Collection[Run]) -> set[Path]:

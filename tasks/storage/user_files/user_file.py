@@ -49,14 +49,18 @@ def is_table(path: Path) -> bool:
     return path.suffix.lower() in SUFFIXES
 
 
-def check_columns(path: Path, wanted: Wanted) -> None:
-    """Raise ValueError, naming the file, unless its header has what is wanted; the rows are not read."""
+def check_columns(path: Path, wanted: Wanted) -> frozenset[str]:
+    """Return the names of a file's columns, in lower case; the rows are not read.
+
+    Raises ValueError, naming the file, unless these have what is wanted.
+    """
     if path.suffix.lower() == ".parquet":
         with _open_parquet(path) as file:
             names = file.schema_arrow.names
     else:
         names = open_csv(path, wanted).header
     _places(path, wanted, names)
+    return frozenset(name.strip().lower() for name in names)
 
 
 def read_user_file(path: Path, wanted: Wanted) -> UserFile:

@@ -9,10 +9,11 @@ from typing import Any
 import pyarrow.parquet as pq
 
 from windrow.schemas.stages import OPTIONAL, Part, Stage
-from windrow.tasks.storage.files.seals import read_sealed
+from windrow.tasks.storage.files.seals import broken_seal, read_sealed
 from windrow.tasks.storage.files.signs_of_life import ALIVE
 from windrow.tasks.storage.store.outputs import MANIFEST, fingerprint
 from windrow.tasks.storage.store.run_records import JOURNAL, RUN, Run, open_run
+from windrow.tasks.storage.store.run_rest import REST
 from windrow.tasks.storage.verify.findings import UNFINISHED, Inspection
 
 COUNTED: Mapping[str, Mapping[str, str]] = {
@@ -90,6 +91,7 @@ def inspect_runs(inspection: Inspection, store: Path) -> list[Run]:
             if values is not None and values["run_id"] != folder.name:
                 inspection.report(folder / RUN, f"is the record of run {values['run_id']}")
         if values and values["status"] == "withdrawn":  # by a take-down, which removed what its stages name
+            _inspect_rest(inspection, folder / REST)
             continue
         finished = bool(values and values["status"] == "finished")
         measured = {Stage.WORTH} if values and "worth" in values["config"] else set()
@@ -97,6 +99,16 @@ def inspect_runs(inspection: Inspection, store: Path) -> list[Run]:
         if values and values["status"] == "finished" and inspection.is_sound(folder):
             sound.append(open_run(store, folder.name))
     return sound
+
+
+def _inspect_rest(inspection: Inspection, folder: Path) -> None:
+    """Look at what a take-down left of a run."""
+    for path in sorted(folder.glob("[a-z]*.parquet")):
+        with inspection.reading(path):
+            reason = broken_seal(path)
+            inspection.saw(path)
+            if reason is not None:
+                inspection.report(path, reason)
 
 
 def is_stillborn(folder: Path) -> bool:

@@ -72,7 +72,7 @@ def test_rows_go_into_a_new_file_of_each_form(store: Path, tmp_path: Path, capsy
 
 REFUSED = {
     "there is such a file already": ("-o", "{there}"),
-    "wants a name that ends with .csv, .json, .jsonl, .parquet": ("-o", "{new}/a.xlsx"),
+    "wants a name that ends with .csv, .json, .jsonl, .arrow, .parquet": ("-o", "{new}/a.xlsx"),
     "lies in the store": ("-o", "{store}/curated/a.csv"),
     "goes into a file": ("--format", "parquet"),
 }

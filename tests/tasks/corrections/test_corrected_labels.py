@@ -24,7 +24,7 @@ def corrections(*rows: tuple[str, str, str, str | None]) -> pa.Table:
 
 
 def given(folder: Path, source: str, rows: pa.Table) -> dict[str, Any]:
-    table = read_given(source, ingested(folder, SEEN), corrections=rows).labels
+    table = read_given([source], ingested(folder, SEEN), corrections=rows).labels
     return {row["sample_id"][0]: row["label"] for row in table.to_pylist()}
 
 

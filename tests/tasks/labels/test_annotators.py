@@ -24,7 +24,7 @@ def rows_of(folder: Path, text: str, **settings: Any) -> dict[str, dict[str, Any
     """What a file says of the pool of `user_file_pool`, by the keys of its samples."""
     outputs, keys = labelled_pool(folder / "store")
     (folder / "labels.csv").write_text(text)
-    found = read_given(str(folder / "labels.csv"), outputs, **settings).labels
+    found = read_given([str(folder / "labels.csv")], outputs, **settings).labels
     return {keys[row["sample_id"]]: row for row in found.to_pylist()}
 
 
@@ -85,7 +85,7 @@ class Crowd:
         self.path.write_text(BY + "\n".join(lines))
 
     def right(self, by: str) -> float:
-        table = read_given(str(self.path), self.outputs, by=by).labels  # type: ignore[arg-type]
+        table = read_given([str(self.path)], self.outputs, by=by).labels  # type: ignore[arg-type]
         return float(np.mean([row == truth for row, truth in zip(table["label"].to_pylist(), self.truth, strict=True)]))
 
 
@@ -99,7 +99,7 @@ def test_people_and_what_they_say_are_tables_with_how_often_each_is_right(tmp_pa
     crowd = Crowd(tmp_path)
     store = tmp_path / "store"
     ingest = [str(output.path.relative_to(store)) for output in crowd.outputs["ingest"]]
-    done = find_given(store, ingest, str(crowd.path), by="dawid-skene")
+    done = find_given(store, ingest, [str(crowd.path)], by="dawid-skene")
     output = open_output(store / done.path)
     people = {row["annotator"]: row for row in output.read(ANNOTATORS).to_pylist()}
     assert list(people) == ["p0", "p1", "q0", "q1", "q2"] and {row["n_samples"] for row in people.values()} == {200}
@@ -125,7 +125,7 @@ def test_who_says_two_things_of_a_sample_says_nothing_and_who_has_no_name_counts
 def test_dawid_and_skene_want_people_with_names(tmp_path: Path) -> None:
     with pytest.raises(ValueError, match=r"labels.annotators: dawid-skene wants a column annotator in .*labels.csv"):
         rows_of(tmp_path, "key,label\na,cat\nb,dog\n", by="dawid-skene")
-    with pytest.raises(ValueError, match=r"annotators: dawid-skene wants a file as labels\.given, got 'found'"):
+    with pytest.raises(ValueError, match=r"annotators: dawid-skene wants a file as labels\.given, got \['found'\]"):
         LabelsConfig(annotators="dawid-skene")
 
 

@@ -74,6 +74,16 @@ def test_a_run_tells_how_each_file_fits_in_its_record_its_summary_and_its_table(
 @pytest.mark.parametrize(
     ("name", "text", "labels", "message"),
     [
+        (
+            "given.csv",
+            None,
+            {"given": ["found", "given.csv"]},
+            "labels.given.1: wants 'found', 'none', or a .csv",
+        ),
+        (
+            *("given.csv", "sample_id,label,confidence,correct,stratum\na,cat,.5,n,1\n", {"given": "given.csv"}),
+            "labels.given: .*given.csv is an audit's file: `windrow audit read .*given.csv --apply` takes its verdicts",
+        ),
         ("given.csv", None, {"given": "given.csv"}, "labels.given: wants 'found', 'none', or a .csv, .tsv or .parquet"),
         ("given.csv", "a,b\n1,2\n", {"given": "given.csv"}, "labels.given: .*given.csv wants columns label and sample"),
         ("far.csv", "a,b\n1,2\n", {"distances": "far.csv"}, "labels.distances: .*far.csv wants columns label, other"),

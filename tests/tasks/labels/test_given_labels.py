@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 from user_file_pool import Seen, ingested
 
-from windrow.tasks.labels.given_labels import class_names, given_labels
+from windrow.tasks.labels.given_labels import class_names, given_labels, read_given
 from windrow.tasks.storage.store.outputs import Output
 
 SEEN = (
@@ -79,3 +79,22 @@ def test_classes_that_are_numbers_are_in_the_order_of_numbers(outputs: dict[str,
     assert class_names(given_labels(str(path), outputs)) == ["2", "9", "10"]
     path.write_text("sample_id,label\na,10\nb,9\nc,two\n")
     assert class_names(given_labels(str(path), outputs)) == ["10", "9", "two"]
+
+
+def test_a_later_source_takes_the_place_of_an_earlier_one_and_named_people_add_up(
+    outputs: dict[str, list[Output]], tmp_path: Path
+) -> None:
+    first, second = tmp_path / "first.csv", tmp_path / "second.csv"
+    first.write_text("sample_id,label\nb,owl\nc,owl\n")
+    second.write_text("sample_id,label,annotator\nc,hen,\na,hen,ann\na,hen,bob\n")
+    rows = {row["sample_id"]: row for row in read_given(["found", str(first), str(second)], outputs).labels.to_pylist()}
+    said = {name: (row["label"], row["annotator"], row["classes"]) for name, row in rows.items()}
+    assert said["b"] == ("owl", "user", ["owl"])
+    assert said["c"] == ("hen", "user", ["hen"])
+    assert (said["a"][0], sorted(said["a"][2])) == (None, ["cat", "hen"]), "people who contradict what was found"
+    turned = {row["sample_id"]: row for row in read_given([str(first), "found"], outputs).labels.to_pylist()}
+    assert (turned["b"]["label"], turned["b"]["classes"]) == (None, ["cat", "dog"])
+    assert (turned["a"]["annotator"], turned["c"]["annotator"]) == ("source", "user")
+    second.write_text("sample_id,label\nnobody,1\n")
+    with pytest.raises(ValueError, match=r"labels.given.1: .*second.csv names none of the pool's"):
+        read_given(["found", str(second)], outputs)

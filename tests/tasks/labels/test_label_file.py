@@ -40,7 +40,7 @@ def test_a_file_says_what_it_must_or_is_refused_by_name(pool: Pool, tmp_path: Pa
 
 def tally(pool: Pool, path: Path, text: str) -> Tally:
     path.write_text(text)
-    found = read_given(str(path), pool[0])[1]
+    found = read_given([str(path)], pool[0])[1]
     assert found is not None
     return found
 

@@ -216,14 +216,42 @@ def test_of_several_shards_those_are_named_that_had_them_with_their_soft_labels(
     assert named < {file["path"] for file in before["files"]}
 
 
-def test_runs_that_had_them_are_withdrawn_with_their_reports(pool: SmallPool) -> None:
+def test_runs_that_had_them_are_withdrawn_with_their_reports_and_the_last_can_still_be_asked(pool: SmallPool) -> None:
     (report,) = pool.store.glob("runs/*/report.html")
+    asked = "SELECT sample_id, label, rank, cluster_path FROM pool ORDER BY ALL"
+    before = {row[0]: row for row in open_catalog(pool.store).sql(asked).fetchall()}
     forget_again(pool)
     assert not report.exists()
-    with pytest.raises(ValueError, match="has no finished run"):
-        open_catalog(pool.store)
-    with pytest.raises(ValueError, match="withdrawn by take-down"):
-        open_catalog(pool.store, report.parent.name)
+    for run_id in (None, report.parent.name):
+        catalog = open_catalog(pool.store, run_id)
+        left = {row[0]: row for row in catalog.sql(asked).fetchall()}
+        assert left == {name: before[name] for name in ids(*pool.others)}
+        outcomes = catalog.sql(
+            "SELECT outcome, count(*) FROM outcomes SEMI JOIN occurrences USING (occurrence_id) GROUP BY 1"
+        )
+        assert dict(outcomes.fetchall()) == {"exported": len(pool.others), "forgotten": 3}
+        assert catalog.sql("FROM neighbors").fetchall() == []
+        assert len(catalog.sql("SELECT * FROM curated").fetchall()) == len(pool.others)
+    assert verify(pool.store).damage == ()
+    (rest,) = pool.store.glob("runs/*/rest")
+    broken = rest / "pool.parquet"
+    broken.chmod(0o644)
+    broken.write_bytes(broken.read_bytes()[:-9] + b"x" + broken.read_bytes()[-8:])
+    assert [damage.path for damage in verify(pool.store).damage] == [str(broken.relative_to(pool.store))]
+
+
+def test_what_is_left_of_a_run_loses_what_is_forgotten_later_and_goes_with_the_next_run(pool: SmallPool) -> None:
+    more = traces_of(pool.store, pool.others[0])
+    forget_again(pool)
+    (name,) = ids(pool.others[0])
+    assert (name,) in open_catalog(pool.store).sql("SELECT sample_id FROM pool").fetchall()
+    forget(pool.store, [vars(Chosen(name, name))], WISH, NOW)
+    found = {path.split("/")[0] for paths in files_with(pool.store, more).values() for path in paths}
+    assert found == {"forgotten", "takedowns"}
+    assert open_catalog(pool.store).sql("SELECT count(*) FROM pool").fetchall() == [(len(pool.others) - 1,)]
+    curate_small(pool.config)
+    assert not list(pool.store.glob("runs/*/rest"))
+    assert open_catalog(pool.store).sql("SELECT count(*) FROM pool").fetchall() == [(len(pool.others) - 1,)]
 
 
 def test_a_second_wish_for_the_same_changes_nothing(pool: SmallPool) -> None:

@@ -26,6 +26,8 @@ EMPTY = {
     "annotations",
     "annotators",
     "class_names",
+    "corrections",
+    "taken_corrections",
     "drift",
     "forgotten",
     "model_scores",

@@ -1,0 +1,79 @@
+"""Questions to a store, each answered by a `windrow` command in a process of its own.
+
+So a server keeps the very limits of the command line: a question that takes too much memory or time ends its own
+process, and none beside it.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import re
+import sys
+from collections.abc import Sequence
+from contextlib import suppress
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from windrow.tasks.storage.catalog.connections import SqlLimits
+
+AT_ONCE = 2
+SECONDS_OF_OTHERS = 120.0
+"""How long a command may take that is no question in SQL."""
+SECONDS_BESIDE = 30.0
+"""How long a question may take beside its SQL: to start, and to be ended by its own limits."""
+LONGEST = 64 * 2**10
+"""Bytes of a question: what one argument of a process may be, halved."""
+
+
+@dataclass
+class Asked:
+    """A store and what questions to it may take; at most AT_ONCE of them are answered at once, others wait."""
+
+    store: Path
+    limits: SqlLimits
+    turns: asyncio.Semaphore = field(default_factory=lambda: asyncio.Semaphore(AT_ONCE))
+
+    async def rows(self, sql: str, to: Path, run_id: str | None = None) -> None:
+        """Write the rows of a question to a new file, in the form that its name ends with.
+
+        Raises ValueError, with what `windrow query` says of it, for what is no question or takes too much.
+        """
+        seconds = self.limits.seconds or SECONDS_OF_OTHERS
+        limits = ("--memory", f"{self.limits.memory:g}", "--seconds", f"{seconds:g}", "--threads")
+        options = (*limits, str(self.limits.threads), "--out", str(to), *(("--run", run_id) if run_id else ()))
+        await self.words("query", options, [sql], seconds + SECONDS_BESIDE)
+
+    async def words(
+        self, command: str, options: Sequence[str], arguments: Sequence[str], seconds: float = SECONDS_OF_OTHERS
+    ) -> str:
+        """Return what a command of `windrow` prints about the store. Raises ValueError with its error in a line."""
+        for text in (*options, *arguments):
+            if "\0" in text or len(text.encode("utf-8", "surrogatepass")) > LONGEST:
+                raise ValueError(f"a question is text without NUL, of {LONGEST:,} bytes at most")
+        line = [sys.executable, "-m", "windrow", command, "--store", str(self.store), *options, "--", *arguments]
+        async with self.turns:
+            process = await asyncio.create_subprocess_exec(
+                *line,
+                stdin=asyncio.subprocess.DEVNULL,
+                stdout=asyncio.subprocess.PIPE,
+                stderr=asyncio.subprocess.PIPE,
+                env={**os.environ, "NO_COLOR": "1", "COLUMNS": "160"},
+            )
+            try:
+                said, complained = await asyncio.wait_for(process.communicate(), seconds)
+            except TimeoutError:
+                raise ValueError(f"took longer than {seconds:g} s") from None
+            finally:
+                if process.returncode is None:  # too slow, or nobody waits any more
+                    with suppress(ProcessLookupError):
+                        process.kill()
+                    await process.wait()
+        if process.returncode:
+            raise ValueError(_last_words(complained.decode(errors="replace"), process.returncode))
+        return said.decode(errors="replace")
+
+
+def _last_words(complained: str, code: int) -> str:
+    told = re.split(r"^error: ", complained, flags=re.M)[-1].strip()
+    return told or f"ended with code {code}"
