@@ -38,6 +38,7 @@ class Part(StrEnum):
     RANKING = "ranking"
     FROZEN_SPLITS = "frozen_splits"
     CLASS_SHARES = "class_shares"
+    MAP = "map"
     EXPORT_PLAN = "export-plan"
     EXPORT_SHARDS = "export-shards"
     EXPORT_SHARD = "export-shard"

@@ -13,7 +13,7 @@ import typer
 
 import windrow
 from windrow.flows.commands.last_word import end_in_time, exit_code, tell
-from windrow.flows.commands.subjects import asking, correcting, for_trainers, keeping, refining, running
+from windrow.flows.commands.subjects import asking, correcting, exploring, for_trainers, keeping, refining, running
 from windrow.flows.commands.subjects.starting import out
 from windrow.tasks.ended_by_signal import signal_seen
 from windrow.tasks.texts.terminal import TextConsole
@@ -28,6 +28,7 @@ COMMANDS = (
     asking.query,
     asking.serve,
     asking.explain,
+    exploring.explore,
     keeping.forget,
     asking.runs,
     asking.diff,

@@ -62,14 +62,30 @@ def read_thumbnails(read: Reader, sample_ids: Iterable[str]) -> dict[str, Thumbn
 
 def thumbnail(data: bytes) -> Thumbnail | SampleGone:
     """Return a thumbnail of encoded image bytes. A tiny image keeps its pixels (PNG), others become small JPEGs."""
+    small = small_image(data, SIDE)
+    if isinstance(small, SampleGone):
+        return small
+    return Thumbnail(f"data:{small.media_type};base64,{base64.b64encode(small.data).decode()}", small.tiny)
+
+
+@dataclass(frozen=True)
+class SmallImage:
+    """An encoded image; a `tiny` one has its own pixels."""
+
+    data: bytes
+    media_type: str
+    tiny: bool
+
+
+def small_image(data: bytes, side: int) -> SmallImage | SampleGone:
+    """Return encoded image bytes as an image of at most `side` pixels, or of TINY if it is no larger."""
     try:
-        image = decode_guarded(data, SIDE)
+        image = decode_guarded(data, side)
     except UnreadableImage as error:
         return SampleGone(error.reason)
     tiny = max(image.size) <= TINY
     if not tiny:
-        image.thumbnail((SIDE, SIDE), Image.Resampling.LANCZOS)
+        image.thumbnail((side, side), Image.Resampling.LANCZOS)
     file = io.BytesIO()
     image.save(file, "PNG" if tiny else "JPEG", optimize=True, quality=JPEG_QUALITY)
-    kind = "png" if tiny else "jpeg"
-    return Thumbnail(f"data:image/{kind};base64,{base64.b64encode(file.getvalue()).decode()}", tiny)
+    return SmallImage(file.getvalue(), "image/png" if tiny else "image/jpeg", tiny)

@@ -1,0 +1,49 @@
+"""`windrow explore`: a store is opened, its map drawn, and the app served."""
+
+from __future__ import annotations
+
+import os
+import webbrowser
+from pathlib import Path
+
+from rich.console import Console
+
+from windrow.flows.commands.subjects.parameters import DEFAULT_CONFIG, DEFAULT_STORE
+from windrow.flows.exploring.pages import explorer_app
+from windrow.flows.serving.loopback import HOST, listen, new_token, serve_until_told
+from windrow.flows.serving.token_gate import Guarded
+from windrow.tasks.explore.explored_store import ExploredStore
+from windrow.tasks.texts.terminal import visible
+
+
+def explore_store(console: Console, place: Path | None, run_id: str | None, port: int, browser: bool, who: str) -> None:
+    """Serve the explorer over a store until it is interrupted.
+
+    `place`: its folder, or a config that names it; without one, `windrow.yaml` if there is such a file, then
+    WINDROW_STORE, then the default. Raises ValueError where there is no finished run.
+    """
+    explored = ExploredStore(store_at(place), run_id)
+    n = len(explored.sample_ids)
+    console.print(visible(f"{explored.run.name}: {n:,} samples of run {explored.run.run_id}"), markup=False)
+
+    with listen(port) as listening:
+        number, token = listening.getsockname()[1], new_token()
+        address = f"http://{HOST}:{number}/{token}/"
+        console.print(f"explore them at {address} (Ctrl-C ends)", markup=False, highlight=False, soft_wrap=True)
+        if browser:
+            webbrowser.open(address)
+        serve_until_told(Guarded(explorer_app(explored, who), token, number), listening)
+
+
+def store_at(place: Path | None) -> Path:
+    """Return the folder of a store. Raises ValueError where there is none."""
+    if place is None:
+        named = os.environ.get("WINDROW_STORE")
+        place = Path(named) if named else DEFAULT_CONFIG if DEFAULT_CONFIG.is_file() else DEFAULT_STORE
+    if place.is_file():
+        from windrow.tasks.config import load_config
+
+        return Path(load_config(place, []).store)
+    if not (place / "runs").is_dir():
+        raise ValueError(f"{place} is no store and no config: `windrow run` makes a store")
+    return place

@@ -1,0 +1,115 @@
+"""What the explorer costs over a large pool: its map, its start, the first picture, bytes sent, frames a second.
+
+    python tests/benchmarks/bench_explore.py --n 1000000
+
+The store is drawn, not computed (`catalog_store`), with embeddings of 32 dimensions in 100 crowds. The page is opened
+in a headless Chromium on this machine: where that has no GPU, WebGL is drawn by the processor (SwiftShader), which
+says little of the frames that a GPU draws. Frames are those in which the map moves, for five seconds; the page then
+draws as many points as it can in time, and all of them when the map stands still.
+"""
+
+from __future__ import annotations
+
+import argparse
+import re
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+import numpy as np
+
+sys.path.insert(0, str(Path(__file__).parent))
+sys.path.insert(0, str(Path(__file__).parent.parent))
+
+from catalog_store import Drawn, finish, write_store
+from chromium import Tab, chromium
+
+from windrow.schemas import EMBEDDINGS
+from windrow.schemas.stages import Stage
+from windrow.tasks.explore.pool_map import draw_map
+from windrow.tasks.storage.files.parquet import array_to_vectors
+from windrow.tasks.storage.store.outputs import OutputWriter, make_output
+from windrow.tasks.storage.store.run_records import Run, StageRecord
+
+DIM = 32
+FRAMES = """(() => new Promise((told) => {
+    const canvas = document.getElementById("points"), begun = performance.now();
+    let n = 0;
+    const step = () => {
+        canvas.dispatchEvent(new KeyboardEvent("keydown", { key: n % 2 ? "ArrowLeft" : "ArrowRight" }));
+        n += 1;
+        const passed = performance.now() - begun;
+        if (passed < 5000) requestAnimationFrame(step); else told((1000 * n) / passed);
+    };
+    requestAnimationFrame(step);
+}))()"""
+SENT = """performance.getEntriesByType("resource").reduce((sum, each) => sum + each.transferSize, 0)"""
+
+
+def embed(run: Run, n: int) -> str:
+    """Write embeddings of the drawn samples, in crowds."""
+    drawn, random = Drawn.roll(n), np.random.default_rng(1)
+    middles = random.normal(size=(100, DIM)).astype(np.float32)
+
+    def write(writer: OutputWriter) -> None:
+        with writer.writing(EMBEDDINGS, EMBEDDINGS.schema(DIM)) as add:
+            for rows in drawn.blocks():
+                of = drawn.numbers(rows) % 100
+                vectors = middles[of] + 0.5 * random.normal(size=(len(of), DIM)).astype(np.float32)
+                columns = {"sample_id": drawn.ids(rows), "backbone_id": ["drawn"] * len(of)}
+                add(EMBEDDINGS.build({**columns, "embedding": array_to_vectors(vectors.astype(np.float16))}, dim=DIM))
+        writer.counts["n_samples"] = n
+
+    path = make_output(run.store, Stage.FEATURES, 1, {"n": n}, write).path
+    run.record(StageRecord(Stage.FEATURES, (path,), 0, n, 1.0, {}))
+    return path
+
+
+def opened(tab: Tab, address: str) -> dict[str, float]:
+    """Open the page, and say what that took."""
+    tab.look(1280, 800)
+    begun = time.monotonic()
+    tab.open(address)
+    tab.until("document.documentElement.dataset.drawn", seconds=120)
+    drawn = float(tab.run("document.documentElement.dataset.drawn")) / 1000
+    tab.until("document.documentElement.dataset.ready", seconds=120)
+    ready = time.monotonic() - begun
+    sent = tab.run(SENT) / 2**20
+    told = {"first picture, s": drawn, "all columns, s": ready, "MiB sent": sent}
+    tab.run(FRAMES)  # it finds out how many points it can draw
+    told["frames a second, moving"] = tab.run(FRAMES)
+    return {**told, "points of each of these": float(tab.run("document.getElementById('points').dataset.n"))}
+
+
+def main() -> None:
+    """Print a table."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--n", type=int, default=1_000_000)
+    n = parser.parse_args().n
+    with tempfile.TemporaryDirectory() as folder:
+        run = write_store(Path(folder), n)
+        path = embed(run, n)
+        finish(run)
+        begun = time.monotonic()
+        draw_map(run.store, [path], 0)
+        told = {"map made, s": time.monotonic() - begun}
+        begun = time.monotonic()
+        command = [sys.executable, "-m", "windrow", "explore", "--store", str(run.store), "--no-browser"]
+        with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
+            assert process.stdout is not None
+            address = next(found[0] for line in process.stdout if (found := re.search(r"http://\S+", line)))
+            told["command ready, s"] = time.monotonic() - begun
+            profile = Path(folder) / "chromium"
+            with chromium(profile) as tab:
+                told |= opened(tab, address)
+            process.send_signal(signal.SIGINT)
+    print(f"| {n:,} samples | |\n|---|---|")
+    for name, value in told.items():
+        print(f"| {name} | {value:.2f} |", flush=True)
+
+
+if __name__ == "__main__":
+    main()
