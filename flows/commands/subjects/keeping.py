@@ -31,8 +31,9 @@ def forget(
     """Remove samples and their duplicates from the store, from every version, and from all that will come.
 
     Every output that holds them is deleted or written without them, versions that hold them are withdrawn, and
-    `takedowns/` says who had what. The next run publishes a version without them. The files of your sources stay as
-    they are. Without a sample, finishes a take-down that was cut short.
+    `takedowns/` says who had what. The last run can still be asked, without them, until the next run, which publishes a
+    version without them. The files of your sources stay as they are. Without a sample, finishes a take-down that was
+    cut short.
     """
     from windrow.flows.commands.stores.forget import forget as flow
 
