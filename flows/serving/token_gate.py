@@ -1,8 +1,8 @@
 """Who may speak to a local web app that writes: this machine alone, by its name, with the token of each address.
 
 The token is the first part of every path, and no cookie: cookies know no ports, so that a page of another local program
-would be sent with one. A page of another site cannot reach it: it does not know the token, its name is not this host's (DNS rebinding), and
-what it sends says where it comes from. What the app answers is told to load nothing from anywhere else.
+would be sent with one. A page of another site cannot reach it: it does not know the token, its name is not this host's
+(DNS rebinding), and what it sends says where it comes from. What the app answers loads nothing from anywhere else.
 """
 
 from __future__ import annotations

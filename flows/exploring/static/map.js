@@ -173,12 +173,21 @@ export class PointMap {
     if (!this.moves) return this.n;
     if (both && passed > SLOW) this.budget = Math.max(LEAST, Math.min(this.budget, this.n) * Math.max(0.3, SLOW / passed));
     else if (both && passed < SLOW / 2 + 1) this.budget = Math.min(this.n, this.budget * 1.15);
+    this.rest();
+    return Math.min(this.n, Math.round(this.budget));
+  }
+
+  /** Draw all points once nothing has moved for a while; a frame that is still to come is a move. */
+  rest() {
     clearTimeout(this.still);
     this.still = setTimeout(() => {
+      if (this.waits) {
+        this.rest();
+        return;
+      }
       this.moves = false;
       this.draw();
     }, STILL);
-    return Math.min(this.n, Math.round(this.budget));
   }
 
   get size() {
