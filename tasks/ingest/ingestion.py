@@ -44,7 +44,7 @@ from windrow.tasks.tally import count
 __all__ = ["IngestConfig", "ingest_shard", "ingest_shards"]
 
 STAGE = Stage.INGEST
-VERSION = 4
+VERSION = 5
 COPY = "copy.tar"
 ROWS_AT_ONCE = 8192
 

@@ -38,7 +38,7 @@ from windrow.tasks.storage.store.outputs import (
 if TYPE_CHECKING:
     from windrow.tasks.algorithms.labels.label_spreading import CombineRule, SpreadLabels
 
-VERSION = 7
+VERSION = 8
 DECISIONS = (
     *("combine", "combine_by", "prior", "policy", "least_belonging", "conformal", "top_k", "n_folds"),
     *("distances", "unseen_classes"),

@@ -35,7 +35,7 @@ from windrow.tasks.storage.store.outputs import (
 )
 from windrow.tasks.storage.store.pool import Pool, read_pool
 
-VERSION = 2
+VERSION = 3
 DEFAULT_K = LabelQualityConfig().k
 
 
