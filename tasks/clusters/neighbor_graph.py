@@ -51,7 +51,7 @@ def find_neighbors(
         n = len(pool.sample_ids)
         if n < 2:
             raise ValueError(f"the pool has {n} samples with an embedding; a curated set needs at least 2")
-        if before is not None and _is_exact(n, config):
+        if before is not None and _is_exact(n, config) and _is_ours(store, before):
             graph, recall = extended_graph(store, before, pool, min(config.k, n - 1)), None
         else:
             graph, recall = graph_of(pool.embeddings, config)
@@ -91,3 +91,8 @@ def graph_of(embeddings: npt.NDArray[Any], config: NeighborsConfig) -> tuple[Nei
 
 def _is_exact(n: int, config: NeighborsConfig) -> bool:
     return config.method == "exact" or (config.method == "auto" and n <= MOST_EXACT)
+
+
+def _is_ours(store: Path, before: GraphBefore) -> bool:
+    """Whether this version of the code made the graph."""
+    return bool(open_output(store / before.neighbors).inputs["version"] == VERSION)

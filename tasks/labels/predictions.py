@@ -82,11 +82,12 @@ def predict_labels(
         "seed": seed,
         "earlier": None,
     }
-    fit = None
+    fit, latest = None, None
     if before is not None and config.refit == "grown" and has_classes(given):
-        latest = before.predictions.get(maker)
-        if latest is not None and same_night(open_output(store / latest), inputs):
-            return Done(latest, True, open_output(store / latest).counts)
+        latest = _latest(store, before, maker)
+    if before is not None and latest is not None:
+        if same_night(latest, inputs):
+            return Done(before.predictions[maker], True, latest.counts)
         ids = whole(outputs[Stage.NEIGHBORS][0].read(NEIGHBORS, ["sample_id"])["sample_id"])
         fit = fit_before(store, before, inputs, ids, given)
 
@@ -103,6 +104,13 @@ def predict_labels(
 
     inputs["earlier"] = str(fit.output.path.relative_to(store)) if fit is not None else None
     return make_output(store, Part.PREDICTIONS, VERSION, inputs, write)
+
+
+def _latest(store: Path, before: LabelsBefore, maker: str) -> Output | None:
+    """The maker's predictions of the last night, if this version of the code made them."""
+    path = before.predictions.get(maker)
+    output = open_output(store / path) if path is not None else None
+    return output if output is not None and output.inputs["version"] == VERSION else None
 
 
 def _classes(given: pa.Table, name: str, maker: LabelMaker, config: LabelsConfig) -> list[str]:

@@ -5,7 +5,6 @@ Tuning and judging take a maker some 25 times over the pool, and change little; 
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields, replace
 from pathlib import Path
@@ -22,11 +21,12 @@ from windrow.tasks.algorithms.labels.folds import Predict
 from windrow.tasks.algorithms.labels.maker import LabelMaker, Maker
 from windrow.tasks.labels.given_labels import pool_labels
 from windrow.tasks.labels.rows.prediction_rows import read_held_out
+from windrow.tasks.storage.files.seals import read_sealed, sealed_json
 from windrow.tasks.storage.files.whole_columns import whole
 from windrow.tasks.storage.store.outputs import MANIFEST, Output, OutputWriter, fingerprint, open_output
 from windrow.tasks.storage.store.run_records import latest_run
 
-TUNED = "tuned.json"
+TUNED = "tuned.settings"
 MOST_CHANGED = 0.1
 """Of the samples, and of the labels, may have come or gone since the fit."""
 GROWS = frozenset({"embeddings", "neighbors", "sources", "given", "earlier", "stage", "version"})
@@ -52,7 +52,7 @@ class Fit:
 
     def tuned(self, maker: Maker) -> Maker:
         """The maker with the settings that were chosen by the labels of then."""
-        return replace(cast(Any, maker), **json.loads((self.output.path / TUNED).read_text()))  # type: ignore[no-any-return]
+        return replace(cast(Any, maker), **read_sealed(self.output.path / TUNED)["chosen"])  # type: ignore[no-any-return]
 
     def held_out(self, predict: Predict, labels: Int64Array, n_classes: int) -> Float32Array:
         """What the maker says of the m labelled rows of labels (n,) by the labels of others: (m, n_classes).
@@ -76,7 +76,7 @@ def write_tuned(writer: OutputWriter, asked: LabelMaker, tuned: LabelMaker) -> N
         names = [each.name for each in fields(asked)]  # type: ignore[arg-type]  # every maker is a dataclass
         chosen = {name: getattr(tuned, name) for name in names if getattr(tuned, name) != getattr(asked, name)}
     with writer.appending(TUNED) as file:
-        file.write(json.dumps(chosen, sort_keys=True).encode())
+        file.write(sealed_json({"chosen": chosen}).encode())
 
 
 def labels_before(store: Path, name: str, embedded: Sequence[str]) -> LabelsBefore | None:

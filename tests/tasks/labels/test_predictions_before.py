@@ -1,6 +1,5 @@
 """How makers were tuned and judged stays while little changed; what they say is learnt every night."""
 
-import json
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -19,10 +18,12 @@ from windrow.tasks.backbones.backbone import BackboneConfig
 from windrow.tasks.clusters.neighbor_graph import find_neighbors
 from windrow.tasks.clusters.neighbors_config import NeighborsConfig
 from windrow.tasks.config import parse_config
+from windrow.tasks.labels import predictions
 from windrow.tasks.labels.labels_config import LabelsConfig
 from windrow.tasks.labels.predictions import predict_labels
 from windrow.tasks.labels.predictions_before import TUNED, LabelsBefore, labels_before
 from windrow.tasks.labels.rows.prediction_rows import read_held_out, read_rounds
+from windrow.tasks.storage.files.seals import read_sealed
 from windrow.tasks.storage.store.made import Made
 from windrow.tasks.storage.store.outputs import Done, Output, make_output, open_output, remove_output
 from windrow.tasks.storage.store.run_records import StageRecord, start_run
@@ -76,7 +77,7 @@ def test_labels_are_learnt_of_tonight_and_only_tuning_and_judgement_stay(nights:
     first, second = nights.night(FIRST), nights.night(ALL)
     assert fit_of(first) is None and fit_of(second) == nights.done[0].path
     pool = LabelPool(EMBEDDINGS.astype(np.float16), 3, neighbor_graph(EMBEDDINGS.astype(np.float16), 10))
-    chosen = json.loads((first.path / TUNED).read_text())
+    chosen = read_sealed(first.path / TUNED)["chosen"]
     assert chosen["strength"] in (1, 2, 5, 8)
     predict = replace(MAKERS["smoothed"](), **chosen).fit(pool)
     assert read_rounds(second)[0] == pytest.approx(predict(LABELS, ALL), abs=1e-6)
@@ -136,6 +137,15 @@ def test_makers_learn_anew_when_many_are_new_or_the_fit_is_gone(nights: Nights) 
     nights.night(FIRST)
     remove_output(nights.store / nights.done[1].path)
     assert fit_of(nights.night(ALL[1:])) is None
+
+
+def test_what_another_version_of_the_code_predicted_is_not_gone_on_with(
+    nights: Nights, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(predictions, "VERSION", 2)
+    nights.night(FIRST)
+    monkeypatch.undo()
+    assert fit_of(nights.night(FIRST)) is None and not nights.done[1].found
 
 
 def test_the_last_finished_run_says_what_it_predicted_by_the_same_backbone(nights: Nights) -> None:
