@@ -69,16 +69,22 @@ def class_names(explored: ExploredStore) -> list[str]:
 
 
 def corrections_of(explored: ExploredStore, sample_id: str | None = None) -> list[dict[str, Any]]:
-    """Return the corrections that stand, of one sample or of all that are on the map, as JSON with their rows."""
+    """Return the corrections that stand, of one sample or of all that are on the map, as JSON with their rows.
+
+    `taken`: whether the run took it.
+    """
     rows = standing(read_corrections(explored.store)).to_pylist()
     found = [each for each in rows if sample_id in (None, each["sample_id"])]
     places = explored.rows_of([each["sample_id"] for each in found]).tolist()
-    return [_told(each, place) for each, place in zip(found, places, strict=True) if place >= 0]
+    with explored.connection() as connection:
+        taken = {number for (number,) in connection.execute("SELECT number FROM taken_corrections").fetchall()}
+    told = (_told(each, place, each["number"] in taken) for each, place in zip(found, places, strict=True))
+    return [each for each in told if each["row"] >= 0]
 
 
-def _told(row: Mapping[str, Any], place: int) -> dict[str, Any]:
+def _told(row: Mapping[str, Any], place: int, taken: bool) -> dict[str, Any]:
     kept = {name: row[name] for name in ("number", "sample_id", "kind", "value", "other_sample_id", "who", "why")}
-    return {**kept, "row": place, "on": f"{row['added_at']:%Y-%m-%d}"}
+    return {**kept, "row": place, "taken": taken}
 
 
 def _with_rows(explored: ExploredStore, pairs: Sequence[tuple[str, float | None]]) -> list[list[Any]]:

@@ -78,8 +78,10 @@ function takeCorrections(said) {
 }
 
 function tellCorrections() {
-  const n = [...state.corrected.values()].flat().length;
-  byId("corrected").textContent = n ? `${plural(n, "correction")}: the next run takes ${n === 1 ? "it" : "them"}` : "no corrections yet";
+  const said = [...state.corrected.values()].flat();
+  const n_new = said.filter((each) => !each.taken).length;
+  const next = n_new === 0 ? ", taken by this run" : n_new === said.length ? `: the next run takes ${n_new === 1 ? "it" : "them"}` : `: the next run takes ${count(n_new)} more`;
+  byId("corrected").textContent = said.length ? plural(said.length, "correction") + next : "no corrections yet";
 }
 
 const codeName = (name, row) => {

@@ -94,6 +94,7 @@ def test_it_opens_draws_and_asks_nobody_else(page: Explorer) -> None:
         }));
     })()""")
     assert drawn > 10 * N  # pixels
+    page.tab.until(f"document.getElementById('points').dataset.n === '{N}'")  # after it has moved, all are drawn
     assert page.tab.asked
     assert all(each.startswith(page.address) for each in page.tab.asked)
 
