@@ -21,7 +21,7 @@ OBJECTS = {
         tasks.storage.verify.version_inspection tasks.takedown.shard_without tasks.conversion.coco
         tasks.conversion.huggingface_folder tasks.export.version_counts tasks.storage.published.attribution_file""",
     "a table of few rows: classes, counts, versions, drift, worth, what was forgotten": """
-        flows.commands.answers flows.commands.stores.runs_table tasks.clusters.incremental tasks.export.outcomes
+        flows.commands.answers flows.commands.stores.runs_table tasks.explore.columns tasks.clusters.incremental tasks.export.outcomes
         tasks.export.soft_arrays tasks.storage.store.garbage tasks.worth.gates
         tasks.export.selected_rows tasks.features.backbone_choice tasks.labels.audit_sample
         tasks.loading.version_samples tasks.steps.publishing_steps tasks.storage.store.refused_samples
@@ -29,7 +29,8 @@ OBJECTS = {
         tasks.takedown.removal tasks.worth.guard""",
     "samples that were drawn, asked for or found wrong": """
         flows.commands.correction_answers flows.commands.training_step tasks.corrections.correction_list
-        tasks.corrections.taken tasks.labels.annotation_file tasks.report.map_sample tasks.storage.store.holders
+        tasks.corrections.taken tasks.explore.sample_facts tasks.labels.annotation_file tasks.report.map_sample
+        tasks.storage.store.holders
         tasks.storage.store.registry tasks.takedown.forget_targets""",
     "a file of the user's, or what a training job wrote": """
         tasks.labels.checked_files tasks.labels.checks.dynamics_file tasks.labels.checks.imported_dynamics

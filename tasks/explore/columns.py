@@ -11,6 +11,7 @@ import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from windrow.tasks.storage.files.whole_columns import whole
 from windrow.tasks.texts.uris import shown_uri
 
 NOTHING = 0xFFFF
@@ -57,8 +58,7 @@ def named(values: pa.Array | pa.ChunkedArray) -> Named:
 
     Of names that are equally frequent the first in the alphabet comes first.
     """
-    whole = values.combine_chunks() if isinstance(values, pa.ChunkedArray) else values
-    encoded = pc.dictionary_encode(whole)
+    encoded = pc.dictionary_encode(whole(values) if isinstance(values, pa.ChunkedArray) else values)
     there = encoded.indices.drop_null().to_numpy(zero_copy_only=False)
     names = encoded.dictionary.to_pylist()
     counts = np.bincount(there, minlength=len(names))
@@ -96,5 +96,4 @@ def columns_there(connection: Any) -> dict[str, str]:
 
 def _in_order(connection: Any, sql: str) -> pa.Array:
     rows = connection.sql(f"SELECT {sql} FROM places LEFT JOIN pool USING (sample_id) ORDER BY place")
-    column = rows.to_arrow_table().column(0).combine_chunks()
-    return pa.concat_arrays(column.chunks) if isinstance(column, pa.ChunkedArray) else column
+    return whole(rows.to_arrow_table().column(0))
