@@ -21,8 +21,8 @@ OBJECTS = {
         tasks.storage.verify.version_inspection tasks.takedown.shard_without tasks.conversion.coco
         tasks.conversion.huggingface_folder tasks.export.version_counts tasks.storage.published.attribution_file""",
     "a table of few rows: classes, counts, versions, drift, worth, what was forgotten": """
-        flows.commands.answers flows.commands.stores.runs_table tasks.explore.columns tasks.clusters.incremental tasks.export.outcomes
-        tasks.export.soft_arrays tasks.storage.store.garbage tasks.worth.gates
+        flows.commands.answers flows.commands.stores.runs_table tasks.clusters.incremental tasks.export.outcomes
+        tasks.explore.columns tasks.export.soft_arrays tasks.storage.store.garbage tasks.worth.gates
         tasks.export.selected_rows tasks.features.backbone_choice tasks.labels.audit_sample
         tasks.loading.version_samples tasks.steps.publishing_steps tasks.storage.store.refused_samples
         tasks.storage.verify.absences
