@@ -7,12 +7,14 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
 from uuid import uuid4
 
 import httpx
 import pytest
+from prefect_server import prefect_server
 from processes import HEEDING_CTRL_C, SECONDS, TOKEN, alive
 from workshop import Workshop
 
@@ -31,25 +33,32 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     metafunc.parametrize("end", every if many else every[-1:], ids=lambda end: f"{end[0].name}-{end[1]}")
 
 
-def test_a_served_night_ends_with_who_serves_it(served: Workshop, end: tuple[signal.Signals, str]) -> None:
+@pytest.fixture(scope="module")
+def serving(workshop: Workshop) -> Iterator[Workshop]:
+    """The workshop with a server of its own: nights that are killed stay there as running."""
+    with prefect_server(workshop.folder / "nights-server", services=True) as api:
+        yield replace(workshop, api=api)
+
+
+def test_a_served_night_ends_with_who_serves_it(serving: Workshop, end: tuple[signal.Signals, str]) -> None:
     name, token = f"night-{uuid4().hex[:8]}", uuid4().hex
-    config = served.write_config(name)
+    config = serving.write_config(name)
     command = [sys.executable, "-c", HEEDING_CTRL_C, "nightly", str(config), "--cron", LEAP_DAY, "-s", f"name={name}"]
-    environment = {**served.environment(), TOKEN: token, "PREFECT_RUNNER_POLL_FREQUENCY": "1"}
+    environment = {**serving.environment(), TOKEN: token, "PREFECT_RUNNER_POLL_FREQUENCY": "1"}
     streams = {"stdout": subprocess.PIPE, "stderr": subprocess.STDOUT, "text": True}
-    with subprocess.Popen(command, cwd=served.folder, env=environment, start_new_session=True, **streams) as process:
+    with subprocess.Popen(command, cwd=serving.folder, env=environment, start_new_session=True, **streams) as process:
         try:
-            _ended_in_time(served, process, name, token, end)
+            _ended_in_time(serving, process, name, token, end)
         finally:
             process.kill()
 
 
 def _ended_in_time(
-    served: Workshop, process: subprocess.Popen[str], name: str, token: str, end: tuple[signal.Signals, str]
+    serving: Workshop, process: subprocess.Popen[str], name: str, token: str, end: tuple[signal.Signals, str]
 ) -> None:
     number, target = end
-    store = served.folder / name
-    _begin_a_night(str(served.api), name)
+    store = serving.folder / name
+    _begin_a_night(str(serving.api), name)
     _until(lambda: store.exists() and list_runs(store) != [])
     began = time.monotonic()
     (os.killpg if target == "group" else os.kill)(process.pid, number)
