@@ -24,6 +24,11 @@ LARGEST = 2**30
 FIND_SQL = """
 SELECT DISTINCT sample_id FROM occurrences WHERE sample_id IS NOT NULL AND unreadable IS NULL AND {where} LIMIT 3
 """
+EVERY_SQL = """
+SELECT {column}, min(sample_id) FROM occurrences
+WHERE sample_id IS NOT NULL AND unreadable IS NULL AND {column} IN (SELECT unnest($1::VARCHAR[]))
+GROUP BY {column} HAVING count(DISTINCT sample_id) = 1
+"""
 WHERES = ("sample_id = $1", "key = $1", "starts_with(sample_id, $1) AND length($1) >= 6")
 BY_NAME = (
     *("key = $1", "key = $1", "ends_with(key, '/' || $1)"),
@@ -41,6 +46,15 @@ def resolve(connection: Any, wanted: str) -> str:
         if found:
             return str(found[0][0])
     raise ValueError(f"no readable sample of the last run has the id or key {wanted!r}")
+
+
+def resolve_all(connection: Any, wanted: Sequence[str]) -> dict[str, str]:
+    """Return the samples of those that are a whole id, or a key of one sample: two questions, however many they are."""
+    found: dict[str, str] = {}
+    for column in ("key", "sample_id"):  # an id goes before a key
+        rows = connection.execute(EVERY_SQL.format(column=column), [list(set(wanted))]).fetchall()
+        found |= dict(rows)
+    return found
 
 
 def read_corrections_file(path: Path, connection: Any, who: str) -> list[Correction]:
@@ -75,13 +89,16 @@ def _of_table(path: Path, connection: Any, who: str) -> Iterator[Correction]:
     file = read_user_file(path, WANTED)
     names = file.rows.column_names
     texts = {name: file.texts(name) if name in names else [""] * file.rows.num_rows for name in (*FIELDS, "key")}
+    named = {word for column in ("sample_id", "key", "other") for word in texts[column] if word}
+    known = resolve_all(connection, [*named, *(word.lower() for word in named)])
     for row in range(file.rows.num_rows):
         said = {name: values[row] for name, values in texts.items()}
         if not any(said.values()):
             continue
         try:
-            sample = resolve(connection, said["sample_id"].lower() or said["key"])
-            other = resolve(connection, said["other"]) if said["other"] else None
+            word = said["sample_id"].lower() or said["key"]
+            sample = known.get(word) or resolve(connection, word)
+            other = (known.get(said["other"]) or resolve(connection, said["other"])) if said["other"] else None
             value, why = said["value"] or None, said["why"] or None
             yield Correction(sample, said["kind"], said["who"] or who, value, other, why)
         except ValueError as error:
@@ -93,12 +110,12 @@ def _of_label_studio(tasks: Sequence[Any], connection: Any, who: str) -> Iterato
         where = f"task {task.get('id', number) if isinstance(task, Mapping) else number}"
         if not isinstance(task, Mapping):
             raise ValueError(f"{where}: is no task of Label Studio's")
-        data = task["data"] if isinstance(task.get("data"), Mapping) else task  # JSON-MIN has no data
+        data = _mapping(task.get("data")) or task  # JSON-MIN has no data
         annotations = task.get("annotations", task.get("completions"))
-        said = list(_choices_min(task, who) if annotations is None else _choices(annotations, who))
-        if not said:
-            continue
         try:
+            said = list(_choices_min(task, who) if annotations is None else _choices(annotations, who))
+            if not said:
+                continue
             sample = _sample_of(connection, data)
             for name, label in said:
                 yield Correction(sample, "label", name, label)
@@ -107,13 +124,12 @@ def _of_label_studio(tasks: Sequence[Any], connection: Any, who: str) -> Iterato
 
 
 def _choices(annotations: Any, who: str) -> Iterator[tuple[str, str]]:
-    for annotation in annotations if isinstance(annotations, list) else ():
-        if not isinstance(annotation, Mapping) or annotation.get("was_cancelled"):
+    for annotation in map(_mapping, _list(annotations)):
+        if annotation.get("was_cancelled"):
             continue
-        results = annotation.get("result") or ()
-        chosen = [each for each in results if isinstance(each, Mapping) and each.get("type") == "choices"]
+        chosen = [each for each in map(_mapping, _list(annotation.get("result"))) if each.get("type") == "choices"]
         for each in chosen:
-            choices = list((each.get("value") or {}).get("choices") or [])
+            choices = _list(_mapping(each.get("value")).get("choices"))
             if len(choices) == 1:
                 yield _person(annotation.get("completed_by"), who), str(choices[0])
             elif choices:
@@ -128,6 +144,14 @@ def _choices_min(task: Mapping[str, Any], who: str) -> Iterator[tuple[str, str]]
         raise ValueError("has several classes of one sample")
 
 
+def _mapping(value: Any) -> Mapping[str, Any]:
+    return value if isinstance(value, Mapping) else {}
+
+
+def _list(value: Any) -> list[Any]:
+    return value if isinstance(value, list) else []
+
+
 def _person(named: Any, who: str) -> str:
     if isinstance(named, Mapping):
         named = named.get("email") or named.get("id")
@@ -135,7 +159,7 @@ def _person(named: Any, who: str) -> str:
 
 
 def _sample_of(connection: Any, data: Mapping[str, Any]) -> str:
-    told = data.get("sample_id") or (data.get("meta") or {}).get("sample_id")
+    told = data.get("sample_id") or _mapping(data.get("meta")).get("sample_id")
     if isinstance(told, str):
         return resolve(connection, told)
     for name in ("key", "image", "img", "url", "filepath"):
@@ -166,8 +190,8 @@ def _of_fiftyone(samples: Sequence[Any], connection: Any, who: str) -> Iterator[
     for number, sample in enumerate(samples, 1):
         if not isinstance(sample, Mapping):
             raise ValueError(f"sample {number}: is no sample of FiftyOne's")
-        labels = [each["label"] for each in sample.values() if _is_classification(each)]
-        tags = [tag for tag in sample.get("tags") or () if tag in ("keep", "drop")]
+        labels = [str(each["label"]) for each in sample.values() if _is_classification(each)]
+        tags = [tag for tag in _list(sample.get("tags")) if tag in ("keep", "drop")]
         if not labels and not tags:
             continue
         try:
@@ -175,7 +199,7 @@ def _of_fiftyone(samples: Sequence[Any], connection: Any, who: str) -> Iterator[
                 raise ValueError(f"says two things: {', '.join(map(str, [*labels, *tags]))}")
             named = _sample_of(connection, sample)
             for label in labels[:1]:
-                yield Correction(named, "label", who, str(label))
+                yield Correction(named, "label", who, label)
             for tag in tags:
                 yield Correction(named, str(tag), who)
         except ValueError as error:

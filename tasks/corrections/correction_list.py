@@ -123,17 +123,17 @@ def standing(table: pa.Table) -> pa.Table:
     it; so does, of keep and drop, the last of all people. undo withdraws what its person said before.
     """
     kept: dict[tuple[str | None, ...], Mapping[str, Any]] = {}
+    of_sample: dict[str, set[tuple[str | None, ...]]] = {}
     for row in table.to_pylist():
-        if row["kind"] == "undo":
-            gone = [key for key in kept if _is_undone(kept[key], row)]
-        else:
-            gone = [key for key in kept if _is_overruled(kept[key], row)] if row["kind"] in OF_CLASSES else []
-        for key in gone:
-            del kept[key]
+        overruled = _is_undone if row["kind"] == "undo" else _is_overruled
+        for key in list(of_sample.get(row["sample_id"], ())):
+            if key in kept and overruled(kept[key], row):
+                del kept[key]
         if row["kind"] not in ("undo", FORGOTTEN_KIND):
             key = _subject(row)
-            kept.pop(key, None)
             kept[key] = row
+            for name in filter(None, (row["sample_id"], row["other_sample_id"])):
+                of_sample.setdefault(name, set()).add(key)
     return table.filter(pc.is_in(table["number"], pa.array([row["number"] for row in kept.values()], pa.int64())))
 
 

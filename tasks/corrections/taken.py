@@ -6,6 +6,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Literal
 
+import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
@@ -95,14 +96,15 @@ def abstain_where_refuted(labels: pa.Table, table: pa.Table) -> pa.Table:
     wrong = {(row["sample_id"], row["value"]) for row in rows_of(table, "wrong_label")}
     lost = {row["sample_id"] for row in rows_of(table, "wrong_cluster")}
     touched = pa.array(sorted({name for name, _ in wrong} | lost), pa.string())
-    places = pc.indices_nonzero(pc.is_in(labels["sample_id"], touched)).to_pylist() if len(touched) else []
-    refuted = [place for place in places if _is_refuted(labels.slice(place, 1).to_pylist()[0], wrong, lost)]
-    if not refuted:
+    places = pc.indices_nonzero(pc.is_in(labels["sample_id"], touched)).to_numpy() if len(touched) else []
+    rows = labels.select(["sample_id", "label_set", "label"]).take(places).to_pylist() if len(places) else []
+    mask = np.zeros(len(labels), np.bool_)
+    mask[[place for place, row in zip(places, rows, strict=True) if _is_refuted(row, wrong, lost)]] = True
+    if not mask.any():
         return labels
-    mask = pc.is_in(pa.array(range(len(labels)), pa.int64()), pa.array(refuted, pa.int64()))
     for name, value in {"label": None, "abstained": True, "label_weight": 0.0}.items():
         field = labels.schema.field(name)
-        filled = pc.if_else(mask, pa.scalar(value, field.type), labels[name])
+        filled = pc.if_else(pa.array(mask), pa.scalar(value, field.type), labels[name])
         labels = labels.set_column(labels.schema.get_field_index(name), field, filled)
     return labels
 

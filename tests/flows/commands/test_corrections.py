@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import csv
 import json
 import re
@@ -10,10 +11,14 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from workshop import Workshop, settings
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from workshop import Workshop
+from workshop import settings as settings_of
 
+from windrow.tasks.corrections.correction_files import read_corrections_file
 from windrow.tasks.corrections.correction_list import read_corrections, standing
-from windrow.tasks.storage.catalog.views import open_catalog
+from windrow.tasks.storage.catalog.views import connect, open_catalog
 from windrow.tasks.storage.verify.verification import verify
 
 
@@ -47,7 +52,7 @@ def words(workshop: Workshop, *command: str) -> str:
 def corrected(workshop: Workshop) -> Corrected:
     """Run, correct in five ways, and run again."""
     store = workshop.folder / "corrected"
-    selection = settings(workshop.pool, store)["selection"]
+    selection = settings_of(workshop.pool, store)["selection"]
     config = workshop.write_config("corrected", selection={**selection, "near_duplicate_threshold": 0.91})
     words(workshop, "run", str(config))
     first = pool_of(store)
@@ -192,7 +197,7 @@ def test_a_file_with_a_wrong_row_changes_nothing(corrected: Corrected, tmp_path:
         ("3", "is neither a list of Label Studio's tasks"),
         ('[{"id": 9, "data": {"image": "nobody.png"}, "annotations": [RESULT]}]', "task 9: no readable sample"),
         ('[{"id": 9, "data": {}, "annotations": [RESULT]}]', "task 9: names no sample"),
-        ('[{"id": 9, "data": {"image": "a.png"}, "annotations": [TWO]}]', "has several classes of one sample"),
+        ('[{"id": 9, "data": {"image": "a.png"}, "annotations": [TWO]}]', "task 9: has several classes of one sample"),
         ('{"samples": [{"filepath": "nobody.png", "tags": ["keep"]}]}', "sample 1: no readable sample"),
     ],
 )
@@ -223,3 +228,22 @@ def test_labels_and_tags_of_fiftyone_are_read(corrected: Corrected, tmp_path: Pa
         words(corrected.workshop, "corrections", "add", name, "undo", "--who", "cid", "--store", str(corrected.store))
     rows = standing(read_corrections(corrected.store)).to_pylist()
     assert "cid" not in {row["who"] for row in rows}
+
+
+NAMES = ("data", "annotations", "result", "type", "value", "choices", "choice", "meta", "sample_id", "image", "id", "tags",
+         "samples", "label", "_cls")  # fmt: skip
+SHAPES = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.text(max_size=4) | st.sampled_from(["choices", "Classification"]),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.sampled_from(NAMES), inner, max_size=5),
+    max_leaves=25,
+)
+ENTRIES = st.lists(SHAPES, max_size=3)
+
+
+@settings(deadline=None, max_examples=150, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(ENTRIES | st.fixed_dictionaries({"samples": ENTRIES}) | SHAPES)
+def test_whatever_json_holds_is_read_or_refused_in_a_sentence(tmp_path: Path, content: Any) -> None:
+    path, connection = tmp_path / "said.json", connect({})
+    path.write_text(json.dumps(content))
+    with contextlib.suppress(ValueError):
+        read_corrections_file(path, connection, "ann")
