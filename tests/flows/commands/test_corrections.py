@@ -230,8 +230,8 @@ def test_labels_and_tags_of_fiftyone_are_read(corrected: Corrected, tmp_path: Pa
     assert "cid" not in {row["who"] for row in rows}
 
 
-NAMES = ("data", "annotations", "result", "type", "value", "choices", "choice", "meta", "sample_id", "image", "id", "tags",
-         "samples", "label", "_cls")  # fmt: skip
+NAMES = ("data", "annotations", "result", "type", "value", "choices", "choice", "meta", "sample_id", "image", "id",
+         "tags", "samples", "label", "_cls")  # fmt: skip
 SHAPES = st.recursive(
     st.none() | st.booleans() | st.integers() | st.text(max_size=4) | st.sampled_from(["choices", "Classification"]),
     lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.sampled_from(NAMES), inner, max_size=5),
