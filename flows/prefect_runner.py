@@ -24,6 +24,7 @@ from prefect.artifacts import (
 from prefect.cache_policies import NO_CACHE
 from prefect.client.schemas.objects import State, TaskRun
 from prefect.events import emit_event
+from prefect.exceptions import MissingContextError
 from prefect.futures import as_completed
 from prefect.task_runners import ThreadPoolTaskRunner
 from prefect.tasks import exponential_backoff
@@ -182,6 +183,8 @@ class PrefectRunner(PlainRunner):
             return None
         try:
             return ask()
+        except MissingContextError:
+            return None  # a thread that no flow run knows of: nothing is lost but this
         except Exception as error:
             self._heed_interruption()
             self._lose(error)

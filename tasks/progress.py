@@ -7,6 +7,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from contextvars import copy_context
 
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
@@ -101,7 +102,10 @@ def stage_progress(
         shown = StageProgress(stage, total, say, share, n_samples, counts)
         ended = threading.Event()
         show = _draw if sys.stderr.isatty() else _log
-        thread = threading.Thread(target=show, args=(shown, ended), name=f"progress of {stage}", daemon=True)
+        here = copy_context()  # what is said goes where this thread's lines go: to the log of a flow run, say
+        thread = threading.Thread(
+            target=here.run, args=(show, shown, ended), name=f"progress of {stage}", daemon=True
+        )
         thread.start()
         try:
             yield shown

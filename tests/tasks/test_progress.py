@@ -6,11 +6,13 @@ import io
 import re
 import threading
 from collections.abc import Iterator
+from contextvars import ContextVar
 from pathlib import Path
 
 import pytest
 from rich.console import Console
 
+from windrow.flows.prefect_runner import PrefectRunner
 from windrow.tasks import progress as progress_module
 from windrow.tasks.executors import ExecutorConfig, open_executor
 from windrow.tasks.progress import StageProgress, stage_progress
@@ -86,3 +88,24 @@ def test_a_terminal_shows_a_bar_with_samples_and_it_goes_away(monkeypatch: pytes
         while "6 of 8 samples" not in drawn.getvalue():
             assert not frame.wait(0.01)
     assert "features" in drawn.getvalue()
+
+
+def test_lines_are_said_in_the_context_of_the_stage_as_the_log_of_a_flow_run_asks(lines: list[str]) -> None:
+    said, flow_run = threading.Event(), ContextVar[str]("flow run")
+
+    def say(_: str) -> None:
+        lines.append(flow_run.get("none"))
+        said.set()
+
+    flow_run.set("this one")
+    with stage_progress("ingest", 2, say, lambda _: None):
+        assert said.wait(10)
+    assert set(lines) == {"this one"}
+
+
+def test_a_line_from_where_no_flow_run_is_known_does_not_take_prefect_for_lost(caplog: pytest.LogCaptureFixture) -> None:
+    runner = PrefectRunner()
+    with caplog.at_level("INFO", logger="windrow"):
+        runner.say("half done")
+        runner.say("all done")
+    assert [record.getMessage() for record in caplog.records] == ["half done", "all done"]
