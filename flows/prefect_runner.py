@@ -33,8 +33,8 @@ from windrow.flows.summary import summarise
 from windrow.tasks.config import CurationConfig, parse_config
 from windrow.tasks.ended_by_signal import EndedBySignal, heed_signals, name_of, signal_seen
 from windrow.tasks.fetching.credentials import without_secrets, written
-from windrow.tasks.recording import count_words
 from windrow.tasks.runner import MOST_THREADS, Call, PlainRunner, may_pass
+from windrow.tasks.stage_lines import count_words
 from windrow.tasks.storage.published.versions import latest_version
 from windrow.tasks.storage.store.run_records import Run, StageRecord
 from windrow.tasks.texts.markdown import code, inline

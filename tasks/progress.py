@@ -103,9 +103,7 @@ def stage_progress(
         ended = threading.Event()
         show = _draw if sys.stderr.isatty() else _log
         here = copy_context()  # what is said goes where this thread's lines go: to the log of a flow run, say
-        thread = threading.Thread(
-            target=here.run, args=(show, shown, ended), name=f"progress of {stage}", daemon=True
-        )
+        thread = threading.Thread(target=here.run, args=(show, shown, ended), name=f"progress of {stage}", daemon=True)
         thread.start()
         try:
             yield shown

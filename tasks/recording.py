@@ -14,15 +14,13 @@ from windrow.tasks.config import CurationConfig
 from windrow.tasks.ended_by_signal import how_it_ended
 from windrow.tasks.fetching.credentials import name_sources, without_secrets, written
 from windrow.tasks.runner import Runner
+from windrow.tasks.stage_lines import stage_line
 from windrow.tasks.storage.files.store_lock import at_work
 from windrow.tasks.storage.sources.source_settings import uris_of
 from windrow.tasks.storage.store.outputs import Done
 from windrow.tasks.storage.store.run_records import Run, StageRecord, Status, open_run, runs_backwards, start_run
 from windrow.tasks.storage.store.store_format import mark_format
 from windrow.tasks.takedown.removal import finish_takedowns
-
-ONLY_WHEN_ASKED = frozenset({"n_label_checks", "n_class_shares", "n_held_out", "n_evaluated"})
-"""Counts of what only a setting asks for: a 0 would tell of it to all who did not."""
 
 
 @dataclass
@@ -92,25 +90,6 @@ def recording(run: Run, stage: Stage, runner: Runner) -> Iterator[StageLog]:
         stage, outputs, n_found, log.n_samples, seconds, counts, version, log.choice, log.kept_back, log.note
     )
     run.record(record)
-    line = describe(record)
+    line = stage_line(record)
     runner.say(line)
     runner.show_stage(run, record, line)
-
-
-def describe(record: StageRecord) -> str:
-    """Return one line about what a stage did."""
-    made = len(record.outputs) - record.n_found
-    said = {name: number for name, number in record.counts.items() if number or not _is_quiet(name)}
-    counts = ", ".join(f"{number:,} {count_words(name)}" for name, number in said.items())
-    line = f"{count_words(record.stage)}: {counts} ({made} made, {record.n_found} found done, {record.seconds:.1f} s)"
-    return "; ".join([line, *filter(None, (record.choice, record.note))])
-
-
-def _is_quiet(name: str) -> bool:
-    """Whether a count of 0 is not worth telling: of rows of a file, say, that do not fit."""
-    return name in ONLY_WHEN_ASKED or "_rows_" in name
-
-
-def count_words(name: str) -> str:
-    """Return the name of a count as people read it."""
-    return name.removeprefix("n_").replace("_", " ")

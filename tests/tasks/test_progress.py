@@ -103,7 +103,9 @@ def test_lines_are_said_in_the_context_of_the_stage_as_the_log_of_a_flow_run_ask
     assert set(lines) == {"this one"}
 
 
-def test_a_line_from_where_no_flow_run_is_known_does_not_take_prefect_for_lost(caplog: pytest.LogCaptureFixture) -> None:
+def test_a_line_said_outside_of_any_flow_run_does_not_take_prefect_for_lost(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
     runner = PrefectRunner()
     with caplog.at_level("INFO", logger="windrow"):
         runner.say("half done")

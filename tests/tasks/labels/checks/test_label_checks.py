@@ -37,7 +37,7 @@ from windrow.tasks.clusters.neighbor_graph import find_neighbors
 from windrow.tasks.clusters.neighbors_config import NeighborsConfig
 from windrow.tasks.labels.checks.label_checks import check_labels, judge_pool
 from windrow.tasks.labels.checks.label_checks_config import LabelChecksConfig
-from windrow.tasks.recording import describe
+from windrow.tasks.stage_lines import stage_line
 from windrow.tasks.storage.store.made import Made
 from windrow.tasks.storage.store.outputs import Done, open_output
 from windrow.tasks.storage.store.pool import Pool
@@ -197,12 +197,12 @@ def test_a_method_says_what_its_function_says(pool: NoisyPool, method: str) -> N
 def test_without_methods_the_table_is_empty_and_the_log_does_not_speak_of_it(pool: NoisyPool, tmp_path: Path) -> None:
     done = pool.check(tmp_path, LabelChecksConfig())
     assert open_output(tmp_path / done.path).read(LABEL_CHECKS).num_rows == done.counts["n_label_checks"] == 0
-    line = describe(StageRecord("label_checks", (done.path,), 0, N, 1.0, dict(done.counts)))
+    line = stage_line(StageRecord("label_checks", (done.path,), 0, N, 1.0, dict(done.counts)))
     assert line.startswith(f"label checks: {N} checked, ") and "0 label" not in line
     nothing = pool.check(tmp_path, LabelChecksConfig(default=False))
     assert not any(nothing.counts.values())
     asked = StageRecord("label_checks", (), 0, N, 1.0, {"n_checked": 0, "n_label_checks": 7})
-    assert describe(asked).startswith("label checks: 0 checked, 7 label checks (")
+    assert stage_line(asked).startswith("label checks: 0 checked, 7 label checks (")
 
 
 def test_classes_with_too_few_labels_and_samples_without_one_are_not_judged(pool: NoisyPool, tmp_path: Path) -> None:
