@@ -23,11 +23,15 @@ from windrow.tasks.storage.catalog.views import connect, run_tables
 from windrow.tasks.storage.published.versions import latest_version
 from windrow.tasks.storage.store.run_records import Run
 from windrow.tasks.texts.markdown import inline
+from windrow.tasks.texts.plurals import counted
 from windrow.tasks.texts.terminal import escape, visible
 
 NEXT_QUERY = "SELECT label, count(*), avg(confidence) FROM curated GROUP BY label ORDER BY label"
 NEXT_QUERY_OF_CLUSTERS = "SELECT cluster, count(*) FROM curated GROUP BY cluster ORDER BY cluster"
-NO_CLASSES = "There were no labels: no class is known, and none is exported; `cluster` is the number of a cluster"
+NO_CLASSES = (
+    "No label came with the samples, so none is exported; `cluster` is the number of a sample's cluster, and"
+    " `windrow annotate` writes which samples to label first"
+)
 
 MEANINGS = {
     "exported": "in the version",
@@ -35,7 +39,7 @@ MEANINGS = {
     "not_selected": "ranked beyond the target size",
     "duplicate": "same bytes as another occurrence",
     "near_duplicate": "cosine similarity reaches the threshold",
-    "filtered": "broke a filter of the config",
+    "filtered": "broke a filter of the config, or dropped by a person",
     "held_out": "kept apart to judge the curated set by",
     "unreadable": "could not be used",
     "forgotten": "refused since a take-down",
@@ -176,7 +180,9 @@ def _capital(text: str) -> str:
 
 
 def _alike(summary: Summary) -> str:
-    return "Alike by perceptual hash (table hash_groups): {:,} samples in {:,} groups".format(*summary.alike)
+    n_alike, n_groups = summary.alike
+    told = f"{counted(n_alike, 'samples')} in {counted(n_groups, 'groups')}" if n_alike else "none"
+    return f"Alike by perceptual hash (table hash_groups): {told}"
 
 
 def _leaks(summary: Summary) -> str:

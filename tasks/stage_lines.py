@@ -7,6 +7,7 @@ from collections.abc import Iterator, Mapping
 from rich.filesize import decimal
 
 from windrow.tasks.storage.store.run_records import StageRecord
+from windrow.tasks.texts.plurals import counted
 
 WORDS: Mapping[str, str] = {
     "n_occurrences": "occurrences",
@@ -64,19 +65,7 @@ def _is_told(name: str, counts: Mapping[str, int]) -> bool:
 
 
 def _told(name: str, number: int) -> str:
-    if name == "n_bytes":
-        return decimal(number)
-    words = count_words(name)
-    return f"{number:,} {_singular(words) if number == 1 else words}"
-
-
-def _singular(words: str) -> str:
-    first, *others = words.split(" ", 1)
-    if first == "classes":
-        first = "class"
-    elif first.endswith("s") and not first.endswith("ss"):
-        first = first.removesuffix("s")
-    return " ".join([first, *others])
+    return decimal(number) if name == "n_bytes" else counted(number, count_words(name))
 
 
 def _cost(record: StageRecord) -> Iterator[str]:

@@ -48,7 +48,9 @@ def export(curation: Curation) -> None:
         answers, classes = read_answers(config.card), read_classes(store, shards[0].plan) if shards else []
         check_numbers(classes, config.class_names)
         if shards and not classes:
-            curation.runner.say(f"export.label_set: this run has no label of {config.label_set!r}: none is exported")
+            curation.runner.say(
+                f"no label is exported: this run has none of the label set {config.label_set!r} (export.label_set)"
+            )
         if missing := without_soft(store, shards, config):
             curation.runner.say(
                 f"export.soft_labels: no maker made {', '.join(missing)} of classes: without soft labels"

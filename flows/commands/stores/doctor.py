@@ -106,6 +106,7 @@ def contents(store: Path) -> Iterator[Finding]:
     from windrow.tasks.storage.store.run_records import list_runs
     from windrow.tasks.storage.store.store_format import check_format
     from windrow.tasks.takedown.removal import unfinished
+    from windrow.tasks.texts.plurals import counted
 
     if not store.exists():
         yield Finding("note", "store", f"{store} does not exist yet: `windrow run` makes it")
@@ -124,8 +125,9 @@ def contents(store: Path) -> Iterator[Finding]:
         return
     ended = [run for run in runs if run.status == "finished"]
     n_running = sum(run.status == "running" for run in runs)
-    text = f"{len(runs)} runs, {len(ended)} finished, {n_running} running, {len(list_versions(store))} versions"
-    yield Finding("good", "store", f"{store}: {text}")
+    told = [counted(len(runs), "runs"), f"{len(ended)} finished", f"{n_running} running"]
+    told.append(counted(len(list_versions(store)), "versions"))
+    yield Finding("good", "store", f"{store}: {', '.join(told)}")
     failed = [run for run in runs if run.status in ("failed", "killed")]
     if failed and (not ended or failed[-1].number > ended[-1].number):
         yield Finding("note", "last run", f"{failed[-1].run_id} {failed[-1].status}: {failed[-1].error}")

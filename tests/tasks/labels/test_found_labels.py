@@ -190,7 +190,7 @@ def test_without_classes_clusters_are_exported_as_clusters_and_nothing_as_a_labe
     version = latest_version(run.store, "some")
     assert version is not None and read_manifest(version.path)["classes"] == []
     told = read_summary(run)
-    assert not told.has_classes and "There were no labels" in summarise(run)
+    assert not told.has_classes and "No label came with the samples" in summarise(run)
     level = 0 if label_set == "cluster_1" else -1
     samples = read_with_webdataset([str(path) for path in version.path.glob("webdataset/*.tar")])
     for sample in samples:

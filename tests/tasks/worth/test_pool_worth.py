@@ -88,7 +88,7 @@ def test_a_selection_of_one_class_is_worse_and_the_guard_keeps_it_back(store: Pa
 @pytest.mark.parametrize(
     ("made", "why"),
     [
-        ({"n_held": 0}, "no labelled sample is held out"),
+        ({"n_held": 0}, "some 300 given labels"),
         ({"n_held": 49}, "49 independent groups, and 50 are the least"),
         ({"labelled": False}, "no selected sample has a label of the evaluated classes"),
     ],
