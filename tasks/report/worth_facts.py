@@ -29,7 +29,7 @@ class WorthFacts:
         """What the curated set is worth against random samples, with the numbers that it rests on."""
         row = self.compared[0]
         if row["verdict"] == "unknown":
-            return f"Whether the curated set is better than a random one was not measured: {row['why']}."
+            return f"Whether the curated set is better than a random one could not be measured: {row['why']}."
         judged = (
             f"on {row['n_evaluated']:,} held-out samples, training on {row['n_samples']:,} curated samples gives a"
             f" balanced accuracy of {percent(row['quality'])}, on as many random ones"

@@ -122,7 +122,7 @@ def why_unknown(judged: JudgedSelection) -> str | None:
     if not len(judged.ranked):
         return "nothing was selected"
     if not n_groups:
-        return "it takes some 300 given labels, of which a part is held out to judge by, or a labelled file at worth.evaluate"
+        return "it takes some 300 given labels, a part of them held out, or a labelled file at worth.evaluate"
     if n_groups < LEAST:
         return f"the held-out samples are {n_groups} independent groups, and {LEAST} are the least that can tell"
     if not np.isin(judged.pool.labels[judged.ranked], judged.pool.truth).any():

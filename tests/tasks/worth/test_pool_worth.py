@@ -99,7 +99,7 @@ def test_what_cannot_be_told_is_unknown_and_is_published(store: Path, made: dict
     assert (row["verdict"], row["quality"]) == ("unknown", None)
     assert why in row["why"]
     assert kept_back(store, done.path, "random") is None
-    assert "cannot be told" in sentence_of(store, done)
+    assert "could not be measured" in sentence_of(store, done)
 
 
 def published(store: Path, made: Made, monkeypatch: pytest.MonkeyPatch, held_out: int = 0) -> Version:
