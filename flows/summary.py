@@ -219,7 +219,10 @@ def _next(summary: Summary) -> str:
 
 
 def print_run(console: Console, run: Run) -> None:
-    """Print what a run did, where its version and its report are, and what to ask next."""
+    """Print what a run did, where its version and its report are, and what to ask next.
+
+    What its log has said already (what came with the samples, how files fit, the encoder) is not said again.
+    """
     store, summary = run.store, read_summary(run)
     console.print(summary_table(summary))
     if summary.worth:
@@ -227,21 +230,14 @@ def print_run(console: Console, run: Run) -> None:
     if summary.balance is not None:
         sentence = visible(_capital(summary.balance.sentence))
         console.print(sentence, style=COLOURS[summary.balance.style], markup=False, highlight=False)
-    for line in summary.found:
-        console.print(visible(line), soft_wrap=True, markup=False, highlight=False)
     if not summary.has_classes:
         console.print(NO_CLASSES, soft_wrap=True, markup=False, highlight=False)
-    console.print(_alike(summary))
+    if summary.checked:
+        console.print(summary.checked, soft_wrap=True, markup=False)
     if summary.leaks:
         console.print(_leaks(summary))
     if summary.overlap:
         console.print(visible(summary.overlap), soft_wrap=True, markup=False)
-    for line in summary.files:
-        console.print(visible(line), soft_wrap=True, markup=False, highlight=False)
-    if summary.backbone:
-        console.print(visible(f"encoder: {summary.backbone}"), soft_wrap=True, markup=False)
-    if summary.checked:
-        console.print(summary.checked, soft_wrap=True, markup=False)
     for line in _threshold(summary):
         console.print(visible(line), highlight=False, markup=False)
     version = latest_version(store, run.name)
