@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 
-from rich.filesize import decimal
-
+from windrow.tasks.report.formats import duration, size
 from windrow.tasks.storage.store.run_records import StageRecord
 from windrow.tasks.texts.plurals import counted
 
@@ -65,11 +64,11 @@ def _is_told(name: str, counts: Mapping[str, int]) -> bool:
 
 
 def _told(name: str, number: int) -> str:
-    return decimal(number) if name == "n_bytes" else counted(number, count_words(name))
+    return size(number) if name == "n_bytes" else counted(number, count_words(name))
 
 
 def _cost(record: StageRecord) -> Iterator[str]:
     n_outputs = len(record.outputs)
     if record.n_found:
         yield "found done" if record.n_found == n_outputs else f"{record.n_found} of {n_outputs} outputs found done"
-    yield f"{record.seconds:.1f} s"
+    yield duration(record.seconds)

@@ -42,6 +42,7 @@ COMMANDS = (
     for_trainers.card,
     refining.leaks,
     keeping.verify,
+    keeping.du,
     keeping.gc,
     keeping.doctor,
 )

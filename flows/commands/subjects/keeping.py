@@ -56,6 +56,16 @@ def verify(
         raise typer.Exit(1)
 
 
+def du(store: Store = DEFAULT_STORE) -> None:
+    """Say what a store spends on what, in bytes on disk: versions, what each stage made, runs.
+
+    A file that several places share is counted once, by the version that has it. `windrow gc` says what can go.
+    """
+    from windrow.flows.commands.stores.du import print_usage
+
+    print_usage(out, store)
+
+
 def gc(
     store: Store = DEFAULT_STORE,
     n_runs: Annotated[
