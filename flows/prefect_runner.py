@@ -101,6 +101,7 @@ class PrefectRunner(PlainRunner):
         super().__init__()
         self._has_limits = has_limits
         self._lost = False
+        self._for_the_whole: list[Callable[[], Any]] = []
         heed_signals(signal.SIGINT)
 
     def _heed_interruption(self) -> None:
@@ -109,7 +110,7 @@ class PrefectRunner(PlainRunner):
             raise EndedBySignal(name_of(number))
 
     def step(self, name: str, config: CurationConfig, body: Callable[[], None]) -> None:
-        """Run a step as a flow of its name."""
+        """Run a step as a flow of its name; the flow run around it, which people open first, gets its outcome too."""
         watched = _Watched(body)
 
         @flow(
@@ -121,6 +122,8 @@ class PrefectRunner(PlainRunner):
             watched()
 
         self._watch(watched, lambda: carried(_written(config)))
+        while self._for_the_whole:
+            self._unless_lost(self._for_the_whole.pop(0))
 
     def map(self, calls: Sequence[Call], finished: Callable[[Any], None]) -> list[Any]:
         """Run each call as a task of its kind."""
@@ -214,18 +217,21 @@ class PrefectRunner(PlainRunner):
         yield show
 
     def show_stage(self, run: Run, record: StageRecord, line: str) -> None:
-        """Show a stage's counts as a table."""
+        """Show a stage's counts as a table; its line stands in the log of the whole run, too."""
+        self._for_the_whole.append(lambda: get_run_logger().info(without_secrets(line)))
         table = [{"count": inline(count_words(name)), "number": number} for name, number in record.counts.items()]
         key, description = f"windrow-{record.stage.replace('_', '-')}", inline(f"{run.name}: {line}")
         self._unless_lost(lambda: create_table_artifact(key=key, table=table, description=description))
 
     def show_summary(self, run: Run, report: Path) -> None:
-        """Show a run's summary; a browser opens no file from Prefect's UI, so the report's path is text."""
+        """Show a run's summary, beside the whole run; a browser opens no file from Prefect's UI, so the report's path
+        is text.
+        """
         version = latest_version(run.store, run.name)
         what = f"{run.name} {version.version}, {version.n_samples:,} samples" if version else run.name
         text = f"# {inline(what)}\n\n{summarise(run)}\n\nReport: {code(str(report.resolve()))}"
-        description = inline(f"{what}; report: {report.resolve()}")
-        self._unless_lost(
+        description = inline(f"{what}; report at {report.resolve()}")
+        self._for_the_whole.append(
             lambda: create_markdown_artifact(key="windrow-summary", markdown=text, description=description)
         )
 

@@ -9,8 +9,10 @@ from windrow.tasks.texts.terminal import visible
 # What starts emphasis, code, links, pictures, formulas and cells; as entities what starts HTML and entities, and what
 # makes an address a link, or a word a picture, by itself.
 _SPECIAL = re.compile(r"[\\`*_\[\]|~$]")
-_ENTITIES = {"&": "&amp;", "<": "&lt;", ">": "&gt;", ":": "&#58;", "@": "&#64;"}
-_LINKS = re.compile(r"(?i)www\.")
+_ENTITIES = {"&": "&amp;", "<": "&lt;", ">": "&gt;", "@": "&#64;"}
+_LINKS = re.compile(r"(?i)(?<=www)\.|:(?=\S)")  # a colon before a space is part of no address
+    r"(?i)(?<=www)\.|:(?=\S)"
+)  # a colon before a space is part of no address, and plain where nobody renders
 
 
 def inline(text: str) -> str:
@@ -23,7 +25,7 @@ def inline(text: str) -> str:
     escaped = _SPECIAL.sub(lambda found: "\\" + found[0], shown)
     for char, entity in _ENTITIES.items():
         escaped = escaped.replace(char, entity)
-    return _LINKS.sub(lambda found: found[0].replace(".", "&#46;"), escaped)
+    return _LINKS.sub(lambda found: f"&#{ord(found[0])};", escaped)
 
 
 def code(text: str) -> str:
