@@ -11,8 +11,6 @@ from windrow.tasks.texts.terminal import visible
 _SPECIAL = re.compile(r"[\\`*_\[\]|~$]")
 _ENTITIES = {"&": "&amp;", "<": "&lt;", ">": "&gt;", "@": "&#64;"}
 _LINKS = re.compile(r"(?i)(?<=www)\.|:(?=\S)")  # a colon before a space is part of no address
-    r"(?i)(?<=www)\.|:(?=\S)"
-)  # a colon before a space is part of no address, and plain where nobody renders
 
 
 def inline(text: str) -> str:
