@@ -8,7 +8,7 @@ import shutil
 import subprocess
 import time
 import urllib.request
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from types import TracebackType
@@ -92,6 +92,13 @@ class Tab:
         """Press and let go of the mouse at a place of the page."""
         at = {"x": left, "y": top, "button": "left", "clickCount": 1}
         for kind in ("mousePressed", "mouseReleased"):
+            self.call("Input.dispatchMouseEvent", type=kind, **at)
+
+    def drag(self, places: Sequence[tuple[float, float]], shift: bool = False) -> None:
+        """Press the mouse at the first place, move it over the others, and let go at the last."""
+        kinds = ["mousePressed", *["mouseMoved"] * (len(places) - 1), "mouseReleased"]
+        for kind, (left, top) in zip(kinds, [*places, places[-1]], strict=True):
+            at = {"x": left, "y": top, "button": "left", "buttons": 1, "clickCount": 1, "modifiers": 8 if shift else 0}
             self.call("Input.dispatchMouseEvent", type=kind, **at)
 
     def press(self, key: str) -> None:

@@ -21,6 +21,7 @@ from windrow.flows.commands.answers import print_story
 from windrow.tasks.corrections.correction_list import Correction, append_corrections
 from windrow.tasks.explore.columns import CATEGORIES, NUMBERS, Named, columns_there, read_category, read_numbers
 from windrow.tasks.explore.explored_store import SIDES, ExploredStore
+from windrow.tasks.explore.likeness import Likeness
 from windrow.tasks.explore.sample_facts import class_names, corrections_of, sample_facts
 from windrow.tasks.storage.published.versions import list_versions
 from windrow.tasks.storage.sources.source import SampleGone
@@ -30,6 +31,8 @@ STATIC = files("windrow.flows.exploring") / "static"
 MEDIA_TYPES = {".html": "text/html", ".css": "text/css", ".js": "text/javascript", ".svg": "image/svg+xml"}
 RAW = "application/octet-stream"
 STORY_WIDTH = 88
+MOST_BYTES = 64 << 20
+"""Of a picture from elsewhere."""
 
 
 def explorer_app(explored: ExploredStore, who: str) -> Starlette:
@@ -43,6 +46,9 @@ def explorer_app(explored: ExploredStore, who: str) -> Starlette:
         Route("/column/{name}", _told(pages.column)),
         Route("/change/{old}/{new}", _told(pages.change)),
         Route("/matching", _told(pages.matching)),
+        Route("/like/sample/{row:int}", _told(pages.like_sample)),
+        Route("/like/text", _told(pages.like_text)),
+        Route("/like/picture", pages.like_picture, methods=["POST"]),
         Route("/sample/{row:int}", _told(pages.sample)),
         Route("/image/{row:int}/{side:int}", _told(pages.image)),
         Route("/corrections", pages.correct, methods=["POST"]),
@@ -74,6 +80,7 @@ class Pages:
 
     def __init__(self, explored: ExploredStore, who: str) -> None:
         self._explored, self._who = explored, who
+        self._likeness = Likeness(explored)
 
     def pool(self, _: Request) -> Response:
         """What there is: samples, columns, classes, versions, and who corrects."""
@@ -91,6 +98,7 @@ class Pages:
                 "classes": class_names(explored),
                 "versions": versions,
                 "who": self._who,
+                "texts": self._likeness.has_texts,
             }
         )
 
@@ -117,6 +125,26 @@ class Pages:
     def matching(self, request: Request) -> Response:
         """The rows that a question in SQL finds, uint32."""
         return _raw(self._explored.matching(request.query_params.get("sql", "")), {})
+
+    def like_sample(self, request: Request) -> Response:
+        """The similarity of each sample to one of them, float32."""
+        return _raw(self._likeness.to_sample(request.path_params["row"]), {})
+
+    def like_text(self, request: Request) -> Response:
+        """Likewise to a text."""
+        return _raw(self._likeness.to_text(request.query_params.get("text", "")), {})
+
+    async def like_picture(self, request: Request) -> Response:
+        """Likewise to a picture, which is the body."""
+        data = bytearray()
+        async for part in request.stream():
+            data += part
+            if len(data) > MOST_BYTES:
+                return PlainTextResponse(f"wants a picture of at most {MOST_BYTES >> 20} MB", 413)
+        try:
+            return _raw(await run_in_threadpool(self._likeness.to_picture, bytes(data)), {})
+        except ValueError as error:
+            return PlainTextResponse(str(error), 400)
 
     def sample(self, request: Request) -> Response:
         """One sample: its facts, and its story as `windrow explain` tells it."""

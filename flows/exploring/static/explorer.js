@@ -8,14 +8,15 @@ import { PointMap } from "./map.js";
 import { correct, json, numbers } from "./server.js";
 import { drawStory, keyed } from "./story.js";
 
-const ORDERS = [["", "as on the map", false], ["quality", "doubtful labels first", false], ["confidence", "least confident first", false], ["outlier", "outliers first", true], ["rank", "by rank", false], ["belonging", "least like labels first", false]];
+const LIKENESS = ["likeness", "most alike first", true];
+const ORDERS = [["", "as on the map", false], ["quality", "doubtful labels first", false], ["confidence", "least confident first", false], ["outlier", "outliers first", true], ["rank", "by rank", false], ["belonging", "least like labels first", false], LIKENESS];
 const TYPING = "textarea, select, input:not([type=checkbox])";
 
 const state = { columns: new Map(), colour: "", row: -1, facts: null, corrected: new Map(), done: [], sides: false };
 let pool, map, filters, gallery;
 
 async function begin() {
-  map = new PointMap(byId("points"), byId("over"), { choose, box: boxed });
+  map = new PointMap(byId("points"), byId("over"), { choose, draw: drawn });
   byId("no-webgl").hidden = Boolean(map.gl);
   const places = numbers("places/near", Float32Array).then(({ values }) => {
     map.place(values);
@@ -45,6 +46,7 @@ function fillSelects() {
   const there = new Set(pool.columns.map(({ name }) => name));
   byId("order").replaceChildren(...ORDERS.filter(([name]) => !name || there.has(name)).map(([value, title]) => make("option", { value }, title)));
   byId("compare").hidden = pool.versions.length < 2;
+  byId("text").hidden = byId("seek-text").hidden = !pool.texts;
   for (const [id, at] of [["old", -2], ["new", -1]]) {
     byId(id).replaceChildren(...pool.versions.map((value) => make("option", { value, selected: value === pool.versions.at(at) }, value)));
   }
@@ -146,7 +148,7 @@ async function choose(row) {
 function tellOf(facts) {
   state.facts = facts;
   map.choose(facts.row, facts.neighbors.map(([row]) => row));
-  drawStory(facts, pool.classes, { say, undo, choose }, words);
+  drawStory(facts, pool.classes, { say, undo, choose, seek: seekLike }, words);
 }
 
 /** Say something of the chosen sample. */
@@ -192,8 +194,8 @@ function alertWith(error) {
   byId("corrected").textContent = `not taken: ${error.message}`;
 }
 
-function boxed(mask) {
-  filters.box = mask.includes(1) ? mask : null;
+function drawn(mask) {
+  filters.drawn = mask.includes(1) ? mask : null;
   refresh();
 }
 
@@ -219,6 +221,42 @@ async function ask(event) {
   }
   await refresh();
 }
+
+/** Order and colour the samples by how like they are to what is at an address; `what` says so in words. */
+async function seek(address, what, sent = null) {
+  byId("sought").textContent = "looking …";
+  let values;
+  try {
+    ({ values } = await numbers(address, Float32Array, sent));
+  } catch (error) {
+    byId("sought").textContent = error.message;
+    return;
+  }
+  state.columns.set("likeness", { name: "likeness", title: "Likeness", kind: "numbers", values, range: range(values) });
+  if (!pool.columns.some(({ name }) => name === "likeness")) {
+    pool.columns.push({ name: "likeness", title: "Likeness", kind: "numbers" });
+    byId("colour").append(make("option", { value: "likeness" }, "Likeness"));
+    byId("order").append(make("option", { value: "likeness" }, LIKENESS[1]));
+  }
+  byId("colour").value = state.colour = byId("order").value = "likeness";
+  byId("sought").textContent = `the samples most like ${what} come first`;
+  await refresh();
+  if (window.innerWidth < 900) show("gallery");
+}
+
+function seekText(event) {
+  event.preventDefault();
+  const text = byId("text").value.trim();
+  if (text) seek(`like/text?text=${encodeURIComponent(text)}`, `“${text}”`);
+}
+
+function seekPicture() {
+  const [file] = byId("picture").files;
+  if (file) seek("like/picture", file.name, file);
+  byId("picture").value = "";
+}
+
+const seekLike = () => state.facts && seek(`like/sample/${state.facts.row}`, state.facts.key ?? state.facts.sample_id);
 
 async function compare(event) {
   event.preventDefault();
@@ -253,6 +291,7 @@ function pressed(event) {
     e: () => say("wrong_cluster"),
     w: () => state.facts && (state.facts.label ?? state.facts.given_label) && say("wrong_label", state.facts.label ?? state.facts.given_label),
     u: undo,
+    l: seekLike,
     c: () => byId("any-class")?.focus(),
     "/": () => { show("filters"); byId("sql").focus(); },
     "?": () => byId("help").showModal(),
@@ -269,6 +308,8 @@ function listen() {
   byId("ask").addEventListener("submit", ask);
   byId("sql").addEventListener("keydown", (event) => { if (event.key === "Enter" && !event.shiftKey) ask(event); });
   byId("compare").addEventListener("submit", (event) => compare(event).catch((error) => { byId("asked").textContent = error.message; }));
+  byId("seek").addEventListener("submit", seekText);
+  byId("picture").addEventListener("change", seekPicture);
   byId("clear").addEventListener("click", () => {
     byId("sql").value = byId("asked").textContent = "";
     state.sides = false;
@@ -284,6 +325,14 @@ function listen() {
   byId("closer").addEventListener("click", () => map.closer(1.6));
   byId("farther").addEventListener("click", () => map.closer(1 / 1.6));
   byId("whole").addEventListener("click", () => map.whole());
+  byId("lasso").addEventListener("click", () => {
+    map.drawing = !map.drawing;
+    byId("lasso").setAttribute("aria-pressed", String(map.drawing));
+  });
+  document.addEventListener("paste", ({ clipboardData }) => {
+    const file = [...clipboardData.files].find((each) => each.type.startsWith("image/"));
+    if (file) seek("like/picture", "the pasted picture", file);
+  });
   byId("help-open").addEventListener("click", () => byId("help").showModal());
   for (const each of document.querySelectorAll("#tabs button")) each.addEventListener("click", () => show(each.dataset.to));
   matchMedia("(prefers-color-scheme: dark)").addEventListener("change", () => map.draw());

@@ -1,4 +1,4 @@
-// Which samples are shown: those of the chosen names in every column, of a question in SQL, and of a box on the map.
+// Which samples are shown: those of the chosen names in every column, of a question in SQL, and of a line drawn around them on the map.
 
 import { N_NAMED, NOTHING, nameColour } from "./colours.js";
 import { byId, count, make } from "./elements.js";
@@ -11,19 +11,19 @@ export class Filters {
     this.changed = changed;
     this.chosen = new Map(); // column -> Set of codes
     this.asked = null; // mask of a question
-    this.box = null; // mask of a box on the map
+    this.drawn = null; // mask of a line drawn on the map
     this.open = new Set(["class", "outcome", "change"]);
     this.all = new Set(); // columns whose every name is shown
   }
 
   get active() {
-    return this.chosen.size > 0 || this.asked !== null || this.box !== null;
+    return this.chosen.size > 0 || this.asked !== null || this.drawn !== null;
   }
 
   /** 1 for each sample that is shown, null when all are. `columns`: by name. `but`: a column that does not count. */
   mask(columns, but = null) {
     const wanted = [...this.chosen].filter(([name]) => name !== but);
-    const masks = [this.asked, this.box].filter((mask) => mask !== null);
+    const masks = [this.asked, this.drawn].filter((mask) => mask !== null);
     if (!wanted.length && !masks.length) return null;
     const found = new Uint8Array(this.n).fill(1);
     for (const mask of masks) for (let row = 0; row < this.n; row++) found[row] &= mask[row];
@@ -46,7 +46,7 @@ export class Filters {
 
   clear() {
     this.chosen.clear();
-    this.asked = this.box = null;
+    this.asked = this.drawn = null;
     this.changed();
   }
 

@@ -23,13 +23,14 @@ const SLOW = 34; // ms between frames, beyond which fewer are drawn
 const STILL = 160; // ms without a move, after which all are drawn
 
 export class PointMap {
-  /** `on`: choose(row) and box(mask), which are called when somebody does so. */
+  /** `on`: choose(row) and draw(mask), which are called when somebody does so. `drawing`: a drag draws, and moves nothing. */
   constructor(points, over, on) {
     this.points = points;
     this.over = over;
     this.on = on;
     this.n = 0;
     this.marks = [];
+    [this.lasso, this.drawing] = [null, false];
     this.chosen = -1;
     this.names = [];
     this.budget = FIRST;
@@ -247,12 +248,14 @@ export class PointMap {
     };
     for (const row of this.marks) ring(row, 6, 1);
     if (this.chosen >= 0) ring(this.chosen, 10, 2.5);
-    if (this.box) {
-      const [left, top, right, bottom] = this.box;
+    if (this.lasso) {
       pen.strokeStyle = ink;
       pen.lineWidth = 1;
       pen.setLineDash([4, 3]);
-      pen.strokeRect(left, top, right - left, bottom - top);
+      pen.beginPath();
+      for (const at of this.lasso) pen.lineTo(...at);
+      pen.closePath();
+      pen.stroke();
       pen.setLineDash([]);
     }
   }
@@ -284,13 +287,20 @@ export class PointMap {
     return found;
   }
 
-  inside([left, top, right, bottom]) {
-    const [x0, y1] = this.toPlane(Math.min(left, right), Math.min(top, bottom));
-    const [x1, y0] = this.toPlane(Math.max(left, right), Math.max(top, bottom));
+  /** 1 for each point within a closed line of pixels, by the parity of the sides that a ray from it crosses. */
+  inside(lasso) {
+    const line = lasso.map(([left, top]) => this.toPlane(left, top));
+    const [xs, ys] = [0, 1].map((side) => line.map((at) => at[side]));
+    const [x0, x1, y0, y1] = [Math.min(...xs), Math.max(...xs), Math.min(...ys), Math.max(...ys)];
     const mask = new Uint8Array(this.n);
     for (let row = 0; row < this.n; row++) {
       const [x, y] = [this.xy[2 * row], this.xy[2 * row + 1]];
-      if (x >= x0 && x <= x1 && y >= y0 && y <= y1) mask[row] = 1;
+      if (x < x0 || x > x1 || y < y0 || y > y1) continue;
+      let is = 0;
+      for (let i = 0, j = line.length - 1; i < line.length; j = i++) {
+        if (ys[i] > y !== ys[j] > y && x < xs[i] + ((xs[j] - xs[i]) * (y - ys[i])) / (ys[j] - ys[i])) is ^= 1;
+      }
+      mask[row] = is;
     }
     return mask;
   }
@@ -310,7 +320,7 @@ export class PointMap {
     points.addEventListener("pointerdown", (event) => {
       points.setPointerCapture(event.pointerId);
       pointers.set(event.pointerId, at(event));
-      begun = pointers.size === 1 ? { at: at(event), boxes: event.shiftKey } : null;
+      begun = pointers.size === 1 ? { at: at(event), draws: event.shiftKey || this.drawing } : null;
     });
     points.addEventListener("pointermove", (event) => {
       const last = pointers.get(event.pointerId);
@@ -321,8 +331,9 @@ export class PointMap {
       if (pointers.size === 2) {
         const [a, b] = [...pointers.values()];
         this.zoomAt((a[0] + b[0]) / 2, (a[1] + b[1]) / 2, apart() / (before || 1));
-      } else if (begun?.boxes) {
-        this.box = [...begun.at, ...now];
+      } else if (begun?.draws) {
+        this.lasso ??= [begun.at];
+        if (Math.hypot(...now.map((each, side) => each - this.lasso.at(-1)[side])) >= 2) this.lasso.push(now);
         this.draw();
       } else if (begun && (begun.moves || Math.hypot(now[0] - begun.at[0], now[1] - begun.at[1]) > 4)) {
         begun.moves = true;
@@ -333,13 +344,13 @@ export class PointMap {
       const was = begun;
       pointers.delete(event.pointerId);
       begun = null;
+      const { lasso } = this;
+      this.lasso = null;
+      if (lasso) this.draw();
       if (!was || !this.n || event.type === "pointercancel") return;
-      if (this.box) {
-        const mask = this.inside(this.box);
-        this.box = null;
-        this.draw();
-        this.on.box(mask);
-      } else if (!was.moves && !was.boxes) {
+      if (lasso?.length > 2) {
+        this.on.draw(this.inside(lasso));
+      } else if (!was.moves) {
         const row = this.nearest(...at(event));
         if (row >= 0) this.on.choose(row);
       }

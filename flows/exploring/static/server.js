@@ -1,7 +1,7 @@
 // What the server answers. Addresses are relative: the token is part of the page's own.
 
-async function get(path) {
-  const answer = await fetch(path);
+async function get(path, how = {}) {
+  const answer = await fetch(path, how);
   if (!answer.ok) throw new Error(await answer.text());
   return answer;
 }
@@ -11,9 +11,9 @@ export async function json(path) {
   return (await get(path)).json();
 }
 
-/** The numbers of an address: a line of JSON, then those of `Kind`, a typed array. */
-export async function numbers(path, Kind) {
-  const buffer = await (await get(path)).arrayBuffer();
+/** The numbers of an address: a line of JSON, then those of `Kind`, a typed array. `sent`: what is posted to it. */
+export async function numbers(path, Kind, sent = null) {
+  const buffer = await (await get(path, sent ? { method: "POST", body: sent } : {})).arrayBuffer();
   const bytes = new Uint8Array(buffer);
   const end = bytes.indexOf(10);
   const head = JSON.parse(new TextDecoder().decode(bytes.subarray(0, end)));

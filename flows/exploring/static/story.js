@@ -20,7 +20,7 @@ export function told(each) {
   return [kinds[each.kind] ?? each.kind, of, each.why ? `(${each.why})` : ""].filter(Boolean).join(" ");
 }
 
-/** Draw the story; `on`: say(kind, value, other), undo(), choose(row); `words(row)`: what is below a picture. */
+/** Draw the story; `on`: say(kind, value, other), undo(), choose(row), seek(); `words(row)`: what is below a picture. */
 export function drawStory(facts, classes, on, words) {
   const place = byId("story");
   const picture = make("img", { className: "large", src: image(facts.row, 640), alt: facts.label ? `a picture, labelled ${facts.label}` : "a picture without a label" });
@@ -34,12 +34,19 @@ export function drawStory(facts, classes, on, words) {
     labels(facts, classes, on),
     hands(facts, on),
     strip("Neighbours", facts.neighbors, on, words, null),
+    alike(on),
     strip("Near-duplicates", facts.twins, on, words, (row) => on.say("not_a_duplicate", null, row)),
     list(facts),
     make("details", { open: false }, make("summary", {}, "Its whole story"), make("pre", {}, facts.story)),
   ];
   place.replaceChildren(...parts.filter((part) => part !== null));
   place.dataset.row = facts.row;
+}
+
+function alike(on) {
+  const button = make("button", { type: "button", className: "alike" }, "All samples, most like this one first ", make("kbd", {}, "l"));
+  button.addEventListener("click", on.seek);
+  return button;
 }
 
 function verdict(facts) {

@@ -127,6 +127,39 @@ def test_a_click_on_the_map_chooses_the_sample_there(page: Explorer) -> None:
 
 
 @browser
+def test_a_line_around_samples_shows_these_alone(page: Explorer) -> None:
+    left, top, width, height = page.tab.run("""(() => {
+        const { left, top, width, height } = document.getElementById("points").getBoundingClientRect();
+        return [left, top, width, height];
+    })()""")
+    middle = left + width / 2
+    for side, end in ((left + 1, middle), (middle, left + width - 1)):
+        line = [(side, top + 1), (end, top + 1), (end, top + height - 1), (side, top + height - 1)]
+        page.tab.run("document.getElementById('shown').innerText = ''")
+        page.tab.drag(line, shift=True)
+        page.tab.until("document.getElementById('shown').innerText.includes(' of ')")
+    halves = page.tab.run("document.querySelectorAll('#shots .shot').length")
+    assert 0 < halves < N
+    page.tab.run("document.getElementById('clear').click()")
+    page.tab.until(f"document.getElementById('shown').innerText === '{N} samples'")
+
+
+@browser
+def test_a_key_orders_the_samples_by_likeness_to_the_chosen_one(page: Explorer) -> None:
+    page.tab.run("document.querySelectorAll('#shots .shot')[3].click()")
+    page.tab.until(TOLD)
+    row = page.tab.run("document.getElementById('story').dataset.row")
+    page.tab.press("l")
+    page.tab.until(f"document.querySelector('#shots .shot').dataset.row === '{row}'")
+    assert page.tab.run("[document.getElementById('colour').value, document.getElementById('order').value]") == [
+        "likeness",
+        "likeness",
+    ]
+    page.tab.run("for (const id of ['colour', 'order']) document.getElementById(id).selectedIndex = 0")
+    page.tab.run("document.getElementById('order').dispatchEvent(new Event('change'))")
+
+
+@browser
 def test_filters_by_name_and_in_sql_say_how_many_are_left(page: Explorer) -> None:
     [box] = page.tab.run("""[...document.querySelectorAll("#facets label")].flatMap((label) => {
         const title = label.closest("details").querySelector("summary").innerText;

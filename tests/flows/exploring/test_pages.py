@@ -4,19 +4,25 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 import pytest
+import torch
 from explored_pool import CLASSES, HOSTILE, N
+from inline_run import curate_inline
+from small_pool import make_small_pool
 from starlette.testclient import TestClient
+from tiny_clip import save_tiny_clip
 
-from windrow.flows.exploring.pages import explorer_app
+from windrow.flows.exploring.pages import MOST_BYTES, explorer_app
+from windrow.tasks.backbones import BackboneConfig
 from windrow.tasks.corrections.correction_list import Correction, append_corrections, read_corrections
 from windrow.tasks.explore.explored_store import ExploredStore
+from windrow.tasks.report.thumbnails import sample_reader
 from windrow.tasks.storage.catalog.views import open_catalog
 from windrow.tasks.storage.store.outputs import all_outputs
 
@@ -169,3 +175,58 @@ def test_a_form_of_another_site_is_no_correction(explored: Explored) -> None:
 def test_corrections_of_samples_that_are_not_on_the_map_are_passed_over(explored: Explored) -> None:
     append_corrections(explored.store.store, [Correction("0" * 32, "keep", "ann")])
     assert all(each["row"] >= 0 for each in explored.client.get("/corrections").json())
+
+
+def embeddings(store: Path) -> npt.NDArray[np.float32]:
+    sql = "SELECT embedding FROM embeddings WHERE embedding IS NOT NULL ORDER BY sample_id"
+    found = np.float32([row[0] for row in open_catalog(store).sql(sql).fetchall()])
+    return found / np.linalg.norm(found, axis=1, keepdims=True)
+
+
+def test_samples_are_ordered_by_likeness_to_one_of_them_or_to_a_picture(explored: Explored) -> None:
+    unit = embeddings(explored.store.store)
+    _, like = explored.numbers("/like/sample/4", np.float32)
+    np.testing.assert_allclose(like, unit @ unit[4], atol=1e-3)
+    assert explored.client.get("/like/sample/999").status_code == 400
+    [data] = [
+        data
+        for _, data in sample_reader(explored.store.connection(), explored.store.store)([explored.store.sample_id(4)])
+    ]
+    answer = explored.client.post("/like/picture", content=data)
+    np.testing.assert_allclose(np.frombuffer(answer.content.partition(b"\n")[2], np.float32), like, atol=1e-3)
+
+
+@pytest.mark.parametrize(
+    ("data", "why"), [(b"", "empty"), (b"no picture", "not an image"), (bytes(MOST_BYTES + 1), "64 MB")]
+)
+def test_what_is_no_picture_is_refused_in_words(explored: Explored, data: bytes, why: str) -> None:
+    answer = explored.client.post("/like/picture", content=data)
+    assert answer.status_code in (400, 413) and why in answer.text
+
+
+def test_a_backbone_that_knows_no_texts_says_which_do(explored: Explored) -> None:
+    assert explored.client.get("/pool.json").json()["texts"] is False
+    answer = explored.client.get("/like/text?text=stripes")
+    assert answer.status_code == 400 and "CLIP" in answer.text
+
+
+def test_a_text_is_looked_for_by_the_text_side_of_the_pools_own_model(tmp_path: Path) -> None:
+    transformers = pytest.importorskip("transformers")
+    clip = save_tiny_clip(tmp_path / "clip")
+    pool = make_small_pool(tmp_path)
+    config = replace(pool.config, features=BackboneConfig(name=f"hf:{clip}"))
+    store = ExploredStore(curate_inline(config).store)
+    with TestClient(explorer_app(store, "ann")) as client:
+        assert client.get("/pool.json").json()["texts"] is True
+        answer = client.get("/like/text", params={"text": "a bird"})
+        assert client.get("/like/text", params={"text": " "}).status_code == 400
+    model, tokens = transformers.CLIPModel.from_pretrained(clip), transformers.AutoTokenizer.from_pretrained(clip)
+    with torch.inference_mode():
+        asked = tokens(["a bird"], padding="max_length", max_length=24, return_tensors="pt")
+        found = model.get_text_features(**asked)
+        text = (found if isinstance(found, torch.Tensor) else found.pooler_output)[0].numpy()
+    sql = "SELECT embedding FROM embeddings WHERE embedding IS NOT NULL ORDER BY sample_id"
+    seen = np.float32([row[0] for row in open_catalog(store.store).sql(sql).fetchall()])
+    projected = seen @ model.visual_projection.weight.detach().numpy().T
+    wanted = projected @ text / np.linalg.norm(projected, axis=1) / np.linalg.norm(text)
+    np.testing.assert_allclose(np.frombuffer(answer.content.partition(b"\n")[2], np.float32), wanted, atol=1e-4)
