@@ -8,12 +8,13 @@ PIP := $(BIN)/python -m pip --quiet --disable-pip-version-check
 
 .PHONY: install lock demo test lint types wheel bench bench-selection docs clean
 
+# Python compiles the modules that are imported; to compile all that lie there takes as long as to install them.
 install: $(VENV)/.installed
 
 $(VENV)/.installed: pyproject.toml requirements.lock
 	$(PYTHON) -m venv $(VENV)
-	$(PIP) install --require-hashes --no-deps -r requirements.lock
-	$(PIP) install "$(TORCH)"
+	$(PIP) install --no-compile --require-hashes --no-deps -r requirements.lock
+	$(PIP) install --no-compile "$(TORCH)"
 	$(PIP) install --no-build-isolation --no-deps -e .
 	$(PIP) check
 	touch $@
