@@ -62,4 +62,5 @@ def explored(store: Path, *options: str) -> Iterator[str]:
         process.send_signal(signal.SIGINT)
         rest = process.stdout.read()
         assert process.wait(20) == 130, "".join(said) + rest
+        assert rest.endswith("interrupted\n"), rest
         process.stdout.close()

@@ -21,6 +21,7 @@ SECONDS = {signal.SIGINT: 2.0, signal.SIGTERM: 6.0, signal.SIGHUP: 6.0}
 """How long a command may take to end by itself."""
 
 _told = threading.Event()
+_only_serves = threading.Event()
 
 
 def end_in_time() -> None:
@@ -67,8 +68,14 @@ def exit_code(number: int) -> int:
 
 
 def tell(number: int) -> None:
-    """Say once that the command was told to end, and how to go on."""
+    """Say once that the command was told to end, and how to go on with what it made."""
     if not _told.is_set():
         _told.set()
         word = "interrupted" if number == signal.SIGINT else f"ended by {name_of(number)}"
-        print(f"{word}; what was finished is kept: run it again to go on", file=sys.stderr, flush=True)
+        how = "" if _only_serves.is_set() else "; what was finished is kept: run it again to go on"
+        print(f"{word}{how}", file=sys.stderr, flush=True)
+
+
+def note_serving() -> None:
+    """Note that this command answers questions until it is told to end: there is nothing to go on with."""
+    _only_serves.set()

@@ -12,7 +12,9 @@ from windrow.flows.commands.subjects.parameters import DEFAULT_CONFIG, DEFAULT_S
 from windrow.flows.exploring.pages import explorer_app
 from windrow.flows.serving.loopback import HOST, listen, new_token, serve_until_told
 from windrow.flows.serving.token_gate import Guarded
-from windrow.tasks.explore.explored_store import ExploredStore
+from windrow.tasks.explore.explored_store import SIDES, ExploredStore
+from windrow.tasks.storage.sources.source import SampleGone
+from windrow.tasks.storage.sources.source_settings import recorded_uris
 from windrow.tasks.texts.terminal import visible
 
 
@@ -25,7 +27,9 @@ def explore_store(console: Console, place: Path | None, run_id: str | None, port
     explored = ExploredStore(store_at(place), run_id)
     n = len(explored.sample_ids)
     console.print(visible(f"{explored.run.name}: {n:,} samples of run {explored.run.run_id}"), markup=False)
-
+    if isinstance(gone := explored.image(explored.sample_id(0), SIDES[0]), SampleGone):
+        told = f"its pictures may not be readable from here: {gone.reason}"
+        console.print(visible(told + _where(explored)), markup=False, highlight=False, soft_wrap=True)
     with listen(port) as listening:
         number, token = listening.getsockname()[1], new_token()
         address = f"http://{HOST}:{number}/{token}/"
@@ -33,6 +37,16 @@ def explore_store(console: Console, place: Path | None, run_id: str | None, port
         if browser:
             webbrowser.open(address)
         serve_until_told(Guarded(explorer_app(explored, who), token, number), listening)
+
+
+def _where(explored: ExploredStore) -> str:
+    """What to do where sources were named relative to another folder."""
+    missing = [uri for uri in recorded_uris(explored.run.config) if not Path(uri).is_absolute() and "://" not in uri]
+    return (
+        f"; {missing[0]} is relative to the folder in which the run was started: start this there too"
+        if missing
+        else ""
+    )
 
 
 def store_at(place: Path | None) -> Path:

@@ -19,6 +19,8 @@ from starlette.responses import PlainTextResponse
 from starlette.routing import BaseRoute
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from windrow.flows.commands.last_word import note_serving
+
 HOST = "127.0.0.1"
 OWN_NAMES = frozenset({"127.0.0.1", "localhost"})
 HEADERS = {
@@ -106,5 +108,6 @@ def address(listening: socket.socket, token: str) -> str:
 
 def serve_until_told(app: ASGIApp, listening: socket.socket) -> None:
     """Answer requests until the process is told to end. No address, which would hold the token, is logged."""
+    note_serving()
     config = uvicorn.Config(app, log_level="warning", access_log=False, server_header=False, lifespan="off", ws="none")
     uvicorn.Server(config).run(sockets=[listening])
