@@ -19,7 +19,8 @@ from small_export import image_bytes
 from windrow.tasks.config import parse_config
 from windrow.tasks.storage.catalog.views import run_tables
 from windrow.tasks.storage.files.seals import read_sealed, sealed_json
-from windrow.tasks.storage.store.outputs import MANIFEST, file_digest
+from windrow.tasks.storage.files.whole_or_absent import file_digest
+from windrow.tasks.storage.store.outputs import MANIFEST
 from windrow.tasks.storage.store.run_records import latest_run
 from windrow.tasks.storage.verify.verification import Verification
 

@@ -18,7 +18,7 @@ from windrow.tasks.corrections.correction_list import (
     standing,
 )
 from windrow.tasks.storage.catalog.views import connect_run
-from windrow.tasks.storage.store.outputs import write_atomically
+from windrow.tasks.storage.files.whole_or_absent import write_atomically
 from windrow.tasks.texts.cells import csv_lines
 from windrow.tasks.texts.terminal import escape, visible
 

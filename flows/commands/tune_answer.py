@@ -23,7 +23,7 @@ from windrow.tasks.config_yaml import YamlText
 from windrow.tasks.pipeline import curate
 from windrow.tasks.progress import stage_progress
 from windrow.tasks.runner import PlainRunner
-from windrow.tasks.storage.store.outputs import write_atomically
+from windrow.tasks.storage.files.whole_or_absent import write_atomically
 from windrow.tasks.storage.store.run_records import Run, latest_run
 from windrow.tasks.worth.recipes import Recipe, recipes_of
 from windrow.tasks.worth.tuning import Tuned, n_trials, read_ranked, tune_recipes

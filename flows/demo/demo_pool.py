@@ -32,8 +32,8 @@ from windrow.flows.demo.demo_files import (
     write_judges,
     write_sources,
 )
+from windrow.tasks.storage.files.whole_or_absent import publish_directory, temporary_directory
 from windrow.tasks.storage.sources.source_shard import sample_id_of
-from windrow.tasks.storage.store.outputs import publish_directory, temporary_directory
 
 VERSION = 2
 SIDE = 8

@@ -21,14 +21,8 @@ from windrow.tasks.clusters.clustering_config import STAGE, ClusteringConfig
 from windrow.tasks.clusters.incremental import go_on, has_tree
 from windrow.tasks.storage.files.parquet import array_to_vectors
 from windrow.tasks.storage.files.scratch import scratch_files
-from windrow.tasks.storage.store.outputs import (
-    Done,
-    OutputWriter,
-    content_fingerprint,
-    make_output,
-    open_output,
-    temporary_directory,
-)
+from windrow.tasks.storage.files.whole_or_absent import temporary_directory
+from windrow.tasks.storage.store.outputs import Done, OutputWriter, content_fingerprint, make_output, open_output
 from windrow.tasks.storage.store.pool_file import PoolFile, write_pool
 from windrow.tasks.storage.store.rounds import RoundFiles
 

@@ -20,13 +20,7 @@ from windrow.tasks.algorithms.neighbors.outliers import knn_outlier_score, off_t
 from windrow.tasks.clusters.known_graph import GraphBefore, extended_graph
 from windrow.tasks.clusters.neighbors_config import NeighborsConfig
 from windrow.tasks.storage.files.parquet import array_to_vectors
-from windrow.tasks.storage.store.outputs import (
-    Done,
-    OutputWriter,
-    content_fingerprint,
-    make_output,
-    open_output,
-)
+from windrow.tasks.storage.store.outputs import Done, OutputWriter, content_fingerprint, make_output, open_output
 from windrow.tasks.storage.store.pool import read_pool
 
 VERSION = 3

@@ -16,8 +16,8 @@ from typing import Any, ClassVar, Protocol
 
 from windrow.tasks.loading.image_dataset import OpenTars
 from windrow.tasks.loading.version_samples import VersionSamples, read_version_samples
+from windrow.tasks.storage.files.whole_or_absent import temporary_directory
 from windrow.tasks.storage.published.versions import read_manifest
-from windrow.tasks.storage.store.outputs import temporary_directory
 
 
 @dataclass(frozen=True)

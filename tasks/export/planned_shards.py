@@ -12,7 +12,8 @@ from windrow.tasks.export.export_plan import ExportShard, plan_export
 from windrow.tasks.export.selected_rows import selected_rows, stages_of
 from windrow.tasks.export.soft_arrays import SoftLabels
 from windrow.tasks.storage.store.made import Made, digests
-from windrow.tasks.storage.store.outputs import OutputWriter, make_output, remove_output
+from windrow.tasks.storage.store.outputs import OutputWriter, make_output
+from windrow.tasks.storage.store.removed_outputs import remove_output
 
 VERSION = 3
 SHARDS = "shards.jsonl"

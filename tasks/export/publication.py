@@ -21,6 +21,7 @@ from windrow.tasks.export.soft_arrays import soft_files
 from windrow.tasks.export.version_counts import count_version
 from windrow.tasks.storage.files.parquet import ROWS_PER_GROUP, writing_table
 from windrow.tasks.storage.files.seals import sealed_json
+from windrow.tasks.storage.files.whole_or_absent import file_digest, publish_directory, temporary_directory
 from windrow.tasks.storage.published.attribution_file import ATTRIBUTION, READ, write_attribution
 from windrow.tasks.storage.published.card_answers import CardAnswers
 from windrow.tasks.storage.published.dataset_card import CardPlace, dataset_card
@@ -35,15 +36,7 @@ from windrow.tasks.storage.published.versions import (
     version_fingerprint,
     version_number,
 )
-from windrow.tasks.storage.store.outputs import (
-    MANIFEST,
-    Done,
-    Output,
-    file_digest,
-    open_output,
-    publish_directory,
-    temporary_directory,
-)
+from windrow.tasks.storage.store.outputs import MANIFEST, Done, Output, open_output
 
 CARD = "README.md"
 

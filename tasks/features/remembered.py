@@ -15,7 +15,8 @@ from typing import Any
 from windrow.tasks.backbones.weight_files import hash_files
 from windrow.tasks.executors.environment import visible_gpus
 from windrow.tasks.storage.files.seals import broken_seal, read_sealed, sealed_json
-from windrow.tasks.storage.store.outputs import REMEMBERED, fingerprint, refuse_new_work, write_atomically
+from windrow.tasks.storage.files.whole_or_absent import write_atomically
+from windrow.tasks.storage.store.outputs import REMEMBERED, fingerprint, refuse_new_work
 from windrow.tasks.user_code import is_user_code, user_code_digest
 
 LIBRARIES = ("torch", "transformers", "timm", "open_clip_torch", "pillow", "numpy")

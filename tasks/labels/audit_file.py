@@ -15,7 +15,7 @@ from windrow.schemas.texts.label_text import label_of
 from windrow.tasks.algorithms.arrays import Int64Array
 from windrow.tasks.corrections.correction_list import Correction
 from windrow.tasks.labels.audit_sample import AuditedSet, draw, stratum_name
-from windrow.tasks.storage.store.outputs import write_atomically
+from windrow.tasks.storage.files.whole_or_absent import write_atomically
 from windrow.tasks.storage.user_files.user_file import is_table, read_user_file
 from windrow.tasks.storage.user_files.wanted_columns import Wanted
 from windrow.tasks.texts.cells import csv_lines, text_of

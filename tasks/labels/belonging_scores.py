@@ -12,13 +12,7 @@ from windrow.tasks.clusters.known_graph import read_graph
 from windrow.tasks.labels.given_labels import class_names, pool_labels
 from windrow.tasks.labels.labels_config import LabelsConfig
 from windrow.tasks.storage.store.made import Made
-from windrow.tasks.storage.store.outputs import (
-    Done,
-    Output,
-    OutputWriter,
-    content_fingerprint,
-    make_output,
-)
+from windrow.tasks.storage.store.outputs import Done, Output, OutputWriter, content_fingerprint, make_output
 from windrow.tasks.storage.store.pool import read_pool
 
 VERSION = 1

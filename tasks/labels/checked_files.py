@@ -26,13 +26,13 @@ from windrow.tasks.labels.label_file import Tally, check_label_file
 from windrow.tasks.labels.labels_config import LabelsConfig
 from windrow.tasks.storage.files.parquet import read_table
 from windrow.tasks.storage.files.whole_columns import whole
+from windrow.tasks.storage.files.whole_or_absent import file_digest
 from windrow.tasks.storage.store.listed_samples import listed_samples
 from windrow.tasks.storage.store.outputs import (
     Done,
     Output,
     OutputWriter,
     content_fingerprint,
-    file_digest,
     make_output,
     open_output,
 )

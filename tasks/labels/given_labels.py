@@ -20,12 +20,12 @@ from windrow.tasks.labels.label_file import Tally, load_label_file
 from windrow.tasks.labels.unlabelled import UNLABELLED, take_unlabelled
 from windrow.tasks.storage.catalog.views import connect, tables_of
 from windrow.tasks.storage.files.whole_columns import whole
+from windrow.tasks.storage.files.whole_or_absent import file_digest
 from windrow.tasks.storage.store.outputs import (
     Done,
     Output,
     OutputWriter,
     content_fingerprint,
-    file_digest,
     make_output,
     open_output,
 )

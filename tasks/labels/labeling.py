@@ -25,15 +25,9 @@ from windrow.tasks.labels.rows.label_rows import WITHOUT_CLASSES, LabelSet, clus
 from windrow.tasks.labels.rows.label_set_rows import AddLabelSet, label_sets_of
 from windrow.tasks.labels.rows.prediction_rows import read_held_out, read_rounds
 from windrow.tasks.storage.files.whole_columns import whole
+from windrow.tasks.storage.files.whole_or_absent import file_digest
 from windrow.tasks.storage.store.made import Made, digests
-from windrow.tasks.storage.store.outputs import (
-    Done,
-    Output,
-    OutputWriter,
-    content_fingerprint,
-    file_digest,
-    make_output,
-)
+from windrow.tasks.storage.store.outputs import Done, Output, OutputWriter, content_fingerprint, make_output
 
 if TYPE_CHECKING:
     from windrow.tasks.algorithms.labels.label_spreading import CombineRule, SpreadLabels

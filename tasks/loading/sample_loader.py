@@ -33,7 +33,7 @@ from windrow.tasks.loading.version_samples import (
     read_version_samples,
     subset_by_class,
 )
-from windrow.tasks.storage.store.outputs import file_digest
+from windrow.tasks.storage.files.whole_or_absent import file_digest
 
 COLUMNS = ("sample_id", "sample_index", "rank", "sample_weight", "label_weight", "confidence")
 

@@ -33,7 +33,7 @@ from windrow.tasks.report.map_sample import read_map
 from windrow.tasks.report.questions import QUESTIONS
 from windrow.tasks.report.thumbnails import Reader, read_thumbnails, sample_reader
 from windrow.tasks.report.worth_facts import read_worth, times
-from windrow.tasks.storage.store.outputs import write_atomically
+from windrow.tasks.storage.files.whole_or_absent import write_atomically
 from windrow.tasks.storage.store.run_records import Run
 from windrow.tasks.texts.terminal import visible
 

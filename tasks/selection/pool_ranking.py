@@ -46,14 +46,9 @@ from windrow.tasks.selection.steering import Steering, kept_first, steering
 from windrow.tasks.storage.catalog.connections import USER_SQL
 from windrow.tasks.storage.catalog.views import connect, let_stand, tables_of
 from windrow.tasks.storage.files.whole_columns import whole, wide
+from windrow.tasks.storage.files.whole_or_absent import file_digest
 from windrow.tasks.storage.store.made import Made, digests
-from windrow.tasks.storage.store.outputs import (
-    Done,
-    Output,
-    OutputWriter,
-    file_digest,
-    make_output,
-)
+from windrow.tasks.storage.store.outputs import Done, Output, OutputWriter, make_output
 from windrow.tasks.storage.store.pool import Pool, read_pool
 
 VERSION = 4

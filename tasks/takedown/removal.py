@@ -21,19 +21,13 @@ from windrow.schemas.stages import Part, Stage
 from windrow.tasks.corrections.correction_list import forget_corrections
 from windrow.tasks.storage.files.seals import read_sealed
 from windrow.tasks.storage.files.store_lock import alone
+from windrow.tasks.storage.files.whole_or_absent import write_atomically
 from windrow.tasks.storage.published.withdrawal import withdraw_version
 from windrow.tasks.storage.store.holders import holds, places, runs_with, versions_with
-from windrow.tasks.storage.store.outputs import (
-    Output,
-    all_outputs,
-    fingerprint,
-    open_output,
-    remove_output,
-    restore_output,
-    write_atomically,
-)
+from windrow.tasks.storage.store.outputs import Output, all_outputs, fingerprint, open_output
 from windrow.tasks.storage.store.refused_samples import add_forgotten, read_forgotten
 from windrow.tasks.storage.store.registry import drop_ids, sample_indices
+from windrow.tasks.storage.store.removed_outputs import remove_output, restore_output
 from windrow.tasks.storage.store.run_records import open_run
 from windrow.tasks.takedown.rest_of_runs import keep_rests
 from windrow.tasks.takedown.shard_without import is_as_declared, rewrite_shard

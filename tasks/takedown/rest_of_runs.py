@@ -21,7 +21,7 @@ from windrow.schemas.stages import Stage
 from windrow.tasks.storage.catalog.views import run_tables
 from windrow.tasks.storage.files.parquet import read_table
 from windrow.tasks.storage.files.seals import EMPTY_SEAL, seal_file
-from windrow.tasks.storage.store.outputs import publish_directory, temporary_directory
+from windrow.tasks.storage.files.whole_or_absent import publish_directory, temporary_directory
 from windrow.tasks.storage.store.registry import FORGOTTEN_ID
 from windrow.tasks.storage.store.run_records import Run, latest_run, open_run
 from windrow.tasks.storage.store.run_rest import rest_files, rest_folder, runs_with_rest

@@ -12,16 +12,11 @@ import pyarrow.parquet as pq
 
 from windrow.schemas import BACKBONES, CLASS_NAMES, EMBEDDINGS, OCCURRENCES, QUALITY, SAMPLES, SOURCE_COLUMNS
 from windrow.tasks.ingest.ingestion import COPY, occurrence_table, write_columns, write_shard
+from windrow.tasks.storage.files.whole_or_absent import file_digest
 from windrow.tasks.storage.sources.packing import blank
-from windrow.tasks.storage.store.outputs import (
-    Output,
-    OutputWriter,
-    all_outputs,
-    file_digest,
-    make_output,
-    replacing_output,
-)
+from windrow.tasks.storage.store.outputs import Output, OutputWriter, all_outputs, make_output
 from windrow.tasks.storage.store.refused_samples import without_samples
+from windrow.tasks.storage.store.removed_outputs import replacing_output
 
 FEATURES = "features"
 

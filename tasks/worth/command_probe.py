@@ -14,8 +14,8 @@ import pyarrow.parquet as pq
 
 from windrow.tasks.algorithms.arrays import BoolArray, Float32Array, Int64Array
 from windrow.tasks.algorithms.worth.set_probe import JudgedPool
+from windrow.tasks.storage.files.whole_or_absent import temporary_directory, write_atomically
 from windrow.tasks.storage.sources.source import SampleGone
-from windrow.tasks.storage.store.outputs import temporary_directory, write_atomically
 from windrow.tasks.worth.command_predictions import read_predictions
 from windrow.tasks.worth.command_run import run_command
 from windrow.tasks.worth.command_words import IMAGES, SEED, places_of, put_in

@@ -38,6 +38,6 @@ def put_in(command: Sequence[str], given: Mapping[str, str]) -> list[str]:
 
 def command_files(command: Sequence[str]) -> dict[str, str]:
     """The SHA-256 of each word that is a file, such as a script: a command is another when they change."""
-    from windrow.tasks.storage.store.outputs import file_digest  # pyarrow is not for who only reads a config
+    from windrow.tasks.storage.files.whole_or_absent import file_digest  # pyarrow is not for who only reads a config
 
     return {word: file_digest(Path(word)) for word in command if not PLACE.search(word) and Path(word).is_file()}

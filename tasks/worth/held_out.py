@@ -18,8 +18,9 @@ from windrow.tasks.labels.given_labels import class_names, given_labels, pool_la
 from windrow.tasks.selection.splits import group_samples
 from windrow.tasks.storage.catalog.views import connect, tables_of
 from windrow.tasks.storage.files.whole_columns import whole
+from windrow.tasks.storage.files.whole_or_absent import file_digest
 from windrow.tasks.storage.store.made import Made, digests
-from windrow.tasks.storage.store.outputs import Done, Output, OutputWriter, file_digest, make_output, open_output
+from windrow.tasks.storage.store.outputs import Done, Output, OutputWriter, make_output, open_output
 from windrow.tasks.worth.worth_config import WorthConfig
 
 VERSION = 1

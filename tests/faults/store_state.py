@@ -7,8 +7,9 @@ from pathlib import Path
 from windrow.schemas import REGISTRY
 from windrow.tasks.storage.catalog.views import open_catalog
 from windrow.tasks.storage.files.parquet import read_table
+from windrow.tasks.storage.files.whole_or_absent import file_digest
 from windrow.tasks.storage.published.versions import list_versions
-from windrow.tasks.storage.store.outputs import file_digest, open_output
+from windrow.tasks.storage.store.outputs import open_output
 from windrow.tasks.storage.store.registry import registry_files
 from windrow.tasks.storage.store.run_records import latest_run, list_runs
 from windrow.tasks.storage.verify.verification import verify

@@ -24,15 +24,9 @@ from windrow.tasks.clusters.neighbors_config import NeighborsConfig
 from windrow.tasks.labels.checks.label_checks_config import LabelChecksConfig
 from windrow.tasks.labels.checks.logged_dynamics import log_files
 from windrow.tasks.labels.given_labels import class_names, pool_labels
+from windrow.tasks.storage.files.whole_or_absent import file_digest
 from windrow.tasks.storage.store.made import Made
-from windrow.tasks.storage.store.outputs import (
-    Done,
-    OutputWriter,
-    content_fingerprint,
-    file_digest,
-    fingerprint,
-    make_output,
-)
+from windrow.tasks.storage.store.outputs import Done, OutputWriter, content_fingerprint, fingerprint, make_output
 from windrow.tasks.storage.store.pool import Pool, read_pool
 
 VERSION = 3

@@ -9,7 +9,8 @@ from pathlib import Path
 from typing import Any
 
 from windrow.tasks.storage.files.seals import read_sealed
-from windrow.tasks.storage.store.outputs import MANIFEST, write_atomically
+from windrow.tasks.storage.files.whole_or_absent import write_atomically
+from windrow.tasks.storage.store.outputs import MANIFEST
 
 WITHDRAWN = "withdrawn.json"
 

@@ -20,7 +20,8 @@ import pyarrow.compute as pc
 from windrow.schemas import OCCURRENCES
 from windrow.schemas.stages import Part
 from windrow.tasks.storage.files.store_lock import alone
-from windrow.tasks.storage.store.outputs import MANIFEST, Output, all_outputs, remove_output
+from windrow.tasks.storage.store.outputs import MANIFEST, Output, all_outputs
+from windrow.tasks.storage.store.removed_outputs import remove_output
 from windrow.tasks.storage.store.run_records import Run, runs_backwards
 from windrow.tasks.storage.store.run_rest import can_be_asked
 

@@ -15,8 +15,9 @@ import pyarrow.parquet as pq
 from windrow.schemas import OCCURRENCES
 from windrow.schemas.exported import EXPORTED_SAMPLES
 from windrow.tasks.storage.files.parquet import naming, read_table
+from windrow.tasks.storage.files.whole_or_absent import file_digest
 from windrow.tasks.storage.published.versions import SAMPLES, Version, list_versions, read_manifest
-from windrow.tasks.storage.store.outputs import MANIFEST, Output, file_digest
+from windrow.tasks.storage.store.outputs import MANIFEST, Output
 from windrow.tasks.storage.store.run_records import Run, list_runs
 
 ID_COLUMNS = ("sample_id", "duplicate_of", "other_sample_id", "group_id", "leak_of")

@@ -9,13 +9,11 @@ work that comes out the same does not make later work run again.
 
 from __future__ import annotations
 
-import fcntl
 import hashlib
 import json
 import os
 import re
 import shutil
-import tempfile
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager, suppress
@@ -31,6 +29,7 @@ from windrow.tasks.storage.files.digested_file import DigestedFile
 from windrow.tasks.storage.files.left_out import leave_out
 from windrow.tasks.storage.files.parquet import read_table, write_table, writing_table
 from windrow.tasks.storage.files.seals import read_sealed, sealed_json
+from windrow.tasks.storage.files.whole_or_absent import file_digest, publish_directory, temporary_directory
 
 MANIFEST = "manifest.json"
 _KEY = re.compile(r"[0-9a-f]{32}")
@@ -52,12 +51,6 @@ def _plain(value: Any) -> Any:
     if isinstance(value, Path):
         return str(value)
     raise TypeError(f"no fingerprint of a {type(value).__name__}")
-
-
-def file_digest(path: Path) -> str:
-    """Return the SHA-256 of a file, in hex."""
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 @dataclass(frozen=True)
@@ -197,44 +190,6 @@ def all_outputs(store: Path, stage: str = "*") -> Iterator[Output]:
             leave_out(path.parent, "is no output")
 
 
-def remove_output(path: Path) -> None:
-    """Remove an output, if it is there; it is whole or absent at any time."""
-    shutil.rmtree(_aside(path), ignore_errors=True)
-    if path.is_dir():
-        path.rename(_aside(path))
-        shutil.rmtree(_aside(path))
-
-
-def restore_output(path: Path) -> None:
-    """Bring back an output that was being replaced when the process was killed."""
-    if not path.exists() and _aside(path).exists():
-        _aside(path).rename(path)
-
-
-def _aside(path: Path) -> Path:
-    return path.parent / f".old-{path.name}"
-
-
-@contextmanager
-def replacing_output(output: Output) -> Iterator[OutputWriter]:
-    """Write an output anew under its own name: the one exception to 'what is published never changes'.
-
-    It is for what a take-down leaves of an output. Where a process is killed between the old and the new,
-    `restore_output` brings back the old.
-    """
-    with temporary_directory(output.path.parent) as path:
-        writer = OutputWriter(path, path, output.path)
-        writer.counts.update(output.counts)
-        yield writer
-        files = {file.name: file_digest(file) for file in sorted(path.iterdir())}
-        manifest = read_sealed(output.path / MANIFEST) | {"files": files, "counts": writer.counts}
-        (path / MANIFEST).write_text(sealed_json(manifest))
-        shutil.rmtree(_aside(output.path), ignore_errors=True)
-        output.path.rename(_aside(output.path))
-        publish_directory(path, output.path)
-        shutil.rmtree(_aside(output.path))
-
-
 @dataclass(frozen=True)
 class Done:
     """What a stage hands on across task boundaries: where an output lies, and whether it was there already."""
@@ -303,98 +258,3 @@ def only_finding() -> Iterator[None]:
 def content_fingerprint(outputs: Sequence[Output]) -> str:
     """Return a fingerprint of what outputs hold together, in whatever order they come."""
     return fingerprint(sorted({output.digest for output in outputs}))
-
-
-@contextmanager
-def temporary_directory(parent: Path) -> Iterator[Path]:
-    """Yield a new directory in `parent`, named `.tmp-…`; it is removed at the end unless it was renamed.
-
-    What processes that were killed have left in `parent` goes first: a live process holds a lock on its directory.
-    """
-    sweep(parent)
-    path, lock = _locked_directory(parent)
-    try:
-        yield path
-    finally:
-        shutil.rmtree(path, ignore_errors=True)
-        if path.exists():  # a disk that failed for a moment: nothing else may ever be written here, and sweep
-            shutil.rmtree(path, ignore_errors=True)
-        os.close(lock)
-
-
-def _locked_directory(parent: Path) -> tuple[Path, int]:
-    """Make a directory and lock it. One that another process has swept before it was locked is made again."""
-    while True:
-        path = Path(tempfile.mkdtemp(prefix=".tmp-", dir=parent))
-        try:
-            lock = _lock(path, fcntl.LOCK_EX)
-        except FileNotFoundError:
-            continue
-        except BaseException:
-            shutil.rmtree(path, ignore_errors=True)
-            raise
-        if path.exists():
-            return path, lock
-        os.close(lock)
-
-
-def _lock(path: Path, operation: int) -> int:
-    descriptor = os.open(path, os.O_RDONLY)
-    try:
-        fcntl.flock(descriptor, operation)
-    except BaseException:
-        os.close(descriptor)
-        raise
-    return descriptor
-
-
-def sweep(parent: Path) -> None:
-    """Remove the temporary directories in `parent` that no live process holds."""
-    for path in parent.glob(".tmp-*"):
-        with suppress(OSError):  # another process holds it, or sweeps too
-            if path.is_dir():
-                lock = _lock(path, fcntl.LOCK_EX | fcntl.LOCK_NB)
-                shutil.rmtree(path, ignore_errors=True)
-                os.close(lock)
-
-
-def publish_directory(path: Path, final: Path) -> bool:
-    """Make a complete directory visible under its final name, durably; False when another process was first."""
-    path.chmod(0o755)  # mkdtemp makes it private, but a store is read by others
-    for file in path.rglob("*"):
-        if file.is_file():
-            file.chmod(0o444)  # what is published never changes
-        flush_to_disk(file)
-    flush_to_disk(path)
-    try:
-        path.rename(final)
-    except OSError:
-        if final.is_dir():
-            return False
-        raise
-    flush_to_disk(final.parent)
-    return True
-
-
-def flush_to_disk(path: Path) -> None:
-    """Wait until a file or directory is on disk."""
-    descriptor = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
-
-
-def write_atomically(path: Path, text: str) -> None:
-    """Replace a file by `text` so that a reader sees the old content or the new, never a part."""
-    descriptor, name = tempfile.mkstemp(prefix=".tmp-", dir=path.parent)
-    try:
-        with os.fdopen(descriptor, "w", encoding="utf-8") as file:
-            file.write(text)
-            file.flush()
-            os.fsync(descriptor)
-        Path(name).chmod(0o644)
-        Path(name).replace(path)
-    except BaseException:
-        Path(name).unlink(missing_ok=True)
-        raise

@@ -24,7 +24,8 @@ from windrow.tasks.storage.files.left_out import leave_out
 from windrow.tasks.storage.files.parquet import naming, read_table, write_table
 from windrow.tasks.storage.files.seals import EMPTY_SEAL, seal_file
 from windrow.tasks.storage.files.whole_columns import whole
-from windrow.tasks.storage.store.outputs import flush_to_disk, open_output, sweep, temporary_directory
+from windrow.tasks.storage.files.whole_or_absent import flush_to_disk, sweep, temporary_directory
+from windrow.tasks.storage.store.outputs import open_output
 
 LISTINGS = 5
 _NUMBERED = re.compile(r"\d{12}\.parquet")

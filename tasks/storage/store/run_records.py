@@ -28,7 +28,8 @@ from windrow.schemas.stages import Stage
 from windrow.tasks.storage.files.left_out import leave_out
 from windrow.tasks.storage.files.seals import read_sealed, sealed_json
 from windrow.tasks.storage.files.signs_of_life import SignsOfLife, is_gone
-from windrow.tasks.storage.store.outputs import Output, fingerprint, open_output, write_atomically
+from windrow.tasks.storage.files.whole_or_absent import write_atomically
+from windrow.tasks.storage.store.outputs import Output, fingerprint, open_output
 from windrow.tasks.storage.store.store_format import mark_format
 
 RUN = "run.json"

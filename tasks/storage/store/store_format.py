@@ -10,7 +10,7 @@ from importlib.metadata import version
 from pathlib import Path
 
 from windrow.tasks.storage.files.seals import read_sealed, sealed_json
-from windrow.tasks.storage.store.outputs import write_atomically
+from windrow.tasks.storage.files.whole_or_absent import write_atomically
 
 FORMAT = 1
 FORMAT_FILE = "format.json"

@@ -15,8 +15,8 @@ from windrow.schemas.stages import Stage
 from windrow.tasks.export import pool_table
 from windrow.tasks.export.pool_table import tabulate_pool
 from windrow.tasks.storage.catalog.views import connect, run_tables
-from windrow.tasks.storage.store.outputs import remove_output
 from windrow.tasks.storage.store.registry import register_samples
+from windrow.tasks.storage.store.removed_outputs import remove_output
 from windrow.tasks.storage.store.run_records import Run, latest_run
 
 

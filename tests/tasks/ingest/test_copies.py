@@ -22,12 +22,13 @@ from small_export import read_with_webdataset
 
 from windrow.schemas import FORGOTTEN, OCCURRENCES, SAMPLES
 from windrow.tasks.ingest.ingestion import COPY, ingest_shards
+from windrow.tasks.storage.files.whole_or_absent import file_digest
 from windrow.tasks.storage.sources import unpacking
 from windrow.tasks.storage.sources.sample_bytes import read_members, read_samples
 from windrow.tasks.storage.sources.source import SampleBytes, SampleGone
 from windrow.tasks.storage.sources.source_plan import plan_shards
 from windrow.tasks.storage.sources.source_shard import IngestConfig, sample_id_of
-from windrow.tasks.storage.store.outputs import Output, file_digest, open_output
+from windrow.tasks.storage.store.outputs import Output, open_output
 from windrow.tasks.storage.store.refused_samples import add_forgotten, refused_samples
 from windrow.tasks.takedown.shard_without import rewrite_shard
 

@@ -25,7 +25,8 @@ from windrow.tasks.labels.predictions_before import TUNED, LabelsBefore, labels_
 from windrow.tasks.labels.rows.prediction_rows import read_held_out, read_rounds
 from windrow.tasks.storage.files.seals import read_sealed
 from windrow.tasks.storage.store.made import Made
-from windrow.tasks.storage.store.outputs import Done, Output, make_output, open_output, remove_output
+from windrow.tasks.storage.store.outputs import Done, Output, make_output, open_output
+from windrow.tasks.storage.store.removed_outputs import remove_output
 from windrow.tasks.storage.store.run_records import StageRecord, start_run
 from windrow.tasks.storage.store.store_format import mark_format
 

@@ -32,8 +32,9 @@ from windrow.tasks.storage.files.store_lock import at_work
 from windrow.tasks.storage.published.versions import diff_versions, latest_version, list_versions
 from windrow.tasks.storage.sources.source_plan import plan_shards
 from windrow.tasks.storage.store.holders import holds
-from windrow.tasks.storage.store.outputs import all_outputs, make_output, open_output, remove_output
+from windrow.tasks.storage.store.outputs import all_outputs, make_output, open_output
 from windrow.tasks.storage.store.refused_samples import forgotten_files
+from windrow.tasks.storage.store.removed_outputs import remove_output
 from windrow.tasks.storage.verify.verification import verify
 from windrow.tasks.takedown.forget_targets import Chosen, choose
 from windrow.tasks.takedown.removal import finish_takedowns, forget, survey, unfinished

@@ -10,6 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from windrow.schemas import SCORES
+from windrow.tasks.storage.files.whole_or_absent import temporary_directory, write_atomically
 from windrow.tasks.storage.store.outputs import (
     OutputWriter,
     content_fingerprint,
@@ -19,8 +20,6 @@ from windrow.tasks.storage.store.outputs import (
     make_output,
     open_output,
     output_path,
-    temporary_directory,
-    write_atomically,
     writing_output,
 )
 
