@@ -47,6 +47,6 @@ def checked_config(path: Path, overrides: list[str] | None, verbose: bool) -> An
     check_sql(settings.selection, bool(settings.scores))  # the flow does too, but a command's takes seconds to start
     check_places(settings)
     if needs_no_file(path):
-        log = logging.getLogger("windrow")
-        log.info(f"{path} as {settings.name}, in the store {settings.store}; `windrow init` writes a config to change")
+        told = f"curating {path} as {settings.name!r} in the store {settings.store}"
+        logging.getLogger("windrow").info(f"{told}; `windrow init` writes a config to change")
     return settings
