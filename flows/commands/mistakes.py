@@ -25,6 +25,8 @@ def _explained(error: Exception) -> tuple[int, str]:
         return 2, f"the SQL wants more memory than it may take (`windrow query --memory` allows more): {error}"
     if isinstance(error, duckdb.Error):
         return 2, damage_behind(error) or str(error)
+    if isinstance(error, USER_ERRORS) and isinstance(error, OSError) and error.filename is not None and error.strerror:
+        return 2, f"{error.filename}: {error.strerror[:1].lower()}{error.strerror[1:]}"
     if isinstance(error, USER_ERRORS):
         return 2, str(error)
     if isinstance(error, PoolShrankError):

@@ -1,9 +1,9 @@
 """Files in which people said what is true of samples: tables, and the exports of two labelling programs.
 
-Label Studio: its JSON and JSON-MIN exports, a list of tasks. A task's sample is told by `data.sample_id`, or by the key
-in `data.image` or another field of it; its labels are the results of type `choices` of annotations that were not
-cancelled (https://labelstud.io/guide/export). FiftyOne: `samples.json` of a `FiftyOneDataset` export, whose samples
-have a `Classification` in a field, and tags, of which `keep` and `drop` are read.
+Label Studio: its JSON, JSON-MIN, CSV and TSV exports. A task's sample is told by `data.sample_id`, or by the key in
+`data.image` or another field of it; its labels are the results of type `choices` of annotations that were not cancelled
+(https://labelstud.io/guide/export). FiftyOne: `samples.json` of a `FiftyOneDataset` export, whose samples have a
+`Classification` in a field, and tags, of which `keep` and `drop` are read.
 """
 
 from __future__ import annotations
@@ -15,11 +15,14 @@ from typing import Any
 from urllib.parse import parse_qs, unquote, urlsplit
 
 from windrow.tasks.corrections.correction_list import SAMPLE_ID, Correction
-from windrow.tasks.storage.user_files.user_file import is_table, read_user_file
+from windrow.tasks.storage.user_files.user_file import check_columns, is_table, read_user_file
 from windrow.tasks.storage.user_files.wanted_columns import Wanted
 
 FIELDS = ("sample_id", "kind", "value", "other", "who", "why")
 WANTED = Wanted(("kind",), ("sample_id", "key"), ("value", "other", "who", "why"))
+ANY = Wanted()
+STUDIO = Wanted(("annotation_id", "annotator", "choice"), (), ("sample_id", "key", "image", "img", "url"))
+"""Columns of a table of Label Studio's; tasks that nobody has done have no `choice`."""
 LARGEST = 2**30
 FIND_SQL = """
 SELECT DISTINCT sample_id FROM occurrences WHERE sample_id IS NOT NULL AND unreadable IS NULL AND {where} LIMIT 3
@@ -64,6 +67,8 @@ def read_corrections_file(path: Path, connection: Any, who: str) -> list[Correct
     sample, or several.
     """
     if is_table(path):
+        if {"annotation_id", "choice"} <= check_columns(path, ANY):
+            return list(_of_studio_table(path, connection, who))
         return list(_of_table(path, connection, who))
     if path.suffix.lower() != ".json":
         raise ValueError(f"{path}: wants a .csv, .tsv, .parquet or .json file")
@@ -101,6 +106,19 @@ def _of_table(path: Path, connection: Any, who: str) -> Iterator[Correction]:
             other = (known.get(said["other"]) or resolve(connection, said["other"])) if said["other"] else None
             value, why = said["value"] or None, said["why"] or None
             yield Correction(sample, said["kind"], said["who"] or who, value, other, why)
+        except ValueError as error:
+            raise ValueError(f"{file.place(row)}: {error}") from None
+
+
+def _of_studio_table(path: Path, connection: Any, who: str) -> Iterator[Correction]:
+    file = read_user_file(path, STUDIO)
+    for row, task in enumerate(file.rows.drop_columns("line").to_pylist()):
+        if not task["choice"]:
+            continue
+        try:
+            if task["choice"].startswith('{"choices"'):
+                raise ValueError("has several classes of one sample")
+            yield Correction(_sample_of(connection, task), "label", _person(task["annotator"], who), task["choice"])
         except ValueError as error:
             raise ValueError(f"{file.place(row)}: {error}") from None
 

@@ -18,7 +18,7 @@ from workshop import settings as settings_of
 
 from windrow.tasks.corrections.correction_files import read_corrections_file
 from windrow.tasks.corrections.correction_list import read_corrections, standing
-from windrow.tasks.storage.catalog.views import connect, open_catalog
+from windrow.tasks.storage.catalog.views import connect, connect_run, open_catalog
 from windrow.tasks.storage.verify.verification import verify
 
 
@@ -228,6 +228,26 @@ def test_labels_and_tags_of_fiftyone_are_read(corrected: Corrected, tmp_path: Pa
         words(corrected.workshop, "corrections", "add", name, "undo", "--who", "cid", "--store", str(corrected.store))
     rows = standing(read_corrections(corrected.store)).to_pylist()
     assert "cid" not in {row["who"] for row in rows}
+
+
+# As Label Studio 1.23.2 writes them.
+STUDIO_CSV = """"annotation_id","annotator","choice","created_at","id","image","key","lead_time","updated_at"
+1,"7","8","2026-11-29T12:23:00.924250Z",1,"/data/local-files/?d=/photos/{kept}.png","","","2026-11-29T12:23:00.924278Z"
+"","","","",7,"/data/local-files/?d=/photos/nobody.png","","",""
+"""
+
+
+def test_a_table_of_label_studios_is_read(corrected: Corrected, tmp_path: Path) -> None:
+    path, connection = tmp_path / "export.csv", connect_run(corrected.store)
+    path.write_text(STUDIO_CSV.format(kept=corrected.samples["kept"]))
+    [said] = read_corrections_file(path, connection, "ann")
+    assert (said.sample_id, said.kind, said.value, said.who) == (corrected.samples["kept"], "label", "8", "7")
+    tsv = tmp_path / "export.tsv"
+    tsv.write_text(path.read_text().replace('","', '"\t"').replace(',"', '\t"').replace('",', '"\t'))
+    assert read_corrections_file(tsv, connection, "ann") == [said]
+    path.write_text(path.read_text().replace('"8"', """ "{""choices"":[""8"",""9""]}" """.strip()))
+    with pytest.raises(ValueError, match="line 2: has several classes of one sample"):
+        read_corrections_file(path, connection, "ann")
 
 
 NAMES = ("data", "annotations", "result", "type", "value", "choices", "choice", "meta", "sample_id", "image", "id",
