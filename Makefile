@@ -6,7 +6,7 @@ BIN := $(VENV)/bin
 TORCH ?= torch==2.13.0
 PIP := $(BIN)/python -m pip --quiet --disable-pip-version-check
 
-.PHONY: install lock demo test lint types wheel bench bench-selection docs clean
+.PHONY: install lock demo test lint types wheel bench bench-selection gpu docs clean
 
 # Python compiles the modules that are imported; to compile all that lie there takes as long as to install them.
 install: $(VENV)/.installed
@@ -66,6 +66,11 @@ bench: install bench-selection
 # All tables of selection, about an hour of a core; what is done is kept, so it goes on where it was.
 bench-selection: install
 	$(BIN)/python tests/benchmarks/bench_selection_grid.py --write
+
+# On a machine with a GPU: what is marked so, then its table, in under 10 minutes. Elsewhere both say that there is none.
+gpu: install
+	$(BIN)/python -m pytest -m gpu -q
+	$(BIN)/python tests/benchmarks/bench_gpu.py
 
 # Writes what is generated into README.md and docs/, and builds the site. To read it, with its search:
 # python -m http.server --directory site
