@@ -5,8 +5,9 @@ from __future__ import annotations
 import shutil
 from pathlib import Path
 
+from windrow.tasks.report.run_versions import run_before
 from windrow.tasks.storage.store.outputs import fingerprint
-from windrow.tasks.storage.store.run_records import Run, runs_backwards
+from windrow.tasks.storage.store.run_records import Run
 
 PAGE = "report.html"
 
@@ -31,8 +32,7 @@ def report_of(run: Run) -> Path:
 
 def _same_before(run: Run) -> Run | None:
     """The last finished run of the same curated set, if it has a report, the same config and the same outputs."""
-    others = (each for each in runs_backwards(run.store) if each.number < run.number)
-    last = next((each for each in others if each.status == "finished" and each.name == run.name), None)
+    last = run_before(run)
     return last if last and (last.path / PAGE).is_file() and _shown(last) == _shown(run) else None
 
 
