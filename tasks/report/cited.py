@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 import shlex
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from decimal import Decimal
 from pathlib import Path
@@ -16,7 +16,7 @@ from typing import Any
 
 from windrow.tasks.storage.catalog.connections import quoted
 
-Row = Mapping[str, Any]
+Row = dict[str, Any]
 
 _UNQUOTED = re.compile(r'["$`\\!]')
 

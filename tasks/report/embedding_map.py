@@ -83,7 +83,7 @@ def embedding_map(found: EmbeddingMap, order: Sequence[str]) -> Markup:
     label = (
         f"{count(len(found.pool))} samples of the pool and {count(len(found.curated))} of the curated set in a plane"
     )
-    axes = axis_titles(*titles, WIDTH, HEIGHT) if titles else []
+    axes = axis_titles(titles[0], titles[1], WIDTH, HEIGHT) if titles else []
     return picture(WIDTH, HEIGHT, label, edge, *layers, *axes)
 
 

@@ -57,6 +57,13 @@ def linear(title: str, low: float, high: float, form: Callable[[float], str] = l
     return Axis(title, low, high, tuple((value, form(value)) for value in values))
 
 
+def counting(title: str, most: int) -> Axis:
+    """Return an axis of counts from 0 to `most` or a little more, in round steps."""
+    power = 10 ** max(0, len(str(most)) - 2)
+    step = next(n * power for n in (1, 2, 5, 10, 20) if n * power * STEPS >= most)
+    return linear(title, 0, step * STEPS, compact)
+
+
 def named(title: str, names: Sequence[str]) -> Axis:
     """Return an axis with a name at 0, 1, 2, ..."""
     return Axis(title, -0.25, len(names) - 0.75, tuple(enumerate(names)))
@@ -71,7 +78,13 @@ def logarithmic(title: str, high: int, low: int = 1) -> Axis:
 
 
 def plot(
-    label: str, x: Axis, y: Axis, *lines: Line, over: Sequence[Markup] = (), width: float = WIDTH, height: float = HEIGHT
+    label: str,
+    x: Axis,
+    y: Axis,
+    *lines: Line,
+    over: Sequence[Markup] = (),
+    width: float = WIDTH,
+    height: float = HEIGHT,
 ) -> Markup:
     """Draw lines over two axes; `label` says in words what is to be seen, `over` is drawn on top."""
     drawn = (part for line in lines if len(line.points) for part in _line(line, x, y, width, height))

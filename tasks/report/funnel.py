@@ -30,7 +30,8 @@ LEFT JOIN (SELECT sample_id, error FROM embeddings WHERE error IS NOT NULL) e ON
 """
 # What is left after a step is what the later ones take, and what is exported.
 STEPS_SQL = f"""
-SELECT step, coalesce(n, 0) AS taken, (coalesce(sum(n) OVER (), 0) - sum(coalesce(n, 0)) OVER (ORDER BY place))::BIGINT AS remain
+SELECT step, coalesce(n, 0) AS taken,
+    (coalesce(sum(n) OVER (), 0) - sum(coalesce(n, 0)) OVER (ORDER BY place))::BIGINT AS remain
 FROM (SELECT unnest($1) AS step, unnest(range({len(STEPS)} + 1)) AS place)
 LEFT JOIN (SELECT step, count(*) AS n FROM ({TAKEN_SQL}) GROUP BY step) USING (step) ORDER BY place
 """
@@ -73,6 +74,8 @@ def read_funnel(connection: Any) -> tuple[int, tuple[Step, ...]]:
     steps = []
     for (taken_as, left_as), (_, taken, left) in zip(STEPS, rows, strict=False):
         if taken or taken_as not in _RARE:
-            why = ((told or _UNSAID.get(taken_as, "no reason given"), n) for step, told, n in reasons if step == taken_as)
+            why = (
+                (told or _UNSAID.get(taken_as, "no reason given"), n) for step, told, n in reasons if step == taken_as
+            )
             steps.append(Step(taken_as, left_as, taken, left, tuple(why)))
     return total, tuple(steps) if total else ()

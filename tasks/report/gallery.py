@@ -17,7 +17,7 @@ from windrow.tasks.report.thumbnails import Thumbnail
 from windrow.tasks.storage.sources.source import SampleGone
 
 SHORT_ID = 8
-"""Digits of a sample's id that stand under it: enough for `windrow explain` to tell it from all others, nearly always."""
+"""Digits of a sample's id that stand under it: nearly always enough for `windrow explain`."""
 
 
 @dataclass(frozen=True)

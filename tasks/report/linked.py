@@ -13,7 +13,7 @@ from windrow.tasks.report.figures import bar
 from windrow.tasks.report.formats import NOTHING, count, shortened
 from windrow.tasks.report.svg import element
 
-LONGEST = 32
+LONGEST = 48
 
 
 @dataclass(frozen=True)
@@ -37,7 +37,7 @@ def linked(form: Callable[..., str]) -> Callable[..., str | Markup]:
 
 
 def table(rows: Rows, *columns: Column) -> Markup:
-    """Return the rows of an answer as a table that scrolls by itself, with a link to its SQL; the first column names."""
+    """Return the rows of an answer as a table that scrolls by itself, with a link to its SQL."""
     head = element("tr", *(_head(column) for column in columns))
     body = [
         element("tr", *(_cell(column, row[column.name], n == 0) for n, column in enumerate(columns))) for row in rows
@@ -74,5 +74,3 @@ def _cell(column: Column, value: Any, names: bool) -> Markup:
 
 def _cited(value: Any) -> dict[str, str]:
     return {"data_sql": value.anchor, "data_at": f"{value.row} {value.column}", "data_value": f"{value:.6g}"}
-
-

@@ -34,7 +34,9 @@ CLASSES_SQL = """
 SELECT sample_id, classes[1] FROM pool WHERE len(classes) > 0 AND list_contains($1::VARCHAR[], sample_id)
 """
 PLACES_SQL = "SELECT sample_id, x, y FROM {map} WHERE list_contains($1::VARCHAR[], sample_id)"
-SIZES_SQL = "SELECT count(*) AS n_pool, count(*) FILTER (selected) AS n_curated FROM pool WHERE cluster_path IS NOT NULL"
+SIZES_SQL = (
+    "SELECT count(*) AS n_pool, count(*) FILTER (selected) AS n_curated FROM pool WHERE cluster_path IS NOT NULL"
+)
 
 
 def read_map(ask: Asked, run: Run, seed: int, prefix: str = "") -> EmbeddingMap | None:
@@ -54,14 +56,20 @@ def read_map(ask: Asked, run: Run, seed: int, prefix: str = "") -> EmbeddingMap 
     classes = dict(connection.execute(CLASSES_SQL, [curated]).fetchall())
     labels = tuple(prefix + classes[name] if name in classes else NO_CLASS for name in curated)
     sizes = ask.execute(SIZES_SQL).fetchone() or (0, 0)
-    return EmbeddingMap(plane[[row[name] for name in pool]], plane[[row[name] for name in curated]], labels, explained, *sizes)
+    return EmbeddingMap(
+        plane[[row[name] for name in pool]], plane[[row[name] for name in curated]], labels, explained, *sizes
+    )
 
 
 def _placed(
     connection: Any, run: Run, pool: list[str], curated: list[str]
 ) -> tuple[list[str], Float64Array, tuple[float, float] | None]:
     """Return samples, their places, and what share of the variance these show; None of a neighbour map."""
-    drawn = found_map(run.store, [str(output.path.relative_to(run.store)) for output in run.outputs(Stage.FEATURES)], int(run.config.get("seed", 0)))
+    drawn = found_map(
+        run.store,
+        [str(output.path.relative_to(run.store)) for output in run.outputs(Stage.FEATURES)],
+        int(run.config.get("seed", 0)),
+    )
     wanted = sorted({*pool, *curated})
     if drawn is not None:
         with open_connection([drawn]) as places:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import shlex
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from functools import cache
@@ -16,7 +16,7 @@ from markupsafe import Markup
 from windrow.schemas.stages import Stage
 from windrow.tasks.report import formats
 from windrow.tasks.report.answers.answer import Answer, Reported
-from windrow.tasks.report.answers.changed import changed
+from windrow.tasks.report.answers.changed import changed, compared
 from windrow.tasks.report.answers.corrected import corrected
 from windrow.tasks.report.answers.dropped import dropped
 from windrow.tasks.report.answers.gained import gained, signed
@@ -29,6 +29,8 @@ from windrow.tasks.report.gallery import Shown
 from windrow.tasks.report.linked import linked
 from windrow.tasks.report.run_versions import version_of
 from windrow.tasks.report.thumbnails import Reader, read_thumbnails, sample_reader
+from windrow.tasks.storage.catalog.views import connect_run
+from windrow.tasks.storage.published.versions import Version
 from windrow.tasks.storage.store.outputs import write_atomically
 from windrow.tasks.storage.store.run_records import Run
 from windrow.tasks.texts.terminal import visible
@@ -92,10 +94,33 @@ def write_report(connection: Any, path: Path, run: Run, read: Reader | None = No
     write_atomically(path, render(connection, run, read or sample_reader(connection, run.store), seed))
 
 
+def write_diff(path: Path, run: Run, old: Version, new: Version, seed: int = 0) -> None:
+    """Write what changed between two versions to `path`: a page as that of `write_report`, with the one answer.
+
+    `run`: a finished run of the curated set, whose samples and sources are those that the store knows now.
+    """
+    connection = connect_run(run.store, run.run_id)
+
+    def changed(reported: Reported) -> Answer:
+        return compared(reported, old, new, {"came": None, "kept_back": None})
+
+    section = Section(f"What changed from {old.version} to {new.version}?", "Changed", changed)
+    page = render(connection, run, sample_reader(connection, run.store), seed, (section,), new)
+    write_atomically(path, page)
+
+
 def render(
-    connection: Any, run: Run, read: Reader, seed: int = 0, sections: Sequence[Section] = (*ANSWERS, *DETAILS)
+    connection: Any,
+    run: Run,
+    read: Reader,
+    seed: int = 0,
+    sections: Sequence[Section] = (*ANSWERS, *DETAILS),
+    version: Version | None = None,
 ) -> str:
-    """Return the page as text. Whatever comes from data is escaped, in the templates and in every drawing."""
+    """Return the page as text. Whatever comes from data is escaped, in the templates and in every drawing.
+
+    `version`: which version it is about; that of the run by default.
+    """
     asked = [Asked(connection, run.run_id, section.name) for section in sections]
     answers = [section.answer(Reported(run, ask, seed)) for section, ask in zip(sections, asked, strict=True)]
     shown = _shown(connection, run, answers, read)
@@ -106,7 +131,7 @@ def render(
         "store": shlex.quote(str(run.store)),
         "store_path": run.store,
         "parts": [part for part in parts if part.body.strip()],
-        "version": version_of(run),
+        "version": version or version_of(run),
         "kept_back": export.kept_back if export else None,
         "backbones": connection.execute(BACKBONE_SQL).fetchall(),
         "started": datetime.fromisoformat(run.started_at),
@@ -117,7 +142,7 @@ def render(
 
 def _part(section: Section, answer: Answer, ask: Asked, shown: Shown, run: Run) -> Part:
     template = _environment().get_template(f"answers/{section.name}.html")
-    facts: Mapping[str, Any] = {
+    facts: dict[str, Any] = {
         **answer.facts,
         "galleries": answer.galleries,
         "shown": shown,
@@ -127,7 +152,9 @@ def _part(section: Section, answer: Answer, ask: Asked, shown: Shown, run: Run) 
     drawn = {
         name: Markup("".join(block(template.new_context(facts)))).strip() for name, block in template.blocks.items()
     }
-    return Part(section.name, section.question, section.title, drawn.get("short", Markup("")), drawn["body"], ask.queries)
+    return Part(
+        section.name, section.question, section.title, drawn.get("short", Markup("")), drawn["body"], ask.queries
+    )
 
 
 def _shown(connection: Any, run: Run, answers: Sequence[Answer], read: Reader) -> Shown:
@@ -143,7 +170,7 @@ def _shown(connection: Any, run: Run, answers: Sequence[Answer], read: Reader) -
 
 
 @cache
-def _environment() -> jinja2.Environment:  # which keeps the templates: to compile them takes half of a small page's time
+def _environment() -> jinja2.Environment:  # to compile the templates takes half of a small page's time
     environment = jinja2.Environment(
         loader=jinja2.FileSystemLoader(Path(__file__).parent),
         autoescape=True,

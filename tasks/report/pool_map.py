@@ -12,7 +12,15 @@ from windrow.schemas.embeddings import MAP_PLACES
 from windrow.schemas.stages import Part
 from windrow.tasks.algorithms.arrays import Int64Array
 from windrow.tasks.algorithms.neighbors import neighbor_embedding as planes
-from windrow.tasks.storage.store.outputs import Done, NotDoneError, OutputWriter, content_fingerprint, make_output, only_finding, open_output
+from windrow.tasks.storage.store.outputs import (
+    Done,
+    NotDoneError,
+    OutputWriter,
+    content_fingerprint,
+    make_output,
+    only_finding,
+    open_output,
+)
 from windrow.tasks.storage.store.pool import read_pool
 
 VERSION = 1

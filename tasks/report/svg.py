@@ -1,4 +1,4 @@
-"""Elements of SVG and HTML as escaped text. Everything that is drawn goes through `element`, so nothing stays unescaped."""
+"""Elements of SVG and HTML as escaped text: what is drawn goes through `element`, so nothing stays unescaped."""
 
 from __future__ import annotations
 

@@ -91,7 +91,9 @@ def compared(reported: Reported, old: Version, new: Version, facts: dict[str, An
     ]
     told = {"version": new, "before": old, "totals": totals, "by_class": _by_class(by_class)}
     told["n_more"] = totals["n_classes"] - len(by_class)
-    gallery = Gallery("Came and went", "Samples of every class in turn.", tuple(strips), "Nothing came and nothing went.")
+    gallery = Gallery(
+        "Came and went", "Samples of every class in turn.", tuple(strips), "Nothing came and nothing went."
+    )
     return Answer({**facts, **told}, {"changes": gallery})
 
 

@@ -28,7 +28,11 @@ def corrected(reported: Reported) -> Answer:
     ask = reported.ask
     kinds, last = ask.execute(KINDS_SQL), ask.execute(LAST_SQL, [SHOTS])
     told = table(
-        kinds, Column("What", "kind", text), Column("Said", "said"), Column("Taken", "taken"), Column("People", "people")
+        kinds,
+        Column("What", "kind", text),
+        Column("Said", "said"),
+        Column("Taken", "taken"),
+        Column("People", "people"),
     )
     found = last.fetchall()
     shots = one_each(Shot(name, (kind, *([value] if value else []), who)) for name, kind, value, who, _ in found)

@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from windrow.tasks.report.answers.answer import Answer, Reported
+from windrow.tasks.report.cited import Asked
 from windrow.tasks.report.formats import count, decimal, shortened
 from windrow.tasks.report.funnel import read_funnel
 from windrow.tasks.report.gallery import Gallery, Shot, Strip, one_each
 from windrow.tasks.report.linked import Column, table, text
-from windrow.tasks.report.cited import Asked
 
 PAIRS = 10
 PER_RULE = 12
@@ -90,7 +90,7 @@ def dropped(reported: Reported) -> Answer:
         "n_shown": len(unreadable),
         "unreadable": table(
             unreadable,
-            Column("Reason", "reason", _reason),
+            Column("Reason", "reason", text),
             Column("Of this reason", "n"),
             Column("Source", "source_uri", text),
             Column("Shard", "shard", text),
@@ -98,10 +98,6 @@ def dropped(reported: Reported) -> Answer:
         ),
     }
     return Answer(facts, galleries)
-
-
-def _reason(value: str) -> str:
-    return shortened(value, 80)
 
 
 def _near_duplicates(ask: Asked) -> Gallery:

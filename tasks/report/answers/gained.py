@@ -89,8 +89,8 @@ def _sets(rows: Rows) -> Markup:
     )
 
 
-def _curve(rows: Rows, n_curated: int, quality: float) -> Markup:
-    """Random sets of several sizes as a line with dots, and the curated set."""
+def _curve(rows: Rows, n_curated: int, quality: float) -> tuple[Markup, Markup]:
+    """Random sets of several sizes as a line with dots, and the curated set; and the same in numbers."""
     points: Sequence[tuple[float, float]] = [(row["n_samples"], row["quality"]) for row in rows]
     sizes, heights = [n for n, _ in points] + [n_curated], [y for _, y in points] + [quality]
     low = min(int(min(heights) * 10) / 10, 0.9)
@@ -105,7 +105,7 @@ def _curve(rows: Rows, n_curated: int, quality: float) -> Markup:
         Column("Balanced accuracy", "quality", percent),
         Column("Deviation, points", "deviation", _one),
     )
-    return plot(label, across, up, *lines) + told
+    return plot(label, across, up, *lines), told
 
 
 def signed(value: float) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from itertools import pairwise
 from typing import Any
 
 from markupsafe import Markup
@@ -11,8 +12,7 @@ from windrow.tasks.report.answers.answer import Answer, Reported
 from windrow.tasks.report.answers.changed import TOTALS_SQL
 from windrow.tasks.report.balance_facts import read_balance
 from windrow.tasks.report.cited import Asked
-from windrow.tasks.report.figures import Line, linear, named, plot
-from windrow.tasks.report.formats import compact
+from windrow.tasks.report.figures import Line, counting, linear, named, plot
 from windrow.tasks.report.run_versions import publishers, versions_to
 from windrow.tasks.storage.catalog.connections import open_connection
 from windrow.tasks.storage.catalog.views import connect, run_tables
@@ -37,7 +37,7 @@ def over_versions(reported: Reported) -> Answer:
         return Answer({"rows": []})
     names = [version.version for version in versions]
     sizes = dict(ask.execute(SIZES_SQL, [run.name, names]).fetchall())
-    stayed = {new.version: _stayed(ask, run, old, new) for old, new in zip(versions, versions[1:], strict=False)}
+    stayed = {new.version: _stayed(ask, run, old, new) for old, new in pairwise(versions)}
     made = publishers(run, versions)
     told = {name: _told(ask, made[name]) if name in made else NOT_TOLD for name in names}
     rows = [{"version": name, "size": sizes[name], "stayed": stayed.get(name), **told[name]} for name in names]
@@ -63,10 +63,10 @@ def _told(ask: Asked, run: Run) -> dict[str, Any]:
 def _plots(names: Sequence[str], rows: Sequence[dict[str, Any]]) -> Iterator[Markup]:
     most, across = max(row["size"] for row in rows), named("", names)
     drawn = (
-        (linear("samples", 0, most, lambda n: compact(round(n))), [row["size"] for row in rows]),
+        (counting("samples", most), [row["size"] for row in rows]),
         (linear("balance", 0, 1), [row["balance"] and row["balance"].value for row in rows]),
-        (linear("shared with the version before", 0, 1), [row["stayed"] for row in rows]),
-        (linear("new samples that lie far", 0, 1), [row["drift"] for row in rows]),
+        (linear("shared (Jaccard)", 0, 1), [row["stayed"] for row in rows]),
+        (linear("new samples far off", 0, 1), [row["drift"] for row in rows]),
     )
     for up, values in drawn:
         points = [(float(n), float(value)) for n, value in enumerate(values) if value is not None]

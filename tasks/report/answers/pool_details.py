@@ -91,7 +91,9 @@ def grouped(reported: Reported) -> Answer:
         "n_levels": len(levels),
         "cites": cites,
         "curve": size_curve(levels[0].pool, levels[0].curated) if drawn else None,
-        "icicle": icicle(levels, [read_top_classes(ask.connection, level.number) for level in levels]) if drawn else None,
+        "icicle": icicle(levels, [read_top_classes(ask.connection, level.number) for level in levels])
+        if drawn
+        else None,
         "shades": [(f"s{n}", full * n / SHADES) for n in range(SHADES + 1)],
         "levels": table(
             ask.execute(LEVELS_SQL),
@@ -171,7 +173,9 @@ def _cluster(ask: Asked, level: Level, cluster: int, word: str) -> Iterator[Stri
     shots = [Shot(name, (f"distance {decimal(distance)}",)) for name, distance, *_ in rows.fetchall()]
     n = rows.first()["n"] or 0
     kept = count(int(level.curated[cluster]))
-    reach = "nearest to the centroid first" if n <= 2 * PER_CLUSTER else "the nearest to the centroid, then the farthest"
+    reach = (
+        "nearest to the centroid first" if n <= 2 * PER_CLUSTER else "the nearest to the centroid, then the farthest"
+    )
     if shots:
         title = f"{word} cluster, number {cluster}: {plural(n, 'sample')}, {kept} selected; {reach}"
         yield Strip(title, one_each(shots), rows.anchor)

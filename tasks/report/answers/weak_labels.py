@@ -110,7 +110,9 @@ def _two(value: float) -> str:
 def _doubtful(ask: Asked) -> Gallery:
     rows = ask.execute(WRONG_SQL, [SHOTS])
     found = rows.fetchall()
-    shots = one_each(Shot(name, (f"{given}?", f"{percent(share, 0)} {better}")) for name, given, better, share, _ in found)
+    shots = one_each(
+        Shot(name, (f"given {given}", f"{percent(share, 0)} {better}")) for name, given, better, share, _ in found
+    )
     meaning = (
         "The given label, and the class that a model which did not see it finds most probable; most doubtful first."
     )
@@ -134,7 +136,8 @@ def _most_probable(classes: list[str], probabilities: list[float], abstained: bo
 def _strangers(ask: Asked) -> Gallery:
     rows = ask.execute(STRANGERS_SQL, [SHOTS])
     shots = one_each(
-        Shot(name, (decimal(share, 3), f"else {percent(sure, 0)} {first}")) for name, share, first, sure in rows.fetchall()
+        Shot(name, (decimal(share, 3), f"else {percent(sure, 0)} {first}"))
+        for name, share, first, sure in rows.fetchall()
     )
     meaning = (
         "The samples farthest from every given label, by their belonging: candidates for a class that nobody named yet,"
