@@ -10,9 +10,9 @@ from pathlib import Path
 
 from markupsafe import Markup
 
+from windrow.tasks.report.drawings.svg import element
 from windrow.tasks.report.formats import count
 from windrow.tasks.report.linked import sql_link
-from windrow.tasks.report.svg import element
 from windrow.tasks.report.thumbnails import Thumbnail
 from windrow.tasks.storage.sources.source import SampleGone
 

@@ -9,9 +9,9 @@ from typing import Any
 from markupsafe import Markup
 
 from windrow.tasks.report.cited import Cited, Rows
-from windrow.tasks.report.figures import bar
+from windrow.tasks.report.drawings.figures import bar
+from windrow.tasks.report.drawings.svg import element
 from windrow.tasks.report.formats import NOTHING, count, shortened
-from windrow.tasks.report.svg import element
 
 LONGEST = 48
 

@@ -9,7 +9,7 @@ import numpy as np
 from windrow.schemas.stages import Stage
 from windrow.tasks.algorithms.arrays import Float64Array
 from windrow.tasks.report.cited import Asked
-from windrow.tasks.report.embedding_map import EmbeddingMap, project
+from windrow.tasks.report.drawings.embedding_map import EmbeddingMap, project
 from windrow.tasks.report.pool_map import found_map
 from windrow.tasks.storage.catalog.connections import open_connection
 from windrow.tasks.storage.files.literal_paths import parquet_scan

@@ -24,7 +24,7 @@ from windrow.tasks.report.answers.over_versions import over_versions
 from windrow.tasks.report.answers.pool_details import balanced, glanced, grouped, mapped, took
 from windrow.tasks.report.answers.weak_labels import weak_labels
 from windrow.tasks.report.cited import Asked, Query
-from windrow.tasks.report.figures import bar
+from windrow.tasks.report.drawings.figures import bar
 from windrow.tasks.report.gallery import Shown
 from windrow.tasks.report.linked import linked
 from windrow.tasks.report.run_versions import version_of

@@ -10,8 +10,8 @@ from markupsafe import Markup
 from windrow.tasks.report.answers.answer import Answer, Reported
 from windrow.tasks.report.balance_facts import read_balance
 from windrow.tasks.report.cited import Rows
+from windrow.tasks.report.drawings.figures import Line, linear, logarithmic, plot
 from windrow.tasks.report.facts import read_overlap
-from windrow.tasks.report.figures import Line, linear, logarithmic, plot
 from windrow.tasks.report.formats import count, decimal, percent
 from windrow.tasks.report.linked import Column, linked, table, text
 from windrow.tasks.report.worth_facts import times

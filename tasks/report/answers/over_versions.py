@@ -12,7 +12,7 @@ from windrow.tasks.report.answers.answer import Answer, Reported
 from windrow.tasks.report.answers.changed import TOTALS_SQL
 from windrow.tasks.report.balance_facts import read_balance
 from windrow.tasks.report.cited import Asked
-from windrow.tasks.report.figures import Line, counting, linear, named, plot
+from windrow.tasks.report.drawings.figures import Line, counting, linear, named, plot
 from windrow.tasks.report.run_versions import publishers, versions_to
 from windrow.tasks.storage.catalog.connections import open_connection
 from windrow.tasks.storage.catalog.views import connect, run_tables

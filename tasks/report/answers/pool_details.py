@@ -11,12 +11,12 @@ import numpy as np
 from windrow.tasks.report.answers.answer import Answer, Reported
 from windrow.tasks.report.balance_facts import read_balance
 from windrow.tasks.report.cited import Asked
-from windrow.tasks.report.embedding_map import embedding_map
+from windrow.tasks.report.drawings.embedding_map import embedding_map
+from windrow.tasks.report.drawings.figures import size_curve
+from windrow.tasks.report.drawings.icicle import SHADES, blocks, full_shade, icicle
 from windrow.tasks.report.facts import LEVEL_SQL, Level, read_levels, read_top_classes
-from windrow.tasks.report.figures import size_curve
 from windrow.tasks.report.formats import count, decimal, duration, percent, plural
 from windrow.tasks.report.gallery import Gallery, Shot, Strip, one_each
-from windrow.tasks.report.icicle import SHADES, blocks, full_shade, icicle
 from windrow.tasks.report.linked import Column, table, text
 from windrow.tasks.report.map_sample import read_map
 from windrow.tasks.report.questions import QUESTIONS

@@ -6,9 +6,9 @@ from markupsafe import Markup
 
 from windrow.tasks.report.answers.answer import Answer, Reported
 from windrow.tasks.report.cited import Asked, Rows
+from windrow.tasks.report.drawings.label_curve import label_curve
 from windrow.tasks.report.formats import decimal, percent
 from windrow.tasks.report.gallery import Gallery, Shot, Strip, one_each
-from windrow.tasks.report.label_curve import label_curve
 from windrow.tasks.report.label_facts import read_label_facts
 from windrow.tasks.report.linked import Column, table, text
 

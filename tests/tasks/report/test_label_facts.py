@@ -7,8 +7,8 @@ import pyarrow as pa
 import pytest
 from reported_store import CLASSES, Store
 
+from windrow.tasks.report.drawings.label_curve import label_curve
 from windrow.tasks.report.gallery import pick_galleries
-from windrow.tasks.report.label_curve import label_curve
 from windrow.tasks.report.label_facts import LabelFacts, read_checked_labels, read_label_facts
 from windrow.tasks.storage.catalog.views import connect_run
 

@@ -10,8 +10,8 @@ import numpy as np
 from markupsafe import Markup
 
 from windrow.tasks.algorithms.arrays import Int64Array
+from windrow.tasks.report.drawings.svg import element, number, picture, text
 from windrow.tasks.report.formats import compact, percent, plural
-from windrow.tasks.report.svg import element, number, picture, text
 
 WIDTH, HEIGHT = 760, 320
 LEFT, RIGHT, TOP, BOTTOM = 56, 16, 14, 44

@@ -10,9 +10,9 @@ import numpy.typing as npt
 from markupsafe import Markup
 
 from windrow.tasks.algorithms.arrays import Float64Array
-from windrow.tasks.report.figures import BOTTOM, LEFT, RIGHT, TOP, axis_titles
+from windrow.tasks.report.drawings.figures import BOTTOM, LEFT, RIGHT, TOP, axis_titles
+from windrow.tasks.report.drawings.svg import dots, element, picture
 from windrow.tasks.report.formats import count, percent, shortened
-from windrow.tasks.report.svg import dots, element, picture
 
 COLOURS = 10
 WIDTH, HEIGHT = 1056, 580

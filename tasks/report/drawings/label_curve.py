@@ -6,10 +6,10 @@ import math
 
 from markupsafe import Markup
 
-from windrow.tasks.report.figures import HEIGHT, WIDTH, Line, linear, place, plot
+from windrow.tasks.report.drawings.figures import HEIGHT, WIDTH, Line, linear, place, plot
+from windrow.tasks.report.drawings.svg import element, text
 from windrow.tasks.report.formats import percent
 from windrow.tasks.report.label_facts import LabelFacts
-from windrow.tasks.report.svg import element, text
 
 
 def label_curve(labels: LabelFacts) -> Markup:
