@@ -10,7 +10,8 @@ MORE, LESS, NO_TELLING = "more even", "less even", "no difference can be told"
 
 BALANCE_SQL = "SELECT sample_set, n_samples, n_no_class, balance, low, high, unknown FROM class_balance"
 SHARES_SQL = """
-SELECT class, p.share, p.low, p.high, c.share, c.low, c.high
+SELECT class, p.share, p.low, p.high,
+    c.share AS curated_share, c.low AS curated_low, c.high AS curated_high
 FROM class_shares p LEFT JOIN (FROM class_shares WHERE sample_set = 'curated') c USING (class)
 WHERE p.sample_set = 'pool' ORDER BY p.share DESC, class
 """
