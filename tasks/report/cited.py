@@ -18,6 +18,8 @@ from windrow.tasks.storage.catalog.connections import quoted
 
 Row = dict[str, Any]
 
+# Text in quotes, as it is; the place of a parameter; blanks and the ends of lines.
+_TOKEN = re.compile(r"'(?:[^']|'')*'|\$(\d+)|\s+")
 _UNQUOTED = re.compile(r'["$`\\!]')
 
 
@@ -114,7 +116,7 @@ class Asked:
         return self._keep(sql, params, self.run_id, files=False).anchor
 
     def _keep(self, sql: str, params: Sequence[Any], run_id: str, files: bool) -> Query:
-        told = re.sub(r"\$(\d+)", lambda found: literal(params[int(found[1]) - 1]), " ".join(sql.split()))
+        told = _TOKEN.sub(lambda found: _told(found, params), sql.strip())
         query = Query(f"{self.section}-{len(self.queries) + 1}", told, run_id, files)
         self.queries.append(query)
         return query
@@ -128,6 +130,12 @@ def cite(value: Any, anchor: str, row: int, column: str) -> Any:
     cited: CitedInt | CitedFloat = CitedInt(value) if whole else CitedFloat(value)
     cited.anchor, cited.row, cited.column = anchor, row, column
     return cited
+
+
+def _told(found: re.Match[str], params: Sequence[Any]) -> str:
+    if found[1]:
+        return literal(params[int(found[1]) - 1])
+    return " " if found[0].isspace() else found[0]
 
 
 def literal(value: Any) -> str:

@@ -27,10 +27,10 @@ class Column:
 
 
 def linked(form: Callable[..., str]) -> Callable[..., str | Markup]:
-    """Return a way of writing numbers that makes each cited one a link to its SQL."""
+    """Return a way of writing numbers that makes each cited one a link to its SQL, and a dash of none."""
 
     def written(value: Any, *options: Any) -> str | Markup:
-        text = form(value, *options)
+        text = NOTHING if value is None else form(value, *options)
         return element("a", text, href=f"#{value.anchor}", **_cited(value)) if isinstance(value, Cited) else text
 
     return written

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from contextlib import suppress
+from pathlib import Path
 
+from windrow.schemas import CLASS_BALANCE, CLASS_SHARES, DRIFT, POOL
 from windrow.schemas.stages import Stage
 from windrow.tasks.storage.published.versions import Version, list_versions, open_version
 from windrow.tasks.storage.store.run_records import Run, runs_backwards
@@ -46,3 +48,16 @@ def run_before(run: Run) -> Run | None:
     """The last finished run of the same curated set before a run."""
     earlier = (each for each in runs_backwards(run.store) if each.number < run.number)
     return next((each for each in earlier if each.status == "finished" and each.name == run.name), None)
+
+
+def tables_before(run: Run) -> dict[str, list[Path]]:
+    """Return the files of what an earlier run knew of its balance, drift and pool, by table.
+
+    Its outputs are not opened, which would mark them as used: a report is no reason to keep them.
+    """
+    stages = (run.stage(stage) for stage in (Stage.CLUSTER, Stage.RANK, Stage.POOL))
+    folders = [run.store / path for stage in stages if stage for path in stage.outputs]
+    names = [table.name for table in (CLASS_BALANCE, CLASS_SHARES, DRIFT, POOL)]
+    files = {name: [folder / f"{name}.parquet" for folder in folders] for name in names}
+    there = {name: [file for file in found if file.is_file()] for name, found in files.items()}
+    return {name: found for name, found in there.items() if found}

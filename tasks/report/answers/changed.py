@@ -15,8 +15,9 @@ from windrow.tasks.report.cited import Asked, Rows
 from windrow.tasks.report.funnel import TAKEN_SQL
 from windrow.tasks.report.gallery import Gallery, Shot, Strip, one_each
 from windrow.tasks.report.linked import Column, table, text
-from windrow.tasks.report.run_versions import run_before, version_of, versions_to
-from windrow.tasks.storage.catalog.views import connect_run
+from windrow.tasks.report.run_versions import run_before, tables_before, version_of, versions_to
+from windrow.tasks.storage.catalog.connections import open_connection
+from windrow.tasks.storage.catalog.views import connect, run_tables
 from windrow.tasks.storage.files.literal_paths import parquet_scan
 from windrow.tasks.storage.published.versions import SAMPLES, Version, class_changes_sql, samples_sql
 from windrow.tasks.storage.store.run_records import Run
@@ -75,7 +76,7 @@ NOTHING = Gallery("Came and went", "", (), "There is no earlier version.")
 def compared(reported: Reported, old: Version, new: Version, facts: dict[str, Any]) -> Answer:
     """Add to what is known of a run how its version `new` differs from `old`."""
     ask, run = reported.ask, reported.run
-    connection = connect_run(run.store, run.run_id, also=[old.path / SAMPLES, new.path / SAMPLES])
+    connection = open_connection([old.path / SAMPLES, new.path / SAMPLES])
 
     def asked(sql: str, *params: Any) -> Rows:
         return ask.of(connection, run.run_id, sql, params, files=True)
@@ -99,12 +100,11 @@ def compared(reported: Reported, old: Version, new: Version, facts: dict[str, An
 
 def _new(ask: Asked, run: Run, earlier: Run | None) -> Any:
     """How many samples the earlier run had not; None where it has no table of its pool any more."""
-    outputs = earlier.outputs(Stage.POOL) if earlier else []
-    if not outputs:
+    files = tables_before(earlier).get(POOL.name) if earlier else None
+    if not files:
         return None
-    file = outputs[0].table_path(POOL)
-    connection = connect_run(run.store, run.run_id, also=[file])
-    return ask.of(connection, run.run_id, NEW_SQL.format(earlier=parquet_scan([file])), files=True).first()["n"]
+    connection = connect(run_tables(run), also=files)
+    return ask.of(connection, run.run_id, NEW_SQL.format(earlier=parquet_scan(files)), files=True).first()["n"]
 
 
 def _to_look_at(ask: Asked) -> Iterator[tuple[Any, str]]:

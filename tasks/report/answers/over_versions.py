@@ -13,13 +13,13 @@ from windrow.tasks.report.answers.changed import TOTALS_SQL
 from windrow.tasks.report.balance_facts import read_balance
 from windrow.tasks.report.cited import Asked
 from windrow.tasks.report.drawings.figures import Line, counting, linear, named, plot
-from windrow.tasks.report.run_versions import publishers, versions_to
+from windrow.tasks.report.run_versions import publishers, tables_before, versions_to
 from windrow.tasks.storage.catalog.connections import open_connection
-from windrow.tasks.storage.catalog.views import connect, run_tables
+from windrow.tasks.storage.catalog.views import connect
 from windrow.tasks.storage.published.versions import SAMPLES, Version, class_changes_sql
 from windrow.tasks.storage.store.run_records import Run
 
-MOST = 12
+MOST = 10
 """Versions that are drawn: each costs a comparison of two."""
 WIDTH, HEIGHT = 500, 240
 NOT_TOLD = {"balance": None, "of": None, "drift": None}
@@ -53,7 +53,7 @@ def _stayed(ask: Asked, run: Run, old: Version, new: Version) -> Any:
 
 def _told(ask: Asked, run: Run) -> dict[str, Any]:
     """What the run that published a version knew of its balance and drift."""
-    of_run = Asked(connect(run_tables(run)), run.run_id, ask.section, ask.queries)
+    of_run = Asked(connect(tables_before(run)), run.run_id, ask.section, ask.queries)
     balance = read_balance(of_run)
     drift = of_run.execute(DRIFT_SQL).fetchone()
     even = balance.curated if balance else None
@@ -61,10 +61,14 @@ def _told(ask: Asked, run: Run) -> dict[str, Any]:
 
 
 def _plots(names: Sequence[str], rows: Sequence[dict[str, Any]]) -> Iterator[Markup]:
+    of = rows[-1]["of"]
     most, across = max(row["size"] for row in rows), named("", names)
     drawn = (
         (counting("samples", most), [row["size"] for row in rows]),
-        (linear("balance", 0, 1), [row["balance"] and row["balance"].value for row in rows]),
+        (
+            linear(f"balance of {of}", 0, 1),
+            [row["balance"].value if row["balance"] and row["of"] == of else None for row in rows],
+        ),
         (linear("shared (Jaccard)", 0, 1), [row["stayed"] for row in rows]),
         (linear("new samples far off", 0, 1), [row["drift"] for row in rows]),
     )

@@ -32,7 +32,7 @@ CLASSES_SQL = """
 WITH checked AS (
     SELECT given_label AS class, count(*) AS n, avg((suggested_label = given_label)::INT) AS p,
         count(*) FILTER (is_doubtful) AS n_doubtful
-    FROM pool WHERE label_quality IS NOT NULL GROUP BY 1
+    FROM pool WHERE label_quality IS NOT NULL AND given_label IS NOT NULL GROUP BY 1
 ), labelled AS (
     SELECT classes[1] AS class, count(given_label) AS n_given,
         count(*) FILTER (given_label IS NULL) AS n_unlabelled,

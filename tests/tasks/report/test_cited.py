@@ -126,6 +126,7 @@ def test_values_become_sql_that_gives_them_again() -> None:
     assert isinstance(n, CitedInt) and isinstance(share, CitedFloat) and yes is True
     assert (n.anchor, n.row, n.column) == ("here-1", 0, "n")
     assert asking.execute("SELECT 1 AS n WHERE false").first() == {"n": None}
+    assert asking.execute("SELECT 'a  $1 ''b' AS path,\n  $1 AS n", [7]).first() == {"path": "a  $1 'b", "n": 7}
 
 
 @given(st.text(st.characters(exclude_characters="\0", exclude_categories=("Cs",)), min_size=1))

@@ -1,18 +1,26 @@
 import re
 from collections.abc import Iterable, Sequence
 from pathlib import Path
+from typing import Any
 
 import pytest
 from report_page import Page
 from reported_store import IMAGE, SCRIPT, Store, make_store
 
-from windrow.tasks.report.page import render, write_report
+from windrow.schemas.embeddings import MAP_PLACES
+from windrow.tasks.report.answers.pool_details import mapped
+from windrow.tasks.report.cited import Asked
+from windrow.tasks.report.drawn import report_of
+from windrow.tasks.report.map_sample import read_map
+from windrow.tasks.report.page import Section, render, write_report
+from windrow.tasks.report.pool_map import draw_map
 from windrow.tasks.report.questions import QUESTIONS
 from windrow.tasks.report.thumbnails import sample_reader
 from windrow.tasks.storage.catalog.judged_sql import query
 from windrow.tasks.storage.catalog.views import connect_run
 from windrow.tasks.storage.sources.source import SampleGone
-from windrow.tasks.storage.store.run_records import Run
+from windrow.tasks.storage.store.outputs import open_output
+from windrow.tasks.storage.store.run_records import Run, start_run
 
 ANSWERS = [
     "What was gained?",
@@ -128,6 +136,16 @@ def test_a_run_without_anything_has_a_page_that_says_so(empty_run: Run, tmp_path
     assert Page(html).tags["img"] == 0
 
 
+def test_a_run_that_found_nothing_new_takes_the_page_over_and_its_sql_asks_that_run(tmp_path: Path) -> None:
+    runs = [start_run(tmp_path, "same", {}).finish("finished") for _ in range(3)]
+    pages = [report_of(run).read_text() for run in runs]
+    assert "found nothing new" not in pages[0]
+    for run, page in zip(runs[1:], pages[1:], strict=True):
+        assert set(re.findall(r"--run (\S+)", page)) == {run.run_id}
+        assert re.findall(r"Run (\S+) found nothing new", page) == [run.run_id]
+        assert f"Run <code>{runs[0].run_id}</code>" in page
+
+
 def test_samples_whose_files_are_gone_are_shown_as_such(tmp_path: Path) -> None:
     store = make_store(tmp_path)
     for file in store.source.iterdir():
@@ -136,6 +154,26 @@ def test_samples_whose_files_are_gone_are_shown_as_such(tmp_path: Path) -> None:
     html = (tmp_path / "report.html").read_text()
     assert Page(html).tags["img"] == 0
     assert html.count('class="gone">file is gone<') > 60
+
+
+def test_the_map_is_that_of_the_explorer_once_it_has_drawn_one(tmp_path: Path) -> None:
+    run = make_store(tmp_path).run
+    connection = connect_run(run.store)
+
+    def drawn() -> tuple[str, Any]:
+        ask = Asked(connection, run.run_id, "here")
+        html = render(connection, run, lambda _: [], sections=(Section("Where?", "Map", mapped),))
+        return words(html), read_map(ask, run, 0)
+
+    text, on_components = drawn()
+    assert "first principal components" in text and "windrow explore --store " in text
+    features = [str(output.path.relative_to(run.store)) for output in run.outputs("features")]
+    places = open_output(run.store / draw_map(run.store, features, 0).path).read(MAP_PLACES).to_pylist()
+    text, near = drawn()
+    assert "among their nearest neighbours (t-SNE" in text and "principal" not in text
+    assert on_components.explained and near.explained is None
+    assert near.labels == on_components.labels and len(near.pool) == len(places)
+    assert sorted(near.pool[:, 0].tolist()) == pytest.approx(sorted(row["x"] for row in places))
 
 
 def test_a_reason_for_a_missing_image_is_escaped(store: Store) -> None:
