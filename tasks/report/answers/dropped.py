@@ -12,7 +12,7 @@ from windrow.tasks.report.gallery import Gallery, Shot, Strip, one_each
 from windrow.tasks.report.linked import Column, table, text
 
 PAIRS = 10
-PER_RULE = 12
+PER_RULE = 11
 RULES = 6
 PER_GROUP = 11
 GROUPS = 2

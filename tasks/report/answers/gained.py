@@ -18,8 +18,8 @@ from windrow.tasks.report.worth_facts import times
 
 WORTH_SQL = """
 SELECT baseline, verdict, why, probe, n_evaluated, n_groups, n_samples, n_seeds, quality, baseline_quality,
-    100 * (quality - baseline_quality) AS points, 100 * difference_low AS points_low,
-    100 * difference_high AS points_high, multiplier, multiplier_low, multiplier_high, told
+    100 * difference_low AS points_low, 100 * difference_high AS points_high, multiplier, multiplier_low,
+    multiplier_high, told
 FROM worth WHERE decides AND baseline = 'random'
 """
 COMPARED_SQL = """
@@ -34,8 +34,8 @@ SELECT n_samples, n_seeds, quality, 100 * deviation AS deviation FROM worth_curv
 WHERE weighting = (SELECT weighting FROM worth WHERE decides LIMIT 1) ORDER BY n_samples
 """
 SETS_SQL = """
-SELECT "set", n_samples, n_labelled::BIGINT AS n_labelled, balance, radius_95, effective_clusters
-FROM worth_sets ORDER BY list_position(['curated', 'random', 'deduplicated', 'last'], "set")
+SELECT worth_sets.set, n_samples, n_labelled::BIGINT AS n_labelled, balance, radius_95, effective_clusters
+FROM worth_sets ORDER BY list_position(['curated', 'random', 'deduplicated', 'last'], worth_sets.set)
 """
 
 

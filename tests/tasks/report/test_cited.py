@@ -1,5 +1,6 @@
 """Every number of a page is what the SQL beside it gives."""
 
+import io
 import os
 import re
 import shlex
@@ -13,15 +14,16 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from report_page import Asked, Page, taken_apart
-from reported_store import CLASSES, Store
+from reported_store import SCRIPT, Store
+from rich.console import Console
 
+from windrow.flows.commands.answers import print_diff
 from windrow.tasks.report.cited import Asked as Asking
 from windrow.tasks.report.cited import CitedFloat, CitedInt, Query
 from windrow.tasks.report.formats import count, decimal, duration, percent
-from windrow.tasks.report.page import write_diff, write_report
+from windrow.tasks.report.page import write_report
 from windrow.tasks.storage.catalog.judged_sql import question
 from windrow.tasks.storage.catalog.views import connect_run
-from windrow.tasks.storage.published.versions import list_versions
 
 FORMS = (
     *(lambda value, digits=digits: percent(value, digits) for digits in (0, 1)),
@@ -99,13 +101,28 @@ def test_what_changed_is_told_by_class_and_with_pictures(page: Page, full_store:
     assert full_store.counts["exported"] == 20
 
 
-def test_a_difference_has_a_page_of_its_own(full_store: Store, tmp_path: Path) -> None:
-    old, new = list_versions(full_store.run.store)
-    write_diff(tmp_path / "diff.html", full_store.run, old, new)
+def test_the_versions_are_drawn_where_there_are_two(page: Page) -> None:
+    assert "How did the versions go?" in page.headings
+    told = {number.column: number.text for number in page.numbers if number.anchor.startswith("over_versions-")}
+    # 17 of 21 samples are in both; the balance is that of the table, the drift that of the run.
+    assert (told["jaccard"], told["balance"], told["share_far"]) == ("81.0%", "0.80", "12.5%")
+
+
+def test_the_difference_is_told_by_class_and_has_a_page_of_its_own(full_store: Store, tmp_path: Path) -> None:
+    store, console = full_store.run.store, Console(file=io.StringIO(), width=200)
+    print_diff(console, store, "demo", None, None, tmp_path / "diff.html")
+    assert isinstance(console.file, io.StringIO)
+    rows = [re.split(r"\s*│\s*", line)[1:-1] for line in console.file.getvalue().splitlines() if line.startswith("│")]
+    classes = {row[0]: list(map(int, row[1:])) for row in rows if len(row) == 7}
+    assert {"cat", SCRIPT, "no label"} <= set(classes)
+    for before, came, went, gained, lost, now in classes.values():
+        assert before + came - went + gained - lost == now
+    totals = [sum(column) for column in zip(*classes.values(), strict=True)]
+    assert totals[1:3] == [3, 1] and totals[3] == totals[4] > 0
     found = Page((tmp_path / "diff.html").read_text())
     assert found.headings == ["What changed from v0001 to v0002?"]
-    assert "script" not in found.tags and any(name in found.text for name in CLASSES)
-    check(found, full_store.run.store)
+    assert "script" not in found.tags and SCRIPT in found.text
+    check(found, store)
 
 
 def test_samples_passed_over_stand_beside_the_nearest_that_is_selected(page: Page, full_store: Store) -> None:
