@@ -13,7 +13,7 @@ from windrow.tasks.report.cited import Rows
 from windrow.tasks.report.drawings.figures import Line, linear, logarithmic, plot
 from windrow.tasks.report.facts import read_overlap
 from windrow.tasks.report.formats import count, decimal, percent
-from windrow.tasks.report.linked import Column, linked, table, text
+from windrow.tasks.report.linked import Column, linked, sql_link, table, text
 from windrow.tasks.report.worth_facts import times
 
 WORTH_SQL = """
@@ -56,6 +56,7 @@ def gained(reported: Reported) -> Answer:
         "sets": _sets(sets) if len(sets) else None,
         "balance": read_balance(ask),
         "overlap": read_overlap(ask),
+        "overlap_sql": sql_link(ask.queries[-1].anchor),
     }
     return Answer(facts)
 

@@ -18,10 +18,11 @@ from reported_store import SCRIPT, Store
 from rich.console import Console
 
 from windrow.flows.commands.answers import print_diff
+from windrow.tasks.report.answers.gained import gained
 from windrow.tasks.report.cited import Asked as Asking
 from windrow.tasks.report.cited import CitedFloat, CitedInt, Query
 from windrow.tasks.report.formats import count, decimal, duration, percent
-from windrow.tasks.report.page import write_report
+from windrow.tasks.report.page import ANSWERS, Section, render, write_report
 from windrow.tasks.storage.catalog.judged_sql import question
 from windrow.tasks.storage.catalog.views import connect_run
 
@@ -91,6 +92,27 @@ def test_what_was_gained_is_told_with_its_interval(page: Page) -> None:
     assert "Balanced accuracy 81.2%, of as many random samples 68.8% (difference +6.2 to +18.8 points)" in text
 
 
+@pytest.mark.parametrize(
+    ("verdict", "short", "body"),
+    [
+        ("worse", "Nothing: the set is worse than random samples.", "No. A probe that trains on as many random"),
+        ("unclear", "No gain is shown yet.", "Not shown yet. The 95 % interval of the difference holds 0"),
+        ("unknown", "It cannot be told: too few.", "cannot be told: too few. To have it judged, name labelled samples"),
+    ],
+)
+def test_what_was_not_gained_is_said_plainly(full_store: Store, verdict: str, short: str, body: str) -> None:
+    connection = connect_run(full_store.run.store)
+    told = "NULL::DOUBLE" if verdict == "unknown" else "quality"
+    connection.execute(
+        f"CREATE TEMP TABLE worth AS SELECT * REPLACE ('{verdict}' AS verdict, 'too few' AS why, {told} AS quality)"
+        " FROM main.worth"
+    )
+    html = render(connection, full_store.run, lambda _: [], sections=(Section("Gained?", "", gained), ANSWERS[1]))
+    text = re.sub(r"\s+", " ", Page(html).text)
+    assert short in text and body in text
+    assert 'b class="better"' not in html and "broad better" not in html
+
+
 def test_what_changed_is_told_by_class_and_with_pictures(page: Page, full_store: Store) -> None:
     text = re.sub(r"\s+", " ", page.text)
     # The first version had samples 8 to 25, the second has 9 to 28; sample 10 was of another class, 8 and 9 of none.
@@ -115,8 +137,8 @@ def test_the_difference_is_told_by_class_and_has_a_page_of_its_own(full_store: S
     rows = [re.split(r"\s*│\s*", line)[1:-1] for line in console.file.getvalue().splitlines() if line.startswith("│")]
     classes = {row[0]: list(map(int, row[1:])) for row in rows if len(row) == 7}
     assert {"cat", SCRIPT, "no label"} <= set(classes)
-    for before, came, went, gained, lost, now in classes.values():
-        assert before + came - went + gained - lost == now
+    for before, came, went, new, lost, now in classes.values():
+        assert before + came - went + new - lost == now
     totals = [sum(column) for column in zip(*classes.values(), strict=True)]
     assert totals[1:3] == [3, 1] and totals[3] == totals[4] > 0
     found = Page((tmp_path / "diff.html").read_text())
