@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import shlex
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from functools import cache
@@ -16,18 +16,13 @@ from markupsafe import Markup
 from windrow.schemas.stages import Stage
 from windrow.tasks.report import formats
 from windrow.tasks.report.answers.answer import Answer, Reported
-from windrow.tasks.report.answers.changed import changed, compared
-from windrow.tasks.report.answers.corrected import corrected
-from windrow.tasks.report.answers.dropped import dropped
-from windrow.tasks.report.answers.gained import gained, signed
-from windrow.tasks.report.answers.over_versions import over_versions
-from windrow.tasks.report.answers.pool_details import balanced, glanced, grouped, mapped, took
-from windrow.tasks.report.answers.weak_labels import weak_labels
+from windrow.tasks.report.answers.changed import compared
 from windrow.tasks.report.cited import Asked, Query
 from windrow.tasks.report.drawings.figures import bar
 from windrow.tasks.report.gallery import Shown
 from windrow.tasks.report.linked import linked
 from windrow.tasks.report.run_versions import version_of
+from windrow.tasks.report.sections import ANSWERS, DETAILS, Section
 from windrow.tasks.report.thumbnails import Reader, read_thumbnails, sample_reader
 from windrow.tasks.storage.catalog.views import connect_run
 from windrow.tasks.storage.published.versions import Version
@@ -40,37 +35,6 @@ SELECT sample_id, selected, source_uri || ' / ' || shard || ' / ' || key
 FROM pool WHERE source_uri IS NOT NULL AND sample_id IN (SELECT unnest($1::VARCHAR[]))
 """
 BACKBONE_SQL = "SELECT DISTINCT name, dim, version FROM backbones ORDER BY ALL"
-
-
-@dataclass(frozen=True)
-class Section:
-    """A question of the report, how the list of sections has it, and what answers it."""
-
-    question: str
-    title: str
-    answer: Callable[[Reported], Answer]
-
-    @property
-    def name(self) -> str:
-        """Of its template, and of its place on the page."""
-        return self.answer.__name__
-
-
-ANSWERS = (
-    Section("What was gained?", "Gained", gained),
-    Section("What was thrown away, and was it right?", "Thrown away", dropped),
-    Section("Where are the labels weak?", "Labels", weak_labels),
-    Section("What changed since the last version?", "Changed", changed),
-    Section("What did people correct?", "Corrected", corrected),
-)
-DETAILS = (
-    Section("How did the versions go?", "Versions", over_versions),
-    Section("How even is it, class by class?", "Balance", balanced),
-    Section("Where does the set lie in the pool?", "Map", mapped),
-    Section("How is the pool grouped?", "Clusters", grouped),
-    Section("What do the samples look like?", "Samples", glanced),
-    Section("What did it take?", "Timings and config", took),
-)
 
 
 @dataclass(frozen=True)
@@ -132,7 +96,7 @@ def render(
         "store_path": run.store,
         "parts": [part for part in parts if part.body.strip()],
         "version": version or version_of(run),
-        "kept_back": export.kept_back if export else None,
+        "kept_back": export.kept_back if export and version is None else None,
         "backbones": connection.execute(BACKBONE_SQL).fetchall(),
         "started": datetime.fromisoformat(run.started_at),
         "took": _took(run),
@@ -181,7 +145,6 @@ def _environment() -> jinja2.Environment:  # to compile the templates takes half
     )
     environment.globals.update(bar=bar)
     environment.filters.update({name: linked(getattr(formats, name)) for name in formats.FILTERS})
-    environment.filters["signed"] = linked(signed)
     return environment
 
 

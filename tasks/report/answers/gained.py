@@ -12,7 +12,7 @@ from windrow.tasks.report.balance_facts import read_balance
 from windrow.tasks.report.cited import Rows
 from windrow.tasks.report.drawings.figures import Line, linear, logarithmic, plot
 from windrow.tasks.report.facts import read_overlap
-from windrow.tasks.report.formats import count, decimal, percent
+from windrow.tasks.report.formats import count, decimals, percent, signed
 from windrow.tasks.report.linked import Column, linked, sql_link, table, text
 from windrow.tasks.report.worth_facts import times
 
@@ -71,9 +71,9 @@ def _compared(rows: Rows) -> Markup:
         Column("Other", "baseline_quality", percent),
         Column("Points from", "points_low", signed),
         Column("to", "points_high", signed),
-        Column("Multiplier", "multiplier", _one),
-        Column("from", "multiplier_low", _one),
-        Column("to", "multiplier_high", _one),
+        Column("Multiplier", "multiplier", decimals(1)),
+        Column("from", "multiplier_low", decimals(1)),
+        Column("to", "multiplier_high", decimals(1)),
         Column("Verdict", "verdict", text),
     )
 
@@ -84,9 +84,9 @@ def _sets(rows: Rows) -> Markup:
         Column("Set", "set", text),
         Column("Samples", "n_samples"),
         Column("Labelled", "n_labelled"),
-        Column("Balance of given labels", "balance", _three),
-        Column("Radius of 95 %", "radius_95", _three),
-        Column("Effective clusters", "effective_clusters", _one),
+        Column("Balance of given labels", "balance", decimals(3)),
+        Column("Radius of 95 %", "radius_95", decimals(3)),
+        Column("Effective clusters", "effective_clusters", decimals(1)),
     )
 
 
@@ -104,19 +104,6 @@ def _curve(rows: Rows, n_curated: int, quality: float) -> tuple[Markup, Markup]:
         Column("Random samples", "n_samples", count),
         Column("Sets", "n_seeds"),
         Column("Balanced accuracy", "quality", percent),
-        Column("Deviation, points", "deviation", _one),
+        Column("Deviation, points", "deviation", decimals(1)),
     )
     return plot(label, across, up, *lines), told
-
-
-def signed(value: float) -> str:
-    """A number with its sign and a decimal."""
-    return f"{value:+.1f}"
-
-
-def _one(value: float) -> str:
-    return decimal(value, 1)
-
-
-def _three(value: float) -> str:
-    return decimal(value, 3)

@@ -7,7 +7,7 @@ from markupsafe import Markup
 from windrow.tasks.report.answers.answer import Answer, Reported
 from windrow.tasks.report.cited import Asked, Rows
 from windrow.tasks.report.drawings.label_curve import label_curve
-from windrow.tasks.report.formats import decimal, percent
+from windrow.tasks.report.formats import decimal, decimals, percent
 from windrow.tasks.report.gallery import Gallery, Shot, Strip, one_each
 from windrow.tasks.report.label_facts import read_label_facts
 from windrow.tasks.report.linked import Column, table, text
@@ -95,16 +95,12 @@ def _classes(rows: Rows) -> Markup:
         Column("Without a label", "n_unlabelled"),
         Column("Of these labelled", "coverage", _whole),
         Column("", "coverage", _whole, "fill-curated"),
-        Column("Confidence", "confidence", _two),
+        Column("Confidence", "confidence", decimals(2)),
     )
 
 
 def _whole(share: float) -> str:
     return percent(share, 0)
-
-
-def _two(value: float) -> str:
-    return decimal(value, 2)
 
 
 def _doubtful(ask: Asked) -> Gallery:

@@ -22,7 +22,8 @@ from windrow.tasks.report.answers.gained import gained
 from windrow.tasks.report.cited import Asked as Asking
 from windrow.tasks.report.cited import CitedFloat, CitedInt, Query
 from windrow.tasks.report.formats import count, decimal, duration, percent
-from windrow.tasks.report.page import ANSWERS, Section, render, write_report
+from windrow.tasks.report.page import render, write_report
+from windrow.tasks.report.sections import ANSWERS, Section
 from windrow.tasks.storage.catalog.judged_sql import question
 from windrow.tasks.storage.catalog.views import connect_run
 

@@ -5,7 +5,8 @@ from reported_store import SCRIPT, Store
 
 from windrow.tasks.report.answers.answer import Answer, Reported
 from windrow.tasks.report.answers.dropped import dropped
-from windrow.tasks.report.answers.pool_details import LEAST_MEMBERS, PER_CLUSTER, SHOTS, glanced, grouped
+from windrow.tasks.report.answers.glanced import SHOTS, glanced
+from windrow.tasks.report.answers.grouped import LEAST_MEMBERS, PER_CLUSTER, grouped
 from windrow.tasks.report.answers.weak_labels import weak_labels
 from windrow.tasks.report.cited import Asked
 from windrow.tasks.report.gallery import Gallery

@@ -8,13 +8,14 @@ from report_page import Page
 from reported_store import IMAGE, SCRIPT, Store, make_store
 
 from windrow.schemas.embeddings import MAP_PLACES
-from windrow.tasks.report.answers.pool_details import mapped
+from windrow.tasks.report.answers.mapped import mapped
 from windrow.tasks.report.cited import Asked
 from windrow.tasks.report.drawn import report_of
 from windrow.tasks.report.map_sample import read_map
-from windrow.tasks.report.page import Section, render, write_report
+from windrow.tasks.report.page import render, write_report
 from windrow.tasks.report.pool_map import draw_map
 from windrow.tasks.report.questions import QUESTIONS
+from windrow.tasks.report.sections import Section
 from windrow.tasks.report.thumbnails import sample_reader
 from windrow.tasks.storage.catalog.judged_sql import query
 from windrow.tasks.storage.catalog.views import connect_run
