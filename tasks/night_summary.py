@@ -10,6 +10,14 @@ from windrow.tasks.ingest.lost_samples import ids_of
 from windrow.tasks.storage.published.versions import Version, diff_versions
 from windrow.tasks.storage.store.run_records import Run
 
+TO_LOOK_AT = (
+    (Stage.INGEST, "n_unreadable", "files that cannot be read"),
+    (Stage.FEATURES, "n_errors", "samples without an embedding"),
+    (Stage.PSEUDO_LABEL, "n_doubtful", "given labels that are doubtful"),
+    (Stage.EXPORT, "n_gone", "selected samples whose source is gone"),
+)
+"""What a run counts that somebody should look at: the stage, its count, and what that is of."""
+
 
 def night_lines(run: Run, earlier: Run | None, version: Version | None, before: Version | None) -> list[str]:
     """Say what a finished run of a night came to, in three lines.
@@ -42,12 +50,7 @@ def _changed(version: Version | None, before: Version | None) -> str:
 def _to_look_at(run: Run) -> str:
     found = [stage.kept_back for stage in run.stages() if stage.kept_back]
     found += [stage.note for stage in run.stages() if stage.stage == Stage.INGEST and stage.note]
-    for stage, count, words in (
-        (Stage.INGEST, "n_unreadable", "files that cannot be read"),
-        (Stage.FEATURES, "n_errors", "samples without an embedding"),
-        (Stage.PSEUDO_LABEL, "n_doubtful", "given labels that are doubtful"),
-        (Stage.EXPORT, "n_gone", "selected samples whose source is gone"),
-    ):
+    for stage, count, words in TO_LOOK_AT:
         record = run.stage(stage)
         if record is not None and record.counts.get(count):
             found.append(f"{record.counts[count]:,} {words}")

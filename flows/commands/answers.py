@@ -13,7 +13,13 @@ from windrow.tasks.corrections.correction_list import read_corrections, standing
 from windrow.tasks.report.drawn import PAGE
 from windrow.tasks.selection.selection_config import BY_HAND
 from windrow.tasks.storage.catalog.views import connect_run
-from windrow.tasks.storage.published.versions import Version, VersionChange, diff_versions, list_versions
+from windrow.tasks.storage.published.versions import (
+    Version,
+    VersionChange,
+    class_changes,
+    diff_versions,
+    list_versions,
+)
 from windrow.tasks.storage.published.withdrawal import is_withdrawn, withdrawal_text
 from windrow.tasks.storage.store.refused_samples import read_forgotten
 from windrow.tasks.storage.store.run_records import latest_run, open_run
@@ -180,8 +186,10 @@ def _print_belonging(console: Console, connection: Any, sample_id: str) -> None:
         )
 
 
-def print_diff(console: Console, store: Path, name: str, old: str | None, new: str | None) -> None:
-    """Print what changed between two versions of a curated set."""
+def print_diff(
+    console: Console, store: Path, name: str, old: str | None, new: str | None, page: Path | None = None
+) -> None:
+    """Print what changed between two versions of a curated set, and write it with pictures to `page`, if given."""
     first, second = _two_versions(store, name, old, new)
     change = diff_versions(first.path, second.path)
     then, now = f"{first.version} ({first.n_samples:,} samples)", f"{second.version} ({second.n_samples:,})"
@@ -191,7 +199,34 @@ def print_diff(console: Console, store: Path, name: str, old: str | None, new: s
         rows = getattr(change, word)
         table.add_row(word, f"{rows.num_rows:,}", ", ".join(rows["sample_id"][:3].to_pylist()))
     console.print(table)
+    _print_classes(console, first, second)
     _print_by_hand(console, store, change)
+    if page is not None:
+        _draw_diff(store, first, second, page)
+        console.print(escape(f"with pictures: {page}"), soft_wrap=True)
+
+
+OF_A_CLASS = ("before", "came", "went", "relabelled_to", "relabelled_from", "now")
+
+
+def _print_classes(console: Console, old: Version, new: Version) -> None:
+    """Print the classes that changed, the most changed first."""
+    rows = [row for row in class_changes(old.path, new.path) if any(row[name] for name in OF_A_CLASS[1:5])]
+    table = Table("class", *(name.replace("_", " ") for name in OF_A_CLASS))
+    for row in rows:
+        label = "no label" if row["class"] is None else row["class"]
+        table.add_row(escape(label), *(f"{row[name]:,}" for name in OF_A_CLASS))
+    if rows:
+        console.print(table)
+
+
+def _draw_diff(store: Path, old: Version, new: Version, page: Path) -> None:
+    run = latest_run(store, new.name)
+    if run is None:
+        raise ValueError(f"--html: store {store} has no finished run of {new.name!r}, which knows where pictures are")
+    from windrow.tasks.report.page import write_diff  # its drawing takes what no other answer needs
+
+    write_diff(page, run, old, new)
 
 
 def _print_by_hand(console: Console, store: Path, change: VersionChange) -> None:

@@ -9,8 +9,9 @@ from typing import Any
 from rich.console import Console
 from rich.table import Table
 
+from windrow.tasks.report.cited import Row
 from windrow.tasks.report.formats import count, decimal, percent
-from windrow.tasks.report.worth_facts import Row, WorthFacts, read_worth, times
+from windrow.tasks.report.worth_facts import WorthFacts, read_worth, times
 
 
 def print_worth(console: Console, connection: Any, as_json: bool) -> None:

@@ -17,7 +17,7 @@ import pyarrow.compute as pc
 from windrow.schemas.embeddings import MAP_PLACES
 from windrow.schemas.stages import Stage
 from windrow.tasks.explore.columns import Named, named
-from windrow.tasks.explore.pool_map import draw_map
+from windrow.tasks.report.pool_map import draw_map
 from windrow.tasks.report.thumbnails import SmallImage, sample_reader, small_image
 from windrow.tasks.storage.catalog.connections import SqlLimits
 from windrow.tasks.storage.catalog.judged_sql import question

@@ -5,20 +5,28 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any, Literal
 
-from windrow.tasks.algorithms.selection.balance import normalised_entropy
-
 SHARES_SHOWN = 30
 MORE, LESS, NO_TELLING = "more even", "less even", "no difference can be told"
 
 BALANCE_SQL = "SELECT sample_set, n_samples, n_no_class, balance, low, high, unknown FROM class_balance"
 SHARES_SQL = """
-SELECT class, p.share, p.low, p.high, c.share, c.low, c.high
+SELECT class, p.share, p.low, p.high,
+    c.share AS curated_share, c.low AS curated_low, c.high AS curated_high
 FROM class_shares p LEFT JOIN (FROM class_shares WHERE sample_set = 'curated') c USING (class)
 WHERE p.sample_set = 'pool' ORDER BY p.share DESC, class
 """
 COARSEST_SQL = """
-SELECT 'cluster ' || cluster_path[-1] AS name, count(*) AS n, count(*) FILTER (selected)
-FROM pool WHERE cluster_path IS NOT NULL AND dropped_by IS NULL GROUP BY 1 ORDER BY n DESC, name
+SELECT 'cluster ' || cluster_path[-1] AS name, count(*) / sum(count(*)) OVER () AS share,
+    count(*) FILTER (selected) / nullif(sum(count(*) FILTER (selected)) OVER (), 0) AS curated_share
+FROM pool WHERE cluster_path IS NOT NULL AND dropped_by IS NULL GROUP BY 1 ORDER BY share DESC, name
+"""
+# The normalised entropy of both; of a single cluster it is 1.
+EVENNESS_SQL = f"""
+SELECT CASE count(*) WHEN 1 THEN 1.0 ELSE 0 - sum(share * ln(share)) / ln(count(*)) END AS balance,
+    CASE WHEN count(curated_share) = 0 THEN NULL WHEN count(*) = 1 THEN 1.0
+        ELSE 0 - coalesce(sum(curated_share * ln(curated_share)) FILTER (curated_share > 0), 0) / ln(count(*))
+    END AS curated_balance
+FROM ({COARSEST_SQL})
 """
 
 
@@ -116,16 +124,15 @@ def read_balance(connection: Any) -> Balance | None:
         even = None if curated[2] is None else Measured(*curated[2:5])
         return Balance("class", shares, Measured(*pool[2:5]), even, None, (pool[1], curated[1]))
     rows = connection.execute(COARSEST_SQL).fetchall()
-    return _clusters(rows, found["pool"][-1] if found else None) if rows else None
+    return _clusters(connection, rows, found["pool"][-1] if found else None) if rows else None
 
 
 def _share(name: str, *both: float) -> Share:
     return Share(name, Measured(*both[:3]), None if both[3] is None else Measured(*both[3:]))
 
 
-def _clusters(rows: list[tuple[str, int, int]], unknown: str | None) -> Balance:
-    pool, curated = [row[1] for row in rows], [row[2] for row in rows]
-    n, m = sum(pool), sum(curated)
-    shares = tuple(Share(name, Measured.counted(a / n), Measured.counted(b / m) if m else None) for name, a, b in rows)
-    even = Measured.counted(normalised_entropy(curated)) if m else None
-    return Balance("cluster", shares, Measured.counted(normalised_entropy(pool)), even, unknown)
+def _clusters(connection: Any, rows: list[tuple[str, float, float | None]], unknown: str | None) -> Balance:
+    pool, curated = connection.execute(EVENNESS_SQL).fetchone()
+    shares = tuple(Share(name, Measured.counted(a), None if b is None else Measured.counted(b)) for name, a, b in rows)
+    even = None if curated is None else Measured.counted(curated)
+    return Balance("cluster", shares, Measured.counted(pool), even, unknown)

@@ -2,25 +2,30 @@
 
 from __future__ import annotations
 
-import shutil
+import re
 from pathlib import Path
 
+from windrow.tasks.report.run_versions import run_before
+from windrow.tasks.storage.files.whole_or_absent import write_atomically
 from windrow.tasks.storage.store.outputs import fingerprint
-from windrow.tasks.storage.store.run_records import Run, runs_backwards
+from windrow.tasks.storage.store.run_records import Run
 
 PAGE = "report.html"
+_NOTE = re.compile(r'(<p class="meta" id="same">)[^<]*(</p>)')
 
 
 def report_of(run: Run) -> Path:
     """Make the report of a finished run in its folder and return its path.
 
     Where an earlier run has the same config and came to the same outputs, its page says all that there is to say, and
-    which run it was drawn for.
+    which run it was drawn for. Its SQL asks this run: the earlier one may be taken away before this.
     """
     path = run.path / PAGE
     same = _same_before(run)
     if same is not None:
-        shutil.copyfile(same.path / PAGE, path)
+        page = (same.path / PAGE).read_text(encoding="utf-8").replace(f"--run {same.run_id}", f"--run {run.run_id}")
+        note = f"Run {run.run_id} found nothing new: this is the report of the run below, which came to the same."
+        write_atomically(path, _NOTE.sub(rf"\g<1>{note}\g<2>", page, count=1))
         return path
     from windrow.tasks.report.page import write_report
     from windrow.tasks.storage.catalog.views import connect_run
@@ -31,8 +36,7 @@ def report_of(run: Run) -> Path:
 
 def _same_before(run: Run) -> Run | None:
     """The last finished run of the same curated set, if it has a report, the same config and the same outputs."""
-    others = (each for each in runs_backwards(run.store) if each.number < run.number)
-    last = next((each for each in others if each.status == "finished" and each.name == run.name), None)
+    last = run_before(run)
     return last if last and (last.path / PAGE).is_file() and _shown(last) == _shown(run) else None
 
 

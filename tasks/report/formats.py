@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
+from functools import partial
 
 NOTHING = "–"
-FILTERS = ("count", "percent", "decimal", "duration", "plural", "shortened", "size")
+FILTERS = ("count", "percent", "decimal", "duration", "plural", "shortened", "signed", "size")
 
 
 def count(number: int) -> str:
@@ -30,6 +32,16 @@ def percent(share: float, digits: int = 1) -> str:
 def decimal(number: float | None, digits: int = 2) -> str:
     """A number with so many decimals; a dash when there is none."""
     return NOTHING if number is None or math.isnan(number) else f"{number:,.{digits}f}"
+
+
+def decimals(digits: int) -> Callable[[float], str]:
+    """Return a way of writing numbers with so many decimals."""
+    return partial(decimal, digits=digits)
+
+
+def signed(number: float) -> str:
+    """A number with its sign, and one decimal."""
+    return f"{number:+.1f}"
 
 
 def duration(seconds: float) -> str:

@@ -21,28 +21,31 @@ STEPS = (
 _RARE = ("forgotten", "held_out", "not_published")  # few runs have any
 _UNSAID = {"not_selected": "ranked beyond the target size", "held_out": "kept apart to judge the set by"}
 
-OUTCOMES_SQL = """
-SELECT CASE WHEN u.outcome <> 'unreadable' OR o.unreadable IS NOT NULL THEN u.outcome
-            WHEN e.error IS NOT NULL THEN 'not_embedded' ELSE 'gone' END AS step,
-       CASE WHEN u.outcome <> 'near_duplicate' OR s.similarity IS NULL THEN u.reason
-            ELSE format('cosine similarity {:.2f} to {:.2f}', s.band, s.band + s.width) END AS why,
-       count(*) AS n
+TAKEN_SQL = """
+SELECT u.*, CASE WHEN u.outcome <> 'unreadable' OR o.unreadable IS NOT NULL THEN u.outcome
+    WHEN e.error IS NOT NULL THEN 'not_embedded' ELSE 'gone' END AS step
 FROM outcomes u
 LEFT JOIN (SELECT occurrence_id, unreadable FROM occurrences WHERE unreadable IS NOT NULL) o USING (occurrence_id)
 LEFT JOIN (SELECT sample_id, error FROM embeddings WHERE error IS NOT NULL) e ON e.sample_id = u.sample_id
+"""
+# What is left after a step is what the later ones take, and what is exported.
+STEPS_SQL = f"""
+SELECT step, coalesce(n, 0) AS taken,
+    (coalesce(sum(n) OVER (), 0) - sum(coalesce(n, 0)) OVER (ORDER BY place))::BIGINT AS remain
+FROM (SELECT unnest($1) AS step, unnest(range({len(STEPS)} + 1)) AS place)
+LEFT JOIN (SELECT step, count(*) AS n FROM ({TAKEN_SQL}) GROUP BY step) USING (step) ORDER BY place
+"""
+ALL_SQL = "SELECT count(*) AS n FROM outcomes"
+REASONS_SQL = f"""
+SELECT step, CASE WHEN t.outcome <> 'near_duplicate' OR s.similarity IS NULL THEN t.reason
+    ELSE format('cosine similarity {{:.2f}} to {{:.2f}}', s.band, s.band + s.width) END AS why, count(*) AS n
+FROM ({TAKEN_SQL}) t
 LEFT JOIN (
     SELECT sample_id, similarity, CASE WHEN similarity < 0.95 THEN 0.05 ELSE 0.01 END AS width,
-           least(floor(similarity / width + 1e-4) * width, 0.99) AS band
+        least(floor(similarity / width + 1e-4) * width, 0.99) AS band
     FROM selection WHERE similarity IS NOT NULL
-) s ON s.sample_id = u.sample_id
-GROUP BY ALL ORDER BY n DESC, why
-"""
-
-# Every reason has its first example before any has its second.
-UNREADABLE_SQL = """
-SELECT u.reason, o.source_uri, o.shard, o.key
-FROM outcomes u JOIN occurrences o USING (occurrence_id) WHERE u.outcome = 'unreadable'
-ORDER BY row_number() OVER (PARTITION BY u.reason ORDER BY o.source_uri, o.shard, o.position), u.reason LIMIT $1
+) s ON s.sample_id = t.sample_id
+WHERE step <> 'exported' GROUP BY ALL ORDER BY n DESC, why
 """
 
 
@@ -57,37 +60,22 @@ class Step:
     reasons: tuple[tuple[str, int], ...]
 
 
-@dataclass(frozen=True)
-class Unreadable:
-    """An occurrence that cannot be used: why, and where it lies."""
-
-    reason: str
-    source_uri: str
-    shard: str
-    key: str
-
-
-def read_funnel(connection: Any) -> tuple[Step, ...]:
-    """Return the steps from all occurrences to the exported ones; none when the run has no outcomes yet.
+def read_funnel(connection: Any) -> tuple[int, tuple[Step, ...]]:
+    """Return how many occurrences there are, and the steps to the exported ones; none when the run has no outcomes yet.
 
     Every occurrence is taken once or is left at the end. Raises RuntimeError when they do not add up.
     """
-    rows = connection.execute(OUTCOMES_SQL).fetchall()
-    left = sum(n for _, _, n in rows)
+    order = [*(taken_as for taken_as, _ in STEPS), "exported"]
+    rows = connection.execute(STEPS_SQL, [order]).fetchall()
+    reasons = connection.execute(REASONS_SQL).fetchall()
+    (total,) = connection.execute(ALL_SQL).fetchone()
+    if sum(taken for _, taken, _ in rows) != total:
+        raise RuntimeError(f"table outcomes: not every one of {total} occurrences is exported, or taken by one step")
     steps = []
-    for taken_as, left_as in STEPS:
-        reasons = [(why or _UNSAID.get(taken_as, "no reason given"), n) for step, why, n in rows if step == taken_as]
-        taken = sum(n for _, n in reasons)
-        if taken_as in _RARE and not taken:
-            continue
-        left -= taken
-        steps.append(Step(taken_as, left_as, taken, left, tuple(reasons)))
-    exported = sum(n for step, _, n in rows if step == "exported")
-    if left != exported:
-        raise RuntimeError(f"table outcomes: {left} occurrences are left and {exported} exported")
-    return tuple(steps) if rows else ()
-
-
-def read_unreadable(connection: Any, n: int) -> tuple[Unreadable, ...]:
-    """Return up to `n` unreadable occurrences, of as many different reasons as there are."""
-    return tuple(Unreadable(*row) for row in connection.execute(UNREADABLE_SQL, [n]).fetchall())
+    for (taken_as, left_as), (_, taken, left) in zip(STEPS, rows, strict=False):
+        if taken or taken_as not in _RARE:
+            why = (
+                (told or _UNSAID.get(taken_as, "no reason given"), n) for step, told, n in reasons if step == taken_as
+            )
+            steps.append(Step(taken_as, left_as, taken, left, tuple(why)))
+    return total, tuple(steps) if total else ()

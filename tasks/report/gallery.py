@@ -1,39 +1,54 @@
-"""Galleries: which samples are worth a look, and what to say under each. Nothing is read here but tables."""
+"""Galleries: samples that are worth a look, what is said under each, and how they stand on a page."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+import shlex
+from collections.abc import Iterable, Mapping
+from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
-from typing import Any
+from pathlib import Path
 
-import numpy as np
+from markupsafe import Markup
 
-from windrow.tasks.report.facts import Level
-from windrow.tasks.report.formats import count, decimal, percent, plural
+from windrow.tasks.report.drawings.svg import element
+from windrow.tasks.report.formats import count
+from windrow.tasks.report.linked import sql_link
+from windrow.tasks.report.thumbnails import Thumbnail
+from windrow.tasks.storage.sources.source import SampleGone
 
-SHOTS = 24
-PER_CLUSTER = 12
-LEAST_MEMBERS = 4
-PER_GROUP = 11
-GROUPS = 3
-TOP_CLASSES = 3
+SHORT_ID = 8
+"""Digits of a sample's id that stand under it: nearly always enough for `windrow explain`."""
 
 
 @dataclass(frozen=True)
 class Shot:
-    """A sample to show, and the words under it."""
+    """A sample to show, and the lines under it."""
 
     sample_id: str
-    caption: str = ""
+    lines: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
 class Strip:
-    """Samples side by side; `more` is how many of the same kind are not shown."""
+    """Samples side by side, chosen by the question `sql`; `more` is how many of the same kind are not shown.
+
+    groups: samples that belong together, such as a dropped one and the one that was kept; most stand alone.
+    """
 
     title: str
-    shots: tuple[Shot, ...]
+    groups: tuple[tuple[Shot, ...], ...]
+    sql: str
     more: int = 0
+
+    @property
+    def shots(self) -> tuple[Shot, ...]:
+        """All samples of it."""
+        return tuple(shot for group in self.groups for shot in group)
+
+
+def one_each(shots: Iterable[Shot]) -> tuple[tuple[Shot, ...], ...]:
+    """Samples that stand alone, as groups."""
+    return tuple((shot,) for shot in shots)
 
 
 @dataclass(frozen=True)
@@ -43,164 +58,58 @@ class Gallery:
     title: str
     meaning: str
     strips: tuple[Strip, ...]
-    absent: str
+    absent: str = ""
+
+    @property
+    def sample_ids(self) -> Iterable[str]:
+        """Every sample of it."""
+        return (shot.sample_id for strip in self.strips for shot in strip.shots)
 
 
-POOL_SQL = "SELECT sample_id FROM pool ORDER BY md5(sample_id || $1), sample_id LIMIT $2"
-FIRST_SQL = "SELECT sample_id FROM selection WHERE selected ORDER BY rank LIMIT $1"
+@dataclass(frozen=True)
+class Shown:
+    """What is known of the samples of a page: pictures or why there is none, where they lie, which are selected."""
 
-MEMBERS_SQL = """
-WITH members AS (
-    SELECT a.sample_id, a.distance, row_number() OVER (ORDER BY a.distance, a.sample_id) AS place, count(*) OVER () AS n
-    FROM assignments a WHERE a.cluster_path[1] = $1
-)
-SELECT sample_id, distance, place, n FROM members WHERE place <= $2 OR place > n - $2 ORDER BY place
-"""
+    store: Path
+    thumbnails: Mapping[str, Thumbnail | SampleGone]
+    places: Mapping[str, str]
+    selected: AbstractSet[str]
 
-# The largest groups, and those whose least similar member was closest to being kept.
-GROUPS_SQL = """
-WITH groups AS (
-    SELECT duplicate_of AS kept, count(*) AS n, min(similarity) AS least
-    FROM selection WHERE dropped_by = 'near_duplicate' AND duplicate_of IS NOT NULL GROUP BY 1
-), largest AS (
-    SELECT kept, n, 'Large' AS kind FROM groups ORDER BY n DESC, kept LIMIT $1
-), doubtful AS (
-    SELECT kept, n, 'Doubtful' AS kind FROM groups ANTI JOIN largest USING (kept) ORDER BY least, kept LIMIT $1
-)
-SELECT * FROM (FROM largest UNION ALL FROM doubtful) ORDER BY kind DESC, n DESC, kept
-"""
-DROPPED_SQL = """
-SELECT sample_id, similarity FROM selection WHERE dropped_by = 'near_duplicate' AND duplicate_of = $1
-ORDER BY similarity, sample_id LIMIT $2
-"""
-DOUBT_SQL = """
-SELECT sample_id, classes[1:$2], probabilities[1:$2], abstained
-FROM pool WHERE selected AND len(classes) > 1 ORDER BY confidence, sample_id LIMIT $1
-"""
-WRONG_SQL = """
-SELECT q.sample_id, g.label, q.suggested_label, q.suggested_probability, count(*) OVER ()
-FROM label_quality q JOIN labels g ON g.sample_id = q.sample_id AND g.label_set = 'given'
-WHERE q.is_doubtful ORDER BY q.label_quality, q.sample_id LIMIT $1
-"""
-STRANGERS_SQL = """
-SELECT sample_id, belonging, classes[1], probabilities[1] FROM pool WHERE belonging IS NOT NULL AND classes IS NOT NULL
-ORDER BY belonging, confidence DESC, sample_id LIMIT $1
-"""
-OUTLIERS_SQL = """
-SELECT sample_id, outlier_score FROM scores WHERE outlier_score IS NOT NULL
-ORDER BY outlier_score DESC, sample_id LIMIT $1
-"""
+    def gallery(self, gallery: Gallery) -> Markup:
+        """Return a gallery as a part of a page."""
+        heading = element("h3", gallery.title)
+        if not gallery.strips:
+            return heading + element("p", gallery.absent, class_="absent")
+        strips = element("div", *map(self._strip, gallery.strips), class_="strips")
+        return heading + element("p", gallery.meaning) + strips
 
+    def _strip(self, strip: Strip) -> Markup:
+        groups = [self._group(*group) for group in strip.groups]
+        more = [element("div", f"and {count(strip.more)} more", class_="more")] if strip.more else []
+        title = element("h4", f"{strip.title} " if strip.title else "", sql_link(strip.sql))
+        return element("div", title, element("div", *groups, *more, class_="strip", data_sql=strip.sql))
 
-def pick_galleries(connection: Any, levels: Sequence[Level], seed: int) -> tuple[Gallery, ...]:
-    """Choose the samples of every gallery; `levels` is finest first. The same seed chooses the same samples."""
-    return (
-        _glance(connection, seed),
-        _clusters(connection, levels),
-        _near_duplicates(connection),
-        _doubts(connection),
-        _wrong(connection),
-        _strangers(connection),
-        _outliers(connection),
-    )
+    def _group(self, *shots: Shot) -> Markup:
+        drawn = [self._shot(shot) for shot in shots]
+        return drawn[0] if len(drawn) == 1 else element("div", *drawn, class_="together")
 
+    def _shot(self, shot: Shot) -> Markup:
+        chosen = shot.sample_id in self.selected
+        told = "selected" if chosen else "not selected"
+        command = f"windrow explain --store {shlex.quote(str(self.store))} {shot.sample_id}"
+        place = self.places.get(shot.sample_id, "")
+        lines = [element("code", shot.sample_id[:SHORT_ID]), *(element("span", line) for line in shot.lines)]
+        return element(
+            "figure",
+            self._picture(shot.sample_id, ", ".join([shot.sample_id, told, *shot.lines])),
+            element("figcaption", *lines),
+            class_="shot chosen" if chosen else "shot",
+            title=f"{shot.sample_id} ({told}) {place} \u00b7 {command}",
+            data_id=shot.sample_id,
+        )
 
-def _strips(title: str, shots: list[Shot]) -> tuple[Strip, ...]:
-    return (Strip(title, tuple(shots)),) if shots else ()
-
-
-def _glance(connection: Any, seed: int) -> Gallery:
-    pool = [Shot(name) for (name,) in connection.execute(POOL_SQL, [str(seed), SHOTS]).fetchall()]
-    first = [Shot(name) for (name,) in connection.execute(FIRST_SQL, [SHOTS]).fetchall()]
-    meaning = f"{SHOTS} samples of the pool drawn at random, and the first {SHOTS} of the ranking."
-    strips = _strips("Pool, at random", pool) + _strips("Curated set, in the order of rank", first)
-    return Gallery("At a glance", meaning, strips, "The pool has no readable sample.")
-
-
-def _doubts(connection: Any) -> Gallery:
-    shots = [_doubtful(*row) for row in connection.execute(DOUBT_SQL, [SHOTS, TOP_CLASSES]).fetchall()]
-    meaning = "Samples of the curated set whose first class is the least probable: where a look at the labels pays."
-    absent = "There are no pseudo-labels over two classes or more."
-    return Gallery("Least certain labels", meaning, _strips("", shots), absent)
-
-
-def _doubtful(sample_id: str, classes: list[str], probabilities: list[float], abstained: bool) -> Shot:
-    lines = [f"{percent(share, 0)} {name}" for name, share in zip(classes, probabilities, strict=False)]
-    return Shot(sample_id, "\n".join([*lines, *(["abstained"] if abstained else [])]))
-
-
-def _wrong(connection: Any) -> Gallery:
-    rows = connection.execute(WRONG_SQL, [SHOTS]).fetchall()
-    shots = [Shot(name, f"{given}?\n{percent(share, 0)} {better}") for name, given, better, share, _ in rows]
-    meaning = (
-        "The given label, and the class that a model which did not see it finds most probable; most doubtful first."
-    )
-    strips = (Strip("", tuple(shots), rows[0][-1] - len(rows)),) if rows else ()
-    return Gallery("Labels that may be wrong", meaning, strips, "No given label is in doubt.")
-
-
-def _strangers(connection: Any) -> Gallery:
-    rows = connection.execute(STRANGERS_SQL, [SHOTS]).fetchall()
-    shots = [Shot(name, f"{decimal(share, 3)}\nelse {percent(sure, 0)} {first}") for name, share, first, sure in rows]
-    meaning = (
-        "The samples farthest from every given label, by their belonging: candidates for a class that nobody named yet,"
-        " of no class, or of a class's unlabelled kind."
-    )
-    return Gallery("Farthest from the labels", meaning, _strips("", shots), "Nothing was compared with given labels.")
-
-
-def _outliers(connection: Any) -> Gallery:
-    rows = connection.execute(OUTLIERS_SQL, [SHOTS]).fetchall()
-    shots = [Shot(name, f"score {decimal(score)}") for name, score in rows]
-    meaning = "The samples farthest from their nearest neighbours: rare and valuable, or not meant to be here."
-    return Gallery("Outliers", meaning, _strips("", shots), "There are no outlier scores in this run.")
-
-
-def _clusters(connection: Any, levels: Sequence[Level]) -> Gallery:
-    strips = [
-        strip
-        for word, cluster in (_chosen_clusters(levels[0]) if levels else {}).items()
-        for strip in _cluster(connection, levels[0], cluster, word)
-    ]
-    meaning = "The samples nearest to a centroid show what a cluster is about; the farthest show how far it reaches."
-    return Gallery("Clusters from the inside", meaning, tuple(strips), "There are no clusters in this run.")
-
-
-def _chosen_clusters(level: Level) -> dict[str, int]:
-    """The largest, the median and the smallest cluster of those that have enough samples to look at."""
-    least = min(LEAST_MEMBERS, int(level.pool.max()))
-    order = [int(n) for n in np.argsort(-level.pool, kind="stable") if level.pool[n] >= max(least, 1)]
-    if not order:
-        return {}
-    chosen = {order[-1]: "Smallest", order[len(order) // 2]: "Median", order[0]: "Largest"}
-    return {chosen[cluster]: cluster for cluster in reversed(chosen)}
-
-
-def _cluster(connection: Any, level: Level, cluster: int, word: str) -> Iterator[Strip]:
-    rows = connection.execute(MEMBERS_SQL, [cluster, PER_CLUSTER]).fetchall()
-    shots = [(place, n, Shot(name, f"distance {decimal(distance)}")) for name, distance, place, n in rows]
-    n = shots[0][1] if shots else 0
-    kept = count(int(level.curated[cluster]))
-    named = f"{word} cluster, number {cluster}: {plural(n, 'sample')}, {kept} selected"
-    if n <= 2 * PER_CLUSTER:
-        yield from _strips(f"{named}, nearest to the centroid first", [shot for _, _, shot in shots])
-        return
-    yield from _strips(f"{named}; nearest to the centroid", [shot for place, _, shot in shots if place <= PER_CLUSTER])
-    farthest = [shot for place, _, shot in reversed(shots) if place > n - PER_CLUSTER]
-    yield from _strips("The same cluster; farthest from the centroid", farthest)
-
-
-def _near_duplicates(connection: Any) -> Gallery:
-    groups = connection.execute(GROUPS_SQL, [GROUPS]).fetchall()
-    meaning = (
-        "The sample that was kept, then those dropped for it, least similar first; large groups, then doubtful ones."
-    )
-    strips = tuple(_group(connection, *group) for group in groups)
-    return Gallery("Near-duplicates", meaning, strips, "No near-duplicates were dropped.")
-
-
-def _group(connection: Any, kept: str, n: int, kind: str) -> Strip:
-    dropped = connection.execute(DROPPED_SQL, [kept, PER_GROUP]).fetchall()
-    shots = [Shot(name, decimal(similarity, 3)) for name, similarity in dropped]
-    title = f"{kind} group: 1 kept, {count(n)} dropped"
-    return Strip(title, (Shot(kept, "kept"), *shots), n - len(shots))
+    def _picture(self, sample_id: str, words: str) -> Markup:
+        small = self.thumbnails[sample_id]
+        if isinstance(small, SampleGone):
+            return element("div", small.reason, class_="gone")
+        return element("img", src=small.uri, width=80, height=80, class_="tiny" if small.tiny else "", alt=words)

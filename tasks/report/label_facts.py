@@ -8,7 +8,6 @@ from typing import Any
 
 from windrow.tasks.report.formats import percent
 
-CLASSES_SHOWN = 30
 BINS = 100
 
 # Abstained samples count under what they would have been.
@@ -100,11 +99,6 @@ class LabelFacts:
         """The mean confidence of what got a label: the share that should be right (nan where there is nothing)."""
         total = sum(each.n_labelled * each.confidence for each in self.classes if each.confidence is not None)
         return total / self.n_labelled if self.n_labelled else float("nan")
-
-    @property
-    def shown(self) -> tuple[ClassLabels, ...]:
-        """The largest CLASSES_SHOWN."""
-        return self.classes[:CLASSES_SHOWN]
 
 
 def read_label_facts(connection: Any, least_belonging: float = 0.0) -> LabelFacts | None:

@@ -5,9 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
+from windrow.tasks.report.cited import Row
 from windrow.tasks.report.formats import decimal, percent
-
-Row = dict[str, Any]
 
 COMPARED_SQL = """
 SELECT * FROM worth ORDER BY NOT decides, list_position(['random', 'deduplicated', 'last'], baseline)

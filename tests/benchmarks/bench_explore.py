@@ -29,7 +29,7 @@ from chromium import Tab, chromium
 
 from windrow.schemas import EMBEDDINGS
 from windrow.schemas.stages import Stage
-from windrow.tasks.explore.pool_map import draw_map
+from windrow.tasks.report.pool_map import draw_map
 from windrow.tasks.storage.files.parquet import array_to_vectors
 from windrow.tasks.storage.store.outputs import OutputWriter, make_output
 from windrow.tasks.storage.store.run_records import Run, StageRecord

@@ -15,9 +15,10 @@ from rich.table import Table
 
 from windrow.schemas import WORTH
 from windrow.schemas.stages import Stage
+from windrow.tasks.report.run_versions import version_of
 from windrow.tasks.report.worth_facts import times
 from windrow.tasks.storage.published.versions import Version, diff_versions, open_version
-from windrow.tasks.storage.store.run_records import Run, StageRecord, runs_backwards
+from windrow.tasks.storage.store.run_records import Run, runs_backwards
 from windrow.tasks.texts.terminal import escape
 
 COLUMNS = ("run", "set", "started (UTC)", "took", "pool", "version", "samples", "stayed", "worth")
@@ -99,7 +100,7 @@ def _version_path(run: Run) -> str | None:
 def _facts(run: Run, is_new: bool) -> RunFacts:
     stages = {record.stage: record for record in run.stages()}
     export, features = stages.get(Stage.EXPORT), stages.get(Stage.FEATURES)
-    version = _version(run, export)
+    version = version_of(run)
     return RunFacts(
         run.run_id,
         run.name,
@@ -114,15 +115,6 @@ def _facts(run: Run, is_new: bool) -> RunFacts:
         _multiplier(run),
         run.error or (export.kept_back if export else None) or run.warning,
     )
-
-
-def _version(run: Run, export: StageRecord | None) -> Version | None:
-    """The version that a run published or found the same; None where there is none, or none any more."""
-    if export is None or export.version is None:
-        return None
-    with suppress(ValueError):
-        return open_version(run.store / export.version)
-    return None
 
 
 def _stayed(version: Version) -> float | None:

@@ -90,11 +90,12 @@ def diff(
     ] = None,
     new: Annotated[str | None, typer.Argument(help="Another version; by default the last.")] = None,
     store: Store = DEFAULT_STORE,
+    page: Annotated[Path | None, typer.Option("--html", help="Write a page with pictures of it there, too.")] = None,
 ) -> None:
-    """Say what changed between two versions: samples added, removed, relabelled."""
+    """Say what changed between two versions: samples added, removed, relabelled; in all, and by class."""
     from windrow.flows.commands.answers import print_diff
 
-    print_diff(out, store, name, old, new)
+    print_diff(out, store, name, old, new, page)
 
 
 def report(

@@ -184,3 +184,37 @@ def diff_versions(old: str | Path, new: str | Path) -> VersionChange:
     queries = (only_in("new", "old"), only_in("old", "new"), changed("label"), changed("split"))
     with connection:
         return VersionChange(*(connection.sql(query).to_arrow_table() for query in queries))
+
+
+def samples_sql(path: Path) -> str:
+    """Return the SQL that reads the samples of a version: sample_id, split, label."""
+    return f"(SELECT sample_id, split, label FROM {parquet_scan([path / SAMPLES])})"
+
+
+def class_changes_sql(old: Path, new: Path) -> str:
+    """Return the SQL of what changed between two versions, a row a class, most changed first; the class may be null.
+
+    Columns: class, before, came, went, relabelled_to, relabelled_from, now: before + came - went + relabelled_to -
+    relabelled_from = now.
+    """
+    return f"""
+SELECT label AS class, sum(is_old)::BIGINT AS before, sum(came)::BIGINT AS came, sum(went)::BIGINT AS went,
+    sum(gained)::BIGINT AS relabelled_to, sum(lost)::BIGINT AS relabelled_from, sum(1 - is_old)::BIGINT AS now
+FROM (
+    SELECT n.label, 0 AS is_old, (o.sample_id IS NULL)::INT AS came, 0 AS went,
+        (o.sample_id IS NOT NULL AND o.label IS DISTINCT FROM n.label)::INT AS gained, 0 AS lost
+    FROM {samples_sql(new)} n LEFT JOIN {samples_sql(old)} o USING (sample_id)
+    UNION ALL
+    SELECT o.label, 1, 0, (n.sample_id IS NULL)::INT, 0,
+        (n.sample_id IS NOT NULL AND o.label IS DISTINCT FROM n.label)::INT
+    FROM {samples_sql(old)} o LEFT JOIN {samples_sql(new)} n USING (sample_id)
+) GROUP BY label ORDER BY sum(came + went + gained + lost) DESC, label
+"""
+
+
+def class_changes(old: Path, new: Path) -> list[dict[str, Any]]:
+    """Return what changed between two versions, a row a class: see `class_changes_sql`."""
+    with open_connection([old / SAMPLES, new / SAMPLES]) as connection:
+        answer = connection.execute(class_changes_sql(old, new))
+        names = [column[0] for column in answer.description]
+        return [dict(zip(names, row, strict=True)) for row in answer.fetchall()]

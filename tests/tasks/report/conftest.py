@@ -13,3 +13,9 @@ def store(tmp_path_factory: pytest.TempPathFactory) -> Store:
 def empty_run(tmp_path_factory: pytest.TempPathFactory) -> Run:
     """A finished run that made nothing."""
     return start_run(tmp_path_factory.mktemp("empty"), "empty", {}).finish("finished")
+
+
+@pytest.fixture(scope="session")
+def full_store(tmp_path_factory: pytest.TempPathFactory) -> Store:
+    """A store with two versions, a worth, corrections, drift: all that a report can tell of."""
+    return make_store(tmp_path_factory.mktemp("full"), full=True)

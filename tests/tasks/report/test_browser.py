@@ -39,9 +39,9 @@ def page(store: Store, tmp_path_factory: pytest.TempPathFactory) -> Path:
     return path
 
 
-def browse(page: Path, *options: str) -> str:
+def browse(page: Path, *options: str, at: str = "") -> str:
     profile = f"--user-data-dir={page.parent / 'profile'}"
-    command = [CHROMIUM, *OPTIONS, profile, *options, page.as_uri()]
+    command = [CHROMIUM, *OPTIONS, profile, *options, page.as_uri() + at]
     return subprocess.run(command, capture_output=True, text=True, timeout=120, check=True).stdout
 
 
@@ -49,8 +49,14 @@ def test_a_browser_sees_the_sections_and_counts_and_runs_no_script(page: Path) -
     dom = browse(page, "--dump-dom")
     assert "<title>demo – Windrow report</title>" in dom
     assert dom.count("<h2>") == 10 and dom.count("<script") == 0
-    assert re.search(r'<td class="n">64</td>', dom) and re.search(r'<td class="n">−31</td>', dom)
-    assert "69 − 5 − 4 − 3 − 6 − 31 = 20" in dom
+    assert re.search(r'<td class="n"><a [^>]*>64</a></td>', dom) and re.search(
+        r'<td class="n">−<a [^>]*>31</a></td>', dom
+    )
+
+
+def test_a_link_to_sql_opens_what_it_is_folded_into(page: Path) -> None:
+    dom = browse(page, "--dump-dom", at="#dropped-2")
+    assert dom.count('<details class="queries" open') == 1
 
 
 def test_a_browser_paints_the_page_in_light_and_in_dark(page: Path) -> None:

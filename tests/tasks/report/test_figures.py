@@ -4,9 +4,16 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from markupsafe import Markup
 
-from windrow.tasks.report.embedding_map import LABEL_HEIGHT, LETTER_WIDTH, EmbeddingMap, apart, embedding_map, project
-from windrow.tasks.report.figures import bar, size_curve
-from windrow.tasks.report.svg import element
+from windrow.tasks.report.drawings.embedding_map import (
+    LABEL_HEIGHT,
+    LETTER_WIDTH,
+    EmbeddingMap,
+    apart,
+    embedding_map,
+    project,
+)
+from windrow.tasks.report.drawings.figures import bar, size_curve
+from windrow.tasks.report.drawings.svg import element
 
 
 def test_elements_escape_text_and_attributes_but_not_other_elements() -> None:

@@ -2,8 +2,7 @@ import numpy as np
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from windrow.tasks.report.facts import Level
-from windrow.tasks.report.icicle import (
+from windrow.tasks.report.drawings.icicle import (
     LEAST_HEIGHT,
     LEVELS_DRAWN,
     SHADES,
@@ -13,6 +12,7 @@ from windrow.tasks.report.icicle import (
     icicle,
     shade,
 )
+from windrow.tasks.report.facts import Level
 
 
 @st.composite

@@ -7,8 +7,11 @@ import pyarrow as pa
 import pytest
 from reported_store import CLASSES, Store
 
-from windrow.tasks.report.gallery import pick_galleries
-from windrow.tasks.report.label_curve import label_curve
+from windrow.tasks.report.answers.answer import Reported
+from windrow.tasks.report.answers.weak_labels import weak_labels
+from windrow.tasks.report.cited import Asked
+from windrow.tasks.report.drawings.label_curve import label_curve
+from windrow.tasks.report.gallery import Strip
 from windrow.tasks.report.label_facts import LabelFacts, read_checked_labels, read_label_facts
 from windrow.tasks.storage.catalog.views import connect_run
 
@@ -24,10 +27,11 @@ ROWS = [
 
 POOL = """
 CREATE OR REPLACE TEMP VIEW pool AS
-SELECT p.*, g.label AS given_label, b.belonging, false AS selected
+SELECT p.*, g.label AS given_label, b.belonging, false AS selected, label_quality, is_doubtful, suggested_label
 FROM (SELECT * FROM labels WHERE label_set = 'pseudo') p
 LEFT JOIN (SELECT * FROM labels WHERE label_set = 'given') g USING (sample_id)
 LEFT JOIN belonging b USING (sample_id)
+LEFT JOIN label_quality q USING (sample_id)
 """
 
 
@@ -88,6 +92,11 @@ def test_a_pool_whose_labels_were_all_given_has_no_curve(store: Store) -> None:
     assert str(found.coverage) == str(found.confidence) == "nan"
 
 
+def strip_of(store: Store, connection: Any, gallery: str) -> Strip:
+    (strip,) = weak_labels(Reported(store.run, Asked(connection, "r", "here"), 0)).galleries[gallery].strips
+    return strip
+
+
 def test_labels_in_doubt_are_shown_with_what_is_more_probable_the_most_doubtful_first(store: Store) -> None:
     connection = connected(store, [(name, "given", CLASSES[0], 1.0, False) for name in "abc"])
     connection.execute(
@@ -95,9 +104,11 @@ def test_labels_in_doubt_are_shown_with_what_is_more_probable_the_most_doubtful_
         " ('b', 0.1, true, 'dog', 0.9), ('c', 0.9, false, 'cat', 0.9))"
         " AS t(sample_id, label_quality, is_doubtful, suggested_label, suggested_probability)"
     )
-    gallery = next(each for each in pick_galleries(connection, (), 0) if each.title == "Labels that may be wrong")
-    (strip,) = gallery.strips
-    assert [(shot.sample_id, shot.caption) for shot in strip.shots] == [("b", "cat?\n90% dog"), ("a", "cat?\n70% hen")]
+    shots = strip_of(store, connection, "doubtful").shots
+    assert [(shot.sample_id, *shot.lines) for shot in shots] == [
+        ("b", "given cat", "90% dog"),
+        ("a", "given cat", "70% hen"),
+    ]
 
 
 def test_samples_far_from_every_label_are_shown_the_farthest_first(store: Store) -> None:
@@ -106,10 +117,9 @@ def test_samples_far_from_every_label_are_shown_the_farthest_first(store: Store)
         "CREATE OR REPLACE TEMP VIEW belonging AS SELECT * FROM (VALUES ('b', 0.5), ('c', 0.01), ('d', 0.01))"
         " AS t(sample_id, belonging)"
     )
-    gallery = next(each for each in pick_galleries(connection, (), 0) if each.title == "Farthest from the labels")
-    (strip,) = gallery.strips
+    strip = strip_of(store, connection, "strangers")
     assert [shot.sample_id for shot in strip.shots] == ["d", "c", "b"]
-    assert strip.shots[0].caption == "0.010\nelse 80% dog"
+    assert strip.shots[0].lines == ("0.010", "else 80% dog")
 
 
 def test_doubts_are_told_with_the_held_out_accuracy_of_who_has_them(store: Store) -> None:

@@ -1,67 +1,43 @@
 import re
-from collections import Counter
 from collections.abc import Iterable, Sequence
-from html.parser import HTMLParser
 from pathlib import Path
+from typing import Any
 
 import pytest
+from report_page import Page
 from reported_store import IMAGE, SCRIPT, Store, make_store
 
+from windrow.schemas.embeddings import MAP_PLACES
+from windrow.tasks.report.answers.mapped import mapped
+from windrow.tasks.report.cited import Asked
+from windrow.tasks.report.drawn import report_of
+from windrow.tasks.report.map_sample import read_map
 from windrow.tasks.report.page import render, write_report
+from windrow.tasks.report.pool_map import draw_map
 from windrow.tasks.report.questions import QUESTIONS
+from windrow.tasks.report.sections import Section
 from windrow.tasks.report.thumbnails import sample_reader
 from windrow.tasks.storage.catalog.judged_sql import query
 from windrow.tasks.storage.catalog.views import connect_run
 from windrow.tasks.storage.sources.source import SampleGone
-from windrow.tasks.storage.store.run_records import Run
+from windrow.tasks.storage.store.outputs import open_output
+from windrow.tasks.storage.store.run_records import Run, start_run
 
-SECTIONS = [
-    "Funnel",
-    "Balance before and after",
-    "Labels",
-    "Cluster sizes",
-    "Hierarchy",
-    "Samples",
-    "Unreadable",
-    "Embedding map",
-    "Timings",
-    "Config and queries",
+ANSWERS = [
+    "What was gained?",
+    "What was thrown away, and was it right?",
+    "Where are the labels weak?",
+    "What changed since the last version?",
+    "What did people correct?",
 ]
-VOID = {"meta", "img", "br", "link", "input"}
-
-
-class Page(HTMLParser):
-    """The elements of a page, as a browser would see them, its headings, and its text."""
-
-    def __init__(self, html: str) -> None:
-        super().__init__()
-        self.tags: Counter[str] = Counter()
-        self.attributes: list[tuple[str, str, str]] = []
-        self.headings: list[str] = []
-        self.text = ""
-        self._open: list[str] = []
-        self.feed(html)
-        self.close()
-
-    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
-        self.tags[tag] += 1
-        self.attributes += [(tag, name, value or "") for name, value in attrs]
-        if tag not in VOID:
-            self._open.append(tag)
-
-    def handle_endtag(self, tag: str) -> None:
-        if self._open.pop() != tag:
-            raise AssertionError(f"</{tag}> closes another element")
-
-    def handle_data(self, data: str) -> None:
-        if self._open and self._open[-1] == "h2":
-            self.headings.append(data)
-        if "style" not in self._open:
-            self.text += data
-
-    @property
-    def unclosed(self) -> list[str]:
-        return self._open
+SECTIONS = [
+    *ANSWERS,
+    "How even is it, class by class?",
+    "Where does the set lie in the pool?",
+    "How is the pool grouped?",
+    "What do the samples look like?",
+    "What did it take?",
+]
 
 
 @pytest.fixture(scope="module")
@@ -81,20 +57,31 @@ def test_the_page_has_every_section_and_closes_every_element(html: str) -> None:
     assert page.unclosed == []
 
 
-def test_the_first_lines_say_what_was_selected(html: str) -> None:
-    text = words(html)
-    assert "60 distinct samples became a curated set of 20." in text
-    assert "pool 0.90 (0.86 to 0.93), curated set 0.80 (0.70 to 0.85): less even: worse." in text
-    assert 'class="tile broad worse"' in html
-    assert "69 − 5 − 4 − 3 − 6 − 31 = 20" in text
+def test_the_page_opens_with_the_answers(html: str) -> None:
+    opening = html[: html.index("</header>")]
+    assert re.findall(r"<dt><a[^>]*>(.*?)</a>", opening) == ANSWERS
+    text = words(opening)
+    assert "Worth was not judged. The balance of classes went from 0.90 to 0.80: less even." in text
+    assert "Of 69 occurrences, 5 cannot be read, 4 have the same bytes as another, 6 are near-duplicates, 3" in text
+    assert "windrow explore --store " in text and "windrow explain --store " in text
+
+
+def test_a_balance_that_fell_is_never_in_the_colour_of_what_is_better(html: str) -> None:
+    assert "pool 0.90 (0.86 to 0.93), curated set 0.80 (0.70 to 0.85): less even: worse." in words(html)
+    assert 'class="tile broad worse"' in html and '<b class="worse">' in html
+    assert 'class="better"' not in html and "broad better" not in html
+
+
+def test_a_set_that_nobody_judged_says_how_to_have_it_judged(html: str) -> None:
+    assert "This run did not judge what its set is worth. To have it judged, name labelled samples" in words(html)
 
 
 def test_the_hierarchy_is_told_in_figures_too(html: str) -> None:
-    table = html[html.index("<h3>Levels</h3>") : html.index('<section id="samples">')]
-    cells = [re.findall(r'<td class="n">(.*?)</td>', row) for row in table.split("<tr>")[2:]]
+    table = html[html.index("<h3>Levels</h3>") : html.index('<section id="glanced">')]
+    cells = [re.findall(r'<t[dh][^>]*class="n"[^>]*>(.*?)</t[dh]>', row) for row in table.split("<tr>")[2:4]]
     assert cells == [
-        ["13", "0 · 5–5 · 5", "0 · 5–5 · 5", "0%", "8.3%", "0.500", "24.0"],
-        ["3", "4 · 4–5 · 5", "20 · 20–20 · 20", "0%", "33.3%", "1.923", "57.0"],
+        ["1", "13", "1", "0", "0", "5", "5", "8.3%", "12.0", "0.500", "24.0"],
+        ["2", "3", "0", "0", "20", "20", "20", "33.3%", "3.0", "1.923", "57.0"],
     ]
 
 
@@ -122,7 +109,7 @@ def test_every_picture_says_what_it_shows(html: str) -> None:
     images = [value for tag, name, value in page.attributes if tag == "img" and name == "alt"]
     titles = [value for tag, name, value in page.attributes if tag == "figure" and name == "title"]
     assert len(images) == page.tags["img"] > 60 and all(images)
-    assert all(re.match(r"[0-9a-f]{32} \((not )?selected\) .+<i>&'", title) for title in titles)
+    assert all(re.match(r"([0-9a-f]{32}) \((not )?selected\) .+<i>&'.+ \xb7 windrow explain .+ \1$", t) for t in titles)
     figures = [dict(attrs) for attrs in _svgs(html)]
     assert all(figure.get("aria-label") or figure.get("aria-hidden") == "true" for figure in figures)
 
@@ -145,7 +132,19 @@ def test_a_run_without_anything_has_a_page_that_says_so(empty_run: Run, tmp_path
         assert sentence in html
     for sentence in ("fewer than three embeddings", "no record of its stages", "The pool has no readable sample"):
         assert sentence in html
+    for sentence in ("did not judge what its set is worth", "no version of this run", "Nobody has corrected anything"):
+        assert sentence in html
     assert Page(html).tags["img"] == 0
+
+
+def test_a_run_that_found_nothing_new_takes_the_page_over_and_its_sql_asks_that_run(tmp_path: Path) -> None:
+    runs = [start_run(tmp_path, "same", {}).finish("finished") for _ in range(3)]
+    pages = [report_of(run).read_text() for run in runs]
+    assert "found nothing new" not in pages[0]
+    for run, page in zip(runs[1:], pages[1:], strict=True):
+        assert set(re.findall(r"--run (\S+)", page)) == {run.run_id}
+        assert re.findall(r"Run (\S+) found nothing new", page) == [run.run_id]
+        assert f"Run <code>{runs[0].run_id}</code>" in page
 
 
 def test_samples_whose_files_are_gone_are_shown_as_such(tmp_path: Path) -> None:
@@ -158,22 +157,32 @@ def test_samples_whose_files_are_gone_are_shown_as_such(tmp_path: Path) -> None:
     assert html.count('class="gone">file is gone<') > 60
 
 
+def test_the_map_is_that_of_the_explorer_once_it_has_drawn_one(tmp_path: Path) -> None:
+    run = make_store(tmp_path).run
+    connection = connect_run(run.store)
+
+    def drawn() -> tuple[str, Any]:
+        ask = Asked(connection, run.run_id, "here")
+        html = render(connection, run, lambda _: [], sections=(Section("Where?", "Map", mapped),))
+        return words(html), read_map(ask, run, 0)
+
+    text, on_components = drawn()
+    assert "first principal components" in text and "windrow explore --store " in text
+    features = [str(output.path.relative_to(run.store)) for output in run.outputs("features")]
+    places = open_output(run.store / draw_map(run.store, features, 0).path).read(MAP_PLACES).to_pylist()
+    text, near = drawn()
+    assert "among their nearest neighbours (t-SNE" in text and "principal" not in text
+    assert on_components.explained and near.explained is None
+    assert near.labels == on_components.labels and len(near.pool) == len(places)
+    assert sorted(near.pool[:, 0].tolist()) == pytest.approx(sorted(row["x"] for row in places))
+
+
 def test_a_reason_for_a_missing_image_is_escaped(store: Store) -> None:
     def read(sample_ids: Sequence[str]) -> Iterable[tuple[str, bytes | SampleGone]]:
         return [(name, SampleGone(SCRIPT)) for name in sample_ids]
 
     html = render(connect_run(store.run.store), store.run, read)
     assert SCRIPT not in html and "script" not in Page(html).tags
-
-
-def test_an_old_run_does_not_claim_the_version_of_a_later_one(store: Store) -> None:
-    connection = connect_run(store.run.store)
-    connection.execute(
-        "INSERT INTO exports VALUES ('demo', 'v9999', 'f', 7, 1, 1500, 'p'), ('demo', 'v10000', 'f', 8, 1, 9, 'p')"
-    )
-    assert "v10000 holds 8 samples" in words(render(connection, store.run, sample_reader(connection, store.run.store)))
-    connection.execute("INSERT INTO runs SELECT '9' || run_id, number + 1, * EXCLUDE (run_id, number) FROM runs")
-    assert "v10000" not in render(connection, store.run, sample_reader(connection, store.run.store))
 
 
 @pytest.mark.parametrize("sql", [sql for _, sql in QUESTIONS])

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from contextlib import suppress
 from pathlib import Path
 
 import numpy as np
@@ -11,7 +12,15 @@ from windrow.schemas.embeddings import MAP_PLACES
 from windrow.schemas.stages import Part
 from windrow.tasks.algorithms.arrays import Int64Array
 from windrow.tasks.algorithms.neighbors import neighbor_embedding as planes
-from windrow.tasks.storage.store.outputs import Done, OutputWriter, content_fingerprint, make_output, open_output
+from windrow.tasks.storage.store.outputs import (
+    Done,
+    NotDoneError,
+    OutputWriter,
+    content_fingerprint,
+    make_output,
+    only_finding,
+    open_output,
+)
 from windrow.tasks.storage.store.pool import read_pool
 
 VERSION = 1
@@ -38,6 +47,13 @@ def draw_map(store: Path, features: Sequence[str], seed: int) -> Done:
 
     inputs = {"embeddings": content_fingerprint(outputs), "landmarks": planes.LANDMARKS, "seed": seed}
     return make_output(store, Part.MAP, VERSION, inputs, write)
+
+
+def found_map(store: Path, features: Sequence[str], seed: int) -> Path | None:
+    """Return the file of MAP_PLACES that `draw_map` made of these outputs; None where it has not."""
+    with only_finding(), suppress(NotDoneError):
+        return open_output(store / draw_map(store, features, seed).path).table_path(MAP_PLACES)
+    return None
 
 
 def _drawn(n: int, most: int, seed: int) -> Int64Array:

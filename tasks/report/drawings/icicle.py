@@ -10,9 +10,9 @@ import numpy as np
 from markupsafe import Markup
 
 from windrow.tasks.algorithms.arrays import Int64Array
+from windrow.tasks.report.drawings.svg import element, picture, text
 from windrow.tasks.report.facts import Level
 from windrow.tasks.report.formats import count, percent, plural, shortened
-from windrow.tasks.report.svg import element, picture, text
 
 WIDTH, HEIGHT, HEAD = 1056.0, 560.0, 24.0
 LEVELS_DRAWN = 4

@@ -10,9 +10,9 @@ import numpy.typing as npt
 from markupsafe import Markup
 
 from windrow.tasks.algorithms.arrays import Float64Array
-from windrow.tasks.report.figures import BOTTOM, LEFT, RIGHT, TOP, axis_titles
+from windrow.tasks.report.drawings.figures import BOTTOM, LEFT, RIGHT, TOP, axis_titles
+from windrow.tasks.report.drawings.svg import dots, element, picture
 from windrow.tasks.report.formats import count, percent, shortened
-from windrow.tasks.report.svg import dots, element, picture
 
 COLOURS = 10
 WIDTH, HEIGHT = 1056, 580
@@ -21,16 +21,16 @@ LABEL_HEIGHT, LETTER_WIDTH = 16.0, 8.0
 
 @dataclass(frozen=True)
 class EmbeddingMap:
-    """Samples in the plane of the first two principal components.
+    """Samples in a plane: among their neighbours, or on the first two principal components.
 
     `pool` (n, 2) and `curated` (m, 2) are samples of each, `labels` the classes of `curated`, `explained` the share of
-    the variance along each axis. `n_pool` and `n_curated` are the sizes of the whole.
+    the variance along each component, None of a neighbour map. `n_pool` and `n_curated` are the sizes of the whole.
     """
 
     pool: Float64Array
     curated: Float64Array
     labels: tuple[str, ...]
-    explained: tuple[float, float]
+    explained: tuple[float, float] | None
     n_pool: int
     n_curated: int
 
@@ -78,12 +78,13 @@ def embedding_map(found: EmbeddingMap, order: Sequence[str]) -> Markup:
     for name, (x, y) in apart(middles).items():
         dot = element("tspan", "\u25cf ", class_=f"ink-{colours[name]}")
         layers.append(element("text", dot, shortened(name, 18), x=x, y=y, class_="place middle"))
-    first, second = (f"component {n}: {percent(share)} of the variance" for n, share in enumerate(found.explained, 1))
+    titles = [f"component {n}: {percent(share)} of the variance" for n, share in enumerate(found.explained or (), 1)]
     edge = element("rect", x=LEFT, y=TOP, width=WIDTH - LEFT - RIGHT, height=HEIGHT - TOP - BOTTOM, class_="edge")
     label = (
         f"{count(len(found.pool))} samples of the pool and {count(len(found.curated))} of the curated set in a plane"
     )
-    return picture(WIDTH, HEIGHT, label, edge, *layers, *axis_titles(first, second, WIDTH, HEIGHT))
+    axes = axis_titles(titles[0], titles[1], WIDTH, HEIGHT) if titles else []
+    return picture(WIDTH, HEIGHT, label, edge, *layers, *axes)
 
 
 def apart(places: dict[str, tuple[float, float]]) -> dict[str, tuple[float, float]]:

@@ -1,4 +1,4 @@
-"""SVG elements as escaped text. Everything that is drawn goes through `element`, so nothing stays unescaped."""
+"""Elements of SVG and HTML as escaped text: what is drawn goes through `element`, so nothing stays unescaped."""
 
 from __future__ import annotations
 
@@ -8,9 +8,13 @@ from windrow.tasks.texts.terminal import visible
 
 
 def element(tag: str, *children: str | Markup, **attributes: str | float) -> Markup:
-    """Return an element. Strings are escaped, also in attributes; `class_` is `class`, and `_` in a name is `-`."""
-    written = "".join(f' {_name(name)}="{_value(value)}"' for name, value in attributes.items())
-    return Markup(f"<{tag}{written}>{''.join(_text(child) for child in children)}</{tag}>")
+    """Return an element. Strings are escaped, also in attributes; `class_` is `class`, and `_` in a name is `-`.
+
+    No class is no attribute.
+    """
+    there = {name: value for name, value in attributes.items() if name != "class_" or value}
+    written = "".join(f' {_name(name)}="{_value(value)}"' for name, value in there.items())
+    return Markup(f"<{tag}{written}>" if tag == "img" else f"<{tag}{written}>{''.join(map(_text, children))}</{tag}>")
 
 
 def _name(name: str) -> str:
