@@ -25,8 +25,8 @@ class WorthConfig(Settings):
     verdict counts gives every class the same weight; both are told, but for a command. `n_seeds`: random sets of each
     size. `largest`: samples that a probe trains on; of a larger set its first by rank. `most_changed`: a night keeps
     the last judgement while no more than this share of the pool, of the set and of the held-out samples has changed
-    since it was made, and names the version that was judged; 0 judges every night. `windrow run` always judges, and so does
-    `selection.guard` 'last'.
+    since it was made, and names the version that was judged; 0 judges every night, as does `selection.guard` 'last'.
+    `windrow run` always judges.
     """
 
     evaluate: Annotated[str, IsPath()] | None = None
