@@ -1,11 +1,12 @@
 """How makers were tuned and judged on an earlier night: that stays while pool and labels have changed by little.
 
-Tuning and judging take a maker some 25 times over the pool, and change little; labels are learnt every night.
+Tuning and judging take a maker some 25 times over the pool, and change little. Labels are learnt anew where somebody
+asks for it, and in a night that nobody watches only what is new since the fit is told its label.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, fields, replace
 from pathlib import Path
 from typing import Any, cast
@@ -20,35 +21,43 @@ from windrow.tasks.algorithms.arrays import Float32Array, Int64Array
 from windrow.tasks.algorithms.labels.folds import Predict
 from windrow.tasks.algorithms.labels.maker import LabelMaker, Maker
 from windrow.tasks.labels.given_labels import pool_labels
-from windrow.tasks.labels.rows.prediction_rows import read_held_out
+from windrow.tasks.labels.rows.prediction_rows import read_held_out, read_rounds
 from windrow.tasks.storage.files.seals import read_sealed, sealed_json
 from windrow.tasks.storage.files.whole_columns import whole
 from windrow.tasks.storage.store.outputs import MANIFEST, Output, OutputWriter, fingerprint, open_output
 from windrow.tasks.storage.store.run_records import latest_run
 
+# labels (n,), new rows (k,) and what was said of the others (n, n_classes) -> (k, n_classes)
+OfNew = Callable[[Int64Array, Int64Array, Float32Array], Float32Array]
+
 TUNED = "tuned.settings"
 MOST_CHANGED = 0.1
 """Of the samples, and of the labels, may have come or gone since the fit."""
-GROWS = frozenset({"embeddings", "neighbors", "sources", "given", "earlier", "stage", "version"})
+GROWS = frozenset({"embeddings", "neighbors", "sources", "given", "earlier", "keeps", "stage", "version"})
 """What of the inputs of predictions may differ from those of the fit."""
 
 
 @dataclass(frozen=True)
 class LabelsBefore:
-    """The last night's predictions by maker, and the given labels that makers saw; paths relative to the store."""
+    """The last night's predictions by maker, and the given labels that makers saw; paths relative to the store.
+
+    `keeps`: whether what was said of a sample stays, so that only those that are new since the fit are predicted.
+    """
 
     predictions: Mapping[str, str]
     given: str
+    keeps: bool = False
 
 
 @dataclass(frozen=True)
 class Fit:
     """Predictions that were made with all that tuning and judging takes, and tonight's rows of the samples that had a
-    label then, -1 of those that are gone.
+    label then, -1 of those that are gone; `rows` of all its samples.
     """
 
     output: Output
     place: Int64Array
+    rows: Int64Array
 
     def tuned(self, maker: Maker) -> Maker:
         """The maker with the settings that were chosen by the labels of then."""
@@ -68,6 +77,26 @@ class Fit:
             found[came] = predict(np.where(came, -1, labels), np.flatnonzero(came))
         return found[labels >= 0]
 
+    def extended(self, of_new: OfNew, labels: Int64Array, n_classes: int) -> tuple[Float32Array, Float32Array]:
+        """What the fit said, and what the maker says of the samples that are new since: of all (n, n_classes), and of
+        the m labelled ones by the labels of others (m, n_classes).
+
+        The fit did not know the labels that came since to samples that it knew: what it said of them is judged.
+        """
+        there = self.rows >= 0
+        said = np.zeros((len(labels), n_classes), np.float32)
+        said[self.rows[there]] = read_rounds(self.output)[-1][there]
+        is_new = np.ones(len(labels), np.bool_)
+        is_new[self.rows[there]] = False
+        new, apart = np.flatnonzero(is_new), said.copy()
+        if len(new):
+            said[new] = of_new(labels, new, said)
+            if (labels[new] >= 0).any():
+                apart[new] = of_new(np.where(is_new, -1, labels), new, apart)
+        judged = self.place[self.place >= 0]
+        apart[judged] = read_held_out(self.output)[self.place >= 0]
+        return said, apart[labels >= 0]
+
 
 def write_tuned(writer: OutputWriter, asked: LabelMaker, tuned: LabelMaker) -> None:
     """Keep which settings of a maker its labels have chosen."""
@@ -79,10 +108,10 @@ def write_tuned(writer: OutputWriter, asked: LabelMaker, tuned: LabelMaker) -> N
         file.write(sealed_json({"chosen": chosen}).encode())
 
 
-def labels_before(store: Path, name: str, embedded: Sequence[str]) -> LabelsBefore | None:
+def labels_before(store: Path, name: str, embedded: Sequence[str], keeps: bool = False) -> LabelsBefore | None:
     """What the last finished run of the curated set `name` predicted, if its embeddings are of the same backbone.
 
-    `embedded`: tonight's outputs of features.
+    `embedded`: tonight's outputs of features; `keeps`: see `LabelsBefore`.
     """
     run = latest_run(store, name)
     features, labelled = (run.stage(stage) for stage in (Stage.FEATURES, Stage.PSEUDO_LABEL)) if run else (None, None)
@@ -93,7 +122,7 @@ def labels_before(store: Path, name: str, embedded: Sequence[str]) -> LabelsBefo
     outputs = [(path, open_output(store / path)) for path in labelled.outputs]
     predictions = {output.inputs["maker"]: path for path, output in outputs if output.stage == Part.PREDICTIONS}
     given = [path for path, output in outputs if output.stage == Part.GIVEN_LABELS]
-    return LabelsBefore(predictions, given[0]) if given else None
+    return LabelsBefore(predictions, given[0], keeps) if given else None
 
 
 def _all_there(store: Path, paths: Sequence[str]) -> bool:
@@ -123,15 +152,15 @@ def fit_before(
     table = output.read(PREDICTIONS, ["sample_id", "round", "held_out_classes"])
     samples = whole(table.filter(pc.equal(table["round"], 0))["sample_id"])
     judged = whole(table.filter(pc.is_valid(table["held_out_classes"]))["sample_id"])
-    fit = Fit(output, _places(judged, sample_ids))
-    n_stay, n = int((_places(samples, sample_ids) >= 0).sum()), len(sample_ids)
+    fit = Fit(output, _places(judged, sample_ids), _places(samples, sample_ids))
+    n_stay, n = int((fit.rows >= 0).sum()), len(sample_ids)
     near = max(n - n_stay, len(samples) - n_stay) <= MOST_CHANGED * n
     return fit if near and _still_judges(fit, pool_labels(sample_ids, given, inputs["classes"])) else None
 
 
 def same_night(output: Output, inputs: Mapping[str, Any]) -> bool:
     """Say whether nothing that predictions depend on has changed since these, however they were made."""
-    without = frozenset({"earlier", "stage", "version"})
+    without = frozenset({"earlier", "keeps", "stage", "version"})
     return _basis(output.inputs, without) == _basis(inputs, without)
 
 

@@ -56,7 +56,8 @@ def _spread(curation: Curation, given: Done) -> list[Done]:
     labels, features = curation.config.labels, curation.config.features
     labelled = open_output(store / given.path)
     makers = makers_of(labels, labelled)
-    before = labels_before(store, curation.config.name, made.features) if labels.refit == "grown" else None
+    keeps = not curation.attended
+    before = labels_before(store, curation.config.name, made.features, keeps) if labels.refit == "grown" else None
     calls = [Call(PREDICT_LABELS, maker, (store, made, maker, labels, features, seed, before)) for maker in makers]
     judging = (store, made, labels.checks, labels.n_folds, seed)
     calls.append(Call(CHECK_LABELS, CHECK_LABELS.words, judging))
