@@ -8,7 +8,7 @@ import numpy as np
 from scipy.special import softmax
 
 from windrow.tasks.algorithms.arrays import Float32Array, Float64Array, Int64Array, row_blocks
-from windrow.tasks.algorithms.labels.cores.affinity import normalised_affinity
+from windrow.tasks.algorithms.labels.cores.affinity import affinity_of, normalised_affinity
 from windrow.tasks.algorithms.labels.probabilities import SMALLEST_PROBABILITY
 from windrow.tasks.algorithms.neighbors.exact_neighbors import NeighborGraph
 
@@ -86,7 +86,9 @@ def smooth_new(
     _check(probabilities, len(new), strength, gamma, tolerance, max_iters)
     if said.shape != (n, probabilities.shape[1]):
         raise ValueError(f"said must be ({n}, {probabilities.shape[1]}), a row for each of the graph, got {said.shape}")
-    affinity = normalised_affinity(graph, gamma)[new]
+    weights, degree = affinity_of(graph, gamma, new)
+    scale = np.divide(1.0, np.sqrt(degree), out=np.zeros(n), where=degree > 0)
+    affinity = weights.multiply(scale[new][:, None]).multiply(scale).tocsr()
     fixed = said.astype(np.float64)
     fixed[new] = 0.0
     heard_of_fixed, among = affinity @ fixed, affinity[:, new]

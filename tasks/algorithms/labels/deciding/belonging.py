@@ -13,7 +13,7 @@ import numpy as np
 import numpy.typing as npt
 
 from windrow.tasks.algorithms.arrays import BoolArray, Float32Array, Float64Array, Int64Array
-from windrow.tasks.algorithms.labels.cores.affinity import affinity, spread
+from windrow.tasks.algorithms.labels.cores.affinity import affinity, affinity_of, spread
 from windrow.tasks.algorithms.labels.deciding.policy import Decision
 from windrow.tasks.algorithms.labels.folds import check_pool, labelled_rows
 from windrow.tasks.algorithms.neighbors.exact_neighbors import NeighborGraph, search
@@ -79,9 +79,8 @@ def belonging_of_new(
     """
     check_pool(embeddings, labels)
     check_pool(graph.indices, labels)
-    weights = affinity(graph, GAMMA)[new]
-    degree = np.asarray(weights.sum(axis=1)).ravel()
-    share = np.divide(STEP, degree, out=np.zeros_like(degree), where=degree > 0)
+    weights, degrees = affinity_of(graph, GAMMA, new)
+    share = np.divide(STEP, degrees[new], out=np.zeros(len(new)), where=degrees[new] > 0)
     fixed = before.reached.astype(np.float64)
     fixed[new] = 0.0
     source = (1 - STEP) * (labels[new] >= 0) + share * (weights @ fixed)
