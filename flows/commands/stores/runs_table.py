@@ -152,4 +152,4 @@ def _multiplier(run: Run) -> str | None:
 def _kept(output: Output) -> list[str]:
     if output.counts.get("n_kept") is None:
         return []
-    return [f"judged on {row['judged_on']}" for row in output.read(WORTH_KEPT).to_pylist()]
+    return [str(row["judged_on"]) for row in output.read(WORTH_KEPT).to_pylist()]
