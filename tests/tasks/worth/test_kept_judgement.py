@@ -13,7 +13,10 @@ from small_labels import given_table
 from windrow.schemas import SELECTION, WORTH, WORTH_KEPT
 from windrow.schemas.stages import Stage
 from windrow.tasks.config import parse_config
+from windrow.tasks.curation_under_way import Curation
 from windrow.tasks.report.worth_facts import read_worth
+from windrow.tasks.runner import PlainRunner
+from windrow.tasks.steps import ranking_steps
 from windrow.tasks.storage.catalog.views import connect, tables_of
 from windrow.tasks.storage.store.made import Made
 from windrow.tasks.storage.store.outputs import Done, open_output, remove_output
@@ -146,3 +149,23 @@ def test_a_full_judgement_that_is_there_is_taken(judged: tuple[Path, Made, Done]
     tonight = swapped(store, made, 4)
     full = measured(store, tonight, None)
     assert measured(store, tonight, judged_before(store, "set")).path == full.path
+
+
+@pytest.mark.parametrize(
+    ("attended", "changes", "kept"),
+    [
+        (False, {}, True),
+        (True, {}, False),
+        (False, {"worth": {"most_changed": 0.0}}, False),
+        (False, {"selection": {"guard": "last"}}, False),
+        (False, {"selection": {"guard": "random"}}, True),
+    ],
+    ids=["a night", "by hand", "every night", "beside the last version", "beside random sets"],
+)
+def test_only_a_night_keeps_a_judgement_and_not_where_the_last_version_is_asked_about(
+    judged: tuple[Path, Made, Done], attended: bool, changes: dict[str, Any], kept: bool
+) -> None:
+    config = parse_config({"name": "set", "sources": ["."], "store": str(judged[0]), **changes})
+    run = start_run(judged[0], "set", asdict(config))
+    curation = Curation(config, run, PlainRunner(n_threads=1, delays=()), judged[1], attended=attended)
+    assert (ranking_steps._judged_before(curation) is not None) == kept
