@@ -185,6 +185,20 @@ BELONGING = Table(
         Column(
             "belonging", pa.float32(), "near 0: perhaps of no labelled class; 1 for given labels", minimum=0, maximum=1
         ),
+        Column(
+            "reached",
+            pa.float32(),
+            "probability that a walk from neighbour to neighbour stops at a given label",
+            minimum=0,
+            maximum=1,
+        ),
+        Column(
+            "held_out_nearness",
+            pa.float32(),
+            "of a sample that had a label when all were judged: how near it is to the other labels, 0 to 1",
+            nullable=True,
+            minimum=0,
+        ),
     ),
     ("sample_id",),
 )

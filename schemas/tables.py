@@ -37,7 +37,7 @@ from windrow.schemas.selection import (
 )
 from windrow.schemas.shards import SHARDS, SOURCE_COLUMNS
 from windrow.schemas.table import Column, Table
-from windrow.schemas.worth import HELD_OUT, WORTH, WORTH_CURVE, WORTH_SETS
+from windrow.schemas.worth import HELD_OUT, WORTH, WORTH_CURVE, WORTH_KEPT, WORTH_SETS
 
 TABLES: tuple[Table, ...] = (
     OCCURRENCES,
@@ -80,6 +80,7 @@ TABLES: tuple[Table, ...] = (
     WORTH,
     WORTH_SETS,
     WORTH_CURVE,
+    WORTH_KEPT,
     OUTCOMES,
     POOL,
     EXPORTS,
@@ -135,6 +136,7 @@ __all__ = [
     "USER_FILES",
     "WORTH",
     "WORTH_CURVE",
+    "WORTH_KEPT",
     "WORTH_SETS",
     "Column",
     "Table",

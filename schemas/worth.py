@@ -122,3 +122,16 @@ WORTH_CURVE = Table(
     ),
     ("weighting", "n_samples"),
 )
+
+WORTH_KEPT = Table(
+    "worth_kept",
+    "One row where a night kept an earlier judgement (`worth.most_changed`): `worth` is then of that version's set.",
+    (
+        Column("judged_on", pa.string(), "the version that was judged"),
+        Column("changed", pa.float64(), "the largest of the three shares below", minimum=0, maximum=1),
+        Column("pool_changed", pa.float64(), "of the pool, that came, went or has another label since", minimum=0),
+        Column("set_changed", pa.float64(), "the same, of what was judged of the curated set", minimum=0),
+        Column("held_out_changed", pa.float64(), "the same, of the samples that judged it", minimum=0),
+    ),
+    ("judged_on",),
+)

@@ -3,19 +3,35 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
+import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 
-from windrow.schemas import BELONGING, LABELS
+from windrow.schemas import BELONGING, LABELS, NEIGHBORS
 from windrow.schemas.stages import Part, Stage
+from windrow.tasks.algorithms.arrays import BoolArray, Int64Array
 from windrow.tasks.clusters.known_graph import read_graph
 from windrow.tasks.labels.given_labels import class_names, pool_labels
 from windrow.tasks.labels.labels_config import LabelsConfig
+from windrow.tasks.labels.predictions_before import Fit, LabelsBefore, judged_fit, judged_tonight
+from windrow.tasks.storage.files.whole_columns import whole
 from windrow.tasks.storage.store.made import Made
-from windrow.tasks.storage.store.outputs import Done, Output, OutputWriter, content_fingerprint, make_output
-from windrow.tasks.storage.store.pool import read_pool
+from windrow.tasks.storage.store.outputs import (
+    Done,
+    Output,
+    OutputWriter,
+    content_fingerprint,
+    make_output,
+)
+from windrow.tasks.storage.store.pool import Pool, read_pool
 
-VERSION = 1
+if TYPE_CHECKING:
+    from windrow.tasks.algorithms.labels.deciding.belonging import Belonging
+    from windrow.tasks.algorithms.neighbors.exact_neighbors import NeighborGraph
+
+VERSION = 2
 
 
 def refuses(config: LabelsConfig, given: Output) -> bool:
@@ -23,28 +39,74 @@ def refuses(config: LabelsConfig, given: Output) -> bool:
     return given.counts["n_classes"] > 1 and config.least_belonging > 0
 
 
-def find_belonging(store: Path, made: Made) -> Done:
+def find_belonging(store: Path, made: Made, before: LabelsBefore | None = None) -> Done:
     """Write BELONGING, in the order of `sample_id`; no rows where no embedded sample has a given label.
 
-    The count is n_judged.
+    before: what the last night judged; of a night that keeps it only what is new since all were judged is judged. The
+    count is n_judged.
     """
     features, neighbors, given = made.opened(store, Stage.FEATURES, Stage.NEIGHBORS, Part.GIVEN_LABELS).values()
-
-    def write(writer: OutputWriter) -> None:
-        from windrow.tasks.algorithms.labels.deciding.belonging import belonging
-
-        pool, table = read_pool(features), given[0].read(LABELS)
-        labels = pool_labels(pool.sample_ids, table, class_names(table))
-        rows = BELONGING.schema().empty_table()
-        if (labels >= 0).any():
-            found = pa.array(belonging(pool.embeddings, read_graph(neighbors[0]), labels))
-            rows = BELONGING.build({"sample_id": pool.sample_ids, "belonging": found})
-        writer.write(BELONGING, rows)
-        writer.counts.update(n_judged=rows.num_rows)
-
-    inputs = {
+    inputs: dict[str, Any] = {
         "embeddings": content_fingerprint(features),
         "neighbors": neighbors[0].digest,
         "given": given[0].digest,
     }
+    basis, fit = {"version": VERSION, **inputs}, None
+    if (same := judged_tonight(store, before, Part.BELONGING, basis)) is not None:
+        return same
+    if before is not None and before.keeps:
+        ids, table = whole(neighbors[0].read(NEIGHBORS, ["sample_id"])["sample_id"]), given[0].read(LABELS)
+        pool = (ids, table, pool_labels(ids, table, class_names(table)))
+        fit = judged_fit(store, before, Part.BELONGING, basis, pool, _judged)
+
+    def write(writer: OutputWriter) -> None:
+        pool, table = read_pool(features), given[0].read(LABELS)
+        labels = pool_labels(pool.sample_ids, table, class_names(table))
+        rows = BELONGING.schema().empty_table()
+        if (labels >= 0).any():
+            rows = _rows(pool, read_graph(neighbors[0]), labels, fit)
+        writer.write(BELONGING, rows)
+        writer.counts.update(n_judged=rows.num_rows)
+
+    if fit is not None:
+        inputs["earlier"] = str(fit.output.path.relative_to(store))
     return make_output(store, Part.BELONGING, VERSION, inputs, write)
+
+
+def _judged(output: Output) -> tuple[pa.Array, pa.Array]:
+    table = output.read(BELONGING, ["sample_id", "held_out_nearness"])
+    return whole(table["sample_id"]), whole(table.filter(pc.is_valid(table["held_out_nearness"]))["sample_id"])
+
+
+def _rows(pool: Pool, graph: NeighborGraph, labels: Int64Array, fit: Fit | None) -> pa.Table:
+    from windrow.tasks.algorithms.labels.deciding.belonging import belonging_of_new, judge_belonging
+
+    judged, held_out = np.flatnonzero(labels >= 0), np.full(len(labels), np.nan, np.float32)
+    if fit is None:
+        found = judge_belonging(pool.embeddings, graph, labels)
+        held_out[judged] = found.held_out
+    else:
+        before, is_new = _placed(fit, len(labels))
+        found = belonging_of_new(pool.embeddings, graph, labels, np.flatnonzero(is_new), before)
+        there = fit.place >= 0
+        held_out[fit.place[there]] = before.held_out[there]
+    columns = {
+        "sample_id": pool.sample_ids,
+        "belonging": pa.array(found.p_values),
+        "reached": pa.array(np.clip(found.reached, 0, 1)),
+        "held_out_nearness": pa.array(held_out, mask=np.isnan(held_out)),
+    }
+    return BELONGING.build(columns)
+
+
+def _placed(fit: Fit, n: int) -> tuple[Belonging, BoolArray]:
+    """What the fit said, in tonight's rows (n,), and which of these are new since."""
+    from windrow.tasks.algorithms.labels.deciding.belonging import Belonging
+
+    table, there = fit.output.read(BELONGING), fit.rows >= 0
+    p_values, reached, is_new = np.zeros(n, np.float32), np.zeros(n, np.float32), np.ones(n, np.bool_)
+    p_values[fit.rows[there]] = table["belonging"].to_numpy()[there]
+    reached[fit.rows[there]] = table["reached"].to_numpy()[there]
+    is_new[fit.rows[there]] = False
+    held_out = table["held_out_nearness"].drop_null().to_numpy()
+    return Belonging(p_values, reached, held_out), is_new

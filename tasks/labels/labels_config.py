@@ -47,9 +47,10 @@ class LabelsConfig(Settings):
     columns `label`, `other` and `distance`, for labels that are wrong by little. `unseen_classes`: classes of that file
     that no label names, and that may be the answer. `top_k`: classes kept for each sample.
     `n_folds`: of the cross-fits that weigh the makers, calibrate the confidences and judge the given labels. `refit`:
-    when makers are tuned and judged anew from one night to the next: 'grown', when a label changes or more than a tenth
-    of the samples or labels come or go; 'always' makes the labels depend on the pool alone. Makers learn from tonight's
-    labels either way. `checks`: how these are judged (the tables `label_quality` and `label_checks`).
+    when makers are tuned and judged anew: 'grown', when a label changes or more than a tenth of the samples or labels
+    come or go; until then `windrow run` lets them learn from all labels, and a night predicts and judges only what is
+    new and keeps what was said of the rest. 'always' makes the labels depend on the pool alone. `checks`: how these are
+    judged (the tables `label_quality` and `label_checks`).
     With labels of fewer than two classes these two are not there, or hold what zero_shot says; of the makers those that
     need no labels predict (zero_shot, and clusters by number). Clusters are no classes, and are not exported as labels.
     """

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -22,7 +22,7 @@ from windrow.tasks.clusters.known_graph import read_graph
 from windrow.tasks.labels.chosen_makers import chosen_maker, fit_maker, maker_basis
 from windrow.tasks.labels.given_labels import class_names, has_classes, pool_labels
 from windrow.tasks.labels.labels_config import LabelsConfig
-from windrow.tasks.labels.predictions_before import Fit, LabelsBefore, fit_before, same_night, write_tuned
+from windrow.tasks.labels.predictions_before import Fit, LabelsBefore, OfNew, fit_before, same_night, write_tuned
 from windrow.tasks.labels.rows.prediction_rows import prediction_rows
 from windrow.tasks.storage.catalog.views import connect, tables_of
 from windrow.tasks.storage.files.whole_columns import whole
@@ -59,7 +59,7 @@ def predict_labels(
 ) -> Done:
     """Write PREDICTIONS of one maker, in the order of `sample_id`.
 
-    before: what the last night predicted, which `config.refit` may keep.
+    before: what the last night predicted, of which `config.refit` may keep the tuning, or, in a night, the answers.
     The count is n_predictions, those of all rounds of an iterative maker.
     Raises ValueError for settings that do not fit the pool, naming them.
     """
@@ -91,6 +91,8 @@ def predict_labels(
         ids = whole(outputs[Stage.NEIGHBORS][0].read(NEIGHBORS, ["sample_id"])["sample_id"])
         fit = fit_before(store, before, inputs, ids, given)
 
+    wanted = replace(wanted, keeps=_keeps(before, fit, chosen))
+
     def write(writer: OutputWriter) -> None:
         pool = read_pool(outputs[Stage.FEATURES])
         there = pool_labels(pool.sample_ids, given, wanted.classes) >= 0
@@ -103,7 +105,14 @@ def predict_labels(
         writer.counts.update(n_predictions=table.num_rows)
 
     inputs["earlier"] = str(fit.output.path.relative_to(store)) if fit is not None else None
+    if wanted.keeps:
+        inputs["keeps"] = True
     return make_output(store, Part.PREDICTIONS, VERSION, inputs, write)
+
+
+def _keeps(before: LabelsBefore | None, fit: Fit | None, maker: LabelMaker) -> bool:
+    """Whether what the fit said stays; an iterative maker's rounds lead from one to the next, so it starts anew."""
+    return before is not None and before.keeps and fit is not None and not isinstance(maker, IterativeLabels)
 
 
 def _latest(store: Path, before: LabelsBefore, maker: str) -> Output | None:
@@ -131,6 +140,17 @@ class _Wanted:
     config: LabelsConfig
     backbone: BackboneConfig
     seed: int
+    keeps: bool = False
+
+    def of_new(self, maker: LabelMaker, pool: LabelPool) -> OfNew:
+        """What the maker says of new rows of the pool."""
+
+        def said_of(labels: Int64Array, new: Int64Array, said: Float32Array) -> Float32Array:
+            if isinstance(maker, Maker):
+                return maker.of_new(pool, labels, new, said)
+            return fit_maker(self.name, maker, pool)(labels, new)
+
+        return said_of
 
 
 @dataclass(frozen=True)
@@ -179,6 +199,8 @@ def _with_labels(
     maker, n_folds = wanted.maker, wanted.config.n_folds
     if isinstance(maker, Maker):
         maker = maker.tuned(pool, labels, n_folds) if fit is None else fit.tuned(maker)
+    if fit is not None and wanted.keeps:
+        return [_Round(*fit.extended(wanted.of_new(maker, pool), labels, pool.n_classes))]
     predict = fit_maker(wanted.name, maker, pool)
     if fit is None:
         write_tuned(writer, wanted.maker, maker)

@@ -1,12 +1,13 @@
 """How makers were tuned and judged on an earlier night: that stays while pool and labels have changed by little.
 
-Tuning and judging take a maker some 25 times over the pool, and change little; labels are learnt every night.
+Tuning and judging take a maker some 25 times over the pool, and change little. Labels are learnt anew where somebody
+asks for it, and in a night that nobody watches only what is new since the fit is told its label.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, fields, replace
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
 from typing import Any, cast
 
@@ -20,35 +21,48 @@ from windrow.tasks.algorithms.arrays import Float32Array, Int64Array
 from windrow.tasks.algorithms.labels.folds import Predict
 from windrow.tasks.algorithms.labels.maker import LabelMaker, Maker
 from windrow.tasks.labels.given_labels import pool_labels
-from windrow.tasks.labels.rows.prediction_rows import read_held_out
+from windrow.tasks.labels.rows.prediction_rows import read_held_out, read_rounds
 from windrow.tasks.storage.files.seals import read_sealed, sealed_json
 from windrow.tasks.storage.files.whole_columns import whole
-from windrow.tasks.storage.store.outputs import MANIFEST, Output, OutputWriter, fingerprint, open_output
+from windrow.tasks.storage.store.outputs import MANIFEST, Done, Output, OutputWriter, fingerprint, open_output
 from windrow.tasks.storage.store.run_records import latest_run
+
+JUDGED = (Part.BELONGING, Part.LABEL_CHECKS)
+# labels (n,), new rows (k,) and what was said of the others (n, n_classes) -> (k, n_classes)
+OfNew = Callable[[Int64Array, Int64Array, Float32Array], Float32Array]
+# an output -> its samples, and those of them that had a label
+ReadFit = Callable[[Output], tuple[pa.Array, pa.Array]]
 
 TUNED = "tuned.settings"
 MOST_CHANGED = 0.1
 """Of the samples, and of the labels, may have come or gone since the fit."""
-GROWS = frozenset({"embeddings", "neighbors", "sources", "given", "earlier", "stage", "version"})
-"""What of the inputs of predictions may differ from those of the fit."""
+GROWS = frozenset({"embeddings", "features", "neighbors", "sources", "given", "earlier", "keeps", "stage", "version"})
+"""What of the inputs may differ from those of the fit."""
 
 
 @dataclass(frozen=True)
 class LabelsBefore:
-    """The last night's predictions by maker, and the given labels that makers saw; paths relative to the store."""
+    """The last night's predictions by maker, and the given labels that makers saw; paths relative to the store.
+
+    `keeps`: whether what was said of a sample stays, so that only those that are new since the fit are predicted and
+    judged. `judged`: what else was made of labels, by its part.
+    """
 
     predictions: Mapping[str, str]
     given: str
+    keeps: bool = False
+    judged: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
 class Fit:
-    """Predictions that were made with all that tuning and judging takes, and tonight's rows of the samples that had a
-    label then, -1 of those that are gone.
+    """What was made with all that tuning and judging takes, and tonight's rows of the samples that had a label then, -1
+    of those that are gone; `rows` of all its samples.
     """
 
     output: Output
     place: Int64Array
+    rows: Int64Array
 
     def tuned(self, maker: Maker) -> Maker:
         """The maker with the settings that were chosen by the labels of then."""
@@ -68,6 +82,26 @@ class Fit:
             found[came] = predict(np.where(came, -1, labels), np.flatnonzero(came))
         return found[labels >= 0]
 
+    def extended(self, of_new: OfNew, labels: Int64Array, n_classes: int) -> tuple[Float32Array, Float32Array]:
+        """What the fit said, and what the maker says of the samples that are new since: of all (n, n_classes), and of
+        the m labelled ones by the labels of others (m, n_classes).
+
+        The fit did not know the labels that came since to samples that it knew: what it said of them is judged.
+        """
+        there = self.rows >= 0
+        said = np.zeros((len(labels), n_classes), np.float32)
+        said[self.rows[there]] = read_rounds(self.output)[-1][there]
+        is_new = np.ones(len(labels), np.bool_)
+        is_new[self.rows[there]] = False
+        new, apart = np.flatnonzero(is_new), said.copy()
+        if len(new):
+            said[new] = of_new(labels, new, said)
+            if (labels[new] >= 0).any():
+                apart[new] = of_new(np.where(is_new, -1, labels), new, apart)
+        judged = self.place[self.place >= 0]
+        apart[judged] = read_held_out(self.output)[self.place >= 0]
+        return said, apart[labels >= 0]
+
 
 def write_tuned(writer: OutputWriter, asked: LabelMaker, tuned: LabelMaker) -> None:
     """Keep which settings of a maker its labels have chosen."""
@@ -79,10 +113,10 @@ def write_tuned(writer: OutputWriter, asked: LabelMaker, tuned: LabelMaker) -> N
         file.write(sealed_json({"chosen": chosen}).encode())
 
 
-def labels_before(store: Path, name: str, embedded: Sequence[str]) -> LabelsBefore | None:
+def labels_before(store: Path, name: str, embedded: Sequence[str], keeps: bool = False) -> LabelsBefore | None:
     """What the last finished run of the curated set `name` predicted, if its embeddings are of the same backbone.
 
-    `embedded`: tonight's outputs of features.
+    `embedded`: tonight's outputs of features; `keeps`: see `LabelsBefore`.
     """
     run = latest_run(store, name)
     features, labelled = (run.stage(stage) for stage in (Stage.FEATURES, Stage.PSEUDO_LABEL)) if run else (None, None)
@@ -93,7 +127,8 @@ def labels_before(store: Path, name: str, embedded: Sequence[str]) -> LabelsBefo
     outputs = [(path, open_output(store / path)) for path in labelled.outputs]
     predictions = {output.inputs["maker"]: path for path, output in outputs if output.stage == Part.PREDICTIONS}
     given = [path for path, output in outputs if output.stage == Part.GIVEN_LABELS]
-    return LabelsBefore(predictions, given[0]) if given else None
+    judged = {str(output.stage): path for path, output in outputs if output.stage in JUDGED}
+    return LabelsBefore(predictions, given[0], keeps, judged) if given else None
 
 
 def _all_there(store: Path, paths: Sequence[str]) -> bool:
@@ -113,26 +148,70 @@ def fit_before(
     no more than MOST_CHANGED of the samples and of the labels have come or gone since. inputs: of tonight's
     predictions; sample_ids: of tonight's pool; given: the labels that makers may see.
     """
-    latest = before.predictions.get(inputs["maker"])
-    path = latest and (open_output(store / latest).inputs["earlier"] or latest)
+    labels = pool_labels(sample_ids, given, inputs["classes"])
+    return _fit(store, before, before.predictions.get(inputs["maker"]), inputs, (sample_ids, given, labels), _predicted)
+
+
+def judged_fit(
+    store: Path,
+    before: LabelsBefore | None,
+    part: Part,
+    inputs: Mapping[str, Any],
+    pool: tuple[pa.Array, pa.Table, Int64Array],
+    read: ReadFit,
+) -> Fit | None:
+    """The same of another part that judges samples by labels, in a night that keeps what was said; else None.
+
+    pool: tonight's samples, the given labels, and these (n,), -1 where there is none.
+    """
+    if before is None or not before.keeps:
+        return None
+    latest = before.judged.get(part)
+    if latest is None or open_output(store / latest).inputs["version"] != inputs["version"]:
+        return None
+    return _fit(store, before, latest, inputs, pool, read)
+
+
+def _fit(
+    store: Path,
+    before: LabelsBefore,
+    latest: str | None,
+    inputs: Mapping[str, Any],
+    pool: tuple[pa.Array, pa.Table, Int64Array],
+    read: ReadFit,
+) -> Fit | None:
+    path = latest and (open_output(store / latest).inputs.get("earlier") or latest)
     if not path or not _all_there(store, (path,)):
         return None
-    output = open_output(store / path)
+    output, (sample_ids, given, labels) = open_output(store / path), pool
     if _basis(output.inputs) != _basis(inputs) or not _stand(store, before, sample_ids, given):
         return None
+    samples, judged = read(output)
+    fit = Fit(output, _places(judged, sample_ids), _places(samples, sample_ids))
+    n_stay, n = int((fit.rows >= 0).sum()), len(sample_ids)
+    near = max(n - n_stay, len(samples) - n_stay) <= MOST_CHANGED * n
+    return fit if near and _still_judges(fit, labels) else None
+
+
+def _predicted(output: Output) -> tuple[pa.Array, pa.Array]:
     table = output.read(PREDICTIONS, ["sample_id", "round", "held_out_classes"])
     samples = whole(table.filter(pc.equal(table["round"], 0))["sample_id"])
-    judged = whole(table.filter(pc.is_valid(table["held_out_classes"]))["sample_id"])
-    fit = Fit(output, _places(judged, sample_ids))
-    n_stay, n = int((_places(samples, sample_ids) >= 0).sum()), len(sample_ids)
-    near = max(n - n_stay, len(samples) - n_stay) <= MOST_CHANGED * n
-    return fit if near and _still_judges(fit, pool_labels(sample_ids, given, inputs["classes"])) else None
+    return samples, whole(table.filter(pc.is_valid(table["held_out_classes"]))["sample_id"])
 
 
 def same_night(output: Output, inputs: Mapping[str, Any]) -> bool:
     """Say whether nothing that predictions depend on has changed since these, however they were made."""
-    without = frozenset({"earlier", "stage", "version"})
+    without = frozenset({"earlier", "keeps", "stage", "version"})
     return _basis(output.inputs, without) == _basis(inputs, without)
+
+
+def judged_tonight(store: Path, before: LabelsBefore | None, part: Part, inputs: Mapping[str, Any]) -> Done | None:
+    """What the last night judged, if nothing that it depends on has changed since, however it was made; else None."""
+    latest = before.judged.get(part) if before is not None else None
+    output = open_output(store / latest) if latest is not None else None
+    if latest is None or output is None or output.inputs["version"] != inputs["version"]:
+        return None
+    return Done(latest, True, output.counts) if same_night(output, inputs) else None
 
 
 def _places(samples: pa.Array, sample_ids: pa.Array) -> Int64Array:

@@ -12,20 +12,27 @@ COMPARED_SQL = """
 SELECT * FROM worth ORDER BY NOT decides, list_position(['random', 'deduplicated', 'last'], baseline)
 """
 SETS_SQL = """SELECT * FROM worth_sets ORDER BY list_position(['curated', 'random', 'deduplicated', 'last'], "set")"""
+KEPT_SQL = "SELECT * FROM worth_kept"
 CURVE_SQL = "SELECT * FROM worth_curve ORDER BY weighting = 'class_weighted', n_samples"
 
 
 @dataclass(frozen=True)
 class WorthFacts:
-    """Rows of the tables worth (what decides first), worth_sets (curated first) and worth_curve."""
+    """Rows of the tables worth (what decides first), worth_sets (curated first), worth_curve and worth_kept."""
 
     compared: tuple[Row, ...]
     sets: tuple[Row, ...]
     curve: tuple[Row, ...]
+    kept: tuple[Row, ...] = ()
 
     @property
     def sentence(self) -> str:
         """What the curated set is worth against random samples, with the numbers that it rests on."""
+        kept = "".join(f" This was {kept_words(row)}." for row in self.kept)
+        return f"{self._verdict}{kept}"
+
+    @property
+    def _verdict(self) -> str:
         row = self.compared[0]
         if row["verdict"] == "unknown":
             return f"Whether the curated set is better than a random one could not be measured: {row['why']}."
@@ -43,6 +50,11 @@ class WorthFacts:
         return f"Whether the curated set is better than random cannot be told yet: {judged}; multiplier {times(row)}."
 
 
+def kept_words(row: Row) -> str:
+    """A row of `worth_kept` in words: which version was judged, and what has changed since."""
+    return f"judged on {row['judged_on']}, of which {percent(row['changed'])} has changed since"
+
+
 def times(row: Row) -> str:
     """A multiplier as '1.8 times (1.3 to 2.6)'; a dash where there is none."""
     if row["multiplier"] is None:
@@ -54,7 +66,7 @@ def times(row: Row) -> str:
 
 def read_worth(connection: Any) -> WorthFacts | None:
     """Return what a run says of its worth; None where it has not measured it."""
-    found = [tuple(_rows(connection, sql)) for sql in (COMPARED_SQL, SETS_SQL, CURVE_SQL)]
+    found = [tuple(_rows(connection, sql)) for sql in (COMPARED_SQL, SETS_SQL, CURVE_SQL, KEPT_SQL)]
     return WorthFacts(*found) if found[0] else None
 
 

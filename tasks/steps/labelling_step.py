@@ -56,12 +56,13 @@ def _spread(curation: Curation, given: Done) -> list[Done]:
     labels, features = curation.config.labels, curation.config.features
     labelled = open_output(store / given.path)
     makers = makers_of(labels, labelled)
-    before = labels_before(store, curation.config.name, made.features) if labels.refit == "grown" else None
+    keeps = not curation.attended
+    before = labels_before(store, curation.config.name, made.features, keeps) if labels.refit == "grown" else None
     calls = [Call(PREDICT_LABELS, maker, (store, made, maker, labels, features, seed, before)) for maker in makers]
-    judging = (store, made, labels.checks, labels.n_folds, seed)
+    judging = (store, made, labels.checks, labels.n_folds, seed, before)
     calls.append(Call(CHECK_LABELS, CHECK_LABELS.words, judging))
     if refuses(labels, labelled):
-        calls.append(Call(FIND_BELONGING, FIND_BELONGING.words, (store, made)))
+        calls.append(Call(FIND_BELONGING, FIND_BELONGING.words, (store, made, before)))
     found: list[Done] = curation.in_workers("pseudo-label", len(calls), calls)
     predictions, belonging = found[: len(makers)], found[len(makers) + 1 :]
     curation.made = replace(

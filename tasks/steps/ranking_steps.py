@@ -15,9 +15,10 @@ from windrow.tasks.selection.reference_weights import weigh_by_reference
 from windrow.tasks.selection.selection_config import KEEP_AWAY, REFERENCE
 from windrow.tasks.selection.set_of_size import take_set
 from windrow.tasks.steps.embedding_steps import near_duplicates_from
-from windrow.tasks.storage.store.outputs import Done
+from windrow.tasks.storage.store.outputs import Done, open_output
 from windrow.tasks.worth.gates import held_at_gates
 from windrow.tasks.worth.guard import kept_back
+from windrow.tasks.worth.kept_judgement import Judged, judged_before, told_kept
 from windrow.tasks.worth.pool_worth import measure_worth
 
 FIND_LEAKS = Work("find-leaks", leaks_of_pool)
@@ -73,9 +74,17 @@ def worth(curation: Curation) -> None:
     config, store = curation.config, curation.store
     with curation.stage(Stage.WORTH) as log, curation.progress("worth", 1) as progress:
         args = (store, curation.made, config.name, config.export.label_set, config.worth, config.seed, progress.note)
-        done: Done = curation.here(MEASURE_WORTH, *args)
-        log.done = [done]
+        done: Done = curation.here(MEASURE_WORTH, *args, _judged_before(curation))
+        log.done, log.note = [done], told_kept(open_output(store / done.path))
         curation.made = replace(curation.made, worth=(done.path,))
         curation.kept_back = kept_back(store, done.path, config.selection.guard)
         if curation.kept_back is None and not curation.attended:
             curation.kept_back = held_at_gates(store, config.name, curation.made, config.export.label_set, config.gates)
+
+
+def _judged_before(curation: Curation) -> Judged | None:
+    """The judgement that a night may keep. What the last version is worth beside tonight's set only tonight can say."""
+    config = curation.config
+    if curation.attended or not config.worth.most_changed or config.selection.guard == "last":
+        return None
+    return judged_before(curation.store, config.name)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import replace
+from dataclasses import asdict, replace
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -30,7 +30,7 @@ from windrow.tasks.report.thumbnails import sample_reader
 from windrow.tasks.storage.catalog.views import connect, tables_of
 from windrow.tasks.storage.sources.source import SampleGone
 from windrow.tasks.storage.store.made import Made, digests
-from windrow.tasks.storage.store.outputs import Done, OutputWriter, make_output
+from windrow.tasks.storage.store.outputs import Done, OutputWriter, is_done, make_output
 from windrow.tasks.storage.store.pool import read_pool
 from windrow.tasks.worth.command_probe import CommandProbe
 from windrow.tasks.worth.command_words import command_files
@@ -42,10 +42,11 @@ from windrow.tasks.worth.judged_selection import (
     read_judged,
     version_classes,
 )
+from windrow.tasks.worth.kept_judgement import Judged, keep_judgement
 from windrow.tasks.worth.version_before import version_before
 from windrow.tasks.worth.worth_config import WorthConfig
 
-VERSION = 2
+VERSION = 3
 READ = (Stage.FEATURES, Stage.CLUSTER, Stage.PSEUDO_LABEL, Stage.RANK)
 MOST_CLASSES = 100
 ASKED = 2000
@@ -62,11 +63,13 @@ def measure_worth(
     config: WorthConfig,
     seed: int,
     note: Callable[[str], None] = lambda _: None,
+    judged_earlier: Judged | None = None,
 ) -> Done:
     """Write WORTH, WORTH_SETS and WORTH_CURVE of the selection; `label_set` is what probes train on.
 
     The last version is that of the curated set `name`. Where nothing can be told the verdict is 'unknown', and `why`
-    says what is missing. note: told now and then what it is at. Raises ValueError where a command of the config fails.
+    says what is missing. note: told now and then what it is at. judged_earlier: what may be kept instead, see
+    `keep_judgement`. Raises ValueError where a command of the config fails.
     """
     outputs = made.opened(store, *READ)
     connection = connect(tables_of(outputs))
@@ -92,12 +95,17 @@ def measure_worth(
 
     inputs = {
         **digests(outputs),
-        "config": config,
+        "config": {name: value for name, value in asdict(config).items() if name != "most_changed"},
+        "backbone_id": outputs[Stage.FEATURES][0].inputs.get("backbone_id"),
         "command_files": command_files(config.command),
         "label_set": label_set,
         "last": None if before is None else before.fingerprint,
         "seed": seed,
     }
+    if judged_earlier is not None and not is_done(store, Stage.WORTH, VERSION, inputs):
+        kept = keep_judgement(store, judged_earlier, outputs, {"version": VERSION, **inputs}, config)
+        if kept is not None:
+            return kept
     return make_output(store, Stage.WORTH, VERSION, inputs, write)
 
 

@@ -23,7 +23,10 @@ class WorthConfig(Settings):
     classes. `command`: your own training instead, the words of a command that trains on {train}, predicts {held_out}
     and writes {predictions}. `command_seconds`: it may take for one set. `class_weighted`: whether the probe whose
     verdict counts gives every class the same weight; both are told, but for a command. `n_seeds`: random sets of each
-    size. `largest`: samples that a probe trains on; of a larger set its first by rank.
+    size. `largest`: samples that a probe trains on; of a larger set its first by rank. `most_changed`: a night keeps
+    the last judgement while no more than this share of the pool, of the set and of the held-out samples has changed
+    since it was made, and names the version that was judged; 0 judges every night, as does `selection.guard` 'last'.
+    `windrow run` always judges.
     """
 
     evaluate: Annotated[str, IsPath()] | None = None
@@ -35,6 +38,7 @@ class WorthConfig(Settings):
     class_weighted: bool = False
     n_seeds: Annotated[int, Ge(5)] = 5
     largest: Annotated[int, Ge(1)] = 20_000
+    most_changed: Annotated[float, Ge(0), Lt(1)] = 0.1
 
     def __post_init__(self) -> None:
         super().__post_init__()

@@ -2,7 +2,8 @@
 
 The file has `embeddings` (n, d) and `labels` (n,), as `bench_cifar.embed` makes them. Of pools of 2,000, with 20 labels
 a class, a share came after the fit, and with it its labels. Makers learn from all, but with the settings and the
-judgement of the samples before (`labels.refit: grown`), or tuned and judged anew. Differences are taken pool by pool,
+judgement of the samples before (`labels.refit: grown`, when somebody runs it), or keep what they said of these and say
+only what the new ones are (a night), or are tuned and judged anew. Differences are taken pool by pool,
 with 95 % intervals over the pools.
 """
 
@@ -56,6 +57,18 @@ def grown(before: Fit, pool: LabelPool, labels: Int64Array, old: BoolArray) -> M
     return found
 
 
+def kept(before: Fit, pool: LabelPool, labels: Int64Array, old: BoolArray) -> Made:
+    """What they said of the old samples, and what they say of the new ones."""
+    found, new = {}, np.flatnonzero(~old)
+    for name, maker in before.makers.items():
+        said, apart = (np.zeros((len(labels), pool.n_classes), np.float32) for _ in range(2))
+        said[old] = apart[old] = before.said[name].pool
+        apart[old & (labels >= 0)] = before.said[name].held_out
+        said[new], apart[new] = (maker.of_new(pool, each, new, said) for each in (labels, np.where(old, labels, -1)))
+        found[name] = MakerPredictions(said, apart[labels >= 0])
+    return found
+
+
 def judged(made: Made, labels: Int64Array, truth: Int64Array, new: BoolArray) -> list[float]:
     """Right of the new samples without a label, their mean log loss, and right of the old ones."""
     found = combine_predictions(made, labels, NAMES)
@@ -66,7 +79,7 @@ def judged(made: Made, labels: Int64Array, truth: Int64Array, new: BoolArray) ->
 
 
 def compared(embeddings: npt.NDArray[np.float32], truth: Int64Array, share: float, seed: int) -> list[float]:
-    """The figures of a pool, learnt anew and grown."""
+    """The figures of a pool: learnt anew, grown, and kept."""
     rng = np.random.default_rng(seed)
     rows = rng.choice(len(embeddings), N, replace=False)
     embeddings, truth, n_classes = embeddings[rows], truth[rows], int(truth.max()) + 1
@@ -78,7 +91,8 @@ def compared(embeddings: npt.NDArray[np.float32], truth: Int64Array, share: floa
     anew = fitted(embeddings, graph, labels, n_classes)
     before = fitted(embeddings[old], neighbor_graph(embeddings[old], K), labels[old], n_classes)
     extended = grown(before, LabelPool(embeddings, n_classes, graph), labels, old)
-    return judged(anew.said, labels, truth, ~old) + judged(extended, labels, truth, ~old)
+    by_fit = kept(before, LabelPool(embeddings, n_classes, graph), labels, old)
+    return [value for made in (anew.said, extended, by_fit) for value in judged(made, labels, truth, ~old)]
 
 
 def main() -> None:
@@ -89,15 +103,17 @@ def main() -> None:
     chosen = parser.parse_args()
     with np.load(chosen.embeddings) as arrays:
         embeddings, truth = arrays["embeddings"].astype(np.float32), arrays["labels"].astype(np.int64)
-    print("| new | what | anew | grown | difference |\n|---|---|---|---|---|")
+    print("| new | what | anew | grown | difference | kept | difference |\n|---|---|---|---|---|---|---|")
     for share in (0.02, 0.1):
         seeds = range(FIRST_SEED, FIRST_SEED + chosen.seeds)
         found = np.array([compared(embeddings, truth, share, seed) for seed in seeds])
         for column, what in enumerate(("new samples right", "log loss of new samples", "old samples right")):
-            apart = found[:, column + 3] - found[:, column]
-            wide = t.ppf(0.975, len(apart) - 1) * apart.std(ddof=1) / np.sqrt(len(apart))
-            anew, kept = found[:, column].mean(), found[:, column + 3].mean()
-            print(f"| {share:.0%} | {what} | {anew:.3f} | {kept:.3f} | {apart.mean():+.3f} ± {wide:.3f} |", flush=True)
+            cells = [f"{share:.0%}", what, f"{found[:, column].mean():.3f}"]
+            for how in (3, 6):
+                apart = found[:, column + how] - found[:, column]
+                wide = t.ppf(0.975, len(apart) - 1) * apart.std(ddof=1) / np.sqrt(len(apart))
+                cells += [f"{found[:, column + how].mean():.3f}", f"{apart.mean():+.3f} ± {wide:.3f}"]
+            print(f"| {' | '.join(cells)} |", flush=True)
 
 
 if __name__ == "__main__":

@@ -13,11 +13,12 @@ from rich.box import SIMPLE_HEAD
 from rich.console import Console
 from rich.table import Table
 
-from windrow.schemas import WORTH
+from windrow.schemas import WORTH, WORTH_KEPT
 from windrow.schemas.stages import Stage
 from windrow.tasks.report.run_versions import version_of
 from windrow.tasks.report.worth_facts import times
 from windrow.tasks.storage.published.versions import Version, diff_versions, open_version
+from windrow.tasks.storage.store.outputs import Output
 from windrow.tasks.storage.store.run_records import Run, runs_backwards
 from windrow.tasks.texts.terminal import escape
 
@@ -30,7 +31,8 @@ class RunFacts:
     the samples of that.
 
     `stayed`: samples that this version shares with the one before it, over those in either (Jaccard). `multiplier`: how
-    many times as many random samples the set is worth, in words. `remark`: why it ended badly, or published nothing.
+    many times as many random samples the set is worth, in words, and which version was judged where a night kept a
+    judgement. `remark`: why it ended badly, or published nothing.
     """
 
     run_id: str
@@ -135,5 +137,11 @@ def _multiplier(run: Run) -> str | None:
     for output in run.outputs(Stage.WORTH):
         for row in output.read(WORTH).to_pylist():
             if row["decides"] and row["baseline"] == "random" and row["multiplier"] is not None:
-                return times(row)
+                return ", ".join([times(row), *_kept(output)])
     return None
+
+
+def _kept(output: Output) -> list[str]:
+    if output.counts.get("n_kept") is None:
+        return []
+    return [str(row["judged_on"]) for row in output.read(WORTH_KEPT).to_pylist()]

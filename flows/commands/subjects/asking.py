@@ -137,7 +137,7 @@ def runs(
     """List the last runs: when, how they ended, the version that each published, and what that is worth.
 
     A version in brackets was there already. `stayed`: samples that a version shares with the one before it, of those in
-    either.
+    either. A version after `worth` is the one that was judged, where a night kept its judgement.
     """
     from windrow.flows.commands.stores.runs_table import print_runs
 

@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from windrow.tasks.algorithms.arrays import BoolArray, Float32Array, Float64Array, Int64Array
+from windrow.tasks.algorithms.arrays import BoolArray, Float32Array, Float64Array, Int64Array, unit_rows
 from windrow.tasks.algorithms.labels.combining.calibration import apply_temperature, fit_temperature
 from windrow.tasks.algorithms.labels.combining.label_shift import em_prior, label_shares, shift_prior
 from windrow.tasks.algorithms.labels.cores.logistic_probe import fit_logistic_probe
@@ -158,11 +158,9 @@ class _Fits:
 
 def _fits(embeddings: npt.NDArray[Any], labels: Int64Array, n_classes: int, pool: BoolArray, seed: int) -> _Fits:
     folds, known = assign_folds(labels, N_FOLDS, seed), labels >= 0
-    penalty = PENALTY / int(known.sum())
+    penalty, units = PENALTY / int(known.sum()), unit_rows(embeddings)[0]
     raw = [
-        fit_logistic_probe(embeddings, np.where(folds == fold, -1, labels), n_classes, penalty).predict_proba(
-            embeddings
-        )
+        fit_logistic_probe(embeddings, np.where(folds == fold, -1, labels), n_classes, penalty).of_units(units)
         for fold in range(N_FOLDS)
     ]
     held_out = np.stack([raw[fold][row] for row, fold in enumerate(folds) if fold >= 0])

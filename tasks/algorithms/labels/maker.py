@@ -12,7 +12,7 @@ import numpy.typing as npt
 from annotated_types import Ge, Gt, Lt
 
 from windrow.schemas.settings import Settings
-from windrow.tasks.algorithms.arrays import Int64Array
+from windrow.tasks.algorithms.arrays import Float32Array, Int64Array
 from windrow.tasks.algorithms.labels.folds import Predict
 
 if TYPE_CHECKING:
@@ -96,6 +96,20 @@ class Maker(Settings, ABC):
         Itself, where it leaves none. `fit` of a maker that was not tuned takes what is usual.
         """
         return self
+
+    def of_new(
+        self,
+        pool: LabelPool,
+        labels: Int64Array,
+        new: Int64Array,
+        said: Float32Array,  # noqa: ARG002
+    ) -> Float32Array:
+        """What the maker says of the rows `new`, int64 (k,), where it has said `said` (n, n_classes) of the others.
+
+        Float32 (k, n_classes), from labels (n,). What a row is told does not change what was said of others. Makers
+        that look at others' answers override it, for the cost of the new rows; what `said` holds of these is not read.
+        """
+        return self.fit(pool)(labels, new)
 
     def basis(self) -> dict[str, Any]:
         """Every setting that the answer depends on: where these, the pool and the labels are the same, so is it."""

@@ -225,11 +225,10 @@ def _search_tile(
 
 def _merge(best: Int64Array, similarity: Float32Array, first: int) -> Int64Array:
     """The k largest keys of each row among its best so far (b, k) and a tile of similarities (b, m), largest first."""
-    import torch
-
     k = best.shape[1]
     # Only what reaches the tile's own k-th value, ties included, can be among the k best: few enough to sort.
-    reach = torch.topk(torch.from_numpy(similarity), min(k, similarity.shape[1])).values[:, -1].numpy()
+    least = similarity.shape[1] - min(k, similarity.shape[1])
+    reach = np.partition(similarity, least, axis=1)[:, least]
     reach = np.maximum(reach, _similarity_of(best[:, -1]))
     row, column = np.nonzero((similarity >= reach[:, None]) & (similarity > -np.inf))
     keys = np.concatenate([best.ravel(), key_of(similarity[row, column], column + first)])

@@ -64,6 +64,5 @@ def _distances(embeddings: npt.NDArray[Any], centroids: Float64Array) -> tuple[F
 
 def _ranks(values: Float64Array) -> Float64Array:
     """From 1 / n to 1, the mean of equals' places."""
-    from scipy.stats import rankdata
-
-    return np.asarray(rankdata(values), dtype=np.float64) / len(values)
+    _, own, counts = np.unique(values, return_inverse=True, return_counts=True)
+    return np.asarray((np.cumsum(counts) - (counts - 1) / 2)[own] / len(values))

@@ -11,7 +11,7 @@ import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from windrow.schemas import LABEL_CHECKS, LABEL_QUALITY, LABELS
+from windrow.schemas import LABEL_CHECKS, LABEL_QUALITY, LABELS, NEIGHBORS
 from windrow.schemas.stages import Part, Stage
 from windrow.tasks.algorithms.labels.checks import CHECKS
 from windrow.tasks.algorithms.labels.checks.label_quality import LabelQuality, LabelQualityConfig, quality_of
@@ -24,36 +24,44 @@ from windrow.tasks.clusters.neighbors_config import NeighborsConfig
 from windrow.tasks.labels.checks.label_checks_config import LabelChecksConfig
 from windrow.tasks.labels.checks.logged_dynamics import log_files
 from windrow.tasks.labels.given_labels import class_names, pool_labels
+from windrow.tasks.labels.predictions_before import Fit, LabelsBefore, judged_fit, judged_tonight
+from windrow.tasks.storage.files.whole_columns import whole
 from windrow.tasks.storage.files.whole_or_absent import file_digest
 from windrow.tasks.storage.store.made import Made
-from windrow.tasks.storage.store.outputs import Done, OutputWriter, content_fingerprint, fingerprint, make_output
+from windrow.tasks.storage.store.outputs import (
+    Done,
+    Output,
+    OutputWriter,
+    content_fingerprint,
+    fingerprint,
+    make_output,
+)
 from windrow.tasks.storage.store.pool import Pool, read_pool
 
 VERSION = 3
 DEFAULT_K = LabelQualityConfig().k
+BESIDE, LEAST_BESIDE, LEAST_OF_CLASS = 10, 500, 20
+"""Labels that new ones are judged beside, for each of these, in all, and of a class."""
 
 
-def check_labels(store: Path, made: Made, config: LabelChecksConfig, n_folds: int, seed: int) -> Done:
+def check_labels(
+    store: Path,
+    made: Made,
+    config: LabelChecksConfig,
+    n_folds: int,
+    seed: int,
+    before: LabelsBefore | None = None,
+) -> Done:
     """Write LABEL_QUALITY and LABEL_CHECKS of the given labels of embedded samples.
 
-    The counts are n_checked and n_doubtful, of
+    before: what the last night judged; in a night that keeps it the labels that came since are judged, beside some of
+    the others, and what was said of these stays. The counts are n_checked and n_doubtful, of
     LABEL_QUALITY, and n_label_checks, rows of LABEL_CHECKS.
     Raises ValueError when the file `config.dynamics` is missing or not as it should be.
     """
     outputs, (graph,), (labelled,) = made.opened(store, Stage.FEATURES, Stage.NEIGHBORS, Part.GIVEN_LABELS).values()
 
-    def write(writer: OutputWriter) -> None:
-        labels, pool = labelled.read(LABELS), read_pool(outputs)
-        quality, checks = judge_given(store, pool, read_graph(graph), labels, config, n_folds, seed)
-        writer.write(LABEL_QUALITY, quality)
-        writer.write(LABEL_CHECKS, checks)
-        writer.counts.update(
-            n_checked=quality.num_rows,
-            n_doubtful=pc.sum(quality["is_doubtful"]).as_py() or 0,
-            n_label_checks=checks.num_rows,
-        )
-
-    inputs = {
+    inputs: dict[str, Any] = {
         "features": content_fingerprint(outputs),
         "neighbors": graph.digest,
         "given": labelled.digest,
@@ -62,7 +70,70 @@ def check_labels(store: Path, made: Made, config: LabelChecksConfig, n_folds: in
         "seed": seed,
         "dynamics": dynamics_digest(config),
     }
+    basis, fit = {"version": VERSION, **inputs}, None
+    if (same := judged_tonight(store, before, Part.LABEL_CHECKS, basis)) is not None:
+        return same
+    if before is not None and before.keeps and config.default and not config.methods and config.dynamics is None:
+        ids, table = whole(graph.read(NEIGHBORS, ["sample_id"])["sample_id"]), labelled.read(LABELS)
+        known = ids.filter(pc.is_in(ids, whole(table["sample_id"])))
+        own = (known, table, pool_labels(known, table, class_names(table)))
+        fit = judged_fit(store, before, Part.LABEL_CHECKS, basis, own, _judged_samples)
+
+    def write(writer: OutputWriter) -> None:
+        labels, pool = labelled.read(LABELS), read_pool(outputs)
+        if fit is None:
+            quality, checks = judge_given(store, pool, read_graph(graph), labels, config, n_folds, seed)
+        else:
+            quality, checks = _judge_new(pool, read_graph(graph), labels, fit, config, n_folds, seed)
+        writer.write(LABEL_QUALITY, quality)
+        writer.write(LABEL_CHECKS, checks)
+        writer.counts.update(
+            n_checked=quality.num_rows,
+            n_doubtful=pc.sum(quality["is_doubtful"]).as_py() or 0,
+            n_label_checks=checks.num_rows,
+        )
+
+    if fit is not None:
+        inputs["earlier"] = str(fit.output.path.relative_to(store))
     return make_output(store, Part.LABEL_CHECKS, VERSION, inputs, write)
+
+
+def _judged_samples(output: Output) -> tuple[pa.Array, pa.Array]:
+    ids = whole(output.read(LABEL_QUALITY, ["sample_id"])["sample_id"])
+    return ids, ids
+
+
+def _judge_new(
+    pool: Pool,
+    graph: NeighborGraph,
+    given: pa.Table,
+    fit: Fit,
+    config: LabelChecksConfig,
+    n_folds: int,
+    seed: int,
+) -> tuple[pa.Table, pa.Table]:
+    """The rows of LABEL_QUALITY of the fit, and those of the labels that came since, judged beside some others."""
+    classes = class_names(given)
+    labels = pool_labels(pool.sample_ids, given, classes)
+    kept = fit.output.read(LABEL_QUALITY)
+    kept = kept.filter(pc.is_in(whole(kept["sample_id"]), pool.sample_ids))
+    judged = pc.is_in(pool.sample_ids, whole(kept["sample_id"])).to_numpy(zero_copy_only=False)
+    came, others = np.flatnonzero((labels >= 0) & ~judged), np.flatnonzero(judged)
+    some, beside = np.full(len(labels), -1, np.int64), others[_beside(labels[others], len(came))]
+    some[came], some[beside] = labels[came], labels[beside]
+    quality, checks = judge_pool(pool, graph, some, classes, config, n_folds, seed)
+    quality = quality.filter(pc.is_in(whole(quality["sample_id"]), pool.sample_ids.take(pa.array(came))))
+    return pa.concat_tables([kept, quality]).sort_by("sample_id"), checks
+
+
+def _beside(labels: npt.NDArray[np.int64], n_new: int) -> npt.NDArray[np.int64]:
+    """Places among labels (m,): BESIDE for each new one, LEAST_BESIDE at least, evenly over them, whose order is that
+    of digests; and of each class the first LEAST_OF_CLASS.
+    """
+    n = min(len(labels), max(LEAST_BESIDE, BESIDE * n_new))
+    order = np.argsort(labels, kind="stable")
+    place = np.arange(len(labels)) - np.searchsorted(labels[order], labels[order])
+    return np.union1d(np.arange(n) * len(labels) // max(n, 1), order[place < LEAST_OF_CLASS])
 
 
 def dynamics_digest(config: LabelChecksConfig) -> str | None:

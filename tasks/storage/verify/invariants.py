@@ -307,6 +307,7 @@ COUNTS: Mapping[str, Mapping[str, str]] = {
         "n_comparisons": "SELECT count(*) FROM worth",
         "n_sets": "SELECT count(*) FROM worth_sets",
         "n_curve_points": "SELECT count(*) FROM worth_curve",
+        "n_kept": "SELECT count(*) FROM worth_kept",
     },
     Stage.EXPORT: {
         "n_samples": "SELECT count(*) FROM exported_samples",

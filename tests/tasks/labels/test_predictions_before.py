@@ -44,6 +44,7 @@ class Nights:
 
     store: Path
     before: LabelsBefore | None = None
+    keeps: bool = False
     done: list[Done] = field(default_factory=list)
 
     def night(self, rows: np.ndarray, labels: np.ndarray = LABELS, **config: Any) -> Output:
@@ -54,7 +55,7 @@ class Nights:
         made = Made(features=features, neighbors=neighbors, given_labels=(given,))
         wanted = LabelsConfig(makers=("smoothed",), combine=("smoothed",), **config)
         self.done.append(predict_labels(self.store, made, "smoothed", wanted, BackboneConfig(), 0, self.before))
-        self.before = LabelsBefore({"smoothed": self.done[-1].path}, given)
+        self.before = LabelsBefore({"smoothed": self.done[-1].path}, given, self.keeps)
         return open_output(self.store / self.done[-1].path)
 
 
@@ -88,6 +89,45 @@ def test_labels_are_learnt_of_tonight_and_only_tuning_and_judgement_stay(nights:
     assert np.array_equal(held_out[is_old], read_held_out(first))
     came = labelled[~is_old]
     assert held_out[~is_old] == pytest.approx(predict(changed(came, -1), came), abs=1e-6)
+
+
+def test_a_night_that_keeps_only_says_what_is_new_and_judges_its_labels_by_others(tmp_path: Path) -> None:
+    nights = Nights(tmp_path, keeps=True)
+    first, second = nights.night(FIRST), nights.night(ALL)
+    said, is_new = read_rounds(second)[0], ~np.isin(ALL, FIRST)
+    assert np.array_equal(said[~is_new], read_rounds(first)[0])
+    new, graph = ALL[is_new], neighbor_graph(EMBEDDINGS.astype(np.float16), 10)
+    pool = LabelPool(EMBEDDINGS.astype(np.float16), 3, graph)
+    maker = replace(MAKERS["smoothed"](), **read_sealed(first.path / TUNED)["chosen"])
+    assert said[is_new] == pytest.approx(maker.of_new(pool, LABELS, new, said), abs=1e-6)
+    labelled = np.flatnonzero(LABELS >= 0)
+    held_out, came = read_held_out(second), is_new[labelled]
+    assert came.any() and np.array_equal(held_out[~came], read_held_out(first))
+    apart = maker.of_new(pool, np.where(is_new, -1, LABELS), new, said)
+    assert held_out[came] == pytest.approx(apart[LABELS[new] >= 0], abs=1e-6)
+
+
+def test_whoever_runs_it_by_hand_after_a_night_has_labels_learnt_anew(tmp_path: Path) -> None:
+    nights = Nights(tmp_path, keeps=True)
+    nights.night(FIRST)
+    kept, again = nights.night(ALL), nights.night(ALL)
+    assert kept.path == again.path
+    nights.before = replace(nights.before, keeps=False)  # type: ignore[type-var]
+    assert nights.night(ALL).path == kept.path  # nothing is new: it is found
+    nights.keeps = False
+    nights.before = LabelsBefore({"smoothed": nights.done[0].path}, nights.before.given)
+    by_hand = nights.night(ALL)
+    assert by_hand.inputs["earlier"] == kept.inputs["earlier"] and by_hand.digest != kept.digest
+
+
+def test_what_the_fit_said_of_a_sample_judges_a_label_that_came_since(tmp_path: Path) -> None:
+    nights = Nights(tmp_path, keeps=True)
+    row = int(np.flatnonzero(LABELS >= 0)[5])
+    first, second = nights.night(ALL, changed(row, -1)), nights.night(ALL)
+    assert second.inputs["earlier"] == nights.done[0].path
+    place = int((LABELS[:row] >= 0).sum())
+    assert np.array_equal(read_held_out(second)[place], read_rounds(first)[0][row])
+    assert np.array_equal(read_rounds(second)[0], read_rounds(first)[0])
 
 
 def test_every_night_goes_back_to_the_same_fit_whatever_lay_between(nights: Nights) -> None:

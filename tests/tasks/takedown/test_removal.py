@@ -277,12 +277,13 @@ def test_clusters_that_went_on_from_theirs_go_too_and_the_next_ones_start_afresh
     assert open_output(pool.store / afresh.path).inputs["earlier"] is None
 
 
-def test_predictions_that_were_judged_by_theirs_go_too(pool: SmallPool) -> None:
+@pytest.mark.parametrize("stage", [Part.PREDICTIONS, Part.BELONGING, Part.LABEL_CHECKS])
+def test_what_was_said_of_others_by_theirs_goes_too(pool: SmallPool, stage: Part) -> None:
     (wanted,) = ids(pool.wanted)
     fit = next(all_outputs(pool.store, Part.PREDICTIONS))
     inputs = {"earlier": str(fit.path.relative_to(pool.store))}
     empty = PREDICTIONS.schema().empty_table()
-    heir = make_output(pool.store, Part.PREDICTIONS, 0, inputs, lambda writer: writer.write(PREDICTIONS, empty))
+    heir = make_output(pool.store, stage, 0, inputs, lambda writer: writer.write(PREDICTIONS, empty))
     assert {heir.path, inputs["earlier"]} <= set(survey(pool.store, [wanted])["remove"])
 
 

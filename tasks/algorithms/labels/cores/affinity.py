@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from windrow.tasks.algorithms.arrays import Float64Array
+from windrow.tasks.algorithms.arrays import Float64Array, Int64Array
 from windrow.tasks.algorithms.neighbors.exact_neighbors import NeighborGraph
 
 if TYPE_CHECKING:
@@ -34,6 +34,24 @@ def affinity(graph: NeighborGraph, gamma: float) -> sparse.csr_array:
     starts = np.arange(0, n * k + 1, k)
     directed = sparse.csr_array((weights, np.maximum(graph.indices, 0).ravel(), starts), shape=(n, n))
     return (directed + directed.T).tocsr()
+
+
+def affinity_of(graph: NeighborGraph, gamma: float, rows: Int64Array) -> tuple[sparse.csr_array, Float64Array]:
+    """The rows (k, n) of `affinity`, and the sums of all its rows (n,), without making the others; rows: int64 (k,)."""
+    from scipy import sparse
+
+    n, k = graph.indices.shape
+    weights = np.maximum(graph.similarity.astype(np.float64), 0.0) ** gamma
+    indices = np.maximum(graph.indices, 0)
+    place = np.full(n, -1, np.int64)
+    place[rows] = np.arange(len(rows))
+    from_others, column = np.nonzero(place[indices] >= 0)
+    own = np.repeat(np.arange(len(rows)), k)
+    row = np.concatenate([own, place[indices[from_others, column]]])
+    of = np.concatenate([indices[rows].ravel(), from_others])
+    values = np.concatenate([weights[rows].ravel(), weights[from_others, column]])
+    degree = weights.sum(axis=1) + np.bincount(indices.ravel(), weights.ravel(), minlength=n)
+    return sparse.csr_array((values, (row, of)), shape=(len(rows), n)), degree
 
 
 def spread(smoother: sparse.csr_array, seeds: Float64Array, alpha: float, tolerance: float) -> Float64Array:

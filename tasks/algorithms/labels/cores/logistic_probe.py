@@ -33,9 +33,13 @@ class LogisticProbe:
 
     def predict_proba(self, embeddings: npt.NDArray[Any]) -> Float32Array:
         """Probabilities (m, n_classes) of embeddings (m, d), 0 for classes without labels, the same for any m."""
+        return self.of_units(unit_rows(embeddings)[0])
+
+    def of_units(self, units: Float64Array) -> Float32Array:
+        """The same of the rows that `unit_rows` makes of embeddings: several probes need them made but once."""
         columns, lengths = unit_rows(self.weights.T)
-        logits = (unit_rows(embeddings)[0] @ columns.T) * lengths + self.bias
-        probabilities = np.zeros((len(embeddings), self.n_classes), dtype=np.float32)
+        logits = (units @ columns.T) * lengths + self.bias
+        probabilities = np.zeros((len(units), self.n_classes), dtype=np.float32)
         probabilities[:, self.classes] = _softmax(logits)
         return probabilities
 

@@ -5,14 +5,15 @@ The field calls it out-of-distribution or open-set detection, and the answer a c
 
 from __future__ import annotations
 
-from dataclasses import replace
+import math
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
-from windrow.tasks.algorithms.arrays import Float32Array, Float64Array, Int64Array
-from windrow.tasks.algorithms.labels.cores.affinity import affinity, spread
+from windrow.tasks.algorithms.arrays import BoolArray, Float32Array, Float64Array, Int64Array
+from windrow.tasks.algorithms.labels.cores.affinity import affinity, affinity_of, spread
 from windrow.tasks.algorithms.labels.deciding.policy import Decision
 from windrow.tasks.algorithms.labels.folds import check_pool, labelled_rows
 from windrow.tasks.algorithms.neighbors.exact_neighbors import NeighborGraph, search
@@ -43,13 +44,61 @@ def belonging(embeddings: npt.NDArray[Any], graph: NeighborGraph, labels: Int64A
     promise is then kept for their mix. With m labels no p-value is below 1 / (m + 1): 18 labels refuse nothing at
     0.05, 48 nothing at 0.02. For the same reason there is none for each class: it would take 49 labels of each.
     """
+    return judge_belonging(embeddings, graph, labels).p_values
+
+
+@dataclass(frozen=True)
+class Belonging:
+    """p_values: float32 (n,), see `belonging`; and what more samples can be judged by (`belonging_of_new`).
+
+    reached: float32 (n,), the probability that a walk from each sample stops on a labelled one. held_out: float32 (m,),
+    how near labelled samples are to those of other folds.
+    """
+
+    p_values: Float32Array
+    reached: Float32Array
+    held_out: Float32Array
+
+
+def judge_belonging(embeddings: npt.NDArray[Any], graph: NeighborGraph, labels: Int64Array) -> Belonging:
+    """See `belonging`."""
     check_pool(embeddings, labels)
     check_pool(graph.indices, labels)
     rows = labelled_rows(labels, int(labels.max(initial=0)) + 1)
-    pool, held_out = nearness(embeddings, graph, labels)
-    n_farther = np.searchsorted(np.sort(held_out), pool, side="right")
-    p_values: Float32Array = ((1 + n_farther) / (len(rows) + 1)).astype(np.float32)
-    p_values[rows] = 1.0
+    pool, held_out, reached = _nearness(embeddings, graph, labels)
+    return Belonging(_p_values(pool, held_out, np.isin(np.arange(len(labels)), rows)), reached, held_out)
+
+
+def belonging_of_new(
+    embeddings: npt.NDArray[Any], graph: NeighborGraph, labels: Int64Array, new: Int64Array, before: Belonging
+) -> Belonging:
+    """The answer for the rows `new`, int64 (k,), beside others that were judged before: those of these stay.
+
+    before: p_values and reached (n,), what they hold of new rows is not read; held_out of the labels of then, by which
+    the new rows are ranked. Takes what the edges of the new rows do.
+    """
+    check_pool(embeddings, labels)
+    check_pool(graph.indices, labels)
+    weights, degrees = affinity_of(graph, GAMMA, new)
+    share = np.divide(STEP, degrees[new], out=np.zeros(len(new)), where=degrees[new] > 0)
+    fixed = before.reached.astype(np.float64)
+    fixed[new] = 0.0
+    source = (1 - STEP) * (labels[new] >= 0) + share * (weights @ fixed)
+    among, stops = weights[:, new], source.copy()
+    for _ in range(math.ceil(math.log(TOLERANCE) / math.log(STEP))):
+        stops = source + share * (among @ stops)
+    stops[stops < UNREACHED] = 0.0
+    near = _cosine(embeddings, labelled_rows(labels, int(labels.max(initial=0)) + 1), new) ** SHARPNESS
+    p_values, reached = before.p_values.copy(), before.reached.copy()
+    p_values[new] = _p_values((near * stops).astype(np.float32), before.held_out, labels[new] >= 0)
+    reached[new] = stops
+    return Belonging(np.where(labels >= 0, np.float32(1), p_values), reached, before.held_out)
+
+
+def _p_values(nearness: Float32Array, held_out: Float32Array, known: BoolArray) -> Float32Array:
+    n_farther = np.searchsorted(np.sort(held_out), nearness, side="right")
+    p_values: Float32Array = ((1 + n_farther) / (len(held_out) + 1)).astype(np.float32)
+    p_values[known] = 1.0
     return p_values
 
 
@@ -67,15 +116,22 @@ def nearness(
     Takes as long as label propagation of as many classes as there are folds, the number of labels or N_FOLDS, and holds
     about 0.7 kB a sample.
     """
+    return _nearness(embeddings, graph, labels)[:2]
+
+
+def _nearness(
+    embeddings: npt.NDArray[Any], graph: NeighborGraph, labels: Int64Array
+) -> tuple[Float32Array, Float32Array, Float32Array]:
     rows = labelled_rows(labels, int(labels.max(initial=0)) + 1)
-    near = _cosine(embeddings, rows) ** SHARPNESS
+    near = _cosine(embeddings, rows, np.arange(len(labels))) ** SHARPNESS
     # Sorted by class, labels of one are dealt to as many folds as can be; by nearness, the order of rows is no matter.
     order = np.lexsort((near[rows], labels[rows]))
     folds = np.full(len(labels), -1, dtype=np.int64)
     folds[rows[order]] = np.arange(len(rows)) % N_FOLDS
     reached, reached_by_others = _walk(graph, folds)
     # In float32, rounding of sums over the graph breaks fewer ties.
-    return (near * reached).astype(np.float32), (near[rows] * reached_by_others[rows]).astype(np.float32)
+    held_out = (near[rows] * reached_by_others[rows]).astype(np.float32)
+    return (near * reached).astype(np.float32), held_out, reached.astype(np.float32)
 
 
 def refuse(decision: Decision, belonging: Float32Array, alpha: float) -> Decision:
@@ -93,11 +149,12 @@ def refuse(decision: Decision, belonging: Float32Array, alpha: float) -> Decisio
     )
 
 
-def _cosine(embeddings: npt.NDArray[Any], rows: Int64Array) -> Float64Array:
-    """Mean cosine (n,) to the NEAREST labelled samples other than itself; one that is missing or negative counts 0."""
+def _cosine(embeddings: npt.NDArray[Any], rows: Int64Array, asked: Int64Array) -> Float64Array:
+    """Mean cosine (k,) of asked samples to the NEAREST labelled ones other than itself; one that is missing or negative
+    counts 0."""
     own = np.full(len(embeddings), -1, dtype=np.int64)
     own[rows] = np.arange(len(rows))
-    found = search(embeddings, embeddings[rows], min(NEAREST, len(rows)), exclude=own)
+    found = search(embeddings[asked], embeddings[rows], min(NEAREST, len(rows)), exclude=own[asked])
     total: Float64Array = np.maximum(found.similarity.astype(np.float64), 0.0).sum(axis=1)
     return total / NEAREST
 

@@ -52,10 +52,18 @@ class SmoothedProbe(Maker):
 
         return predict
 
+    def of_new(self, pool: LabelPool, labels: Int64Array, new: Int64Array, said: Float32Array) -> Float32Array:
+        from windrow.tasks.algorithms.labels.cores.prediction_smoothing import smooth_new
+        from windrow.tasks.algorithms.labels.cores.smoothing_strength import USUAL
+
+        check_pool(given(pool.graph, "graph").indices, labels)
+        strength = USUAL if self.strength is None else self.strength
+        return smooth_new(given(pool.graph, "graph"), self._probe(pool)(labels, new), new, said, strength)
+
     def _probe(self, pool: LabelPool) -> Predict:
         def predict(labels: Int64Array, rows: Int64Array) -> Float32Array:
             check_pool(pool.embeddings, labels)
             l2 = self.penalty / len(labelled_rows(labels, pool.n_classes))
-            return logistic_probe(pool.embeddings, labels, pool.n_classes, l2)[rows]
+            return logistic_probe(pool.embeddings, labels, pool.n_classes, l2, rows=rows)
 
         return predict

@@ -50,3 +50,11 @@ class SmoothedPrototypes(Maker):
             return smooth_predictions(graph, predictions, strength, self.gamma).probabilities[rows]
 
         return predict
+
+    def of_new(self, pool: LabelPool, labels: Int64Array, new: Int64Array, said: Float32Array) -> Float32Array:
+        from windrow.tasks.algorithms.labels.cores.prediction_smoothing import smooth_new
+        from windrow.tasks.algorithms.labels.cores.smoothing_strength import USUAL
+
+        strength = USUAL if self.strength is None else self.strength
+        start = self.prototypes.fit(pool)(labels, new)
+        return smooth_new(given(pool.graph, "graph"), start, new, said, strength, self.gamma)

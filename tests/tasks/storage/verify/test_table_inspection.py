@@ -33,6 +33,7 @@ EMPTY = {
     "model_scores",
     "held_out",
     "worth_curve",
+    "worth_kept",
     "leaks",
     "reference_weights",
     "reference_overlap",

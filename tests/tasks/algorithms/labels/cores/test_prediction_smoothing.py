@@ -4,7 +4,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from windrow.tasks.algorithms.labels.cores.affinity import normalised_affinity
-from windrow.tasks.algorithms.labels.cores.prediction_smoothing import smooth_predictions
+from windrow.tasks.algorithms.labels.cores.prediction_smoothing import smooth_new, smooth_predictions
 from windrow.tasks.algorithms.neighbors.exact_neighbors import NeighborGraph, neighbor_graph
 
 FEW = settings(max_examples=15, deadline=None)
@@ -110,3 +110,25 @@ def test_too_few_steps_are_reported():
 def test_a_bad_call_names_the_argument(shares, options, message):
     with pytest.raises(ValueError, match=message):
         smooth_predictions(PAIR, shares.astype(np.float32), **options)
+
+
+@FEW
+@given(st.integers(0, 10_000), st.sampled_from([0.0, 2.0, 8.0]), st.integers(0, 40))
+def test_new_rows_beside_others_that_stand_still_are_where_all_together_would_stand_still(seed, strength, n_new):
+    pool, shares, k = random_pool(seed)
+    graph = neighbor_graph(pool, k)
+    together = smooth_predictions(graph, shares, strength, tolerance=1e-9, max_iters=20_000).probabilities
+    new = np.sort(np.random.default_rng(seed).permutation(40)[:n_new])
+    said = together.copy()
+    said[new] = 7.0  # is not read
+    found = smooth_new(graph, shares[new], new, said, strength, tolerance=1e-9, max_iters=20_000)
+    wide = together.astype(np.float64)
+    wide[new] = found
+    heard = normalised_affinity(graph, 3.0).toarray()[new] @ wide
+    powers = np.maximum(shares[new], 1e-7) * np.exp(strength * heard)
+    np.testing.assert_allclose(found, powers / powers.sum(axis=1, keepdims=True), atol=1e-4)
+
+
+def test_new_rows_want_a_row_of_what_was_said_for_each_of_the_graph():
+    with pytest.raises(ValueError, match="said must be"):
+        smooth_new(PAIR, np.array([[1, 0]], np.float32), np.array([1]), np.ones((1, 2), np.float32))

@@ -1,3 +1,5 @@
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -11,6 +13,8 @@ from windrow.tasks.algorithms.labels.deciding.belonging import (
     SHARPNESS,
     STEP,
     belonging,
+    belonging_of_new,
+    judge_belonging,
     nearness,
     refuse,
 )
@@ -175,3 +179,28 @@ def test_a_bad_refusal_names_the_argument(n, alpha, message):
     decision = decide(np.full((2, 2), 0.5, np.float32), Everything())
     with pytest.raises(ValueError, match=message):
         refuse(decision, np.ones(n, np.float32), alpha)
+
+
+@FEW
+@given(st.integers(0, 10_000), st.integers(0, 20))
+def test_new_rows_beside_others_that_stay_get_what_all_together_get(seed, n_new):
+    pool, graph, labels = with_graph(seed)
+    whole = judge_belonging(pool, graph, labels)
+    new = np.sort(np.random.default_rng(seed).permutation(np.flatnonzero(labels < 0))[:n_new])
+    unread = replace(whole, p_values=whole.p_values.copy(), reached=whole.reached.copy())
+    unread.p_values[new] = unread.reached[new] = 0.5
+    found = belonging_of_new(pool, graph, labels, new, unread)
+    np.testing.assert_allclose(found.reached, whole.reached, atol=1e-6)
+    # Rounding may pass by a labelled sample that is as near.
+    np.testing.assert_allclose(found.p_values, whole.p_values, atol=1.01 / (len(whole.held_out) + 1))
+    assert (found.p_values == whole.p_values).mean() > 0.9
+
+
+def test_a_label_that_came_since_belongs_and_leaves_the_others_as_they_were():
+    pool, graph, labels = with_graph(3)
+    before = judge_belonging(pool, graph, labels)
+    row, new = int(np.flatnonzero(labels < 0)[0]), np.zeros(0, np.int64)
+    labels[row] = 1
+    found = belonging_of_new(pool, graph, labels, new, before)
+    assert found.p_values[row] == 1
+    assert np.array_equal(np.delete(found.p_values, row), np.delete(before.p_values, row))
