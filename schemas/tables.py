@@ -36,6 +36,7 @@ from windrow.schemas.selection import (
     SELECTION,
 )
 from windrow.schemas.shards import SHARDS, SOURCE_COLUMNS
+from windrow.schemas.states import LABEL_STATES, LOOKED_FOR, STATE_CLASSES, VOCABULARIES
 from windrow.schemas.table import Column, Table
 from windrow.schemas.worth import HELD_OUT, WORTH, WORTH_CURVE, WORTH_SETS
 
@@ -67,6 +68,10 @@ TABLES: tuple[Table, ...] = (
     LABELS,
     LABEL_SETS,
     SOFT_LABELS,
+    LABEL_STATES,
+    LOOKED_FOR,
+    VOCABULARIES,
+    STATE_CLASSES,
     LABEL_QUALITY,
     LABEL_CHECKS,
     LEAKS,
@@ -108,7 +113,9 @@ __all__ = [
     "LABEL_CHECKS",
     "LABEL_QUALITY",
     "LABEL_SETS",
+    "LABEL_STATES",
     "LEAKS",
+    "LOOKED_FOR",
     "MODEL_SCORES",
     "NEAR_DUPLICATE_THRESHOLD",
     "NEIGHBORS",
@@ -130,9 +137,11 @@ __all__ = [
     "SOFT_LABELS",
     "SOURCE_COLUMNS",
     "STAGES",
+    "STATE_CLASSES",
     "TABLES",
     "TAKEN_CORRECTIONS",
     "USER_FILES",
+    "VOCABULARIES",
     "WORTH",
     "WORTH_CURVE",
     "WORTH_SETS",
