@@ -10,11 +10,13 @@ from windrow.schemas.table import Column, Table
 
 PRESENT, ABSENT, UNKNOWN = "present", "absent", "unknown"
 STATES = (PRESENT, ABSENT, UNKNOWN)
+PSEUDO_STATES = "pseudo"
+"""The label set of what is said together: given states, and what is spread of them."""
 
 LABEL_STATES = Table(
     "label_states",
-    "One row for each sample, label set and class of which something else holds than what `vocabularies` says of all, or"
-    " which is one of the sample's `labels.top_k` most probable. 'Unknown' is never 'absent'.",
+    "One row for each sample, label set and class of which something else holds than what `vocabularies` says of all,"
+    " or which is one of the sample's `labels.top_k` most probable. 'Unknown' is never 'absent'.",
     (
         Column("sample_id", pa.string(), "the sample", references=("samples", "sample_id")),
         Column("label_set", pa.string(), "given or pseudo"),

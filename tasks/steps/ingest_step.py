@@ -92,10 +92,8 @@ def _given_states(curation: Curation) -> list[Done]:
         return []
     names = name_sources(uris_of(config.sources))
     settings = (settings_of(source, config.ingest)[1] for source in config.sources)
-    places = {
-        name: Place(each.label_key, tuple(map(str, each.vocabulary)))
-        for name, each in zip(names, settings, strict=True)
-    }
+    found = (Place(each.label_key, tuple(map(str, each.vocabulary))) for each in settings)
+    places = dict(zip(names, found, strict=True))
     done: Done = curation.here(GIVEN_STATES, curation.store, made.ingest, config.labels, places, made.label_corrections)
     curation.made = replace(made, given_states=(done.path,))
     curation.runner.say(f"labels: {told_states(done.counts)}")

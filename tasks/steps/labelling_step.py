@@ -49,10 +49,8 @@ def _spread_states(curation: Curation) -> None:
         curation.made = replace(curation.made, given_labels=(curation.met[0].path,))
         spread: Done = curation.here(SPREAD_STATES, store, curation.made, labels, seed)
         clusters: Done = curation.here(DECIDE_LABELS, store, curation.made, labels, seed, ())
-        log.done, log.n_samples = (
-            [*curation.met, clusters, spread],
-            spread.counts["n_labelled"] + spread.counts["n_abstained"],
-        )
+        log.done = [*curation.met, clusters, spread]
+        log.n_samples = spread.counts["n_labelled"] + spread.counts["n_abstained"]
         curation.made = replace(curation.made, pseudo_label=paths_of(log.done))
         for line in told_classes(store, spread):
             curation.runner.say(line)

@@ -44,7 +44,7 @@ def draw_mosaics(samples: list[Sample], n: int, seed: int) -> tuple[list[Sample]
 
 
 def embedded_mosaics(data: Path, model: str, n: int, seed: int, kept: Path) -> tuple[npt.NDArray[Any], Any]:
-    """Return the embeddings (n, d) of mosaics, and what they show (n, 10); kept in a folder from one call to the next."""
+    """Return the embeddings (n, d) of mosaics, and what they show (n, 10); made once, and kept in a folder."""
     path = kept / f"mosaics-{n}-{seed}.npz"
     if not path.exists():
         kept.mkdir(parents=True, exist_ok=True)

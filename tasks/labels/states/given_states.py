@@ -53,6 +53,12 @@ SELECT sample_id, source_uri, found_label, metadata FROM (
 FILE_SQL = f"""
 SELECT sample_id, label, coalesce(state, '{PRESENT}'), annotator, weight FROM file_labels ORDER BY line
 """
+TABLES_SQL = """
+CREATE TABLE said (
+    sample_id VARCHAR, label VARCHAR, state VARCHAR, annotator VARCHAR, weight DOUBLE, source VARCHAR
+);
+CREATE TABLE looked (sample_id VARCHAR, source VARCHAR)
+"""
 # What a later source says of a class of a sample takes the place of what an earlier one does, but for people by name.
 ADDING_SQL = """
 DELETE FROM said WHERE annotator IS NULL AND (sample_id, label) IN (
@@ -104,9 +110,10 @@ def find_given_states(
     `places`: of each source, by its name. `corrections`: outputs with those that are taken: 'label' makes a class
     present, 'wrong_label' absent.
 
-    The counts are those of the tables, n_present, n_absent and n_unknown, those of rows; and n_strange, the labels that are neither a text, a list nor a map of classes. Raises ValueError as `load_label_file` does.
+    The counts are those of the tables, n_present, n_absent and n_unknown, those of rows; and n_strange, the labels that
+    are neither a text, a list nor a map of classes. Raises ValueError as `load_label_file` does.
     """
-    outputs = {Stage.INGEST: [open_output(store / path) for path in ingested]}
+    outputs: dict[str, list[Output]] = {Stage.INGEST: [open_output(store / path) for path in ingested]}
     corrected = [open_output(store / path) for path in corrections]
 
     def write(writer: OutputWriter) -> None:

@@ -143,7 +143,7 @@ def told_classes(store: Path, done: Done) -> Iterator[str]:
     """
     rows = open_output(store / done.path).read(STATE_CLASSES).to_pylist()
     n_present, n_absent = (sum(row[f"n_said_{state}"] for row in rows) for state in ("present", "absent"))
-    yield f"labels of {len(rows):,} classes: {n_present:,} said to be present and {n_absent:,} to be absent beside the given"
+    yield f"labels of {len(rows):,} classes: beside the given, {n_present:,} said to be present and {n_absent:,} absent"
     silent = [row for row in rows if row["why_unknown"]]
     for row in silent[:MOST_TOLD]:
         yield f"class {row['label']!r}: {row['why_unknown']}"

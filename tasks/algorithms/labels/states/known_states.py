@@ -50,7 +50,7 @@ class KnownStates:
     @property
     def n_classes(self) -> int:
         """How many classes there are."""
-        return self.looked_for.shape[1]
+        return int(self.looked_for.shape[1])
 
     @cached_property
     def _by_class(self) -> tuple[Int64Array, Int64Array]:

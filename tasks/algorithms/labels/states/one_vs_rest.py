@@ -79,7 +79,7 @@ class _MaskedRows:
             wide[:, :-1] = self.features[rows]
             wide *= np.sqrt(self.weights[rows].mean(axis=1))[:, None]
             total += wide.T @ wide
-        return total * (n_classes / 4)  # the curvature of a logistic loss is 1/4 at 0
+        return np.asarray(total * (n_classes / 4))  # the curvature of a logistic loss is 1/4 at 0
 
     def likelihood(self, table: Float64Array) -> tuple[float, Float64Array]:
         def of_block(rows: slice) -> Float64Array:

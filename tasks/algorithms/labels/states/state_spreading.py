@@ -60,9 +60,10 @@ class SpreadClass:
 def spread_states(embeddings: npt.NDArray[Any], known: KnownStates, rule: StateRule) -> Iterator[SpreadClass]:
     """Yield what is said of each class of a pool (n, d), in order, by logistic regressions on known states alone.
 
-    Of a class with both states known: one regression against the rest (`fit_one_vs_rest`), calibrated (`fit_platt`)
-    and decided on (`promised_thresholds`) by what regressions that did not see a sample say of it. Of a class with presence alone: `fit_labelled_or_not`, and a state only where the rule
-    asks for it. Unknown is never taken for absent elsewhere. Memory: CLASSES_AT_ONCE columns of the pool.
+    Of a class with both states known: one regression against the rest (`fit_one_vs_rest`), calibrated (`fit_platt`) and
+    decided on (`promised_thresholds`) by what regressions that did not see a sample say of it. Of a class with presence
+    alone: `fit_labelled_or_not`, and a state only where the rule asks for it. Unknown is never taken for absent
+    elsewhere. Memory: CLASSES_AT_ONCE columns of the pool.
     """
     folds = _folds(known, rule)
     n_present, n_absent = known.n_known()

@@ -99,7 +99,7 @@ def test_too_few_known_states_promise_nothing_and_the_reason_has_the_numbers() -
 
 
 def test_a_class_of_which_nothing_is_known_has_no_probability() -> None:
-    points, truth = cloud(6, 50)
+    points, _ = cloud(6, 50)
     states = np.full((50, 1), UNKNOWN)
     (found,) = spread_states(points, KnownStates.of_matrix(states), StateRule())
     assert found.method == "none"
