@@ -34,7 +34,8 @@ rarest AS (
     SELECT sample_id, list(label ORDER BY n, label)[:1] AS classes, [1.0::FLOAT] AS probabilities
     FROM present JOIN counted USING (label) GROUP BY sample_id
 )
-SELECT s.sample_id, coalesce(p.classes, r.classes) AS classes, coalesce(p.probabilities, r.probabilities) AS probabilities
+SELECT s.sample_id, coalesce(p.classes, r.classes) AS classes,
+       coalesce(p.probabilities, r.probabilities) AS probabilities
 FROM samples s LEFT JOIN (
     SELECT * FROM labels WHERE label_set = 'pseudo'
 ) p USING (sample_id) LEFT JOIN rarest r USING (sample_id)

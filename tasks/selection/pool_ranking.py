@@ -164,7 +164,7 @@ def check_sql(config: SelectionConfig, has_scores: bool = True, has_states: bool
     rules = [(f"selection.filters: rule {rule.name!r}", rule.keep) for rule in config.filters]
     splits = [(f"selection.splits: {split.name!r}", split.where) for split in config.splits if split.where]
     asked = (*rules, *splits, *(("selection", sql) for sql in expressions_of(config)))
-    check_filled(asked, tuple(empty_columns(bool(config.reference), has_scores).items()))
+    check_filled(asked, tuple(empty_columns(bool(config.reference), has_scores).items()), has_states)
 
 
 @cache

@@ -50,7 +50,7 @@ def _spread_states(curation: Curation) -> None:
         spread: Done = curation.here(SPREAD_STATES, store, curation.made, labels, seed)
         clusters: Done = curation.here(DECIDE_LABELS, store, curation.made, labels, seed, ())
         log.done = [*curation.met, clusters, spread]
-        log.n_samples = spread.counts["n_labelled"] + spread.counts["n_abstained"]
+        log.n_samples = spread.counts["n_stated"] + spread.counts["n_unstated"]
         curation.made = replace(curation.made, pseudo_label=paths_of(log.done))
         for line in told_classes(store, spread):
             curation.runner.say(line)

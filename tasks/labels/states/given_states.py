@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -206,7 +207,7 @@ class _Said:
                     yield sample_id, name, state, annotator, weight, FILES
 
     def _insert(self, rows: Iterator[tuple[Any, ...]]) -> None:
-        while some := [row for _, row in zip(range(ROWS_AT_ONCE), rows, strict=False)]:
+        while some := list(islice(rows, ROWS_AT_ONCE)):
             arrays = [pa.array(column, kind) for column, kind in zip(zip(*some, strict=True), SAID.types, strict=True)]
             self._connection.register("_some", pa.Table.from_arrays(arrays, schema=SAID))
             self._connection.execute("INSERT INTO of_source FROM _some WHERE label IS NOT NULL")

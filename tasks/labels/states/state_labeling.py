@@ -32,8 +32,8 @@ MOST_TOLD = 5
 def spread_given_states(store: Path, made: Made, config: LabelsConfig, seed: int) -> Done:
     """Write LABEL_STATES, LOOKED_FOR and VOCABULARIES of the label set 'pseudo', and STATE_CLASSES.
 
-    The counts are those of the tables, n_labelled, the samples of which a class is known or said to be present or
-    absent, and n_abstained, the others.
+    The counts are those of the tables, n_stated, the samples of which a class is known or said to be present or
+    absent, and n_unstated, the others.
     """
     outputs = made.opened(store, Stage.FEATURES, Part.GIVEN_STATES)
 
@@ -56,9 +56,8 @@ def spread_given_states(store: Path, made: Made, config: LabelsConfig, seed: int
         for declared, table in tables.items():
             writer.write(declared, table)
             writer.counts[f"n_{declared.name}"] = table.num_rows
-        n_labelled = int(rows.is_said.sum())
-        n_abstained = len(pool.sample_ids) - n_labelled
-        writer.counts.update(n_labelled=n_labelled, n_abstained=n_abstained)
+        n_stated = int(rows.is_said.sum())
+        writer.counts.update(n_stated=n_stated, n_unstated=len(pool.sample_ids) - n_stated)
 
     rule = _rule(config, seed)
     inputs = {**digests(outputs), "rule": rule, "top_k": config.top_k}

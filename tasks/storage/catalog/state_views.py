@@ -39,7 +39,7 @@ SELECT sample_id, label_set,
 FROM joined
 """
 # Beside all else that is known of a sample; of runs whose samples are of one class nothing is added.
-POOL_SQL = f"""
+WITH_STATES_SQL = f"""
 SELECT p.*, s.present, s.absent FROM ({{pool}}) p
 LEFT JOIN (SELECT * FROM {VIEW} WHERE label_set = '{PSEUDO_STATES}') s USING (sample_id)
 """

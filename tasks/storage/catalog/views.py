@@ -35,8 +35,7 @@ from windrow.schemas.stages import Stage
 from windrow.tasks.storage.catalog.connections import SqlLimits, open_connection
 from windrow.tasks.storage.catalog.judged_sql import Catalog
 from windrow.tasks.storage.catalog.manifest_rows import export_rows, run_rows, shard_rows, stage_rows
-from windrow.tasks.storage.catalog.state_views import POOL_SQL as WITH_STATES_SQL
-from windrow.tasks.storage.catalog.state_views import STATES_SQL
+from windrow.tasks.storage.catalog.state_views import STATES_SQL, WITH_STATES_SQL
 from windrow.tasks.storage.files.literal_paths import parquet_scan
 from windrow.tasks.storage.files.parquet import naming
 from windrow.tasks.storage.store.outputs import Output
