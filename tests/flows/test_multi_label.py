@@ -89,8 +89,8 @@ def catalog(config: CurationConfig, version: Version) -> duckdb.DuckDBPyConnecti
 
 
 def states_of(catalog: duckdb.DuckDBPyConnection, key: str, label_set: str = "given") -> tuple[list[str], list[str]]:
-    sql = "SELECT present, absent FROM states JOIN occurrences USING (sample_id) WHERE key = ? || '.png' AND label_set = ?"
-    (row,) = catalog.execute(sql, [key, label_set]).fetchall()
+    sql = "SELECT present, absent FROM states JOIN occurrences USING (sample_id) WHERE key = ? AND label_set = ?"
+    (row,) = catalog.execute(sql, [f"{key}.png", label_set]).fetchall()
     return row
 
 
@@ -144,7 +144,7 @@ def test_a_masked_loss_is_the_same_over_the_loader_and_over_the_store(
     version: Version, catalog: duckdb.DuckDBPyConnection
 ) -> None:
     loader = data_loader(version.path, batch_size=7, shuffle=False, last="drop", n_ranks=1, rank=0)
-    logits = {name: value for name, value in zip(loader.classes, (0.3, -1.2, 2.0), strict=True)}
+    logits = dict(zip(loader.classes, (0.3, -1.2, 2.0), strict=True))
     row = torch.tensor([logits[name] for name in loader.classes])
     of_loader, n = 0.0, 0
     for _, labels, info in loader:
@@ -182,7 +182,7 @@ def test_a_version_says_its_classes_thresholds_and_states(version: Version) -> N
 
 
 def test_the_store_verifies_and_a_second_run_finds_all_done(config: CurationConfig, version: Version) -> None:
-    assert verify(Path(config.store)).damage == []
+    assert not verify(Path(config.store)).damage
     curate_inline(config)
     again = latest_version(Path(config.store), config.name)
     assert again is not None

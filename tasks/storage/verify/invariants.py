@@ -246,20 +246,22 @@ _ACCOUNTED = (
     ),
 )
 
+_STATED = """(
+    SELECT sample_id, unnest(present) AS label, TRUE AS is_present FROM states WHERE label_set = '{0}'
+    UNION ALL SELECT sample_id, unnest(absent), FALSE FROM states WHERE label_set = '{0}'
+)"""
 _STATES = (
     _where(
         "label_states",
         "have a probability that their given state does not",
-        "label_set = 'given' AND probability IS DISTINCT FROM CASE state WHEN 'present' THEN 1 WHEN 'absent' THEN 0 END",
+        "label_set = 'given' AND probability IS DISTINCT FROM "
+        "CASE state WHEN 'present' THEN 1 WHEN 'absent' THEN 0 END",
     ),
     Invariant(
         "label_states",
         "are given, and the pseudo-label says something else",
-        "SELECT count(*) FROM (SELECT sample_id, unnest(present) AS label, TRUE AS yes FROM states WHERE label_set = "
-        "'given' UNION ALL SELECT sample_id, unnest(absent), FALSE FROM states WHERE label_set = 'given') g "
-        "SEMI JOIN assignments USING (sample_id) ANTI JOIN (SELECT sample_id, unnest(present) AS label, TRUE AS yes FROM "
-        "states WHERE label_set = 'pseudo' UNION ALL SELECT sample_id, unnest(absent), FALSE FROM states WHERE "
-        "label_set = 'pseudo') p USING (sample_id, label, yes)",
+        f"SELECT count(*) FROM {_STATED.format('given')} SEMI JOIN assignments USING (sample_id) "
+        f"ANTI JOIN {_STATED.format('pseudo')} USING (sample_id, label, is_present)",
     ),
 )
 
@@ -277,7 +279,9 @@ INVARIANTS = (*_SEEN, *_CLUSTERED, *_CHOSEN, *_ACCOUNTED, *_STATES, *_TOGETHER)
 _OUTCOMES = "SELECT count(*) FROM outcomes WHERE outcome = '{}'"
 
 USER_FILE_WORDS = ("given", "evaluate", "distances", "dynamics", "ids")
-_ROWS_OF_FILE = "SELECT coalesce(sum(n_rows), 0)::BIGINT FROM user_files WHERE setting LIKE '%.{word}'"
+_ROWS_OF_FILE = (
+    "SELECT coalesce(sum(n_rows), 0)::BIGINT FROM user_files WHERE setting LIKE '%.{word}' OR setting LIKE '%.{word}.%'"
+)
 
 COUNTS: Mapping[str, Mapping[str, str]] = {
     Stage.INGEST: {
