@@ -181,6 +181,20 @@ def test_a_version_says_its_classes_thresholds_and_states(version: Version) -> N
     assert all(not set(present) & set(absent) for present, absent, _ in rows)
 
 
+def test_coco_has_what_is_present_as_annotations_and_what_is_absent_as_negatives(
+    version: Version, tmp_path: Path
+) -> None:
+    ended = run_here("convert", str(version.path), "--to", "coco", "-o", str(tmp_path / "out"))
+    assert ended.returncode == 0, ended.stderr
+    lists = json.loads(next((tmp_path / "out").rglob("train.json")).read_text())
+    present, absent = duckdb.sql(
+        f"SELECT sum(len(present)), sum(len(absent)) FROM '{version.path}/samples.parquet'"
+    ).fetchall()[0]
+    assert len(lists["annotations"]) == present
+    assert sum(len(image["neg_category_ids"]) for image in lists["images"]) == absent
+    assert {each["name"] for each in lists["categories"]} == set(COLOURS)
+
+
 def test_the_store_verifies_and_a_second_run_finds_all_done(config: CurationConfig, version: Version) -> None:
     assert not verify(Path(config.store)).damage
     curate_inline(config)
