@@ -10,13 +10,18 @@ from windrow.tasks.storage.store.outputs import Output, OutputWriter, make_outpu
 
 @dataclass(frozen=True)
 class Seen:
-    """An occurrence: whose, under which key and in which shard, with which label, and why it cannot be read."""
+    """An occurrence: whose, under which key and in which shard, with which label, and why it cannot be read.
+
+    And what else came with it, as JSON, and of which source.
+    """
 
     sample: str | None
     key: str
     shard: str = "s1"
     label: str | None = None
     unreadable: str | None = None
+    metadata: str | None = None
+    source: str = "s"
 
 
 # 'a' is seen twice, with one key; 'lost' cannot be read
@@ -35,7 +40,8 @@ def ingested(store: Path, seen: Sequence[Seen]) -> dict[str, list[Output]]:
         columns = {
             "occurrence_id": [f"o{i}" for i in range(n)],
             "sample_id": [each.sample for each in seen],
-            "source_uri": ["s"] * n,
+            "source_uri": [each.source for each in seen],
+            "metadata": [each.metadata for each in seen],
             "kind": ["file"] * n,
             "shard": [each.shard for each in seen],
             "position": list(range(n)),

@@ -7,39 +7,40 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from windrow.tasks.algorithms.arrays import Float32Array, Float64Array, Int64Array
-from windrow.tasks.algorithms.labels.states.one_vs_rest import OneVsRest, fit_one_vs_rest
+from windrow.tasks.algorithms.arrays import BoolArray, Float32Array, Int64Array
+from windrow.tasks.algorithms.labels.states.one_vs_rest import fit_one_vs_rest
 
 MOST_UNLABELLED = 20_000
 """Unlabelled samples that are learnt from, drawn at random; each then counts for several."""
+SMALLEST_RATE = 1e-6
 
 
-def fit_labelled_or_not(
-    embeddings: npt.NDArray[Any], positives: Int64Array, unlabelled: Int64Array, penalty: float, seed: int
-) -> OneVsRest:
-    """The regression that tells positives from unlabelled samples: g(x) = p(labelled | x).
+def presence_of_positives(
+    embeddings: npt.NDArray[Any], positive: BoolArray, folds: Int64Array, penalty: float = 0.3, seed: int = 0
+) -> Float32Array:
+    """The probability (n, c) that each class is present, learnt from positive (n, c) and all other, unlabelled samples.
 
-    positives and unlabelled: rows of embeddings (n, d). Elkan and Noto 2008, Learning classifiers from only positive
-    and unlabeled data, section 2: the class is p(present | x) = g(x) / c, where c = p(labelled | present) is the mean
-    of g over positives that it has not seen (`labelling_rate`), if those that were labelled are a random sample of
-    those that are present.
+    Elkan and Noto 2008, Learning classifiers from only positive and unlabeled data, section 2: a regression tells
+    positives from unlabelled samples, g(x) = p(labelled | x). If the positives are a random sample of all that are
+    present, p(present | x) is g(x) / c, at most 1, where c = p(labelled | present) is the mean of g over positives that
+    it has not seen (their estimate e1). folds (n,): which samples are left out together for that. Memory: the rows that
+    are learnt from as float32, and (n, c).
     """
-    rng = np.random.default_rng(seed)
-    drawn = unlabelled
-    if len(unlabelled) > MOST_UNLABELLED:
-        drawn = np.sort(rng.permutation(unlabelled)[:MOST_UNLABELLED])
-    rows = np.concatenate([positives, drawn])
-    targets = (np.arange(len(rows)) < len(positives)).astype(np.float32)[:, None]
-    each = np.float32(len(unlabelled) / max(len(drawn), 1))
-    return fit_one_vs_rest(embeddings, rows, targets, np.where(targets > 0, np.float32(1), each), penalty)
+    drawn = np.zeros(len(positive), np.bool_)
+    drawn[np.random.default_rng(seed).permutation(len(positive))[:MOST_UNLABELLED]] = True
+    rows = np.flatnonzero(positive.any(axis=1) | drawn)
+    targets, unlabelled = positive[rows], ~positive[rows] & drawn[rows][:, None]
+    each = (~positive).sum(axis=0) / np.maximum(unlabelled.sum(axis=0), 1)
+    weights = np.where(targets, 1.0, unlabelled * each).astype(np.float32)
 
+    def said(hidden: BoolArray, wanted: Any) -> Float32Array:
+        seen = np.where(targets & hidden[:, None], np.float32(0), weights)
+        return fit_one_vs_rest(embeddings, rows, targets, seen, penalty).predict_proba(embeddings[wanted])
 
-def labelling_rate(held_out: Float32Array) -> float:
-    """The mean of g over positives (m,) that it has not seen: Elkan and Noto's first estimate, e1, of c."""
-    return float(np.clip(held_out.astype(np.float64).mean(), 1e-6, 1))
-
-
-def probability_present(said: Float32Array, rate: float) -> Float32Array:
-    """g(x) / c, at most 1."""
-    shares: Float64Array = np.minimum(said.astype(np.float64) / rate, 1.0)
-    return shares.astype(np.float32)
+    apart = np.zeros(targets.shape, np.float32)
+    for fold in np.unique(folds[rows][targets.any(axis=1)]):
+        out = folds[rows] == fold
+        apart[out] = said(out, rows[out])
+    rates = np.where(targets, apart, 0).sum(axis=0, dtype=np.float64) / np.maximum(targets.sum(axis=0), 1)
+    of_all = said(np.zeros(len(rows), np.bool_), slice(None))
+    return np.minimum(of_all / np.maximum(rates, SMALLEST_RATE), 1).astype(np.float32)

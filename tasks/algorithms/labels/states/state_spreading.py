@@ -14,11 +14,7 @@ from windrow.tasks.algorithms.labels.folds import assign_folds
 from windrow.tasks.algorithms.labels.states.known_states import ABSENT, PRESENT, UNKNOWN, Int8Array, KnownStates
 from windrow.tasks.algorithms.labels.states.one_vs_rest import OneVsRest, fit_one_vs_rest
 from windrow.tasks.algorithms.labels.states.platt_scaling import fit_platt
-from windrow.tasks.algorithms.labels.states.positive_only import (
-    fit_labelled_or_not,
-    labelling_rate,
-    probability_present,
-)
+from windrow.tasks.algorithms.labels.states.positive_only import presence_of_positives
 from windrow.tasks.algorithms.labels.states.promised_thresholds import (
     PromisedThresholds,
     least_needed,
@@ -62,22 +58,23 @@ def spread_states(embeddings: npt.NDArray[Any], known: KnownStates, rule: StateR
 
     Of a class with both states known: one regression against the rest (`fit_one_vs_rest`), calibrated (`fit_platt`) and
     decided on (`promised_thresholds`) by what regressions that did not see a sample say of it. Of a class with presence
-    alone: `fit_labelled_or_not`, and a state only where the rule asks for it. Unknown is never taken for absent
+    alone: `presence_of_positives`, and a state only where the rule asks for it. Unknown is never taken for absent
     elsewhere. Memory: CLASSES_AT_ONCE columns of the pool.
     """
     folds = _folds(known, rule)
     n_present, n_absent = known.n_known()
-    both = (n_present >= 2) & (n_absent >= 2)
+    both, one = (n_present >= 2) & (n_absent >= 2), (n_present >= 2) & (n_absent == 0)
     for first in range(0, known.n_classes, CLASSES_AT_ONCE):
         numbers = np.arange(first, min(first + CLASSES_AT_ONCE, known.n_classes))
-        told = numbers[both[numbers]]
+        told, listed = numbers[both[numbers]], numbers[one[numbers]]
         learnt = _Learnt.of(embeddings, known, told, folds, rule) if len(told) else None
+        of_listed = _presence(embeddings, known, listed, folds, rule) if len(listed) else None
         for number in numbers.tolist():
             given = known.of_class(number)
             if learnt is not None and both[number]:
                 yield learnt.spread(int(np.searchsorted(told, number)), number, given, rule)
-            elif n_present[number] >= 2 and not n_absent[number]:
-                yield _positive_only(number, given, embeddings, folds, rule)
+            elif of_listed is not None and one[number]:
+                yield _positive_only(number, given, of_listed[:, np.searchsorted(listed, number)], rule)
             else:
                 why = f"{n_present[number]:,} present and {n_absent[number]:,} absent are known, and 2 are the least"
                 nothing = np.full(known.n, np.nan, np.float32)
@@ -128,18 +125,13 @@ class _Learnt:
         return _decided(number, given, probability, "one-vs-rest", thresholds, why)
 
 
-def _positive_only(
-    number: int, given: Int8Array, embeddings: npt.NDArray[Any], folds: Int64Array, rule: StateRule
-) -> SpreadClass:
-    positives, unlabelled = np.flatnonzero(given == PRESENT), np.flatnonzero(given == UNKNOWN)
-    args = (unlabelled, rule.penalty, rule.seed)
-    apart = np.empty(len(positives), np.float32)
-    for fold in np.unique(folds[positives]):
-        out = folds[positives] == fold
-        rest = positives[~out] if not out.all() else positives
-        apart[out] = fit_labelled_or_not(embeddings, rest, *args).predict_proba(embeddings[positives[out]])[:, 0]
-    said = fit_labelled_or_not(embeddings, positives, *args).predict_proba(embeddings)[:, 0]
-    probability = probability_present(said, labelling_rate(apart))
+def _presence(
+    embeddings: npt.NDArray[Any], known: KnownStates, numbers: Int64Array, folds: Int64Array, rule: StateRule
+) -> Float32Array:
+    return presence_of_positives(embeddings, known.of_classes(numbers) == PRESENT, folds, rule.penalty, rule.seed)
+
+
+def _positive_only(number: int, given: Int8Array, probability: Float32Array, rule: StateRule) -> SpreadClass:
     asked = rule.positive_only == "elkan-noto"
     thresholds = PromisedThresholds(rule.promise, 1 - rule.promise) if asked else PromisedThresholds(None, None)
     why = None if asked else "no absence is known, so nothing can hold the promise (labels.multi.positive_only)"
