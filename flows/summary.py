@@ -18,6 +18,7 @@ from windrow.tasks.report.balance_facts import Balance, Measured, read_balance
 from windrow.tasks.report.facts import read_overlap
 from windrow.tasks.report.formats import percent
 from windrow.tasks.report.label_facts import read_checked_labels
+from windrow.tasks.report.state_facts import read_states
 from windrow.tasks.report.worth_facts import read_worth
 from windrow.tasks.storage.catalog.views import connect, run_tables
 from windrow.tasks.storage.published.versions import latest_version
@@ -27,6 +28,7 @@ from windrow.tasks.texts.terminal import escape, visible
 
 NEXT_QUERY = "SELECT label, count(*), avg(confidence) FROM curated GROUP BY label ORDER BY label"
 NEXT_QUERY_OF_CLUSTERS = "SELECT cluster, count(*) FROM curated GROUP BY cluster ORDER BY cluster"
+NEXT_QUERY_OF_STATES = "SELECT unnest(present) AS label, count(*) FROM curated GROUP BY label ORDER BY label"
 NO_CLASSES = "There were no labels: no class is known, and none is exported; `cluster` is the number of a cluster"
 
 MEANINGS = {
@@ -70,7 +72,8 @@ class Summary:
     `backbone`: the encoder that was taken where the config left it open, and why. `worth`: in a sentence, None where it
     was not measured; `kept_back`: why the guard or a gate let nothing be published. `found`: what came with the samples
     of each source, in a line each. `has_classes`: whether any label is known or made. `checked`: of the given labels,
-    in a sentence; None where none was checked.
+    in a sentence; None where none was checked. `states`: of the classes of samples that may be of several, in a
+    sentence; None of samples of one class.
     """
 
     name: str
@@ -89,6 +92,7 @@ class Summary:
     found: tuple[str, ...] = ()
     has_classes: bool = True
     checked: str | None = None
+    states: str | None = None
 
 
 def read_summary(run: Run) -> Summary:
@@ -102,6 +106,7 @@ def read_summary(run: Run) -> Summary:
     leaks = connection.sql(LEAKS_SQL).fetchall()[0] if kept_away else None
     features = run.stage(Stage.FEATURES)
     shown = {kind: outcomes.get(kind, 0) for kind in MEANINGS if kind not in RARE or kind in outcomes}
+    states = read_states(connection)
     worth, export, checked = read_worth(connection), run.stage(Stage.EXPORT), read_checked_labels(connection)
     return Summary(
         run.name,
@@ -118,15 +123,18 @@ def read_summary(run: Run) -> Summary:
         worth.sentence if worth else None,
         export.kept_back if export else None,
         _found(connection, run),
-        bool(connection.sql(CLASSES_SQL).fetchall()[0][0]),
+        bool(states or connection.sql(CLASSES_SQL).fetchall()[0][0]),
         checked.sentence if checked else None,
+        states,
     )
 
 
 def _found(connection: Any, run: Run) -> tuple[str, ...]:
     """What came with the samples of each source, in a line each."""
-    spellings = (run.config.get("labels") or {}).get("unlabelled", UNLABELLED)
-    return tuple(f"{each.source}: {each.told()}" for each in read_found_labels(connection, [*map(str, spellings)]))
+    labels = run.config.get("labels") or {}
+    spellings, several = labels.get("unlabelled", UNLABELLED), labels.get("kind") == "multi"
+    found = read_found_labels(connection, [*map(str, spellings)])
+    return tuple(f"{each.source}: {each.told(several)}" for each in found)
 
 
 def _files(connection: Any) -> tuple[str, ...]:
@@ -143,6 +151,7 @@ def summarise(run: Run) -> str:
     lines += [f"| {kind.replace('_', ' ')} | {n:,} | {MEANINGS[kind]} |" for kind, n in summary.outcomes.items()]
     lines += [f"| **all** | {sum(summary.outcomes.values()):,} | each counted once |", ""]
     lines += [f"{inline(line)}.\n" for line in summary.found]
+    lines += [f"{inline(summary.states)}.", ""] if summary.states else []
     lines += [] if summary.has_classes else [f"{NO_CLASSES}.", ""]
     lines += [f"{_alike(summary)}.", ""]
     lines += [f"{_leaks(summary)}.", ""] if summary.leaks else []
@@ -209,6 +218,8 @@ def summary_table(summary: Summary) -> Table:
 
 
 def _next(summary: Summary) -> str:
+    if summary.states:
+        return NEXT_QUERY_OF_STATES
     return NEXT_QUERY if summary.has_classes else NEXT_QUERY_OF_CLUSTERS
 
 
@@ -223,6 +234,8 @@ def print_run(console: Console, run: Run) -> None:
         console.print(sentence, style=COLOURS[summary.balance.style], markup=False, highlight=False)
     for line in summary.found:
         console.print(visible(line), soft_wrap=True, markup=False, highlight=False)
+    if summary.states:
+        console.print(visible(summary.states), soft_wrap=True, markup=False, highlight=False)
     if not summary.has_classes:
         console.print(NO_CLASSES, soft_wrap=True, markup=False, highlight=False)
     console.print(_alike(summary))

@@ -31,6 +31,7 @@ from windrow.tasks.report.label_facts import read_checked_labels, read_label_fac
 from windrow.tasks.report.level_facts import read_level_figures, spread
 from windrow.tasks.report.map_sample import read_map
 from windrow.tasks.report.questions import QUESTIONS
+from windrow.tasks.report.state_facts import read_states
 from windrow.tasks.report.thumbnails import Reader, read_thumbnails, sample_reader
 from windrow.tasks.report.worth_facts import read_worth, times
 from windrow.tasks.storage.store.outputs import write_atomically
@@ -79,6 +80,7 @@ def render(connection: Any, run: Run, read: Reader, seed: int = 0) -> str:
         "stages": read_stages(connection, run.run_id),
         "version": connection.execute(VERSION_SQL, [run.name, run.run_id]).fetchone(),
         "overlap": read_overlap(connection),
+        "states": read_states(connection),
         "threshold": connection.execute(THRESHOLD_SQL).fetchone(),
         "backbones": connection.execute(BACKBONE_SQL).fetchall(),
         "started": datetime.fromisoformat(run.started_at),

@@ -127,7 +127,7 @@ def _tell_found(curation: Curation) -> None:
     """Say what came with the samples of each source."""
     outputs = curation.made.opened(curation.store, Stage.INGEST)
     for found in read_found_labels(connect(tables_of(outputs)), curation.config.labels.no_label):
-        curation.runner.say(f"{found.source}: {found.told()}")
+        curation.runner.say(f"{found.source}: {found.told(curation.config.labels.kind == 'multi')}")
 
 
 def _kept(curation: Curation, shards: Sequence[SourceShard], last: Run) -> list[Done]:

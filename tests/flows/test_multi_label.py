@@ -176,6 +176,9 @@ def test_a_version_says_its_classes_thresholds_and_states(version: Version) -> N
     assert states["red"]["least_present"] >= 0.5
     assert set(manifest["counts"]["class"]) == set(COLOURS)
     assert sum(manifest["counts"]["class"].values()) > version.n_samples / 2
+    card = (version.path / "webdataset" / "README.md").read_text()
+    assert "## States of classes" in card
+    assert f"| blue | {states['blue']['n_present']} | {states['blue']['n_absent']} |" in card
     rows = duckdb.sql(f"SELECT present, absent, label FROM '{version.path}/parquet/*.parquet'").fetchall()
     assert {label for *_, label in rows} == {None}
     assert all(not set(present) & set(absent) for present, absent, _ in rows)

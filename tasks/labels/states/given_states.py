@@ -111,7 +111,7 @@ def find_given_states(
     `places`: of each source, by its name. `corrections`: outputs with those that are taken: 'label' makes a class
     present, 'wrong_label' absent.
 
-    The counts are those of the tables, n_present, n_absent and n_unknown, those of rows; and n_strange, the labels that
+    The counts are those of the tables, n_given_present, n_given_absent and n_given_unknown; and n_strange_labels, which
     are neither a text, a list nor a map of classes. Raises ValueError as `load_label_file` does.
     """
     outputs: dict[str, list[Output]] = {Stage.INGEST: [open_output(store / path) for path in ingested]}
@@ -253,15 +253,15 @@ class _Said:
     def counts(self) -> dict[str, int]:
         sql = f"SELECT state, count(*) FROM ({TOGETHER_SQL}) GROUP BY 1"
         by_state = dict(self._connection.execute(sql).fetchall())
-        found = {f"n_{state}": by_state.get(state, 0) for state in STATES}
-        return {"n_strange": self._n_strange, **found}
+        found = {f"n_given_{state}": by_state.get(state, 0) for state in STATES}
+        return {"n_strange_labels": self._n_strange, **found}
 
 
 def told_states(counts: Mapping[str, int]) -> str:
     """Say what `find_given_states` found, in a line."""
-    parts = [f"{counts[f'n_{state}']:,} {state}" for state in ("present", "absent")]
+    parts = [f"{counts[f'n_given_{state}']:,} {state}" for state in ("present", "absent")]
     looked = f"{counts['n_looked_for']:,} samples have a vocabulary, whose other classes are absent"
-    strange = counts["n_strange"]
-    more = [f"contradicted or said to be unknown: {counts['n_unknown']:,}"] if counts["n_unknown"] else []
+    strange = counts["n_strange_labels"]
+    more = [f"contradicted or said to be unknown: {counts['n_given_unknown']:,}"] if counts["n_given_unknown"] else []
     more += [f"labels that are neither classes nor a map of classes: {strange:,}"] if strange else []
     return "; ".join([f"given states of classes: {', '.join(parts)}", looked, *more])
