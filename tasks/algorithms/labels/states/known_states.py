@@ -81,6 +81,12 @@ class KnownStates:
             found[:, place] = self.of_class(int(number))
         return found
 
+    def is_listed(self) -> npt.NDArray[np.bool_]:
+        """Return the samples (n,) of which any state is known."""
+        found = np.append(self.looked_for.any(axis=1), False)[self.vocabulary]
+        found[self.rows[self.states != UNKNOWN]] = True
+        return np.asarray(found)
+
     def n_known(self) -> tuple[Int64Array, Int64Array]:
         """Return how many samples each class (n_classes,) is present and absent of."""
         states = [self.of_class(number) for number in range(self.n_classes)]

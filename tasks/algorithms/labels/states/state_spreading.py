@@ -128,7 +128,8 @@ class _Learnt:
 def _presence(
     embeddings: npt.NDArray[Any], known: KnownStates, numbers: Int64Array, folds: Int64Array, rule: StateRule
 ) -> Float32Array:
-    return presence_of_positives(embeddings, known.of_classes(numbers) == PRESENT, folds, rule.penalty, rule.seed)
+    positive = known.of_classes(numbers) == PRESENT
+    return presence_of_positives(embeddings, positive, known.is_listed(), folds, rule.penalty, rule.seed)
 
 
 def _positive_only(number: int, given: Int8Array, probability: Float32Array, rule: StateRule) -> SpreadClass:
