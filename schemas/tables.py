@@ -18,7 +18,7 @@ from windrow.schemas.labels import (
     SOFT_LABELS,
     USER_FILES,
 )
-from windrow.schemas.occurrences import OCCURRENCES
+from windrow.schemas.occurrences import OCCURRENCES, SHARDS, SOURCE_COLUMNS
 from windrow.schemas.quality import HASH_GROUPS, QUALITY
 from windrow.schemas.runs import EXPORTS, RUNS, STAGES
 from windrow.schemas.samples import REGISTRY, SAMPLES
@@ -35,7 +35,6 @@ from windrow.schemas.selection import (
     SAMPLE_SETS,
     SELECTION,
 )
-from windrow.schemas.shards import SHARDS, SOURCE_COLUMNS
 from windrow.schemas.states import LABEL_STATES, LOOKED_FOR, STATE_CLASSES, VOCABULARIES
 from windrow.schemas.table import Column, Table
 from windrow.schemas.worth import HELD_OUT, WORTH, WORTH_CURVE, WORTH_SETS

@@ -104,9 +104,21 @@ def thresholded(probabilities: Matrix, promise: float) -> Matrix:
     return np.where(probabilities >= promise, PRESENT, np.where(probabilities <= 1 - promise, ABSENT, UNKNOWN))
 
 
-def judged(case: Case, states: Matrix, promise: float) -> tuple[list[float], int, int]:
+@dataclass(frozen=True)
+class Judged:
     """Of the states of open samples: shares said to be present and right of these, absent and right, missed of what is
-    present; in how many classes the promise of what is said to be present is broken, and in how many it is made."""
+    present, in %; in how many classes something is said to be present, or absent, and in how many of these the promise
+    is broken."""
+
+    shares: list[float]
+    made: int
+    broken: int
+    absent: int
+    missed: int
+
+
+def judged(case: Case, states: Matrix, promise: float) -> Judged:
+    """Judge the states of a case."""
     said, truth = states[case.open_rows], case.truth[case.open_rows]
     present, absent = said == PRESENT, said == ABSENT
     shares = [
@@ -118,7 +130,9 @@ def judged(case: Case, states: Matrix, promise: float) -> tuple[list[float], int
     ]
     made = [label for label in range(N_CLASSES) if present[:, label].any()]
     n_broken = sum(truth[present[:, label], label].mean() < promise for label in made)
-    return [100 * float(share) for share in shares], int(n_broken), len(made)
+    absent_of = [label for label in range(N_CLASSES) if absent[:, label].any()]
+    n_missed = sum(absent[truth[:, label], label].mean() > 1 - promise for label in absent_of)
+    return Judged([100 * float(share) for share in shares], len(made), int(n_broken), len(absent_of), int(n_missed))
 
 
 def interval(values: list[float]) -> str:
@@ -130,7 +144,7 @@ def interval(values: list[float]) -> str:
 def measure(data: Path, model: str, out: Path) -> Iterator[str]:
     """Yield the lines of both tables."""
     precision: dict[tuple[str, str], list[float]] = {}
-    promised: dict[tuple[str, float, str], list[tuple[list[float], int, int]]] = {}
+    promised: dict[tuple[str, float, str], list[Judged]] = {}
     for seed in SEEDS:
         embeddings, truth = embedded_mosaics(data, model, N, seed, out)
         for name in CASES:
@@ -170,15 +184,17 @@ def _precision_table(found: dict[tuple[str, str], list[float]]) -> Iterator[str]
     yield ""
 
 
-def _promise_table(found: dict[tuple[str, float, str], list[tuple[list[float], int, int]]]) -> Iterator[str]:
-    yield "| given | promise | who | said present | right | broken | said absent | right | missed |"
-    yield "|---|---:|---|---:|---:|---:|---:|---:|---:|"
+def _promise_table(found: dict[tuple[str, float, str], list[Judged]]) -> Iterator[str]:
+    yield "| given | promise | who | said present | right | broken | said absent | right | missed | broken |"
+    yield "|---|---:|---|---:|---:|---:|---:|---:|---:|---:|"
     for (name, promise, who), runs in sorted(found.items(), key=lambda item: (list(CASES).index(item[0][0]), item[0])):
-        shares = np.array([values for values, _, _ in runs])
+        shares = np.array([run.shares for run in runs])
         with np.errstate(all="ignore"):
             means = ["-" if np.isnan(column).all() else f"{np.nanmean(column):.1f} %" for column in shares.T]
-        n_broken, n_made = sum(run[1] for run in runs), sum(run[2] for run in runs)
-        cells = [*means[:2], f"{n_broken} of {n_made} in {N_CLASSES * len(runs)}", *means[2:]]
+        made, broken, absent, missed = (
+            sum(getattr(run, name) for run in runs) for name in ("made", "broken", "absent", "missed")
+        )
+        cells = [*means[:2], f"{broken} of {made}", *means[2:], f"{missed} of {absent}"]
         yield f"| {name} | {promise} | {who} | {' | '.join(cells)} |"
 
 

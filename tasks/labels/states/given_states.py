@@ -149,10 +149,7 @@ class _Said:
         self._labels, self._places, self._n_strange = labels, places, 0
         self._unlabelled = frozenset(spelling.strip().lower() for spelling in labels.no_label)
         self._connection = connect(tables_of(outputs))
-        columns = "sample_id VARCHAR, label VARCHAR, state VARCHAR, annotator VARCHAR, weight DOUBLE, source VARCHAR"
-        self._connection.execute(
-            f"CREATE TABLE said ({columns}); CREATE TABLE looked (sample_id VARCHAR, source VARCHAR)"
-        )
+        self._connection.execute(TABLES_SQL)
 
     def add_all(self) -> None:
         for number, source in enumerate(self._labels.given):
