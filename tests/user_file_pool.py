@@ -12,7 +12,7 @@ from windrow.tasks.storage.store.outputs import Output, OutputWriter, make_outpu
 class Seen:
     """An occurrence: whose, under which key and in which shard, with which label, and why it cannot be read.
 
-    And what else came with it, as JSON, and of which source.
+    And what else came with it, as JSON, of which source, and where the label stood.
     """
 
     sample: str | None
@@ -22,6 +22,7 @@ class Seen:
     unreadable: str | None = None
     metadata: str | None = None
     source: str = "s"
+    label_from: str | None = None
 
 
 # 'a' is seen twice, with one key; 'lost' cannot be read
@@ -41,6 +42,7 @@ def ingested(store: Path, seen: Sequence[Seen]) -> dict[str, list[Output]]:
             "occurrence_id": [f"o{i}" for i in range(n)],
             "sample_id": [each.sample for each in seen],
             "source_uri": [each.source for each in seen],
+            "label_from": [each.label_from for each in seen],
             "metadata": [each.metadata for each in seen],
             "kind": ["file"] * n,
             "shard": [each.shard for each in seen],

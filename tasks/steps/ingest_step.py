@@ -18,7 +18,8 @@ from windrow.tasks.ingest.lost_samples import Loss, check_losses, losses
 from windrow.tasks.labels.checked_files import check_files, named_files, told
 from windrow.tasks.labels.found_labels import read_found_labels
 from windrow.tasks.labels.given_labels import find_given
-from windrow.tasks.labels.states.given_states import Place, find_given_states, told_states
+from windrow.tasks.labels.states.given_states import find_given_states, told_states
+from windrow.tasks.labels.states.statements import Place
 from windrow.tasks.runner import IO_TAG, Call, Work
 from windrow.tasks.storage.catalog.views import connect, tables_of
 from windrow.tasks.storage.published.versions import latest_version

@@ -53,4 +53,4 @@ def presence_of_positives(
         apart[out] = said(out, rows[out])
     rates = np.where(targets, apart, 0).max(axis=0)
     of_all = said(np.zeros(len(rows), np.bool_), slice(None))
-    return np.minimum(of_all / np.maximum(rates, SMALLEST_RATE), 1).astype(np.float32)
+    return np.asarray(np.minimum(of_all / np.maximum(rates, SMALLEST_RATE), 1), np.float32)

@@ -8,9 +8,10 @@ from user_file_pool import Seen, ingested
 
 from windrow.schemas import LABEL_STATES, LOOKED_FOR, TAKEN_CORRECTIONS, VOCABULARIES
 from windrow.tasks.labels.labels_config import LabelsConfig
-from windrow.tasks.labels.states.given_states import Place, find_given_states, told_states
+from windrow.tasks.labels.states.given_states import find_given_states, told_states
 from windrow.tasks.labels.states.multi_label_config import MultiLabelConfig
 from windrow.tasks.labels.states.said_states import said_states
+from windrow.tasks.labels.states.statements import Place
 from windrow.tasks.storage.store.outputs import Output, OutputWriter, make_output, open_output
 
 States = dict[tuple[str, str], str]
@@ -29,6 +30,7 @@ SEEN = (
     Seen("e", "6", metadata=label([{"box": 1}]), source="looked"),
     Seen("f", "7", metadata='{"other": 1}', source="looked"),
     Seen("g", "8", label="unlabelled", source="looked"),
+    Seen("h", "8", label="owl", metadata=label("another's"), source="free"),
     Seen("x", "9", label="cat", unreadable="empty file", source="looked"),
 )
 PLACES = {"looked": Place("tags", ("cat", "dog")), "free": Place("tags", ())}
@@ -58,11 +60,24 @@ def test_lists_maps_and_texts_are_read_and_an_empty_list_says_that_somebody_look
         ("c", "ant"): "present",
         ("d", "cat"): "present",
         ("d", "dog"): "present",
+        ("h", "owl"): "present",
     }
     looked = {row["sample_id"] for row in output.read(LOOKED_FOR).to_pylist()}
     assert looked == {"a", "b", "c"}  # not e, which nobody understands, f and g, which nobody labelled
     assert [row["label"] for row in output.read(VOCABULARIES).to_pylist()] == ["cat", "dog"]
     assert "labels that are neither classes nor a map of classes: 1" in told_states(output.counts)
+
+
+def test_a_list_goes_before_the_name_of_its_folder_and_folders_are_no_classes_where_lists_are(tmp_path: Path) -> None:
+    seen = (
+        Seen("a", "1", label="summer", metadata=label(["cat", "dog"]), label_from="folder by default"),
+        Seen("b", "2", label="winter", label_from="folder by default"),
+    )
+    (ingest,) = ingested(tmp_path, seen)["ingest"]
+    places = {"s": Place("tags", ())}
+    done = find_given_states(tmp_path, [str(ingest.path.relative_to(tmp_path))], config(), places)
+    rows = open_output(tmp_path / done.path).read(LABEL_STATES).to_pylist()
+    assert [(row["sample_id"], row["label"]) for row in rows] == [("a", "cat"), ("a", "dog")]
 
 
 def test_without_a_separator_a_text_is_one_class(tmp_path: Path) -> None:
