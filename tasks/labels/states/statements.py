@@ -19,6 +19,7 @@ from windrow.tasks.labels.labels_config import LabelsConfig
 from windrow.tasks.labels.states.said_states import said_states
 from windrow.tasks.storage.catalog.views import connect, tables_of
 from windrow.tasks.storage.sources.beside.class_folders import BY_DEFAULT
+from windrow.tasks.storage.sources.source_fields import ERROR, SEVERAL_CLASSES
 from windrow.tasks.storage.store.outputs import Output
 
 ROWS_AT_ONCE = 8192
@@ -133,8 +134,12 @@ class Statements:
 
     def _listed(self, source: str, metadata: str | None) -> Any:
         """The label that stands in the metadata, as it is a list or a map; None without one."""
-        label = None if metadata is None else json.loads(metadata).get(self._place(source).label_key)
-        return label if isinstance(label, list | dict) else None
+        fields = {} if metadata is None else json.loads(metadata)
+        label = fields.get(self._place(source).label_key)
+        if isinstance(label, list | dict):
+            return label
+        self._n_strange += SEVERAL_CLASSES in str(fields.get(ERROR))  # under another name than `label_key`
+        return None
 
     def _states(self, label: Any) -> dict[str, str]:
         """The states that a label says; what cannot be understood says none, and is counted."""
