@@ -18,6 +18,7 @@ from windrow.tasks.report.balance_facts import Balance, Measured, read_balance
 from windrow.tasks.report.facts import read_overlap
 from windrow.tasks.report.formats import percent
 from windrow.tasks.report.label_facts import read_checked_labels
+from windrow.tasks.report.state_facts import read_states
 from windrow.tasks.report.worth_facts import read_worth
 from windrow.tasks.storage.catalog.views import connect, run_tables
 from windrow.tasks.storage.published.versions import latest_version
@@ -32,6 +33,7 @@ NO_CLASSES = (
     "No label came with the samples, so none is exported; `cluster` is the number of a sample's cluster, and"
     " `windrow annotate` writes which samples to label first"
 )
+NEXT_QUERY_OF_STATES = "SELECT unnest(present) AS label, count(*) FROM curated GROUP BY label ORDER BY label"
 
 MEANINGS = {
     "exported": "in the version",
@@ -74,7 +76,8 @@ class Summary:
     `backbone`: the encoder that was taken where the config left it open, and why. `worth`: in a sentence, None where it
     was not measured; `kept_back`: why the guard or a gate let nothing be published. `found`: what came with the samples
     of each source, in a line each. `has_classes`: whether any label is known or made. `checked`: of the given labels,
-    in a sentence; None where none was checked.
+    in a sentence; None where none was checked. `states`: of the classes of samples that may be of several, in a
+    sentence; None of samples of one class.
     """
 
     name: str
@@ -93,6 +96,7 @@ class Summary:
     found: tuple[str, ...] = ()
     has_classes: bool = True
     checked: str | None = None
+    states: str | None = None
 
 
 def read_summary(run: Run) -> Summary:
@@ -106,6 +110,7 @@ def read_summary(run: Run) -> Summary:
     leaks = connection.sql(LEAKS_SQL).fetchall()[0] if kept_away else None
     features = run.stage(Stage.FEATURES)
     shown = {kind: outcomes.get(kind, 0) for kind in MEANINGS if kind not in RARE or kind in outcomes}
+    states = read_states(connection)
     worth, export, checked = read_worth(connection), run.stage(Stage.EXPORT), read_checked_labels(connection)
     return Summary(
         run.name,
@@ -122,15 +127,18 @@ def read_summary(run: Run) -> Summary:
         worth.sentence if worth else None,
         export.kept_back if export else None,
         _found(connection, run),
-        bool(connection.sql(CLASSES_SQL).fetchall()[0][0]),
+        bool(states or connection.sql(CLASSES_SQL).fetchall()[0][0]),
         checked.sentence if checked else None,
+        states,
     )
 
 
 def _found(connection: Any, run: Run) -> tuple[str, ...]:
     """What came with the samples of each source, in a line each."""
-    spellings = (run.config.get("labels") or {}).get("unlabelled", UNLABELLED)
-    return tuple(f"{each.source}: {each.told()}" for each in read_found_labels(connection, [*map(str, spellings)]))
+    labels = run.config.get("labels") or {}
+    spellings, several = labels.get("unlabelled", UNLABELLED), labels.get("kind") == "multi"
+    found = read_found_labels(connection, [*map(str, spellings)])
+    return tuple(f"{each.source}: {each.told(several)}" for each in found)
 
 
 def _files(connection: Any) -> tuple[str, ...]:
@@ -147,6 +155,7 @@ def summarise(run: Run) -> str:
     lines += [f"| {kind.replace('_', ' ')} | {n:,} | {MEANINGS[kind]} |" for kind, n in summary.outcomes.items()]
     lines += [f"| **all** | {sum(summary.outcomes.values()):,} | each counted once |", ""]
     lines += [f"{inline(line)}.\n" for line in summary.found]
+    lines += [f"{inline(summary.states)}.", ""] if summary.states else []
     lines += [] if summary.has_classes else [f"{NO_CLASSES}.", ""]
     lines += [f"{_alike(summary)}.", ""]
     lines += [f"{_leaks(summary)}.", ""] if summary.leaks else []
@@ -215,6 +224,8 @@ def summary_table(summary: Summary) -> Table:
 
 
 def _next(summary: Summary) -> str:
+    if summary.states:
+        return NEXT_QUERY_OF_STATES
     return NEXT_QUERY if summary.has_classes else NEXT_QUERY_OF_CLUSTERS
 
 
@@ -230,6 +241,8 @@ def print_run(console: Console, run: Run) -> None:
     if summary.balance is not None:
         sentence = visible(_capital(summary.balance.sentence))
         console.print(sentence, style=COLOURS[summary.balance.style], markup=False, highlight=False)
+    if summary.states:
+        console.print(visible(summary.states), soft_wrap=True, markup=False, highlight=False)
     if not summary.has_classes:
         console.print(NO_CLASSES, soft_wrap=True, markup=False, highlight=False)
     if summary.checked:

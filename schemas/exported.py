@@ -92,6 +92,24 @@ SCORED = (
 )
 """What else is known of a candidate, by the names of the store's `pool`."""
 
+STATED = (
+    Column("present", pa.list_(pa.string()), "classes that it is of", nullable=True),
+    Column("absent", pa.list_(pa.string()), "classes that it is not of; of all others nothing is known", nullable=True),
+    Column(
+        "present_probabilities",
+        pa.list_(pa.float32()),
+        "how probable each of `present` is, in its order: soft labels; 1 where it was given",
+        nullable=True,
+    ),
+    Column(
+        "absent_probabilities",
+        pa.list_(pa.float32()),
+        "how probable it is all the same that it is of each of `absent`; 0 where that was given",
+        nullable=True,
+    ),
+)
+"""What a version of samples that may be of several classes has of each."""
+
 REST = "rest"
 """The split of the candidates that are not selected, in a version of all of them."""
 
@@ -183,24 +201,28 @@ class Further:
     """What a version has of a sample beside the columns of every version.
 
     label_sets: what each says, LABELLED as `<label set>_<column>`; 'given' shares `given_label` and `given_annotator`
-    with what every version has. scores: SCORED, of a version of all candidates.
+    with what every version has. scores: SCORED, of a version of all candidates. states: STATED, of a version of samples
+    that may be of several classes.
     """
 
     label_sets: tuple[str, ...] = ()
     scores: bool = False
+    states: bool = False
 
     @classmethod
     def of(cls, manifest: Mapping[str, Any]) -> Further:
         """That of a version."""
         config = manifest["config"]
-        return cls(tuple(config["label_sets"]), config["what"] == "pool")
+        states = any("states" in told for told in manifest["label_sets"].values())
+        return cls(tuple(config["label_sets"]), config["what"] == "pool", states)
 
     def columns(self) -> tuple[Column, ...]:
         """The further columns."""
         there = {column.name for column in EXPORT_PLAN.columns}
         said = [replace(column, name=f"{name}_{column.name}") for name in self.label_sets for column in LABELLED]
         scored = SCORED if self.scores else ()
-        return (*(column for column in said if column.name not in there), *scored)
+        stated = STATED if self.states else ()
+        return (*(column for column in said if column.name not in there), *scored, *stated)
 
     def added_to(self, table: Table) -> Table:
         """One of these tables with the further columns."""

@@ -26,6 +26,8 @@ class Part(StrEnum):
     CHOSEN_BACKBONE = "choose_backbone"
     FITTED_BACKBONE = "fit_backbone"
     GIVEN_LABELS = "given_labels"
+    GIVEN_STATES = "given_states"
+    LABEL_STATES = "label_states"
     LABEL_CORRECTIONS = "label_corrections"
     SELECTION_CORRECTIONS = "selection_corrections"
     USER_FILES = "user_files"

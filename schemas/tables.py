@@ -18,7 +18,7 @@ from windrow.schemas.labels import (
     SOFT_LABELS,
     USER_FILES,
 )
-from windrow.schemas.occurrences import OCCURRENCES
+from windrow.schemas.occurrences import OCCURRENCES, SHARDS, SOURCE_COLUMNS
 from windrow.schemas.quality import HASH_GROUPS, QUALITY
 from windrow.schemas.runs import EXPORTS, RUNS, STAGES
 from windrow.schemas.samples import REGISTRY, SAMPLES
@@ -35,7 +35,7 @@ from windrow.schemas.selection import (
     SAMPLE_SETS,
     SELECTION,
 )
-from windrow.schemas.shards import SHARDS, SOURCE_COLUMNS
+from windrow.schemas.states import LABEL_STATES, LOOKED_FOR, STATE_CLASSES, VOCABULARIES
 from windrow.schemas.table import Column, Table
 from windrow.schemas.worth import HELD_OUT, WORTH, WORTH_CURVE, WORTH_KEPT, WORTH_SETS
 
@@ -67,6 +67,10 @@ TABLES: tuple[Table, ...] = (
     LABELS,
     LABEL_SETS,
     SOFT_LABELS,
+    LABEL_STATES,
+    LOOKED_FOR,
+    VOCABULARIES,
+    STATE_CLASSES,
     LABEL_QUALITY,
     LABEL_CHECKS,
     LEAKS,
@@ -109,7 +113,9 @@ __all__ = [
     "LABEL_CHECKS",
     "LABEL_QUALITY",
     "LABEL_SETS",
+    "LABEL_STATES",
     "LEAKS",
+    "LOOKED_FOR",
     "MODEL_SCORES",
     "NEAR_DUPLICATE_THRESHOLD",
     "NEIGHBORS",
@@ -131,9 +137,11 @@ __all__ = [
     "SOFT_LABELS",
     "SOURCE_COLUMNS",
     "STAGES",
+    "STATE_CLASSES",
     "TABLES",
     "TAKEN_CORRECTIONS",
     "USER_FILES",
+    "VOCABULARIES",
     "WORTH",
     "WORTH_CURVE",
     "WORTH_KEPT",

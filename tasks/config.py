@@ -87,10 +87,33 @@ class CurationConfig(Settings):
         if "://" in self.store:
             raise ValueError(f"store: wants a folder of this machine, got {self.store!r}; only sources can be URLs")
         check_file_name("name", self.name, r"[\w-]", "letters, digits, - and _")
+        self._check_kind()
         self._check_label_sets()
         if self.export.what == "pool" and "rest" in [split.name for split in self.selection.splits]:
             raise ValueError("selection.splits: 'rest' is the split of what is not selected, with export.what: pool")
         check_different("scores", [scorer.name for scorer in self.scores])
+
+    def _check_kind(self) -> None:
+        """What is for samples of one class, or of several, goes with labels that are so."""
+        asked = {settings_of(source, self.ingest)[1].vocabulary for source in self.sources} - {()}
+        if self.labels.kind == "single":
+            if asked:
+                raise ValueError("ingest.vocabulary: goes with labels.kind: multi, and labels.kind is single")
+            return
+        export = ExportConfig()
+        of_one_class = {
+            "selection.stratify_splits": (self.selection.stratify_splits, False),
+            "selection.guard": (self.selection.guard, "off"),
+            "worth.evaluate": (self.worth.evaluate, None),
+            "export.soft_labels": (self.export.soft_labels, export.soft_labels),
+            "export.label_sets": (self.export.label_sets, export.label_sets),
+        }
+        for setting, (value, usual) in of_one_class.items():
+            if value != usual:
+                raise ValueError(f"{setting}: is for samples of one class, and labels.kind is multi; got {value!r}")
+        if self.export.label_set not in (PSEUDO, "given"):
+            got = self.export.label_set
+            raise ValueError(f"export.label_set: wants {PSEUDO} or given, as labels.kind is multi; got {got!r}")
 
     def _check_label_sets(self) -> None:
         """Of the label sets that a run can make; which of them it makes depends on the labels that it finds."""

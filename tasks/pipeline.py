@@ -66,7 +66,7 @@ def curate(
     >>> curated.version.version, curated.is_new
     ('v0001', False)
     """
-    check_sql(config.selection, bool(config.scores))
+    check_sql(config.selection, bool(config.scores), config.labels.kind == "multi")
     check_places(config)
     check_headers(config.labels, config.worth.evaluate, config.selection.id_lists())
     runner = runner or PlainRunner()

@@ -24,6 +24,7 @@ OBJECTS = {
         flows.commands.answers flows.commands.stores.runs_table tasks.clusters.incremental tasks.export.outcomes
         tasks.explore.columns tasks.export.soft_arrays tasks.storage.store.garbage tasks.worth.gates
         tasks.export.selected_rows tasks.features.backbone_choice tasks.labels.audit_sample
+        tasks.export.exported_states tasks.labels.states.state_labeling
         tasks.loading.version_samples tasks.steps.publishing_steps tasks.storage.store.refused_samples
         tasks.storage.verify.absences
         tasks.takedown.removal tasks.worth.guard""",

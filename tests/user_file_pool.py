@@ -10,13 +10,19 @@ from windrow.tasks.storage.store.outputs import Output, OutputWriter, make_outpu
 
 @dataclass(frozen=True)
 class Seen:
-    """An occurrence: whose, under which key and in which shard, with which label, and why it cannot be read."""
+    """An occurrence: whose, under which key and in which shard, with which label, and why it cannot be read.
+
+    And what else came with it, as JSON, of which source, and where the label stood.
+    """
 
     sample: str | None
     key: str
     shard: str = "s1"
     label: str | None = None
     unreadable: str | None = None
+    metadata: str | None = None
+    source: str = "s"
+    label_from: str | None = None
 
 
 # 'a' is seen twice, with one key; 'lost' cannot be read
@@ -35,7 +41,9 @@ def ingested(store: Path, seen: Sequence[Seen]) -> dict[str, list[Output]]:
         columns = {
             "occurrence_id": [f"o{i}" for i in range(n)],
             "sample_id": [each.sample for each in seen],
-            "source_uri": ["s"] * n,
+            "source_uri": [each.source for each in seen],
+            "label_from": [each.label_from for each in seen],
+            "metadata": [each.metadata for each in seen],
             "kind": ["file"] * n,
             "shard": [each.shard for each in seen],
             "position": list(range(n)),

@@ -61,6 +61,7 @@ def print_story(console: Console, connection: Any, wanted: str) -> None:
         _print_leak(console, connection, sample_id or "")
         _print_corrections(console, connection, sample_id or "")
         _print_labels(console, connection, sample_id or "")
+        _print_states(console, connection, sample_id or "")
         _print_belonging(console, connection, sample_id or "")
         _print_quality(console, connection, sample_id or "")
 
@@ -169,6 +170,24 @@ def _print_labels(console: Console, connection: Any, sample_id: str) -> None:
         top = ", ".join(f"{name} {p:.2f}" for name, p in list(zip(classes, probabilities, strict=True))[:3])
         table.add_row(*map(escape, (label_set, label or "abstained", f"{confidence:.3f}", top, method)))
     console.print(table)
+
+
+def _print_states(console: Console, connection: Any, sample_id: str) -> None:
+    """Say of which classes a sample is and is not, where it may be of several."""
+    of_sample = "FROM states WHERE sample_id = ? ORDER BY label_set <> 'pseudo'"
+    rows = connection.execute(f"SELECT * EXCLUDE (sample_id) {of_sample}", [sample_id]).fetchall()
+    listed = connection.execute(
+        "SELECT label_set, label, probability FROM label_states WHERE sample_id = ? AND state = 'unknown' ORDER BY 2",
+        [sample_id],
+    ).fetchall()
+    for label_set, present, absent, *shares in rows:
+        unknown = [(name, share) for named, name, share in listed if named == label_set]
+        found = {"present": zip(present, shares[0], strict=True), "absent": zip(absent, shares[1], strict=True)}
+        for state, classes in {**found, "unknown": unknown}.items():
+            told = ", ".join(name + ("" if share is None else f" {share:.2f}") for name, share in classes)
+            if told:
+                console.print(escape(f"{label_set}, {state}: {told}"), soft_wrap=True)
+        console.print(escape(f"{label_set}: all other classes are unknown"), soft_wrap=True)
 
 
 def _print_quality(console: Console, connection: Any, sample_id: str) -> None:

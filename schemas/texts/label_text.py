@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import unicodedata
+from collections.abc import Sequence
 
 LONGEST = 1000
 """Characters of a label, at most; what is longer is a text."""
@@ -46,6 +47,14 @@ def class_name(field: str, name: str | int) -> str:
     if kept is None:
         raise ValueError(f"{field}: {str(name)!r} is a spelling of 'no label', and names no class")
     return kept
+
+
+def named_vocabulary(field: str, names: Sequence[str | int]) -> tuple[str, ...]:
+    """Return the classes of a vocabulary as labels are kept. Raises ValueError for one that is none, or there twice."""
+    named = tuple(class_name(field, each) for each in names)
+    if len(set(named)) < len(named):
+        raise ValueError(f"{field}: wants each once, got {list(named)}")
+    return named
 
 
 def strip(text: str) -> str:

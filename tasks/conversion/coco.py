@@ -28,7 +28,8 @@ class Coco(Format):
 
     An image's `id` is its `sample_index`, its `file_name` that of its member in the tar `tar`, at `byte_offset`: unpack
     the tars and the names are those of files. A category's `id` is the number of its class. An annotation is of a whole
-    image, so its box is that, and `score` is the label's confidence.
+    image, so its box is that, and `score` is the label's confidence. A sample that may be of several classes has an
+    annotation for each that is present, with its probability, and the absent ones in `neg_category_ids`, as LVIS has.
     """
 
     name: ClassVar[str] = "coco"
@@ -54,7 +55,7 @@ def _write_lists(file: TextIO, version: SourceVersion, split: str) -> None:
     lists: dict[str, Iterable[Row]] = {
         "licenses": ({"id": n, "name": name, "url": licence_url(name) or ""} for name, n in licences.items()),
         "categories": _categories(indices, class_names(manifest)),
-        "images": _images(version, split, licences),
+        "images": _images(version, split, licences, indices),
         "annotations": _annotations(version, split, indices),
     }
     file.write(f'{{"info": {_json(info)}')
@@ -70,33 +71,45 @@ def _categories(indices: Mapping[str, int], names: list[str] | None) -> Iterator
         yield {"id": number, "name": names[number] if names else name, "supercategory": ""}
 
 
-def _images(version: SourceVersion, split: str, licences: Mapping[str, int]) -> Iterator[Row]:
+def _images(
+    version: SourceVersion, split: str, licences: Mapping[str, int], indices: Mapping[str, int]
+) -> Iterator[Row]:
     tars = chain.from_iterable(repeat(file["path"], file["n_samples"]) for file in version.shard_files(split))
     for row, tar in zip(_rows(version, split), tars, strict=True):
         name = f"{row['sample_id']}.{image_extension(row['format'])}"
         size = {"width": row["width"], "height": row["height"]}
         place = {"tar": tar, "byte_offset": row["tar_offset"], "byte_length": row["n_bytes"]}
         terms = {"license": licences.get(row["license"], 0), "coco_url": row["source_url"] or ""}
-        yield {"id": row["sample_index"], "file_name": name, **size, **terms, **place, "sample_id": row["sample_id"]}
+        known = {"neg_category_ids": [indices[each] for each in row["absent"] or ()]} if "absent" in row else {}
+        names = {"sample_id": row["sample_id"], **known}
+        yield {"id": row["sample_index"], "file_name": name, **size, **terms, **place, **names}
 
 
 def _annotations(version: SourceVersion, split: str, indices: Mapping[str, int]) -> Iterator[Row]:
-    labelled = (row for row in _rows(version, split) if row["label"] is not None)
-    for number, row in enumerate(labelled, start=1):
+    labelled = ((row, *each) for row in _rows(version, split) for each in _labels(row))
+    for number, (row, label, score) in enumerate(labelled, start=1):
         box = {
             "bbox": [0, 0, row["width"], row["height"]],
             "area": row["width"] * row["height"],
             "iscrowd": 0,
             "segmentation": [],
         }
-        kind = {"category_id": indices[row["label"]], "score": row["confidence"]}
+        kind = {"category_id": indices[label], "score": score}
         yield {"id": number, "image_id": row["sample_index"], **kind, **box}
+
+
+def _labels(row: Row) -> list[tuple[str, float]]:
+    """The classes of a sample, each with how probable it is."""
+    if "present" in row:
+        return list(zip(row["present"] or (), row["present_probabilities"] or (), strict=True))
+    return [] if row["label"] is None else [(row["label"], row["confidence"])]
 
 
 def _rows(version: SourceVersion, split: str) -> Iterator[Row]:
     """The rows of a split, in the order of its shards."""
     with pq.ParquetFile(version.path / SAMPLES) as samples:
-        for batch in samples.iter_batches(columns=_COLUMNS):
+        columns = [*_COLUMNS, *(name for name in _STATES if name in samples.schema_arrow.names)]
+        for batch in samples.iter_batches(columns=columns):
             yield from (row for row in batch.to_pylist() if row["split"] == split)
 
 
@@ -105,6 +118,9 @@ _COLUMNS = [
     for column in EXPORTED_SAMPLES.columns
     if column.name not in ("classes", "probabilities", "cluster_path", "metadata", "caption")
 ]
+
+
+_STATES = ("present", "present_probabilities", "absent")
 
 
 def _json(value: Any) -> str:

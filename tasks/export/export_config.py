@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Annotated, Literal
 
 from annotated_types import Ge, MinLen
@@ -93,3 +93,18 @@ class ExportConfig(Settings):
         from windrow.schemas.exported import Further  # settings are read without PyArrow
 
         return Further(self.label_sets, self.what == "pool")
+
+
+@dataclass(frozen=True)
+class StatesExport(ExportConfig):
+    """How a curated set is exported whose samples may be of several classes: the settings are the same."""
+
+    @property
+    def further(self) -> Further:
+        """With the states of classes."""
+        return replace(super().further, states=True)
+
+    @classmethod
+    def of(cls, config: ExportConfig) -> StatesExport:
+        """The same settings for samples that may be of several classes."""
+        return cls(**vars(config))

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from dataclasses import asdict
 from pathlib import Path
+from typing import Any
 
 from windrow.schemas.stages import Part
 from windrow.tasks.export.export_config import ExportConfig
@@ -30,13 +31,15 @@ def planned_shards(store: Path, made: Made, config: ExportConfig) -> list[Export
         shards = plan_export(store, rows, config, classes, soft)
         (writer.path / SHARDS).write_text("".join(f"{json.dumps(asdict(shard))}\n" for shard in shards))
 
-    inputs = {
+    inputs: dict[str, Any] = {
         **digests(made.opened(store, *stages_of(config))),
         "what": config.what,
         "label_sets": config.said_by,
         "soft_labels": config.soft_labels,
         "samples_per_shard": config.samples_per_shard,
     }
+    if config.further.states:
+        inputs["states"] = True
     done = make_output(store, Part.EXPORT_SHARDS, VERSION, inputs, write)
     shards = [ExportShard(**json.loads(line)) for line in (store / done.path / SHARDS).read_text().splitlines()]
     if all((store / shard.plan).is_dir() for shard in shards):

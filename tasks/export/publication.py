@@ -111,7 +111,7 @@ def publish_version(
     parent.mkdir(parents=True, exist_ok=True)
     if same := _latest_if_same(store, manifest):
         return same
-    manifest["counts"] = count_version(outputs, classes)
+    manifest["counts"] = count_version(outputs, classes, config.further)
     with temporary_directory(parent) as folder:
         _lay_out(folder, files, outputs, classes, config)
         read = (output.read(EXPORTED_SAMPLES, ["format"])["format"] for output in outputs)

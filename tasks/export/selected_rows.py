@@ -13,6 +13,7 @@ from windrow.schemas.exported import LABELLED, REST
 from windrow.schemas.joined_pool import REST_SQL
 from windrow.schemas.stages import Stage
 from windrow.tasks.export.export_config import ExportConfig
+from windrow.tasks.export.exported_states import COLUMNS, JOIN, stated_classes
 from windrow.tasks.labels.given_labels import class_names
 from windrow.tasks.labels.rows.label_rows import are_clusters
 from windrow.tasks.storage.catalog.views import connect, tables_of
@@ -32,6 +33,7 @@ SELECT e.sample_id, r.sample_index, e.rank, e.sample_weight, coalesce(e.split, '
        o.copy, o.members, e.selected, e.part, a.distance, c.nearest_similarity, c.outlier_score, c.off_topic_score,
        c.foreign_score,
        y.blur, y.brightness, y.contrast, y.entropy, y.phash, w.density_ratio, w.is_alike, m.score_names, m.score_values
+       {stated}
 FROM selection e
 JOIN samples s USING (sample_id)
 JOIN registry r USING (sample_id)
@@ -61,8 +63,11 @@ def stages_of(config: ExportConfig) -> tuple[Stage, ...]:
     return (Stage.INGEST, *scored, Stage.FEATURES, Stage.CLUSTER, Stage.PSEUDO_LABEL, Stage.RANK)
 
 
-def _selected_sql(columns: Sequence[Sequence[str]], everything: bool) -> str:
-    """The query, over parameters that name the label sets; `columns` are those of each, '' to leave one out."""
+def _selected_sql(columns: Sequence[Sequence[str]], everything: bool, states: bool) -> str:
+    """The query, over parameters that name the label sets; `columns` are those of each, '' to leave one out.
+
+    `states`: whether the states of classes are wanted too, whose label set is the last parameter.
+    """
     said: list[str] = []
     joined = []
     for number, names in enumerate(columns):
@@ -72,7 +77,9 @@ def _selected_sql(columns: Sequence[Sequence[str]], everything: bool) -> str:
             said += [f"{value} AS {_identifier(name)}"] if name else []
         joined.append(f"LEFT JOIN (SELECT * FROM labels WHERE label_set = ?) {table} USING (sample_id)")
     wanted = "e.rank IS NOT NULL" if everything else "e.selected"
-    return SELECTED_SQL.format(said=", ".join(said), joined="\n".join(joined), wanted=wanted, rest=REST)
+    parts = {"said": ", ".join(said), "stated": COLUMNS if states else ""}
+    joined += [JOIN] if states else []
+    return SELECTED_SQL.format(**parts, joined="\n".join(joined), wanted=wanted, rest=REST)
 
 
 def _identifier(name: str) -> str:
@@ -90,8 +97,11 @@ def selected_rows(store: Path, made: Made, config: ExportConfig) -> tuple[pa.Tab
     connection = connect({**tables_of(outputs), REGISTRY.name: registry_files(store)})
     further = [[f"{name}_{column}" for column in OF_LABELS] for name in config.label_sets]
     columns = [OF_LABELS, *([name if name not in GIVEN else "" for name in each] for each in further)]
-    sql = _selected_sql(columns, config.what == "pool")
-    rows = connection.sql(sql, params=list(config.said_by)).to_arrow_table()
+    states = config.further.states
+    sql = _selected_sql(columns, config.what == "pool", states)
+    rows = connection.sql(sql, params=[*config.said_by, *([config.label_set] if states else [])]).to_arrow_table()
+    if states:
+        return rows, stated_classes(connection)
     labels = connection.sql(
         "SELECT label, method FROM labels WHERE label_set = ?", params=[config.label_set]
     ).to_arrow_table()

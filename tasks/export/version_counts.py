@@ -9,11 +9,14 @@ from typing import Any
 
 import pyarrow as pa
 
-from windrow.schemas.exported import CHANNELS, EXPORTED_SAMPLES
+from windrow.schemas.exported import CHANNELS, EXPORTED_SAMPLES, Further
 from windrow.tasks.storage.published.licence_terms import asks_for_attribution
+from windrow.tasks.storage.published.webdataset_shards import EVERY_VERSION
 from windrow.tasks.storage.store.outputs import Output
 
 COLUMNS = ["sample_id", "split", "label", "license", "cluster_path", "source_uri", "author", "source_url"]
+STATES = ["present", "absent"]
+"""Columns of versions whose samples may be of several classes."""
 COLOURS = ("red", "green", "blue")
 MOST_CLASSES = 3
 """Of a source, named: the largest."""
@@ -32,7 +35,7 @@ class _Source:
     def add(self, rows: pa.Table, measured: Sequence[Sequence[float]]) -> None:
         """Add a source's rows of a shard; those measured stand for all of them."""
         self.n += rows.num_rows
-        self.labels.update(rows["label"].to_pylist())
+        self.labels.update(_labels(rows))
         self.licences.update(rows["license"].to_pylist())
         self.n_measured += len(measured)
         for values in measured:
@@ -54,13 +57,28 @@ class _Source:
         }
 
 
-def count_version(outputs: Iterable[Output], classes: Sequence[str]) -> dict[str, Any]:
-    """Count the samples of some written shards; `classes` are all classes there may be."""
+def _labels(rows: pa.Table) -> list[str | None]:
+    """The class of each row, None where it has none; where they may be of several, all of each."""
+    if not set(STATES) <= set(rows.column_names):
+        return list(rows["label"].to_pylist())
+    stated = zip(*(rows[name].to_pylist() for name in STATES), strict=True)
+    return [name for present, absent in stated for name in (present or ([] if absent else [None]))]
+
+
+def count_version(
+    outputs: Iterable[Output], classes: Sequence[str], further: Further = EVERY_VERSION
+) -> dict[str, Any]:
+    """Count the samples of some written shards; `classes` are all classes there may be.
+
+    Samples that may be of several classes count in each that they are of; `unlabelled` are those of which no state is
+    known.
+    """
+    declared, columns = further.added_to(EXPORTED_SAMPLES), [*COLUMNS, *(STATES if further.states else [])]
     splits, clusters = Counter[str](), Counter[int]()
     attribution = Counter[str]({"asked": 0, "without_author": 0, "without_source": 0})
     sources: dict[str, _Source] = defaultdict(_Source)
     for output in outputs:
-        rows = output.read(EXPORTED_SAMPLES, COLUMNS)
+        rows = output.read(declared, columns)
         splits.update(rows["split"].to_pylist())
         clusters.update(path[-1] for path in rows["cluster_path"].to_pylist() if path)
         _add_attribution(attribution, rows)

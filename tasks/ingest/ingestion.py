@@ -130,6 +130,8 @@ def _inputs(shard: SourceShard, config: IngestConfig) -> dict[str, Any]:
     """Return what the output depends on: how lists are fetched is nothing to other sources, nor the pace to lists."""
     settings = asdict(config)
     del settings["follow_links"], settings["least_share_of_last"]  # what is planned says what the first let in
+    if settings.pop("vocabulary"):  # which classes it has is for the labels to know
+        settings["keeps_empty_labels"] = True
     for name in PACE:
         del settings["fetch"][name]
     if not SOURCES[shard.kind].fetches:

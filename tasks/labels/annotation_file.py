@@ -14,6 +14,7 @@ import pyarrow.compute as pc
 from windrow.schemas.stages import Stage
 from windrow.tasks.algorithms.labels.queries import QUERIES, query_for
 from windrow.tasks.labels.audit_file import check_new_file, places_of, write_lines
+from windrow.tasks.labels.states.one_class import check_one_class
 from windrow.tasks.storage.catalog.views import connect_run
 from windrow.tasks.storage.files.whole_columns import whole
 from windrow.tasks.storage.store.pool import read_pool
@@ -57,6 +58,7 @@ def write_annotation(path: Path, run: Run, n: int, by: str, seed: int) -> Annota
     """
     check_new_file(path, "labels")
     connection = connect_run(run.store, run.run_id)
+    check_one_class(connection, "annotate")
     found = connection.sql(ASKED_SQL).to_arrow_table()
     given = connection.sql(GIVEN_SQL).fetchall()
     classes = pc.unique(whole(found["given_label"]).drop_null()).sort()

@@ -14,6 +14,7 @@ import pyarrow.compute as pc
 from windrow.tasks.algorithms.arrays import Float32Array, Int64Array
 from windrow.tasks.algorithms.labels.label_audit import Interval, audit_sample, stratified_interval
 from windrow.tasks.algorithms.selection.seeded_order import seeded_order
+from windrow.tasks.labels.states.one_class import check_one_class
 
 # In float32, as confidences are: 0.95 is then in the band from 0.95.
 BANDS = np.array([0.5, 0.8, 0.95], dtype=np.float32)
@@ -70,7 +71,8 @@ class Figure:
 
 
 def check_label_set(connection: Any, name: str) -> None:
-    """Raise ValueError unless the catalog's run has a label set of this name."""
+    """Raise ValueError unless the catalog's run has a label set of this name, of one class a sample."""
+    check_one_class(connection, "an audit")
     sets = [row[0] for row in connection.execute("SELECT DISTINCT label_set FROM labels ORDER BY 1").fetchall()]
     if name not in sets:
         raise ValueError(f"this run has no label set {name!r}; it has {', '.join(sets) or 'none'}")

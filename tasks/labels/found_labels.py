@@ -89,8 +89,15 @@ class FoundLabels:
         """Occurrences with a label."""
         return sum(self.labels.values())
 
-    def told(self) -> str:
-        """Say it in a line, without the source."""
+    def told(self, several: bool = False) -> str:
+        """Say it in a line, without the source; where samples may be of `several` classes, without the labels."""
+        parts = [] if several else self._told_labels()
+        parts.append(f"captions: {self.n_captions:,} of {self.n:,}")
+        if self.members:
+            parts.append(_members(self.members))
+        return "; ".join(parts)
+
+    def _told_labels(self) -> list[str]:
         places = " / ".join(_with_count(place, n, len(self.labels)) for place, n in self.labels.items())
         parts = [f"labels: {self.n_labels:,} of {self.n:,}" + (f" from {places}" if places else "")]
         if not self.n_labels:
@@ -104,10 +111,7 @@ class FoundLabels:
             parts.append(
                 f"several classes at once: {self.n_several:,} (a sample has one label; these stay in the metadata)"
             )
-        parts.append(f"captions: {self.n_captions:,} of {self.n:,}")
-        if self.members:
-            parts.append(_members(self.members))
-        return "; ".join(parts)
+        return parts
 
 
 def read_found_labels(connection: Any, spellings: Sequence[str] = UNLABELLED) -> list[FoundLabels]:

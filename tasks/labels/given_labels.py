@@ -80,7 +80,11 @@ def _digest(source: str) -> str | None:
 
 def class_names(labels: pa.Table, others: Collection[str] = ()) -> list[str]:
     """Return the distinct labels, and others: in the order of numbers when all are, otherwise of the alphabet."""
-    names = {name for name in pc.unique(labels["label"]).to_pylist() if name is not None} | set(others)
+    return sorted_names({name for name in pc.unique(labels["label"]).to_pylist() if name is not None} | set(others))
+
+
+def sorted_names(names: Collection[str]) -> list[str]:
+    """Return names of classes in the order of numbers when all are, otherwise of the alphabet."""
     numeric = all(name.isascii() and name.isdigit() for name in names)
     return sorted(names, key=lambda name: (int(name), name) if numeric else (0, name))
 

@@ -11,6 +11,7 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from windrow.schemas.states import STATES
 from windrow.schemas.texts.label_text import label_of
 from windrow.tasks.labels.numbered_classes import name_numbers
 from windrow.tasks.storage.files.whole_columns import whole
@@ -20,6 +21,8 @@ from windrow.tasks.storage.user_files.wanted_columns import Wanted
 from windrow.tasks.texts.cells import text_of
 
 WANTED = Wanted(("label",), ("sample_id", "key"), ("shard", "source_uri", "annotator", "weight"))
+WITH_STATES = Wanted(WANTED.needed, WANTED.one_of, (*WANTED.also, "state"))
+"""Of files in which a row may say that a class is absent."""
 OF_AUDITS = frozenset({"correct", "stratum"})
 """Columns of the files of `windrow audit sample`."""
 _SHOWN = 3
@@ -44,7 +47,7 @@ CREATE TEMP TABLE named_rows AS
     WHERE f.label IS NOT NULL
     UNION ALL SELECT DISTINCT line, sample_id FROM by_key;
 CREATE TABLE file_labels AS
-    SELECT f.line, n.sample_id, f.label, f.annotator, f.weight FROM given_rows f JOIN named_rows n USING (line)
+    SELECT f.line, n.sample_id, f.label, f.annotator, f.weight, f.state FROM given_rows f JOIN named_rows n USING (line)
     WHERE n.sample_id IN (SELECT sample_id FROM samples) ORDER BY f.line
 """
 _EMPTYING = "; ".join(f"DROP TABLE IF EXISTS {name}" for name in ("given_rows", "by_key", "named_rows", "file_labels"))
@@ -105,18 +108,19 @@ def check_label_file(source: str, setting: str) -> None:
         )
 
 
-def load_label_file(connection: Any, source: str, setting: str) -> Tally:
+def load_label_file(connection: Any, source: str, setting: str, wanted: Wanted = WANTED) -> Tally:
     """Load a file as table `file_labels`, in the place of another's, a row for each that labels a readable sample.
 
-    Its columns are line, sample_id, label, annotator (null where none is named) and weight (1 where none is given).
+    Its columns are line, sample_id, label, annotator (null where none is named), weight (1 where none is given) and
+    state (null where none is given, or wanted).
 
     The connection is a catalog's. Raises ValueError, naming the setting and the line, when the file is missing or not
-    as it should be (`read_user_file`), when a label is too long or no number of a class, when a weight is none, and
-    when a key fits several samples.
+    as it should be (`read_user_file`), when a label is too long or no number of a class, when a weight or a state
+    is none, and when a key fits several samples.
     """
     check_label_file(source, setting)
     try:
-        file = read_user_file(Path(source), WANTED)
+        file = read_user_file(Path(source), wanted)
         labels = _labels(file, connection)
         connection.register("_given_rows", _given_rows(file, labels))
         connection.execute(_EMPTYING)
@@ -149,7 +153,7 @@ def _given_rows(file: UserFile, labels: pa.Array) -> pa.Table:
     columns = {name: file.rows[name] if name in file.rows.column_names else nothing for name in names}
     columns["sample_id"] = pc.utf8_lower(columns["sample_id"])
     who = file.rows["annotator"] if "annotator" in file.rows.column_names else nothing
-    said = {"label": labels, "annotator": who, "weight": _weights(file)}
+    said = {"label": labels, "annotator": who, "weight": _weights(file), "state": _states(file)}
     return pa.table({"line": file.rows["line"], **columns, **said})
 
 
@@ -167,6 +171,17 @@ def _weights(file: UserFile) -> pa.Array:
             raise ValueError(f"{file.place(row)}: the weight wants a number above 0 to 1, got {text!r}")
         weights.append(weight)
     return pa.array(weights, pa.float64())
+
+
+def _states(file: UserFile) -> pa.Array:
+    """What each row says of its class: the column `state`, null where it is empty or not read."""
+    if "state" not in file.rows.column_names:
+        return pa.nulls(file.rows.num_rows, pa.string())
+    states = [text.casefold() for text in file.texts("state")]
+    for row, state in enumerate(states):
+        if state not in ("", *STATES):
+            raise ValueError(f"{file.place(row)}: the state wants one of {', '.join(STATES)}, got {state!r}")
+    return pa.array([state or None for state in states], pa.string())
 
 
 def _check_ambiguous(file: UserFile, rows: Sequence[tuple[int, int, int, int]]) -> None:

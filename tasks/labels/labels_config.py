@@ -17,17 +17,26 @@ from windrow.tasks.algorithms.labels.deciding.label_sets import ConformalConfig
 from windrow.tasks.labels.checks.label_checks_config import LabelChecksConfig
 from windrow.tasks.labels.chosen_makers import chosen_maker
 from windrow.tasks.labels.label_policy_config import LabelPolicyConfig
+from windrow.tasks.labels.states.multi_label_config import MultiLabelConfig
 from windrow.tasks.labels.unlabelled import UNLABELLED
 
 AnnotatorsBy = Literal["majority", "dawid-skene"]
 PSEUDO, MOST_PROBABLE = "pseudo", "most_probable"
 """What the makers say together: the label that serves rare classes best, and the one that is right most often."""
+OF_SINGLE = (
+    *("annotators", "makers", "settings", "combine", "combine_by", "prior", "policy", "least_belonging", "conformal"),
+    *("distances", "unseen_classes", "refit", "checks"),
+)
+"""The settings that are for samples of one class."""
 
 
 @dataclass(frozen=True)
 class LabelsConfig(Settings):
     """Where labels come from and when a pseudo-label is sure enough. See docs/how-to/choose-labels.md, own-files.md.
 
+    `kind`: 'single', a sample is of one class; 'multi', it may be of several: of each it is present, absent or unknown
+    (`multi`), and the settings of makers, policies and checks are for 'single' alone. `multi`: how these states are
+    read and spread.
     `given`: 'found' (labels that came with samples), 'none', or a .csv or .parquet file with columns `label` and
     `sample_id` (or `key`); its columns `annotator` and `weight` say who gave each label, and what it counts, 0 to 1.
     A list of several, 'found' among them: what a later one says of a sample takes the place of what an earlier one
@@ -55,6 +64,8 @@ class LabelsConfig(Settings):
     need no labels predict (zero_shot, and clusters by number). Clusters are no classes, and are not exported as labels.
     """
 
+    kind: Literal["single", "multi"] = "single"
+    multi: MultiLabelConfig = field(default_factory=MultiLabelConfig)
     given: Annotated[tuple[Annotated[str, IsPath(unless=("found", "none"))], ...], MinLen(1)] = ("found",)
     annotators: AnnotatorsBy = "majority"
     unlabelled: tuple[str | int, ...] = UNLABELLED
@@ -94,6 +105,18 @@ class LabelsConfig(Settings):
         check_different("unseen_classes", named)
         if named and self.distances is None:
             raise ValueError(f"unseen_classes: only labels.distances can lead to them, and there are none; got {named}")
+        self._check_kind()
+
+    def _check_kind(self) -> None:
+        """A setting that the kind does not heed is refused, or it would do nothing."""
+        if self.kind == "single":
+            if self.multi != MultiLabelConfig():
+                raise ValueError("multi: goes with kind: multi, and kind is single")
+            return
+        usual = LabelsConfig()
+        for name in OF_SINGLE:
+            if getattr(self, name) != getattr(usual, name):
+                raise ValueError(f"{name}: is for samples of one class, and kind is multi; got {getattr(self, name)!r}")
 
     @property
     def given_files(self) -> tuple[str, ...]:

@@ -18,6 +18,7 @@ import torch
 from PIL import Image
 from torch.utils.data import Dataset
 
+from windrow.tasks.loading.state_targets import TENSORS
 from windrow.tasks.loading.version_samples import VersionSamples
 from windrow.tasks.pictures.decoding import UnreadableImage, decode_rgb
 from windrow.tasks.storage.files.whole_columns import whole
@@ -32,6 +33,7 @@ class Batch(NamedTuple):
 
     `info`: the asked columns of EXPORTED_SAMPLES by name: a tensor (n,) of numbers or truth values, else a list. A
     number that is null is NaN. Soft labels and logits are a tensor (n, n_classes), a row of NaN where there are none.
+    Of samples that may be of several classes it always has `targets`, `soft_targets` and `known`, see `StateTargets`.
     """
 
     images: torch.Tensor
@@ -58,7 +60,8 @@ class ImageDataset(Dataset[Batch]):
         self, samples: VersionSamples, transform: Transform | None, columns: Sequence[str], min_side: int | None
     ) -> None:
         self._samples, self._transform, self._min_side = samples, transform, min_side
-        self._columns = {name: whole(samples.table[name]) for name in columns if name not in samples.soft}
+        self._columns = {name: whole(samples.table[name]) for name in columns if name not in (*samples.soft, *TENSORS)}
+        self._states = samples.states()
         self._soft = {name: samples.soft[name] for name in columns if name in samples.soft}
         self._tars = OpenTars(samples.tars)
 
@@ -67,6 +70,8 @@ class ImageDataset(Dataset[Batch]):
         info = {name: _values(column, wanted.places) for name, column in self._columns.items()}
         shards, rows = self._samples.shard[wanted.places], self._samples.row[wanted.places]
         info |= {name: torch.from_numpy(column.read(shards, rows)) for name, column in self._soft.items()}
+        if self._states is not None:
+            info |= {name: torch.from_numpy(found) for name, found in self._states.read(wanted.places).items()}
         return Batch(images, torch.from_numpy(self._samples.labels[wanted.places]), info)
 
     def _images(self, wanted: BatchPlaces) -> torch.Tensor:

@@ -26,6 +26,7 @@ from windrow.tasks.algorithms.batches.sample_order import epoch_generator
 from windrow.tasks.loading.batch_plan import read_batches
 from windrow.tasks.loading.epoch_order import EpochOrder, Sampling
 from windrow.tasks.loading.image_dataset import Batch, BatchPlaces, ImageDataset, Transform
+from windrow.tasks.loading.state_targets import TENSORS
 from windrow.tasks.loading.version_samples import (
     Unlabelled,
     VersionSamples,
@@ -186,7 +187,9 @@ def data_loader(
     version: its folder, or several with their shares of each epoch ({"v0001": 0.9, "extra/v0003": 0.1}).
     transform: makes a tensor of an RGB image, all of one size; by default (3, height, width) from 0 to 1.
     where: an SQL predicate over the version's samples, such as 'rank <= 1000' or 'confidence > 0.9'.
-    unlabelled: 'skip' leaves samples without a label out, 'keep' gives them the label NO_LABEL (-100).
+    unlabelled: 'skip' leaves samples without a label out, 'keep' gives them the label NO_LABEL (-100). Samples that may
+        be of several classes (`labels.kind: multi`) are left out where no state is known; all have NO_LABEL, and `info`
+        has the tensors (n, n_classes) `targets`, `soft_targets` and `known`, in the order of `classes`.
     label_fraction: only so much of each class, the first by rank: smaller fractions lie in larger ones. long_tail: only
         so many of each class that the largest is so many times the smallest.
     shuffle: whether each epoch has its own random order; else samples come by rank. window: 0 shuffles all of them,
@@ -241,7 +244,7 @@ def data_loader(
 
 
 def _check_columns(samples: VersionSamples, columns: Sequence[str]) -> None:
-    there = [*samples.table.column_names, *samples.soft]
+    there = [*samples.table.column_names, *samples.soft, *(TENSORS if samples.states() else ())]
     if missing := [name for name in columns if name not in there]:
         raise ValueError(f"columns: a version has no {', '.join(missing)}; it has {', '.join(there)}")
 

@@ -16,6 +16,7 @@ import pyarrow.compute as pc
 from windrow.schemas.exported import EXPORTED_SAMPLES, Further
 from windrow.tasks.algorithms.batches.class_subsets import fraction_of_classes, long_tail_of_classes
 from windrow.tasks.loading.soft_columns import SoftColumn, joined_soft_columns, soft_columns
+from windrow.tasks.loading.state_targets import StateTargets
 from windrow.tasks.storage.catalog.connections import USER_SQL, open_connection
 from windrow.tasks.storage.catalog.judged_sql import query
 from windrow.tasks.storage.files.parquet import read_table
@@ -57,6 +58,10 @@ class VersionSamples:
     def __len__(self) -> int:
         return len(self.labels)
 
+    def states(self) -> StateTargets | None:
+        """The states of classes, of samples that may be of several; None of versions that have none."""
+        return StateTargets.of(self.table, self.classes) if "present" in self.table.column_names else None
+
     def shard_sizes(self) -> list[int]:
         """How many of the samples lie in each shard."""
         return list(map(int, np.bincount(self.shard, minlength=len(self.tars))))
@@ -80,7 +85,7 @@ def read_version_samples(
         raise ValueError(
             f"{version}: {SAMPLES} has {table.num_rows} samples of split {split!r}, its shards {sum(counts)}"
         )
-    kept = _kept(table, where, unlabelled)
+    kept = _kept(table, where, unlabelled, "present" in table.column_names)
     if not len(kept):
         raise ValueError(
             f"{version}: no sample of split {split!r} is left (where: {where}, unlabelled: {unlabelled!r})"
@@ -165,12 +170,13 @@ def label_indices(labels: pa.ChunkedArray, classes: Sequence[str]) -> npt.NDArra
     return np.asarray(of_code[codes])
 
 
-def _kept(table: pa.Table, where: str | None, unlabelled: Unlabelled) -> npt.NDArray[np.int64]:
+def _kept(table: pa.Table, where: str | None, unlabelled: Unlabelled, has_states: bool) -> npt.NDArray[np.int64]:
     if unlabelled not in ("keep", "skip"):
         raise ValueError(f"unlabelled: wants 'keep' or 'skip', got {unlabelled!r}")
     places = pa.array(np.arange(table.num_rows))
     conditions = [f"({where}\n)"] if where else []
-    conditions += ["label IS NOT NULL"] if unlabelled == "skip" else []
+    labelled = "len(present) + len(absent) > 0" if has_states else "label IS NOT NULL"
+    conditions += [labelled] if unlabelled == "skip" else []
     if not conditions:
         return np.arange(table.num_rows)
     return _places_where(table.append_column(_PLACE, places), " AND ".join(conditions), where)

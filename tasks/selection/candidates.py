@@ -25,11 +25,20 @@ from windrow.tasks.storage.files.whole_columns import whole
 from windrow.tasks.storage.store.outputs import Output
 
 PLAIN = re.compile(r"U?(TINY|SMALL|BIG|HUGE)?INT(EGER)?$|FLOAT$|DOUBLE$|DECIMAL\(.*\)$|BOOLEAN$|VARCHAR$|\"NULL\"")
+# A sample that may be of several classes counts for the rarest that it has, as in repeat factor sampling (Gupta et al.
+# 2019, LVIS, section 5.2), which repeats an image as often as its rarest class asks for.
 CLASSES_SQL = """
-SELECT s.sample_id, p.classes, p.probabilities
+WITH present AS (SELECT sample_id, label FROM label_states WHERE label_set = 'pseudo' AND state = 'present'),
+counted AS (SELECT label, count(*) AS n FROM present GROUP BY label),
+rarest AS (
+    SELECT sample_id, list(label ORDER BY n, label)[:1] AS classes, [1.0::FLOAT] AS probabilities
+    FROM present JOIN counted USING (label) GROUP BY sample_id
+)
+SELECT s.sample_id, coalesce(p.classes, r.classes) AS classes,
+       coalesce(p.probabilities, r.probabilities) AS probabilities
 FROM samples s LEFT JOIN (
     SELECT * FROM labels WHERE label_set = 'pseudo'
-) p USING (sample_id)
+) p USING (sample_id) LEFT JOIN rarest r USING (sample_id)
 ORDER BY s.sample_id
 """
 

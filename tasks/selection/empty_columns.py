@@ -26,12 +26,14 @@ def empty_columns(has_reference: bool, has_scores: bool) -> dict[str, str]:
 
 
 @cache
-def check_filled(asked: tuple[tuple[str, str], ...], empty: tuple[tuple[str, str], ...]) -> None:
+def check_filled(
+    asked: tuple[tuple[str, str], ...], empty: tuple[tuple[str, str], ...], has_states: bool = False
+) -> None:
     """Raise ValueError, naming the first of `asked`, (who asks, SQL over `pool`), that needs one of these columns.
 
     All of them must be SQL over a whole `pool`, as `check_sql` sees to first.
     """
-    connection = connect({})
+    connection = connect({}, has_states=has_states)
     connection.execute("ALTER VIEW pool RENAME TO whole_pool")
     why = dict(empty)
     connection.execute(f"CREATE VIEW pool AS SELECT * EXCLUDE ({', '.join(why)}) FROM whole_pool")

@@ -123,10 +123,13 @@ def pool_rows(outputs: Mapping[str, Sequence[Output]]) -> pa.Table:
     return wide(
         connection.sql("""
         SELECT s.sample_id, a.cluster_path, a.distance, s.width::BIGINT * s.height AS n_pixels,
-               g.label IS NOT NULL AS has_label, o.group_name, e.error
+               g.label IS NOT NULL OR t.sample_id IS NOT NULL AS has_label, o.group_name, e.error
         FROM samples s
         LEFT JOIN assignments a USING (sample_id)
         LEFT JOIN (SELECT sample_id, label FROM labels WHERE label_set = 'given') g USING (sample_id)
+        LEFT JOIN (
+            SELECT DISTINCT sample_id FROM label_states WHERE label_set = 'given' AND state <> 'unknown'
+        ) t USING (sample_id)
         LEFT JOIN (SELECT sample_id, min("group") AS group_name FROM occurrences GROUP BY sample_id) o USING (sample_id)
         LEFT JOIN (SELECT sample_id, error FROM embeddings) e USING (sample_id)
         ORDER BY s.sample_id
@@ -146,23 +149,28 @@ def _without_leaks(broken: Sequence[str | None], leaks: Sequence[Output], sample
     return [LEAK if name in found else rule for name, rule in zip(sample_ids.to_pylist(), broken, strict=True)]
 
 
-def check_sql(config: SelectionConfig, has_scores: bool = True) -> None:
+def check_sql(config: SelectionConfig, has_scores: bool = True, has_states: bool = False) -> None:
     """Raise ValueError for a filter that is no SQL predicate over `pool`, or another expression that is none.
 
-    So it does where one asks a column that nothing would fill. Costs little, so it goes first.
+    So it does where one asks a column that nothing would fill. Costs little, so it goes first. `has_states`: whether
+    samples may be of several classes.
     """
-    _check_sql(config.filters, expressions_of(config), predicates_of(config), config.splits)
+    _check_sql(config.filters, expressions_of(config), predicates_of(config), config.splits, has_states)
     rules = [(f"selection.filters: rule {rule.name!r}", rule.keep) for rule in config.filters]
     splits = [(f"selection.splits: {split.name!r}", split.where) for split in config.splits if split.where]
     asked = (*rules, *splits, *(("selection", sql) for sql in expressions_of(config)))
-    check_filled(asked, tuple(empty_columns(bool(config.reference), has_scores).items()))
+    check_filled(asked, tuple(empty_columns(bool(config.reference), has_scores).items()), has_states)
 
 
 @cache
 def _check_sql(
-    filters: tuple[Filter, ...], expressions: tuple[str, ...], predicates: tuple[str, ...], splits: tuple[Split, ...]
+    filters: tuple[Filter, ...],
+    expressions: tuple[str, ...],
+    predicates: tuple[str, ...],
+    splits: tuple[Split, ...],
+    has_states: bool,
 ) -> None:
-    connection = connect({}, USER_SQL)
+    connection = connect({}, USER_SQL, has_states=has_states)
     see_each_occurrence(connection)
     for rule in filters:
         breaking(connection, rule)

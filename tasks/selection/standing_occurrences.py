@@ -20,6 +20,7 @@ import pyarrow as pa
 from windrow.schemas import OCCURRENCES, POOL, TABLES
 from windrow.tasks.selection.selection_config import Filter
 from windrow.tasks.storage.catalog.judged_sql import query
+from windrow.tasks.storage.catalog.state_views import WITH_STATES_SQL
 from windrow.tasks.storage.catalog.views import POOL_SQL
 
 OF_SAMPLES = [table.name for table in TABLES if "sample_id" in table.schema().names and table is not POOL]
@@ -70,7 +71,9 @@ def decide_standing(connection: Any, filters: Sequence[Filter]) -> Standing:
 
 def see_each_occurrence(connection: Any) -> None:
     """Make the view that filters see: `pool`, with a row for each readable occurrence of a sample."""
-    connection.execute(f"CREATE OR REPLACE VIEW seen_each AS {POOL_SQL.format(occurrences=CANDIDATES)}")
+    each, pool = POOL_SQL.format(occurrences=CANDIDATES), connection.table("pool")
+    seen = WITH_STATES_SQL.format(pool=each) if "present" in pool.columns else each
+    connection.execute(f"CREATE OR REPLACE VIEW seen_each AS {seen}")
 
 
 def breaking(connection: Any, rule: Filter) -> list[str]:

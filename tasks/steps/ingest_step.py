@@ -18,11 +18,13 @@ from windrow.tasks.ingest.lost_samples import Loss, check_losses, losses
 from windrow.tasks.labels.checked_files import check_files, named_files, told
 from windrow.tasks.labels.found_labels import read_found_labels
 from windrow.tasks.labels.given_labels import find_given
+from windrow.tasks.labels.states.given_states import find_given_states, told_states
+from windrow.tasks.labels.states.statements import Place
 from windrow.tasks.runner import IO_TAG, Call, Work
 from windrow.tasks.storage.catalog.views import connect, tables_of
 from windrow.tasks.storage.published.versions import latest_version
 from windrow.tasks.storage.sources.source_plan import plan_shards
-from windrow.tasks.storage.sources.source_settings import recorded_uris, uris_of
+from windrow.tasks.storage.sources.source_settings import recorded_uris, settings_of, uris_of
 from windrow.tasks.storage.sources.source_shard import SourceShard
 from windrow.tasks.storage.store.outputs import Done, open_output
 from windrow.tasks.storage.store.registry import register_shards
@@ -31,6 +33,7 @@ from windrow.tasks.storage.store.run_records import Run, last_ingested, latest_r
 INGEST_SHARDS = Work("ingest-shards", ingest_shards, tries_again=True, tag=IO_TAG)
 GROUP_HASHES = Work("group-hashes", group_hashes)
 GIVEN_LABELS = Work("given-labels", find_given)
+GIVEN_STATES = Work("given-states", find_given_states)
 TAKE_CORRECTIONS = Work("take-corrections", take_corrections)
 CHECK_FILES = Work("check-files", check_files)
 
@@ -72,14 +75,30 @@ def _meet_labels(curation: Curation) -> None:
     lists = curation.config.selection.id_lists()
     store, ingested = curation.store, curation.made.ingest
     corrections = _corrections(curation)
-    asked = (labels.given, labels.no_label, labels.annotators, curation.made.label_corrections)
-    given: Done = curation.here(GIVEN_LABELS, store, ingested, *asked)
-    curation.met = (given, *corrections)
+    one_class = labels.given if labels.kind == "single" else ("none",)
+    taken = curation.made.label_corrections if labels.kind == "single" else ()
+    given: Done = curation.here(GIVEN_LABELS, store, ingested, one_class, labels.no_label, labels.annotators, taken)
+    curation.met = (given, *_given_states(curation), *corrections)
     if named_files(labels, evaluate, lists) or labels.prior.shares:
         files: Done = curation.here(CHECK_FILES, store, ingested, given.path, labels, evaluate, lists)
         curation.met = (*curation.met, files)
         for line in told(store, files):
             curation.runner.say(line)
+
+
+def _given_states(curation: Curation) -> list[Done]:
+    """Read which classes samples are of, and are not of, where they may be of several."""
+    config, made = curation.config, curation.made
+    if config.labels.kind == "single":
+        return []
+    names = name_sources(uris_of(config.sources))
+    settings = (settings_of(source, config.ingest)[1] for source in config.sources)
+    found = (Place(each.label_key, tuple(map(str, each.vocabulary))) for each in settings)
+    places = dict(zip(names, found, strict=True))
+    done: Done = curation.here(GIVEN_STATES, curation.store, made.ingest, config.labels, places, made.label_corrections)
+    curation.made = replace(made, given_states=(done.path,))
+    curation.runner.say(f"labels: {told_states(done.counts)}")
+    return [done]
 
 
 def _corrections(curation: Curation) -> list[Done]:
@@ -109,7 +128,7 @@ def _tell_found(curation: Curation) -> None:
     """Say what came with the samples of each source."""
     outputs = curation.made.opened(curation.store, Stage.INGEST)
     for found in read_found_labels(connect(tables_of(outputs)), curation.config.labels.no_label):
-        curation.runner.say(f"{found.source}: {found.told()}")
+        curation.runner.say(f"{found.source}: {found.told(curation.config.labels.kind == 'multi')}")
 
 
 def _kept(curation: Curation, shards: Sequence[SourceShard], last: Run) -> list[Done]:

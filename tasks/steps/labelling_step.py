@@ -11,6 +11,7 @@ from windrow.tasks.labels.checks.label_checks import check_labels
 from windrow.tasks.labels.labeling import decide_labels
 from windrow.tasks.labels.predictions import makers_of, predict_labels
 from windrow.tasks.labels.predictions_before import labels_before
+from windrow.tasks.labels.states.state_labeling import spread_given_states, told_classes
 from windrow.tasks.runner import Call, Work
 from windrow.tasks.steps.embedding_steps import near_duplicates_from
 from windrow.tasks.storage.store.outputs import Done, open_output
@@ -22,11 +23,15 @@ PREDICT_LABELS = Work("predict-labels", predict_labels)
 CHECK_LABELS = Work("check-labels", check_labels)
 FIND_BELONGING = Work("find-belonging", find_belonging)
 DECIDE_LABELS = Work("decide-labels", decide_labels)
+SPREAD_STATES = Work("spread-states", spread_given_states)
 
 
 def pseudo_label(curation: Curation) -> None:
     """Label every embedded sample, or abstain."""
     store, labels, seed = curation.store, curation.config.labels, curation.config.seed
+    if labels.kind == "multi":
+        _spread_states(curation)
+        return
     with curation.stage(Stage.PSEUDO_LABEL) as log:
         given, held = _given(curation)
         spread = _spread(curation, given)
@@ -35,6 +40,20 @@ def pseudo_label(curation: Curation) -> None:
         log.done = [given, decided, *spread, held, *curation.met[1:]]
         log.n_samples = decided.counts["n_labelled"] + decided.counts["n_abstained"]
         curation.made = replace(curation.made, pseudo_label=paths_of(log.done))
+
+
+def _spread_states(curation: Curation) -> None:
+    """Say which classes every embedded sample is of, and is not of; by one class a sample only its clusters are."""
+    store, labels, seed = curation.store, curation.config.labels, curation.config.seed
+    with curation.stage(Stage.PSEUDO_LABEL) as log, curation.progress("pseudo-label", 1):
+        curation.made = replace(curation.made, given_labels=(curation.met[0].path,))
+        spread: Done = curation.here(SPREAD_STATES, store, curation.made, labels, seed)
+        clusters: Done = curation.here(DECIDE_LABELS, store, curation.made, labels, seed, ())
+        log.done = [*curation.met, clusters, spread]
+        log.n_samples = spread.counts["n_stated"] + spread.counts["n_unstated"]
+        curation.made = replace(curation.made, pseudo_label=paths_of(log.done))
+        for line in told_classes(store, spread):
+            curation.runner.say(line)
 
 
 def _given(curation: Curation) -> tuple[Done, Done]:

@@ -5,7 +5,9 @@ from __future__ import annotations
 from windrow.schemas.stages import Stage
 from windrow.tasks.curation_under_way import Curation
 from windrow.tasks.export.answers_file import read_answers
+from windrow.tasks.export.export_config import StatesExport
 from windrow.tasks.export.export_plan import read_classes, without_soft
+from windrow.tasks.export.exported_states import states_told
 from windrow.tasks.export.outcomes import account
 from windrow.tasks.export.planned_shards import planned_shards
 from windrow.tasks.export.pool_table import tabulate_pool
@@ -39,6 +41,8 @@ def export(curation: Curation) -> None:
     of everything.
     """
     config, store, made = curation.config.export, curation.store, curation.made
+    if has_states := curation.config.labels.kind == "multi":
+        config = StatesExport.of(config)
     with curation.stage(Stage.EXPORT) as log:
         if curation.kept_back is not None:
             log.kept_back = curation.kept_back
@@ -66,7 +70,7 @@ def export(curation: Curation) -> None:
         ranked_by = "parts" if selection.parts else selection.policy
         provenance = {**digests(made.opened(store, *stages_of(config))), "ranked_by": ranked_by}
         barred = leaking_ids(store, made)
-        told = label_sets_told(store, made, config)
+        told = states_told(store, made, config.label_set) if has_states else label_sets_told(store, made, config)
         version: Version = curation.here(
             PUBLISH, store, curation.config.name, shards, log.done, config, provenance, barred, answers, told
         )

@@ -44,7 +44,8 @@ def checked_config(path: Path, overrides: list[str] | None, verbose: bool) -> An
 
     settings = load_config(path, overrides or [])
     of_our_format(Path(settings.store))
-    check_sql(settings.selection, bool(settings.scores))  # the flow does too, but a command's takes seconds to start
+    # the flow does too, but a command's takes seconds to start
+    check_sql(settings.selection, bool(settings.scores), settings.labels.kind == "multi")
     check_places(settings)
     if needs_no_file(path):
         told = f"curating {path} as {settings.name!r} in the store {settings.store}"

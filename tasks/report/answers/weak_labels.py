@@ -11,6 +11,7 @@ from windrow.tasks.report.formats import decimal, decimals, percent
 from windrow.tasks.report.gallery import Gallery, Shot, Strip, one_each
 from windrow.tasks.report.label_facts import read_label_facts
 from windrow.tasks.report.linked import Column, table, text
+from windrow.tasks.report.state_facts import read_states
 
 SHOTS = 18
 TOP_CLASSES = 3
@@ -71,6 +72,7 @@ def weak_labels(reported: Reported) -> Answer:
     labels = read_label_facts(ask, reported.run.config.get("labels", {}).get("least_belonging", 0.0))
     galleries = {"doubtful": _doubtful(ask), "uncertain": _uncertain(ask), "strangers": _strangers(ask)}
     facts = {
+        "states": read_states(ask),
         "every": every,
         "weakest": classes.first() if every["n_checked"] else None,
         "classes": _classes(classes) if len(classes) else None,

@@ -1,7 +1,8 @@
 """The catalog: a DuckDB connection with a view over every table of a run.
 
 `pool` has one row for each readable sample with all that is known of it: a table once a run is finished, the join of
-the tables that there are before that; `curated` is its selected part. Views read the store's Parquet files, so opening
+the tables that there are before that; `curated` is its selected part. `states` lists the classes of samples that may be
+of several. Views read the store's Parquet files, so opening
 a catalog costs milliseconds and copies nothing.
 """
 
@@ -19,6 +20,7 @@ from windrow.schemas import (
     CORRECTIONS,
     EXPORTS,
     FORGOTTEN,
+    LABEL_STATES,
     POOL,
     REGISTRY,
     RUNS,
@@ -33,6 +35,7 @@ from windrow.schemas.stages import Stage
 from windrow.tasks.storage.catalog.connections import SqlLimits, open_connection
 from windrow.tasks.storage.catalog.judged_sql import Catalog
 from windrow.tasks.storage.catalog.manifest_rows import export_rows, run_rows, shard_rows, stage_rows
+from windrow.tasks.storage.catalog.state_views import STATES_SQL, WITH_STATES_SQL
 from windrow.tasks.storage.files.literal_paths import parquet_scan
 from windrow.tasks.storage.files.parquet import naming
 from windrow.tasks.storage.store.outputs import Output
@@ -115,11 +118,13 @@ def connect(
     *,
     also: Iterable[Path] = (),
     anywhere: bool = False,
+    has_states: bool = False,
 ) -> Any:
     """Return a DuckDB connection with a view for every declared table, over the given Parquet files.
 
     It reads them and the files `also`, and no other, see `open_connection`; `limits` are for SQL of a user's.
-    A column that they lack, as they were made before it was declared, is null.
+    A column that they lack, as they were made before it was declared, is null. `has_states`: whether `pool` has the
+    states of classes though no file has any.
     """
     files = {name: list(paths) for name, paths in tables.items()}
     statements = []
@@ -129,13 +134,22 @@ def connect(
     decided = DECIDED_SQL.format(decided="selection") if files.get(SELECTION.name) else FIRST_SQL
     statements += [
         f"CREATE VIEW standing AS {decided}",
-        _as_view(POOL, files[POOL.name]) if files.get(POOL.name) else f"CREATE VIEW pool AS {JOINED_SQL}",
+        STATES_SQL,
+        *_pool_views(files, has_states or bool(files.get(LABEL_STATES.name))),
         "CREATE VIEW curated AS SELECT * FROM pool WHERE selected ORDER BY rank",
     ]
     read = chain(also, *files.values())
     connection = open_connection(read, limits=limits, anywhere=anywhere)
     connection.execute("BEGIN; " + "; ".join(statements) + "; COMMIT")
     return connection
+
+
+def _pool_views(files: Mapping[str, Sequence[Path]], has_states: bool) -> list[str]:
+    """The view `pool`; where samples may be of several classes it has their states too."""
+    if files.get(POOL.name) and not has_states:
+        return [_as_view(POOL, files[POOL.name])]
+    pool = _rows(POOL, files[POOL.name]) if files.get(POOL.name) else JOINED_SQL
+    return [f"CREATE VIEW pool AS {WITH_STATES_SQL.format(pool=pool) if has_states else pool}"]
 
 
 def let_stand(connection: Any, occurrence_ids: pa.Array) -> None:

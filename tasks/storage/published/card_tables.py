@@ -45,6 +45,33 @@ def class_table(
         yield from ("## Classes", "", paragraph(about), "")
 
 
+def state_table(manifest: Mapping[str, Any]) -> Iterator[str]:
+    """Say of each class of samples that may be of several what is known, and from which probability on it is said."""
+    (told,) = manifest["label_sets"].values()
+    states = list(told["states"].items())
+    rows = [
+        (
+            inline(name),
+            f"{each['n_present']:,}",
+            f"{each['n_absent']:,}",
+            _least(each["least_present"]),
+            _least(each["most_absent"]),
+        )
+        for name, each in states[:ROWS]
+    ]
+    about = (
+        "An image may be of several classes. `present` lists those that it is of, `absent` those that it is not of; of "
+        "all others nothing is known, and a loss must leave them out. Of each class: of how many images of the pool it "
+        "was given as present and as absent, and from and up to which probability others are said to be so."
+    )
+    more = f"And {len(states) - ROWS:,} more in `manifest.json`." if len(states) > ROWS else ""
+    yield from _table("States of classes", "class | present | absent | from | up to", rows, about, more)
+
+
+def _least(threshold: float | None) -> str:
+    return "never" if threshold is None else f"{threshold:.3f}"
+
+
 def source_table(counts: Counts, above: str) -> Iterator[str]:
     """Say what came from where: how many images, of which classes, how coloured and under which licences."""
     sources = list(counts["source"].items())

@@ -23,6 +23,7 @@ from windrow.tasks.storage.published.card_tables import (
     paragraph,
     source_table,
     split_table,
+    state_table,
 )
 from windrow.tasks.storage.published.hub_features import class_names, parquet_features, webdataset_features
 from windrow.tasks.storage.published.licence_terms import hub_licence
@@ -122,6 +123,7 @@ def _short(power_of_ten: int) -> str:
 
 def _body(place: CardPlace, manifest: Mapping[str, Any]) -> str:
     counts, config, above = manifest["counts"], manifest["config"], place.above
+    further = Further.of(manifest)
     of_classes = f" of {len(manifest['classes']):,} classes" if manifest["classes"] else ""
     names = ("n_samples", "windrow_version")
     about = _ABOUT.format(
@@ -138,10 +140,11 @@ def _body(place: CardPlace, manifest: Mapping[str, Any]) -> str:
         "",
         loading.format(split=next(iter(counts["split"]))),
         *class_table(manifest["classes"], config["class_names"], counts, above, _labelled(manifest)),
+        *(state_table(manifest) if further.states else ()),
         *licence_table(counts, above, f"{above}{ATTRIBUTION}"),
         *answer_sections(config["card"]),
         *source_table(counts, above),
-        *_fields(place, Further.of(manifest)),
+        *_fields(place, further),
         "## How it was made",
         "",
         paragraph(_MADE.format(fingerprint=manifest["fingerprint"], above=above)),
@@ -171,6 +174,8 @@ def _fields(place: CardPlace, further: Further) -> Iterator[str]:
 def _labelled(manifest: Mapping[str, Any]) -> str:
     """What the labels are, how many images have none, and what the number of a class is."""
     n = manifest["counts"]["unlabelled"]
+    if Further.of(manifest).states:
+        return f"An image counts in each class that is present in it. Of {n:,} no state of any class is known."
     if not manifest["classes"]:
         return "No image has a label."
     none = f" {n:,} images have none: what they show is not known, or not surely enough." if n else ""

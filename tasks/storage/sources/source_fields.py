@@ -106,7 +106,8 @@ def make_fields(layers: Sequence[Layer], config: IngestConfig, errors: Sequence[
     """Take label, caption and group out of the first values that have them; the rest is metadata.
 
     Where two have a value of one name, the metadata has the first's. A list of one is that one; a label that is a list
-    of several stays in the metadata, which says so (SEVERAL_CLASSES). The licence stays among the rest.
+    of several stays in the metadata, which says so (SEVERAL_CLASSES), and so does an empty one where the source has a
+    vocabulary: it says that nothing of that is there. The licence stays among the rest.
     What a version of ours says of a sample is as it was when that was first read.
     """
     layers = _as_first_read(layers, config)
@@ -119,7 +120,7 @@ def make_fields(layers: Sequence[Layer], config: IngestConfig, errors: Sequence[
         left = dict(values)
         several = several or _has_several(left.get(config.label_key))
         if "label" not in taken and config.label_key in left:
-            found, label = _taken_label(left, config.label_key)
+            found, label = _taken_label(left, config.label_key, bool(config.vocabulary))
             label_from = place if label is not None else label_from or (place if found else None)
             taken.update({"label": label} if label is not None else {})
         for role, key in (
@@ -156,9 +157,11 @@ def as_text(value: str | int | float | bool) -> str | None:
     return str(value).strip() or None
 
 
-def _taken_label(fields: dict[str, Any], key: str) -> tuple[bool, str | None]:
-    """Take a label out; whether there was place for one, and the label."""
+def _taken_label(fields: dict[str, Any], key: str, keep_empty: bool) -> tuple[bool, str | None]:
+    """Take a label out; whether there was place for one, and the label. An empty list may have a meaning to keep."""
     value = fields[key]
+    if value == [] and keep_empty:
+        return True, None
     if isinstance(value, list) and len(value) < 2:
         value = value[0] if value else ""
     if not isinstance(value, str | int | float):

@@ -10,6 +10,7 @@ from typing import Annotated, ClassVar, Literal
 from annotated_types import Ge, Gt, Le, MinLen
 
 from windrow.schemas.settings import Settings
+from windrow.schemas.texts.label_text import named_vocabulary
 from windrow.tasks.fetching.fetch_config import FetchConfig
 from windrow.tasks.pictures.decoding import MAX_PIXELS
 
@@ -54,6 +55,9 @@ class IngestConfig(Settings):
     `follow_links`: links in a folder that lead outside the source are followed; by default they are outcomes that say
     so, as a folder that somebody else fills could lead anywhere. Links that lead to something inside are followed.
 
+    `vocabulary`: with `labels.kind: multi`, the classes that were looked for in every sample of a source that has
+    labels: one that a sample does not list is absent. Of other classes nothing is known where they are not listed.
+
     `url_column`: the column of a list that says where its samples are; None takes the first of the usual names.
     `fetch`: how they are fetched.
     """
@@ -76,6 +80,7 @@ class IngestConfig(Settings):
     max_seconds: Annotated[float, Gt(0), Le(86400)] = 60.0
     follow_links: bool = False
     least_share_of_last: Annotated[float, Ge(0), Le(1)] = 0.5
+    vocabulary: tuple[str | int, ...] = ()
     url_column: Name | None = None
     fetch: FetchConfig = field(default_factory=FetchConfig)
 
@@ -90,6 +95,7 @@ class IngestConfig(Settings):
         if not all(members) or (len(members) > 1 and {"auto", "all"} & set(members)):
             raise ValueError(f"image_members: wants 'auto', 'all' or extensions, got {list(self.image_members)}")
         object.__setattr__(self, "image_members", members)
+        object.__setattr__(self, "vocabulary", named_vocabulary("vocabulary", self.vocabulary))
 
     @property
     def decoding_bytes(self) -> int:

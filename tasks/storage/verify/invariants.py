@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+from windrow.schemas import POOL
 from windrow.schemas.exported import REST
 from windrow.schemas.forgotten import FORGOTTEN_BY
 from windrow.schemas.selection import OUTCOME_KINDS
@@ -36,6 +37,7 @@ def _within(table: str, broken: str, other: str, of: str = "TRUE", key: str = "s
     )
 
 
+_OF_POOL = ", ".join(column.name for column in POOL.columns)  # the view may have states of classes beside
 _READABLE = "(SELECT sample_id FROM occurrences WHERE unreadable IS NULL)"
 _EMBEDDED = "(SELECT DISTINCT sample_id FROM all_embeddings WHERE error IS NULL)"
 _WANTED = (
@@ -244,21 +246,42 @@ _ACCOUNTED = (
     ),
 )
 
+_STATED = """(
+    SELECT sample_id, unnest(present) AS label, TRUE AS is_present FROM states WHERE label_set = '{0}'
+    UNION ALL SELECT sample_id, unnest(absent), FALSE FROM states WHERE label_set = '{0}'
+)"""
+_STATES = (
+    _where(
+        "label_states",
+        "have a probability that their given state does not",
+        "label_set = 'given' AND probability IS DISTINCT FROM "
+        "CASE state WHEN 'present' THEN 1 WHEN 'absent' THEN 0 END",
+    ),
+    Invariant(
+        "label_states",
+        "are given, and the pseudo-label says something else",
+        f"SELECT count(*) FROM {_STATED.format('given')} SEMI JOIN assignments USING (sample_id) "
+        f"ANTI JOIN {_STATED.format('pseudo')} USING (sample_id, label, is_present)",
+    ),
+)
+
 _TOGETHER = (
     Invariant(
         "pool",
         "say something else than the tables that they are put together from, or are missing",
-        f"SELECT count(*) FROM (({JOINED_SQL}) EXCEPT FROM pool)",
+        f"SELECT count(*) FROM (({JOINED_SQL}) EXCEPT SELECT {_OF_POOL} FROM pool)",
     ),
     Invariant("pool", "are of no sample", "SELECT count(*) FROM pool ANTI JOIN samples USING (sample_id)"),
 )
 
-INVARIANTS = (*_SEEN, *_CLUSTERED, *_CHOSEN, *_ACCOUNTED, *_TOGETHER)
+INVARIANTS = (*_SEEN, *_CLUSTERED, *_CHOSEN, *_ACCOUNTED, *_STATES, *_TOGETHER)
 
 _OUTCOMES = "SELECT count(*) FROM outcomes WHERE outcome = '{}'"
 
 USER_FILE_WORDS = ("given", "evaluate", "distances", "dynamics", "ids")
-_ROWS_OF_FILE = "SELECT coalesce(sum(n_rows), 0)::BIGINT FROM user_files WHERE setting LIKE '%.{word}'"
+_ROWS_OF_FILE = (
+    "SELECT coalesce(sum(n_rows), 0)::BIGINT FROM user_files WHERE setting LIKE '%.{word}' OR setting LIKE '%.{word}.%'"
+)
 
 COUNTS: Mapping[str, Mapping[str, str]] = {
     Stage.INGEST: {
@@ -293,7 +316,10 @@ COUNTS: Mapping[str, Mapping[str, str]] = {
         "n_checked": "SELECT count(*) FROM label_quality",
         "n_doubtful": "SELECT count(*) FROM label_quality WHERE is_doubtful",
         "n_label_checks": "SELECT count(*) FROM label_checks",
-        "n_user_files": "SELECT count(*) FROM user_files",
+        **{
+            f"n_{name}": f"SELECT count(*) FROM {name}"
+            for name in ("label_states", "looked_for", "vocabularies", "state_classes", "user_files")
+        },
         **{f"n_{word}_rows": _ROWS_OF_FILE.format(word=word) for word in USER_FILE_WORDS},
     },
     Stage.RANK: {

@@ -27,6 +27,8 @@ COUNTED: Mapping[str, Mapping[str, str]] = {
     Part.PREDICTIONS: {"predictions": "n_predictions"},
     Part.BELONGING: {"belonging": "n_judged"},
     Stage.PSEUDO_LABEL: {"label_sets": "n_label_sets"},
+    Part.GIVEN_STATES: {name: f"n_{name}" for name in ("label_states", "looked_for", "vocabularies")},
+    Part.LABEL_STATES: {name: f"n_{name}" for name in ("label_states", "looked_for", "vocabularies", "state_classes")},
     Part.LABEL_CHECKS: {"label_quality": "n_checked", "label_checks": "n_label_checks"},
     Part.LEAKS: {"leaks": "n_leaks"},
     Part.REFERENCE_WEIGHTS: {"reference_weights": "n_weighed"},
@@ -94,11 +96,16 @@ def inspect_runs(inspection: Inspection, store: Path) -> list[Run]:
             _inspect_rest(inspection, folder / REST)
             continue
         finished = bool(values and values["status"] == "finished")
-        measured = {Stage.WORTH} if values and "worth" in values["config"] else set()
+        measured = {Stage.WORTH} if values and _measures_worth(values["config"]) else set()
         _inspect_stages(inspection, store, folder, finished, OPTIONAL - measured)
         if values and values["status"] == "finished" and inspection.is_sound(folder):
             sound.append(open_run(store, folder.name))
     return sound
+
+
+def _measures_worth(config: Mapping[str, Any]) -> bool:
+    """Whether a run of this config says what its set is worth: of samples of several classes none does."""
+    return "worth" in config and config["labels"].get("kind", "single") == "single"
 
 
 def _inspect_rest(inspection: Inspection, folder: Path) -> None:

@@ -122,26 +122,27 @@ class HeldRows:
             loss, residual = cross_entropy(block @ table[:-1] + table[-1], self.targets[rows], self.weights[rows])
             return np.vstack([block.T @ residual, residual.sum(axis=0), np.full((1, table.shape[1]), loss)])
 
-        summed = self._summed(of_block)
+        summed = strip_sums(self._blocks(), of_block)
         return float(summed[-1, 0]), summed[:-1]
-
-    def _summed(self, of_block: Callable[[slice], Float64Array]) -> Float64Array:
-        blocks = self._blocks()
-        each = -(-len(blocks) // STRIPS)
-
-        def of_strip(first: int) -> Float64Array:
-            total = of_block(blocks[first])
-            for rows in blocks[first + 1 : first + each]:
-                total += of_block(rows)
-            return total
-
-        strips = range(0, len(blocks), each)
-        with ThreadPoolExecutor(min(Resources().n_threads, len(strips))) as threads:
-            totals = threads.map(of_strip, strips) if len(strips) > 1 else map(of_strip, strips)
-            return sum(totals, np.zeros(1))
 
     def _blocks(self) -> list[slice]:
         return row_blocks(len(self.targets), BLOCK)
+
+
+def strip_sums(blocks: list[slice], of_block: Callable[[slice], Float64Array]) -> Float64Array:
+    """The sum of what each block of rows gives, the same for any number of threads."""
+    each = -(-len(blocks) // STRIPS)
+
+    def of_strip(first: int) -> Float64Array:
+        total = of_block(blocks[first])
+        for rows in blocks[first + 1 : first + each]:
+            total += of_block(rows)
+        return total
+
+    strips = range(0, len(blocks), each)
+    with ThreadPoolExecutor(min(Resources().n_threads, len(strips))) as threads:
+        totals = threads.map(of_strip, strips) if len(strips) > 1 else map(of_strip, strips)
+        return sum(totals, np.zeros(1))
 
 
 def cross_entropy(logits: Float64Array, targets: Int64Array, weights: Float64Array) -> tuple[float, Float64Array]:

@@ -1,0 +1,43 @@
+"""How states of classes are read and spread, where samples may be of several classes."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Annotated
+
+from annotated_types import Gt, Lt, MinLen
+
+from windrow.schemas.settings import Settings
+from windrow.schemas.texts.label_text import named_vocabulary
+from windrow.tasks.algorithms.labels.maker import Positive
+from windrow.tasks.algorithms.labels.states.state_spreading import PositiveOnly
+
+Share = Annotated[float, Gt(0), Lt(1)]
+
+
+@dataclass(frozen=True)
+class MultiLabelConfig(Settings):
+    """Labels of samples that may be of several classes, with `kind: multi`. See docs/how-to/multi-label.md.
+
+    `separator`: what stands between the classes of a label that is one text, as `|` in 'cat|dog'; null: a text is one
+    class. `vocabulary`: the classes that were looked for in every sample that a file of `given` names; of sources that
+    is `ingest.vocabulary`.
+    `promise`: the share of what is said to be present that is right, at least, and of what is said to be absent; and of
+    what is present no more than the rest to 1 is said to be absent. Where too few states are known to promise it,
+    nothing is said. `failure_rate`: the share of all draws of known states in which a class's promise may be broken.
+    `positive_only`: what becomes of classes of which no absence is known: 'abstain', with probabilities but no states;
+    'elkan-noto' says what reaches the probability `promise` (present) or 1 - promise (absent), which is right only
+    where the samples that are given as present are drawn at random from all that are: nothing can check it.
+    `penalty`: of the logistic regressions, in samples (scikit-learn's 1 / C).
+    """
+
+    separator: Annotated[str, MinLen(1)] | None = None
+    vocabulary: tuple[str | int, ...] = ()
+    promise: Share = 0.9
+    failure_rate: Share = 0.1
+    positive_only: PositiveOnly = "abstain"
+    penalty: Positive = 0.3
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        object.__setattr__(self, "vocabulary", named_vocabulary("vocabulary", self.vocabulary))

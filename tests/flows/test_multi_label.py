@@ -1,0 +1,240 @@
+"""A pool whose samples may be of several classes goes through the whole pipeline: from sidecars to a masked loss."""
+
+import json
+from pathlib import Path
+
+import duckdb
+import numpy as np
+import pytest
+import torch
+from command_line import run_here
+from inline_run import curate_inline
+from PIL import Image
+
+from windrow.tasks.config import ConfigError, CurationConfig, parse_config
+from windrow.tasks.loading.sample_loader import data_loader
+from windrow.tasks.storage.catalog.views import connect_run
+from windrow.tasks.storage.published.versions import Version, latest_version
+from windrow.tasks.storage.verify.verification import verify
+
+COLOURS = ("red", "green", "blue")
+N = 120
+
+
+def picture(rng: np.random.Generator, shown: np.ndarray) -> Image.Image:
+    """24 x 24 pixels of noise, in which each colour that is shown has a bright band of its own."""
+    pixels = rng.integers(0, 60, (24, 24, 3), np.uint8)
+    for number in np.flatnonzero(shown):
+        pixels[8 * number : 8 * number + 8, :, number] += 150
+    return Image.fromarray(pixels)
+
+
+@pytest.fixture(scope="module")
+def config(tmp_path_factory: pytest.TempPathFactory) -> CurationConfig:
+    """`listed` has lists and a vocabulary without blue, `mapped` has maps, `bare` has nothing, but for a CSV file."""
+    folder = tmp_path_factory.mktemp("multi")
+    rng = np.random.default_rng(0)
+    shown = rng.random((N, 3)) < 0.5
+    for number in range(N):
+        source = ("listed", "mapped", "bare")[number % 3]
+        (folder / source).mkdir(exist_ok=True)
+        picture(rng, shown[number]).save(folder / source / f"{number}.png")
+        there = dict(zip(COLOURS, shown[number].tolist(), strict=True))
+        label: object = [name for name, is_there in there.items() if is_there and name != "blue"]
+        if source == "mapped":
+            label = {name: is_there for name, is_there in there.items() if name != "red"}
+        if source != "bare":
+            (folder / source / f"{number}.json").write_text(json.dumps({"label": label}))
+    np.save(folder / "shown.npy", shown)
+    (folder / "labels.csv").write_text(
+        "key,label,state\n2.png,red|green,absent\n2.png,blue,\n5.png,red,unknown\n0.png,green,unknown\n"
+    )
+    return parse_config(
+        {
+            "name": "bands",
+            "store": str(folder / "store"),
+            "sources": [
+                {"uri": str(folder / "listed"), "vocabulary": ["red", "green"]},
+                *(str(folder / name) for name in ("mapped", "bare")),
+            ],
+            "features": {"name": "patches"},
+            "neighbors": {"k": 5},
+            "clustering": {"n_clusters": [6, 2]},
+            "labels": {
+                "kind": "multi",
+                "given": ["found", str(folder / "labels.csv")],
+                "multi": {"separator": "|", "promise": 0.8, "failure_rate": 0.3},
+            },
+            "selection": {
+                "target_size": 90,
+                "filters": [{"name": "not only blue", "keep": "NOT list_contains(absent, 'red') OR len(present) <> 1"}],
+            },
+            "export": {"samples_per_shard": 40},
+        }
+    )
+
+
+@pytest.fixture(scope="module")
+def version(config: CurationConfig) -> Version:
+    curate_inline(config)
+    found = latest_version(Path(config.store), config.name)
+    assert found is not None
+    return found
+
+
+@pytest.fixture(scope="module")
+def catalog(config: CurationConfig, version: Version) -> duckdb.DuckDBPyConnection:
+    del version
+    return connect_run(Path(config.store))
+
+
+def states_of(catalog: duckdb.DuckDBPyConnection, key: str, label_set: str = "given") -> tuple[list[str], list[str]]:
+    sql = "SELECT present, absent FROM states JOIN occurrences USING (sample_id) WHERE key = ? AND label_set = ?"
+    (row,) = catalog.execute(sql, [f"{key}.png", label_set]).fetchall()
+    return row
+
+
+def test_what_is_given_is_present_absent_or_unknown_and_unknown_is_never_absent(
+    config: CurationConfig, catalog: duckdb.DuckDBPyConnection
+) -> None:
+    folder = Path(config.store).parent
+    shown = np.load(folder / "shown.npy")
+    for number in range(6, N):
+        if number % 3 == 2:
+            continue
+        looked = COLOURS[:2] if number % 3 == 0 else COLOURS[1:]
+        there = [name for name in looked if shown[number, COLOURS.index(name)]]
+        wanted = sorted(there), sorted(set(looked) - set(there))
+        assert states_of(catalog, str(number)) == wanted
+    assert states_of(catalog, "2") == (["blue"], ["green", "red"])  # of a file, with a separator
+    assert "green" not in [*states_of(catalog, "0")[0], *states_of(catalog, "0")[1]]  # said to be unknown
+    rows = "SELECT count(*) FROM label_states WHERE label_set = 'given'"
+    assert catalog.execute(rows).fetchall()[0][0] < N  # absent by a vocabulary takes no row
+
+
+def test_pseudo_labels_keep_what_was_given_and_are_mostly_right(
+    config: CurationConfig, catalog: duckdb.DuckDBPyConnection
+) -> None:
+    shown = np.load(Path(config.store).parent / "shown.npy")
+    right = wrong = 0
+    for number in range(N):
+        given, said = (
+            states_of(catalog, str(number)) if number % 3 != 2 else ([], []),
+            states_of(catalog, str(number), "pseudo"),
+        )
+        assert set(given[0]) <= set(said[0])
+        assert set(given[1]) <= set(said[1])
+        truth = {name for name, is_there in zip(COLOURS, shown[number], strict=True) if is_there}
+        new = set(said[0]) - set(given[0]), set(said[1]) - set(given[1])
+        right += len(new[0] & truth) + len(new[1] - truth)
+        wrong += len(new[0] - truth) + len(new[1] & truth)
+    assert right > 60
+    assert wrong < 0.2 * (right + wrong)
+
+
+def test_the_pool_is_asked_and_filtered_by_states(catalog: duckdb.DuckDBPyConnection) -> None:
+    n = "SELECT count(*) FROM {} WHERE list_contains(present, 'red')"
+    assert 20 < catalog.execute(n.format("pool")).fetchall()[0][0] < N
+    assert catalog.execute(n.format("curated")).fetchall()[0][0] > 10
+    dropped = "SELECT bool_and(list_contains(absent, 'red')) FROM pool WHERE dropped_by = 'not only blue'"
+    assert catalog.execute(dropped).fetchall() == [(True,)]
+
+
+def test_a_masked_loss_is_the_same_over_the_loader_and_over_the_store(
+    version: Version, catalog: duckdb.DuckDBPyConnection
+) -> None:
+    loader = data_loader(version.path, batch_size=7, shuffle=False, last="drop", n_ranks=1, rank=0)
+    logits = dict(zip(loader.classes, (0.3, -1.2, 2.0), strict=True))
+    row = torch.tensor([logits[name] for name in loader.classes])
+    of_loader, n = 0.0, 0
+    for _, labels, info in loader:
+        losses = torch.nn.functional.binary_cross_entropy_with_logits(
+            row.expand_as(info["soft_targets"]), info["soft_targets"], reduction="none"
+        )
+        of_loader += float((losses.double() * info["known"]).sum())
+        n += int(info["known"].sum())
+        assert (labels == -100).all()
+        assert (info["targets"][~info["known"]] == 0).all()
+    of_store = 0.0
+    rows = catalog.execute(
+        "SELECT s.* FROM states s JOIN curated USING (sample_id) WHERE label_set = 'pseudo'"
+    ).fetchall()
+    n_store = 0
+    for _, _, present, absent, *shares in rows:
+        for name, share in zip([*present, *absent], [*shares[0], *shares[1]], strict=True):
+            of_store += np.logaddexp(0, logits[name]) - share * logits[name]
+            n_store += 1
+    assert n == n_store > 100
+    assert of_loader / n == pytest.approx(of_store / n, abs=1e-6)
+
+
+def test_a_version_says_its_classes_thresholds_and_states(version: Version) -> None:
+    manifest = json.loads((version.path / "manifest.json").read_text())
+    assert manifest["classes"] == sorted(COLOURS)
+    states = manifest["label_sets"]["pseudo"]["states"]
+    assert set(states) == set(COLOURS)
+    assert states["red"]["least_present"] >= 0.5
+    assert set(manifest["counts"]["class"]) == set(COLOURS)
+    assert sum(manifest["counts"]["class"].values()) > version.n_samples / 2
+    card = (version.path / "webdataset" / "README.md").read_text()
+    assert "## States of classes" in card
+    assert f"| blue | {states['blue']['n_present']} | {states['blue']['n_absent']} |" in card
+    rows = duckdb.sql(f"SELECT present, absent, label FROM '{version.path}/parquet/*.parquet'").fetchall()
+    assert {label for *_, label in rows} == {None}
+    assert all(not set(present) & set(absent) for present, absent, _ in rows)
+
+
+def test_coco_has_what_is_present_as_annotations_and_what_is_absent_as_negatives(
+    version: Version, tmp_path: Path
+) -> None:
+    ended = run_here("convert", str(version.path), "--to", "coco", "-o", str(tmp_path / "out"))
+    assert ended.returncode == 0, ended.stderr
+    lists = json.loads(next((tmp_path / "out").rglob("train.json")).read_text())
+    present, absent = duckdb.sql(
+        f"SELECT sum(len(present)), sum(len(absent)) FROM '{version.path}/samples.parquet'"
+    ).fetchall()[0]
+    assert len(lists["annotations"]) == present
+    assert sum(len(image["neg_category_ids"]) for image in lists["images"]) == absent
+    assert {each["name"] for each in lists["categories"]} == set(COLOURS)
+
+
+def test_the_store_verifies_and_a_second_run_finds_all_done(config: CurationConfig, version: Version) -> None:
+    assert not verify(Path(config.store)).damage
+    curate_inline(config)
+    again = latest_version(Path(config.store), config.name)
+    assert again is not None
+    assert again.version == version.version
+
+
+def test_explain_tells_the_states(config: CurationConfig, version: Version) -> None:
+    del version
+    ended = run_here("explain", "2.png", "--store", config.store)
+    assert "given, present: blue 1.00" in ended.stdout
+    assert "given, absent: green 0.00, red 0.00" in ended.stdout
+    assert "all other classes are unknown" in ended.stdout
+
+
+@pytest.mark.parametrize("words", [("worth",), ("annotate", "-n", "3"), ("audit", "sample")])
+def test_what_is_for_samples_of_one_class_says_so_in_a_sentence(
+    config: CurationConfig, version: Version, tmp_path: Path, words: tuple[str, ...]
+) -> None:
+    del version
+    ended = run_here(*words, "--store", config.store, folder=tmp_path)
+    assert ended.returncode != 0
+    assert "is for samples of one class, and those of this run may be of several" in " ".join(ended.stderr.split())
+
+
+@pytest.mark.parametrize(
+    ("changes", "words"),
+    [
+        ({"labels": {"kind": "multi", "makers": ["knn"], "combine": ["knn"]}}, "labels.makers: is for samples of one"),
+        ({"labels": {"multi": {"promise": 0.8}}}, "labels.multi: goes with kind: multi"),
+        ({"ingest": {"vocabulary": ["a"]}}, "ingest.vocabulary: goes with labels.kind: multi"),
+        ({"labels": {"kind": "multi"}, "selection": {"guard": "random"}}, "selection.guard: is for samples of one"),
+        ({"labels": {"kind": "multi"}, "export": {"label_set": "knn"}}, "export.label_set: wants pseudo or given"),
+        ({"ingest": {"vocabulary": ["a", "a"]}}, "vocabulary: wants each once"),
+    ],
+)
+def test_settings_for_samples_of_one_class_are_refused_by_name(changes: dict[str, object], words: str) -> None:
+    with pytest.raises(ConfigError, match=words):
+        parse_config({"sources": ["x"], **changes})
