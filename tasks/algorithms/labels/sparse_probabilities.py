@@ -2,22 +2,22 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
-from windrow.tasks.algorithms.arrays import Float32Array, Float64Array, Int64Array
+from windrow.tasks.algorithms.arrays import BoolArray, Float32Array, Float64Array, Int32Array, Int64Array
 
 
 @dataclass(frozen=True)
 class SparseProbabilities:
     """The k most probable classes of each of n samples, most probable first; the lowest class first of equals.
 
-    classes: int64 (n, k), from 0 to n_classes - 1, -1 in a slot without a class; probabilities: float32 (n, k), 0
+    classes: int64 or int32 (n, k), from 0 to n_classes - 1, -1 in a slot without a class; probabilities: float32 (n, k), 0
     there. What a row lacks to 1 belongs to the classes that are not listed, in equal shares.
     """
 
-    classes: Int64Array
+    classes: Int64Array | Int32Array
     probabilities: Float32Array
     n_classes: int
 
@@ -39,6 +39,15 @@ class SparseProbabilities:
             raise ValueError(f"k must be from 1 to the number of classes of {probabilities.shape}, got {k}")
         classes = np.argsort(-probabilities, axis=1, kind="stable")[:, :k]
         return cls(classes, np.take_along_axis(probabilities, classes, axis=1), probabilities.shape[1])
+
+    @property
+    def shape(self) -> tuple[int, int]:
+        """That of the dense rows, (n, n_classes)."""
+        return len(self.classes), self.n_classes
+
+    def take(self, rows: slice | Int64Array | BoolArray) -> SparseProbabilities:
+        """Some of the rows."""
+        return replace(self, classes=self.classes[rows], probabilities=self.probabilities[rows])
 
     def rest(self) -> Float64Array:
         """What each class that a row does not list gets, float64 (n,); 0 where all are listed."""
