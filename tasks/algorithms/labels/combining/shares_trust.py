@@ -60,8 +60,8 @@ def shares_variance(
     seen, pool = seen[:: -(-m // MOST_ROWS)], pool[:: -(-len(pool) // MOST_ROWS)]
     total = 0.0
     for rows in drawn(targets[seen]):
-        drawn = seen[rows]
-        scaling = fit_vector_scaling(held_out[drawn], targets[drawn], class_weights=class_weights)
+        again = seen[rows]
+        scaling = fit_vector_scaling(held_out[again], targets[again], class_weights=class_weights)
         found = em_prior(apply_vector_scaling(pool, scaling), equal, tolerance=TOLERANCE)
         total += float(((found - estimate) ** 2).sum())
     return total / N_DRAWS * len(seen) / m

@@ -10,6 +10,7 @@ from windrow.tasks.algorithms.arrays import Float32Array, Int64Array, row_blocks
 from windrow.tasks.algorithms.labels.cores.affinity import normalised_affinity, spread
 from windrow.tasks.algorithms.labels.folds import Predict, check_pool, labelled_rows
 from windrow.tasks.algorithms.labels.maker import LabelPool, Maker, Positive, Share, given
+from windrow.tasks.algorithms.labels.many_classes.listed_predictions import PredictListed
 from windrow.tasks.algorithms.labels.probabilities import normalise_rows
 from windrow.tasks.algorithms.neighbors.exact_neighbors import NeighborGraph
 
@@ -41,6 +42,13 @@ class LabelPropagation(Maker):
     def fit(self, pool: LabelPool) -> Predict:
         graph = given(pool.graph, "graph")
         return lambda labels, rows: self._spread(graph, labels, pool.n_classes, rows)
+
+    def fit_listed(self, pool: LabelPool) -> PredictListed:
+        from windrow.tasks.algorithms.labels.many_classes.spread_labels import propagate
+
+        graph, k = given(pool.graph, "graph"), pool.n_listed or pool.n_classes
+        settings = (self.alpha, self.gamma, self.class_balanced)
+        return lambda labels, rows: propagate(graph, labels, pool.n_classes, k, rows, *settings)
 
     def _spread(self, graph: NeighborGraph, labels: Int64Array, n_classes: int, rows: Int64Array) -> Float32Array:
         check_pool(graph.indices, labels)

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from windrow.tasks.algorithms.arrays import Float64Array, Int64Array, row_blocks
+from windrow.tasks.algorithms.labels.combining import calibration
 from windrow.tasks.algorithms.labels.combining.calibration import (
     LARGEST_TEMPERATURE,
     SMALLEST_TEMPERATURE,
@@ -15,7 +16,7 @@ from windrow.tasks.algorithms.labels.combining.calibration import (
 from windrow.tasks.algorithms.labels.combining.vector_scaling import SMALLEST_RELATIVE_SCALE
 from windrow.tasks.algorithms.labels.many_classes.listed_rows import log_rest
 from windrow.tasks.algorithms.labels.probabilities import SMALLEST_PROBABILITY
-from windrow.tasks.algorithms.labels.sparse_probabilities import SparseProbabilities
+from windrow.tasks.algorithms.labels.sparse_probabilities import Probabilities, SparseProbabilities
 
 
 @dataclass(frozen=True)
@@ -87,6 +88,13 @@ def apply_temperature(said: SparseProbabilities, temperature: float) -> SparsePr
     return apply_scaling(said, ListedScaling(ones / temperature, 0 * ones, temperature))
 
 
+def tempered(said: Probabilities, temperature: float) -> Probabilities:
+    """Rows under a temperature, as they are held."""
+    if isinstance(said, SparseProbabilities):
+        return apply_temperature(said, temperature)
+    return calibration.apply_temperature(said, temperature)
+
+
 def apply_scaling(said: SparseProbabilities, scaling: ListedScaling) -> SparseProbabilities:
     """Listed rows rescaled, most probable first again; the lowest class first of equals."""
     classes, shares = np.empty(said.classes.shape, np.int32), np.empty(said.classes.shape, np.float32)
@@ -143,7 +151,7 @@ def fit_scaling(
 
 
 class _ScalingObjective:
-    """The sum of -log likelihood of labels by relative scales and biases (n_classes,), and its gradient (2 n_classes,)."""
+    """The sum of -log likelihood of labels by relative scales and biases (n_classes,), and its gradient."""
 
     def __init__(
         self, said: SparseProbabilities, labels: Int64Array, weights: Float64Array, temperature: float

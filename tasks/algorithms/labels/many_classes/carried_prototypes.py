@@ -8,9 +8,8 @@ import numpy as np
 import numpy.typing as npt
 from threadpoolctl import threadpool_limits
 
-from windrow.tasks.algorithms.arrays import Float64Array, unit_rows
+from windrow.tasks.algorithms.arrays import Float64Array, unit_rows, wide_blocks
 from windrow.tasks.algorithms.labels.cores.standardisation import centred_units
-from windrow.tasks.algorithms.labels.many_classes.listed_predictions import wide_blocks
 from windrow.tasks.algorithms.labels.many_classes.listed_rows import excess, joined, most_probable
 from windrow.tasks.algorithms.labels.sparse_probabilities import SparseProbabilities
 

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from windrow.tasks.algorithms.arrays import Float32Array, Float64Array, Int64Array, row_blocks
+from windrow.tasks.algorithms.labels.combining import combination
 from windrow.tasks.algorithms.labels.combining.calibration import label_weights
 from windrow.tasks.algorithms.labels.combining.maker_weights import DEVIATION
 from windrow.tasks.algorithms.labels.many_classes.listed_rows import (
@@ -18,7 +19,7 @@ from windrow.tasks.algorithms.labels.many_classes.listed_rows import (
     softmax_of,
     summed,
 )
-from windrow.tasks.algorithms.labels.sparse_probabilities import SparseProbabilities
+from windrow.tasks.algorithms.labels.sparse_probabilities import Probabilities, SparseProbabilities
 
 if TYPE_CHECKING:
     from scipy import sparse
@@ -43,7 +44,7 @@ def maker_weights(
     n_classes = held_out[0].n_classes
     counts = np.bincount(labels, minlength=n_classes)
     rows = np.flatnonzero(counts[labels] > 1)
-    start = np.asarray(prior, np.float64) / np.sum(prior)
+    start = np.asarray(np.asarray(prior, np.float64) / np.sum(prior))
     if not len(rows):
         return start
     balance = np.divide(1.0, counts, out=np.zeros(n_classes), where=counts > 1)
@@ -98,6 +99,14 @@ def votes(said: SparseProbabilities) -> Int64Array:
     """The most probable class (n,); -1 where a row lists none that stands out."""
     first = said.classes[:, 0].astype(np.int64)
     return np.where((first >= 0) & (said.probabilities[:, 0] > said.rest()), first, -1)
+
+
+def votes_of(makers: Sequence[Probabilities]) -> Int64Array:
+    """What each maker finds most probable, (n, n_makers), whichever way its rows are held."""
+    cast = [
+        votes(each) if isinstance(each, SparseProbabilities) else combination.votes([each])[:, 0] for each in makers
+    ]
+    return np.stack(cast, axis=1)
 
 
 def agreement(makers: Mapping[str, SparseProbabilities], names: Sequence[str], label: Int64Array) -> Float32Array:

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from windrow.tasks.algorithms.arrays import BLOCK, Int64Array, row_blocks
+from windrow.tasks.algorithms.arrays import Int64Array, wide_blocks
 from windrow.tasks.algorithms.labels.folds import assign_folds, labelled_rows
 from windrow.tasks.algorithms.labels.many_classes.listed_rows import joined, most_probable
 from windrow.tasks.algorithms.labels.probabilities import Fitted
@@ -16,14 +16,6 @@ from windrow.tasks.algorithms.labels.sparse_probabilities import SparseProbabili
 
 # labels (n,) and the rows (m,) wanted -> their most probable classes
 PredictListed = Callable[[Int64Array, Int64Array], SparseProbabilities]
-
-VALUES = 2**22
-"""Of samples x classes at a time: 32 MB in float64."""
-
-
-def wide_blocks(n: int, n_classes: int) -> list[slice]:
-    """Blocks of rows of at most VALUES numbers, one for each class; never more than `row_blocks` has."""
-    return row_blocks(n, min(max(VALUES // max(n_classes, 1), 1), BLOCK))
 
 
 def predict_listed(

@@ -89,4 +89,3 @@ def _in_order(said: SparseProbabilities, targets: Int64Array | None = None) -> I
     content = (said.probabilities * np.sqrt(2.0 + np.maximum(said.classes, 0))).sum(axis=1)
     keys = (content,) if targets is None else (content, targets)
     return np.asarray(np.lexsort(keys), np.int64)
-

@@ -7,8 +7,9 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from windrow.tasks.algorithms.arrays import Float32Array, Float64Array, row_blocks
+from windrow.tasks.algorithms.arrays import Float32Array, Float64Array, Int64Array, row_blocks
 from windrow.tasks.algorithms.labels.cores.affinity import normalised_affinity
+from windrow.tasks.algorithms.labels.many_classes.listed_predictions import PredictListed
 from windrow.tasks.algorithms.labels.many_classes.listed_rows import (
     joined,
     log_excess,
@@ -28,6 +29,16 @@ ROWS = 4096
 LEAST = 1e-4
 """By so much a probability has to stand out from its row's rest to be heard by the neighbours."""
 TOLERANCE = 1e-3
+
+
+def smoothed_listed(graph: NeighborGraph, start: PredictListed, strength: float, gamma: float = 3.0) -> PredictListed:
+    """What smooths the predictions of `start`, which it asks for all samples."""
+
+    def predict(labels: Int64Array, rows: Int64Array) -> SparseProbabilities:
+        said = start(labels, np.arange(len(labels)))
+        return smooth_listed(graph, said, strength, gamma).take(rows)
+
+    return predict
 
 
 @dataclass(frozen=True)

@@ -106,9 +106,10 @@ def _last_kept(amount: Float32Array, starts: Int64Array, full: Int64Array) -> Fl
     """The KEPT-th largest amount of each of these rows, which have more."""
     sizes = np.diff(starts)[full]
     there = np.arange(sizes.max()) < sizes[:, None]
-    wide = np.zeros(there.shape, np.float32)
+    wide: Float32Array = np.zeros(there.shape, np.float32)
     wide[there] = amount[np.repeat(starts[full] - np.append(0, np.cumsum(sizes)[:-1]), sizes) + np.arange(sizes.sum())]
-    return np.asarray(np.partition(wide, wide.shape[1] - KEPT, axis=1)[:, wide.shape[1] - KEPT])
+    last = int(sizes.max()) - KEPT
+    return np.asarray(np.partition(wide, last, axis=1)[:, last])
 
 
 def _drop_equals(row: Int64Array, kept: BoolArray, classes: Int64Array) -> None:

@@ -21,7 +21,7 @@ from windrow.tasks.algorithms.labels.many_classes.calibrated_rows import (
 )
 from windrow.tasks.algorithms.labels.many_classes.combined_rows import agreement, geometric_mean, maker_weights
 from windrow.tasks.algorithms.labels.many_classes.pool_shares import em_prior, shares_trust, shift_prior
-from windrow.tasks.algorithms.labels.sparse_probabilities import SparseProbabilities
+from windrow.tasks.algorithms.labels.sparse_probabilities import SparseProbabilities, first_class, of_labels
 
 
 @dataclass(frozen=True)
@@ -34,7 +34,8 @@ class ListedPredictions:
 
 def can_list(rule: CombineRule) -> bool:
     """Say whether predictions can be combined by this rule without samples x classes."""
-    return rule.by in ("weighted", "equal") and rule.prior.method != "bbse" and rule.prior.use == "shift"
+    plain = rule.metric is None and rule.by in ("weighted", "equal")
+    return plain and rule.prior.method != "bbse" and rule.prior.use == "shift"
 
 
 def combine_listed(
@@ -50,7 +51,7 @@ def combine_listed(
     """
     rule = rule or CombineRule()
     if not can_list(rule):
-        raise ValueError(f"rule: wants weighted or equal, and a shift to shares other than bbse's, got {rule}")
+        raise ValueError(f"rule: wants what can_list says yes to, got {rule}")
     known = labels[labels >= 0]
     temperatures = {name: fit_temperature(each.held_out, known) for name, each in predictions.items()}
     held_out = {name: apply_temperature(predictions[name].held_out, temperatures[name]) for name in predictions}
@@ -78,20 +79,6 @@ def combine_listed(
         corrected,
         first_class(corrected.held_out_even),
     )
-
-
-def first_class(said: SparseProbabilities) -> Int64Array:
-    """The most probable class of each row, int64 (n,); class 0 of one that lists none."""
-    return np.maximum(said.classes[:, 0].astype(np.int64), 0)
-
-
-def of_labels(said: SparseProbabilities, labels: Int64Array) -> SparseProbabilities:
-    """The same, but that rows with a label (n,) are of that class for sure."""
-    rows = np.flatnonzero(labels >= 0)
-    classes, shares = said.classes.copy(), said.probabilities.copy()
-    classes[rows], shares[rows] = -1, 0.0
-    classes[rows, 0], shares[rows, 0] = labels[rows], 1.0
-    return SparseProbabilities(classes, shares, said.n_classes)
 
 
 def _caution(raw: Mapping[str, SparseProbabilities], known: Int64Array, rule: CombineRule) -> float:
