@@ -44,7 +44,7 @@ class LabelSet:
 
     def rows(self, sample_ids: pa.Array, classes: Sequence[str], top_k: int) -> pa.Table:
         """Return the rows of LABELS: the class decided on first, then the most probable of the others, top_k in all."""
-        n, decision = len(sample_ids), self.decision
+        decision = self.decision
         top, values = self._top(min(top_k, self.probabilities.shape[1]))
         names = pa.array(classes, pa.large_string())
         filled = top >= 0

@@ -27,7 +27,10 @@ def prediction_rows(
     held_out: Probabilities | None,
     labelled: BoolArray,
 ) -> pa.Table:
-    """Return the rows of a round, from pool (n, n_classes), dense or listing some; held_out has a row for each that `labelled` (n,) says."""
+    """Return the rows of a round, from pool (n, n_classes), dense or listing some.
+
+    held_out has a row for each that `labelled` (n,) says.
+    """
     places = np.append(0, np.cumsum(labelled))
     blocks = [
         _rows(sample_ids[rows], maker, number, classes, some_rows(pool, rows), labelled[rows], held_out_rows)

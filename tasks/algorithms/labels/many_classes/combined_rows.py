@@ -103,10 +103,11 @@ def votes(said: SparseProbabilities) -> Int64Array:
 
 def votes_of(makers: Sequence[Probabilities]) -> Int64Array:
     """What each maker finds most probable, (n, n_makers), whichever way its rows are held."""
-    cast = [
-        votes(each) if isinstance(each, SparseProbabilities) else combination.votes([each])[:, 0] for each in makers
-    ]
-    return np.stack(cast, axis=1)
+    return np.stack([_votes(each) for each in makers], axis=1)
+
+
+def _votes(said: Probabilities) -> Int64Array:
+    return votes(said) if isinstance(said, SparseProbabilities) else combination.votes([said])[:, 0]
 
 
 def agreement(makers: Mapping[str, SparseProbabilities], names: Sequence[str], label: Int64Array) -> Float32Array:
