@@ -28,6 +28,7 @@ from windrow.tasks.labels.predictions_before import Fit, LabelsBefore, fit_befor
 from windrow.tasks.labels.rows.prediction_rows import MOST_CLASSES, prediction_rows
 from windrow.tasks.storage.catalog.views import connect, tables_of
 from windrow.tasks.storage.files.whole_columns import whole
+from windrow.tasks.storage.memory_budget import memory_budget
 from windrow.tasks.storage.store.made import Made
 from windrow.tasks.storage.store.outputs import (
     Done,
@@ -176,7 +177,7 @@ def _asked(pool: Pool, outputs: Mapping[str, Sequence[Output]], wanted: _Wanted)
         from windrow.tasks.labels.class_texts import class_texts
 
         texts = class_texts(wanted.backbone, classes, wanted.config.settings.zero_shot)
-    return LabelPool(pool.embeddings, len(classes), graph, texts, sources, wanted.seed, MOST_CLASSES)
+    return LabelPool(pool.embeddings, len(classes), graph, texts, sources, wanted.seed, MOST_CLASSES, memory_budget())
 
 
 def _with_labels(

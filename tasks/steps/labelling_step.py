@@ -11,6 +11,7 @@ from windrow.tasks.labels.checks.label_checks import check_labels
 from windrow.tasks.labels.labeling import decide_labels
 from windrow.tasks.labels.predictions import makers_of, predict_labels
 from windrow.tasks.labels.predictions_before import labels_before
+from windrow.tasks.memory_needs import label_needs, shortage
 from windrow.tasks.runner import Call, Work
 from windrow.tasks.steps.embedding_steps import near_duplicates_from
 from windrow.tasks.storage.store.outputs import Done, open_output
@@ -57,6 +58,9 @@ def _spread(curation: Curation, given: Done) -> list[Done]:
     labelled = open_output(store / given.path)
     makers = makers_of(labels, labelled)
     before = labels_before(store, curation.config.name, made.features) if labels.refit == "grown" else None
+    n_classes, at_once = labelled.counts["n_classes"], min(len(makers), curation.n_workers)
+    needed = label_needs(store, made.features, curation.config.neighbors.k, n_classes, labels)
+    curation.warn(shortage(f"labels of {n_classes:,} classes", needed, at_once))
     calls = [Call(PREDICT_LABELS, maker, (store, made, maker, labels, features, seed, before)) for maker in makers]
     judging = (store, made, labels.checks, labels.n_folds, seed)
     calls.append(Call(CHECK_LABELS, CHECK_LABELS.words, judging))

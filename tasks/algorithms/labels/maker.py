@@ -43,7 +43,8 @@ class LabelPool:
     embeddings: (n, d). n_classes: of the answers. graph: the pool's k nearest neighbours. texts: where the classes'
     names lie among the embeddings. sources: int64 (n,), which source each sample came from, 0 to n_sources - 1, each
     with a sample. seed: of every random choice. n_listed: how many classes of a sample a prediction lists, where there
-    are more; None: predictions are of all classes.
+    are more; None: predictions are of all classes. memory: bytes that what is held besides the answer may take,
+    roughly; it changes no answer.
     """
 
     embeddings: npt.NDArray[Any]
@@ -53,6 +54,7 @@ class LabelPool:
     sources: Int64Array | None = None
     seed: int = 0
     n_listed: int | None = None
+    memory: int = 2**31
 
     @property
     def lists(self) -> bool:
