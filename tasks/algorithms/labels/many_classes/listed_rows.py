@@ -82,17 +82,32 @@ def shares_of(scores: sparse.csr_array) -> tuple[Float64Array, Float64Array]:
 def listed(pattern: sparse.csr_array, values: Float64Array, rest: Float64Array, k: int) -> SparseProbabilities:
     """The k most probable of the classes that rows (n, n_classes) store, with these values (nnz,), lowest class first
     of equals; what a row does not store has its rest (n,), and is listed after what is above it only."""
-    sizes = np.diff(pattern.indptr)
+    sizes, least = np.diff(pattern.indptr), rest.copy()
+    full = np.flatnonzero(sizes > k)
+    least[full] = np.maximum(least[full], kth_largest(values, pattern.indptr, full, k))
     row = np.repeat(np.arange(len(sizes)), sizes)
-    order = np.lexsort((pattern.indices, -values, row))
-    place = np.arange(len(row)) - np.repeat(pattern.indptr[:-1], sizes)
-    kept = (place < k) & (values[order] >= rest[row])
+    entries = np.flatnonzero(values >= least[row])
+    order = entries[np.lexsort((pattern.indices[entries], -values[entries], row[entries]))]
+    place = np.arange(len(order)) - np.searchsorted(row[order], row[order], side="left")
+    order, place = order[place < k], place[place < k]
     width = min(k, pattern.shape[1])
     classes = np.full((len(sizes), width), -1, np.int32)
     shares = np.zeros((len(sizes), width), np.float32)
-    classes[row[kept], place[kept]] = pattern.indices[order][kept]
-    shares[row[kept], place[kept]] = values[order][kept]
+    classes[row[order], place] = pattern.indices[order]
+    shares[row[order], place] = values[order]
     return SparseProbabilities(classes, shares, pattern.shape[1])
+
+
+def kth_largest(values: npt.NDArray[Any], starts: Int64Array, rows: Int64Array, k: int) -> npt.NDArray[Any]:
+    """The k-th largest of the values (nnz,) of each of these rows, which have as many; they are not below 0."""
+    if not len(rows):
+        return np.empty(0, values.dtype)
+    sizes = np.diff(starts)[rows]
+    there = np.arange(sizes.max()) < sizes[:, None]
+    wide = np.zeros(there.shape, values.dtype)
+    wide[there] = values[np.repeat(starts[rows] - np.append(0, np.cumsum(sizes)[:-1]), sizes) + np.arange(sizes.sum())]
+    last = int(sizes.max()) - k
+    return np.asarray(np.partition(wide, last, axis=1)[:, last])
 
 
 def row_sums(values: npt.NDArray[Any], starts: npt.NDArray[Any]) -> Float64Array:

@@ -7,10 +7,10 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from windrow.tasks.algorithms.arrays import BoolArray, Float32Array, Float64Array, Int64Array, row_blocks
+from windrow.tasks.algorithms.arrays import BoolArray, Float64Array, Int64Array, row_blocks
 from windrow.tasks.algorithms.labels.cores.affinity import normalised_affinity, spread
 from windrow.tasks.algorithms.labels.folds import check_pool, labelled_rows
-from windrow.tasks.algorithms.labels.many_classes.listed_rows import joined, listed, row_max, row_sums
+from windrow.tasks.algorithms.labels.many_classes.listed_rows import joined, kth_largest, listed, row_max, row_sums
 from windrow.tasks.algorithms.labels.sparse_probabilities import SparseProbabilities
 from windrow.tasks.algorithms.neighbors.exact_neighbors import NeighborGraph
 
@@ -94,22 +94,11 @@ def _kept(scores: sparse.csr_array) -> sparse.csr_array:
     row = np.repeat(np.arange(len(sizes)), sizes)
     least = LEAST * row_max(amount, scores.indptr).astype(np.float32)
     full = np.flatnonzero(sizes > KEPT)
-    if len(full):
-        least[full] = np.maximum(least[full], _last_kept(amount, scores.indptr, full))
+    least[full] = np.maximum(least[full], kth_largest(amount, scores.indptr, full, KEPT))
     kept = amount >= least[row]
     _drop_equals(row, kept, scores.indices)
     starts = np.concatenate([[0], np.cumsum(np.bincount(row[kept], minlength=len(sizes)))])
     return sparse.csr_array((scores.data[kept], scores.indices[kept].astype(np.int32), starts), shape=scores.shape)
-
-
-def _last_kept(amount: Float32Array, starts: Int64Array, full: Int64Array) -> Float32Array:
-    """The KEPT-th largest amount of each of these rows, which have more."""
-    sizes = np.diff(starts)[full]
-    there = np.arange(sizes.max()) < sizes[:, None]
-    wide: Float32Array = np.zeros(there.shape, np.float32)
-    wide[there] = amount[np.repeat(starts[full] - np.append(0, np.cumsum(sizes)[:-1]), sizes) + np.arange(sizes.sum())]
-    last = int(sizes.max()) - KEPT
-    return np.asarray(np.partition(wide, last, axis=1)[:, last])
 
 
 def _drop_equals(row: Int64Array, kept: BoolArray, classes: Int64Array) -> None:
