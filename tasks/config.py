@@ -15,7 +15,7 @@ from pydantic import Discriminator, Tag, TypeAdapter, ValidationError
 from windrow.schemas.settings import IsPath, Settings, check_different
 from windrow.schemas.texts.names import check_file_name
 from windrow.tasks.backbones.backbone import BackboneConfig
-from windrow.tasks.clusters.clustering_config import ClusteringConfig
+from windrow.tasks.clusters.clustering_config import LEAST_MEMORY_GB, ClusteringConfig
 from windrow.tasks.clusters.neighbors_config import NeighborsConfig
 from windrow.tasks.config_errors import error_lines
 from windrow.tasks.config_file import ConfigError, read_values
@@ -49,7 +49,8 @@ class CurationConfig(Settings):
     `sources`: folders, WebDataset tars, Parquet files, globs; local or fsspec URIs; `list:` before a list of URLs or
     paths; `{uri: ..., label_key: ...}` for one that is read by settings of `ingest` of its own. `name`: of the curated
     set. `store`: folder for everything that is made. `seed`: of every random choice. `scores`: models that score every
-    picture. `corrections`: take what people have said of samples, see `windrow corrections`.
+    picture. `corrections`: take what people have said of samples, see `windrow corrections`. `memory_gb`: roughly what
+    a run may take, all its workers together; null: half of the machine's. It changes no answer.
 
     >>> from windrow import CurationConfig
     >>> CurationConfig(sources=("photos",), name="cats").store
@@ -75,6 +76,7 @@ class CurationConfig(Settings):
     export: ExportConfig = field(default_factory=ExportConfig)
     corrections: bool = True
     executor: ExecutorConfig = field(default_factory=ExecutorConfig)
+    memory_gb: Annotated[float, Ge(LEAST_MEMORY_GB)] | None = None
 
     def __post_init__(self) -> None:
         super().__post_init__()

@@ -18,6 +18,7 @@ from windrow.tasks.fetching.credentials import knowing, known
 from windrow.tasks.progress import StageProgress, stage_progress
 from windrow.tasks.recording import StageLog, recording
 from windrow.tasks.runner import Call, Runner, Work
+from windrow.tasks.storage.memory_budget import within
 from windrow.tasks.storage.store.made import Made
 from windrow.tasks.storage.store.outputs import Done, NotDoneError, only_finding
 from windrow.tasks.storage.store.run_records import Run
@@ -71,7 +72,7 @@ class Curation:
 
     def in_worker(self, work: Work, *args: Any) -> Any:
         """Do one piece of work in a worker of the executor, unless it is found done."""
-        elsewhere = replace(work, function=partial(_found_or_made, self.config.executor, work.function))
+        elsewhere = replace(work, function=partial(_found_or_made, self._elsewhere(1), work.function))
         return self.here(elsewhere, *args)
 
     def in_workers(
@@ -83,17 +84,29 @@ class Curation:
         where that is not known.
         """
         with self.progress(what, total, len(calls), n_samples) as progress:
-            tallied = partial(_tallied, self.config.executor, progress.tally, counts)
+            tallied = partial(_tallied, self._elsewhere(len(calls)), progress.tally, counts)
             elsewhere = [
                 replace(call, work=replace(call.work, function=partial(tallied, number, call.work.function)))
                 for number, call in enumerate(calls)
             ]
             return self.runner.map(elsewhere, lambda found: progress.advance(_size(found)))
 
+    def warn(self, line: str | None) -> None:
+        """Say a line, where there is one."""
+        if line is not None:
+            self.runner.say(line)
+
+    @property
+    def n_workers(self) -> int:
+        """How many workers the executor has."""
+        return open_executor(self.config.executor).n_workers
+
+    def _elsewhere(self, n_calls: int) -> _Elsewhere:
+        return _Elsewhere(self.config.executor, self.config.memory_gb, n_calls)
+
     def groups(self, shards: Sequence[Shard]) -> list[tuple[str, list[Shard]]]:
         """Cut shards into groups, each a piece of work, labelled by the numbers of their shards."""
-        n_workers = open_executor(self.config.executor).n_workers
-        size = max(1, -(-len(shards) // (n_workers * GROUPS_PER_WORKER)))
+        size = max(1, -(-len(shards) // (self.n_workers * GROUPS_PER_WORKER)))
         starts = range(0, len(shards), size)
         return [(f"{at}-{min(at + size, len(shards)) - 1}", list(shards[at : at + size])) for at in starts]
 
@@ -104,31 +117,46 @@ class Curation:
         self.made = replace(self.made, **made)
 
 
-def _found_or_made(executor: ExecutorConfig, function: Callable[..., Any], *args: Any) -> Any:
+@dataclass(frozen=True)
+class _Elsewhere:
+    """The workers that calls go to, side by side, and the memory that they have together."""
+
+    executor: ExecutorConfig
+    memory_gb: float | None
+    n_calls: int
+
+    def run(self, function: Callable[..., Any], *args: Any) -> Any:
+        """Run `function(*args)` in a worker, which may take its part of the memory."""
+        workers = open_executor(self.executor)
+        n_sharers = max(1, min(self.n_calls, workers.n_workers))
+        return workers.run(partial(within, self.memory_gb, n_sharers, function), *args)
+
+
+def _found_or_made(elsewhere: _Elsewhere, function: Callable[..., Any], *args: Any) -> Any:
     """What is done is found here, without a worker that would load a model to see it.
 
     What a model is may depend on the GPU, which workers of Ray may have and this process may not.
     """
-    return _found_or_sent(executor, function, function, *args)
+    return _found_or_sent(elsewhere, function, function, *args)
 
 
 def _tallied(
-    executor: ExecutorConfig, tally: Tally, counts: str, number: int, function: Callable[..., Any], *args: Any
+    elsewhere: _Elsewhere, tally: Tally, counts: str, number: int, function: Callable[..., Any], *args: Any
 ) -> Any:
     """The same, and the samples are counted as they are done."""
-    found = _found_or_sent(executor, function, partial(counted, tally.path, number, function), *args)
+    found = _found_or_sent(elsewhere, function, partial(counted, tally.path, number, function), *args)
     outputs = found if isinstance(found, list) else [found]
     tally.finish(number, sum(done.counts.get(counts, 0) for done in outputs if isinstance(done, Done)))
     return found
 
 
-def _found_or_sent(executor: ExecutorConfig, function: Callable[..., Any], sent: Callable[..., Any], *args: Any) -> Any:
-    if executor.kind != "ray" or function not in (identify_backbone, identify_scorer, score_shards):
+def _found_or_sent(elsewhere: _Elsewhere, function: Callable[..., Any], sent: Callable[..., Any], *args: Any) -> Any:
+    if elsewhere.executor.kind != "ray" or function not in (identify_backbone, identify_scorer, score_shards):
         with suppress(NotDoneError), only_finding():
             return function(*args)
     sources = known()
     called = partial(knowing, sources, sent) if sources else sent
-    return open_executor(executor).run(called, *args)
+    return elsewhere.run(called, *args)
 
 
 def _size(found: Any) -> int:

@@ -27,6 +27,7 @@ from windrow.tasks.steps.publishing_steps import conclude, export
 from windrow.tasks.steps.ranking_steps import rank, worth
 from windrow.tasks.storage.files.literal_paths import literal_path
 from windrow.tasks.storage.files.store_lock import at_work
+from windrow.tasks.storage.memory_budget import having
 from windrow.tasks.storage.published.versions import Version, latest_version
 from windrow.tasks.storage.sources.source_plan import check_sources, check_there
 from windrow.tasks.storage.sources.source_settings import uris_of
@@ -73,7 +74,7 @@ def curate(
     check_format(Path(config.store))
     before = latest_version(Path(config.store), config.name)
     run = begin_run(config)
-    with ending(run), at_work(run.store):
+    with ending(run), at_work(run.store), having(config.memory_gb):
         curation = Curation(config, run, runner, Made(), attended=attended)
         if until != "ingest":
             meet_models(curation)

@@ -31,12 +31,21 @@ def as_embeddings(values: Any, name: str = "embeddings") -> npt.NDArray[np.float
 
 
 BLOCK = 8192
+BLOCK_VALUES = 2**22  # 32 MB in float64
 GRID = 2.0**26
 
 
 def row_blocks(n: int, size: int = BLOCK) -> list[slice]:
     """The slices of at most `size` rows that together are range(n)."""
     return [slice(start, min(start + size, n)) for start in range(0, n, size)]
+
+
+def wide_blocks(n: int, n_columns: int) -> list[slice]:
+    """The slices of `row_blocks`, or shorter ones where a row has so many numbers that a block would be large.
+
+    For what is done row by row, or summed exactly: what else depends on the blocks keeps to `row_blocks`.
+    """
+    return row_blocks(n, min(max(BLOCK_VALUES // max(n_columns, 1), 1), BLOCK))
 
 
 def unit_rows(vectors: npt.NDArray[Any]) -> tuple[Float64Array, Float64Array]:

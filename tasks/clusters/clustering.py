@@ -22,6 +22,7 @@ from windrow.tasks.clusters.incremental import go_on, has_tree
 from windrow.tasks.storage.files.parquet import array_to_vectors
 from windrow.tasks.storage.files.scratch import scratch_files
 from windrow.tasks.storage.files.whole_or_absent import temporary_directory
+from windrow.tasks.storage.memory_budget import memory_budget
 from windrow.tasks.storage.store.outputs import Done, OutputWriter, content_fingerprint, make_output, open_output
 from windrow.tasks.storage.store.pool_file import PoolFile, write_pool
 from windrow.tasks.storage.store.rounds import RoundFiles
@@ -51,7 +52,7 @@ def cluster_pool(
         return Done(before, True, earlier.counts)
 
     def write(writer: OutputWriter) -> None:
-        memory = int(config.memory_gb * 2**30)
+        memory = memory_budget() if config.memory_gb is None else int(config.memory_gb * 2**30)
         with temporary_directory(writer.path.parent) as folder:
             pool = write_pool(outputs, folder, unit=config.normalize, memory=memory // 4)
             resources = Resources(config.device, memory=memory, scratch=scratch_files(folder, memory // 8))

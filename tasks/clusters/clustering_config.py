@@ -30,7 +30,8 @@ class ClusteringConfig(Settings):
     cluster's number, so that a set changes little from night to night, and most nights cost one pass over the pool.
     'never' only keeps them. 'always' clusters the pool afresh, so that the result depends on the pool alone.
 
-    `memory_gb`: roughly what clustering may use; a pool that needs more is read from disk again in each iteration.
+    `memory_gb`: roughly what clustering may use, null: what the run may (`memory_gb` of the config); a pool that needs
+    more is read from disk again in each iteration.
     `device`: 'cpu', or a torch device such as 'cuda'. Neither of the two changes the clusters.
     """
 
@@ -41,7 +42,7 @@ class ClusteringConfig(Settings):
     sampling: Literal["closest", "uniform"] = "closest"
     normalize: bool = True
     refit: Literal["always", "drift", "never"] = "drift"
-    memory_gb: Annotated[float, Ge(LEAST_MEMORY_GB)] = 4.0
+    memory_gb: Annotated[float, Ge(LEAST_MEMORY_GB)] | None = None
     device: str = "cpu"
 
     def __post_init__(self) -> None:

@@ -14,12 +14,13 @@ from windrow.schemas import NEIGHBORS, SCORES
 from windrow.schemas.stages import Stage
 from windrow.tasks.algorithms.neighbors.approximate_neighbors import approximate_neighbor_graph
 from windrow.tasks.algorithms.neighbors.coarse_groups import coarse_centroids
-from windrow.tasks.algorithms.neighbors.exact_neighbors import NeighborGraph, neighbor_graph
+from windrow.tasks.algorithms.neighbors.exact_neighbors import NeighborGraph, neighbor_graph, tile_rows
 from windrow.tasks.algorithms.neighbors.foreign_groups import foreign_score
 from windrow.tasks.algorithms.neighbors.outliers import knn_outlier_score, off_topic_score
 from windrow.tasks.clusters.known_graph import GraphBefore, extended_graph
 from windrow.tasks.clusters.neighbors_config import NeighborsConfig
 from windrow.tasks.storage.files.parquet import array_to_vectors
+from windrow.tasks.storage.memory_budget import memory_budget
 from windrow.tasks.storage.store.outputs import Done, OutputWriter, content_fingerprint, make_output, open_output
 from windrow.tasks.storage.store.pool import read_pool
 
@@ -45,7 +46,7 @@ def find_neighbors(
         n = len(pool.sample_ids)
         if n < 2:
             raise ValueError(f"the pool has {n} samples with an embedding; a curated set needs at least 2")
-        if before is not None and _is_exact(n, config) and _is_ours(store, before):
+        if before is not None and is_exact(n, config) and _is_ours(store, before):
             graph, recall = extended_graph(store, before, pool, min(config.k, n - 1)), None
         else:
             graph, recall = graph_of(pool.embeddings, config)
@@ -77,13 +78,14 @@ def find_neighbors(
 def graph_of(embeddings: npt.NDArray[Any], config: NeighborsConfig) -> tuple[NeighborGraph, float | None]:
     """Return the k-NN graph, and its recall unless every two samples were compared."""
     k = min(config.k, len(embeddings) - 1)
-    if _is_exact(len(embeddings), config):
-        return neighbor_graph(embeddings, k), None
+    if is_exact(len(embeddings), config):
+        return neighbor_graph(embeddings, k, tile=tile_rows(embeddings.shape[1], memory_budget())), None
     found = approximate_neighbor_graph(embeddings, k)
     return found.graph, found.recall
 
 
-def _is_exact(n: int, config: NeighborsConfig) -> bool:
+def is_exact(n: int, config: NeighborsConfig) -> bool:
+    """Say whether every two of n samples are compared."""
     return config.method == "exact" or (config.method == "auto" and n <= MOST_EXACT)
 
 

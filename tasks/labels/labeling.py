@@ -18,12 +18,17 @@ from windrow.tasks.algorithms.labels.combining.label_prior import given_shares
 from windrow.tasks.algorithms.labels.deciding.label_sets import possible_classes
 from windrow.tasks.algorithms.labels.deciding.policy import Decision, Evidence, decide
 from windrow.tasks.algorithms.labels.deciding.unseen_classes import confidence_of, widened
+from windrow.tasks.algorithms.labels.sparse_probabilities import Probabilities, first_class, of_labels
 from windrow.tasks.corrections.taken import abstain_where_refuted, read_taken
 from windrow.tasks.labels.given_labels import class_names, has_classes, pool_labels, pool_weights
 from windrow.tasks.labels.labels_config import MOST_PROBABLE, PSEUDO, LabelsConfig
 from windrow.tasks.labels.rows.label_rows import WITHOUT_CLASSES, LabelSet, cluster_rows
 from windrow.tasks.labels.rows.label_set_rows import AddLabelSet, label_sets_of
-from windrow.tasks.labels.rows.prediction_rows import read_held_out, read_rounds
+from windrow.tasks.labels.rows.prediction_rows import (
+    MOST_CLASSES,
+    read_listed_held_out,
+    read_listed_rounds,
+)
 from windrow.tasks.storage.files.whole_columns import whole
 from windrow.tasks.storage.files.whole_or_absent import file_digest
 from windrow.tasks.storage.store.made import Made, digests
@@ -33,6 +38,8 @@ if TYPE_CHECKING:
     from windrow.tasks.algorithms.labels.label_spreading import CombineRule, SpreadLabels
 
 VERSION = 8
+LISTED_VERSION = 1
+"""Of labels of more classes than MOST_CLASSES."""
 DECISIONS = (
     *("combine", "combine_by", "prior", "policy", "least_belonging", "conformal", "top_k", "n_folds"),
     *("distances", "unseen_classes"),
@@ -70,6 +77,7 @@ def decide_labels(store: Path, made: Made, config: LabelsConfig, seed: int, whol
     distances = Path(config.distances) if config.distances is not None else None
     inputs = {
         **digests(outputs),
+        **({"listed": LISTED_VERSION} if _n_classes(outputs) > MOST_CLASSES else {}),
         **{name: getattr(config, name) for name in DECISIONS},
         "distances_file": file_digest(distances) if distances is not None and distances.is_file() else None,
         "seed": seed,
@@ -78,6 +86,10 @@ def decide_labels(store: Path, made: Made, config: LabelsConfig, seed: int, whol
     if corrected:
         inputs["corrections"] = content_fingerprint(corrected)
     return make_output(store, Stage.PSEUDO_LABEL, VERSION, inputs, write)
+
+
+def _n_classes(outputs: Mapping[str, Sequence[Output]]) -> int:
+    return max((len(output.inputs["classes"]) for output in outputs[Part.PREDICTIONS]), default=0)
 
 
 def _belonging(outputs: Mapping[str, Sequence[Output]], config: LabelsConfig) -> Float32Array | None:
@@ -127,11 +139,12 @@ def _of_all(label_set: LabelSet, n_labels: int) -> LabelSet:
 
 
 def _without_labels(name: str, output: Output, sample_ids: pa.Array, config: LabelsConfig) -> Iterator[LabelSet]:
-    probabilities = read_rounds(output)[-1]
-    votes = probabilities.argmax(axis=1)[:, None]
-    evidence = Evidence(np.full(len(probabilities), -1), keys=_keys(sample_ids), votes=votes)
+    listed = read_listed_rounds(output)[-1]
+    probabilities = listed if listed.n_classes > MOST_CLASSES else listed.dense()
+    label = first_class(probabilities)
+    evidence = Evidence(np.full(len(label), -1), keys=_keys(sample_ids), votes=label[:, None])
     decision = decide(probabilities, config.policy.chosen(), evidence=evidence)
-    label_set = LabelSet(name, f"{name}, {WITHOUT_CLASSES}", probabilities, decision, probabilities.argmax(axis=1))
+    label_set = LabelSet(name, f"{name}, {WITHOUT_CLASSES}", probabilities, decision, label)
     yield label_set
     if name == "zero_shot" and name in config.combine:
         yield replace(label_set, name=PSEUDO)
@@ -171,8 +184,8 @@ class _Deciding:
 
     def decide(
         self,
-        probabilities: Float32Array,
-        held_out: Float32Array,
+        probabilities: Probabilities,
+        held_out: Probabilities,
         predicted: Int64Array,
         held_out_label: Int64Array,
         confidence: Float32Array | None = None,
@@ -188,33 +201,46 @@ class _Deciding:
         decision = replace(decision, weight=np.where(self.labels >= 0, self.weights, decision.weight))
         return decision if self.belonging is None else refuse(decision, self.belonging, self.config.least_belonging)
 
-    def label_set(self, name: str, method: str, probabilities: Float32Array, held_out: Float32Array) -> LabelSet:
+    def label_set(self, name: str, method: str, probabilities: Probabilities, held_out: Probabilities) -> LabelSet:
         """The label set of a maker alone, where its most probable class is the label."""
-        known = self.labels >= 0
-        shares = probabilities.copy()
-        shares[known] = np.eye(shares.shape[1], dtype=np.float32)[self.labels[known]]
-        label, apart = shares.argmax(axis=1), held_out.argmax(axis=1)
+        shares = of_labels(probabilities, self.labels)
+        label, apart = first_class(shares), first_class(held_out)
         return LabelSet(name, method, shares, self.decide(shares, held_out, label, apart), label)
 
 
 def _label_sets(found: Mapping[str, Output], deciding: _Deciding, rule: CombineRule) -> Iterator[LabelSet]:
-    from windrow.tasks.algorithms.labels.combining.calibration import apply_temperature
-    from windrow.tasks.algorithms.labels.combining.combination import votes
-    from windrow.tasks.algorithms.labels.label_spreading import MakerPredictions, combine_predictions
+    from windrow.tasks.algorithms.labels.many_classes.calibrated_rows import tempered
+    from windrow.tasks.algorithms.labels.many_classes.combined_rows import votes_of
 
-    rounds = {name: read_rounds(output) for name, output in found.items()}
-    made = {name: MakerPredictions(rounds[name][-1], read_held_out(output)) for name, output in found.items()}
-    spread = combine_predictions(made, deciding.labels, deciding.config.combine, rule)
-    deciding = replace(deciding, votes=votes([spread.makers[name] for name in deciding.config.combine]))
+    spread, rounds = _spread(found, deciding, rule)
+    deciding = replace(deciding, votes=votes_of([spread.makers[name] for name in deciding.config.combine]))
     for name, temperature in spread.temperatures.items():
         how, held_out = f"{name}, temperature {temperature:.3f}", spread.held_out[name]
         *earlier, _ = rounds[name]
         for number, each in enumerate(earlier):
-            found_then = deciding.label_set(f"{name}_{number}", how, apply_temperature(each, temperature), held_out)
+            found_then = deciding.label_set(f"{name}_{number}", how, tempered(each, temperature), held_out)
             yield replace(found_then, number=number, temperature=temperature)
         found_last = deciding.label_set(name, how, spread.makers[name], held_out)
         yield replace(found_last, number=len(earlier), temperature=temperature)
     yield from _together(spread, deciding, rule)
+
+
+def _spread(
+    found: Mapping[str, Output], deciding: _Deciding, rule: CombineRule
+) -> tuple[SpreadLabels, dict[str, list[Probabilities]]]:
+    """What makers say together, and the rounds of each; of many classes what each sample lists, where the rule can."""
+    from windrow.tasks.algorithms.labels.label_spreading import MakerPredictions, combine_predictions
+    from windrow.tasks.algorithms.labels.many_classes.spread_rows import ListedPredictions, can_list, combine_listed
+
+    labels, combine = deciding.labels, deciding.config.combine
+    held_out = {name: read_listed_held_out(output) for name, output in found.items()}
+    listed = {name: read_listed_rounds(output) for name, output in found.items()}
+    if next(iter(held_out.values())).n_classes > MOST_CLASSES and can_list(rule):
+        few = {name: ListedPredictions(rounds[-1], held_out[name]) for name, rounds in listed.items()}
+        return combine_listed(few, labels, combine, rule), {name: list(rounds) for name, rounds in listed.items()}
+    dense: dict[str, list[Probabilities]] = {name: [each.dense() for each in rounds] for name, rounds in listed.items()}
+    made = {name: MakerPredictions(listed[name][-1].dense(), held_out[name].dense()) for name in found}
+    return combine_predictions(made, labels, combine, rule), dense
 
 
 def _together(spread: SpreadLabels, deciding: _Deciding, rule: CombineRule) -> Iterator[LabelSet]:
@@ -228,7 +254,7 @@ def _together(spread: SpreadLabels, deciding: _Deciding, rule: CombineRule) -> I
     )
     answers = {
         PSEUDO: (method, spread.label, spread.held_out_label),
-        MOST_PROBABLE: (f"{method}; the most probable class", spread.most_probable, held_out.argmax(axis=1)),
+        MOST_PROBABLE: (f"{method}; the most probable class", spread.most_probable, first_class(held_out)),
     }
     conformal = deciding.config.conformal
     for name, (how, label, held_out_label) in answers.items():

@@ -17,15 +17,18 @@ from windrow.tasks.algorithms.labels.folds import cross_fit
 from windrow.tasks.algorithms.labels.iterative_labels import IterativeLabels
 from windrow.tasks.algorithms.labels.maker import LabelMaker, LabelPool, Maker, SettingError
 from windrow.tasks.algorithms.labels.makers.clusterer import Clusterer
+from windrow.tasks.algorithms.labels.many_classes.listed_predictions import PredictListed, cross_fit_listed
+from windrow.tasks.algorithms.labels.sparse_probabilities import Probabilities
 from windrow.tasks.backbones.backbone import BackboneConfig
 from windrow.tasks.clusters.known_graph import read_graph
 from windrow.tasks.labels.chosen_makers import chosen_maker, fit_maker, maker_basis
 from windrow.tasks.labels.given_labels import class_names, has_classes, pool_labels
 from windrow.tasks.labels.labels_config import LabelsConfig
 from windrow.tasks.labels.predictions_before import Fit, LabelsBefore, OfNew, fit_before, same_night, write_tuned
-from windrow.tasks.labels.rows.prediction_rows import prediction_rows
+from windrow.tasks.labels.rows.prediction_rows import MOST_CLASSES, prediction_rows
 from windrow.tasks.storage.catalog.views import connect, tables_of
 from windrow.tasks.storage.files.whole_columns import whole
+from windrow.tasks.storage.memory_budget import memory_budget
 from windrow.tasks.storage.store.made import Made
 from windrow.tasks.storage.store.outputs import (
     Done,
@@ -38,6 +41,8 @@ from windrow.tasks.storage.store.outputs import (
 from windrow.tasks.storage.store.pool import Pool, read_pool
 
 VERSION = 3
+LISTED_VERSION = 1
+"""Of predictions of more classes than MOST_CLASSES, which list these."""
 
 SOURCES_SQL = "SELECT sample_id, min(source_uri) AS source FROM occurrences GROUP BY sample_id ORDER BY sample_id"
 
@@ -82,6 +87,8 @@ def predict_labels(
         "seed": seed,
         "earlier": None,
     }
+    if len(wanted.classes) > MOST_CLASSES:
+        inputs["listed"] = LISTED_VERSION
     fit, latest = None, None
     if before is not None and config.refit == "grown" and has_classes(given):
         latest = _latest(store, before, maker)
@@ -158,8 +165,8 @@ class _Round:
     """What a maker says in a round: of the pool (n, n_classes), and in the last round of its m labelled samples by the
     labels of others (m, n_classes)."""
 
-    pool: Float32Array
-    held_out: Float32Array | None = None
+    pool: Probabilities
+    held_out: Probabilities | None = None
 
 
 def _rounds(
@@ -190,7 +197,7 @@ def _asked(pool: Pool, outputs: Mapping[str, Sequence[Output]], wanted: _Wanted)
         from windrow.tasks.labels.class_texts import class_texts
 
         texts = class_texts(wanted.backbone, classes, wanted.config.settings.zero_shot)
-    return LabelPool(pool.embeddings, len(classes), graph, texts, sources, wanted.seed)
+    return LabelPool(pool.embeddings, len(classes), graph, texts, sources, wanted.seed, MOST_CLASSES, memory_budget())
 
 
 def _with_labels(
@@ -199,11 +206,14 @@ def _with_labels(
     maker, n_folds = wanted.maker, wanted.config.n_folds
     if isinstance(maker, Maker):
         maker = maker.tuned(pool, labels, n_folds) if fit is None else fit.tuned(maker)
-    if fit is not None and wanted.keeps:
+    if fit is not None and wanted.keeps and not pool.lists:
         return [_Round(*fit.extended(wanted.of_new(maker, pool), labels, pool.n_classes))]
-    predict = fit_maker(wanted.name, maker, pool)
     if fit is None:
         write_tuned(writer, wanted.maker, maker)
+    if pool.lists and isinstance(maker, Maker) and not isinstance(maker, IterativeLabels):
+        return [_listed(maker.fit_listed(pool), pool, labels, fit, n_folds)]
+    predict = fit_maker(wanted.name, maker, pool)
+    if fit is None:
         held_out = cross_fit(predict, labels, pool.n_classes, n_folds, wanted.seed)
     else:
         held_out = fit.held_out(predict, labels, pool.n_classes)
@@ -211,6 +221,15 @@ def _with_labels(
         *earlier, last = wanted.maker.rounds(pool, labels)
         return [*map(_Round, earlier), _Round(last, held_out)]
     return [_Round(predict(labels, np.arange(len(labels))), held_out)]
+
+
+def _listed(predict: PredictListed, pool: LabelPool, labels: Int64Array, fit: Fit | None, n_folds: int) -> _Round:
+    """What a maker says of many classes: of each sample the most probable."""
+    if fit is None:
+        held_out = cross_fit_listed(predict, labels, pool.n_classes, n_folds, pool.seed)
+    else:
+        held_out = fit.held_out_listed(predict, labels)
+    return _Round(predict(labels, np.arange(len(labels))), held_out)
 
 
 def _without_labels(pool: LabelPool, labels: Int64Array, wanted: _Wanted) -> Float32Array:

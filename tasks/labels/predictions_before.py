@@ -20,8 +20,11 @@ from windrow.schemas.stages import Part, Stage
 from windrow.tasks.algorithms.arrays import Float32Array, Int64Array
 from windrow.tasks.algorithms.labels.folds import Predict
 from windrow.tasks.algorithms.labels.maker import LabelMaker, Maker
+from windrow.tasks.algorithms.labels.many_classes.listed_predictions import PredictListed
+from windrow.tasks.algorithms.labels.many_classes.listed_rows import joined
+from windrow.tasks.algorithms.labels.sparse_probabilities import SparseProbabilities
 from windrow.tasks.labels.given_labels import pool_labels
-from windrow.tasks.labels.rows.prediction_rows import read_held_out, read_rounds
+from windrow.tasks.labels.rows.prediction_rows import read_held_out, read_listed_held_out, read_rounds
 from windrow.tasks.storage.files.seals import read_sealed, sealed_json
 from windrow.tasks.storage.files.whole_columns import whole
 from windrow.tasks.storage.store.outputs import MANIFEST, Done, Output, OutputWriter, fingerprint, open_output
@@ -101,6 +104,18 @@ class Fit:
         judged = self.place[self.place >= 0]
         apart[judged] = read_held_out(self.output)[self.place >= 0]
         return said, apart[labels >= 0]
+
+    def held_out_listed(self, predict: PredictListed, labels: Int64Array) -> SparseProbabilities:
+        """The same of predictions that list some of many classes."""
+        there, before = self.place >= 0, read_listed_held_out(self.output)
+        came = labels >= 0
+        came[self.place[there]] = False
+        parts, rows = [before.take(there)], [self.place[there]]
+        if came.any():
+            parts.append(predict(np.where(came, -1, labels), np.flatnonzero(came)))
+            rows.append(np.flatnonzero(came))
+        said = joined(parts, max(part.classes.shape[1] for part in parts), before.n_classes)
+        return said.take(np.argsort(np.concatenate(rows), kind="stable"))
 
 
 def write_tuned(writer: OutputWriter, asked: LabelMaker, tuned: LabelMaker) -> None:

@@ -17,6 +17,7 @@ from windrow.tasks.features.extraction import FITTED, extract_shards, fit_backbo
 from windrow.tasks.features.model_scores import identify_scorer, score_shards
 from windrow.tasks.fetching.credentials import written
 from windrow.tasks.ingest.usable_pool import check_pool
+from windrow.tasks.memory_needs import graph_needs, shortage
 from windrow.tasks.runner import FEATURES_TAG, Call, Work
 from windrow.tasks.selection.proposed_threshold import threshold_of
 from windrow.tasks.storage.store.outputs import Done, open_output
@@ -84,6 +85,7 @@ def cluster(curation: Curation) -> None:
     config, store, embedded = curation.config, curation.store, curation.made.features
     with curation.stage(Stage.NEIGHBORS) as log, curation.progress("neighbors", 1):
         known = graph_before(store, config.name)
+        curation.warn(shortage("the neighbours of the pool", graph_needs(store, embedded, config.neighbors)))
         done = [curation.here(FIND_NEIGHBORS, store, embedded, config.neighbors, known)]
         curation.keep(log, Stage.NEIGHBORS, done, "n_samples")
     with curation.stage(Stage.CLUSTER) as log, curation.progress("cluster", 1) as progress:

@@ -12,6 +12,7 @@ from windrow.tasks.labels.labeling import decide_labels
 from windrow.tasks.labels.predictions import makers_of, predict_labels
 from windrow.tasks.labels.predictions_before import labels_before
 from windrow.tasks.labels.states.state_labeling import spread_given_states, told_classes
+from windrow.tasks.memory_needs import label_needs, shortage
 from windrow.tasks.runner import Call, Work
 from windrow.tasks.steps.embedding_steps import near_duplicates_from
 from windrow.tasks.storage.store.outputs import Done, open_output
@@ -77,6 +78,9 @@ def _spread(curation: Curation, given: Done) -> list[Done]:
     makers = makers_of(labels, labelled)
     keeps = not curation.attended
     before = labels_before(store, curation.config.name, made.features, keeps) if labels.refit == "grown" else None
+    n_classes, at_once = labelled.counts["n_classes"], min(len(makers), curation.n_workers)
+    needed = label_needs(store, made.features, curation.config.neighbors.k, n_classes, labels)
+    curation.warn(shortage(f"labels of {n_classes:,} classes", needed, at_once))
     calls = [Call(PREDICT_LABELS, maker, (store, made, maker, labels, features, seed, before)) for maker in makers]
     judging = (store, made, labels.checks, labels.n_folds, seed, before)
     calls.append(Call(CHECK_LABELS, CHECK_LABELS.words, judging))

@@ -6,12 +6,12 @@ from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-import numpy as np
 import numpy.typing as npt
 
 from windrow.tasks.algorithms.arrays import Float32Array, as_embeddings
 from windrow.tasks.algorithms.labels import label_spreading
 from windrow.tasks.algorithms.labels.named_classes import name_classes
+from windrow.tasks.algorithms.labels.sparse_probabilities import dense_rows, probability_of
 from windrow.tasks.algorithms.neighbors.exact_neighbors import neighbor_graph
 
 USUAL = ("propagation", "smoothed", "smoothed_probe")  # the best three together: docs/evidence/labels.md
@@ -64,6 +64,6 @@ def spread_labels(
     found = label_spreading.spread_labels(
         points, graph, named.labels, len(named.classes), makers, makers, n_folds, seed
     )
-    confidence = found.confidence[np.arange(len(points)), found.label]
+    confidence = probability_of(found.confidence, found.label)
     label, most_probable = named.classes[found.label], named.classes[found.most_probable]
-    return LabelledPool(label, most_probable, confidence, found.agreement, named.classes, found.confidence)
+    return LabelledPool(label, most_probable, confidence, found.agreement, named.classes, dense_rows(found.confidence))

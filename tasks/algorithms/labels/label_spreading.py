@@ -17,6 +17,7 @@ from windrow.tasks.algorithms.labels.combining.combination import CombineBy, com
 from windrow.tasks.algorithms.labels.combining.label_prior import PriorConfig, PriorCorrection, apply_prior
 from windrow.tasks.algorithms.labels.folds import Predict, cross_fit
 from windrow.tasks.algorithms.labels.maker import LabelPool
+from windrow.tasks.algorithms.labels.sparse_probabilities import Probabilities, dense_rows, first_class, of_labels
 from windrow.tasks.algorithms.neighbors.exact_neighbors import NeighborGraph
 
 if TYPE_CHECKING:
@@ -51,7 +52,7 @@ class CombineRule:
 
 @dataclass(frozen=True)
 class SpreadLabels:
-    """What the makers say of the pool, float32 (n, n_classes) each, and what they say together.
+    """What the makers say of the pool, float32 (n, n_classes) each, or listing some, and what they say together.
 
     makers and held_out: each one's calibrated probabilities, of the pool and of the m labelled samples by the labels of
     others; temperatures and weights: theirs, by name. confidence: the probability of each class where the pool is as it
@@ -60,11 +61,11 @@ class SpreadLabels:
     by the labels of others, whose classes would be held_out_label. Labelled rows keep their label, with confidence 1.
     """
 
-    makers: Mapping[str, Float32Array]
-    held_out: Mapping[str, Float32Array]
+    makers: Mapping[str, Probabilities]
+    held_out: Mapping[str, Probabilities]
     temperatures: Mapping[str, float]
     weights: Mapping[str, float]
-    confidence: Float32Array
+    confidence: Probabilities
     label: Int64Array
     agreement: Float32Array
     corrected: PriorCorrection
@@ -73,7 +74,7 @@ class SpreadLabels:
     @property
     def most_probable(self) -> Int64Array:
         """int64 (n,), the class that is right most often, the lowest of equals: a given label stands."""
-        return np.asarray(self.confidence.argmax(axis=1), np.int64)
+        return first_class(self.confidence)
 
 
 def predict(make: Predict, labels: Int64Array, n_classes: int, n_folds: int = 5, seed: int = 0) -> MakerPredictions:
@@ -113,8 +114,7 @@ def combine_predictions(
     raw = {name: predictions[name].held_out for name in combine}
     softer = cautious_temperature(raw, known, together.pool.shape[1], rule.by, rule.seed)
     corrected = apply_prior(together.held_out, labels, together.pool, rule.prior, rule.shares, softer)
-    confidence, label = corrected.pool.copy(), _decided(corrected.even, rule.metric)
-    confidence[labels >= 0] = np.eye(confidence.shape[1], dtype=np.float32)[known]
+    confidence, label = of_labels(corrected.pool, labels), _decided(corrected.even, rule.metric)
     label[labels >= 0] = known
     held_out_label = _decided(corrected.held_out_even, rule.metric)
     return SpreadLabels(
@@ -122,11 +122,12 @@ def combine_predictions(
     )
 
 
-def _decided(probabilities: Float32Array, metric: LabelMetric | None) -> Int64Array:
+def _decided(said: Probabilities, metric: LabelMetric | None) -> Int64Array:
     if metric is None:
-        return np.asarray(probabilities.argmax(axis=1), np.int64)
+        return first_class(said)
     from windrow.tasks.algorithms.labels.deciding.label_metric import nearest_labels
 
+    probabilities = dense_rows(said)
     return nearest_labels(probabilities, metric, np.arange(probabilities.shape[1])).label
 
 

@@ -14,9 +14,11 @@ from annotated_types import Ge, Gt, Lt
 from windrow.schemas.settings import Settings
 from windrow.tasks.algorithms.arrays import Float32Array, Int64Array
 from windrow.tasks.algorithms.labels.folds import Predict
+from windrow.tasks.algorithms.labels.many_classes.listed_rows import most_probable
 
 if TYPE_CHECKING:
     from windrow.tasks.algorithms.labels.cores.text_similarity import TextClasses
+    from windrow.tasks.algorithms.labels.many_classes.listed_predictions import PredictListed
     from windrow.tasks.algorithms.neighbors.exact_neighbors import NeighborGraph
 
 Need = Literal["labels", "graph", "texts", "sources"]
@@ -40,7 +42,9 @@ class LabelPool:
 
     embeddings: (n, d). n_classes: of the answers. graph: the pool's k nearest neighbours. texts: where the classes'
     names lie among the embeddings. sources: int64 (n,), which source each sample came from, 0 to n_sources - 1, each
-    with a sample. seed: of every random choice.
+    with a sample. seed: of every random choice. n_listed: how many classes of a sample a prediction lists, where there
+    are more; None: predictions are of all classes. memory: bytes that what is held besides the answer may take,
+    roughly; it changes no answer.
     """
 
     embeddings: npt.NDArray[Any]
@@ -49,6 +53,13 @@ class LabelPool:
     texts: TextClasses | None = None
     sources: Int64Array | None = None
     seed: int = 0
+    n_listed: int | None = None
+    memory: int = 2**31
+
+    @property
+    def lists(self) -> bool:
+        """Whether there are so many classes that predictions list some."""
+        return self.n_listed is not None and self.n_classes > self.n_listed
 
 
 class LabelMaker(Protocol):
@@ -89,6 +100,14 @@ class Maker(Settings, ABC):
     @abstractmethod
     def fit(self, pool: LabelPool) -> Predict:
         """See `LabelMaker.fit`."""
+
+    def fit_listed(self, pool: LabelPool) -> PredictListed:
+        """`fit` for a pool that `lists`: predictions list the `n_listed` most probable classes of a sample.
+
+        A maker that does not say how makes predictions of all classes first, samples x classes of them.
+        """
+        predict, k = self.fit(pool), pool.n_listed or pool.n_classes
+        return lambda labels, rows: most_probable(predict(labels, rows), k)
 
     def tuned(self, pool: LabelPool, labels: Int64Array, n_folds: int = 5) -> Self:  # noqa: ARG002
         """Return the maker with the settings that it leaves to the labels (n,), chosen by what others say of these.

@@ -59,19 +59,23 @@ class NeighborGraph:
 
 
 def neighbor_graph(
-    embeddings: npt.NDArray[Any], k: int, block: int = QUERY_BLOCK, base_block: int = BASE_BLOCK
+    embeddings: npt.NDArray[Any],
+    k: int,
+    block: int = QUERY_BLOCK,
+    base_block: int = BASE_BLOCK,
+    tile: int = FAISS_TILE,
 ) -> NeighborGraph:
     """The k nearest neighbours of every row of embeddings (n, d) among the other rows, 1 <= k < n.
 
     A row is left out of its own neighbours by its index, so exact duplicates find each other. Zero rows have similarity
     0 with everything. Memory depends on the blocks, the answer does not: `block` rows meet `base_block` rows at a time
-    in the exact search, FAISS_TILE rows in Faiss's.
+    in the exact search, `tile` rows in Faiss's (`tile_rows`).
     """
     check_embeddings("embeddings", embeddings)
     if not 1 <= k < len(embeddings):
         raise ValueError(f"k must be from 1 to {len(embeddings) - 1} for {len(embeddings)} embeddings, got {k}")
     own = np.arange(len(embeddings), dtype=np.int64)
-    return search(embeddings, embeddings, k, exclude=own, block=block, base_block=base_block)
+    return search(embeddings, embeddings, k, exclude=own, block=block, base_block=base_block, tile=tile)
 
 
 def search(
@@ -81,6 +85,7 @@ def search(
     exclude: Int64Array | None = None,
     block: int = QUERY_BLOCK,
     base_block: int = BASE_BLOCK,
+    tile: int = FAISS_TILE,
 ) -> NeighborGraph:
     """The k rows of base (m, d) nearest by cosine to each row of queries (n, d), 1 <= k <= m.
 
@@ -92,15 +97,23 @@ def search(
         raise ValueError(f"queries have {queries.shape[1]} dimensions and base {base.shape[1]}")
     if not 1 <= k <= len(base):
         raise ValueError(f"k must be from 1 to {len(base)} for a base of {len(base)}, got {k}")
-    if block < 1 or base_block < 1:
-        raise ValueError(f"block and base_block must be positive, got {block} and {base_block}")
+    if min(block, base_block, tile) < 1:
+        raise ValueError(f"block, base_block and tile must be positive, got {block}, {base_block} and {tile}")
     if exclude is None:
         exclude = np.full(len(queries), -1, dtype=np.int64)
     if exclude.shape != (len(queries),):
         raise ValueError(f"exclude must have shape ({len(queries)},), got {exclude.shape}")
     if len(base) < ROWS_PER_CANDIDATE * (k + MARGIN):
         return exact_search(queries, base, k, exclude, block, base_block)
-    return candidate_search(queries, base, k, exclude, block, base_block)
+    return candidate_search(queries, base, k, exclude, block, base_block, tile)
+
+
+def tile_rows(dim: int, memory: int) -> int:
+    """How many rows of base Faiss may search at once: FAISS_TILE, or less where these would fill half of the memory.
+
+    A row is there twice, in float32 and on the grid, and once more while it is brought there.
+    """
+    return int(np.clip(memory // 2 // (16 * dim), BASE_BLOCK, FAISS_TILE))
 
 
 def candidate_search(

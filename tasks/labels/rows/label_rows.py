@@ -13,7 +13,7 @@ from windrow.schemas import ASSIGNMENTS, LABELS
 from windrow.tasks.algorithms.arrays import Float32Array, Float64Array, Int64Array
 from windrow.tasks.algorithms.labels.class_lists import ClassLists
 from windrow.tasks.algorithms.labels.deciding.policy import Decision
-from windrow.tasks.algorithms.labels.sparse_probabilities import SparseProbabilities
+from windrow.tasks.algorithms.labels.sparse_probabilities import Probabilities, SparseProbabilities
 from windrow.tasks.labels.rows.label_columns import class_list_column
 from windrow.tasks.storage.files.whole_columns import whole
 from windrow.tasks.storage.store.outputs import Output
@@ -33,7 +33,7 @@ class LabelSet:
 
     name: str
     method: str
-    probabilities: Float32Array
+    probabilities: Probabilities
     decision: Decision
     predicted: Int64Array
     number: int = 0
@@ -44,17 +44,17 @@ class LabelSet:
 
     def rows(self, sample_ids: pa.Array, classes: Sequence[str], top_k: int) -> pa.Table:
         """Return the rows of LABELS: the class decided on first, then the most probable of the others, top_k in all."""
-        n, decision = len(sample_ids), self.decision
-        top = self._top(min(top_k, self.probabilities.shape[1]))
+        decision = self.decision
+        top, values = self._top(min(top_k, self.probabilities.shape[1]))
         names = pa.array(classes, pa.large_string())
-        offsets = pa.array(np.arange(n + 1) * top.shape[1], pa.int64())
-        values = np.take_along_axis(self.probabilities, top, axis=1).reshape(-1)
+        filled = top >= 0
+        offsets = pa.array(np.append(0, np.cumsum(filled.sum(axis=1))), pa.int64())
         columns = {
             "sample_id": sample_ids,
             "label_set": pa.scalar(self.name),
             "label": names.take(pa.array(decision.label, mask=decision.abstained)),
-            "classes": pa.LargeListArray.from_arrays(offsets, names.take(pa.array(top.reshape(-1)))),
-            "probabilities": pa.LargeListArray.from_arrays(offsets, pa.array(values, pa.float32())),
+            "classes": pa.LargeListArray.from_arrays(offsets, names.take(pa.array(top[filled]))),
+            "probabilities": pa.LargeListArray.from_arrays(offsets, pa.array(values[filled], pa.float32())),
             "confidence": pa.array(np.clip(decision.confidence, 0, 1), pa.float32()),
             "abstained": pa.array(decision.abstained),
             "label_weight": pa.array(np.clip(decision.weight, 0, 1), pa.float32()),
@@ -70,10 +70,24 @@ class LabelSet:
             columns["left_out"] = class_list_column(decision.excluded, classes)
         return LABELS.build(columns)
 
-    def _top(self, k: int) -> Int64Array:
+    def _top(self, k: int) -> tuple[Int64Array, Float32Array]:
+        """The class decided on and the most probable others, (n, k) of them, -1 in an empty slot; what each has."""
+        if isinstance(self.probabilities, SparseProbabilities):
+            return decided_first(self.probabilities, self.predicted, k)
         raised = self.probabilities.copy()
         raised[np.arange(len(raised)), self.predicted] += 1
-        return SparseProbabilities.of(raised, k).classes
+        top = SparseProbabilities.of(raised, k).classes
+        return top, np.take_along_axis(self.probabilities, top, axis=1)
+
+
+def decided_first(said: SparseProbabilities, predicted: Int64Array, k: int) -> tuple[Int64Array, Float32Array]:
+    """The class decided on (n,), then the most probable of the others that are listed: (n, k), and what each has."""
+    others = np.where(said.classes == predicted[:, None], -1, said.classes)
+    order = np.argsort(others < 0, axis=1, kind="stable")[:, : k - 1]
+    top = np.concatenate([predicted[:, None], np.take_along_axis(others, order, axis=1)], axis=1)
+    shares = np.take_along_axis(said.probabilities, order, axis=1)
+    values = np.concatenate([said.of_class(predicted)[:, None], shares], axis=1).astype(np.float32)
+    return top, values
 
 
 def cluster_rows(output: Output) -> list[pa.Table]:

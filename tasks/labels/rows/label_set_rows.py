@@ -10,6 +10,7 @@ import numpy as np
 import pyarrow as pa
 
 from windrow.schemas import LABEL_SETS, SOFT_LABELS
+from windrow.tasks.algorithms.labels.sparse_probabilities import dense_rows
 from windrow.tasks.labels.rows.label_rows import LabelSet
 from windrow.tasks.storage.files.parquet import ROWS_PER_GROUP, array_to_vectors
 from windrow.tasks.storage.store.outputs import OutputWriter
@@ -60,6 +61,6 @@ def _row(label_set: LabelSet, classes: Sequence[str]) -> dict[str, Any]:
 def _soft_parts(label_set: LabelSet, sample_ids: pa.Array, schema: pa.Schema) -> Iterator[pa.Table]:
     for first in range(0, len(sample_ids), ROWS_PER_GROUP):
         names = sample_ids.slice(first, ROWS_PER_GROUP)
-        block = label_set.probabilities[first : first + ROWS_PER_GROUP].astype(np.float16)
+        block = dense_rows(label_set.probabilities, slice(first, first + ROWS_PER_GROUP)).astype(np.float16)
         arrays = [names, pa.repeat(label_set.name, len(names)), array_to_vectors(block)]
         yield pa.Table.from_arrays(arrays, schema=schema)

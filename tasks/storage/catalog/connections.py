@@ -18,6 +18,7 @@ import duckdb
 
 from windrow.tasks.storage.files.literal_paths import literal_path
 from windrow.tasks.storage.files.parquet import first_damaged
+from windrow.tasks.storage.memory_budget import memory_budget, told_budget
 
 
 @dataclass(frozen=True)
@@ -50,7 +51,8 @@ SEALED = {
 def open_connection(files: Iterable[Path] = (), *, limits: SqlLimits | None = None, anywhere: bool = False) -> Any:
     """Return a DuckDB connection in memory that reads these files, which are taken literally, and no others.
 
-    `limits`: none for what the house asks itself, but for DuckDB's own, four fifths of the machine's memory.
+    `limits`: none for what the house asks itself, but for the memory that a run may take (`memory_budget`), which also
+    holds where limits are given inside a run.
     `anywhere`: other files of this machine can be read too. A query that takes longer than its limit raises
     duckdb.InterruptException.
     """
@@ -58,11 +60,14 @@ def open_connection(files: Iterable[Path] = (), *, limits: SqlLimits | None = No
     _opened.appendleft(files)
     scratch = Path(tempfile.gettempdir()) / f"windrow-sql-{uuid.uuid4().hex}"  # made when it is needed
     settings: dict[str, Any] = {**SEALED, "temp_directory": str(scratch)}
+    told = memory_budget() if limits is None else told_budget()
+    allowed = [f"{told // 2**20}MiB"] if told is not None else []
     if limits is not None:
-        settings |= {"memory_limit": f"{limits.memory}GiB", "max_temp_directory_size": f"{limits.spill}GiB"}
+        allowed = [f"{limits.memory}GiB"] if told is None or limits.memory * 2**30 < told else allowed
+        settings |= {"max_temp_directory_size": f"{limits.spill}GiB"}
         settings |= {"max_execution_time": max(1, round(limits.seconds * 1000))} if limits.seconds else {}
         settings |= {"threads": limits.threads} if limits.threads else {}
-    connection = duckdb.connect(config=settings)
+    connection = duckdb.connect(config={**settings, "memory_limit": allowed[0]})
     connection.execute("SET enable_progress_bar = false")  # it would write into what a command prints
     if not anywhere:
         _confine(connection, files)

@@ -52,8 +52,7 @@ def ignore_noise(
     Zhu et al. 2024, Label noise: ignorance is bliss. l2 is the strength whose out-of-sample predictions have the
     smallest cross-entropy with the noisy labels, the first of equals; where noise is below half of each class, the best
     classifier is the same for noisy and for clean labels. n_kept: classes kept for each sample. known: what
-    probe_out_of_sample gave already, with the same settings, by l2. Each strength's cross-fit makes dense predictions,
-    4 n n_classes bytes.
+    probe_out_of_sample gave already, with the same settings, by l2.
     """
     check_pool(embeddings, labels)
     check_given(labels, n_classes, len(labels))

@@ -4,6 +4,7 @@ import numpy as np
 
 from windrow.tasks.algorithms.arrays import BoolArray, Float32Array, Float64Array, Int64Array
 from windrow.tasks.algorithms.labels.probabilities import SMALLEST_PROBABILITY
+from windrow.tasks.algorithms.labels.sparse_probabilities import Probabilities
 
 SMALLEST_TEMPERATURE = 0.05
 LARGEST_TEMPERATURE = 20.0
@@ -82,9 +83,9 @@ def expected_calibration_error(confidence: Float32Array, correct: BoolArray, n_b
     return float(np.abs(np.bincount(bins, weights=correct - sure)).sum() / len(sure))
 
 
-def check_labels(probabilities: Float32Array, labels: Int64Array) -> None:
+def check_labels(probabilities: Probabilities, labels: Int64Array) -> None:
     """Raise ValueError unless there is a label, -1 to n_classes - 1, for each row of probabilities (n, n_classes)."""
-    if probabilities.ndim != 2 or labels.shape != probabilities.shape[:1]:
+    if len(probabilities.shape) != 2 or labels.shape != probabilities.shape[:1]:
         raise ValueError(
             f"probabilities must be (n, n_classes) and labels (n,), got {probabilities.shape} and {labels.shape}"
         )

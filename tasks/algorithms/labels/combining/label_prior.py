@@ -12,6 +12,7 @@ from annotated_types import Ge
 from windrow.schemas.settings import Settings
 from windrow.schemas.texts.label_text import class_name
 from windrow.tasks.algorithms.arrays import Float32Array, Float64Array, Int64Array
+from windrow.tasks.algorithms.labels.sparse_probabilities import Probabilities
 
 PriorMethod = Literal["estimated", "em", "bbse", "labels", "uniform", "given", "none"]
 PriorUse = Literal["shift", "alignment"]
@@ -53,10 +54,10 @@ class PriorCorrection:
     a label is right. With method 'none' both are what the makers said, and prior is None.
     """
 
-    even: Float32Array
-    pool: Float32Array
-    held_out_even: Float32Array
-    held_out: Float32Array
+    even: Probabilities
+    pool: Probabilities
+    held_out_even: Probabilities
+    held_out: Probabilities
     prior: Float64Array | None
 
 
@@ -125,10 +126,10 @@ def _shares(
     """The prior (n_classes,) of each method but 'estimated' and 'none'; 0 for a class without labels."""
     from windrow.tasks.algorithms.labels.combining.label_shift import bbse_prior, em_prior, label_shares
 
-    equal = _equal(labels, even.shape[1])
+    equal = equal_shares(labels, even.shape[1])
     unlabelled = even[labels < 0]
     if config.method == "given" and shares is not None:
-        return _among(shares, equal)
+        return among(shares, equal)
     if config.method == "labels":
         return label_shares(labels, even.shape[1])
     if config.method == "uniform" or not len(unlabelled):
@@ -147,16 +148,17 @@ def _bring(
 
     if config.use == "alignment":
         return reweight(probabilities, alignment_factors(even[labels < 0], prior))
-    return shift_prior(probabilities, _equal(labels, even.shape[1]), prior)
+    return shift_prior(probabilities, equal_shares(labels, even.shape[1]), prior)
 
 
-def _equal(labels: Int64Array, n_classes: int) -> Float64Array:
+def equal_shares(labels: Int64Array, n_classes: int) -> Float64Array:
     """Equal shares (n_classes,) of the classes that have labels."""
     known = np.bincount(labels[labels >= 0], minlength=n_classes) > 0
     return np.asarray(known / np.count_nonzero(known))
 
 
-def _among(shares: Float64Array, equal: Float64Array) -> Float64Array:
+def among(shares: Float64Array, equal: Float64Array) -> Float64Array:
+    """Shares (n_classes,) of the classes that have labels, as `equal` says, summing to 1. Raises ValueError."""
     from windrow.tasks.algorithms.labels.pool_statistics import check_distribution
 
     check_distribution("shares", shares, len(equal))

@@ -59,15 +59,16 @@ def shares_variance(
     m = len(seen)
     seen, pool = seen[:: -(-m // MOST_ROWS)], pool[:: -(-len(pool) // MOST_ROWS)]
     total = 0.0
-    for rows in _drawn(targets[seen]):
-        drawn = seen[rows]
-        scaling = fit_vector_scaling(held_out[drawn], targets[drawn], class_weights=class_weights)
+    for rows in drawn(targets[seen]):
+        again = seen[rows]
+        scaling = fit_vector_scaling(held_out[again], targets[again], class_weights=class_weights)
         found = em_prior(apply_vector_scaling(pool, scaling), equal, tolerance=TOLERANCE)
         total += float(((found - estimate) ** 2).sum())
     return total / N_DRAWS * len(seen) / m
 
 
-def _drawn(targets: Int64Array) -> Iterator[Int64Array]:
+def drawn(targets: Int64Array) -> Iterator[Int64Array]:
+    """Rows of labels (m,), N_DRAWS times: those of each class drawn anew, with replacement."""
     rng = np.random.default_rng(0)
     of_class = [np.flatnonzero(targets == label) for label in np.unique(targets)]
     for _ in range(N_DRAWS):

@@ -9,10 +9,11 @@ import numpy as np
 import numpy.typing as npt
 from annotated_types import Interval
 
-from windrow.tasks.algorithms.arrays import Float32Array, Float64Array, Int64Array, row_blocks
+from windrow.tasks.algorithms.arrays import Float32Array, Float64Array, Int64Array, wide_blocks
 from windrow.tasks.algorithms.labels.combining.calibration import check_labels
 from windrow.tasks.algorithms.labels.deciding.policy import Decision, Policy, Predictions
 from windrow.tasks.algorithms.labels.pool_statistics import check_rows, mean_prediction
+from windrow.tasks.algorithms.labels.sparse_probabilities import Probabilities, dense_rows, first_class
 
 
 @dataclass(frozen=True)
@@ -43,7 +44,7 @@ class AcceptRule:
 
 
 def fit_accept_rule(
-    held_out: Float32Array, labels: Int64Array, error_share: float = 0.0, predicted: Int64Array | None = None
+    held_out: Probabilities, labels: Int64Array, error_share: float = 0.0, predicted: Int64Array | None = None
 ) -> AcceptRule:
     """Return the rule that out-of-sample probabilities (m, n_classes) and their labels (m,) give.
 
@@ -60,20 +61,22 @@ def fit_accept_rule(
     if not 0 <= error_share < 1:
         raise ValueError(f"error_share must be from 0 to below 1, got {error_share}")
     n_classes = held_out.shape[1]
-    predicted = held_out.argmax(axis=1) if predicted is None else predicted
+    predicted = first_class(held_out) if predicted is None else predicted
     if predicted.shape != labels.shape:
         raise ValueError(f"predicted must have the shape {labels.shape} of the labels, got {predicted.shape}")
     centroids, radius = np.eye(n_classes), np.zeros(n_classes)
     for label in range(n_classes):
-        right = held_out[(predicted == label) & (labels == label)]
-        wrong = held_out[(predicted == label) & (labels >= 0) & (labels != label)]
+        right = dense_rows(held_out, (predicted == label) & (labels == label))
+        wrong = dense_rows(held_out, (predicted == label) & (labels >= 0) & (labels != label))
         if len(right):
             centroids[label] = mean_prediction(right)
             radius[label] = _radius(_distance(right, centroids[label]), _distance(wrong, centroids[label]), error_share)
     return AcceptRule(centroids, radius)
 
 
-def accept(probabilities: Float32Array, rule: AcceptRule, predicted: Int64Array | None = None) -> npt.NDArray[np.bool_]:
+def accept(
+    probabilities: Probabilities, rule: AcceptRule, predicted: Int64Array | None = None
+) -> npt.NDArray[np.bool_]:
     """Return whether the most probable class, the lowest of equals, of each row (n, n_classes) can stand: bool (n,).
 
     predicted: int64 (n,), the classes to ask about in its stead.
@@ -81,11 +84,11 @@ def accept(probabilities: Float32Array, rule: AcceptRule, predicted: Int64Array 
     check_rows("probabilities", probabilities)
     if probabilities.shape[1] != len(rule.radius):
         raise ValueError(f"probabilities must have {len(rule.radius)} columns, got shape {probabilities.shape}")
-    predicted = probabilities.argmax(axis=1) if predicted is None else predicted
+    predicted = first_class(probabilities) if predicted is None else predicted
     accepted = np.empty(len(probabilities), dtype=np.bool_)
-    for rows in row_blocks(len(probabilities)):
+    for rows in wide_blocks(*probabilities.shape):
         given = predicted[rows]
-        accepted[rows] = _distance(probabilities[rows], rule.centroids[given]) < rule.radius[given]
+        accepted[rows] = _distance(dense_rows(probabilities, rows), rule.centroids[given]) < rule.radius[given]
     return accepted
 
 

@@ -6,8 +6,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from windrow.tasks.algorithms.arrays import Float32Array, Float64Array
+from windrow.tasks.algorithms.arrays import Float64Array
 from windrow.tasks.algorithms.labels.deciding.policy import Decision, Policy, Predictions, Share
+from windrow.tasks.algorithms.labels.sparse_probabilities import Probabilities, first_class, probability_of
 
 
 @dataclass(frozen=True)
@@ -27,7 +28,7 @@ class ClassWise(Policy):
         return said.from_threshold(class_wise_thresholds(said.probabilities, self.threshold, self.floor))
 
 
-def class_wise_thresholds(probabilities: Float32Array, threshold: float, floor: float) -> Float64Array:
+def class_wise_thresholds(probabilities: Probabilities, threshold: float, floor: float) -> Float64Array:
     """Return thresholds (n_classes,), lower where fewer of the pool's predictions are confident.
 
     Zhang et al. 2021, FlexMatch, equations 5 to 7 and the convex mapping of section 3.3: threshold * b / (2 - b), with
@@ -36,8 +37,9 @@ def class_wise_thresholds(probabilities: Float32Array, threshold: float, floor: 
     for a class without a confident prediction, hence `floor`. Without any confident prediction all keep `threshold`.
     """
     n_classes = probabilities.shape[1]
-    confident = probabilities.max(axis=1, initial=0.0) >= np.float32(threshold)
-    learned = np.bincount(probabilities.argmax(axis=1)[confident], minlength=n_classes)
+    label = first_class(probabilities)
+    confident = probability_of(probabilities, label) >= np.float32(threshold)
+    learned = np.bincount(label[confident], minlength=n_classes)
     if not learned.any():
         return np.full(n_classes, threshold)
     status = learned / learned.max()

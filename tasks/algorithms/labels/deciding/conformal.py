@@ -16,10 +16,11 @@ import numpy as np
 import numpy.typing as npt
 from scipy.stats import binom
 
-from windrow.tasks.algorithms.arrays import Float32Array, Float64Array, Int64Array, row_blocks
+from windrow.tasks.algorithms.arrays import Float32Array, Float64Array, Int64Array, wide_blocks
 from windrow.tasks.algorithms.labels.class_lists import ClassLists
 from windrow.tasks.algorithms.labels.combining.calibration import check_labels
 from windrow.tasks.algorithms.labels.pool_statistics import check_rows
+from windrow.tasks.algorithms.labels.sparse_probabilities import Probabilities, dense_rows
 
 Score = Literal["lac", "aps"]
 
@@ -33,7 +34,7 @@ class ConformalRule:
 
 
 def fit_conformal(
-    held_out: Float32Array,
+    held_out: Probabilities,
     labels: Int64Array,
     miss_rate: float = 0.1,
     score: Score = "lac",
@@ -54,21 +55,23 @@ def fit_conformal(
         raise ValueError(f"score must be 'lac' or 'aps', got {score!r}")
     rows = np.flatnonzero(labels >= 0)
     targets = labels[rows]
-    scores = _scores(held_out[rows], score)[np.arange(len(rows)), targets]
-    n_classes = held_out.shape[1]
+    n_classes, scores = held_out.shape[1], np.empty(len(rows))
+    for block in wide_blocks(len(rows), n_classes):
+        of_all = _scores(dense_rows(held_out, rows[block]), score)
+        scores[block] = of_all[np.arange(len(of_all)), targets[block]]
     groups = [scores[targets == label] for label in range(n_classes)] if class_conditional else [scores] * n_classes
     return ConformalRule(score, np.array([_quantile(group, miss_rate, failure_rate) for group in groups]))
 
 
-def label_sets(probabilities: Float32Array, rule: ConformalRule) -> ClassLists:
+def label_sets(probabilities: Probabilities, rule: ConformalRule) -> ClassLists:
     """Return the set of classes of each row (n, n_classes); `.only()` is the label of the sets of just one class."""
     check_rows("probabilities", probabilities)
     if probabilities.shape[1] != len(rule.threshold):
         raise ValueError(f"probabilities must have {len(rule.threshold)} columns, got shape {probabilities.shape}")
 
     def members() -> Iterator[npt.NDArray[np.bool_]]:
-        for rows in row_blocks(len(probabilities)):
-            yield _scores(probabilities[rows], rule.score) <= rule.threshold
+        for rows in wide_blocks(*probabilities.shape):
+            yield _scores(dense_rows(probabilities, rows), rule.score) <= rule.threshold
 
     return ClassLists.of(members())
 

@@ -10,10 +10,11 @@ import numpy as np
 import numpy.typing as npt
 from annotated_types import Ge
 
-from windrow.tasks.algorithms.arrays import Float32Array, Int64Array, row_blocks
+from windrow.tasks.algorithms.arrays import Float32Array, Int64Array, wide_blocks
 from windrow.tasks.algorithms.labels.class_lists import ClassLists
 from windrow.tasks.algorithms.labels.deciding.policy import Decision, Policy, Predictions, Share
 from windrow.tasks.algorithms.labels.pool_statistics import check_rows
+from windrow.tasks.algorithms.labels.sparse_probabilities import Probabilities, dense_rows, first_class, probability_of
 
 
 @dataclass(frozen=True)
@@ -55,7 +56,7 @@ class ClassExclusion:
 
 
 def exclude_classes(
-    probabilities: Float32Array,
+    probabilities: Probabilities,
     threshold: float = 0.95,
     predicted: Int64Array | None = None,
     most: int | None = None,
@@ -76,14 +77,14 @@ def exclude_classes(
     if most is not None and most < 0:
         raise ValueError(f"most must be from 0, got {most}")
     n, n_classes = probabilities.shape
-    label = probabilities.argmax(axis=1).astype(np.int64) if predicted is None else predicted
-    confidence = probabilities[np.arange(n), label]
+    label = first_class(probabilities) if predicted is None else predicted
+    confidence = probability_of(probabilities, label)
     limit = n_classes if most is None else most
     shrunk = np.empty(n, dtype=np.float32)
 
     def excluded() -> Iterator[npt.NDArray[np.bool_]]:
-        for rows in row_blocks(n):
-            left_out, shrunk[rows] = _shrink(probabilities[rows], label[rows], threshold, limit)
+        for rows in wide_blocks(n, n_classes):
+            left_out, shrunk[rows] = _shrink(dense_rows(probabilities, rows), label[rows], threshold, limit)
             yield left_out
 
     lists = ClassLists.of(excluded())

@@ -11,9 +11,10 @@ import numpy.typing as npt
 from annotated_types import Ge, Gt, Lt
 
 from windrow.schemas.settings import Settings
-from windrow.tasks.algorithms.arrays import Float32Array, Int64Array, row_blocks
+from windrow.tasks.algorithms.arrays import Int64Array, wide_blocks
 from windrow.tasks.algorithms.labels.class_lists import ClassLists
 from windrow.tasks.algorithms.labels.pool_statistics import check_rows
+from windrow.tasks.algorithms.labels.sparse_probabilities import Probabilities, first_class, some_rows
 
 SetScore = Literal["lac", "aps"]
 
@@ -38,9 +39,9 @@ class ConformalConfig(Settings):
 
 
 def possible_classes(
-    held_out: Float32Array,
+    held_out: Probabilities,
     labels: Int64Array,
-    pool: Float32Array,
+    pool: Probabilities,
     config: ConformalConfig | None = None,
     predicted: Int64Array | None = None,
 ) -> ClassLists:
@@ -54,7 +55,7 @@ def possible_classes(
 
     config = config or ConformalConfig()
     check_rows("pool", pool)
-    label = pool.argmax(axis=1).astype(np.int64) if predicted is None else predicted
+    label = first_class(pool) if predicted is None else predicted
     if labels.shape != (len(pool),) or label.shape != labels.shape:
         raise ValueError(f"labels and predicted must have shape ({len(pool)},), got {labels.shape} and {label.shape}")
     miss_rate = 1 - config.coverage
@@ -63,9 +64,9 @@ def possible_classes(
     shown = np.where(labels >= 0, labels, label)
 
     def members() -> Iterator[npt.NDArray[np.bool_]]:
-        for rows in row_blocks(len(pool)):
-            found = label_sets(pool[rows], rule)
-            inside = np.zeros(pool[rows].shape, dtype=np.bool_)
+        for rows in wide_blocks(*pool.shape):
+            found = label_sets(some_rows(pool, rows), rule)
+            inside = np.zeros((len(found), pool.shape[1]), dtype=np.bool_)
             inside[np.repeat(np.arange(len(found)), found.sizes), found.classes] = True
             inside[labels[rows] >= 0] = False
             inside[np.arange(len(inside)), shown[rows]] = True

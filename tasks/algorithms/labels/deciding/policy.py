@@ -14,6 +14,7 @@ from windrow.schemas.settings import Settings
 from windrow.tasks.algorithms.arrays import BoolArray, Float32Array, Int64Array
 from windrow.tasks.algorithms.labels.class_lists import ClassLists
 from windrow.tasks.algorithms.labels.pool_statistics import check_rows
+from windrow.tasks.algorithms.labels.sparse_probabilities import Probabilities, first_class, probability_of
 
 Share = Annotated[float, Interval(ge=0, le=1)]
 Known = Literal["held_out", "keys", "votes"]
@@ -31,7 +32,7 @@ class Evidence:
     """
 
     labels: Int64Array
-    held_out: Float32Array | None = None
+    held_out: Probabilities | None = None
     held_out_predicted: Int64Array | None = None
     keys: npt.NDArray[Any] | None = None
     votes: Int64Array | None = None
@@ -78,11 +79,11 @@ class Decision:
 class Predictions:
     """What a policy decides on.
 
-    probabilities: float32 (n, n_classes); label: int64 (n,), the class to give or to refuse; confidence: float32 (n,),
-    its probability.
+    probabilities: of n_classes, dense or listing some; label: int64 (n,), the class to give or to refuse; confidence:
+    float32 (n,), its probability.
     """
 
-    probabilities: Float32Array
+    probabilities: Probabilities
     label: Int64Array
     confidence: Float32Array
     evidence: Evidence
@@ -114,7 +115,7 @@ class Policy(Settings, ABC):
 
 
 def decide(
-    probabilities: Float32Array,
+    probabilities: Probabilities,
     policy: Policy,
     predicted: Int64Array | None = None,
     evidence: Evidence | None = None,
@@ -130,7 +131,7 @@ def decide(
     check_rows("probabilities", probabilities)
     n, n_classes = probabilities.shape
     if predicted is None:
-        predicted = probabilities.argmax(axis=1).astype(np.int64)
+        predicted = first_class(probabilities)
     if predicted.shape != (n,) or (n and not 0 <= predicted.min() <= predicted.max() < n_classes):
         raise ValueError(f"predicted must be {n} classes from 0 to {n_classes - 1}, got shape {predicted.shape}")
     evidence = Evidence(np.full(n, -1)) if evidence is None else evidence
@@ -139,7 +140,7 @@ def decide(
     for name in policy.needs:
         evidence.known(name)
     label = np.where(evidence.labels >= 0, evidence.labels, predicted)
-    sure = probabilities[np.arange(n), label] if confidence is None else confidence
+    sure = probability_of(probabilities, label) if confidence is None else confidence
     said = Predictions(probabilities, label, sure, evidence)
     return _with_given(policy.decide(said), evidence.labels)
 

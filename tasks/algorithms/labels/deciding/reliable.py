@@ -9,9 +9,10 @@ import numpy as np
 import numpy.typing as npt
 from annotated_types import Interval
 
-from windrow.tasks.algorithms.arrays import BoolArray, Float32Array, Float64Array, Int64Array, row_blocks
+from windrow.tasks.algorithms.arrays import BoolArray, Float32Array, Float64Array, Int64Array, wide_blocks
 from windrow.tasks.algorithms.labels.deciding.policy import Decision, Policy, Predictions
 from windrow.tasks.algorithms.labels.pool_statistics import check_rows
+from windrow.tasks.algorithms.labels.sparse_probabilities import Probabilities, dense_rows, first_class, some_rows
 from windrow.tasks.algorithms.selection.seeded_order import seeded_order
 
 # EATA's: samples to a batch, and how much of the average stays when one comes.
@@ -40,15 +41,15 @@ class Reliable(Policy):
         rows = np.flatnonzero(said.evidence.labels < 0)
         given, weight = np.zeros(len(said.label), np.bool_), np.zeros(len(said.label), np.float32)
         if len(rows):
-            left, keys = said.probabilities[rows], said.evidence.known("keys")[rows]
+            left, keys = some_rows(said.probabilities, rows), said.evidence.known("keys")[rows]
             kept = reliable_and_distinct(left, keys, self.entropy_share, self.max_cosine)
-            given[rows] = kept & (left.argmax(axis=1) == said.label[rows])
+            given[rows] = kept & (first_class(left) == said.label[rows])
             weight[rows] = np.exp(-row_entropy(left))
         return said.given(given, weight)
 
 
 def reliable_and_distinct(
-    probabilities: Float32Array,
+    probabilities: Probabilities,
     keys: npt.NDArray[Any],
     entropy_share: float = 0.4,
     max_cosine: float | None = None,
@@ -75,14 +76,14 @@ def reliable_and_distinct(
     return reliable if limit == 1 else _distinct(probabilities, reliable, np.argsort(order, kind="stable"), limit)
 
 
-def _distinct(probabilities: Float32Array, reliable: BoolArray, stream: Int64Array, limit: float) -> BoolArray:
+def _distinct(probabilities: Probabilities, reliable: BoolArray, stream: Int64Array, limit: float) -> BoolArray:
     """Which reliable rows are not like those kept before them in the stream of rows (n,)."""
     kept = np.zeros(len(probabilities), dtype=np.bool_)
     average: Float64Array | None = None
     for start in range(0, len(stream), BATCH):
         rows = stream[start : start + BATCH]
         rows = rows[reliable[rows]]
-        p = probabilities[rows].astype(np.float64)
+        p = dense_rows(probabilities, rows).astype(np.float64)
         if average is not None:
             # Not a matrix product: its last bits could depend on a row's place in the batch.
             cosine = (p * average).sum(axis=1) / np.sqrt((p * p).sum(axis=1) * (average * average).sum())
@@ -93,10 +94,10 @@ def _distinct(probabilities: Float32Array, reliable: BoolArray, stream: Int64Arr
     return kept
 
 
-def row_entropy(probabilities: Float32Array) -> Float32Array:
+def row_entropy(probabilities: Probabilities) -> Float32Array:
     """Return -sum p ln p of each row, float32 (n,), in nats; 0 ln 0 = 0."""
     entropy = np.empty(len(probabilities), dtype=np.float32)
-    for rows in row_blocks(len(probabilities)):
-        p = probabilities[rows].astype(np.float64)
+    for rows in wide_blocks(*probabilities.shape):
+        p = dense_rows(probabilities, rows).astype(np.float64)
         entropy[rows] = -(p * np.log(np.where(p > 0, p, 1.0))).sum(axis=1)
     return entropy

@@ -6,9 +6,10 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from windrow.tasks.algorithms.arrays import Float32Array, Float64Array
+from windrow.tasks.algorithms.arrays import Float64Array
 from windrow.tasks.algorithms.labels.deciding.policy import Decision, Policy, Predictions, Share
 from windrow.tasks.algorithms.labels.pool_statistics import mean_prediction, pool_mean
+from windrow.tasks.algorithms.labels.sparse_probabilities import Probabilities, first_class, probability_of
 
 
 @dataclass(frozen=True)
@@ -22,7 +23,7 @@ class SelfAdaptive(Policy):
         return said.from_threshold(self_adaptive_thresholds(said.probabilities, self.floor))
 
 
-def self_adaptive_thresholds(probabilities: Float32Array, floor: float = 0.0) -> Float64Array:
+def self_adaptive_thresholds(probabilities: Probabilities, floor: float = 0.0) -> Float64Array:
     """Return thresholds (n_classes,): the pool's mean confidence, times the class's share of probability.
 
     Wang et al. 2023, FreeMatch, equations 5 to 7: mean confidence * mean probability of the class / the largest of
@@ -33,7 +34,8 @@ def self_adaptive_thresholds(probabilities: Float32Array, floor: float = 0.0) ->
     n_classes = probabilities.shape[1]
     if not len(probabilities):
         return np.full(n_classes, floor)
-    overall = pool_mean(len(probabilities), lambda rows: probabilities[rows].max(axis=1))
+    largest = probability_of(probabilities, first_class(probabilities))
+    overall = pool_mean(len(probabilities), lambda rows: largest[rows])
     local = mean_prediction(probabilities)
     thresholds: Float64Array = np.maximum(overall * (local / local.max()), floor)
     return thresholds

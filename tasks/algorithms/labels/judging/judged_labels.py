@@ -12,10 +12,10 @@ import numpy.typing as npt
 
 from windrow.schemas.settings import Settings
 from windrow.tasks.algorithms.arrays import BoolArray, Float32Array, Float64Array, Int64Array
-from windrow.tasks.algorithms.labels.folds import cross_fit
 from windrow.tasks.algorithms.labels.judging.dynamics_probe import ProbeTraining, probe_epochs, probe_features
 from windrow.tasks.algorithms.labels.judging.judgement import Judgement
 from windrow.tasks.algorithms.labels.judging.training_dynamics import TrainingDynamics, record_dynamics
+from windrow.tasks.algorithms.labels.many_classes.listed_predictions import cross_fit_listed, predict_listed
 from windrow.tasks.algorithms.labels.probabilities import SMALLEST_PROBABILITY
 from windrow.tasks.algorithms.labels.sparse_probabilities import SparseProbabilities
 from windrow.tasks.algorithms.neighbors.exact_neighbors import NeighborGraph, neighbor_graph
@@ -118,11 +118,12 @@ def probe_out_of_sample(
     left_out: BoolArray | None = None,
 ) -> SparseProbabilities:
     """Return cross-fitted predictions (n, n_kept) of a logistic probe; left_out (n,) are predicted, never learnt."""
-    from windrow.tasks.algorithms.labels.cores.logistic_probe import logistic_probe
+    from windrow.tasks.algorithms.labels.cores.logistic_probe import fit_logistic_probe
 
     ignored = np.zeros(len(labels), dtype=np.bool_) if left_out is None else left_out
 
-    def maker(training: Int64Array, rows: Int64Array) -> Float32Array:
-        return logistic_probe(embeddings, np.where(ignored, -1, training), n_classes, l2=l2, rows=rows)
+    def maker(training: Int64Array, rows: Int64Array) -> SparseProbabilities:
+        probe = fit_logistic_probe(embeddings, np.where(ignored, -1, training), n_classes, l2=l2)
+        return predict_listed(probe, embeddings, rows, n_kept)
 
-    return SparseProbabilities.of(cross_fit(maker, labels, n_classes, n_folds, seed), min(n_kept, n_classes))
+    return cross_fit_listed(maker, labels, n_classes, n_folds, seed)

@@ -10,10 +10,13 @@ from windrow.tasks.algorithms.arrays import Float32Array, Int64Array, row_blocks
 from windrow.tasks.algorithms.labels.cores.affinity import normalised_affinity, spread
 from windrow.tasks.algorithms.labels.folds import Predict, check_pool, labelled_rows
 from windrow.tasks.algorithms.labels.maker import LabelPool, Maker, Positive, Share, given
+from windrow.tasks.algorithms.labels.many_classes.listed_predictions import PredictListed
 from windrow.tasks.algorithms.labels.probabilities import normalise_rows
 from windrow.tasks.algorithms.neighbors.exact_neighbors import NeighborGraph
 
 CLASS_BLOCK = 64
+COPIES = 6
+"""Of a block of classes, float64 (n, classes), while labels spread."""
 # How far F may be off its limit, in norms of Y.
 TOLERANCE = 1e-8
 
@@ -40,14 +43,24 @@ class LabelPropagation(Maker):
 
     def fit(self, pool: LabelPool) -> Predict:
         graph = given(pool.graph, "graph")
-        return lambda labels, rows: self._spread(graph, labels, pool.n_classes, rows)
+        at_once = min(max(pool.memory // (COPIES * 8 * max(len(pool.embeddings), 1)), 1), CLASS_BLOCK)
+        return lambda labels, rows: self._spread(graph, labels, pool.n_classes, rows, at_once)
 
-    def _spread(self, graph: NeighborGraph, labels: Int64Array, n_classes: int, rows: Int64Array) -> Float32Array:
+    def fit_listed(self, pool: LabelPool) -> PredictListed:
+        from windrow.tasks.algorithms.labels.many_classes.spread_labels import propagate
+
+        graph, k = given(pool.graph, "graph"), pool.n_listed or pool.n_classes
+        settings = (self.alpha, self.gamma, self.class_balanced)
+        return lambda labels, rows: propagate(graph, labels, pool.n_classes, k, rows, *settings)
+
+    def _spread(
+        self, graph: NeighborGraph, labels: Int64Array, n_classes: int, rows: Int64Array, at_once: int
+    ) -> Float32Array:
         check_pool(graph.indices, labels)
         counts = np.bincount(labels[labelled_rows(labels, n_classes)], minlength=n_classes)
         smoother = normalised_affinity(graph, self.gamma)
         scores = np.empty((len(rows), n_classes), dtype=np.float64)
-        for block in row_blocks(n_classes, CLASS_BLOCK):
+        for block in row_blocks(n_classes, at_once):
             classes = np.arange(block.start, block.stop)
             seeds = (labels[:, None] == classes).astype(np.float64)
             if self.class_balanced:

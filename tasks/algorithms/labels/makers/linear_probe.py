@@ -9,11 +9,13 @@ import numpy as np
 from annotated_types import Ge
 
 from windrow.tasks.algorithms.arrays import Float32Array, Int64Array
-from windrow.tasks.algorithms.labels.cores.logistic_probe import logistic_probe
+from windrow.tasks.algorithms.labels.cores.logistic_probe import fit_logistic_probe, logistic_probe
 from windrow.tasks.algorithms.labels.cores.row_stream import array_stream
 from windrow.tasks.algorithms.labels.folds import Predict, labelled_rows
 from windrow.tasks.algorithms.labels.maker import LabelPool, Maker, Positive
+from windrow.tasks.algorithms.labels.many_classes.listed_predictions import PredictListed, predict_listed
 from windrow.tasks.algorithms.labels.probabilities import predict_rows
+from windrow.tasks.algorithms.labels.sparse_probabilities import SparseProbabilities
 
 
 @dataclass(frozen=True)
@@ -36,6 +38,22 @@ class LinearProbe(Maker):
             if needed > self.most_held:
                 return self._streamed(pool, labels, rows)
             return logistic_probe(pool.embeddings, labels, pool.n_classes, self.l2, self.class_balanced, rows)
+
+        return predict
+
+    def fit_listed(self, pool: LabelPool) -> PredictListed:
+        x, k = pool.embeddings, pool.n_listed or pool.n_classes
+
+        def predict(labels: Int64Array, rows: Int64Array) -> SparseProbabilities:
+            if 4 * np.count_nonzero(labels >= 0) * x.shape[1] > self.most_held:
+                from windrow.tasks.algorithms.labels.cores.streaming_probe import fit_streaming_probe
+
+                labelled_rows(labels, pool.n_classes)
+                stream = array_stream(x, labels)
+                streamed = fit_streaming_probe(stream, pool.n_classes, self.l2, self.class_balanced)
+                return predict_listed(streamed, x, rows, k)
+            held = fit_logistic_probe(x, labels, pool.n_classes, self.l2, self.class_balanced)
+            return predict_listed(held, x, rows, k)
 
         return predict
 

@@ -20,6 +20,7 @@ from windrow.tasks.algorithms.arrays import (
 from windrow.tasks.algorithms.labels.cores.standardisation import centred_units, class_means, pool_mean
 from windrow.tasks.algorithms.labels.folds import Predict, check_pool, labelled_rows
 from windrow.tasks.algorithms.labels.maker import LabelPool, Maker, NotNegative, Positive
+from windrow.tasks.algorithms.labels.many_classes.listed_predictions import PredictListed, predict_listed
 from windrow.tasks.algorithms.labels.probabilities import predict_rows
 
 # Of the transport plan: its entropy's weight, what its rows may miss of a class's mass, and how long it may take.
@@ -50,8 +51,17 @@ class Prototypes(Maker):
         x, n_classes = pool.embeddings, pool.n_classes
         return lambda labels, rows: predict_rows(self.directions(x, labels, n_classes), x, rows)
 
-    def directions(self, embeddings: npt.NDArray[Any], labels: Int64Array, n_classes: int) -> ClassDirections:
-        """The prototypes of embeddings (n, d) with labels int64 (n,), -1 for none. Raises ValueError."""
+    def fit_listed(self, pool: LabelPool) -> PredictListed:
+        x, n_classes, k = pool.embeddings, pool.n_classes, pool.n_listed or pool.n_classes
+        return lambda labels, rows: predict_listed(self.directions(x, labels, n_classes, listed=True), x, rows, k)
+
+    def directions(
+        self, embeddings: npt.NDArray[Any], labels: Int64Array, n_classes: int, *, listed: bool = False
+    ) -> ClassDirections:
+        """The prototypes of embeddings (n, d) with labels int64 (n,), -1 for none. Raises ValueError.
+
+        listed: the pool carries them in `carried_barycentres`, which holds no samples x classes.
+        """
         check_embeddings("embeddings", embeddings)
         check_pool(embeddings, labels)
         labelled = labelled_rows(labels, n_classes)
@@ -61,7 +71,12 @@ class Prototypes(Maker):
         if not self.transport_weight:
             return plain
         own = np.bincount(labels[labelled])[classes][:, None]
-        carried = transport_barycentres(plain, embeddings)
+        if listed:
+            from windrow.tasks.algorithms.labels.many_classes.carried_prototypes import carried_barycentres
+
+            carried = carried_barycentres(plain, embeddings, SMOOTHNESS, MARGINAL_TOLERANCE, MAX_SCALINGS)
+        else:
+            carried = transport_barycentres(plain, embeddings)
         moved = unit_rows(own * plain.directions + self.transport_weight * carried)[0]
         return ClassDirections(classes, n_classes, moved, origin, self.temperature)
 

@@ -8,9 +8,13 @@ from typing import Self
 import numpy as np
 
 from windrow.tasks.algorithms.arrays import Float32Array, Int64Array
-from windrow.tasks.algorithms.labels.cores.logistic_probe import logistic_probe
+from windrow.tasks.algorithms.labels.cores.logistic_probe import fit_logistic_probe, logistic_probe
+from windrow.tasks.algorithms.labels.cores.smoothing_strength import USUAL
 from windrow.tasks.algorithms.labels.folds import Predict, check_pool, labelled_rows
 from windrow.tasks.algorithms.labels.maker import LabelPool, Maker, NotNegative, Positive, given
+from windrow.tasks.algorithms.labels.many_classes.listed_predictions import PredictListed, predict_listed
+from windrow.tasks.algorithms.labels.many_classes.smoothed_rows import smoothed_listed
+from windrow.tasks.algorithms.labels.sparse_probabilities import SparseProbabilities
 
 
 @dataclass(frozen=True)
@@ -33,15 +37,19 @@ class SmoothedProbe(Maker):
     def tuned(self, pool: LabelPool, labels: Int64Array, n_folds: int = 5) -> Self:
         if self.strength is not None:
             return self
-        from windrow.tasks.algorithms.labels.cores.smoothing_strength import choose_strength
+        return replace(self, strength=self._chosen(pool, labels, n_folds))
 
-        graph, start = given(pool.graph, "graph"), self._probe(pool)
-        chosen = choose_strength(start, graph, labels, pool.n_classes, n_folds=n_folds, seed=pool.seed)
-        return replace(self, strength=chosen)
+    def _chosen(self, pool: LabelPool, labels: Int64Array, n_folds: int) -> float:
+        from windrow.tasks.algorithms.labels.cores.smoothing_strength import choose_strength
+        from windrow.tasks.algorithms.labels.many_classes.listed_strength import choose_listed_strength
+
+        graph, how = given(pool.graph, "graph"), {"n_folds": n_folds, "seed": pool.seed}
+        if pool.lists:
+            return choose_listed_strength(self._listed_probe(pool), graph, labels, pool.n_classes, **how)
+        return choose_strength(self._probe(pool), graph, labels, pool.n_classes, **how)
 
     def fit(self, pool: LabelPool) -> Predict:
         from windrow.tasks.algorithms.labels.cores.prediction_smoothing import smooth_predictions
-        from windrow.tasks.algorithms.labels.cores.smoothing_strength import USUAL
 
         graph, start = given(pool.graph, "graph"), self._probe(pool)
         strength = USUAL if self.strength is None else self.strength
@@ -65,5 +73,20 @@ class SmoothedProbe(Maker):
             check_pool(pool.embeddings, labels)
             l2 = self.penalty / len(labelled_rows(labels, pool.n_classes))
             return logistic_probe(pool.embeddings, labels, pool.n_classes, l2, rows=rows)
+
+        return predict
+
+    def fit_listed(self, pool: LabelPool) -> PredictListed:
+        strength = USUAL if self.strength is None else self.strength
+        return smoothed_listed(given(pool.graph, "graph"), self._listed_probe(pool), strength)
+
+    def _listed_probe(self, pool: LabelPool) -> PredictListed:
+        k = pool.n_listed or pool.n_classes
+
+        def predict(labels: Int64Array, rows: Int64Array) -> SparseProbabilities:
+            l2 = self.penalty / len(labelled_rows(labels, pool.n_classes))
+            return predict_listed(
+                fit_logistic_probe(pool.embeddings, labels, pool.n_classes, l2), pool.embeddings, rows, k
+            )
 
         return predict

@@ -8,9 +8,12 @@ from typing import Self
 import numpy as np
 
 from windrow.tasks.algorithms.arrays import Float32Array, Int64Array
+from windrow.tasks.algorithms.labels.cores.smoothing_strength import USUAL
 from windrow.tasks.algorithms.labels.folds import Predict
 from windrow.tasks.algorithms.labels.maker import LabelPool, Maker, NotNegative, Positive, given
 from windrow.tasks.algorithms.labels.makers.prototypes import Prototypes
+from windrow.tasks.algorithms.labels.many_classes.listed_predictions import PredictListed
+from windrow.tasks.algorithms.labels.many_classes.smoothed_rows import smoothed_listed
 
 
 @dataclass(frozen=True)
@@ -32,15 +35,19 @@ class SmoothedPrototypes(Maker):
     def tuned(self, pool: LabelPool, labels: Int64Array, n_folds: int = 5) -> Self:
         if self.strength is not None:
             return self
-        from windrow.tasks.algorithms.labels.cores.smoothing_strength import choose_strength
+        return replace(self, strength=self._chosen(pool, labels, n_folds))
 
-        graph, start = given(pool.graph, "graph"), self.prototypes.fit(pool)
-        chosen = choose_strength(start, graph, labels, pool.n_classes, self.gamma, n_folds, pool.seed)
-        return replace(self, strength=chosen)
+    def _chosen(self, pool: LabelPool, labels: Int64Array, n_folds: int) -> float:
+        from windrow.tasks.algorithms.labels.cores.smoothing_strength import choose_strength
+        from windrow.tasks.algorithms.labels.many_classes.listed_strength import choose_listed_strength
+
+        graph, how = given(pool.graph, "graph"), (labels, pool.n_classes, self.gamma, n_folds, pool.seed)
+        if pool.lists:
+            return choose_listed_strength(self.prototypes.fit_listed(pool), graph, *how)
+        return choose_strength(self.prototypes.fit(pool), graph, *how)
 
     def fit(self, pool: LabelPool) -> Predict:
         from windrow.tasks.algorithms.labels.cores.prediction_smoothing import smooth_predictions
-        from windrow.tasks.algorithms.labels.cores.smoothing_strength import USUAL
 
         graph, start = given(pool.graph, "graph"), self.prototypes.fit(pool)
         strength = USUAL if self.strength is None else self.strength
@@ -58,3 +65,7 @@ class SmoothedPrototypes(Maker):
         strength = USUAL if self.strength is None else self.strength
         start = self.prototypes.fit(pool)(labels, new)
         return smooth_new(given(pool.graph, "graph"), start, new, said, strength, self.gamma)
+
+    def fit_listed(self, pool: LabelPool) -> PredictListed:
+        strength = USUAL if self.strength is None else self.strength
+        return smoothed_listed(given(pool.graph, "graph"), self.prototypes.fit_listed(pool), strength, self.gamma)

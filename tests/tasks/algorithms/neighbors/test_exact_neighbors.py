@@ -136,7 +136,7 @@ def test_a_query_whose_only_neighbour_is_excluded_finds_nothing():
         (lambda: search(np.ones((1, 2)), np.ones((1, 3)), 1), "queries have 2 dimensions and base 3"),
         (lambda: search(np.ones((1, 2)), np.ones((1, 2)), 2), "k must be from 1 to 1"),
         (lambda: search(np.ones((1, 2)), np.ones((1, 2)), 1, np.array([0, 0])), "exclude must have shape"),
-        (lambda: search(np.ones((1, 2)), np.ones((1, 2)), 1, block=0), "block and base_block must be positive"),
+        (lambda: search(np.ones((1, 2)), np.ones((1, 2)), 1, block=0), "block, base_block and tile must be positive"),
         (lambda: NeighborGraph(np.zeros((2, 1), np.int64), np.zeros((1, 2), np.float32)), "one shape"),
     ],
 )
