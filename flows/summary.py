@@ -72,7 +72,7 @@ class Summary:
     `alike`: samples whose perceptual hash is near another's, and the groups that they form. `leaks`: samples kept out
     for what `selection.keep_away` holds, and of these how many with the same bytes; None where it names nothing.
     `overlap`: of the pool and the reference set, in a sentence; None without one.
-    `files`: how the rows of each file of the user's fit the pool, a sentence each.
+    `files`: how the rows of each file of the user's fit the pool.
     `backbone`: the encoder that was taken where the config left it open, and why. `worth`: in a sentence, None where it
     was not measured; `kept_back`: why the guard or a gate let nothing be published. `found`: what came with the samples
     of each source, in a line each. `has_classes`: whether any label is known or made. `checked`: of the given labels,
@@ -89,7 +89,7 @@ class Summary:
     leaks: tuple[int, int] | None
     threshold: tuple[float, str] | None
     overlap: str | None
-    files: tuple[str, ...] = ()
+    files: tuple[Tally, ...] = ()
     backbone: str | None = None
     worth: str | None = None
     kept_back: str | None = None
@@ -141,9 +141,9 @@ def _found(connection: Any, run: Run) -> tuple[str, ...]:
     return tuple(f"{each.source}: {each.told(several)}" for each in found)
 
 
-def _files(connection: Any) -> tuple[str, ...]:
+def _files(connection: Any) -> tuple[Tally, ...]:
     found = connection.sql(FILES_SQL)
-    return tuple(str(Tally(**dict(zip(found.columns, row, strict=True)))) for row in found.fetchall())
+    return tuple(Tally(**dict(zip(found.columns, row, strict=True))) for row in found.fetchall())
 
 
 def summarise(run: Run) -> str:
@@ -160,7 +160,7 @@ def summarise(run: Run) -> str:
     lines += [f"{_alike(summary)}.", ""]
     lines += [f"{_leaks(summary)}.", ""] if summary.leaks else []
     lines += [f"{inline(summary.overlap)}.", ""] if summary.overlap else []
-    lines += [line for each in summary.files for line in (f"{inline(each)}.", "")]
+    lines += [line for each in summary.files for line in (f"{inline(str(each))}.", "")]
     lines += [f"Encoder: {inline(summary.backbone)}.", ""] if summary.backbone else []
     lines += [f"{summary.checked}.", ""] if summary.checked else []
     lines += [f"{inline(line)}." for line in _threshold(summary)] + [""]
@@ -232,7 +232,7 @@ def _next(summary: Summary) -> str:
 def print_run(console: Console, run: Run) -> None:
     """Print what a run did, where its version and its report are, and what to ask next.
 
-    What its log has said already (what came with the samples, how files fit, the encoder) is not said again.
+    What its log has said already (what came with the samples, files that fit, the encoder) is not said again.
     """
     store, summary = run.store, read_summary(run)
     console.print(summary_table(summary))
@@ -251,6 +251,9 @@ def print_run(console: Console, run: Run) -> None:
         console.print(_leaks(summary))
     if summary.overlap:
         console.print(visible(summary.overlap), soft_wrap=True, markup=False)
+    for file in summary.files:
+        if file.n_matched < file.n_rows:
+            console.print(visible(str(file)), soft_wrap=True, markup=False, highlight=False)
     for line in _threshold(summary):
         console.print(visible(line), highlight=False, markup=False)
     version = latest_version(store, run.name)

@@ -27,14 +27,14 @@ OBJECTS = {
         tasks.export.exported_states tasks.labels.states.state_labeling
         tasks.loading.version_samples tasks.steps.publishing_steps tasks.storage.store.refused_samples
         tasks.storage.verify.absences
-        tasks.takedown.removal tasks.worth.guard""",
+        tasks.takedown.removal tasks.worth.guard tasks.worth.kept_judgement""",
     "samples that were drawn, asked for or found wrong": """
         flows.commands.correction_answers flows.commands.training_step tasks.corrections.correction_list
         tasks.corrections.taken tasks.explore.sample_facts tasks.labels.annotation_file tasks.report.map_sample
         tasks.storage.store.holders
         tasks.storage.store.registry tasks.takedown.forget_targets""",
     "a file of the user's, or what a training job wrote": """
-        tasks.labels.checked_files tasks.labels.checks.dynamics_file tasks.labels.checks.imported_dynamics
+        tasks.corrections.correction_files tasks.labels.checked_files tasks.labels.checks.dynamics_file tasks.labels.checks.imported_dynamics
         tasks.labels.annotators tasks.labels.given_labels tasks.labels.label_file tasks.loading.batch_plan
         tasks.selection.compared_sets
         tasks.storage.user_files.user_file""",
