@@ -23,7 +23,8 @@ from windrow.tasks.report.cited import Asked as Asking
 from windrow.tasks.report.cited import CitedFloat, CitedInt, Query
 from windrow.tasks.report.formats import count, decimal, duration, percent
 from windrow.tasks.report.page import render, write_report
-from windrow.tasks.report.sections import ANSWERS, Section
+from windrow.tasks.report.run_versions import run_before
+from windrow.tasks.report.sections import ANSWERS, DETAILS, Section
 from windrow.tasks.storage.catalog.judged_sql import question
 from windrow.tasks.storage.catalog.views import connect_run
 
@@ -98,7 +99,11 @@ def test_what_was_gained_is_told_with_its_interval(page: Page) -> None:
     [
         ("worse", "Nothing: the set is worse than random samples.", "No. A probe that trains on as many random"),
         ("unclear", "No gain is shown yet.", "Not shown yet. The 95 % interval of the difference holds 0"),
-        ("unknown", "It cannot be told: too few.", "cannot be told: too few. To have it judged, name labelled samples"),
+        (
+            "unknown",
+            "It could not be measured: too few.",
+            "one could not be measured: too few. To have it judged",
+        ),
     ],
 )
 def test_what_was_not_gained_is_said_plainly(full_store: Store, verdict: str, short: str, body: str) -> None:
@@ -129,6 +134,16 @@ def test_the_versions_are_drawn_where_there_are_two(page: Page) -> None:
     told = {number.column: number.text for number in page.numbers if number.anchor.startswith("over_versions-")}
     # 17 of 21 samples are in both; the balance is that of the table, the drift that of the run.
     assert (told["jaccard"], told["balance"], told["share_far"]) == ("81.0%", "0.80", "12.5%")
+
+
+def test_a_report_is_no_reason_to_keep_what_an_earlier_run_made(full_store: Store) -> None:
+    run = full_store.run
+    before = run_before(run)
+    assert before is not None
+    (path,) = (run.store / path for path in before.stage("rank").outputs)
+    os.utime(path / "manifest.json", (0, 0))
+    render(connect_run(run.store, run.run_id), run, lambda _: [], sections=DETAILS[:1])
+    assert (path / "manifest.json").stat().st_mtime == 0  # an output that is opened is marked as used
 
 
 def test_the_difference_is_told_by_class_and_has_a_page_of_its_own(full_store: Store, tmp_path: Path) -> None:
