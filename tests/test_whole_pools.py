@@ -26,7 +26,7 @@ OBJECTS = {
         tasks.export.selected_rows tasks.features.backbone_choice tasks.labels.audit_sample
         tasks.loading.version_samples tasks.steps.publishing_steps tasks.storage.store.refused_samples
         tasks.storage.verify.absences
-        tasks.takedown.removal tasks.worth.guard""",
+        tasks.takedown.removal tasks.worth.guard tasks.worth.kept_judgement""",
     "samples that were drawn, asked for or found wrong": """
         flows.commands.correction_answers flows.commands.training_step tasks.corrections.correction_list
         tasks.corrections.taken tasks.explore.sample_facts tasks.labels.annotation_file tasks.report.map_sample
