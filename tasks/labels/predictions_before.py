@@ -61,15 +61,19 @@ class LabelsBefore:
 class Fit:
     """What was made with all that tuning and judging takes, and tonight's rows of the samples that had a label then, -1
     of those that are gone; `rows` of all its samples.
+
+    tuned_by: the output whose tuning this one took over, if it did.
     """
 
     output: Output
     place: Int64Array
     rows: Int64Array
+    tuned_by: Output | None = None
 
     def tuned(self, maker: Maker) -> Maker:
         """The maker with the settings that were chosen by the labels of then."""
-        return replace(cast(Any, maker), **read_sealed(self.output.path / TUNED)["chosen"])  # type: ignore[no-any-return]
+        path = (self.tuned_by or self.output).path
+        return replace(cast(Any, maker), **read_sealed(path / TUNED)["chosen"])  # type: ignore[no-any-return]
 
     def held_out(self, predict: Predict, labels: Int64Array, n_classes: int) -> Float32Array:
         """What the maker says of the m labelled rows of labels (n,) by the labels of others: (m, n_classes).
@@ -160,11 +164,18 @@ def fit_before(
     """The fit that the last night's predictions of the maker go back to, if tonight's can, too.
 
     So they can with the same settings and classes, when no label that it saw is another or withdrawn, and when
-    no more than MOST_CHANGED of the samples and of the labels have come or gone since. inputs: of tonight's
+    no more than MOST_CHANGED of the samples and of the labels have come or gone since. A night that keeps goes on from
+    the last answers that were learnt from all labels, tuned then or before. inputs: of tonight's
     predictions; sample_ids: of tonight's pool; given: the labels that makers may see.
     """
-    labels = pool_labels(sample_ids, given, inputs["classes"])
-    return _fit(store, before, before.predictions.get(inputs["maker"]), inputs, (sample_ids, given, labels), _predicted)
+    pool = (sample_ids, given, pool_labels(sample_ids, given, inputs["classes"]))
+    latest = before.predictions.get(inputs["maker"])
+    first, learnt = _back_to(store, latest), _back_to(store, latest, lambda output: not output.inputs.get("keeps"))
+    fit = _fit(store, before, first, inputs, pool, _predicted)
+    if fit is None or not before.keeps or learnt == first:
+        return fit
+    last = _fit(store, before, learnt, inputs, pool, _predicted)
+    return None if last is None else replace(last, tuned_by=fit.output)
 
 
 def judged_fit(
@@ -184,19 +195,28 @@ def judged_fit(
     latest = before.judged.get(part)
     if latest is None or open_output(store / latest).inputs["version"] != inputs["version"]:
         return None
-    return _fit(store, before, latest, inputs, pool, read)
+    return _fit(store, before, _back_to(store, latest), inputs, pool, read)
+
+
+def _back_to(store: Path, path: str | None, stops: Callable[[Output], bool] = lambda _: False) -> str | None:
+    """The output that one goes back to, or the first on the way where it stops; None where one is gone."""
+    while path is not None and _all_there(store, (path,)):
+        output = open_output(store / path)
+        if stops(output) or not output.inputs.get("earlier"):
+            return path
+        path = output.inputs["earlier"]
+    return None
 
 
 def _fit(
     store: Path,
     before: LabelsBefore,
-    latest: str | None,
+    path: str | None,
     inputs: Mapping[str, Any],
     pool: tuple[pa.Array, pa.Table, Int64Array],
     read: ReadFit,
 ) -> Fit | None:
-    path = latest and (open_output(store / latest).inputs.get("earlier") or latest)
-    if not path or not _all_there(store, (path,)):
+    if path is None:
         return None
     output, (sample_ids, given, labels) = open_output(store / path), pool
     if _basis(output.inputs) != _basis(inputs) or not _stand(store, before, sample_ids, given):

@@ -120,6 +120,21 @@ def test_whoever_runs_it_by_hand_after_a_night_has_labels_learnt_anew(tmp_path: 
     assert by_hand.inputs["earlier"] == kept.inputs["earlier"] and by_hand.digest != kept.digest
 
 
+def test_a_night_goes_on_from_what_somebody_had_learnt_anew_by_hand(tmp_path: Path) -> None:
+    nights = Nights(tmp_path)
+    rows = [FIRST, np.sort(ROWS[: N_FIRST + 4]), ALL]
+    nights.night(rows[0])
+    by_hand = nights.night(rows[1])
+    assert nights.before is not None
+    nights.before = replace(nights.before, keeps=True)
+    nights.keeps = True
+    kept, place = nights.night(rows[2]), np.searchsorted(rows[2], rows[1])
+    assert (by_hand.inputs["earlier"], kept.inputs["earlier"]) == (nights.done[0].path, nights.done[1].path)
+    assert np.array_equal(read_rounds(kept)[0][place], read_rounds(by_hand)[0])
+    nights.before = replace(nights.before, keeps=False)
+    assert nights.night(rows[2][1:]).inputs["earlier"] == nights.done[0].path
+
+
 def test_what_the_fit_said_of_a_sample_judges_a_label_that_came_since(tmp_path: Path) -> None:
     nights = Nights(tmp_path, keeps=True)
     row = int(np.flatnonzero(LABELS >= 0)[5])
