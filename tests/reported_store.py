@@ -28,6 +28,7 @@ from windrow.schemas import (
     TAKEN_CORRECTIONS,
     WORTH,
     WORTH_CURVE,
+    WORTH_KEPT,
     WORTH_SETS,
     Table,
 )
@@ -277,11 +278,13 @@ class _Rows:
         sets: dict[str, Any] = {"n_samples": 20, "n_labelled": 15.0, "n_given": 2.0, "balance": None}
         sets |= {"radius_95": 1.25, "radius": 1.5, "effective_clusters": 11.5}
         curve: dict[str, Any] = {"weighting": "plain", "n_seeds": 5, "deviation": 0.02}
+        kept = {"changed": 0.03, "pool_changed": 0.02, "set_changed": 0.03, "held_out_changed": 0.0}
         return {
             declared: declared.build({name: [row[name] for row in rows] for name in declared.schema().names})
             for declared, rows in (
                 (WORTH, rows),
                 (WORTH_SETS, [{**sets, "set": name} for name in ("curated", "random")]),
+                (WORTH_KEPT, [{**kept, "judged_on": "v0001"}]),
                 (WORTH_CURVE, [{**curve, "n_samples": n, "quality": 0.5 + n / 200} for n in (5, 10, 20, 40)]),
             )
         }

@@ -34,7 +34,8 @@ OBJECTS = {
         tasks.storage.store.holders
         tasks.storage.store.registry tasks.takedown.forget_targets""",
     "a file of the user's, or what a training job wrote": """
-        tasks.corrections.correction_files tasks.labels.checked_files tasks.labels.checks.dynamics_file tasks.labels.checks.imported_dynamics
+        tasks.corrections.correction_files
+        tasks.labels.checked_files tasks.labels.checks.dynamics_file tasks.labels.checks.imported_dynamics
         tasks.labels.annotators tasks.labels.given_labels tasks.labels.label_file tasks.loading.batch_plan
         tasks.selection.compared_sets
         tasks.storage.user_files.user_file""",

@@ -37,6 +37,7 @@ SETS_SQL = """
 SELECT worth_sets.set, n_samples, n_labelled::BIGINT AS n_labelled, balance, radius_95, effective_clusters
 FROM worth_sets ORDER BY list_position(['curated', 'random', 'deduplicated', 'last'], worth_sets.set)
 """
+KEPT_SQL = "SELECT judged_on, changed FROM worth_kept"
 
 
 def gained(reported: Reported) -> Answer:
@@ -50,6 +51,7 @@ def gained(reported: Reported) -> Answer:
     facts: dict[str, Any] = {
         "worth": row if row["verdict"] else None,
         "judged": judged,
+        "kept": ask.execute(KEPT_SQL).first(),
         "multiplier": linked(lambda _: times(row))(row["multiplier"]) if row["multiplier"] is not None else "–",
         "compared": _compared(compared) if compared else None,
         "curve": _curve(curve, row["n_samples"], row["quality"]) if curve else None,
