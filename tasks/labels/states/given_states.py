@@ -70,5 +70,7 @@ def told_states(counts: Mapping[str, int]) -> str:
     looked = f"{counts['n_looked_for']:,} samples have a vocabulary, whose other classes are absent"
     strange = counts["n_strange_labels"]
     more = [f"contradicted or said to be unknown: {counts['n_given_unknown']:,}"] if counts["n_given_unknown"] else []
-    more += [f"labels that are neither classes nor a map of classes, or not at label_key: {strange:,}"] if strange else []
+    more += (
+        [f"labels that are neither classes nor a map of classes, or not at label_key: {strange:,}"] if strange else []
+    )
     return "; ".join([f"given states of classes: {', '.join(parts)}", looked, *more])
