@@ -18,6 +18,8 @@ TABLES_HEAD = """\
 Every table that a store holds, with each column's type and meaning. Ask them with
 [`windrow query`](commands.md#windrow-query), or from Python with [`windrow.open_catalog`](python.md). Most questions
 are for `pool`, with one row for each readable sample and all that is known of it, or for `curated`, its selected part.
+Where samples may be of several classes (`labels.kind: multi`) both have the lists `present` and `absent` too, and the
+view `states` has these by label set, with a probability of each.
 
 """
 

@@ -28,6 +28,7 @@ ORDER BY similarity DESC, sample_id LIMIT $2
 CLASSES_SQL = """
 SELECT name FROM (
     SELECT label AS name FROM pool UNION ALL SELECT given_label FROM pool UNION ALL SELECT name FROM class_names
+    UNION ALL SELECT label FROM state_classes
 ) WHERE name IS NOT NULL GROUP BY name ORDER BY count(*) DESC, name LIMIT 5000
 """
 

@@ -107,14 +107,17 @@ def thresholded(probabilities: Matrix, promise: float) -> Matrix:
 @dataclass(frozen=True)
 class Judged:
     """Of the states of open samples: shares said to be present and right of these, absent and right, missed of what is
-    present, in %; in how many classes something is said to be present, or absent, and in how many of these the promise
-    is broken."""
+    present, in %. present, absent: of the classes in which something is said, whether the promise is broken, 1, and
+    surely so, 2: by more than the judging samples leave to chance (one-sided binomial test, 5 %)."""
 
     shares: list[float]
-    made: int
-    broken: int
-    absent: int
-    missed: int
+    present: list[int]
+    absent: list[int]
+
+
+def broken(n_wrong: int, n: int, rate: float) -> int:
+    """Whether there is more wrong than a rate allows, 1, and surely so, 2."""
+    return int(n_wrong > rate * n) + int(stats.binom.sf(n_wrong - 1, n, rate) < 0.05)
 
 
 def judged(case: Case, states: Matrix, promise: float) -> Judged:
@@ -128,11 +131,15 @@ def judged(case: Case, states: Matrix, promise: float) -> Judged:
         (~truth[absent]).mean() if absent.any() else np.nan,
         (absent & truth).sum() / truth.sum(),
     ]
-    made = [label for label in range(N_CLASSES) if present[:, label].any()]
-    n_broken = sum(truth[present[:, label], label].mean() < promise for label in made)
-    absent_of = [label for label in range(N_CLASSES) if absent[:, label].any()]
-    n_missed = sum(absent[truth[:, label], label].mean() > 1 - promise for label in absent_of)
-    return Judged([100 * float(share) for share in shares], len(made), int(n_broken), len(absent_of), int(n_missed))
+    rate = 1 - promise
+    of_present, of_absent = [], []
+    for label in range(N_CLASSES):
+        said, missed, true = present[:, label], absent[:, label], truth[:, label]
+        if said.any():
+            of_present.append(broken(int((said & ~true).sum()), int(said.sum()), rate))
+        if missed.any():
+            of_absent.append(broken(int((missed & true).sum()), int(true.sum()), rate))
+    return Judged([100 * float(share) for share in shares], of_present, of_absent)
 
 
 def interval(values: list[float]) -> str:
@@ -191,11 +198,15 @@ def _promise_table(found: dict[tuple[str, float, str], list[Judged]]) -> Iterato
         shares = np.array([run.shares for run in runs])
         with np.errstate(all="ignore"):
             means = ["-" if np.isnan(column).all() else f"{np.nanmean(column):.1f} %" for column in shares.T]
-        made, broken, absent, missed = (
-            sum(getattr(run, name) for run in runs) for name in ("made", "broken", "absent", "missed")
-        )
-        cells = [*means[:2], f"{broken} of {made}", *means[2:], f"{missed} of {absent}"]
+        present, absent = ([each for run in runs for each in getattr(run, name)] for name in ("present", "absent"))
+        cells = [*means[:2], _told(present), *means[2:], _told(absent)]
         yield f"| {name} | {promise} | {who} | {' | '.join(cells)} |"
+
+
+def _told(found: list[int]) -> str:
+    """As in '3 of 9, 1 surely'."""
+    surely = sum(each == 2 for each in found)
+    return f"{sum(each > 0 for each in found)} of {len(found)}, {surely} surely"
 
 
 def main() -> None:

@@ -52,13 +52,14 @@ def fit_one_vs_rest(
         raise ValueError(f"targets and weights must be ({len(rows)}, c), got {targets.shape} and {weights.shape}")
     if not penalty > 0:
         raise ValueError(f"penalty must be positive, got {penalty}")
+    if not len(rows):
+        return OneVsRest(np.zeros((embeddings.shape[1], targets.shape[1])), np.zeros(targets.shape[1]))
     features = np.empty((len(rows), embeddings.shape[1]), np.float32)
     for block in row_blocks(len(rows)):
         features[block] = unit_float32(embeddings[rows[block]])
-    n = max(len(rows), 1)
-    objective = _MaskedRows(features, targets.astype(np.float32), weights / np.float32(n))
+    objective = _MaskedRows(features, targets.astype(np.float32), weights / np.float32(len(rows)))
     shape = (features.shape[1] + 1, targets.shape[1])
-    table = minimise_logistic(objective, shape, penalty / n, shaped=4 * len(rows) > features.shape[1])
+    table = minimise_logistic(objective, shape, penalty / len(rows), shaped=4 * len(rows) > features.shape[1])
     return OneVsRest(table[:-1], table[-1])
 
 

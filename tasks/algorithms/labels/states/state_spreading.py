@@ -83,8 +83,8 @@ def spread_states(embeddings: npt.NDArray[Any], known: KnownStates, rule: StateR
 
 
 def _folds(known: KnownStates, rule: StateRule) -> Int64Array:
-    """A fold (n,) of every sample, so that what is rare is in all of them."""
-    return assign_folds(known.rarest_present() + 1, rule.n_folds, rule.seed)
+    """A fold (n,) of every sample of which anything is known, so that what is rare is in all of them; -1 of others."""
+    return assign_folds(np.where(known.is_listed(), known.rarest_present() + 1, -1), rule.n_folds, rule.seed)
 
 
 @dataclass(frozen=True)
