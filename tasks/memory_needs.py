@@ -1,6 +1,6 @@
 """What stages that hold a pool need at their largest, and one line where that is more than a run may take.
 
-Estimates, of what was measured (docs/evidence/label-scale.md): what is held for each sample, and twice the rest.
+Estimates, of what was measured (docs/evidence/many-classes.md): what is held for each sample, and twice the rest.
 """
 
 from __future__ import annotations

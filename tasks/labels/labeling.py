@@ -26,8 +26,10 @@ from windrow.tasks.labels.rows.label_rows import WITHOUT_CLASSES, LabelSet, clus
 from windrow.tasks.labels.rows.label_set_rows import AddLabelSet, label_sets_of
 from windrow.tasks.labels.rows.prediction_rows import (
     MOST_CLASSES,
+    read_held_out,
     read_listed_held_out,
     read_listed_rounds,
+    read_rounds,
 )
 from windrow.tasks.storage.files.whole_columns import whole
 from windrow.tasks.storage.files.whole_or_absent import file_digest
@@ -233,14 +235,17 @@ def _spread(
     from windrow.tasks.algorithms.labels.many_classes.spread_rows import ListedPredictions, can_list, combine_listed
 
     labels, combine = deciding.labels, deciding.config.combine
-    held_out = {name: read_listed_held_out(output) for name, output in found.items()}
-    listed = {name: read_listed_rounds(output) for name, output in found.items()}
-    if next(iter(held_out.values())).n_classes > MOST_CLASSES and can_list(rule):
-        few = {name: ListedPredictions(rounds[-1], held_out[name]) for name, rounds in listed.items()}
-        return combine_listed(few, labels, combine, rule), {name: list(rounds) for name, rounds in listed.items()}
-    dense: dict[str, list[Probabilities]] = {name: [each.dense() for each in rounds] for name, rounds in listed.items()}
-    made = {name: MakerPredictions(listed[name][-1].dense(), held_out[name].dense()) for name in found}
-    return combine_predictions(made, labels, combine, rule), dense
+    if len(next(iter(found.values())).inputs["classes"]) > MOST_CLASSES and can_list(rule):
+        listed: dict[str, list[Probabilities]] = {}
+        few = {}
+        for name, output in found.items():
+            rounds = read_listed_rounds(output)
+            few[name] = ListedPredictions(rounds[-1], read_listed_held_out(output))
+            listed[name] = [*rounds]
+        return combine_listed(few, labels, combine, rule), listed
+    dense = {name: read_rounds(output) for name, output in found.items()}
+    made = {name: MakerPredictions(dense[name][-1], read_held_out(output)) for name, output in found.items()}
+    return combine_predictions(made, labels, combine, rule), {name: [*rounds] for name, rounds in dense.items()}
 
 
 def _together(spread: SpreadLabels, deciding: _Deciding, rule: CombineRule) -> Iterator[LabelSet]:

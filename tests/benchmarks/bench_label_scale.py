@@ -214,6 +214,7 @@ HOW_TO_READ = f"""
   The pipeline uses each maker `n_folds` times more, to judge it: clusterers and makers that predict only the rows asked
   for take little more then, the others as much each time.
 - Clusters (scan to sp2ot) are found without labels, as many as classes.
+- Ten classes: what thousands cost is on the page of [many classes](many-classes.md).
 - A check judges a label for every row, a fifth of them wrong, and starts from the graph alone: in one run they
   share predictions and recordings.
 """

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
 import numpy.typing as npt
@@ -16,14 +16,26 @@ from windrow.tasks.algorithms.labels.sparse_probabilities import SparseProbabili
 if TYPE_CHECKING:
     from scipy import sparse
 
-    from windrow.tasks.algorithms.labels.makers.prototypes import ClassDirections
-
 K = 64
 """Classes of a sample whose part in the plan is their own; the others' parts are equal."""
 
 
+class Directions(Protocol):
+    """A direction for each class (c, d), about an origin (d,), and what its cosines are divided by."""
+
+    @property
+    def directions(self) -> Float64Array: ...
+    @property
+    def origin(self) -> Float64Array: ...
+    @property
+    def temperature(self) -> float: ...
+
+    def cosines(self, embeddings: npt.NDArray[Any]) -> Float64Array:
+        """Of embeddings (m, d) with each direction: (m, c)."""
+
+
 def carried_barycentres(
-    plain: ClassDirections, embeddings: npt.NDArray[Any], smoothness: float, tolerance: float, most_scalings: int
+    plain: Directions, embeddings: npt.NDArray[Any], smoothness: float, tolerance: float, most_scalings: int
 ) -> Float64Array:
     """Each class's mean (c, d), at length 1, of the pool (n, d) weighted by its row of the transport plan.
 
@@ -49,7 +61,7 @@ def carried_barycentres(
 
 
 def _kernel(
-    plain: ClassDirections, embeddings: npt.NDArray[Any], smoothness: float
+    plain: Directions, embeddings: npt.NDArray[Any], smoothness: float
 ) -> tuple[sparse.csr_array, Float64Array, Float64Array]:
     """What stands out in each row of the kernel (n, c), the rest (n,), and the classes' mean probabilities (c,)."""
     n, n_classes = len(embeddings), len(plain.directions)

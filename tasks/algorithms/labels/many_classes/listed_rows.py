@@ -146,12 +146,6 @@ def most_probable(block: Float32Array, k: int) -> SparseProbabilities:
     return SparseProbabilities(classes, np.take_along_axis(block, classes.astype(np.int64), axis=1), n_classes)
 
 
-def renumbered(said: SparseProbabilities, classes: Int64Array, n_classes: int) -> SparseProbabilities:
-    """The same of n_classes, of which `classes` (c,) are those that the rows are of."""
-    numbers = np.where(said.classes >= 0, classes[said.classes], -1).astype(np.int32)
-    return SparseProbabilities(numbers, said.probabilities, n_classes)
-
-
 def joined(parts: list[SparseProbabilities], width: int, n_classes: int) -> SparseProbabilities:
     """The rows of parts, one after the other, of `width` slots."""
     n = sum(map(len, parts))

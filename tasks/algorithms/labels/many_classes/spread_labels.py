@@ -42,7 +42,7 @@ def propagate(
     The same recurrence (`spread`), whose rows keep after each step their k largest scores, and of these what is at
     least LEAST of the largest. A sample is reached by the classes of the labels near it, so it costs n k neighbours
     instead of n n_classes neighbours. Shares differ from the dense ones by what was dropped: see
-    docs/evidence/label-scale.md. A sample that no label reaches lists nothing.
+    docs/evidence/many-classes.md. A sample that no label reaches lists nothing.
     """
     check_pool(graph.indices, labels)
     known = labelled_rows(labels, n_classes)
