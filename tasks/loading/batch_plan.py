@@ -77,11 +77,11 @@ def _by_rule(samples: VersionSamples, plan: BatchPlan, draws: np.random.Generato
     if plan.rule == "one-per-cluster":
         return one_per_group_batches(_clusters(samples, plan.level), plan.batch_size, draws)
     if plan.rule == "labelled-quota":
-        return quota_batches(samples.labels != NO_LABEL, plan.quota, plan.batch_size, draws)
+        return quota_batches(samples.is_labelled(), plan.quota, plan.batch_size, draws)
     if plan.rule == "class-balanced":
         labelled = np.flatnonzero(samples.labels != NO_LABEL)
         if not len(labelled):
-            raise ValueError("rule: class-balanced wants labels, and no sample has one")
+            raise ValueError("rule: class-balanced wants labels of one class a sample, and no sample has one")
         batches = class_balanced_batches(samples.labels[labelled], plan.batch_size, draws)
         return [labelled[batch] for batch in batches]
     return mixed_batches(len(samples), plan.batch_size, draws)

@@ -57,6 +57,8 @@ class EpochOrder:
         """Raise ValueError where samples cannot be drawn so."""
         if self.sampling == "weighted":
             _weights(samples, self.weight_column, self.shares)
+        if self.sampling == "class-balanced" and samples.states() is not None:
+            raise ValueError("sampling: 'class-balanced' is for samples of one class")
         if self.sampling == "class-balanced" and (samples.labels == NO_LABEL).any():
             raise ValueError("sampling: 'class-balanced' wants a label of every sample; give unlabelled='skip'")
 

@@ -33,6 +33,11 @@ class StateTargets:
         names = ("present", "absent", "present_probabilities", "absent_probabilities")
         return cls(pa.array(classes, pa.string()), *(whole(table[name]) for name in names))
 
+    def is_known(self) -> npt.NDArray[np.bool_]:
+        """Return which samples (n,) have any known state."""
+        lengths = (pc.fill_null(pc.list_value_length(names), 0) for names in (self.present, self.absent))
+        return np.asarray(sum(np.asarray(each) for each in lengths) > 0)
+
     def read(self, places: npt.NDArray[np.int64]) -> dict[str, npt.NDArray[Any]]:
         """Return, of the samples at these places, arrays (n, n_classes) by name.
 

@@ -58,6 +58,11 @@ class VersionSamples:
     def __len__(self) -> int:
         return len(self.labels)
 
+    def is_labelled(self) -> npt.NDArray[np.bool_]:
+        """Which samples (n,) have a label, or where they may be of several classes any known state."""
+        states = self.states()
+        return self.labels != NO_LABEL if states is None else states.is_known()
+
     def states(self) -> StateTargets | None:
         """The states of classes, of samples that may be of several; None of versions that have none."""
         return StateTargets.of(self.table, self.classes) if "present" in self.table.column_names else None
@@ -117,6 +122,8 @@ def subset_by_class(samples: VersionSamples, fraction: float | None, long_tail: 
         return samples
     if fraction is not None and long_tail is not None:
         raise ValueError("label_fraction and long_tail: want one of them")
+    if samples.states() is not None:
+        raise ValueError("label_fraction and long_tail are for samples of one class")
     if (samples.labels == NO_LABEL).any():
         raise ValueError("label_fraction and long_tail want a label of every sample; give unlabelled='skip'")
     if fraction is not None:

@@ -25,7 +25,8 @@ def open_webdataset(
     """Return a `webdataset` pipeline over a split of a version, yielding (image, label, info).
 
     `image` is a PIL image in RGB, upright; `label` the class index of `.cls`, None where there is no label (those are
-    left out with unlabelled='skip'); `info` the `.json`. `shuffle` is the size of the shuffle buffer; more than 0 also
+    left out with unlabelled='skip', and where samples may be of several classes those of which no state is known);
+    `info` the `.json`. `shuffle` is the size of the shuffle buffer; more than 0 also
     shuffles the shards, and each pass over the pipeline has its own order, which `seed` decides. With 0 samples come by
     rank. Shards are dealt out to the nodes of torch.distributed and to a DataLoader's workers, in an order that is the
     same for all of them, so a worker beyond the number of shards gets nothing. The pipeline has webdataset's fluid
@@ -73,7 +74,10 @@ def _read_shards(shards: Iterable[dict[str, str]]) -> Iterator[dict[str, Any]]:
 
 
 def _has_label(sample: dict[str, Any]) -> bool:
-    return "cls" in sample
+    if "cls" in sample:
+        return True
+    info = json.loads(sample["json"])
+    return bool(info.get("present") or info.get("absent"))  # of samples that may be of several classes
 
 
 def _decode(sample: dict[str, Any]) -> Sample:

@@ -13,6 +13,7 @@ from PIL import Image
 
 from windrow.tasks.config import ConfigError, CurationConfig, parse_config
 from windrow.tasks.loading.sample_loader import data_loader
+from windrow.tasks.loading.webdataset_pipeline import open_webdataset
 from windrow.tasks.storage.catalog.views import connect_run
 from windrow.tasks.storage.published.versions import Version, latest_version
 from windrow.tasks.storage.verify.verification import verify
@@ -166,6 +167,17 @@ def test_a_masked_loss_is_the_same_over_the_loader_and_over_the_store(
             n_store += 1
     assert n == n_store > 100
     assert of_loader / n == pytest.approx(of_store / n, abs=1e-6)
+
+
+def test_what_has_no_known_state_is_left_out_and_what_balances_classes_is_refused(version: Version) -> None:
+    n = "SELECT count(*) FILTER (len(present) + len(absent) > 0) FROM '{}/samples.parquet'"
+    ((n_known,),) = duckdb.sql(n.format(version.path)).fetchall()
+    assert data_loader(version.path, n_ranks=1, rank=0).n_samples == n_known
+    assert sum(1 for _ in open_webdataset(version.path, unlabelled="skip")) == n_known
+    with pytest.raises(ValueError, match="'class-balanced' is for samples of one class"):
+        data_loader(version.path, sampling="class-balanced", n_ranks=1, rank=0)
+    with pytest.raises(ValueError, match="long_tail are for samples of one class"):
+        data_loader(version.path, long_tail=10, n_ranks=1, rank=0)
 
 
 def test_a_version_says_its_classes_thresholds_and_states(version: Version) -> None:
