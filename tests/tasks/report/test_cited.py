@@ -101,7 +101,7 @@ def test_what_was_gained_is_told_with_its_interval(page: Page) -> None:
         ("unclear", "No gain is shown yet.", "Not shown yet. The 95 % interval of the difference holds 0"),
         (
             "unknown",
-            "It could not be measured: too few.",
+            "It could not be measured: too few; judged on v0001",
             "one could not be measured: too few. To have it judged",
         ),
     ],
