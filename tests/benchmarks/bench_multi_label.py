@@ -26,7 +26,8 @@ from sklearn.metrics import average_precision_score
 
 from windrow.tasks.algorithms.arrays import unit_rows
 from windrow.tasks.algorithms.labels.states.known_states import ABSENT, PRESENT, UNKNOWN, KnownStates
-from windrow.tasks.algorithms.labels.states.state_spreading import PositiveOnly, StateRule, spread_states
+from windrow.tasks.algorithms.labels.states.state_rule import PositiveOnly, StateRule
+from windrow.tasks.algorithms.labels.states.state_spreading import spread_states
 
 N = 2500
 SEEDS = range(101, 106)

@@ -10,7 +10,7 @@ from annotated_types import Gt, Lt, MinLen
 from windrow.schemas.settings import Settings
 from windrow.schemas.texts.label_text import named_vocabulary
 from windrow.tasks.algorithms.labels.maker import Positive
-from windrow.tasks.algorithms.labels.states.state_spreading import PositiveOnly
+from windrow.tasks.algorithms.labels.states.state_rule import PositiveOnly
 
 Share = Annotated[float, Gt(0), Lt(1)]
 

@@ -15,7 +15,8 @@ from windrow.schemas import LABEL_STATES, LOOKED_FOR, STATE_CLASSES, VOCABULARIE
 from windrow.schemas.stages import Part, Stage
 from windrow.tasks.algorithms.arrays import Int64Array
 from windrow.tasks.algorithms.labels.states.known_states import ABSENT, PRESENT, UNKNOWN, KnownStates
-from windrow.tasks.algorithms.labels.states.state_spreading import SpreadClass, StateRule, spread_states
+from windrow.tasks.algorithms.labels.states.state_rule import StateRule
+from windrow.tasks.algorithms.labels.states.state_spreading import SpreadClass, spread_states
 from windrow.tasks.labels.given_labels import sorted_names
 from windrow.tasks.labels.labels_config import PSEUDO, LabelsConfig
 from windrow.tasks.labels.states.state_rows import NAMES, StateRows

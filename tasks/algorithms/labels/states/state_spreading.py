@@ -20,23 +20,11 @@ from windrow.tasks.algorithms.labels.states.promised_thresholds import (
     least_needed,
     promised_thresholds,
 )
+from windrow.tasks.algorithms.labels.states.state_rule import StateRule
 
 CLASSES_AT_ONCE = 64
 """Classes that are learnt and predicted together: 256 bytes a sample."""
-PositiveOnly = Literal["abstain", "elkan-noto"]
 Method = Literal["one-vs-rest", "positive-unlabelled", "none"]
-
-
-@dataclass(frozen=True)
-class StateRule:
-    """How states are spread: see `MultiLabelConfig`, whose fields these are, and `labels.n_folds`."""
-
-    promise: float = 0.9
-    failure_rate: float = 0.1
-    positive_only: PositiveOnly = "abstain"
-    penalty: float = 0.3
-    n_folds: int = 5
-    seed: int = 0
 
 
 @dataclass(frozen=True)

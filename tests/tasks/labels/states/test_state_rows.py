@@ -4,7 +4,8 @@ import numpy as np
 import pyarrow as pa
 
 from windrow.tasks.algorithms.labels.states.known_states import ABSENT, PRESENT, UNKNOWN, KnownStates
-from windrow.tasks.algorithms.labels.states.state_spreading import StateRule, spread_states
+from windrow.tasks.algorithms.labels.states.state_rule import StateRule
+from windrow.tasks.algorithms.labels.states.state_spreading import spread_states
 from windrow.tasks.labels.states.state_labeling import _looked_for, _vocabularies
 from windrow.tasks.labels.states.state_rows import StateRows
 from windrow.tasks.storage.catalog.views import connect

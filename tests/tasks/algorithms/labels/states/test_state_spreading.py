@@ -14,7 +14,8 @@ from windrow.tasks.algorithms.labels.states.promised_thresholds import (
     promised_thresholds,
     surest_that_hold,
 )
-from windrow.tasks.algorithms.labels.states.state_spreading import StateRule, spread_states
+from windrow.tasks.algorithms.labels.states.state_rule import StateRule
+from windrow.tasks.algorithms.labels.states.state_spreading import spread_states
 
 N, D = 600, 8
 
