@@ -10,7 +10,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from windrow.schemas import ASSIGNMENTS, LABELS
-from windrow.tasks.algorithms.arrays import Float32Array, Float64Array, Int64Array
+from windrow.tasks.algorithms.arrays import Float32Array, Float64Array, Int64Array, row_blocks
 from windrow.tasks.algorithms.labels.class_lists import ClassLists
 from windrow.tasks.algorithms.labels.deciding.policy import Decision
 from windrow.tasks.algorithms.labels.sparse_probabilities import Probabilities, SparseProbabilities
@@ -82,11 +82,14 @@ class LabelSet:
 
 def decided_first(said: SparseProbabilities, predicted: Int64Array, k: int) -> tuple[Int64Array, Float32Array]:
     """The class decided on (n,), then the most probable of the others that are listed: (n, k), and what each has."""
-    others = np.where(said.classes == predicted[:, None], -1, said.classes)
-    order = np.argsort(others < 0, axis=1, kind="stable")[:, : k - 1]
-    top = np.concatenate([predicted[:, None], np.take_along_axis(others, order, axis=1)], axis=1)
-    shares = np.take_along_axis(said.probabilities, order, axis=1)
-    values = np.concatenate([said.of_class(predicted)[:, None], shares], axis=1).astype(np.float32)
+    top, values = np.full((len(said), k), -1, np.int64), np.zeros((len(said), k), np.float32)
+    for rows in row_blocks(len(said)):
+        part, first = said.take(rows), predicted[rows]
+        others = np.where(part.classes == first[:, None], -1, part.classes)
+        order = np.argsort(others < 0, axis=1, kind="stable")[:, : k - 1]
+        top[rows, 0], values[rows, 0] = first, part.of_class(first)
+        top[rows, 1 : order.shape[1] + 1] = np.take_along_axis(others, order, axis=1)
+        values[rows, 1 : order.shape[1] + 1] = np.take_along_axis(part.probabilities, order, axis=1)
     return top, values
 
 

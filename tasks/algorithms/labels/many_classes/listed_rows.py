@@ -7,13 +7,13 @@ neighbours, powers and products of listed rows are as exact as the rows are, and
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
 
-from windrow.tasks.algorithms.arrays import Float32Array, Float64Array, Int64Array
+from windrow.tasks.algorithms.arrays import Float32Array, Float64Array, Int64Array, row_blocks
 from windrow.tasks.algorithms.labels.probabilities import SMALLEST_PROBABILITY
 from windrow.tasks.algorithms.labels.sparse_probabilities import SparseProbabilities
 
@@ -24,16 +24,28 @@ GROUPS = 4
 """Groups of columns, for each wanted value, whose largest values tell which can be among the wanted."""
 
 
-def excess(said: SparseProbabilities, rest: Float64Array | None = None) -> sparse.csr_array:
+def excess(said: SparseProbabilities) -> sparse.csr_array:
     """By how much each listed class stands out from the rest of its row: float32 (n, n_classes)."""
-    level = said.rest() if rest is None else rest
-    return _matrix(said, (said.probabilities - level[:, None]).astype(np.float32))
+    return _stacked(said, lambda part: part.probabilities - part.rest()[:, None])
 
 
 def log_excess(said: SparseProbabilities) -> sparse.csr_array:
     """The same of logarithms: scores whose softmax is `said`, where an unlisted class has 0. Below 1e-7 counts 1e-7."""
+    return _stacked(said, _log_excess)
+
+
+def _log_excess(said: SparseProbabilities) -> Float64Array:
     logs = np.log(np.maximum(said.probabilities.astype(np.float64), SMALLEST_PROBABILITY))
-    return _matrix(said, (logs - log_rest(said)[:, None]).astype(np.float32))
+    return np.asarray(logs - log_rest(said)[:, None])
+
+
+def _stacked(said: SparseProbabilities, values: Callable[[SparseProbabilities], Float64Array]) -> sparse.csr_array:
+    from scipy import sparse
+
+    if not len(said):
+        return sparse.csr_array(said.shape, dtype=np.float32)
+    parts = [said.take(block) for block in row_blocks(len(said))]
+    return sparse.vstack([_matrix(part, values(part).astype(np.float32)) for part in parts], format="csr")
 
 
 def log_rest(said: SparseProbabilities) -> Float64Array:

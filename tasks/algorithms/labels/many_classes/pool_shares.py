@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from windrow.tasks.algorithms.arrays import Float64Array, Int64Array
+from windrow.tasks.algorithms.arrays import Float64Array, Int64Array, row_blocks
 from windrow.tasks.algorithms.labels.combining.shares_trust import (
     MOST_ROWS,
     N_DRAWS,
@@ -48,13 +48,19 @@ def em_prior(
 def shift_prior(said: SparseProbabilities, source: Float64Array, target: Float64Array) -> SparseProbabilities:
     """`label_shift.shift_prior` of listed rows: what is not listed keeps its sum, in equal shares."""
     ratio = _ratio(target, source)
+    classes, shares = np.empty(said.classes.shape, np.int32), np.empty(said.classes.shape, np.float32)
+    for block in row_blocks(len(said)):
+        classes[block], shares[block] = _shifted(said.take(block), ratio)
+    return SparseProbabilities(classes, shares, said.n_classes)
+
+
+def _shifted(said: SparseProbabilities, ratio: Float64Array) -> tuple[Int64Array, Float64Array]:
     there = said.classes >= 0
     weights = np.where(there, ratio[said.classes], 0.0)
     values = said.probabilities * weights
     total = values.sum(axis=1) + said.rest() * (ratio.sum() - weights.sum(axis=1))
     shares = np.divide(values, total[:, None], out=said.probabilities.astype(np.float64), where=total[:, None] > 0)
-    classes, shares = in_order(said.classes, shares)
-    return SparseProbabilities(classes, shares.astype(np.float32), said.n_classes)
+    return in_order(said.classes, shares)
 
 
 def _ratio(target: Float64Array, source: Float64Array) -> Float64Array:
