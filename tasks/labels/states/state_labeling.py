@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
@@ -16,7 +16,6 @@ from windrow.schemas.stages import Part, Stage
 from windrow.tasks.algorithms.arrays import Int64Array
 from windrow.tasks.algorithms.labels.states.known_states import ABSENT, PRESENT, UNKNOWN, KnownStates
 from windrow.tasks.algorithms.labels.states.state_rule import StateRule
-from windrow.tasks.algorithms.labels.states.state_spreading import SpreadClass, spread_states
 from windrow.tasks.labels.given_labels import sorted_names
 from windrow.tasks.labels.labels_config import PSEUDO, LabelsConfig
 from windrow.tasks.labels.states.state_rows import NAMES, StateRows
@@ -24,6 +23,9 @@ from windrow.tasks.storage.files.whole_columns import whole
 from windrow.tasks.storage.store.made import Made, digests
 from windrow.tasks.storage.store.outputs import Done, Output, OutputWriter, make_output, open_output
 from windrow.tasks.storage.store.pool import read_pool
+
+if TYPE_CHECKING:
+    from windrow.tasks.algorithms.labels.states.state_spreading import SpreadClass
 
 VERSION = 1
 MOST_TOLD = 5
@@ -39,6 +41,8 @@ def spread_given_states(store: Path, made: Made, config: LabelsConfig, seed: int
     outputs = made.opened(store, Stage.FEATURES, Part.GIVEN_STATES)
 
     def write(writer: OutputWriter) -> None:
+        from windrow.tasks.algorithms.labels.states.state_spreading import spread_states
+
         pool = read_pool(outputs[Stage.FEATURES])
         given = outputs[Part.GIVEN_STATES][0]
         classes = given_classes(given)

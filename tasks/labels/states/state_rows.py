@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
@@ -13,8 +13,10 @@ import pyarrow.compute as pc
 from windrow.schemas import LABEL_STATES
 from windrow.tasks.algorithms.arrays import Int64Array
 from windrow.tasks.algorithms.labels.states.known_states import ABSENT, PRESENT, UNKNOWN
-from windrow.tasks.algorithms.labels.states.state_spreading import SpreadClass
 from windrow.tasks.labels.labels_config import PSEUDO
+
+if TYPE_CHECKING:
+    from windrow.tasks.algorithms.labels.states.state_spreading import SpreadClass
 
 NAMES = {PRESENT: "present", ABSENT: "absent", UNKNOWN: "unknown"}
 WINDROW, IMPLIED = -1, -2

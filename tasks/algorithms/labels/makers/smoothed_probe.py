@@ -9,7 +9,6 @@ import numpy as np
 
 from windrow.tasks.algorithms.arrays import Float32Array, Int64Array
 from windrow.tasks.algorithms.labels.cores.logistic_probe import fit_logistic_probe, logistic_probe
-from windrow.tasks.algorithms.labels.cores.smoothing_strength import USUAL
 from windrow.tasks.algorithms.labels.folds import Predict, check_pool, labelled_rows
 from windrow.tasks.algorithms.labels.maker import LabelPool, Maker, NotNegative, Positive, given
 from windrow.tasks.algorithms.labels.many_classes.listed_predictions import PredictListed, predict_listed
@@ -52,7 +51,7 @@ class SmoothedProbe(Maker):
         from windrow.tasks.algorithms.labels.cores.prediction_smoothing import smooth_predictions
 
         graph, start = given(pool.graph, "graph"), self._probe(pool)
-        strength = USUAL if self.strength is None else self.strength
+        strength = self._usual()
 
         def predict(labels: Int64Array, rows: Int64Array) -> Float32Array:
             check_pool(graph.indices, labels)
@@ -77,7 +76,7 @@ class SmoothedProbe(Maker):
         return predict
 
     def fit_listed(self, pool: LabelPool) -> PredictListed:
-        strength = USUAL if self.strength is None else self.strength
+        strength = self._usual()
         return smoothed_listed(given(pool.graph, "graph"), self._listed_probe(pool), strength)
 
     def _listed_probe(self, pool: LabelPool) -> PredictListed:
@@ -90,3 +89,8 @@ class SmoothedProbe(Maker):
             )
 
         return predict
+
+    def _usual(self) -> float:
+        from windrow.tasks.algorithms.labels.cores.smoothing_strength import USUAL
+
+        return USUAL if self.strength is None else self.strength

@@ -8,7 +8,6 @@ from typing import Self
 import numpy as np
 
 from windrow.tasks.algorithms.arrays import Float32Array, Int64Array
-from windrow.tasks.algorithms.labels.cores.smoothing_strength import USUAL
 from windrow.tasks.algorithms.labels.folds import Predict
 from windrow.tasks.algorithms.labels.maker import LabelPool, Maker, NotNegative, Positive, given
 from windrow.tasks.algorithms.labels.makers.prototypes import Prototypes
@@ -50,7 +49,7 @@ class SmoothedPrototypes(Maker):
         from windrow.tasks.algorithms.labels.cores.prediction_smoothing import smooth_predictions
 
         graph, start = given(pool.graph, "graph"), self.prototypes.fit(pool)
-        strength = USUAL if self.strength is None else self.strength
+        strength = self._usual()
 
         def predict(labels: Int64Array, rows: Int64Array) -> Float32Array:
             predictions = start(labels, np.arange(len(labels)))
@@ -67,5 +66,10 @@ class SmoothedPrototypes(Maker):
         return smooth_new(given(pool.graph, "graph"), start, new, said, strength, self.gamma)
 
     def fit_listed(self, pool: LabelPool) -> PredictListed:
-        strength = USUAL if self.strength is None else self.strength
+        strength = self._usual()
         return smoothed_listed(given(pool.graph, "graph"), self.prototypes.fit_listed(pool), strength, self.gamma)
+
+    def _usual(self) -> float:
+        from windrow.tasks.algorithms.labels.cores.smoothing_strength import USUAL
+
+        return USUAL if self.strength is None else self.strength
