@@ -206,9 +206,17 @@ def _print_belonging(console: Console, connection: Any, sample_id: str) -> None:
 
 
 def print_diff(
-    console: Console, store: Path, name: str, old: str | None, new: str | None, page: Path | None = None
+    console: Console, store: Path, name: str | None, old: str | None, new: str | None, page: Path | None = None
 ) -> None:
-    """Print what changed between two versions of a curated set, and write it with pictures to `page`, if given."""
+    """Print what changed between two versions of a curated set, and write it with pictures to `page`, if given.
+
+    `name`: of the set, None for that of the last run. Raises ValueError where there are no two versions of it.
+    """
+    if name is None:
+        last = latest_run(store)
+        if last is None:
+            raise ValueError(f"store {store} has no finished run: `windrow run` makes one")
+        name = last.name
     first, second = _two_versions(store, name, old, new)
     change = diff_versions(first.path, second.path)
     then, now = f"{first.version} ({first.n_samples:,} samples)", f"{second.version} ({second.n_samples:,})"

@@ -196,9 +196,9 @@ def test_a_new_threshold_runs_the_ranking_again_and_nothing_before_it(workshop: 
 
     again = workshop.here("run", str(workshop.config), "--set", "selection.target_size=30", "--set", "name=small")
     assert again.returncode == 0, again.stdout + again.stderr
-    change = workshop.here("diff", "small", "--store", str(workshop.store)).stdout
-    assert "v0001 (40 samples) to v0002 (30)" in change
-    assert [line.split("│")[2].strip() for line in change.splitlines() if "│" in line] == ["0", "10", "0"]
+    change = workshop.here("diff", "--store", str(workshop.store)).stdout  # of the last run's set
+    assert "small: v0001 (40 samples) to v0002 (30)" in change
+    assert [line.split("│")[2].strip() for line in change.splitlines() if "│" in line][:3] == ["0", "10", "0"]
 
 
 def test_a_night_with_a_new_tar_reads_and_embeds_that_tar_only_and_publishes_a_version(workshop: Workshop) -> None:

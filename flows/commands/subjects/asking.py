@@ -84,7 +84,9 @@ def explain(
 
 
 def diff(
-    name: Annotated[str, typer.Argument(help="Name of the curated set.")],
+    name: Annotated[
+        str | None, typer.Argument(help="Name of the curated set; by default that of the last run.")
+    ] = None,
     old: Annotated[
         str | None, typer.Argument(help="A version, as in v0001; by default the one before the last.")
     ] = None,
