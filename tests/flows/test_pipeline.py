@@ -103,9 +103,9 @@ def test_prefect_carries_a_run_to_the_same_bytes_and_shows_what_it_did(served: W
     assert tasks["find neighbors"]["empirical_policy"]["retries"] == 0
     artifacts = {artifact["key"]: artifact for artifact in asked(served, "artifacts/filter", {})}
     assert {"windrow-summary", "windrow-ingest", "windrow-pseudo-label", "windrow-account"} <= artifacts.keys()
-    [whole] = [flow["id"] for flow in flows if flow["name"] == "curate digits"]  # the page that people open
-    assert artifacts["windrow-summary"]["flow_run_id"] == whole
-    of_it = {"logs": {"flow_run_id": {"any_": [whole]}, "task_run_id": {"is_null_": True}}}
+    page = artifacts["windrow-summary"]["flow_run_id"]  # that people open
+    assert page in [flow["id"] for flow in flows if flow["name"] == "curate digits"]
+    of_it = {"logs": {"flow_run_id": {"any_": [page]}, "task_run_id": {"is_null_": True}}}
     logged = [line["message"] for line in asked(served, "logs/filter", of_it)]
     assert [line.split(":")[0] for line in logged if line.endswith(" s)")][:2] == ["ingest", "hash groups"]
 

@@ -60,6 +60,6 @@ def test_a_folder_is_run_without_a_config_and_the_size_is_an_option(tmp_path: Pa
     small = ("-s", "features={name: patches, image_size: 16}", "-s", "executor.kind=inline")
     ended = windrow(Path("my pool"), "--size", "3", *small, folder=tmp_path)
     assert ended.returncode == 0, ended.stderr
-    assert ended.stdout.startswith("my pool as my-pool, in the store data/store")
+    assert ended.stdout.startswith("curating my pool as 'my-pool' in the store data/store; ")
     assert "data/store/curated/my-pool/v0001 (3 samples)" in ended.stdout
     assert len(list((tmp_path / "my pool").iterdir())) == len(PICTURES)
