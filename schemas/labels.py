@@ -185,6 +185,15 @@ BELONGING = Table(
         Column(
             "belonging", pa.float32(), "near 0: perhaps of no labelled class; 1 for given labels", minimum=0, maximum=1
         ),
+    ),
+    ("sample_id",),
+)
+
+BELONGING_REACH = Table(
+    "belonging_reach",
+    "One row for each judged sample: from what later nights go on when they judge only what is new.",
+    (
+        Column("sample_id", pa.string(), "the sample", references=("belonging", "sample_id")),
         Column(
             "reached",
             pa.float32(),

@@ -9,7 +9,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from windrow.schemas import BELONGING, LABELS, NEIGHBORS
+from windrow.schemas import BELONGING, BELONGING_REACH, LABELS, NEIGHBORS
 from windrow.schemas.stages import Part, Stage
 from windrow.tasks.algorithms.arrays import BoolArray, Int64Array
 from windrow.tasks.clusters.known_graph import read_graph
@@ -40,7 +40,7 @@ def refuses(config: LabelsConfig, given: Output) -> bool:
 
 
 def find_belonging(store: Path, made: Made, before: LabelsBefore | None = None) -> Done:
-    """Write BELONGING, in the order of `sample_id`; no rows where no embedded sample has a given label.
+    """Write BELONGING and BELONGING_REACH, in the order of `sample_id`; no rows where no sample has a given label.
 
     before: what the last night judged; of a night that keeps it only what is new since all were judged is judged. The
     count is n_judged.
@@ -62,11 +62,12 @@ def find_belonging(store: Path, made: Made, before: LabelsBefore | None = None) 
     def write(writer: OutputWriter) -> None:
         pool, table = read_pool(features), given[0].read(LABELS)
         labels = pool_labels(pool.sample_ids, table, class_names(table))
-        rows = BELONGING.schema().empty_table()
+        tables = [declared.schema().empty_table() for declared in (BELONGING, BELONGING_REACH)]
         if (labels >= 0).any():
-            rows = _rows(pool, read_graph(neighbors[0]), labels, fit)
-        writer.write(BELONGING, rows)
-        writer.counts.update(n_judged=rows.num_rows)
+            tables = _rows(pool, read_graph(neighbors[0]), labels, fit)
+        for declared, rows in zip((BELONGING, BELONGING_REACH), tables, strict=True):
+            writer.write(declared, rows)
+        writer.counts.update(n_judged=tables[0].num_rows)
 
     if fit is not None:
         inputs["earlier"] = str(fit.output.path.relative_to(store))
@@ -74,11 +75,11 @@ def find_belonging(store: Path, made: Made, before: LabelsBefore | None = None) 
 
 
 def _judged(output: Output) -> tuple[pa.Array, pa.Array]:
-    table = output.read(BELONGING, ["sample_id", "held_out_nearness"])
+    table = output.read(BELONGING_REACH, ["sample_id", "held_out_nearness"])
     return whole(table["sample_id"]), whole(table.filter(pc.is_valid(table["held_out_nearness"]))["sample_id"])
 
 
-def _rows(pool: Pool, graph: NeighborGraph, labels: Int64Array, fit: Fit | None) -> pa.Table:
+def _rows(pool: Pool, graph: NeighborGraph, labels: Int64Array, fit: Fit | None) -> list[pa.Table]:
     from windrow.tasks.algorithms.labels.deciding.belonging import belonging_of_new, judge_belonging
 
     judged, held_out = np.flatnonzero(labels >= 0), np.full(len(labels), np.nan, np.float32)
@@ -90,22 +91,22 @@ def _rows(pool: Pool, graph: NeighborGraph, labels: Int64Array, fit: Fit | None)
         found = belonging_of_new(pool.embeddings, graph, labels, np.flatnonzero(is_new), before)
         there = fit.place >= 0
         held_out[fit.place[there]] = before.held_out[there]
-    columns = {
-        "sample_id": pool.sample_ids,
-        "belonging": pa.array(found.p_values),
+    ids = {"sample_id": pool.sample_ids}
+    reach = {
         "reached": pa.array(np.clip(found.reached, 0, 1)),
         "held_out_nearness": pa.array(held_out, mask=np.isnan(held_out)),
     }
-    return BELONGING.build(columns)
+    belonging = BELONGING.build({**ids, "belonging": pa.array(found.p_values)})
+    return [belonging, BELONGING_REACH.build({**ids, **reach})]
 
 
 def _placed(fit: Fit, n: int) -> tuple[Belonging, BoolArray]:
     """What the fit said, in tonight's rows (n,), and which of these are new since."""
     from windrow.tasks.algorithms.labels.deciding.belonging import Belonging
 
-    table, there = fit.output.read(BELONGING), fit.rows >= 0
+    said, table, there = fit.output.read(BELONGING), fit.output.read(BELONGING_REACH), fit.rows >= 0
     p_values, reached, is_new = np.zeros(n, np.float32), np.zeros(n, np.float32), np.ones(n, np.bool_)
-    p_values[fit.rows[there]] = table["belonging"].to_numpy()[there]
+    p_values[fit.rows[there]] = said["belonging"].to_numpy()[there]
     reached[fit.rows[there]] = table["reached"].to_numpy()[there]
     is_new[fit.rows[there]] = False
     held_out = table["held_out_nearness"].drop_null().to_numpy()

@@ -128,7 +128,7 @@ def test_every_step_says_what_it_did(corrected: Corrected) -> None:
 
 
 def test_a_run_that_takes_the_same_corrections_finds_everything_done(corrected: Corrected) -> None:
-    found = re.findall(r"\(([^()]*)[\d.]+ s\)", words(corrected.workshop, "run", str(corrected.config)))
+    found = re.findall(r"\(([^()]*?)[\d.]+ s\)", words(corrected.workshop, "run", str(corrected.config)))
     assert len(found) > 5 and set(found) == {"found done, "}
     assert verify(corrected.store).damage == ()
 
