@@ -18,6 +18,7 @@ def test_the_whole_comes_before_its_parts_and_only_zeros_that_matter_are_told() 
 
 def test_one_of_a_kind_is_told_in_the_singular_and_bytes_as_a_size() -> None:
     assert told("export", n_bytes=10_923_080, n_samples=1) == "export: 1 sample, 10.9 MB (1.5 s)"
+    assert told("ingest", n_source_columns=1) == "ingest: 1 source column (1.5 s)"
     assert told("x", n_classes=1, n_hash_groups=1, n_abstained=1).startswith(
         "x: 1 group of alike pictures, 1 class, 1 abstained ("
     )
