@@ -3,10 +3,17 @@
 from __future__ import annotations
 
 import signal
+import sys
 import threading
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from sys import UnraisableHookArgs
 
 ENDING = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 _seen: list[int] = []
+_unraisable = sys.__unraisablehook__
+"""What tells of other exceptions that nobody can catch."""
 
 
 class EndedBySignal(KeyboardInterrupt):
@@ -16,9 +23,13 @@ class EndedBySignal(KeyboardInterrupt):
 def heed_signals(*numbers: signal.Signals) -> None:
     """Let these signals raise EndedBySignal in the main thread, from which this is called; elsewhere it does nothing.
 
-    One that is ignored stays so, as a script's background processes ignore Ctrl-C.
+    One that is ignored stays so, as a script's background processes ignore Ctrl-C. Where one arrives in code that lets
+    no exception out (a destructor, a callback of a library in C), it is noted for `signal_seen`, and not printed.
     """
+    global _unraisable
     if threading.current_thread() is threading.main_thread():
+        if sys.unraisablehook is not _unless_told_to_end:
+            _unraisable, sys.unraisablehook = sys.unraisablehook, _unless_told_to_end
         for number in numbers:
             if signal.getsignal(number) is not signal.SIG_IGN:
                 signal.signal(number, _raise)
@@ -27,6 +38,11 @@ def heed_signals(*numbers: signal.Signals) -> None:
 def _raise(number: int, frame: object) -> None:  # noqa: ARG001  (Python's signature)
     note_signal(number)
     raise EndedBySignal(name_of(number))
+
+
+def _unless_told_to_end(unraisable: UnraisableHookArgs) -> None:
+    if not isinstance(unraisable.exc_value, EndedBySignal):
+        _unraisable(unraisable)
 
 
 def note_signal(number: int) -> None:
