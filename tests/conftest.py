@@ -24,7 +24,7 @@ os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
 
 def pytest_addoption(parser: pytest.Parser) -> None:
     """Say how many random faults the tests in faults/ try, and from which seed they are drawn."""
-    parser.addoption("--faults", type=int, default=12, metavar="N", help="points at which runs are disturbed")
+    parser.addoption("--faults", type=int, default=8, metavar="N", help="points at which runs are disturbed")
     seed = int.from_bytes(os.urandom(3), "big")
     parser.addoption("--faults-seed", type=int, default=seed, metavar="SEED", help="draw the same points again")
 
