@@ -16,7 +16,7 @@ from windrow.tasks.labels.label_file import Tally
 from windrow.tasks.labels.unlabelled import UNLABELLED
 from windrow.tasks.report.balance_facts import Balance, Measured, read_balance
 from windrow.tasks.report.facts import read_overlap
-from windrow.tasks.report.formats import percent
+from windrow.tasks.report.formats import percent, plural
 from windrow.tasks.report.label_facts import read_checked_labels
 from windrow.tasks.report.state_facts import read_states
 from windrow.tasks.report.worth_facts import read_worth
@@ -24,7 +24,6 @@ from windrow.tasks.storage.catalog.views import connect, run_tables
 from windrow.tasks.storage.published.versions import latest_version
 from windrow.tasks.storage.store.run_records import Run
 from windrow.tasks.texts.markdown import inline
-from windrow.tasks.texts.plurals import counted
 from windrow.tasks.texts.terminal import escape, visible
 
 NEXT_QUERY = "SELECT label, count(*), avg(confidence) FROM curated GROUP BY label ORDER BY label"
@@ -190,7 +189,7 @@ def _capital(text: str) -> str:
 
 def _alike(summary: Summary) -> str:
     n_alike, n_groups = summary.alike
-    told = f"{counted(n_alike, 'samples')} in {counted(n_groups, 'groups')}" if n_alike else "none"
+    told = f"{plural(n_alike, 'sample')} in {plural(n_groups, 'group')}" if n_alike else "none"
     return f"Alike by perceptual hash (table hash_groups): {told}"
 
 

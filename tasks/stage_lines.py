@@ -6,7 +6,6 @@ from collections.abc import Iterator, Mapping
 
 from windrow.tasks.report.formats import duration, size
 from windrow.tasks.storage.store.run_records import StageRecord
-from windrow.tasks.texts.plurals import counted
 
 WORDS: Mapping[str, str] = {
     "n_occurrences": "occurrences",
@@ -64,7 +63,20 @@ def _is_told(name: str, counts: Mapping[str, int]) -> bool:
 
 
 def _told(name: str, number: int) -> str:
-    return size(number) if name == "n_bytes" else counted(number, count_words(name))
+    if name == "n_bytes":
+        return size(number)
+    words = count_words(name)
+    return f"{number:,} {_singular(words) if number == 1 else words}"
+
+
+def _singular(words: str) -> str:
+    """The words with their first plural in the singular."""
+    parts = words.split(" ")
+    plural = next((at for at, word in enumerate(parts) if word.endswith("s") and not word.endswith("ss")), None)
+    if plural is not None:
+        word = parts[plural]
+        parts[plural] = "class" if word == "classes" else word.removesuffix("s")
+    return " ".join(parts)
 
 
 def _cost(record: StageRecord) -> Iterator[str]:

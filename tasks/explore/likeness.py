@@ -8,9 +8,11 @@ from functools import cached_property
 
 import numpy as np
 import numpy.typing as npt
+import pyarrow as pa
 
 from windrow.schemas import EMBEDDINGS
 from windrow.schemas.stages import Stage
+from windrow.tasks.algorithms.arrays import Float32Array, Float64Array, unit_rows
 from windrow.tasks.backbones import Backbone, BackboneConfig, BackboneUnavailable, load_backbone
 from windrow.tasks.backbones.extract import embed_images
 from windrow.tasks.backbones.text_towers import text_prototypes
@@ -23,7 +25,6 @@ from windrow.tasks.storage.store.outputs import Output
 
 AS_IT_IS = "{}"
 MOST_LETTERS = 1000
-FloatArray = npt.NDArray[np.float32]
 
 
 class Likeness:
@@ -37,7 +38,7 @@ class Likeness:
         self._explored = explored
         self._lock = threading.Lock()
 
-    def to_sample(self, row: int) -> FloatArray:
+    def to_sample(self, row: int) -> Float32Array:
         """Compare with the sample of a row. Raises ValueError for a row that is none."""
         sample_id = self._explored.sample_id(row)
         for output in self._outputs:
@@ -47,7 +48,7 @@ class Likeness:
                 return self._to(vectors_to_array(table["embedding"].slice(at, 1))[0])
         raise ValueError(f"sample {sample_id} has no embedding")
 
-    def to_picture(self, data: bytes) -> FloatArray:
+    def to_picture(self, data: bytes) -> Float32Array:
         """Compare with a picture's bytes, as the store's backbone sees it. Raises ValueError where it is none."""
         with self._lock:
             [embedded] = embed_images(self._backbone, [("picture", data)], batch_size=1)
@@ -55,7 +56,7 @@ class Likeness:
             raise ValueError(f"not to be read as a picture: {error}")
         return self._to(embedded.embeddings[0])
 
-    def to_text(self, text: str) -> FloatArray:
+    def to_text(self, text: str) -> Float32Array:
         """Compare with a text, by the text side of the model that embedded the pool.
 
         Raises ValueError where the model has none, or for no text.
@@ -106,21 +107,18 @@ class Likeness:
     def _outputs(self) -> Sequence[Output]:
         return self._explored.run.outputs(Stage.FEATURES)
 
-    def _to(self, vector: npt.NDArray[np.floating], projection: FloatArray | None = None) -> FloatArray:
-        wanted = _unit(vector.astype(np.float32)[None])[0]
-        found = np.full(len(self._explored.sample_ids), np.nan, np.float32)
+    def _to(self, vector: npt.NDArray[np.floating], projection: Float32Array | None = None) -> Float32Array:
+        [wanted] = unit_rows(vector[None])[0]
+        ids: list[pa.Array] = []
+        likeness: list[Float64Array] = []
         for output in self._outputs:
             table = output.read(EMBEDDINGS, ["sample_id", "embedding"])
             table = table.filter(table["embedding"].is_valid())
-            if not table.num_rows:
-                continue
-            embeddings = vectors_to_array(table["embedding"]).astype(np.float32)
-            rows = self._explored.rows_of(table["sample_id"])
-            near = _unit(embeddings if projection is None else embeddings @ projection) @ wanted
-            found[rows[rows >= 0]] = near[rows >= 0]
+            if table.num_rows:
+                embeddings = vectors_to_array(table["embedding"]).astype(np.float32)
+                ids += table["sample_id"].chunks
+                likeness.append(unit_rows(embeddings if projection is None else embeddings @ projection)[0] @ wanted)
+        rows = self._explored.rows_of(pa.chunked_array(ids, pa.string()))  # once: it looks through all samples
+        found = np.full(len(self._explored.sample_ids), np.nan, np.float32)
+        found[rows[rows >= 0]] = np.concatenate(likeness)[rows >= 0]
         return found
-
-
-def _unit(vectors: FloatArray) -> FloatArray:
-    norms = np.linalg.norm(vectors, axis=1, keepdims=True)
-    return np.asarray(vectors / np.maximum(norms, np.finfo(np.float32).tiny), np.float32)

@@ -102,11 +102,11 @@ def gpu() -> Iterator[Finding]:
 
 def contents(store: Path) -> Iterator[Finding]:
     """What is in the store."""
+    from windrow.tasks.report.formats import plural
     from windrow.tasks.storage.published.versions import list_versions
     from windrow.tasks.storage.store.run_records import list_runs
     from windrow.tasks.storage.store.store_format import check_format
     from windrow.tasks.takedown.removal import unfinished
-    from windrow.tasks.texts.plurals import counted
 
     if not store.exists():
         yield Finding("note", "store", f"{store} does not exist yet: `windrow run` makes it")
@@ -125,8 +125,8 @@ def contents(store: Path) -> Iterator[Finding]:
         return
     ended = [run for run in runs if run.status == "finished"]
     n_running = sum(run.status == "running" for run in runs)
-    told = [counted(len(runs), "runs"), f"{len(ended)} finished", f"{n_running} running"]
-    told.append(counted(len(list_versions(store)), "versions"))
+    told = [plural(len(runs), "run"), f"{len(ended)} finished", f"{n_running} running"]
+    told.append(plural(len(list_versions(store)), "version"))
     yield Finding("good", "store", f"{store}: {', '.join(told)}")
     failed = [run for run in runs if run.status in ("failed", "killed")]
     if failed and (not ended or failed[-1].number > ended[-1].number):
