@@ -149,6 +149,13 @@ TAR_OFFSET = Column(
     minimum=0,
 )
 
+TAR = Column(
+    "tar",
+    pa.string(),
+    "the WebDataset shard that it lies in, as the version's manifest names it; null when there is none",
+    nullable=True,
+)
+
 DESCRIBED = tuple(column.name for column in _SAMPLE)
 """The columns of a sample that its `.json` in a WebDataset shard has, beside those of further label sets."""
 
@@ -168,10 +175,16 @@ EXPORTED = Table(
 
 EXPORTED_SAMPLES = Table(
     "exported_samples",
-    "One row for each sample of a version, without its bytes: `samples.parquet` of every version.",
+    "One row for each sample of a version, without its bytes: `samples.parquet` of every version, which has `tar` too.",
     (*_SAMPLE, TAR_OFFSET),
     ("sample_id",),
 )
+
+
+def with_tars(table: Table) -> Table:
+    """One of these tables with TAR. Shards have their names when they are published; versions of before have none."""
+    return replace(table, columns=(*table.columns, TAR))
+
 
 CHANNELS = Table(
     "channels",

@@ -8,14 +8,12 @@ from shlex import quote
 from rich.console import Console
 
 from windrow.tasks.labels.annotation_file import write_annotation
-from windrow.tasks.storage.store.run_records import latest_run, open_run
+from windrow.tasks.storage.store.run_rest import whole_run
 
 
 def print_annotation(console: Console, store: Path, run_id: str | None, path: Path, n: int, by: str, seed: int) -> None:
     """Write the samples to label first to a file, and say how to go on."""
-    run = open_run(store, run_id) if run_id else latest_run(store)
-    if run is None:
-        raise ValueError(f"store {store} has no finished run: `windrow run` makes one")
+    run = whole_run(store, run_id)
     written = write_annotation(path, run, n, by, seed)
     known = f", and the {written.n_given:,} that have a label" if written.n_given else ""
     few = f" (all that are left of the {n:,} asked for)" if written.n_asked < n else ""

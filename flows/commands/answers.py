@@ -22,7 +22,8 @@ from windrow.tasks.storage.published.versions import (
 )
 from windrow.tasks.storage.published.withdrawal import is_withdrawn, withdrawal_text
 from windrow.tasks.storage.store.refused_samples import read_forgotten
-from windrow.tasks.storage.store.run_records import latest_run, open_run
+from windrow.tasks.storage.store.run_records import latest_run
+from windrow.tasks.storage.store.run_rest import last_to_ask, whole_run
 from windrow.tasks.texts.terminal import escape
 
 
@@ -213,10 +214,7 @@ def print_diff(
     `name`: of the set, None for that of the last run. Raises ValueError where there are no two versions of it.
     """
     if name is None:
-        last = latest_run(store)
-        if last is None:
-            raise ValueError(f"store {store} has no finished run: `windrow run` makes one")
-        name = last.name
+        name = (last_to_ask(store) or whole_run(store)).name
     first, second = _two_versions(store, name, old, new)
     change = diff_versions(first.path, second.path)
     then, now = f"{first.version} ({first.n_samples:,} samples)", f"{second.version} ({second.n_samples:,})"
@@ -268,7 +266,8 @@ def _print_by_hand(console: Console, store: Path, change: VersionChange) -> None
 def _two_versions(store: Path, name: str, old: str | None, new: str | None) -> tuple[Version, Version]:
     versions = {version.version: version for version in list_versions(store, name)}
     if not versions:
-        raise ValueError(f"store {store} has no version of {name!r}")
+        withdrawn = sorted(path for path in (store / "curated" / name).glob("v*") if is_withdrawn(path))
+        raise ValueError(withdrawal_text(withdrawn[-1]) if withdrawn else f"store {store} has no version of {name!r}")
     last = list(versions)[-2:]
     if old is None and len(last) < 2:
         raise ValueError(f"{name!r} has one version only, {last[0]}: there is nothing to compare it with")
@@ -283,9 +282,7 @@ def _two_versions(store: Path, name: str, old: str | None, new: str | None) -> t
 
 def draw_report(store: Path, run_id: str | None, to: Path | None) -> Path:
     """Write the report of a run and return its path."""
-    run = open_run(store, run_id) if run_id else latest_run(store)
-    if run is None:
-        raise ValueError(f"store {store} has no finished run: `windrow run` makes one")
+    run = whole_run(store, run_id)
     from windrow.tasks.report.page import write_report  # its drawing takes what no other answer needs
 
     path = to or run.path / PAGE

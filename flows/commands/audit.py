@@ -20,7 +20,7 @@ from windrow.tasks.labels.audit_sample import Figure, check_label_set, judge, re
 from windrow.tasks.labels.label_file import Tally, load_label_file
 from windrow.tasks.report.formats import percent
 from windrow.tasks.storage.catalog.views import connect_run
-from windrow.tasks.storage.store.run_records import latest_run
+from windrow.tasks.storage.store.run_rest import whole_run
 from windrow.tasks.texts.terminal import escape, visible
 
 BAR_WIDTH = 20
@@ -103,10 +103,7 @@ def print_curve(console: Console, store: Path, run_id: str | None, truth: Path, 
 
 
 def _last_run(store: Path) -> str:
-    run = latest_run(store)
-    if run is None:
-        raise ValueError(f"store {store} has no finished run: `windrow run` makes one")
-    return run.run_id
+    return whole_run(store).run_id
 
 
 def _load_truth(connection: Any, truth: Path) -> Tally:

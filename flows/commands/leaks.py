@@ -17,7 +17,7 @@ from windrow.tasks.report.formats import percent
 from windrow.tasks.selection.compared_sets import ComparedSet, read_set
 from windrow.tasks.selection.kept_away import evidence
 from windrow.tasks.selection.proposed_threshold import threshold_of
-from windrow.tasks.storage.store.run_records import latest_run, open_run
+from windrow.tasks.storage.store.run_rest import whole_run
 from windrow.tasks.texts.terminal import escape, visible
 
 MOST_SHOWN = 20
@@ -38,9 +38,7 @@ def print_leaks(
     threshold: cosine similarity, and bits: of 64; None takes the run's `selection.near_duplicate_threshold` and
     `hashes.max_distance`. Raises ValueError when the store has no finished run, and what `read_set` raises.
     """
-    run = open_run(store, run_id) if run_id else latest_run(store)
-    if run is None:
-        raise ValueError(f"store {store} has no finished run, whose backbone would compare: `windrow run` makes one")
+    run = whole_run(store, run_id)
     config = parse_config(run.config)
     if threshold is None:
         threshold = threshold_of(run.outputs(Stage.NEIGHBORS)[0], config.selection).threshold

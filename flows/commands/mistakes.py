@@ -20,7 +20,7 @@ def explain_error(error: Exception) -> tuple[int, str]:
 
 def _explained(error: Exception) -> tuple[int, str]:
     if isinstance(error, duckdb.InterruptException):
-        return 2, "the SQL took longer than it may: ask for less, or allow more (`windrow query --seconds`)"
+        return 2, "the SQL took longer than it may: ask for less (`windrow query --seconds` allows more)"
     if isinstance(error, (duckdb.OutOfMemoryException, MemoryError)):
         return 2, f"the SQL wants more memory than it may take (`windrow query --memory` allows more): {error}"
     if isinstance(error, duckdb.Error):

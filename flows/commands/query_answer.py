@@ -95,7 +95,11 @@ def _kept(limits: SqlLimits) -> Iterator[None]:
 
 def _give_up(seconds: float) -> None:
     lift_limit()
-    print(f"error: the SQL took longer than {seconds:g} s; --seconds allows more", file=sys.stderr, flush=True)
+    print(
+        f"error: the SQL took longer than {seconds:g} s; `windrow query --seconds` allows more",
+        file=sys.stderr,
+        flush=True,
+    )
     os._exit(2)
 
 

@@ -13,16 +13,15 @@ from windrow.tasks.storage.catalog.views import connect_run
 
 def serve_http(console: Console, store: Path, port: int, limits: SqlLimits) -> None:
     """Print an address with a token, and answer until told to end. Raises ValueError where nothing can be asked."""
-    from windrow.flows.serving.loopback import address, listen, new_token, owned_app, serve_until_told
-    from windrow.flows.serving.query_routes import query_routes
+    from windrow.flows.serving.loopback import serve_owner
+    from windrow.flows.serving.query_routes import query_app
+
+    def tell(address: str) -> None:
+        console.print(address, markup=False, highlight=False, soft_wrap=True)
+        console.print("reads only, for this machine, and for who has this address; Ctrl-C ends it", soft_wrap=True)
 
     connect_run(store).close()
-    token = new_token()
-    app = owned_app(query_routes(Asked(store, limits)), token)
-    with listen(port) as listening:
-        console.print(address(listening, token), markup=False, highlight=False, soft_wrap=True)
-        console.print("reads only, for this machine, and for who has this address; Ctrl-C ends it", soft_wrap=True)
-        serve_until_told(app, listening)
+    serve_owner(query_app(Asked(store, limits)), port, tell)
 
 
 def serve_agent(store: Path, limits: SqlLimits) -> None:

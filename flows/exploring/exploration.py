@@ -10,8 +10,7 @@ from rich.console import Console
 
 from windrow.flows.commands.subjects.parameters import DEFAULT_CONFIG, DEFAULT_STORE
 from windrow.flows.exploring.pages import explorer_app
-from windrow.flows.serving.loopback import HOST, listen, new_token, serve_until_told
-from windrow.flows.serving.token_gate import Guarded
+from windrow.flows.serving.loopback import serve_owner
 from windrow.tasks.explore.explored_store import SIDES, ExploredStore
 from windrow.tasks.storage.sources.source import SampleGone
 from windrow.tasks.storage.sources.source_settings import recorded_uris
@@ -27,16 +26,18 @@ def explore_store(console: Console, place: Path | None, run_id: str | None, port
     explored = ExploredStore(store_at(place), run_id)
     n = len(explored.sample_ids)
     console.print(visible(f"{explored.run.name}: {n:,} samples of run {explored.run.run_id}"), markup=False)
+    if explored.withdrawn:
+        console.print(visible(explored.withdrawn), markup=False, highlight=False, soft_wrap=True)
     if isinstance(gone := explored.image(explored.sample_id(0), SIDES[0]), SampleGone):
         told = f"its pictures may not be readable from here: {gone.reason}"
         console.print(visible(told + _where(explored)), markup=False, highlight=False, soft_wrap=True)
-    with listen(port) as listening:
-        number, token = listening.getsockname()[1], new_token()
-        address = f"http://{HOST}:{number}/{token}/"
+
+    def tell(address: str) -> None:
         console.print(f"explore them at {address} (Ctrl-C ends)", markup=False, highlight=False, soft_wrap=True)
         if browser:
             webbrowser.open(address)
-        serve_until_told(Guarded(explorer_app(explored, who), token, number), listening)
+
+    serve_owner(explorer_app(explored, who), port, tell)
 
 
 def _where(explored: ExploredStore) -> str:

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import io
 import json
+import tempfile
 from collections.abc import Callable, Mapping
 from importlib.resources import files
+from pathlib import Path
 from typing import Any
 
 import duckdb
@@ -18,11 +20,14 @@ from starlette.responses import JSONResponse, PlainTextResponse, Response
 from starlette.routing import Route
 
 from windrow.flows.commands.answers import print_story
+from windrow.flows.serving.asked_windrow import Asked
+from windrow.flows.serving.gone import GONE, while_there
 from windrow.tasks.corrections.correction_list import Correction, append_corrections
 from windrow.tasks.explore.columns import CATEGORIES, NUMBERS, Named, columns_there, read_category, read_numbers
-from windrow.tasks.explore.explored_store import SIDES, ExploredStore
+from windrow.tasks.explore.explored_store import SIDES, ExploredStore, matching_sql
 from windrow.tasks.explore.likeness import Likeness
 from windrow.tasks.explore.sample_facts import class_names, corrections_of, sample_facts
+from windrow.tasks.storage.catalog.connections import SqlLimits
 from windrow.tasks.storage.published.versions import list_versions
 from windrow.tasks.storage.sources.source import SampleGone
 from windrow.tasks.texts.terminal import TextConsole
@@ -31,8 +36,8 @@ STATIC = files("windrow.flows.exploring") / "static"
 MEDIA_TYPES = {".html": "text/html", ".css": "text/css", ".js": "text/javascript", ".svg": "image/svg+xml"}
 RAW = "application/octet-stream"
 STORY_WIDTH = 88
-MOST_BYTES = 64 << 20
-"""Of a picture from elsewhere."""
+LIMITS = SqlLimits(memory=2.0, threads=2, seconds=30.0)
+"""Of a question that somebody asks in the explorer."""
 
 
 def explorer_app(explored: ExploredStore, who: str) -> Starlette:
@@ -45,7 +50,7 @@ def explorer_app(explored: ExploredStore, who: str) -> Starlette:
         Route("/places/{plane}", _told(pages.places)),
         Route("/column/{name}", _told(pages.column)),
         Route("/change/{old}/{new}", _told(pages.change)),
-        Route("/matching", _told(pages.matching)),
+        Route("/matching", pages.matching),
         Route("/like/sample/{row:int}", _told(pages.like_sample)),
         Route("/like/text", _told(pages.like_text)),
         Route("/like/picture", pages.like_picture, methods=["POST"]),
@@ -81,6 +86,7 @@ class Pages:
     def __init__(self, explored: ExploredStore, who: str) -> None:
         self._explored, self._who = explored, who
         self._likeness = Likeness(explored)
+        self._asked = Asked(explored.store, LIMITS)
 
     def pool(self, _: Request) -> Response:
         """What there is: samples, columns, classes, versions, and who corrects."""
@@ -98,6 +104,7 @@ class Pages:
                 "classes": class_names(explored),
                 "versions": versions,
                 "who": self._who,
+                "withdrawn": explored.withdrawn,
                 "texts": self._likeness.has_texts,
             }
         )
@@ -122,9 +129,16 @@ class Pages:
         """What became of each sample between two versions."""
         return _names(self._explored.change(request.path_params["old"], request.path_params["new"]))
 
-    def matching(self, request: Request) -> Response:
-        """The rows that a question in SQL finds, uint32."""
-        return _raw(self._explored.matching(request.query_params.get("sql", "")), {})
+    async def matching(self, request: Request) -> Response:
+        """The rows that a question in SQL finds, uint32; it ends when the one who asked goes away."""
+        with tempfile.TemporaryDirectory(prefix="windrow-answer-") as folder:
+            to = Path(folder) / "rows.arrow"
+            try:
+                sql = matching_sql(request.query_params.get("sql", ""))
+                there = await while_there(request, self._asked.rows(sql, to, self._explored.run.run_id))
+            except ValueError as error:
+                return PlainTextResponse(str(error), 400)
+            return _raw(self._explored.found(to), {}) if there else Response(status_code=GONE)
 
     def like_sample(self, request: Request) -> Response:
         """The similarity of each sample to one of them, float32."""
@@ -136,13 +150,9 @@ class Pages:
 
     async def like_picture(self, request: Request) -> Response:
         """Likewise to a picture, which is the body."""
-        data = bytearray()
-        async for part in request.stream():
-            data += part
-            if len(data) > MOST_BYTES:
-                return PlainTextResponse(f"wants a picture of at most {MOST_BYTES >> 20} MB", 413)
+        data = await request.body()
         try:
-            return _raw(await run_in_threadpool(self._likeness.to_picture, bytes(data)), {})
+            return _raw(await run_in_threadpool(self._likeness.to_picture, data), {})
         except ValueError as error:
             return PlainTextResponse(str(error), 400)
 

@@ -1,7 +1,8 @@
 """Questions to a store, each answered by a `windrow` command in a process of its own.
 
 So a server keeps the very limits of the command line: a question that takes too much memory or time ends its own
-process, and none beside it.
+process, and none beside it. A thread would not do: DuckDB cannot interrupt one call of a function (`list_sort` of a
+long list), and what that holds counts against no limit of memory.
 """
 
 from __future__ import annotations
@@ -22,6 +23,10 @@ SECONDS_OF_OTHERS = 120.0
 """How long a command may take that is no question in SQL."""
 SECONDS_BESIDE = 30.0
 """How long a question may take beside its SQL: to start, and to be ended by its own limits."""
+COMMAND = (
+    "from windrow.tasks.lifeline import die_with; die_with(0); from windrow.flows.commands.cli import main; main()"
+)
+"""A command that ends when its server does, however that ends."""
 LONGEST = 64 * 2**10
 """Bytes of a question: what one argument of a process may be, halved."""
 
@@ -33,6 +38,8 @@ class Asked:
     store: Path
     limits: SqlLimits
     turns: asyncio.Semaphore = field(default_factory=lambda: asyncio.Semaphore(AT_ONCE))
+    line: tuple[int, int] = field(default_factory=os.pipe)
+    """What its commands read, whose other end closes with this process."""
 
     async def rows(self, sql: str, to: Path, run_id: str | None = None) -> None:
         """Write the rows of a question to a new file, in the form that its name ends with.
@@ -51,11 +58,11 @@ class Asked:
         for text in (*options, *arguments):
             if "\0" in text or len(text.encode("utf-8", "surrogatepass")) > LONGEST:
                 raise ValueError(f"a question is text without NUL, of {LONGEST:,} bytes at most")
-        line = [sys.executable, "-m", "windrow", command, "--store", str(self.store), *options, "--", *arguments]
+        line = [sys.executable, "-c", COMMAND, command, "--store", str(self.store), *options, "--", *arguments]
         async with self.turns:
             process = await asyncio.create_subprocess_exec(
                 *line,
-                stdin=asyncio.subprocess.DEVNULL,
+                stdin=self.line[0],
                 stdout=asyncio.subprocess.PIPE,
                 stderr=asyncio.subprocess.PIPE,
                 env={**os.environ, "NO_COLOR": "1", "COLUMNS": "160"},

@@ -6,12 +6,14 @@ import shutil
 import tempfile
 from pathlib import Path
 
+from starlette.applications import Starlette
 from starlette.background import BackgroundTask
 from starlette.requests import Request
 from starlette.responses import FileResponse, JSONResponse, PlainTextResponse, Response
 from starlette.routing import Route
 
 from windrow.flows.serving.asked_windrow import LONGEST, Asked
+from windrow.flows.serving.gone import GONE, while_there
 from windrow.flows.serving.store_page import store_page
 
 FORMS = {
@@ -22,8 +24,8 @@ FORMS = {
 }
 
 
-def query_routes(asked: Asked) -> list[Route]:
-    """Return the routes `/` (the store's tables, for people and agents) and `/query`."""
+def query_app(asked: Asked) -> Starlette:
+    """Return an app of the addresses `/` (the store's tables, for people and agents) and `/query`."""
 
     async def page(_: Request) -> Response:
         return PlainTextResponse(store_page(), media_type="text/markdown; charset=utf-8")
@@ -38,15 +40,17 @@ def query_routes(asked: Asked) -> list[Route]:
         try:
             sql = await _sql_of(request)
             to = folder / f"rows.{form}"
-            await asked.rows(sql, to, request.query_params.get("run"))
+            there = await while_there(request, asked.rows(sql, to, request.query_params.get("run")))
         except ValueError as error:
             return JSONResponse({"error": str(error)}, 400, background=remove)
         except BaseException:
             shutil.rmtree(folder, ignore_errors=True)
             raise
+        if not there:
+            return Response(status_code=GONE, background=remove)
         return FileResponse(to, media_type=FORMS[form], background=remove)
 
-    return [Route("/", page), Route("/query", query, methods=["GET", "POST"])]
+    return Starlette(routes=[Route("/", page), Route("/query", query, methods=["GET", "POST"])])
 
 
 async def _sql_of(request: Request) -> str:

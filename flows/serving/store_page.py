@@ -15,9 +15,10 @@ it. Ask it in SQL (DuckDB); nothing that is asked changes it.
 - On the command line: `windrow query --store STORE "SELECT ..." --format json`; `windrow explain SAMPLE` for one
   sample's story, `windrow diff NAME` for what changed between two versions, `windrow worth --json` for what a set is
   worth against random samples.
-- Over HTTP: `windrow serve --store STORE` prints an address with a token. `GET /query?token=...&sql=...&format=json`,
-  or a POST with the SQL as its body; `format` is `json` (an object a line), `csv`, `arrow` (an IPC stream) or
-  `parquet`. A question that is none, or takes too much, is answered with 400 and `{"error": "..."}`. `/` is this page.
+- Over HTTP: `windrow serve --store STORE` prints an address, `http://127.0.0.1:PORT/TOKEN/`, which is this page. Under
+  it, `GET query?sql=...&format=json`, or a POST with the SQL as its body; `format` is `json` (an object a line), `csv`,
+  `arrow` (an IPC stream) or `parquet`. A question that is none, or takes too much, is answered with 400 and
+  `{"error": "..."}`.
 - Over MCP: `windrow serve --mcp --store STORE` speaks it on its input and output, with the tools `query`, `explain`,
   `diff`, `picture`, `worth` and `tables`.
 

@@ -1,8 +1,9 @@
-"""Who may speak to a local web app that writes: this machine alone, by its name, with the token of each address.
+"""Who may speak to a web app of this machine's user: this machine alone, by its name, with the token of each address.
 
-The token is the first part of every path, and no cookie: cookies know no ports, so that a page of another local program
-would be sent with one. A page of another site cannot reach it: it does not know the token, its name is not this host's
-(DNS rebinding), and what it sends says where it comes from. What the app answers loads nothing from anywhere else.
+The token is made anew by each start. It is the first part of every path, and no cookie: cookies know no ports, so that
+a page of another local program would be sent with one. A page of another site cannot reach the app: it does not know
+the token, its name is not this host's (DNS rebinding), and what it sends says where it comes from. What the app answers
+loads nothing from anywhere else.
 """
 
 from __future__ import annotations
@@ -14,9 +15,10 @@ from starlette.datastructures import Headers, MutableHeaders
 from starlette.responses import PlainTextResponse
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from windrow.flows.serving.loopback import OWN_NAMES
-
-LARGEST_BODY = 2**20
+HOST = "127.0.0.1"
+OWN_NAMES = frozenset({HOST, "localhost"})
+LARGEST_BODY = 64 << 20
+"""Bytes of what is sent: a picture from elsewhere."""
 POLICY = (
     "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; connect-src 'self'; "
     "base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
@@ -30,6 +32,16 @@ HEADERS: Mapping[str, str] = {
     "cache-control": "no-store",
 }
 """`no-store`: no picture stays in a browser's files, where a take-down would not find it."""
+
+
+def new_token() -> str:
+    """Return a token that nobody guesses."""
+    return secrets.token_urlsafe(24)
+
+
+def address(token: str, port: int) -> str:
+    """Return the address to open: all that the app answers lies under it."""
+    return f"http://{HOST}:{port}/{token}/"
 
 
 class Guarded:
@@ -68,7 +80,7 @@ class Guarded:
         first, _, rest = scope["path"].removeprefix("/").partition("/")
         given = first.encode(errors="replace")
         if not secrets.compare_digest(given, self._token.encode()) or (not rest and not scope["path"].endswith("/")):
-            return PlainTextResponse("the address wants its token: take it from the terminal", 403)
+            return PlainTextResponse("the address wants its token: take the whole of what `windrow` printed", 403)
         origin = headers.get("origin")
         if origin is not None and origin.removeprefix("http://") not in self._hosts:
             return PlainTextResponse("not from a page of another site", 403)

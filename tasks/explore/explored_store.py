@@ -19,20 +19,24 @@ from windrow.schemas.stages import Stage
 from windrow.tasks.explore.columns import Named, named
 from windrow.tasks.report.pool_map import draw_map
 from windrow.tasks.report.thumbnails import SmallImage, sample_reader, small_image
-from windrow.tasks.storage.catalog.connections import SqlLimits
-from windrow.tasks.storage.catalog.judged_sql import question
 from windrow.tasks.storage.catalog.views import connect_run
+from windrow.tasks.storage.files.parquet import read_table
 from windrow.tasks.storage.files.whole_columns import whole
 from windrow.tasks.storage.published.versions import diff_versions, list_versions
 from windrow.tasks.storage.sources.source import SampleGone
 from windrow.tasks.storage.store.outputs import open_output
-from windrow.tasks.storage.store.run_records import Run, latest_run, open_run
+from windrow.tasks.storage.store.run_records import Run, open_run
+from windrow.tasks.storage.store.run_rest import last_to_ask, rest_folder, rest_told
 
-LIMITS = SqlLimits(memory=2.0, seconds=30.0)
-"""Of a question that somebody asks in the explorer."""
 KEPT_IMAGES = 4096
 SIDES = (192, 640)
 """Pixels of pictures in the gallery and of the one that is looked at."""
+# However many rows a question has, no more than the pool's samples are written and read.
+MATCHING_SQL = """
+SELECT sample_id FROM (SELECT sample_id, row_number() OVER () AS place FROM (
+{asked}
+)) SEMI JOIN pool USING (sample_id) GROUP BY sample_id ORDER BY min(place)
+"""
 _WHOLE = ("select", "with", "from ")
 CHANGES = ("came", "went", "another label")
 
@@ -45,24 +49,46 @@ class Planes:
     components: npt.NDArray[np.float32]
 
 
+def _places(run: Run) -> pa.Table:
+    """MAP_PLACES of a run, drawn unless they have been."""
+    if run.status == "withdrawn":
+        kept = rest_folder(run) / f"{MAP_PLACES.name}.parquet"
+        if not kept.exists():
+            raise ValueError(f"run {run.run_id}: {run.error}. No map of it had been drawn, and its embeddings are gone")
+        return read_table(MAP_PLACES, [kept])
+    features = [str(output.path.relative_to(run.store)) for output in run.outputs(Stage.FEATURES)]
+    drawn = draw_map(run.store, features, int(run.config.get("seed", 0)))
+    return open_output(run.store / drawn.path).read(MAP_PLACES)
+
+
+def matching_sql(words: str) -> str:
+    """Return the question for the samples that some SQL finds, each once, in its order.
+
+    `words`: a condition over `pool`, or a SELECT of sample_id. Raises ValueError for none.
+    """
+    words = words.strip().removesuffix(";")
+    if not words:
+        raise ValueError("wants a condition over pool, or a SELECT of sample_id")
+    asked = words if words.lower().startswith(_WHOLE) else f"SELECT sample_id FROM pool WHERE (\n{words}\n)"
+    return MATCHING_SQL.format(asked=asked)
+
+
 class ExploredStore:
     """The samples of a run that lie on its map, by their row: their places in the order of `sample_id`, from 0."""
 
     def __init__(self, store: Path, run_id: str | None = None) -> None:
         """Open a finished run, the last by default, and draw its map unless there is one.
 
-        Raises ValueError when there is none, or too little to draw.
+        Of one that a take-down withdrew, what is left of it, on the map that had been drawn. Raises ValueError when
+        there is none, or too little to draw.
         """
         self.store = store
         self._own = connect_run(store, run_id)
-        self._asked = connect_run(store, run_id, LIMITS)
-        run = open_run(store, run_id) if run_id else latest_run(store)
+        run = open_run(store, run_id) if run_id else last_to_ask(store)
         if run is None:
             raise ValueError(f"store {store} has no finished run: `windrow run` makes one")
         self.run: Run = run
-        features = [str(output.path.relative_to(store)) for output in run.outputs(Stage.FEATURES)]
-        drawn = draw_map(store, features, int(run.config.get("seed", 0)))
-        table = open_output(store / drawn.path).read(MAP_PLACES)
+        table = _places(run)
         self.sample_ids: pa.Array = whole(table["sample_id"])
         columns = [table[name].to_numpy() for name in MAP_PLACES.schema().names[1:]]
         near, components = np.stack(columns[:2], axis=1), np.stack(columns[2:], axis=1)
@@ -71,6 +97,11 @@ class ExploredStore:
         self._own.execute("CREATE TABLE places AS FROM _places")
         self._lock = threading.Lock()
         self.image = lru_cache(KEPT_IMAGES)(self._image)
+
+    @property
+    def withdrawn(self) -> str | None:
+        """Why only the rest of a run is shown, null of a whole one."""
+        return f"{self.run.error}{rest_told(self.run)}" if self.run.status == "withdrawn" else None
 
     def connection(self) -> Any:
         """A connection for one question of the house's own, for one thread."""
@@ -89,24 +120,11 @@ class ExploredStore:
         found = pc.fill_null(pc.index_in(whole(ids), self.sample_ids), -1)
         return np.asarray(found.to_numpy(zero_copy_only=False), np.int64)
 
-    def matching(self, sql: str) -> npt.NDArray[np.uint32]:
-        """Return the rows that a question finds, in its order: a condition over `pool`, or a SELECT of sample_id.
-
-        Raises ValueError for what is none, and duckdb.Error for what DuckDB refuses.
-        """
-        words = sql.strip().removesuffix(";")
-        if not words:
-            raise ValueError("wants a condition over pool, or a SELECT of sample_id")
-        asked = words if words.lower().startswith(_WHOLE) else f"SELECT sample_id FROM pool WHERE (\n{words}\n)"
-        with self._lock:
-            connection = self._asked.cursor()
-        relation = connection.sql(question(connection, asked))
-        if "sample_id" not in relation.columns:
-            raise ValueError(f"the question gives no column sample_id, but {', '.join(relation.columns)}")
-        found = self.rows_of(relation.select("sample_id").to_arrow_table()["sample_id"])
-        _, first = np.unique(found, return_index=True)
-        once = found[np.sort(first)]
-        return once[once >= 0].astype(np.uint32)
+    def found(self, answer: Path) -> npt.NDArray[np.uint32]:
+        """Return the rows of the samples that a file lists, an answer to `matching_sql` as an Arrow stream."""
+        with pa.ipc.open_stream(str(answer)) as reader:
+            rows = self.rows_of(reader.read_all()["sample_id"])
+        return rows[rows >= 0].astype(np.uint32)
 
     def change(self, old: str, new: str) -> Named:
         """Return what became of each sample between two versions of the run's curated set, one of CHANGES.

@@ -50,6 +50,7 @@ class Likeness:
 
     def to_picture(self, data: bytes) -> Float32Array:
         """Compare with a picture's bytes, as the store's backbone sees it. Raises ValueError where it is none."""
+        self._refuse_rest()
         with self._lock:
             [embedded] = embed_images(self._backbone, [("picture", data)], batch_size=1)
         if (error := embedded.errors[0]) is not None:
@@ -77,7 +78,9 @@ class Likeness:
 
     @property
     def has_texts(self) -> bool:
-        """Whether the backbone may have a text side."""
+        """Whether the backbone may have a text side, and the pool's embeddings are there."""
+        if self._explored.withdrawn:
+            return False
         config = self._config
         as_trained = config.layer == -1 and config.pooling in ("auto", "pooler")
         return config.name.partition(":")[0] in ("hf", "open_clip") and as_trained
@@ -105,7 +108,12 @@ class Likeness:
 
     @property
     def _outputs(self) -> Sequence[Output]:
+        self._refuse_rest()
         return self._explored.run.outputs(Stage.FEATURES)
+
+    def _refuse_rest(self) -> None:
+        if self._explored.withdrawn:
+            raise ValueError("the pool's embeddings went with a take-down: the next `windrow run` makes them anew")
 
     def _to(self, vector: npt.NDArray[np.floating], projection: Float32Array | None = None) -> Float32Array:
         [wanted] = unit_rows(vector[None])[0]

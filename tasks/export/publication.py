@@ -13,7 +13,7 @@ from typing import Any
 
 import pyarrow as pa
 
-from windrow.schemas.exported import EXPORTED_SAMPLES
+from windrow.schemas.exported import EXPORTED_SAMPLES, TAR, with_tars
 from windrow.tasks.export.export_config import ExportConfig
 from windrow.tasks.export.export_plan import ExportShard, read_classes
 from windrow.tasks.export.shard_writing import SHARD_FILES
@@ -208,10 +208,17 @@ def _lay_out(
             shutil.copyfile(file.source, target)
     (folder / CLASSES).write_text("".join(f"{name}\n" for name in classes), encoding="utf-8")
     declared = config.further.added_to(EXPORTED_SAMPLES)
-    with writing_table(declared, folder / SAMPLES, declared.schema()) as add:
-        for part in _whole_groups(declared.schema(), (output.read(declared) for output in outputs)):
+    placed, tars = with_tars(declared), {file.source: file.path for file in files}
+    tables = (_placed(output.read(declared), tars.get(output.path / SHARD_FILES["webdataset"])) for output in outputs)
+    with writing_table(placed, folder / SAMPLES, placed.schema()) as add:
+        for part in _whole_groups(placed.schema(), tables):
             add(part)
     write_attribution(folder / ATTRIBUTION, (output.read(EXPORTED_SAMPLES, list(READ)) for output in outputs))
+
+
+def _placed(samples: pa.Table, tar: str | None) -> pa.Table:
+    """The samples of a shard with the tar that they lie in."""
+    return samples.append_column(TAR.name, pa.repeat(pa.scalar(tar, TAR.type), len(samples)))
 
 
 def _whole_groups(schema: pa.Schema, parts: Iterator[pa.Table]) -> Iterator[pa.Table]:

@@ -17,7 +17,9 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from windrow.schemas import CORRECTIONS, FORGOTTEN, NEIGHBORS, OUTCOMES, REGISTRY, TABLES, Table
+from windrow.schemas.embeddings import MAP_PLACES
 from windrow.schemas.stages import Stage
+from windrow.tasks.report.pool_map import found_map
 from windrow.tasks.storage.catalog.views import run_tables
 from windrow.tasks.storage.files.parquet import read_table
 from windrow.tasks.storage.files.seals import EMPTY_SEAL, seal_file
@@ -58,6 +60,11 @@ def _write_rest(run: Run, in_place: Collection[str], indices: Indices, takedown:
             if paths and _has_samples(declared):
                 rest = _without(declared, read_table(declared, paths), indices, takedown)
                 _write(rest, folder / f"{declared.name}.parquet")
+        features = [path for record in run.stages() if record.stage == Stage.FEATURES for path in record.outputs]
+        drawn = found_map(run.store, features, int(run.config.get("seed", 0)))
+        if drawn is not None:  # where the others lie says nothing of the forgotten
+            rest = _without(MAP_PLACES, read_table(MAP_PLACES, [drawn]), indices, takedown)
+            _write(rest, folder / f"{MAP_PLACES.name}.parquet")
         publish_directory(folder, rest_folder(run))
 
 
@@ -68,7 +75,7 @@ def _has_samples(declared: Table) -> bool:
 
 
 def _take_out(path: Path, indices: Indices, takedown: str) -> None:
-    declared = next(table for table in TABLES if table.name == path.stem)
+    declared = next(table for table in (*TABLES, MAP_PLACES) if table.name == path.stem)
     before = read_table(declared, [path])
     after = _without(declared, before, indices, takedown)
     if not after.equals(before):

@@ -20,6 +20,7 @@ from windrow.tasks.report.worth_facts import times
 from windrow.tasks.storage.published.versions import Version, diff_versions, open_version
 from windrow.tasks.storage.store.outputs import Output
 from windrow.tasks.storage.store.run_records import Run, runs_backwards
+from windrow.tasks.storage.store.run_rest import rest_told
 from windrow.tasks.texts.terminal import escape
 
 COLUMNS = ("run", "set", "started (UTC)", "took", "pool", "version", "samples", "stayed", "worth")
@@ -115,7 +116,7 @@ def _facts(run: Run, is_new: bool) -> RunFacts:
         version.n_samples if version else None,
         _stayed(version) if version else None,
         _multiplier(run),
-        run.error or (export.kept_back if export else None) or run.warning,
+        (run.error and run.error + rest_told(run)) or (export.kept_back if export else None) or run.warning,
     )
 
 

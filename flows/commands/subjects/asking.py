@@ -44,7 +44,7 @@ def serve(
 ) -> None:
     """Answer questions in SQL over HTTP on this machine, or as the tools of an agent; nothing is ever changed.
 
-    It prints an address with a token, as in `curl "http://127.0.0.1:8000/query?token=...&sql=FROM+curated"`.
+    It prints an address that holds a token; ask as in `curl "http://127.0.0.1:8000/TOKEN/query?sql=FROM+curated"`.
     """
     from windrow.flows.commands.serve import serve_agent, serve_http
     from windrow.tasks.storage.catalog.connections import SqlLimits
@@ -126,8 +126,9 @@ def levels(
     if target is not None:
         raise typer.BadParameter("goes with a number of samples, as in `windrow levels 1000000 --target 50000`")
     from windrow.tasks.storage.catalog.views import connect_run
+    from windrow.tasks.storage.store.run_rest import whole_run
 
-    print_levels(out, connect_run(store, run_id))
+    print_levels(out, connect_run(store, whole_run(store, run_id).run_id))
 
 
 def runs(
@@ -157,5 +158,6 @@ def worth(
     """
     from windrow.flows.commands.worth_answer import print_worth
     from windrow.tasks.storage.catalog.views import connect_run
+    from windrow.tasks.storage.store.run_rest import whole_run
 
-    print_worth(out, connect_run(store, run_id), as_json)
+    print_worth(out, connect_run(store, whole_run(store, run_id).run_id), as_json)

@@ -13,7 +13,7 @@ const ORDERS = [["", "as on the map", false], ["quality", "doubtful labels first
 const TYPING = "textarea, select, input:not([type=checkbox])";
 
 const state = { columns: new Map(), colour: "", row: -1, facts: null, corrected: new Map(), done: [], sides: false };
-let pool, map, filters, gallery;
+let pool, map, filters, gallery, asking = null;
 
 async function begin() {
   map = new PointMap(byId("points"), byId("over"), { choose, draw: drawn });
@@ -27,6 +27,8 @@ async function begin() {
   pool = await json("pool.json");
   await places;
   byId("name").textContent = pool.name;
+  byId("withdrawn").hidden = !pool.withdrawn;
+  byId("withdrawn").textContent = pool.withdrawn ?? "";
   document.title = `${pool.name}: Windrow explorer`;
   filters = new Filters(pool.n_samples, refresh);
   gallery = new Gallery(words, choose);
@@ -206,20 +208,36 @@ function show(tab) {
 
 async function ask(event) {
   event.preventDefault();
+  stopAsking();
   const sql = byId("sql").value.trim();
-  byId("asked").textContent = "";
-  if (!sql) filters.asked = null;
-  else {
+  let found = null;
+  if (sql) {
+    const mine = asking = new AbortController();
+    byId("asked").textContent = "asking …";
+    byId("stop").hidden = false;
+    let told = "";
     try {
-      const { values } = await numbers(`matching?sql=${encodeURIComponent(sql)}`, Uint32Array);
-      filters.asked = new Uint8Array(pool.n_samples);
-      for (const row of values) filters.asked[row] = 1;
+      const { values } = await numbers(`matching?sql=${encodeURIComponent(sql)}`, Uint32Array, { signal: mine.signal });
+      found = new Uint8Array(pool.n_samples);
+      for (const row of values) found[row] = 1;
     } catch (error) {
-      byId("asked").textContent = error.message;
-      return;
+      told = error.message;
     }
+    if (mine !== asking) return; // stopped, or something else is asked
+    stopAsking();
+    byId("asked").textContent = told;
+    if (told) return;
   }
+  filters.asked = found;
   await refresh();
+}
+
+/** The server ends a question that nobody waits for. */
+function stopAsking() {
+  asking?.abort();
+  asking = null;
+  byId("stop").hidden = true;
+  byId("asked").textContent = "";
 }
 
 /** Order and colour the samples by how like they are to what is at an address; `what` says so in words. */
@@ -227,7 +245,7 @@ async function seek(address, what, sent = null) {
   byId("sought").textContent = "looking …";
   let values;
   try {
-    ({ values } = await numbers(address, Float32Array, sent));
+    ({ values } = await numbers(address, Float32Array, sent ? { method: "POST", body: sent } : {}));
   } catch (error) {
     byId("sought").textContent = error.message;
     return;
@@ -307,11 +325,13 @@ function listen() {
   document.addEventListener("keydown", pressed);
   byId("ask").addEventListener("submit", ask);
   byId("sql").addEventListener("keydown", (event) => { if (event.key === "Enter" && !event.shiftKey) ask(event); });
+  byId("stop").addEventListener("click", stopAsking);
   byId("compare").addEventListener("submit", (event) => compare(event).catch((error) => { byId("asked").textContent = error.message; }));
   byId("seek").addEventListener("submit", seekText);
   byId("picture").addEventListener("change", seekPicture);
   byId("clear").addEventListener("click", () => {
-    byId("sql").value = byId("asked").textContent = "";
+    stopAsking();
+    byId("sql").value = "";
     state.sides = false;
     filters.clear();
   });

@@ -11,9 +11,9 @@ export async function json(path) {
   return (await get(path)).json();
 }
 
-/** The numbers of an address: a line of JSON, then those of `Kind`, a typed array. `sent`: what is posted to it. */
-export async function numbers(path, Kind, sent = null) {
-  const buffer = await (await get(path, sent ? { method: "POST", body: sent } : {})).arrayBuffer();
+/** The numbers of an address: a line of JSON, then those of `Kind`, a typed array. `how`: to ask, as of fetch(). */
+export async function numbers(path, Kind, how = {}) {
+  const buffer = await (await get(path, how)).arrayBuffer();
   const bytes = new Uint8Array(buffer);
   const end = bytes.indexOf(10);
   const head = JSON.parse(new TextDecoder().decode(bytes.subarray(0, end)));

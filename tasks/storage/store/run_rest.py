@@ -9,7 +9,7 @@ import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
-from windrow.tasks.storage.store.run_records import RUN, Run, open_run, runs_backwards
+from windrow.tasks.storage.store.run_records import RUN, Run, latest_run, open_run, runs_backwards
 
 REST = "rest"
 
@@ -27,6 +27,27 @@ def can_be_asked(run: Run) -> bool:
 def last_to_ask(store: Path) -> Run | None:
     """Return the last run that can be asked; None where there is none."""
     return next((run for run in runs_backwards(store) if can_be_asked(run)), None)
+
+
+def whole_run(store: Path, run_id: str | None = None) -> Run:
+    """Return a run with all that it made: the last finished one, or run `run_id`.
+
+    Raises ValueError, with what can be done instead, when there is none or a take-down withdrew it.
+    """
+    run = open_run(store, run_id) if run_id else latest_run(store)
+    if run is not None and run.status != "withdrawn":
+        return run
+    left = run or last_to_ask(store)
+    if left is None:
+        raise ValueError(f"store {store} has no finished run: `windrow run` makes one")
+    raise ValueError(f"run {left.run_id}: {left.error}{rest_told(left)}")
+
+
+def rest_told(run: Run) -> str:
+    """Say how a withdrawn run can still be asked, to go on after why it was; nothing where it cannot."""
+    if not can_be_asked(run):
+        return ""
+    return ". Until then `windrow query`, `explain`, `serve` and `explore` show what is left of it"
 
 
 def rest_files(run: Run) -> list[Path]:

@@ -11,7 +11,7 @@ from typing import IO, Any
 
 import pyarrow.parquet as pq
 
-from windrow.schemas.exported import EXPORTED, EXPORTED_SAMPLES, LABEL_INDEX, TAR_OFFSET, Further
+from windrow.schemas.exported import EXPORTED, EXPORTED_SAMPLES, LABEL_INDEX, TAR, TAR_OFFSET, Further, with_tars
 from windrow.tasks.storage.catalog.connections import open_connection
 from windrow.tasks.storage.files.literal_paths import parquet_scan
 from windrow.tasks.storage.published.versions import CLASSES, SAMPLES, inspect_version_files, is_version_name
@@ -49,7 +49,9 @@ def inspect_version(inspection: Inspection, folder: Path) -> None:
         inspection.unchecked.append(f"the samples of {folder}, as files of it are damaged")
         return
     with inspection.reading(folder / MANIFEST):
-        inspect_rows(inspection, Further.of(manifest).added_to(EXPORTED_SAMPLES), folder / SAMPLES)
+        declared = Further.of(manifest).added_to(EXPORTED_SAMPLES)
+        has_tars = TAR.name in pq.read_schema(folder / SAMPLES).names
+        inspect_rows(inspection, with_tars(declared) if has_tars else declared, folder / SAMPLES)
         _inspect_counts(inspection, folder, manifest)
     if inspection.is_sound(folder) and not inspection.quick:
         for layout in manifest["config"]["formats"]:
@@ -92,7 +94,7 @@ def _inspect_shards(inspection: Inspection, folder: Path, manifest: Mapping[str,
         n_before = len(inspection.damage)
         with inspection.reading(path):
             if layout == "webdataset":
-                _compare(inspection, path, names, rows, _tar_rows(path, manifest["classes"]), file)
+                _compare(inspection, path, names, rows, _tar_rows(path, file["path"], manifest["classes"]), file)
             else:
                 _compare(inspection, path, names, rows, _parquet_rows(path, manifest["classes"]), file)
         inspection.advance(path.stat().st_size, inspection.name(path))
@@ -116,7 +118,8 @@ def _compare(
             raise ValueError(f"sample {n:,}, {sample['sample_id']}, is not in {SAMPLES}")
         if row["split"] != file["split"]:
             raise ValueError(f"sample {n:,}, {sample['sample_id']}, is not of split {file['split']} in {SAMPLES}")
-        differing = [name for name in (*names, *sample.keys() & {TAR_OFFSET.name}) if row[name] != sample.get(name)]
+        placed = [name for name in (TAR_OFFSET.name, TAR.name) if name in sample and name in row]
+        differing = [name for name in (*names, *placed) if row[name] != sample.get(name)]
         if differing:
             raise ValueError(f"sample {n:,}, {sample['sample_id']}, has another {differing[0]} than in {SAMPLES}")
         inspection.n_rows += 1
@@ -130,15 +133,18 @@ def _table_rows(path: Path) -> Iterator[Row]:
             yield from batch.to_pylist()
 
 
-def _tar_rows(path: Path, classes: list[str]) -> Iterator[Row]:
-    """Read a tar member by member: yield what the `.json` of each sample says, once its bytes and class fit that."""
+def _tar_rows(path: Path, name: str, classes: list[str]) -> Iterator[Row]:
+    """Read a tar member by member: yield what the `.json` of each sample says, once its bytes and class fit that.
+
+    `name`: what the version calls it.
+    """
     indices = class_indices(classes)
     with tarfile.open(path) as tar:
         members: dict[str, Any] = {}
         for member in tar:
             key, _, extension = member.name.partition(".")
             if members and key != members["key"]:
-                yield _tar_sample(members, indices)
+                yield {**_tar_sample(members, indices), TAR.name: name}
                 members = {}
             members["key"] = key
             data = tar.extractfile(member)
@@ -148,7 +154,7 @@ def _tar_rows(path: Path, classes: list[str]) -> Iterator[Row]:
             members[extension] = data.read() if extension in ("json", "cls") else _id_of(data)
             tar.members.clear()  # type: ignore[attr-defined]  # it would keep every header that it has read
         if members:
-            yield _tar_sample(members, indices)
+            yield {**_tar_sample(members, indices), TAR.name: name}
 
 
 def _tar_sample(members: Mapping[str, Any], indices: Mapping[str, int]) -> Row:

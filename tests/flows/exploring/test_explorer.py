@@ -183,6 +183,23 @@ def test_filters_by_name_and_in_sql_say_how_many_are_left(page: Explorer) -> Non
 
 
 @browser
+def test_a_question_that_takes_long_can_be_stopped_and_the_next_is_answered(page: Explorer) -> None:
+    long = "levenshtein(repeat(sample_id, 5000), repeat('ba', 200000)) > 0"
+    ask = "document.getElementById('ask').requestSubmit()"
+    page.tab.run(f"document.getElementById('sql').value = {json.dumps(long)}; {ask}")
+    page.tab.until("document.getElementById('asked').innerText === 'asking …'")
+    page.tab.run("document.getElementById('stop').click()")
+    assert page.tab.run("[document.getElementById('stop').hidden, document.getElementById('asked').innerText]") == [
+        True,
+        "",
+    ]
+    page.tab.run(f"document.getElementById('sql').value = 'rank <= 3'; {ask}")
+    page.tab.until(f"document.getElementById('shown').innerText === '3 of {N} samples'", seconds=20)
+    page.tab.run("document.getElementById('clear').click()")
+    page.tab.until(f"document.getElementById('shown').innerText === '{N} samples'")
+
+
+@browser
 def test_corrections_by_keys_are_counted_kept_and_there_after_a_reload(page: Explorer) -> None:
     before = page.tab.run("document.querySelectorAll('#shots .shot.corrected').length")
     page.tab.press("j")

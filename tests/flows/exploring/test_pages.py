@@ -18,7 +18,7 @@ from small_pool import make_small_pool
 from starlette.testclient import TestClient
 from tiny_clip import save_tiny_clip
 
-from windrow.flows.exploring.pages import MOST_BYTES, explorer_app
+from windrow.flows.exploring.pages import explorer_app
 from windrow.tasks.backbones import BackboneConfig
 from windrow.tasks.corrections.correction_list import Correction, append_corrections, read_corrections
 from windrow.tasks.explore.explored_store import ExploredStore
@@ -87,10 +87,13 @@ def test_a_question_finds_rows_by_a_condition_or_a_select_in_its_order(explored:
 @pytest.mark.parametrize(
     ("sql", "why"),
     [
-        ("SELECT label FROM pool", "no column sample_id"),
+        ("SELECT label FROM pool", "sample_id"),
         ("nothing = 1", "nothing"),
-        ("true); DROP VIEW pool; SELECT (true", "one SQL statement"),
+        ("true); DROP VIEW pool; SELECT (true", "arser"),
         ("SELECT content AS sample_id FROM read_text('/etc/passwd')", "reads files"),
+        ("true) AND getenv('HOME') <> (''", "getenv"),
+        ("sample_id IN (SELECT sample_id FROM '/etc/passwd.csv')", "disabled"),
+        ("SELECT sample_id FROM pool; INSTALL httpfs", "arser"),
         (" ; ", "wants a condition"),
     ],
 )
@@ -197,11 +200,11 @@ def test_samples_are_ordered_by_likeness_to_one_of_them_or_to_a_picture(explored
 
 
 @pytest.mark.parametrize(
-    ("data", "why"), [(b"", "empty"), (b"no picture", "not an image"), (bytes(MOST_BYTES + 1), "64 MB")]
+    ("data", "why"), [(b"", "empty"), (b"no picture", "not an image"), (bytes(2**21), "not an image")]
 )
 def test_what_is_no_picture_is_refused_in_words(explored: Explored, data: bytes, why: str) -> None:
     answer = explored.client.post("/like/picture", content=data)
-    assert answer.status_code in (400, 413) and why in answer.text
+    assert answer.status_code == 400 and why in answer.text
 
 
 def test_a_backbone_that_knows_no_texts_says_which_do(explored: Explored) -> None:

@@ -7,15 +7,18 @@ import signal
 import socket
 import subprocess
 import sys
-from collections.abc import Iterator, Mapping
+import time
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from urllib.error import HTTPError
-from urllib.parse import urlencode
+from urllib.parse import quote, urlencode
 from urllib.request import Request, urlopen
 
 import pyarrow as pa
 import pytest
+from reaching_sql import OUTSIDE
 from small_pool import SmallPool, curate_small, make_small_pool
 
 
@@ -30,8 +33,8 @@ class Served:
     def ask(
         self, sql: str | None = None, *, token: str | None = None, body: str | None = None, **more: str
     ) -> tuple[int, bytes, Mapping[str, str]]:
-        words = {"token": self.token if token is None else token, **({"sql": sql} if sql is not None else {}), **more}
-        return self.get(f"/query?{urlencode(words)}", body=body)
+        words = {**({"sql": sql} if sql is not None else {}), **more}
+        return self.get(f"/{quote(self.token if token is None else token)}/query?{urlencode(words)}", body=body)
 
     def get(self, path: str, body: str | None = None, **headers: str) -> tuple[int, bytes, Mapping[str, str]]:
         request = Request(self.root + path, body.encode() if body is not None else None, headers)
@@ -49,17 +52,23 @@ def pool(tmp_path_factory: pytest.TempPathFactory) -> SmallPool:
     return made
 
 
-@pytest.fixture(scope="module")
-def served(pool: SmallPool) -> Iterator[Served]:
-    command = [sys.executable, "-m", "windrow", "serve", "--store", str(pool.store), "--seconds", "2", "--memory", "1"]
+@contextmanager
+def serving(pool: SmallPool, *options: str) -> Iterator[Served]:
+    command = [sys.executable, "-m", "windrow", "serve", "--store", str(pool.store), *options]
     with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
         assert process.stdout is not None
-        found = re.fullmatch(r"(http://127\.0\.0\.1:\d+)/\?token=(\S+)\n", process.stdout.readline())
+        found = re.fullmatch(r"(http://127\.0\.0\.1:\d+)/(\S+)/\n", process.stdout.readline())
         assert found is not None
         yield Served(process, found[1], found[2])
         process.send_signal(signal.SIGINT)
         _, complained = process.communicate(timeout=10)
-        assert (process.returncode, len(complained.splitlines())) == (130, 1), complained
+        assert process.returncode == -signal.SIGKILL or (process.returncode, len(complained.splitlines())) == (130, 1)
+
+
+@pytest.fixture(scope="module")
+def served(pool: SmallPool) -> Iterator[Served]:
+    with serving(pool, "--seconds", "2", "--memory", "1") as found:
+        yield found
 
 
 def test_a_question_is_answered_as_json_lines_csv_and_arrow(served: Served) -> None:
@@ -78,7 +87,7 @@ def test_a_question_is_answered_as_json_lines_csv_and_arrow(served: Served) -> N
     ("words", "told"),
     [
         ({"sql": "DROP TABLE pool"}, "only SELECT"),
-        ({"sql": "SELECT * FROM read_text('/etc/hostname')"}, "reads files"),
+        *(({"sql": sql}, told) for sql, told in OUTSIDE),
         ({"sql": "SELECT"}, "Parser Error"),
         ({"sql": "--out x"}, ""),
         ({"sql": "SELECT '\0'"}, "NUL"),
@@ -96,22 +105,68 @@ def test_what_is_no_question_or_takes_too_much_is_told_so(served: Served, words:
     assert served.ask("SELECT 1 AS one")[:2] == (200, b'{"one": 1}\n'), "the next one is answered"
 
 
+LONG = "SELECT levenshtein(repeat('ab', 200000), repeat('ba', 200000))"
+"""One call of a function, which DuckDB does not interrupt."""
+
+
+def children_of(process: subprocess.Popen[str]) -> list[str]:
+    threads = Path(f"/proc/{process.pid}/task").glob("*/children")
+    return [child for thread in threads for child in thread.read_text().split()]
+
+
+def until(holds: Callable[[], bool], seconds: float = 60) -> None:
+    deadline = time.monotonic() + seconds
+    while not holds():
+        assert time.monotonic() < deadline
+        time.sleep(0.05)
+
+
+def ask_and_leave(served: Served) -> socket.socket:
+    """Send a question that takes long, and return the connection once a process works on it."""
+    host, port = served.root.removeprefix("http://").split(":")
+    asking = socket.create_connection((host, int(port)))
+    line = f"GET /{served.token}/query?{urlencode({'sql': LONG})} HTTP/1.1\r\nHost: {host}:{port}\r\n\r\n"
+    asking.sendall(line.encode())
+    until(lambda: bool(children_of(served.process)))
+    return asking
+
+
+def test_a_question_ends_when_the_one_who_asked_goes_away(pool: SmallPool) -> None:
+    with serving(pool, "--seconds", "600") as patient:
+        with ask_and_leave(patient):
+            pass
+        until(lambda: not children_of(patient.process))
+        assert patient.ask("SELECT 1 AS one")[:2] == (200, b'{"one": 1}\n')
+
+
+def test_a_question_ends_with_a_server_that_is_killed(pool: SmallPool) -> None:
+    with serving(pool, "--seconds", "600") as found, ask_and_leave(found):
+        [child] = children_of(found.process)
+        until(lambda: b"windrow.tasks.lifeline" in Path(f"/proc/{child}/cmdline").read_bytes())
+        time.sleep(3)  # it may not have come to its first line yet
+        found.process.kill()
+        until(lambda: not Path(f"/proc/{child}/cmdline").exists() or is_over(child))
+
+
+def is_over(process: str) -> bool:
+    """Whether a process has ended, though nobody has asked how."""
+    try:
+        return Path(f"/proc/{process}/stat").read_text().rpartition(")")[2].split()[0] == "Z"
+    except FileNotFoundError:
+        return True
+
+
 def test_nobody_is_answered_without_the_token_or_under_another_name(served: Served) -> None:
     for token in ("", "x", served.token[:-1], "\u00fc"):
-        assert served.ask("SELECT 1", token=token)[0] == 401
-    path = "/query?sql=SELECT+1"
-    assert served.get(path)[0] == 401
-    assert served.get(path, Authorization=f"Bearer {served.token}")[0] == 200
-    assert served.get(f"{path}&token={served.token}", Host="evil.example:80")[0] == 421
-    _, _, headers = served.ask("SELECT 1")
-    cookie = headers["set-cookie"].partition(";")[0]
-    assert served.get(path, Cookie=cookie)[0] == 200
-    assert headers["referrer-policy"] == "no-referrer" and "HttpOnly" in headers["set-cookie"]
-    assert "set-cookie" not in served.get(path, Cookie=cookie)[2]
+        assert served.ask("SELECT 1", token=token)[0] == 403
+    assert served.get("/query?sql=SELECT+1")[0] == 403
+    assert served.get(f"/{served.token}/query?sql=SELECT+1", Host="evil.example:80")[0] == 421
+    code, _, headers = served.ask("SELECT 1")
+    assert (code, headers["referrer-policy"]) == (200, "no-referrer") and "set-cookie" not in headers
 
 
 def test_its_first_page_names_every_table(served: Served) -> None:
-    code, said, headers = served.get(f"/?token={served.token}")
+    code, said, headers = served.get(f"/{served.token}/")
     assert (code, headers["content-type"]) == (200, "text/markdown; charset=utf-8")
     assert "**`pool`**" in said.decode() and "**`corrections`**" in said.decode()
 

@@ -14,13 +14,14 @@ import pyarrow.parquet as pq
 import pytest
 from small_export import CLASSES, export, make_selection, plan_table
 
-from windrow.schemas.exported import DESCRIBED, EXPORTED_SAMPLES
+from windrow.schemas.exported import DESCRIBED, EXPORTED_SAMPLES, with_tars
 from windrow.tasks.export import publication as publish
 from windrow.tasks.export.export_config import ExportConfig
 from windrow.tasks.export.export_plan import plan_export
 from windrow.tasks.export.publication import publish_version
 from windrow.tasks.export.shard_writing import write_export_shard
 from windrow.tasks.storage.published.versions import (
+    SAMPLES,
     Version,
     latest_version,
     list_versions,
@@ -88,17 +89,19 @@ def test_the_manifest_counts_and_names_everything(tmp_path: Path) -> None:
 def test_samples_parquet_has_every_sample_without_its_bytes(tmp_path: Path) -> None:
     rows, _ = make_selection(tmp_path / "source")
     version = export(tmp_path / "store", rows).path
-    samples = EXPORTED_SAMPLES.validate(pq.read_table(version / "samples.parquet")).to_pylist()
+    samples = with_tars(EXPORTED_SAMPLES).validate(pq.read_table(version / "samples.parquet")).to_pylist()
     assert [{name: sample[name] for name in DESCRIBED} for sample in samples] == [
         {name: row[name] for name in DESCRIBED} for row in rows
     ]
-    tars = {split: sorted((version / "webdataset").glob(f"{split}-*.tar")) for split in ("test", "train")}
-    data = b"".join(tar.read_bytes() for split in ("test", "train") for tar in tars[split][:1])
-    first = tars["test"][0].stat().st_size
-    assert sample_id_of(data[samples[0]["tar_offset"] :][: samples[0]["n_bytes"]]) == samples[0]["sample_id"]
-    assert sample_id_of(data[first + samples[4]["tar_offset"] :][: samples[4]["n_bytes"]]) == samples[4]["sample_id"]
-    only_parquet = export(tmp_path / "other", rows, ExportConfig(formats=("parquet",))).path
-    assert pq.read_table(only_parquet / "samples.parquet")["tar_offset"].null_count == len(rows)
+    assert {sample["tar"] for sample in samples} == {
+        f"webdataset/{name}.tar" for name in ("test-000000", "train-000000", "train-000001")
+    }
+    for sample in samples:
+        with (version / sample["tar"]).open("rb") as tar:
+            tar.seek(sample["tar_offset"])
+            assert sample_id_of(tar.read(sample["n_bytes"])) == sample["sample_id"]
+    only_parquet = pq.read_table(export(tmp_path / "other", rows, ExportConfig(formats=("parquet",))).path / SAMPLES)
+    assert [only_parquet[name].null_count for name in ("tar", "tar_offset")] == [len(rows)] * 2
 
 
 def test_shards_are_links_that_nobody_writes_to(tmp_path: Path) -> None:

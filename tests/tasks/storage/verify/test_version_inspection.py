@@ -82,6 +82,18 @@ def test_a_parquet_shard_that_does_not_hold_what_it_says_is_found(store: Path) -
     assert f"sample {first[0]} has the bytes of {first[1]}" in damage.reason
 
 
+def test_a_version_of_before_tars_were_named_is_sound_and_a_wrong_name_is_found(store: Path) -> None:
+    table = version_of(store) / "samples.parquet"
+    change_table(table, lambda rows: rows.drop_columns("tar"))
+    seal_again(table)
+    assert not verify(version_of(store)).damage
+    other = "webdataset/train-000001.tar"
+    change_table(table, lambda rows: rows.append_column("tar", pa.repeat(other, rows.num_rows)))
+    seal_again(table)
+    (damage,) = verify(version_of(store)).damage
+    assert "has another tar than in samples.parquet" in damage.reason
+
+
 def test_a_row_that_is_missing_in_the_table_of_a_version_is_found(store: Path) -> None:
     change_table(version_of(store) / "samples.parquet", lambda rows: rows.slice(1))
     assert "curated/small/v0001/samples.parquet" in named(verify(store))
