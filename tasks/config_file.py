@@ -45,13 +45,21 @@ def read_values(
     return moved
 
 
+def check_there(path: Path) -> None:
+    """Raise ConfigError where there is neither a config nor a folder: at once, before anything is imported."""
+    if not path.exists():
+        raise ConfigError(_no_file(path))
+
+
+def _no_file(path: Path) -> str:
+    return f"there is no file or folder {path}: name a folder of pictures, or a config (`windrow init` writes one)"
+
+
 def _read(path: Path) -> dict[str, Any]:
     try:
         values = parse_yaml(path.read_bytes(), str(path))
     except FileNotFoundError:
-        raise ConfigError(
-            f"there is no file {path}; `windrow init` writes one, and a folder of pictures may stand in its place"
-        ) from None
+        raise ConfigError(_no_file(path)) from None
     except OSError as error:
         raise ConfigError(f"{path}: {error.strerror}") from None
     if not isinstance(values, dict):

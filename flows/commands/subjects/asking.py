@@ -92,7 +92,7 @@ def diff(
     ] = None,
     new: Annotated[str | None, typer.Argument(help="Another version; by default the last.")] = None,
     store: Store = DEFAULT_STORE,
-    page: Annotated[Path | None, typer.Option("--html", help="Write a page with pictures of it there, too.")] = None,
+    page: Annotated[Path | None, typer.Option("--html", help="Also write a page with pictures to this file.")] = None,
 ) -> None:
     """Say what changed between two versions: samples added, removed, relabelled; in all, and by class."""
     from windrow.flows.commands.answers import print_diff
@@ -103,7 +103,9 @@ def diff(
 def report(
     store: Store = DEFAULT_STORE,
     run_id: RunId = None,
-    to: Annotated[Path | None, typer.Option(help="Where to write the page; in the run's folder by default.")] = None,
+    to: Annotated[
+        Path | None, typer.Option("--out", "-o", help="File to write; in the run's folder by default.")
+    ] = None,
 ) -> None:
     """Draw the HTML report of a run (again) and print its path."""
     from windrow.flows.commands.answers import draw_report
@@ -112,8 +114,10 @@ def report(
 
 
 def levels(
-    n: Annotated[int | None, typer.Argument(help="Samples of a pool; by default the levels of the last run.")] = None,
-    target: Annotated[int | None, typer.Option(help="Samples wanted of them.")] = None,
+    n: Annotated[
+        int | None, typer.Argument(help="Size of a pool to propose levels for; without it, those of the last run.")
+    ] = None,
+    target: Annotated[int | None, typer.Option(help="How many samples will be selected of that pool.")] = None,
     store: Store = DEFAULT_STORE,
     run_id: RunId = None,
 ) -> None:
@@ -135,7 +139,7 @@ def runs(
     store: Store = DEFAULT_STORE,
     name: Annotated[str | None, typer.Option(help="Only those of this curated set.")] = None,
     most: Annotated[int, typer.Option("--n", "-n", min=1, help="How many to list.")] = 20,
-    as_json: Annotated[bool, typer.Option("--json", help="Print a JSON object a run.")] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="Print a JSON object for each run, a line each.")] = False,
 ) -> None:
     """List the last runs: when, how they ended, the version that each published, and what that is worth.
 

@@ -13,7 +13,7 @@ from windrow.flows.commands.subjects.starting import out
 corrections = typer.Typer(
     no_args_is_help=True, help="What people say of samples: facts that the next run takes, and never edits of data."
 )
-Who = Annotated[str, typer.Option(help="Who says so, where the file does not.", envvar=["WINDROW_WHO", "USER"])]
+Who = Annotated[str, typer.Option(help="Your name, to be kept with what you say.", envvar=["WINDROW_WHO", "USER"])]
 
 
 @corrections.command("list")
@@ -64,7 +64,9 @@ def read(
             "a JSON export of Label Studio; or samples.json of a FiftyOne dataset.",
         ),
     ],
-    who: Who = "user",
+    who: Annotated[
+        str, typer.Option(help="Who said it, where the file does not tell.", envvar=["WINDROW_WHO", "USER"])
+    ] = "user",
     store: Store = DEFAULT_STORE,
 ) -> None:
     """Read what people said of samples elsewhere. All of a file is taken, or, where a row is wrong, nothing."""

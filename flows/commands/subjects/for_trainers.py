@@ -13,7 +13,7 @@ from windrow.flows.commands.subjects.starting import out
 
 def batches(
     version: Annotated[Path, typer.Argument(help="Folder of a version, as in `data/store/curated/photos/v0001`.")],
-    path: Annotated[Path, typer.Option("--output", "-o", help="File to write.")] = Path("batches.parquet"),
+    path: Annotated[Path, typer.Option("--out", "-o", help="File to write.")] = Path("batches.parquet"),
     rule: Annotated[
         Literal["mixed", "same-cluster", "one-per-cluster", "class-balanced", "labelled-quota"],
         typer.Option(
@@ -21,15 +21,15 @@ def batches(
             "or so many labelled ones."
         ),
     ] = "mixed",
-    batch_size: Annotated[int, typer.Option("--size", help="Samples a batch.", min=1)] = 64,
+    batch_size: Annotated[int, typer.Option("--size", help="Samples in each batch.", min=1)] = 64,
     level: Annotated[int, typer.Option(help="Level of the clusters; 1 is the finest.", min=1)] = 1,
-    quota: Annotated[int, typer.Option(help="Labelled samples a batch, for labelled-quota.", min=0)] = 0,
+    quota: Annotated[int, typer.Option(help="Labelled samples in each batch, for labelled-quota.", min=0)] = 0,
     share: Annotated[
-        float, typer.Option("--same-cluster-share", help="Share of the batches that hold one cluster each, besides.")
+        float, typer.Option("--same-cluster-share", help="Share of batches of one cluster only, whatever the rule.")
     ] = 0.0,
     split: Annotated[str, typer.Option(help="Split of the version.")] = "train",
     where: Annotated[str | None, typer.Option(help="SQL predicate over the version's samples.")] = None,
-    seed: Annotated[int, typer.Option(help="Decides every draw.", min=0)] = 0,
+    seed: Annotated[int, typer.Option(help="Another seed draws other batches.", min=0)] = 0,
 ) -> None:
     """Write which samples of a version a trainer sees together, for `data_loader(..., batches=FILE)` or any other.
 
@@ -45,9 +45,11 @@ def card(
     path: Annotated[
         Path, typer.Argument(metavar="FILE", help="A config; with --check also the folder of a version.")
     ] = DEFAULT_CONFIG,
-    check: Annotated[bool, typer.Option("--check", help="Only say what is missing: exits with 1 if it is.")] = False,
+    check: Annotated[
+        bool, typer.Option("--check", help="Only say which answers are missing; exits with 1 if any is.")
+    ] = False,
 ) -> None:
-    """Ask what only people can say of a set, for the cards of its versions: purpose, consent, maintenance, ...
+    """Write the questions that only people can answer of a set, for its cards: purpose, consent, maintenance, ...
 
     Writes `card.yaml` beside the config, or the file that `export.card` names, with ten questions, and says which of
     them have no answer. A file that is there is left as it is.
@@ -61,7 +63,7 @@ def card(
 
 def convert(
     version: Annotated[Path, typer.Argument(help="Folder of a version, as in `data/store/curated/photos/v0001`.")],
-    path: Annotated[Path, typer.Option("--output", "-o", help="Folder to write; it may not be there yet.")],
+    path: Annotated[Path, typer.Option("--out", "-o", help="New folder to write.")],
     to: Annotated[
         Literal["energon", "mds", "litdata", "lance", "croissant", "huggingface", "huggingface-webdataset", "coco"],
         typer.Option(

@@ -17,7 +17,7 @@ def forget(
     targets: Annotated[
         list[str] | None,
         typer.Argument(
-            help="A sample's id, a source as `windrow config` prints it (or `source:<uri>`), or `@` and a file of ids."
+            help="A sample's id, a source as `windrow config` prints it (or `source:<uri>`), or `@FILE` of ids."
         ),
     ] = None,
     store: Store = DEFAULT_STORE,
@@ -47,7 +47,7 @@ def verify(
         typer.Argument(help="A store, or a version's folder as in `curated/photos/v0001`; by default the store."),
     ] = None,
     store: AnyStore = DEFAULT_STORE,
-    quick: Annotated[bool, typer.Option("--quick", help="Hash nothing: counts, keys and sizes only.")] = False,
+    quick: Annotated[bool, typer.Option("--quick", help="Look at counts, keys and sizes only; hash no file.")] = False,
 ) -> None:
     """Read a store or a version again and say what is damaged: bytes, counts, keys, and references between tables."""
     from windrow.flows.commands.stores.verify import verify_and_print
@@ -69,11 +69,11 @@ def du(store: Store = DEFAULT_STORE) -> None:
 def gc(
     store: Store = DEFAULT_STORE,
     n_runs: Annotated[
-        int, typer.Option("--keep", min=1, help="Of each curated set, keep what the last so many finished runs need.")
+        int, typer.Option("--keep", min=1, help="How many finished runs of each curated set keep what they need.")
     ] = 14,
-    yes: Annotated[bool, typer.Option("--yes", "-y", help="Take it away; without, only say what would go.")] = False,
+    yes: Annotated[bool, typer.Option("--yes", "-y", help="Delete it; without this, only say what would go.")] = False,
 ) -> None:
-    """Say what a store spends its bytes on, and take away what no kept run needs. Versions stay.
+    """Say what a store spends its bytes on, and delete what no kept run needs. Versions stay.
 
     Runs that lose outputs are withdrawn: nothing can be asked of them any more.
     """

@@ -37,7 +37,7 @@ RunnerChoice = Annotated[
     Literal["auto", "plain", "prefect"],
     typer.Option(
         "--runner",
-        help="Who carries the run: Prefect (the server at PREFECT_API_URL, or a temporary one), or this process alone "
+        help="What carries the run out: Prefect (at PREFECT_API_URL, or a temporary server), or this process alone "
         "(plain). auto takes Prefect where it can be had.",
     ),
 ]

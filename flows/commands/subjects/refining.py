@@ -25,15 +25,16 @@ def tune(
     policies: Annotated[str | None, typer.Option(help="Policies to try, as in `balanced,diverse`.")] = None,
     backbones: Annotated[str | None, typer.Option(help="Backbones to try beside the config's, with commas.")] = None,
     levels: Annotated[str | None, typer.Option(help="Numbers of levels of clusters to try, as in `1,2,3`.")] = None,
-    to: Annotated[Path | None, typer.Option("--out", help="New file to write the winner to, as a config.")] = None,
+    to: Annotated[Path | None, typer.Option("--out", "-o", help="New file for the winner, as a config.")] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print it as JSON, with all recipes.")] = False,
     overrides: Overrides = None,
 ) -> None:
     """Choose a recipe: try policies, their settings and near-duplicate thresholds, and print the best as a config.
 
     Recipes race on one half of the held-out labelled samples, and the winner is judged on the other half, with its 95 %
-    interval against random samples and against the config as it is. It takes a finished run, whose work is found done:
-    only ranking and probes run, but for other levels and backbones. What is tried is `tune` in the config.
+    interval against random samples and against the config as it is. It needs a finished run, and uses what that made:
+    only ranking and judging are done anew, and what other levels or backbones take. `tune` in the config says what is
+    tried.
     """
     named = {"policies": policies, "backbones": backbones, "levels": levels}
     asked = [*(overrides or []), *(f"tune.{name}=[{text}]" for name, text in named.items() if text is not None)]
@@ -97,7 +98,7 @@ def audit_curve(
     store: Store = DEFAULT_STORE,
     run_id: RunId = None,
 ) -> None:
-    """Draw how right the labels are when only the surest are taken, by a file of true labels."""
+    """Print how right the labels are when only the most confident are taken, judged by a file of true labels."""
     from windrow.flows.commands.audit import print_curve
 
     print_curve(out, store, run_id, truth, label_set)
@@ -134,15 +135,16 @@ def leaks(
         typer.Argument(
             metavar="A",
             help="Images, as `sources` names them (folder, tar, Parquet file, list); a version's folder; a Parquet "
-            "file with columns sample_id and embedding; `pool`, the pool of the run; or `@` and a file of ids of it.",
+            "file with columns sample_id and embedding; `pool`, the pool of the run; or `@FILE`, some of its ids.",
         ),
     ],
-    b: Annotated[str, typer.Argument(metavar="B", help="Likewise.")],
+    b: Annotated[str, typer.Argument(metavar="B", help="What to compare it with: any of these.")],
     threshold: Annotated[
-        float | None, typer.Option(help="Cosine similarity from which on; by default the run's for near-duplicates.")
+        float | None, typer.Option(help="Least cosine similarity of a pair; by default the run's for near-duplicates.")
     ] = None,
     bits: Annotated[
-        int | None, typer.Option(help="Bits, of 64, in which hashes may differ; by default the run's.", min=0, max=16)
+        int | None,
+        typer.Option(help="Bits of 64 in which perceptual hashes may differ; by default the run's.", min=0, max=16),
     ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print all pairs as JSON.")] = False,
     store: Store = DEFAULT_STORE,

@@ -133,7 +133,7 @@ def export(
     overrides: Overrides = None,
     verbose: Verbose = False,
 ) -> None:
-    """Export the curated set as a new version, running what it needs and has not been done."""
+    """Export the curated set as a new version; what it needs and has not been done yet is done first."""
     _run_until("export", checked_config(config, overrides, verbose), runner)
 
 

@@ -36,9 +36,11 @@ def prepare(verbose: bool) -> None:
 
 def checked_config(path: Path, overrides: list[str] | None, verbose: bool) -> Any:
     """Begin, and return the config of a file; raises ValueError for one that cannot work."""
+    from windrow.tasks.config_file import check_there, needs_no_file
+
+    check_there(path)
     prepare(verbose)
     from windrow.tasks.config import load_config
-    from windrow.tasks.config_file import needs_no_file
     from windrow.tasks.pipeline import check_places
     from windrow.tasks.selection.pool_ranking import check_sql
 

@@ -97,7 +97,7 @@ def test_one_version_has_nothing_to_be_compared_with(workshop: Workshop) -> None
 
 def test_the_report_is_drawn_again_where_one_wants_it(workshop: Workshop) -> None:
     page = workshop.folder / "page.html"
-    ended = workshop.here("report", "--store", str(workshop.store), "--to", str(page))
+    ended = workshop.here("report", "--store", str(workshop.store), "--out", str(page))
     assert ended.returncode == 0, ended.stderr
     assert ended.stdout.strip() == str(page)
     assert page.read_text().startswith("<!doctype html>")
@@ -141,7 +141,7 @@ def test_a_store_is_verified_and_its_damage_is_told_a_line_each(workshop: Worksh
 
 
 MISTAKES = {
-    "there is no file nowhere.yaml": ("run", "nowhere.yaml"),
+    "there is no file or folder nowhere.yaml": ("run", "nowhere.yaml"),
     "features.nmae: there is no such field; did you mean features.name?": ("run", "{config}", "-s", "features.nmae=x"),
     "selection.target_size: wants 0 or more, got -1": ("run", "{config}", "-s", "selection.target_size=-1"),
     "seed: wants a whole number, got 'many'": ("run", "{config}", "-s", "seed=many"),
