@@ -4,8 +4,9 @@
 
 The store is drawn, not computed (`catalog_store`), with embeddings of 32 dimensions in 100 crowds. The page is opened
 in a headless Chromium on this machine: where that has no GPU, WebGL is drawn by the processor (SwiftShader), which
-says little of the frames that a GPU draws. Frames are those in which the map moves, for five seconds; the page then
-draws as many points as it can in time, and all of them when the map stands still.
+says little of the frames that a GPU draws. Frames are those in which the map moves and zooms, for five seconds; the
+page draws as many points as it can in time, and all of them when the map stands still. They are measured once more with
+WebGL's drawArrays left out: what is left is what the page itself does in a frame, and what it uploads.
 """
 
 from __future__ import annotations
@@ -35,16 +36,37 @@ from windrow.tasks.storage.store.outputs import OutputWriter, make_output
 from windrow.tasks.storage.store.run_records import Run, StageRecord
 
 DIM = 32
-FRAMES = """(() => new Promise((told) => {
-    const canvas = document.getElementById("points"), begun = performance.now();
-    let n = 0;
-    const step = () => {
-        canvas.dispatchEvent(new KeyboardEvent("keydown", { key: n % 2 ? "ArrowLeft" : "ArrowRight" }));
-        n += 1;
-        const passed = performance.now() - begun;
-        if (passed < 5000) requestAnimationFrame(step); else told((1000 * n) / passed);
+SPY = """(() => {
+    const frame = window.requestAnimationFrame.bind(window);
+    const spied = window.spied = { ours: [], uploaded: 0, rasterise: true, frame };
+    window.requestAnimationFrame = (act) => spied.frame((now) => {
+        const begun = performance.now();
+        act(now);
+        spied.ours.push(performance.now() - begun);
+    });
+    const { drawArrays, bufferData } = WebGLRenderingContext.prototype;
+    WebGLRenderingContext.prototype.drawArrays = function (...words) {
+        if (spied.rasterise) drawArrays.apply(this, words);
     };
-    requestAnimationFrame(step);
+    WebGLRenderingContext.prototype.bufferData = function (...words) {
+        spied.uploaded += words[1].byteLength ?? words[1];
+        bufferData.apply(this, words);
+    };
+})()"""
+"""What the page itself does in a frame, and sends to WebGL; with `rasterise` false no point is drawn."""
+MOVING = """(() => new Promise((told) => {
+    const canvas = document.getElementById("points"), { spied } = window, gaps = [];
+    Object.assign(spied, { ours: [], uploaded: 0, rasterise: %s });
+    let begun = null, last = null;
+    const step = (now) => {
+        if (last !== null) gaps.push(now - last);
+        begun ??= now;
+        last = now;
+        const key = ["ArrowLeft", "+", "ArrowRight", "-"][gaps.length %% 4];
+        canvas.dispatchEvent(new KeyboardEvent("keydown", { key }));
+        if (now - begun < 5000) spied.frame(step); else told({ ...spied, gaps, points: Number(canvas.dataset.n) });
+    };
+    spied.frame(step);
 }))()"""
 SENT = """performance.getEntriesByType("resource").reduce((sum, each) => sum + each.transferSize, 0)"""
 
@@ -71,6 +93,7 @@ def embed(run: Run, n: int) -> str:
 def opened(tab: Tab, address: str) -> dict[str, float]:
     """Open the page, and say what that took."""
     tab.look(1280, 800)
+    tab.call("Page.addScriptToEvaluateOnNewDocument", source=SPY)
     begun = time.monotonic()
     tab.open(address)
     tab.until("document.documentElement.dataset.drawn", seconds=120)
@@ -79,9 +102,16 @@ def opened(tab: Tab, address: str) -> dict[str, float]:
     ready = time.monotonic() - begun
     sent = tab.run(SENT) / 2**20
     told = {"first picture, s": drawn, "all columns, s": ready, "MiB sent": sent}
-    tab.run(FRAMES)  # it finds out how many points it can draw
-    told["frames a second, moving"] = tab.run(FRAMES)
-    return {**told, "points of each of these": float(tab.run("document.getElementById('points').dataset.n"))}
+    for rasterise in (True, False):
+        tab.run(MOVING % str(rasterise).lower())  # it finds out how many points it can draw
+        found = tab.run(MOVING % str(rasterise).lower())
+        how = "drawn by the processor" if rasterise else "not rasterised"
+        told |= {f"{how}: points of a frame": found["points"]}
+        for what, times in (("between frames", found["gaps"]), ("of ours in a frame", found["ours"])):
+            told |= {f"{how}: ms {what}, median": float(np.median(times))}
+            told |= {f"{how}: ms {what}, 95th percentile": float(np.percentile(times, 95))}
+        told |= {f"{how}: bytes uploaded a frame": found["uploaded"] / len(found["gaps"])}
+    return told
 
 
 def main() -> None:
