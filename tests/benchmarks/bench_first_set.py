@@ -19,6 +19,7 @@ import signal
 import subprocess
 import tempfile
 import time
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -27,7 +28,7 @@ WAY = (
     "windrow query 'SELECT label, count(*) FROM curated GROUP BY label'",
     "windrow report",
     "windrow init photos",
-    "windrow run --runner plain",
+    "windrow config show photos",
     "windrow demo",
     "windrow --version",
     "windrow --show-completion",
@@ -80,25 +81,53 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--photos", type=Path, required=True, help="folder of pictures")
     parser.add_argument("--windrow", default="windrow", help="the command, as installed")
+    parser.add_argument("--tables", nargs="+", choices=TABLES, default=list(TABLES), help="which of the three")
     given = parser.parse_args()
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         shutil.copytree(given.photos, folder / "photos")
         program = shutil.which(given.windrow) or given.windrow
-        print("| typed | key strokes | wall s | processor s | exit code |\n|---|---|---|---|---|")
-        for line in WAY:
-            told = run(folder, program, line)
-            print(f"| `{line}` | {len(line) + 1} | {told.wall:.1f} | {told.processor:.1f} | {told.code} |", flush=True)
-        print("\n| typed | processor s | exit code | told |\n|---|---|---|---|")
-        for line in MISTAKES:
-            told = run(folder, program, line)
-            print(f"| `{line}` | {told.processor:.1f} | {told.code} | {told.last} |", flush=True)
-        print("\n| command | when | ended after, s | exit code | told |\n|---|---|---|---|---|")
-        for number, (line, until, wait) in enumerate(PLACES):
-            told = interrupted(folder, program, line.format(new=folder / f"new-{number}"), until, wait)
-            when = " ".join([f"after `{until}`"] * bool(until) + [f"{wait:g} s later"] * bool(wait))
-            shown = f"windrow {line}".replace(" -s store={new}", "").replace("{new} ", "").replace(ENDLESS, "...")
-            print(f"| `{shown}` | {when} | {told.wall:.1f} | {told.code} | {told.last} |", flush=True)
+        for each in given.tables:
+            print()
+            for row in TABLES[each](folder, program):
+                print(f"| {' | '.join(row)} |", flush=True)
+
+
+def way(folder: Path, program: str) -> Iterator[tuple[str, ...]]:
+    """From a folder to a set, and to answers about it."""
+    yield from (("typed", "key strokes", "wall s", "processor s", "exit code"), ("---",) * 5)
+    for line in WAY:
+        told = run(folder, program, line)
+        yield f"`{line}`", str(len(line) + 1), f"{told.wall:.1f}", f"{told.processor:.1f}", str(told.code)
+
+
+def mistakes(folder: Path, program: str) -> Iterator[tuple[str, ...]]:
+    """What is told of what is wrong."""
+    have_store(folder, program)
+    yield from (("typed", "processor s", "exit code", "told"), ("---",) * 4)
+    for line in MISTAKES:
+        told = run(folder, program, line)
+        yield f"`{line}`", f"{told.processor:.1f}", str(told.code), told.last
+
+
+def ctrl_c(folder: Path, program: str) -> Iterator[tuple[str, ...]]:
+    """How commands end that are told to."""
+    have_store(folder, program)
+    yield from (("command", "when", "ended after, s", "exit code", "told"), ("---",) * 5)
+    for number, (line, until, wait) in enumerate(PLACES):
+        told = interrupted(folder, program, line.format(new=folder / f"new-{number}"), until, wait)
+        when = " ".join([f"after `{until}`"] * bool(until) + [f"{wait:g} s later"] * bool(wait))
+        shown = f"windrow {line}".replace(" -s store={new}", "").replace("{new} ", "").replace(ENDLESS, "...")
+        yield f"`{shown}`", when, f"{told.wall:.1f}", str(told.code), told.last
+
+
+def have_store(folder: Path, program: str) -> None:
+    """Run once, where nothing has been run: there is a store to ask."""
+    if not (folder / "data" / "store").exists():
+        run(folder, program, "windrow run photos --size 10 --runner plain")
+
+
+TABLES = {"way": way, "mistakes": mistakes, "ctrl-c": ctrl_c}
 
 
 def environment() -> dict[str, str]:

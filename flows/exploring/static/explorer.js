@@ -214,6 +214,7 @@ async function ask(event) {
   if (sql) {
     const mine = asking = new AbortController();
     byId("asked").textContent = "asking …";
+    byId("asked").className = "busy";
     byId("stop").hidden = false;
     let told = "";
     try {
@@ -237,7 +238,7 @@ function stopAsking() {
   asking?.abort();
   asking = null;
   byId("stop").hidden = true;
-  byId("asked").textContent = "";
+  byId("asked").textContent = byId("asked").className = "";
 }
 
 /** Order and colour the samples by how like they are to what is at an address; `what` says so in words. */
