@@ -9,6 +9,7 @@ from windrow.tasks.runner import PlainRunner
 from windrow.tasks.storage.store.run_records import Run
 
 
-def curate_inline(config: CurationConfig) -> Run:
+def curate_inline(config: CurationConfig, attended: bool = True) -> Run:
     """Run the pipeline; nothing is tried again."""
-    return curate(replace(config, executor=ExecutorConfig("inline")), PlainRunner(n_threads=1, delays=())).run
+    runner = PlainRunner(n_threads=1, delays=())
+    return curate(replace(config, executor=ExecutorConfig("inline")), runner, attended=attended).run

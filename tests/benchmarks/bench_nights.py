@@ -157,7 +157,7 @@ def cost_of(folder: Path, n: int) -> dict[str, Any]:
         with told.open("w") as out:
             os.dup2(out.fileno(), 1)
             words = [sys.executable, __file__, "--night", str(folder), str(n)]
-            os.execve(sys.executable, words, {**os.environ, "OMP_NUM_THREADS": "1", "PYTHONPATH": _path()})
+            os.execve(sys.executable, words, _environment())
     _, status, used = os.wait4(process, 0)
     if status:
         raise RuntimeError(f"the run ended with {os.waitstatus_to_exitcode(status)}")
@@ -166,8 +166,11 @@ def cost_of(folder: Path, n: int) -> dict[str, Any]:
     return {**found, "total": used.ru_utime + used.ru_stime, "wall": wall, "peak": used.ru_maxrss / 1e6}
 
 
-def _path() -> str:
-    return os.pathsep.join([str(Path(__file__).parent), *filter(None, [os.environ.get("PYTHONPATH")])])
+def _environment() -> dict[str, str]:
+    """One thread, and the package compiled but once, as it is where it is installed."""
+    kept = {name: value for name, value in os.environ.items() if name != "PYTHONDONTWRITEBYTECODE"}
+    path = os.pathsep.join([str(Path(__file__).parent), *filter(None, [os.environ.get("PYTHONPATH")])])
+    return {**kept, "OMP_NUM_THREADS": "1", "PYTHONPATH": path}
 
 
 def measured(n: int, folder: Path) -> dict[str, dict[str, Any]]:

@@ -66,9 +66,12 @@ class Ended:
 class Disturbed:
     """A run of the plain pipeline with a fault, started at once."""
 
-    def __init__(self, config: CurationConfig, fault: Fault, prepare: Callable[[], None] | None = None) -> None:
+    def __init__(
+        self, config: CurationConfig, fault: Fault, prepare: Callable[[], None] | None = None, attended: bool = True
+    ) -> None:
         self._ours, theirs = Pipe()
-        self._process: ForkServerProcess = _FORKS.Process(target=_run, args=(config, fault, theirs, prepare))
+        args = (config, fault, theirs, prepare, attended)
+        self._process: ForkServerProcess = _FORKS.Process(target=_run, args=args)
         self._process.start()
         theirs.close()
 
@@ -97,19 +100,23 @@ class Disturbed:
         return Ended(code, events, error)
 
 
-def curate_disturbed(config: CurationConfig, fault: Fault, prepare: Callable[[], None] | None = None) -> Ended:
+def curate_disturbed(
+    config: CurationConfig, fault: Fault, prepare: Callable[[], None] | None = None, attended: bool = True
+) -> Ended:
     """Run the plain pipeline with a fault in a process of its own, which calls `prepare` first."""
-    return Disturbed(config, fault, prepare).end()
+    return Disturbed(config, fault, prepare, attended).end()
 
 
-def _run(config: CurationConfig, fault: Fault, channel: Connection, prepare: Callable[[], None] | None) -> None:
+def _run(
+    config: CurationConfig, fault: Fault, channel: Connection, prepare: Callable[[], None] | None, attended: bool
+) -> None:
     events: list[str] = []
     if prepare is not None:
         prepare()
     _watch(Path(config.store), events, _act(fault, channel))
     error: BaseException | None = None
     try:
-        curate_inline(config)
+        curate_inline(config, attended)
     except Exception as caught:
         error = caught
     channel.send((tuple(events), error))

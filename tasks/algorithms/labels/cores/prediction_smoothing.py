@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import numpy as np
-from scipy.special import softmax
+from scipy.special import log_softmax, softmax
 
 from windrow.tasks.algorithms.arrays import Float32Array, Float64Array, Int64Array, row_blocks
-from windrow.tasks.algorithms.labels.cores.affinity import affinity_of, normalised_affinity
+from windrow.tasks.algorithms.labels.cores.affinity import affinity_of, least_eigenvalue, normalised_affinity
 from windrow.tasks.algorithms.labels.probabilities import SMALLEST_PROBABILITY
 from windrow.tasks.algorithms.neighbors.exact_neighbors import NeighborGraph
+
+if TYPE_CHECKING:
+    from scipy import sparse
 
 
 @dataclass(frozen=True)
@@ -43,27 +47,86 @@ def smooth_predictions(
     sum. A minimum has z = softmax(log q + strength S z); 0 gives q back. The steps are damped (see `damped_step`), so
     that the objective never rises, and all rows move at once: permuting the pool permutes the answer. A probability of
     0 counts as 1e-7, or a row that was sure would never hear its neighbours; a class that has 0 everywhere keeps it.
-    Memory: three float64 arrays (n, n_classes), 24 bytes a sample and class.
+    Memory: four float64 arrays (n, n_classes), 32 bytes a sample and class.
     """
-    n = len(graph.indices)
-    _check(probabilities, n, strength, gamma, tolerance, max_iters)
-    affinity = normalised_affinity(graph, gamma)
+    return smooth_along(Ties.of(graph, gamma), probabilities, strength, tolerance, max_iters)
+
+
+@dataclass(frozen=True)
+class Ties:
+    """The `normalised_affinity` (n, n) of a graph, and by how much its samples may pull each other apart: a bound, from
+    0 to 1, on how far its eigenvalues lie below 0.
+    """
+
+    affinity: sparse.csr_array
+    apart: float
+
+    @classmethod
+    def of(cls, graph: NeighborGraph, gamma: float = 3.0) -> Ties:
+        """Those of a graph. Raises ValueError unless gamma is positive."""
+        if not gamma > 0:
+            raise ValueError(f"gamma must be positive, got {gamma}")
+        affinity = normalised_affinity(graph, gamma)
+        # In sixteenths: the last bits of a product do not decide how far a step goes.
+        return cls(affinity, float(np.clip(np.ceil(1 - 16 * least_eigenvalue(affinity)) / 16, 0.0, 1.0)))
+
+
+def smooth_along(
+    ties: Ties,
+    probabilities: Float32Array,
+    strength: float = 2.0,
+    tolerance: float = 1e-6,
+    max_iters: int = 300,
+) -> SmoothedPredictions:
+    """`smooth_predictions` over ties that several predictions have in common."""
+    _check(probabilities, ties.affinity.shape[0], strength, tolerance, max_iters)
     known = np.flatnonzero(probabilities.any(axis=0))
     logits = _logits(probabilities[:, known])
-    shares = softmax(logits, axis=1)
+    moving = _Moving(ties, logits, strength)
     for n_iters in range(max_iters + 1):
-        moved, gap = np.empty_like(shares), 0.0
-        for block in row_blocks(n):
-            heard = affinity[block] @ shares
-            rest = undamped_step(logits[block], heard, strength)
-            gap = max(gap, float(np.abs(rest - shares[block]).max()))
-            moved[block] = damped_step(logits[block], heard, shares[block], strength)
+        gap = moving.look(tolerance)
         if gap <= tolerance or n_iters == max_iters:
             break
-        shares = moved
+        moving.step()
     smoothed = np.zeros(probabilities.shape, dtype=np.float32)
-    smoothed[:, known] = shares
+    smoothed[:, known] = moving.shares
     return SmoothedPredictions(smoothed, n_iters, gap, gap <= tolerance)
+
+
+class _Moving:
+    """Rows on their way to rest. Those at rest none of whose neighbours moved stay there and are not looked at: most
+    steps are of few rows.
+    """
+
+    def __init__(self, ties: Ties, logits: Float64Array, strength: float) -> None:
+        self.ties, self.logits, self.strength = ties, logits, strength
+        self.log_shares = log_softmax(logits, axis=1)
+        self.shares = np.exp(self.log_shares)
+        self.looked_at = np.arange(len(logits))
+        self.moved: list[tuple[Int64Array, Float64Array]] = []
+
+    def look(self, tolerance: float) -> float:
+        """Find the rows that are farther than the tolerance from rest, and where they go; return the gap."""
+        self.moved, most = [], 0.0
+        for block in row_blocks(len(self.looked_at)):
+            rows = self.looked_at[block]
+            heard = self.ties.affinity[rows] @ self.shares
+            gaps = np.abs(undamped_step(self.logits[rows], heard, self.strength) - self.shares[rows]).max(axis=1)
+            far = np.flatnonzero(gaps > tolerance)
+            to = (self.logits[rows[far]], heard[far], self.log_shares[rows[far]], self.strength, self.ties.apart)
+            self.moved.append((rows[far], damped_logits(*to)))
+            most = max(most, float(gaps.max()))
+        return most
+
+    def step(self) -> None:
+        """Let them go there, all at once."""
+        near = np.zeros(len(self.shares), np.bool_)
+        for rows, logits in self.moved:
+            self.log_shares[rows] = log_softmax(logits, axis=1)
+            self.shares[rows] = np.exp(self.log_shares[rows])
+            near[rows] = True
+            near[self.ties.affinity[rows].indices] = True
+        self.looked_at = np.flatnonzero(near)
 
 
 def smooth_new(
@@ -83,7 +146,9 @@ def smooth_new(
     is not read. A step costs what the edges of the new rows do.
     """
     n = len(graph.indices)
-    _check(probabilities, len(new), strength, gamma, tolerance, max_iters)
+    _check(probabilities, len(new), strength, tolerance, max_iters)
+    if not gamma > 0:
+        raise ValueError(f"gamma must be positive, got {gamma}")
     if said.shape != (n, probabilities.shape[1]):
         raise ValueError(f"said must be ({n}, {probabilities.shape[1]}), a row for each of the graph, got {said.shape}")
     weights, degree = affinity_of(graph, gamma, new)
@@ -103,9 +168,7 @@ def smooth_new(
     return np.asarray(shares, np.float32)
 
 
-def _check(
-    probabilities: Float32Array, n: int, strength: float, gamma: float, tolerance: float, max_iters: int
-) -> None:
+def _check(probabilities: Float32Array, n: int, strength: float, tolerance: float, max_iters: int) -> None:
     if probabilities.ndim != 2 or len(probabilities) != n:
         raise ValueError(
             f"probabilities must be ({n}, n_classes), a row for each of the graph, got {probabilities.shape}"
@@ -114,8 +177,6 @@ def _check(
         raise ValueError("probabilities must be at least 0 and have rows of sum 1")
     if not strength >= 0:
         raise ValueError(f"strength must be at least 0, got {strength}")
-    if not gamma > 0:
-        raise ValueError(f"gamma must be positive, got {gamma}")
     if not 0 < tolerance < 1:
         raise ValueError(f"tolerance must be between 0 and 1, got {tolerance}")
     if max_iters < 1:
@@ -134,10 +195,21 @@ def undamped_step(logits: Float64Array, heard: Float64Array, strength: float) ->
 def damped_step(logits: Float64Array, heard: Float64Array, shares: Float64Array, strength: float) -> Float64Array:
     """One step to a minimum over the simplex of sum z (log z - logits) - strength / 2 sum_ij S_ij z_i . z_j.
 
-    heard: S shares. The undamped step descends only where S has no negative eigenvalue.
-    Ours are at least -1: -z'Sz = -z'(S + I)z + |z|^2. The first term is concave, so its tangent is above it; the second
-    exceeds its own tangent by |z - shares|^2 <= KL(z || shares) (Pinsker's inequality, and |v|_2^2 <= |v|_1^2 / 2 for a
-    v of sum 0). What is minimised here is that bound, so the objective cannot rise.
+    heard: S shares. The undamped step descends only where S has no negative eigenvalue. See `damped_logits`.
     """
     stay = np.log(np.maximum(shares, np.finfo(np.float64).tiny))
-    return np.asarray(softmax((logits + strength * heard + 0.5 * strength * stay) / (1.0 + 0.5 * strength), axis=1))
+    return np.asarray(softmax(damped_logits(logits, heard, stay, strength), axis=1))
+
+
+def damped_logits(
+    logits: Float64Array, heard: Float64Array, log_shares: Float64Array, strength: float, apart: float = 1.0
+) -> Float64Array:
+    """Whose softmax `damped_step` is. apart: what the eigenvalues of S are above when negative, from 0 to 1.
+
+    -z'Sz = -z'(S + apart I)z + apart |z|^2. The first term is concave, so its tangent is above it; the second exceeds
+    its own tangent by apart |z - shares|^2 <= apart KL(z || shares) (Pinsker's inequality, and |v|_2^2 <= |v|_1^2 / 2
+    for a v of sum 0). What is minimised here is that bound, row by row, so the objective cannot rise, whichever rows
+    take the step.
+    """
+    stay = 0.5 * strength * apart
+    return np.asarray((logits + strength * heard + stay * log_shares) / (1.0 + stay))

@@ -6,7 +6,7 @@ import numpy as np
 
 from windrow.tasks.algorithms.arrays import Float32Array, Int64Array
 from windrow.tasks.algorithms.labels.combining.calibration import apply_temperature, fit_temperature
-from windrow.tasks.algorithms.labels.cores.prediction_smoothing import smooth_predictions
+from windrow.tasks.algorithms.labels.cores.prediction_smoothing import Ties, smooth_along
 from windrow.tasks.algorithms.labels.folds import Predict, assign_folds, labelled_rows
 from windrow.tasks.algorithms.neighbors.exact_neighbors import NeighborGraph
 
@@ -17,7 +17,7 @@ DEVIATION = 1.0
 """Of the logarithm of the strength, before a label is seen."""
 MANY = 500
 """So many labels are enough to judge by: one fold is held out, not each in turn."""
-TOLERANCE = 1e-3
+TOLERANCE = 1e-4
 
 
 def choose_strength(
@@ -42,13 +42,14 @@ def choose_strength(
     folds = assign_folds(labels, n_folds, seed)[rows]
     held = folds < (1 if len(rows) >= MANY else n_folds)
     apart = np.zeros((len(STRENGTHS), len(rows), n_classes), np.float32)
+    ties = Ties.of(graph, gamma)
     for fold in np.unique(folds[held]):
         left_out = rows[folds == fold]
         rest = labels.copy()
         rest[left_out] = -1
         said = start(rest, np.arange(len(labels)))
         for place, strength in enumerate(STRENGTHS):
-            smoothed = smooth_predictions(graph, said, strength, gamma, TOLERANCE).probabilities
+            smoothed = smooth_along(ties, said, strength, TOLERANCE).probabilities
             apart[place, folds == fold] = smoothed[left_out]
     known = labels[rows][held]
     costs = [_cost(each[held], known, strength) for each, strength in zip(apart, STRENGTHS, strict=True)]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -12,7 +13,9 @@ from windrow.tasks.algorithms.labels.folds import Predict, check_pool, labelled_
 from windrow.tasks.algorithms.labels.maker import LabelPool, Maker, Positive, Share, given
 from windrow.tasks.algorithms.labels.many_classes.listed_predictions import PredictListed
 from windrow.tasks.algorithms.labels.probabilities import normalise_rows
-from windrow.tasks.algorithms.neighbors.exact_neighbors import NeighborGraph
+
+if TYPE_CHECKING:
+    from scipy import sparse
 
 CLASS_BLOCK = 64
 COPIES = 6
@@ -44,7 +47,13 @@ class LabelPropagation(Maker):
     def fit(self, pool: LabelPool) -> Predict:
         graph = given(pool.graph, "graph")
         at_once = min(max(pool.memory // (COPIES * 8 * max(len(pool.embeddings), 1)), 1), CLASS_BLOCK)
-        return lambda labels, rows: self._spread(graph, labels, pool.n_classes, rows, at_once)
+        smoother = normalised_affinity(graph, self.gamma)
+
+        def predict(labels: Int64Array, rows: Int64Array) -> Float32Array:
+            check_pool(graph.indices, labels)
+            return self._spread(smoother, labels, pool.n_classes, rows, at_once)
+
+        return predict
 
     def fit_listed(self, pool: LabelPool) -> PredictListed:
         from windrow.tasks.algorithms.labels.many_classes.spread_labels import propagate
@@ -54,11 +63,9 @@ class LabelPropagation(Maker):
         return lambda labels, rows: propagate(graph, labels, pool.n_classes, k, rows, *settings)
 
     def _spread(
-        self, graph: NeighborGraph, labels: Int64Array, n_classes: int, rows: Int64Array, at_once: int
+        self, smoother: sparse.csr_array, labels: Int64Array, n_classes: int, rows: Int64Array, at_once: int
     ) -> Float32Array:
-        check_pool(graph.indices, labels)
         counts = np.bincount(labels[labelled_rows(labels, n_classes)], minlength=n_classes)
-        smoother = normalised_affinity(graph, self.gamma)
         scores = np.empty((len(rows), n_classes), dtype=np.float64)
         for block in row_blocks(n_classes, at_once):
             classes = np.arange(block.start, block.stop)

@@ -3,8 +3,13 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from windrow.tasks.algorithms.labels.cores.affinity import normalised_affinity
-from windrow.tasks.algorithms.labels.cores.prediction_smoothing import smooth_new, smooth_predictions
+from windrow.tasks.algorithms.labels.cores.affinity import least_eigenvalue, normalised_affinity
+from windrow.tasks.algorithms.labels.cores.prediction_smoothing import (
+    Ties,
+    damped_step,
+    smooth_new,
+    smooth_predictions,
+)
 from windrow.tasks.algorithms.neighbors.exact_neighbors import NeighborGraph, neighbor_graph
 
 FEW = settings(max_examples=15, deadline=None)
@@ -46,6 +51,29 @@ def test_the_objective_never_rises(seed, strength, k):
         moved = smooth_predictions(graph, shares, strength, max_iters=n_iters).probabilities
         values.append(objective(graph, moved, shares, strength))
     assert np.all(np.diff(values) <= 1e-4)
+
+
+@FEW
+@given(st.integers(0, 10_000), st.sampled_from([0.5, 2.0, 5.0]))
+def test_rows_that_are_not_looked_at_are_where_steps_of_all_rows_would_bring_them(seed, strength):
+    pool, shares, k = random_pool(seed)
+    graph = neighbor_graph(pool, k)
+    found = smooth_predictions(graph, shares, strength, tolerance=1e-9, max_iters=20_000)
+    wide, affinity = shares.astype(np.float64), normalised_affinity(graph, 3.0)
+    start = np.log(np.maximum(wide, 1e-7))
+    for _ in range(3000):
+        wide = damped_step(start, affinity @ wide, wide, strength)
+    np.testing.assert_allclose(found.probabilities, wide, atol=1e-5)
+
+
+@FEW
+@given(st.integers(0, 10_000), st.integers(2, 60), st.integers(1, 5))
+def test_ties_pull_apart_by_no_more_than_is_said(seed, n, k):
+    graph = neighbor_graph(np.random.default_rng(seed).standard_normal((n, 3)), min(k, n - 1))
+    affinity = normalised_affinity(graph, 3.0)
+    least = np.linalg.eigvalsh(affinity.toarray())[0]
+    assert least_eigenvalue(affinity) == pytest.approx(least, abs=0.02)
+    assert -least - 1e-9 <= Ties.of(graph).apart <= 1
 
 
 def test_a_pair_that_pulls_itself_apart_would_swing_and_does_not():
