@@ -21,6 +21,7 @@ from windrow.tasks.labels.found_labels import read_found_labels
 from windrow.tasks.labels.given_labels import find_given
 from windrow.tasks.labels.states.given_states import find_given_states, told_states
 from windrow.tasks.labels.states.statements import Place
+from windrow.tasks.report.formats import plural
 from windrow.tasks.runner import FEATURES_TAG, IO_TAG, Call, Work
 from windrow.tasks.storage.catalog.views import connect, tables_of
 from windrow.tasks.storage.published.versions import latest_version
@@ -65,7 +66,7 @@ def ingest(curation: Curation) -> None:
         curation.made = replace(curation.made, beside=read_beside)
         register_shards(store, curation.made.ingest)
         lost = _lost(curation)
-        told = [f"{len(beside):,} outputs of models made on the way"] if beside else []
+        told = [f"{plural(len(beside), 'output')} of models made on the way"] if beside else []
         log.note = "; ".join([*told, *(loss.sentence for loss in lost)]) or None
     _tell_found(curation)
     if not curation.attended:
