@@ -14,6 +14,7 @@ from windrow.tasks.config import CurationConfig
 from windrow.tasks.executors import ExecutorConfig, open_executor
 from windrow.tasks.features.extraction import identify_backbone
 from windrow.tasks.features.model_scores import identify_scorer, score_shards
+from windrow.tasks.features.one_pass import KnownModel
 from windrow.tasks.fetching.credentials import knowing, known
 from windrow.tasks.progress import StageProgress, stage_progress
 from windrow.tasks.recording import StageLog, recording
@@ -35,6 +36,8 @@ class Curation:
 
     `attended`: somebody sees what it says; a night has nobody.
     `met`: the given labels, and how the files that the config names fit the pool, both as made right after ingest.
+    `known_models`: those that are at work while shards are ingested; `made_beside` is where their outputs lie, which
+    their own stages find done.
     """
 
     config: CurationConfig
@@ -44,6 +47,8 @@ class Curation:
     kept_back: str | None = None
     attended: bool = True
     met: tuple[Done, ...] = ()
+    known_models: tuple[KnownModel, ...] = ()
+    made_beside: frozenset[str] = frozenset()
 
     @property
     def store(self) -> Path:
@@ -112,7 +117,8 @@ class Curation:
 
     def keep(self, log: StageLog, stage: str, done: Sequence[Done], count: str) -> None:
         """Hand on what a stage has made; `count` of it is its number of samples."""
-        log.done, log.n_samples = list(done), sum(each.counts[count] for each in done)
+        log.done = [replace(each, found=each.found and each.path not in self.made_beside) for each in done]
+        log.n_samples = sum(each.counts[count] for each in done)
         made: dict[str, Any] = {stage: paths_of(done)}
         self.made = replace(self.made, **made)
 

@@ -77,7 +77,7 @@ def curate(
     with ending(run), at_work(run.store), having(config.memory_gb):
         curation = Curation(config, run, runner, Made(), attended=attended)
         if until != "ingest":
-            meet_models(curation)
+            meet_models(curation, embeds=until != "score")
         for name, step in _steps(config, until):
             runner.step(name, config, partial(step, curation))
     after = latest_version(run.store, config.name)

@@ -74,7 +74,7 @@ def _embedded(
                     return
                 batch = ahead.popleft()
                 prepared = [one for _, future in batch for one in future.result()]
-                yield _embed_batch(backbone, [sample_id for ids, _ in batch for sample_id in ids], prepared)
+                yield embed_batch(backbone, [sample_id for ids, _ in batch for sample_id in ids], prepared)
         finally:  # the caller may stop early; what is queued would otherwise still be decoded
             pool.shutdown(wait=True, cancel_futures=True)
 
@@ -98,7 +98,8 @@ def _prepared(backbone: Backbone, images: list[bytes]) -> list[_Prepared]:
     return [one if isinstance(one, str) else backbone.prepare(one) for one in decoded]
 
 
-def _embed_batch(backbone: Backbone, sample_ids: list[str], prepared: list[_Prepared]) -> Embedded:
+def embed_batch(backbone: Backbone, sample_ids: list[str], prepared: list[_Prepared]) -> Embedded:
+    """Embed what was prepared of some samples; the reason of one that could not be is its error."""
     errors: list[str | None] = [p if isinstance(p, str) else None for p in prepared]
     embeddings = np.zeros((len(prepared), backbone.dim), dtype=np.float16)
     good = [p for p in prepared if not isinstance(p, str)]

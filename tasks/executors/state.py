@@ -8,7 +8,7 @@ from typing import Any, TypeVar, cast
 
 State = TypeVar("State")
 
-MAX_STATES = 4
+MAX_STATES = 8
 
 
 def worker_state(factory: Callable[..., State], *args: Hashable) -> State:

@@ -43,7 +43,8 @@ N_IMAGES_TO_FIT = 2000
 SIDE_TO_FIT = 2048  # of pictures that are very much larger, no more is looked at
 
 _SAMPLES_FILE = f"{SAMPLES.name}.parquet"
-_Row = tuple[str, npt.NDArray[np.float16], str | None]
+EmbeddingRow = tuple[str, npt.NDArray[np.float16], str | None]
+"""A sample_id, its embedding (zero where there is none) and why there is none."""
 
 
 @dataclass(frozen=True)
@@ -123,8 +124,8 @@ def extract_shards(
     """
     shards = [open_output(store / path) for path in ingested]
     wanted = _Wanted(store, backbone)
-    stream = _embedded(store, shards, wanted, lambda: worker_state(_load_known, config, weights, backbone))
-    return [_embed_shard(store, shard, backbone, islice(stream, wanted.n_rows(shard))) for shard in shards]
+    stream = _embedded(store, shards, wanted, lambda: loaded_backbone(config, weights, backbone))
+    return [write_embeddings(store, shard, backbone, islice(stream, wanted.n_rows(shard))) for shard in shards]
 
 
 class _Wanted:
@@ -147,13 +148,20 @@ class _Wanted:
         return shard.counts["n_samples"] if self._first[key] == shard.path else 0
 
 
-def _embedded(store: Path, shards: Sequence[Output], wanted: _Wanted, load: Callable[[], Backbone]) -> Iterator[_Row]:
+def _embedded(
+    store: Path, shards: Sequence[Output], wanted: _Wanted, load: Callable[[], Backbone]
+) -> Iterator[EmbeddingRow]:
     """The rows of the shards that are wanted; the backbone is loaded when the first is asked for."""
     loaded = load()
     pending = (shard for shard in shards if wanted.n_rows(shard))
     samples = chain.from_iterable(read_samples(first_occurrences(shard), store) for shard in pending)
     gone: dict[str, str] = {}
-    yield from count(_rows(embed_images(loaded, _bytes_or_nothing(samples, gone)), gone))
+    yield from count(embedding_rows(embed_images(loaded, _bytes_or_nothing(samples, gone)), gone))
+
+
+def loaded_backbone(config: BackboneConfig, weights: Path | None, wanted: BackboneIdentity) -> Backbone:
+    """In a worker: return the backbone, loaded once. Raises RuntimeError where it is not the one that is `wanted`."""
+    return worker_state(_load_known, config, weights, wanted)
 
 
 def _load_known(config: BackboneConfig, weights: Path | None, wanted: BackboneIdentity) -> Backbone:
@@ -178,13 +186,18 @@ def _bytes_or_nothing(
         yield sample_id, b"" if isinstance(data, SampleGone) else data
 
 
-def _rows(batches: Iterable[Embedded], gone: dict[str, str]) -> Iterator[_Row]:
+def embedding_rows(batches: Iterable[Embedded], gone: dict[str, str]) -> Iterator[EmbeddingRow]:
+    """Yield the rows of batches; `gone`: why the bytes of some samples are not there, which is said of them instead."""
     for batch in batches:
         for sample_id, vector, error in zip(batch.sample_ids, batch.embeddings, batch.errors, strict=True):
             yield sample_id, vector, gone.pop(sample_id, error)
 
 
-def _embed_shard(store: Path, shard: Output, backbone: BackboneIdentity, rows: Iterator[_Row]) -> Done:
+def write_embeddings(store: Path, shard: Output, backbone: BackboneIdentity, rows: Iterable[EmbeddingRow]) -> Done:
+    """Write the embeddings of an ingested shard, in whatever order they come, unless that is done.
+
+    Raises RuntimeError when they are not those of its samples.
+    """
     embedded = sorted(rows, key=lambda row: row[0])
 
     def write(writer: OutputWriter) -> None:
@@ -200,7 +213,7 @@ def _embed_shard(store: Path, shard: Output, backbone: BackboneIdentity, rows: I
     return make_output(store, STAGE, VERSION, _key_inputs(shard, backbone), write)
 
 
-def _embeddings_table(rows: Sequence[_Row], backbone: BackboneIdentity) -> pa.Table:
+def _embeddings_table(rows: Sequence[EmbeddingRow], backbone: BackboneIdentity) -> pa.Table:
     vectors = np.stack([vector for _, vector, _ in rows]) if rows else np.empty((0, backbone.dim), np.float16)
     failed = pa.array([error is not None for _, _, error in rows], pa.bool_())
     flat = pa.array(vectors.reshape(-1), pa.float16())

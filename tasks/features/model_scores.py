@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict
 from itertools import islice
@@ -32,7 +32,8 @@ VERSION = 1
 NON_FINITE = "the model gave a number that is not finite"
 DECODE_THREADS = 2
 
-_Row = tuple[str, npt.NDArray[np.float32] | str]
+ScoreRow = tuple[str, npt.NDArray[np.float32] | str]
+"""A sample_id, and its scores or why it has none."""
 
 
 def score_shards(store: Path, ingested: Sequence[str], config: ScorerConfig) -> list[Done]:
@@ -43,6 +44,11 @@ def score_shards(store: Path, ingested: Sequence[str], config: ScorerConfig) -> 
     """
     version = identify_scorer(store, config)
     return [_score_shard(store, open_output(store / path), config, version) for path in ingested]
+
+
+def loaded_scorer(config: ScorerConfig, version: str) -> Scorer:
+    """In a worker: return the scorer, loaded once. Raises RuntimeError where it is not of this version."""
+    return worker_state(_load_known, config, version)
 
 
 def identify_scorer(store: Path, config: ScorerConfig) -> str:
@@ -66,9 +72,19 @@ def _load_known(config: ScorerConfig, version: str) -> Scorer:
 
 
 def _score_shard(store: Path, shard: Output, config: ScorerConfig, version: str) -> Done:
+    def scored() -> Iterator[ScoreRow]:
+        return count(_scored(store, loaded_scorer(config, version), shard, config.batch_size))
+
+    return write_scores(store, shard, config, version, scored)
+
+
+def write_scores(
+    store: Path, shard: Output, config: ScorerConfig, version: str, scored: Callable[[], Iterable[ScoreRow]]
+) -> Done:
+    """Write what `scored` gives of the samples of an ingested shard, in whatever order, unless that is done."""
+
     def write(writer: OutputWriter) -> None:
-        scorer = worker_state(_load_known, config, version)
-        rows = sorted(count(_scored(store, scorer, shard, config.batch_size)), key=lambda row: row[0])
+        rows = sorted(scored(), key=lambda row: row[0])
         writer.write(MODEL_SCORES, _table(rows, [f"{config.name}.{each}" for each in config.classes]))
         writer.counts["n_samples"] = len(rows)
         writer.counts["n_errors"] = sum(isinstance(scores, str) for _, scores in rows)
@@ -84,14 +100,22 @@ def _score_shard(store: Path, shard: Output, config: ScorerConfig, version: str)
     return make_output(store, STAGE, VERSION, inputs, write)
 
 
-def _scored(store: Path, scorer: Scorer, shard: Output, batch_size: int) -> Iterator[_Row]:
+def _scored(store: Path, scorer: Scorer, shard: Output, batch_size: int) -> Iterator[ScoreRow]:
     samples = read_samples(first_occurrences(shard), store)
     with ThreadPoolExecutor(DECODE_THREADS, thread_name_prefix="decode") as threads:
         while some := list(islice(samples, batch_size)):
             decoded = list(threads.map(lambda data: _decoded(data, scorer.min_side), [data for _, data in some]))
-            scores = iter(scorer.score([image for image in decoded if not isinstance(image, str)]))
-            for (sample_id, _), image in zip(some, decoded, strict=True):
-                yield sample_id, image if isinstance(image, str) else _finite(next(scores))
+            yield from score_batch(scorer, [sample_id for sample_id, _ in some], decoded)
+
+
+def score_batch(scorer: Scorer, sample_ids: Sequence[str], decoded: Sequence[Image.Image | str]) -> Iterator[ScoreRow]:
+    """Yield the scores of some samples, in order, of each its picture or why it has none.
+
+    Their last digits may depend on which samples come together: `batch_size` of a shard, as they lie there.
+    """
+    scores = iter(scorer.score([image for image in decoded if not isinstance(image, str)]))
+    for sample_id, image in zip(sample_ids, decoded, strict=True):
+        yield sample_id, image if isinstance(image, str) else _finite(next(scores))
 
 
 def _decoded(data: bytes | SampleGone, min_side: int) -> Image.Image | str:
@@ -107,7 +131,7 @@ def _finite(scores: npt.NDArray[np.float32]) -> npt.NDArray[np.float32] | str:
     return scores if np.isfinite(scores).all() else NON_FINITE
 
 
-def _table(rows: Sequence[_Row], names: Sequence[str]) -> pa.Table:
+def _table(rows: Sequence[ScoreRow], names: Sequence[str]) -> pa.Table:
     failed = [isinstance(scores, str) for _, scores in rows]
     columns = {
         "sample_id": [sample_id for sample_id, _ in rows for _ in names],

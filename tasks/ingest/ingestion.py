@@ -25,7 +25,7 @@ from windrow.tasks.fetching.fetch_config import PACE
 from windrow.tasks.fetching.hosts import begin_run
 from windrow.tasks.fetching.reasons import LEFT, may_pass
 from windrow.tasks.ingest.attribution import attribution
-from windrow.tasks.ingest.inspection import Inspected, inspect_all
+from windrow.tasks.ingest.inspection import Inspected, Watcher, inspect_all
 from windrow.tasks.ingest.kept_labels import class_name_rows, kept_label, kept_text
 from windrow.tasks.ingest.stale_shards import N_CHANGES, is_stale
 from windrow.tasks.ingest.tar_folders import with_folder_labels
@@ -44,12 +44,12 @@ from windrow.tasks.tally import count
 __all__ = ["IngestConfig", "ingest_shard", "ingest_shards"]
 
 STAGE = Stage.INGEST
-VERSION = 5
+VERSION = 6
 COPY = "copy.tar"
 ROWS_AT_ONCE = 8192
 
 
-def ingest_shard(store: Path, shard: SourceShard, config: IngestConfig) -> Done:
+def ingest_shard(store: Path, shard: SourceShard, config: IngestConfig, watcher: Watcher | None = None) -> Done:
     """Read a shard, decode every distinct sample once, write OCCURRENCES (by position), SAMPLES and QUALITY
     (by sample_id), and CLASS_NAMES where the shard names the numbers of its labels.
 
@@ -66,10 +66,12 @@ def ingest_shard(store: Path, shard: SourceShard, config: IngestConfig) -> Done:
     each of the next runs makes it anew, up to `fetch.runs` in all, and fetches what is missing. A run that left some of
     them to the next, because a budget was used up (the count n_left), is none of these.
 
+    `watcher` is shown the samples of a shard that was never ingested as it is; the output does not depend on it.
+
     Raises OSError when the disk or the network fails.
     """
     n_changes = 0
-    done = _ingest(store, shard, config)
+    done = _ingest(store, shard, config, watcher=watcher)
     while done.found and is_stale(store, done.path):
         n_changes += 1
         done = _ingest(store, shard, config, n_changes=n_changes)
@@ -88,6 +90,7 @@ def _ingest(
     n_before: int = 0,
     before: Output | None = None,
     n_changes: int = 0,
+    watcher: Watcher | None = None,
 ) -> Done:
     def write(writer: OutputWriter) -> None:
         samples: dict[str, dict[str, Any]] = {}
@@ -95,7 +98,7 @@ def _ingest(
         named: dict[int, str] = {}
         refused = refused_samples(store)
         already = known_before(before, store) if before else None
-        occurrences = _read_shard(shard, config, refused, writer, samples, columns, named, already)
+        occurrences = _read_shard(shard, config, refused, writer, samples, columns, named, already, watcher)
         occurrences = with_folder_labels(occurrences, shard, config)
         copy = writer.path / COPY
         if pc.any(pc.is_in(occurrences["sample_id"], pa.array(list(refused), pa.string()))).as_py():
@@ -200,6 +203,7 @@ def _read_shard(
     columns: dict[str, None],
     named: dict[int, str],
     already: Already | None,
+    watcher: Watcher | None,
 ) -> pa.Table:
     """Return OCCURRENCES, refused ones among them; `samples` gets the rows of SAMPLES by `sample_id`.
 
@@ -211,7 +215,7 @@ def _read_shard(
         packing = None
         if SOURCES[shard.kind].keeps(shard, config):
             packing = opened.enter_context(Packing(opened.enter_context(writer.appending(COPY))))
-        looked_at = inspect_all(found, config, refused, keep_bytes=packing is not None)
+        looked_at = inspect_all(found, config, refused, packing is not None, watcher)
         rows = (_occurrence(shard, one, samples, packing, config) for one in count(_naming(looked_at, named)))
         table = occurrence_table(rows)
     if packing is not None and not packing.n_samples:

@@ -8,30 +8,33 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from functools import partial
 from typing import TypeVar
 
 from PIL import ExifTags, Image, ImageFile
 
-from windrow.tasks.algorithms.picture_quality import Quality, measure
+from windrow.tasks.algorithms.picture_quality import SIDE, Quality, measure
 from windrow.tasks.pictures.conversion import grey_square, in_bands, to_rgb
-from windrow.tasks.pictures.loading import load_8_bits, refuse_mode
+from windrow.tasks.pictures.loading import Draft, load_8_bits, refuse_mode
 from windrow.tasks.pictures.opening import DAMAGED_METADATA, FORMATS, UnreadableImage, look_at
 
 __all__ = [
-    "DECODE_RECIPE", "FORMATS", "MAX_PIXELS", "ImageFacts", "UnreadableImage", "decode_rgb", "inspect_image", "use_rgb",
+    "DECODE_RECIPE", "FORMATS", "MAX_PIXELS", "ImageFacts", "UnreadableImage", "decode_rgb", "draft_scale", "in_rgb",
+    "inspect_image", "inspected", "use_rgb",
 ]  # fmt: skip
 
 Result = TypeVar("Result")
 
 MAX_PIXELS = 178_956_970
 """Pillow's own limit (twice its warning level): 512 MiB once decoded to RGB."""
+MEASURED_SIDE = 2 * SIDE
+"""To no less are JPEGs drafted to be measured: twice the side of the square that is looked at."""
 MANY_PIXELS = 2**24
 """More than these are made smaller while they become RGB, for whoever says how small."""
 
 DECODE_RECIPE = "rgb-2: first frame, exif orientation, white under alpha, upper 8 of the bits in use, jpeg draft"
 """Part of every feature fingerprint. Change the number whenever `decode_rgb` may return other pixels."""
 
+_DRAFTED = ("JPEG", "MPO")
 _TRANSPOSE = {
     2: Image.Transpose.FLIP_LEFT_RIGHT,
     3: Image.Transpose.ROTATE_180,
@@ -74,22 +77,33 @@ def inspect_image(data: bytes, max_pixels: int = MAX_PIXELS, decode: bool = True
     """
     if not 1 <= max_pixels <= MAX_PIXELS:
         raise ValueError(f"max_pixels must be 1 to {MAX_PIXELS}, got {max_pixels}")
-    return look_at(data, max_pixels, partial(_facts, decode=decode), whole=decode)
+
+    def look(image: ImageFile.ImageFile, data: bytes, mended: str | None) -> ImageFacts:
+        return inspected(image, data, mended, decode)[0]
+
+    return look_at(data, max_pixels, look, whole=decode)
 
 
-def _facts(image: ImageFile.ImageFile, data: bytes, mended: str | None, decode: bool) -> ImageFacts:
+def inspected(
+    image: ImageFile.ImageFile, data: bytes, mended: str | None, decode: bool
+) -> tuple[ImageFacts, Image.Image | None]:
+    """Return what an opened picture is, and the picture as it was decoded for that, None where it was not.
+
+    A JPEG is drafted to MEASURED_SIDE: all of it is read, and the colours are there for who wants them.
+    """
     refuse_mode(image)
     mode, format, size, n_frames = image.mode, image.format or "", image.size, int(getattr(image, "n_frames", 1))
     before = _orientation(image)
     measures: tuple[float | None, ...] = ()
+    loaded = None
     if decode:
-        # a JPEG holds its luma as such: no colours to compute, and all of it is read
-        loaded = load_8_bits(image, data, ("L", None) if mode == "RGB" else None)
+        loaded = load_8_bits(image, data, _draft(MEASURED_SIDE))
         turn = _orientation(image, is_loaded=True)  # of a TIFF that Pillow has turned, it says 1 now
         measures = _measures(measure(grey_square(loaded, _TRANSPOSE.get(turn))[None]))
         before = before if format == "TIFF" else turn
     width, height = size if before < 5 or format == "TIFF" else size[::-1]  # a TIFF's size is that of it upright
-    return ImageFacts(width, height, mode, format, n_frames, before, mended, *measures)  # type: ignore[arg-type]
+    facts = ImageFacts(width, height, mode, format, n_frames, before, mended, *measures)  # type: ignore[arg-type]
+    return facts, loaded
 
 
 def _measures(quality: Quality) -> tuple[float | None, ...]:
@@ -116,17 +130,32 @@ def use_rgb(data: bytes, min_side: int | None, use: Callable[[Image.Image], Resu
     """What `use` makes of the picture that `decode_rgb` returns, while the memory for it is reserved."""
     if min_side is not None and min_side < 1:
         raise ValueError(f"min_side must be at least 1, got {min_side}")
-    return look_at(data, MAX_PIXELS, lambda image, data, _: use(_upright(image, data, min_side)))
+
+    def look(image: ImageFile.ImageFile, data: bytes, _: str | None) -> Result:
+        return use(in_rgb(image, load_8_bits(image, data, _draft(min_side)), min_side))
+
+    return look_at(data, MAX_PIXELS, look)
 
 
-def _upright(image: ImageFile.ImageFile, data: bytes, min_side: int | None) -> Image.Image:
-    loaded = load_8_bits(image, data, None if min_side is None else (None, (min_side, min_side)))
+def in_rgb(image: ImageFile.ImageFile, loaded: Image.Image, min_side: int | None) -> Image.Image:
+    """Return an opened picture, decoded as it is to be for `min_side`, as `decode_rgb` does."""
     method = _TRANSPOSE.get(_orientation(image, is_loaded=True))
     factor = 1
     if min_side is not None and image.width * image.height > MANY_PIXELS:
         factor = max(1, min(image.size) // (2 * min_side))
     rgb = to_rgb(loaded) if factor == 1 else in_bands(loaded, "RGB", to_rgb, factor)
     return rgb if method is None else rgb.transpose(method)
+
+
+def draft_scale(format: str, sides: tuple[int, int], min_side: int | None) -> int:
+    """Return how many times smaller Pillow's draft makes a picture of these sides, in either order, for `min_side`."""
+    if min_side is None or format not in _DRAFTED:
+        return 1
+    return next(scale for scale in (8, 4, 2, 1) if min(sides) >= scale * min_side or scale == 1)
+
+
+def _draft(min_side: int | None) -> Draft | None:
+    return None if min_side is None else (None, (min_side, min_side))
 
 
 def _orientation(image: Image.Image, is_loaded: bool = False) -> int:

@@ -68,12 +68,19 @@ def prepare_all_guarded(
     finally:
         with _lock:
             _idle.append(sandbox)
-    return [
-        np.frombuffer(one.data, np.uint8).reshape(one.shape) if isinstance(one, Pixels) else str(one) for one in found
-    ]
+    return [array_of(one) if isinstance(one, Pixels) else str(one) for one in found]
+
+
+def array_of(pixels: Pixels) -> npt.NDArray[np.uint8]:
+    """Return what came from a sandbox as an array."""
+    return np.frombuffer(pixels.data, np.uint8).reshape(pixels.shape)
 
 
 def prepared_pixels(data: bytes, min_side: int | None, preparation: Preparation) -> Pixels:
     """In a sandbox: decode a picture and prepare it."""
-    array = use_rgb(data, min_side, preparation.prepare)
+    return pixels_of(use_rgb(data, min_side, preparation.prepare))
+
+
+def pixels_of(array: npt.NDArray[np.uint8]) -> Pixels:
+    """Return an array as a sandbox sends it."""
     return Pixels(array.shape, np.ascontiguousarray(array).data)

@@ -22,10 +22,10 @@ from dataclasses import astuple, dataclass
 from typing import Any, Self, TypeVar
 
 from windrow.tasks.pictures.sandbox_process import NO_MEMORY, Process, death
-from windrow.tasks.pictures.sandbox_worker import Pixels, answer
+from windrow.tasks.pictures.sandbox_worker import Pixels, Seen, answer
 
 Tag = TypeVar("Tag")
-Verdict = dict[str, Any] | str | Pixels
+Verdict = dict[str, Any] | str | Pixels | Seen
 
 CAN_LIMIT = importlib.util.find_spec("resource") is not None
 BATCH_IMAGES = 16  # two batches of the longest answers must fit into a socket's buffer, or both sides wait to send
@@ -87,7 +87,7 @@ class Sandbox:
                 yield from another.map(images)
 
     def look(self, images: Sequence[bytes], *more: Any) -> list[Verdict]:
-        """Return the verdicts on some images, in order; they may be Pixels. A second thread waits for its turn.
+        """Return the verdicts on some images, in order; they may be Pixels or Seen. A second thread waits for its turn.
 
         The function is called with `more`, too. Raises RuntimeError, as `map` does.
         """
@@ -120,7 +120,7 @@ class Sandbox:
     def _map(self, images: Iterable[tuple[Tag, bytes | None]]) -> Iterator[tuple[Tag, Verdict | None]]:
         ahead: deque[list[tuple[Tag, bytes | None]]] = deque()
         try:
-            for batch in _batches(images):
+            for batch in batches(images):
                 ahead.append(batch)
                 self._send([data for _, data in batch if data is not None])
                 if len(ahead) > 1:  # while one batch is looked at the next is on its way
@@ -186,13 +186,17 @@ class Sandbox:
         """Say what an answer means; `pixels` are those of this answer and the next ones."""
         if kind == "pixels":
             return Pixels(tuple(value), next(pixels))
+        if kind == "seen":
+            made = (one if isinstance(one, str) else Pixels(tuple(one), next(pixels)) for one in value[1])
+            return Seen(value[0], tuple(made))
         if kind == "error":
             raise RuntimeError(f"{self._function.__qualname__} failed in the sandbox:\n{value}")
         verdict: Verdict = value
         return _Failed(NO_MEMORY) if kind == "no memory" else verdict
 
 
-def _batches(images: Iterable[tuple[Tag, bytes | None]]) -> Iterator[list[tuple[Tag, bytes | None]]]:
+def batches(images: Iterable[tuple[Tag, bytes | None]]) -> Iterator[list[tuple[Tag, bytes | None]]]:
+    """Cut images into what a sandbox is asked for at once."""
     batch: list[tuple[Tag, bytes | None]] = []
     n_bytes = 0
     for tag, data in images:

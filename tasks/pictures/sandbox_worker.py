@@ -71,22 +71,38 @@ class Pixels:
     data: bytes | memoryview
 
 
+@dataclass(frozen=True)
+class Seen:
+    """What a picture is, and each of what was made of it: an array, or the reason why there is none."""
+
+    facts: Any
+    made: tuple[Pixels | str, ...]
+
+
 def answer(function: Callable[..., Any], args: tuple[Any, ...], data: bytes, pixels: list[Pixels]) -> str:
     """Call the function and say in JSON what came of it: [kind, value].
 
-    Kinds: facts, reason, no memory, error, and pixels, whose value is their shape; they go into `pixels`.
+    Kinds: facts, reason, no memory, error, and pixels, whose value is their shape; they go into `pixels`. Of `seen` the
+    value is the facts, and the shape or the reason of each that was made.
     """
     try:
         found = function(data, *args)
         if isinstance(found, Pixels):
             pixels.append(found)
             return json.dumps(("pixels", found.shape))
-        said = json.dumps(("facts", found), default=vars)
+        made = found.made if isinstance(found, Seen) else ()
+        seen = ("seen", (found.facts, [_told(one) for one in made])) if isinstance(found, Seen) else ("facts", found)
+        said = json.dumps(seen, default=vars)
         if len(said) > MAX_ANSWER:
             raise ValueError(f"the facts are {len(said)} characters of JSON, more than {MAX_ANSWER}")
+        pixels += [one for one in made if isinstance(one, Pixels)]
     except Exception as error:
         said = json.dumps(_failure(error))
     return said
+
+
+def _told(made: Pixels | str) -> tuple[int, ...] | str:
+    return made if isinstance(made, str) else made.shape
 
 
 def _failure(error: BaseException) -> tuple[str, str]:

@@ -15,6 +15,7 @@ from windrow.tasks.curation_under_way import Curation, joined, paths_of
 from windrow.tasks.features.backbone_choice import choose_backbone, chosen_backbone
 from windrow.tasks.features.extraction import FITTED, extract_shards, fit_backbone, identify_backbone
 from windrow.tasks.features.model_scores import identify_scorer, score_shards
+from windrow.tasks.features.one_pass import KnownBackbone, KnownModel, KnownScorer, known_backbone
 from windrow.tasks.fetching.credentials import written
 from windrow.tasks.ingest.usable_pool import check_pool
 from windrow.tasks.memory_needs import graph_needs, shortage
@@ -32,13 +33,20 @@ FIND_NEIGHBORS = Work("find-neighbors", find_neighbors)
 CLUSTER = Work("cluster", cluster_pool)
 
 
-def meet_models(curation: Curation) -> None:
-    """Load what the config names, unless the store knows it: what does not fit is told before anything is read."""
+def meet_models(curation: Curation, embeds: bool = True) -> None:
+    """Load what the config names, unless the store knows it: what does not fit is told before anything is read.
+
+    Models that are known by then are at work while shards are ingested; not the backbone, unless the run `embeds`.
+    """
     config, store = curation.config, curation.store
-    if not (config.features.is_open or config.features.is_fitted):
-        curation.in_worker(IDENTIFY_BACKBONE, config.features, None, store)
+    known: list[KnownModel] = []
     for scorer in config.scores:
-        curation.in_worker(IDENTIFY_SCORER, store, scorer)
+        known.append(KnownScorer(scorer, curation.in_worker(IDENTIFY_SCORER, store, scorer)))
+    if backbone := known_backbone(store, config.features, config.seed):
+        features, weights = backbone
+        identity = curation.in_worker(IDENTIFY_BACKBONE, features, weights, store)
+        known += [KnownBackbone(features, weights, identity)] if embeds else []
+    curation.known_models = tuple(known)
 
 
 def score(curation: Curation) -> None:

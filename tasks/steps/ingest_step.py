@@ -10,6 +10,7 @@ from windrow.schemas.stages import Part, Stage
 from windrow.tasks.config import CurationConfig
 from windrow.tasks.corrections.taken import take_corrections, told_of
 from windrow.tasks.curation_under_way import Curation, joined, paths_of
+from windrow.tasks.features.one_pass import Ingested, KnownModel, ingest_with_models
 from windrow.tasks.fetching.credentials import name_sources
 from windrow.tasks.ingest.hash_groups import group_hashes
 from windrow.tasks.ingest.ingestion import ingest_shards
@@ -20,7 +21,8 @@ from windrow.tasks.labels.found_labels import read_found_labels
 from windrow.tasks.labels.given_labels import find_given
 from windrow.tasks.labels.states.given_states import find_given_states, told_states
 from windrow.tasks.labels.states.statements import Place
-from windrow.tasks.runner import IO_TAG, Call, Work
+from windrow.tasks.report.formats import plural
+from windrow.tasks.runner import FEATURES_TAG, IO_TAG, Call, Work
 from windrow.tasks.storage.catalog.views import connect, tables_of
 from windrow.tasks.storage.published.versions import latest_version
 from windrow.tasks.storage.sources.source_plan import plan_shards
@@ -31,6 +33,7 @@ from windrow.tasks.storage.store.registry import register_shards
 from windrow.tasks.storage.store.run_records import Run, last_ingested, latest_run
 
 INGEST_SHARDS = Work("ingest-shards", ingest_shards, tries_again=True, tag=IO_TAG)
+INGEST_WITH_MODELS = Work("ingest-shards", ingest_with_models, tries_again=True, tag=FEATURES_TAG)
 GROUP_HASHES = Work("group-hashes", group_hashes)
 GIVEN_LABELS = Work("given-labels", find_given)
 GIVEN_STATES = Work("given-states", find_given_states)
@@ -44,22 +47,27 @@ def ingest(curation: Curation) -> None:
     last = last_ingested(store, config.name)
     with curation.stage(Stage.INGEST) as log:
         shards = plan_shards(config.sources, config.ingest, recorded_uris(last.config) if last else ())
-        beside = _planned_beside(config)
+        sets_beside = _planned_beside(config)
         until = time.time() + config.ingest.fetch.run_seconds
 
-        def read(what: str, shards: Sequence[SourceShard]) -> list[Done]:
-            groups = curation.groups(shards)
-            given = [(label, (store, group, config.ingest, until)) for label, group in groups]
-            calls = [Call(INGEST_SHARDS, f"ingest {label}", values) for label, values in given]
+        def read(what: str, shards: Sequence[SourceShard], *models: Sequence[KnownModel]) -> list[Done]:
+            work = INGEST_WITH_MODELS if models else INGEST_SHARDS
+            given = [(label, (store, group, config.ingest, until, *models)) for label, group in curation.groups(shards)]
+            calls = [Call(work, f"ingest {label}", values) for label, values in given]
             return joined(curation.in_workers(what, len(shards), calls, "n_occurrences", _n_occurrences(shards)))
 
         kept = _kept(curation, shards, last) if last and config.ingest.mode == "copy" else []
-        curation.keep(log, Stage.INGEST, [*read("ingest", shards), *kept], "n_occurrences")
-        read_beside = {place: paths_of(read(f"ingest of {place}", shards)) for place, shards in beside.items()}
+        models = [curation.known_models] if curation.known_models else []
+        ingested = read("ingest", shards, *models)
+        beside = [made.path for each in ingested if isinstance(each, Ingested) for made in each.beside]
+        curation.made_beside = frozenset(beside)
+        curation.keep(log, Stage.INGEST, [*ingested, *kept], "n_occurrences")
+        read_beside = {place: paths_of(read(f"ingest of {place}", shards)) for place, shards in sets_beside.items()}
         curation.made = replace(curation.made, beside=read_beside)
         register_shards(store, curation.made.ingest)
         lost = _lost(curation)
-        log.note = "; ".join(loss.sentence for loss in lost) or None
+        told = [f"{plural(len(beside), 'output')} of models made on the way"] if beside else []
+        log.note = "; ".join([*told, *(loss.sentence for loss in lost)]) or None
     _tell_found(curation)
     if not curation.attended:
         check_losses(lost, config.ingest.least_share_of_last, latest_version(store, config.name))

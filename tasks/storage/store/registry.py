@@ -106,6 +106,19 @@ def sample_indices(store: Path, sample_ids: Collection[str]) -> dict[str, int]:
     return dict(zip(known["sample_id"].to_pylist(), known["sample_index"].to_pylist(), strict=True))
 
 
+def known_samples(store: Path, sample_ids: Collection[str]) -> set[str]:
+    """Return those of a few samples that have an index; of each file only the groups are read in which they may be."""
+    wanted, found = sorted(sample_ids), set[str]()
+    for path in registry_files(store):
+        with naming(path), pq.ParquetFile(path, page_checksum_verification=True) as file:
+            at = file.schema_arrow.get_field_index("sample_id")
+            ends = [file.metadata.row_group(n).column(at).statistics for n in range(file.num_row_groups)]
+            groups = [n for n, each in enumerate(ends) if any(each.min <= one <= each.max for one in wanted)]
+            ids = file.read_row_groups(groups, columns=["sample_id"])["sample_id"]
+        found |= set(ids.filter(pc.is_in(ids, pa.array(wanted, pa.string()))).to_pylist())
+    return found
+
+
 def drop_ids(store: Path, sample_ids: Collection[str]) -> None:
     """Take ids out of the registry; their indices stay taken. Wants that nobody registers samples meanwhile."""
     for path in registry_files(store):
