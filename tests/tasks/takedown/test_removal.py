@@ -23,7 +23,7 @@ from windrow.schemas import EMBEDDINGS, OCCURRENCES, PREDICTIONS
 from windrow.schemas.stages import Part
 from windrow.tasks.clusters.clustering import cluster_pool
 from windrow.tasks.clusters.clustering_config import ClusteringConfig
-from windrow.tasks.features.extraction import FITTED
+from windrow.tasks.features.fitting import FITTED
 from windrow.tasks.ingest.ingestion import ingest_shards
 from windrow.tasks.loading.webdataset_pipeline import open_webdataset
 from windrow.tasks.report.thumbnails import Thumbnail, thumbnail
