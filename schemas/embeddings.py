@@ -49,6 +49,20 @@ EMBEDDINGS = Table(
     ("sample_id",),
 )
 
+SNIPPETS = Table(
+    "snippets",
+    "One vector for each readable sample of a pool whose classes are told by their names (`labels.multi.cdul`): the "
+    "embeddings of its snippets, row by row, one after the other.",
+    (
+        Column("sample_id", pa.string(), "the sample", references=("samples", "sample_id")),
+        Column("backbone_id", pa.string(), "the backbone", references=("backbones", "backbone_id")),
+        Column("grid", pa.int32(), "the picture is cut into grid x grid snippets", minimum=2),
+        Column("embedding", pa.list_(pa.float16()), "the vectors; null when there is an error", True, vector=True),
+        Column("error", pa.string(), "why there are none; null when there are", nullable=True),
+    ),
+    ("sample_id",),
+)
+
 NEIGHBORS = Table(
     "neighbors",
     "The k nearest samples of each sample by cosine similarity (the k-NN graph of the pool).",

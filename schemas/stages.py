@@ -25,6 +25,7 @@ class Part(StrEnum):
 
     CHOSEN_BACKBONE = "choose_backbone"
     FITTED_BACKBONE = "fit_backbone"
+    SNIPPETS = "snippets"
     GIVEN_LABELS = "given_labels"
     GIVEN_STATES = "given_states"
     LABEL_STATES = "label_states"

@@ -31,7 +31,11 @@ LABEL_STATES = Table(
             minimum=0,
             maximum=1,
         ),
-        Column("annotator", pa.string(), "who says so: source, user or the names of people, up to three; windrow"),
+        Column(
+            "annotator",
+            pa.string(),
+            "who says so: source, user or the names of people, up to three; windrow; cdul, by the name of the class",
+        ),
     ),
     ("sample_id", "label_set", "label"),
 )
@@ -76,7 +80,8 @@ STATE_CLASSES = Table(
         Column(
             "method",
             pa.string(),
-            "one-vs-rest; positive-unlabelled, where no absence is known; or none, where nothing can be learnt",
+            "one-vs-rest; positive-unlabelled, where no absence is known; cdul, by its name; or none, where nothing can"
+            " be learnt",
         ),
         Column(
             "least_present",

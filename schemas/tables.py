@@ -2,7 +2,7 @@
 
 from windrow.schemas.clusters import ASSIGNMENTS, CLUSTERS, DRIFT
 from windrow.schemas.corrections import CORRECTIONS, TAKEN_CORRECTIONS
-from windrow.schemas.embeddings import BACKBONES, EMBEDDINGS, NEIGHBORS
+from windrow.schemas.embeddings import BACKBONES, EMBEDDINGS, NEIGHBORS, SNIPPETS
 from windrow.schemas.forgotten import FORGOTTEN
 from windrow.schemas.joined_pool import POOL
 from windrow.schemas.labels import (
@@ -53,6 +53,7 @@ TABLES: tuple[Table, ...] = (
     SOURCE_COLUMNS,
     BACKBONES,
     EMBEDDINGS,
+    SNIPPETS,
     NEIGHBORS,
     CLUSTERS,
     ASSIGNMENTS,
@@ -137,6 +138,7 @@ __all__ = [
     "SCORES",
     "SELECTION",
     "SHARDS",
+    "SNIPPETS",
     "SOFT_LABELS",
     "SOURCE_COLUMNS",
     "STAGES",

@@ -113,6 +113,9 @@ class CurationConfig(Settings):
         for setting, (value, usual) in of_one_class.items():
             if value != usual:
                 raise ValueError(f"{setting}: is for samples of one class, and labels.kind is multi; got {value!r}")
+        if self.labels.multi.cdul is not None and not self.features.has_texts:
+            wants = "a model with texts, hf: or open_clip: with its own layer and pooling, as features"
+            raise ValueError(f"labels.multi.cdul: wants {wants}; got {self.features.name!r}")
         if self.export.label_set not in (PSEUDO, "given"):
             got = self.export.label_set
             raise ValueError(f"export.label_set: wants {PSEUDO} or given, as labels.kind is multi; got {got!r}")

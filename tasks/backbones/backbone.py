@@ -34,6 +34,8 @@ BACKBONES = {
 The class of a key that is in FITTED_KINDS is fitted on the pool: its `fit` writes a file, with which it is called, too.
 """
 FITTED_KINDS = frozenset({"patches"})
+TEXT_KINDS = frozenset({"hf:", "open_clip:"})
+"""Those that may have a text side: CLIP, SigLIP and the like."""
 SIZED_KINDS = frozenset({"lite0"})
 """Those that see pictures at a size that suits the pool, unless the config says at which."""
 
@@ -129,6 +131,11 @@ class BackboneConfig(Settings):
     def is_open(self) -> bool:
         """Whether the pool is still to decide what it is, or at what size it sees."""
         return self.name == AUTO or (self.kind in SIZED_KINDS and self.image_size is None)
+
+    @property
+    def has_texts(self) -> bool:
+        """Whether its model may have a text side, in whose space pictures are embedded."""
+        return self.kind in TEXT_KINDS and self.layer == -1 and self.pooling in ("auto", "pooler")
 
     def _kind(self) -> str | None:
         prefix, colon, rest = self.name.partition(":")

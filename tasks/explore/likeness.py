@@ -19,7 +19,7 @@ from windrow.tasks.backbones.text_towers import text_prototypes
 from windrow.tasks.config import parse_config
 from windrow.tasks.explore.explored_store import ExploredStore
 from windrow.tasks.features.backbone_choice import choose_backbone, chosen_backbone
-from windrow.tasks.features.extraction import FITTED, fit_backbone
+from windrow.tasks.features.fitting import FITTED, fit_backbone
 from windrow.tasks.storage.files.parquet import vectors_to_array
 from windrow.tasks.storage.store.outputs import Output
 
@@ -79,11 +79,7 @@ class Likeness:
     @property
     def has_texts(self) -> bool:
         """Whether the backbone may have a text side, and the pool's embeddings are there."""
-        if self._explored.withdrawn:
-            return False
-        config = self._config
-        as_trained = config.layer == -1 and config.pooling in ("auto", "pooler")
-        return config.name.partition(":")[0] in ("hf", "open_clip") and as_trained
+        return not self._explored.withdrawn and self._config.has_texts
 
     @cached_property
     def _config(self) -> BackboneConfig:

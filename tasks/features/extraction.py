@@ -1,9 +1,9 @@
-"""Features: an embedding, or an error, for every readable sample of ingested shards."""
+"""Features: an embedding of it, or of its snippets, or an error, for every readable sample of ingested shards."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from itertools import chain, islice
 from pathlib import Path
 from typing import Any
@@ -11,17 +11,15 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
-from PIL import Image
 
-from windrow.schemas import BACKBONES, EMBEDDINGS, SAMPLES
-from windrow.schemas.embeddings import FITTED_ON
-from windrow.schemas.stages import Part, Stage
-from windrow.tasks.backbones import Backbone, BackboneConfig, backbone_class, load_backbone
+from windrow.schemas import SAMPLES
+from windrow.tasks.backbones import Backbone, BackboneConfig, load_backbone
 from windrow.tasks.backbones.extract import Embedded, embed_images
+from windrow.tasks.backbones.snippets import SnippetBackbone
 from windrow.tasks.executors.state import worker_state
-from windrow.tasks.features.pool_images import first_occurrences, pool_images
+from windrow.tasks.features.pool_images import first_occurrences
 from windrow.tasks.features.remembered import Told, memory_path, recall
-from windrow.tasks.ingest.stale_shards import N_CHANGES
+from windrow.tasks.features.shard_vectors import SAMPLES_FILE, VERSION, BackboneIdentity, ShardVectors
 from windrow.tasks.storage.sources.sample_bytes import read_samples
 from windrow.tasks.storage.sources.source import SampleGone
 from windrow.tasks.storage.store.outputs import (
@@ -29,35 +27,13 @@ from windrow.tasks.storage.store.outputs import (
     Output,
     OutputWriter,
     fingerprint,
-    is_done,
     make_output,
     open_output,
 )
 from windrow.tasks.tally import count
 
-STAGE = Stage.FEATURES
-VERSION = 2
-FIT_VERSION = 2
-FITTED = "patches.npz"
-N_IMAGES_TO_FIT = 2000
-SIDE_TO_FIT = 2048  # of pictures that are very much larger, no more is looked at
-
-_SAMPLES_FILE = f"{SAMPLES.name}.parquet"
 EmbeddingRow = tuple[str, npt.NDArray[np.float16], str | None]
 """A sample_id, its embedding (zero where there is none) and why there is none."""
-
-
-@dataclass(frozen=True)
-class BackboneIdentity:
-    """What makes two embeddings comparable, as in the table `backbones`. `backbone_id` names all of it."""
-
-    backbone_id: str
-    name: str
-    version: str
-    layer: str
-    pooling: str
-    preprocessing: str
-    dim: int
 
 
 def identify_backbone(config: BackboneConfig, weights: Path | None, store: Path | None = None) -> BackboneIdentity:
@@ -88,44 +64,30 @@ def _identity(backbone: Backbone) -> BackboneIdentity:
     )
 
 
-def fit_backbone(store: Path, ingested: Sequence[str], config: BackboneConfig, seed: int) -> Done | None:
-    """Fit a backbone on a sample of the pool, once for a store; None for a backbone that needs no fit.
-
-    The images are those with the lowest `sample_id`, which is a hash: a uniform sample of the pool. The pool is not
-    part of the fingerprint: the first fit stays, or every night's new samples would change all embeddings. It stays
-    until one of its samples is forgotten (FITTED_ON names them): the next run then fits anew and embeds anew.
-    """
-    if not config.is_fitted:
-        return None
-
-    def write(writer: OutputWriter) -> None:
-        used: set[str] = set()
-        found = pool_images(store, [open_output(store / path) for path in ingested], N_IMAGES_TO_FIT, SIDE_TO_FIT)
-        backbone_class(config).fit(config, _noted(found, used), writer.path / FITTED, N_IMAGES_TO_FIT, seed)
-        writer.write(FITTED_ON, FITTED_ON.build({"sample_id": sorted(used)}))
-
-    inputs = {"image_size": config.image_size, "seed": seed, "n_images": N_IMAGES_TO_FIT}
-    return make_output(store, Part.FITTED_BACKBONE, FIT_VERSION, inputs, write)
-
-
-def _noted(found: Iterable[tuple[str, Image.Image]], used: set[str]) -> Iterator[Image.Image]:
-    for sample_id, image in found:
-        used.add(sample_id)
-        yield image
-
-
 def extract_shards(
-    store: Path, ingested: Sequence[str], config: BackboneConfig, weights: Path | None, backbone: BackboneIdentity
+    store: Path,
+    ingested: Sequence[str],
+    config: BackboneConfig,
+    weights: Path | None,
+    backbone: BackboneIdentity,
+    grid: int | None = None,
 ) -> list[Done]:
     """Embed the samples of ingested shards; batches run over the boundaries of shards.
 
-    One output for each ingested shard: EMBEDDINGS, sorted by `sample_id`, and BACKBONES. It depends on the shard's
-    samples and on the backbone, not on names or labels. Finished shards are not done again.
+    One output for each ingested shard: EMBEDDINGS, sorted by `sample_id`, and BACKBONES; with a grid SNIPPETS in their
+    stead. It depends on the shard's samples, the backbone and the grid, not on names or labels. Finished shards are not
+    done again.
     """
     shards = [open_output(store / path) for path in ingested]
-    wanted = _Wanted(store, backbone)
-    stream = _embedded(store, shards, wanted, lambda: loaded_backbone(config, weights, backbone))
-    return [write_embeddings(store, shard, backbone, islice(stream, wanted.n_rows(shard))) for shard in shards]
+    vectors = ShardVectors(store, backbone, grid)
+    wanted = _Wanted(vectors)
+
+    def load() -> Backbone:
+        whole = loaded_backbone(config, weights, backbone)
+        return whole if grid is None else SnippetBackbone(whole, grid)
+
+    stream = _embedded(store, shards, wanted, load)
+    return [write_vectors(vectors, shard, islice(stream, wanted.n_rows(shard))) for shard in shards]
 
 
 class _Wanted:
@@ -135,16 +97,15 @@ class _Wanted:
     that is written, and meanwhile another run may finish it, or the shard before it may turn out to hold the same.
     """
 
-    def __init__(self, store: Path, backbone: BackboneIdentity) -> None:
-        self._store, self._backbone = store, backbone
+    def __init__(self, vectors: ShardVectors) -> None:
+        self._vectors = vectors
         self._first: dict[str, Path | None] = {}
 
     def n_rows(self, shard: Output) -> int:
         """The number of samples of a shard that are embedded: all or none."""
-        key = shard.files[_SAMPLES_FILE]
+        key = shard.files[SAMPLES_FILE]
         if key not in self._first:
-            done = is_done(self._store, STAGE, VERSION, _key_inputs(shard, self._backbone))
-            self._first[key] = None if done else shard.path
+            self._first[key] = None if self._vectors.is_done(shard) else shard.path
         return shard.counts["n_samples"] if self._first[key] == shard.path else 0
 
 
@@ -172,11 +133,6 @@ def _load_known(config: BackboneConfig, weights: Path | None, wanted: BackboneId
     return loaded
 
 
-def _key_inputs(shard: Output, backbone: BackboneIdentity) -> dict[str, Any]:
-    changes = {N_CHANGES: shard.inputs[N_CHANGES]} if N_CHANGES in shard.inputs else {}  # what failed is tried again
-    return {"samples": shard.files[_SAMPLES_FILE], "backbone_id": backbone.backbone_id, **changes}
-
-
 def _bytes_or_nothing(
     samples: Iterable[tuple[str, bytes | SampleGone]], gone: dict[str, str]
 ) -> Iterator[tuple[str, bytes]]:
@@ -193,8 +149,8 @@ def embedding_rows(batches: Iterable[Embedded], gone: dict[str, str]) -> Iterato
             yield sample_id, vector, gone.pop(sample_id, error)
 
 
-def write_embeddings(store: Path, shard: Output, backbone: BackboneIdentity, rows: Iterable[EmbeddingRow]) -> Done:
-    """Write the embeddings of an ingested shard, in whatever order they come, unless that is done.
+def write_vectors(vectors: ShardVectors, shard: Output, rows: Iterable[EmbeddingRow]) -> Done:
+    """Write the vectors of an ingested shard, in whatever order they come, unless that is done.
 
     Raises RuntimeError when they are not those of its samples.
     """
@@ -204,23 +160,19 @@ def write_embeddings(store: Path, shard: Output, backbone: BackboneIdentity, row
         n_samples = shard.counts["n_samples"]
         if [row[0] for row in embedded] != shard.read(SAMPLES, ["sample_id"])["sample_id"].to_pylist():
             raise RuntimeError(f"{shard.path}: {len(embedded)} embeddings are not those of its {n_samples} samples")
-        writer.write(EMBEDDINGS, _embeddings_table(embedded, backbone))
-        columns = {key: [value] for key, value in asdict(backbone).items()}
-        writer.write(BACKBONES, BACKBONES.build(columns))
+        vectors.write(writer, _columns(embedded, vectors.dim))
         n_errors = sum(error is not None for _, _, error in embedded)
         writer.counts.update(n_samples=n_samples, n_errors=n_errors)
 
-    return make_output(store, STAGE, VERSION, _key_inputs(shard, backbone), write)
+    return make_output(vectors.store, vectors.stage, VERSION, vectors.inputs(shard), write)
 
 
-def _embeddings_table(rows: Sequence[EmbeddingRow], backbone: BackboneIdentity) -> pa.Table:
-    vectors = np.stack([vector for _, vector, _ in rows]) if rows else np.empty((0, backbone.dim), np.float16)
+def _columns(rows: Sequence[EmbeddingRow], dim: int) -> dict[str, Any]:
+    vectors = np.stack([vector for _, vector, _ in rows]) if rows else np.empty((0, dim), np.float16)
     failed = pa.array([error is not None for _, _, error in rows], pa.bool_())
     flat = pa.array(vectors.reshape(-1), pa.float16())
-    columns = {
+    return {
         "sample_id": pa.array([sample_id for sample_id, _, _ in rows], pa.string()),
-        "backbone_id": pa.array([backbone.backbone_id] * len(rows), pa.string()),
-        "embedding": pa.FixedSizeListArray.from_arrays(flat, backbone.dim, mask=failed),
+        "embedding": pa.FixedSizeListArray.from_arrays(flat, dim, mask=failed),
         "error": pa.array([error for _, _, error in rows], pa.string()),
     }
-    return EMBEDDINGS.build(columns, dim=backbone.dim)

@@ -17,16 +17,10 @@ from PIL import Image
 from windrow.tasks.backbones import BackboneConfig
 from windrow.tasks.backbones.extract import embed_batch
 from windrow.tasks.features.backbone_choice import choose_backbone, chosen_backbone
-from windrow.tasks.features.extraction import (
-    FITTED,
-    BackboneIdentity,
-    EmbeddingRow,
-    embedding_rows,
-    fit_backbone,
-    loaded_backbone,
-    write_embeddings,
-)
+from windrow.tasks.features.extraction import EmbeddingRow, embedding_rows, loaded_backbone, write_vectors
+from windrow.tasks.features.fitting import FITTED, fit_backbone
 from windrow.tasks.features.model_scores import ScoreRow, loaded_scorer, score_batch, write_scores
+from windrow.tasks.features.shard_vectors import BackboneIdentity, ShardVectors
 from windrow.tasks.fetching.hosts import begin_run
 from windrow.tasks.ingest.ingestion import ingest_shard
 from windrow.tasks.pictures.guarded import AsItIs, array_of
@@ -191,7 +185,7 @@ class _Embedding(AtWork[EmbeddingRow]):
         return embedding_rows([embed_batch(self._backbone, sample_ids, arrays)], {})
 
     def _written(self, store: Path, shard: Output) -> Done:
-        return write_embeddings(store, shard, self._identity, self.rows)
+        return write_vectors(ShardVectors(store, self._identity, None), shard, self.rows)
 
 
 @dataclass(frozen=True)

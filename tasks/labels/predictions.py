@@ -19,6 +19,7 @@ from windrow.tasks.algorithms.labels.maker import LabelMaker, LabelPool, Maker, 
 from windrow.tasks.algorithms.labels.makers.clusterer import Clusterer
 from windrow.tasks.algorithms.labels.many_classes.listed_predictions import PredictListed, cross_fit_listed
 from windrow.tasks.algorithms.labels.sparse_probabilities import Probabilities
+from windrow.tasks.algorithms.labels.text_names import names_of
 from windrow.tasks.backbones.backbone import BackboneConfig
 from windrow.tasks.clusters.known_graph import read_graph
 from windrow.tasks.labels.chosen_makers import chosen_maker, fit_maker, maker_basis
@@ -196,7 +197,8 @@ def _asked(pool: Pool, outputs: Mapping[str, Sequence[Output]], wanted: _Wanted)
     if "texts" in needs:
         from windrow.tasks.labels.class_texts import class_texts
 
-        texts = class_texts(wanted.backbone, classes, wanted.config.settings.zero_shot)
+        named = wanted.config.settings.zero_shot
+        texts = class_texts(wanted.backbone, names_of(named.class_names, classes), named.templates)
     return LabelPool(pool.embeddings, len(classes), graph, texts, sources, wanted.seed, MOST_CLASSES, memory_budget())
 
 

@@ -16,7 +16,8 @@ from windrow.schemas.stages import Stage
 from windrow.tasks.algorithms.neighbors.leaking_pairs import Fingerprints
 from windrow.tasks.backbones import BackboneConfig
 from windrow.tasks.features.backbone_choice import choose_backbone, chosen_backbone
-from windrow.tasks.features.extraction import FITTED, extract_shards, fit_backbone, identify_backbone
+from windrow.tasks.features.extraction import extract_shards, identify_backbone
+from windrow.tasks.features.fitting import FITTED, fit_backbone
 from windrow.tasks.ingest.ingestion import ingest_shards
 from windrow.tasks.selection.kept_away import fingerprints_of, first_places
 from windrow.tasks.storage.files.store_lock import at_work

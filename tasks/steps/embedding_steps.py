@@ -13,7 +13,8 @@ from windrow.tasks.clusters.known_graph import graph_before
 from windrow.tasks.clusters.neighbor_graph import find_neighbors
 from windrow.tasks.curation_under_way import Curation, joined, paths_of
 from windrow.tasks.features.backbone_choice import choose_backbone, chosen_backbone
-from windrow.tasks.features.extraction import FITTED, extract_shards, fit_backbone, identify_backbone
+from windrow.tasks.features.extraction import extract_shards, identify_backbone
+from windrow.tasks.features.fitting import FITTED, fit_backbone
 from windrow.tasks.features.model_scores import identify_scorer, score_shards
 from windrow.tasks.features.one_pass import KnownBackbone, KnownModel, KnownScorer, known_backbone
 from windrow.tasks.fetching.credentials import written

@@ -5,7 +5,8 @@ from __future__ import annotations
 from dataclasses import replace
 
 from windrow.schemas.stages import Stage
-from windrow.tasks.curation_under_way import Curation, paths_of
+from windrow.tasks.curation_under_way import Curation, joined, paths_of
+from windrow.tasks.features.extraction import extract_shards
 from windrow.tasks.labels.belonging_scores import find_belonging, refuses
 from windrow.tasks.labels.checks.label_checks import check_labels
 from windrow.tasks.labels.labeling import decide_labels
@@ -13,8 +14,8 @@ from windrow.tasks.labels.predictions import makers_of, predict_labels
 from windrow.tasks.labels.predictions_before import labels_before
 from windrow.tasks.labels.states.state_labeling import spread_given_states, told_classes
 from windrow.tasks.memory_needs import label_needs, shortage
-from windrow.tasks.runner import Call, Work
-from windrow.tasks.steps.embedding_steps import near_duplicates_from
+from windrow.tasks.runner import FEATURES_TAG, Call, Work
+from windrow.tasks.steps.embedding_steps import IDENTIFY_BACKBONE, n_samples_of, near_duplicates_from
 from windrow.tasks.storage.store.outputs import Done, open_output
 from windrow.tasks.worth.held_out import hold_out, without_held_out
 
@@ -24,6 +25,7 @@ PREDICT_LABELS = Work("predict-labels", predict_labels)
 CHECK_LABELS = Work("check-labels", check_labels)
 FIND_BELONGING = Work("find-belonging", find_belonging)
 DECIDE_LABELS = Work("decide-labels", decide_labels)
+EMBED_SNIPPETS = Work("embed-snippets", extract_shards, tries_again=True, tag=FEATURES_TAG)
 SPREAD_STATES = Work("spread-states", spread_given_states)
 
 
@@ -46,15 +48,33 @@ def pseudo_label(curation: Curation) -> None:
 def _spread_states(curation: Curation) -> None:
     """Say which classes every embedded sample is of, and is not of; by one class a sample only its clusters are."""
     store, labels, seed = curation.store, curation.config.labels, curation.config.seed
-    with curation.stage(Stage.PSEUDO_LABEL) as log, curation.progress("pseudo-label", 1):
-        curation.made = replace(curation.made, given_labels=(curation.met[0].path,))
-        spread: Done = curation.here(SPREAD_STATES, store, curation.made, labels, seed)
-        clusters: Done = curation.here(DECIDE_LABELS, store, curation.made, labels, seed, ())
-        log.done = [*curation.met, clusters, spread]
+    with curation.stage(Stage.PSEUDO_LABEL) as log:
+        snippets = _embedded_snippets(curation)
+        curation.made = replace(curation.made, given_labels=(curation.met[0].path,), snippets=paths_of(snippets))
+        with curation.progress("pseudo-label", 1):
+            asking = (store, curation.made, labels, seed, curation.config.features)
+            spread: Done = curation.in_worker(SPREAD_STATES, *asking)
+            clusters: Done = curation.here(DECIDE_LABELS, store, curation.made, labels, seed, ())
+        log.done = [*curation.met, *snippets, clusters, spread]
         log.n_samples = spread.counts["n_stated"] + spread.counts["n_unstated"]
         curation.made = replace(curation.made, pseudo_label=paths_of(log.done))
         for line in told_classes(store, spread):
             curation.runner.say(line)
+
+
+def _embedded_snippets(curation: Curation) -> list[Done]:
+    """Embed the snippets of every sample, where the names of classes are asked of them."""
+    config, store, ingested = curation.config, curation.store, curation.made.ingest
+    if config.labels.multi.cdul is None:
+        return []
+    backbone = curation.in_worker(IDENTIFY_BACKBONE, config.features, None, store)
+    how = (config.features, None, backbone, config.labels.multi.cdul.grid)
+    calls = [
+        Call(EMBED_SNIPPETS, f"embed snippets {label}", (store, group, *how))
+        for label, group in curation.groups(ingested)
+    ]
+    n_samples = n_samples_of(store, ingested)
+    return joined(curation.in_workers("snippets", len(ingested), calls, n_samples=n_samples))
 
 
 def _given(curation: Curation) -> tuple[Done, Done]:

@@ -10,7 +10,18 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
-from windrow.schemas import BACKBONES, CLASS_NAMES, EMBEDDINGS, OCCURRENCES, QUALITY, SAMPLES, SOURCE_COLUMNS
+from windrow.schemas import (
+    BACKBONES,
+    CLASS_NAMES,
+    EMBEDDINGS,
+    OCCURRENCES,
+    QUALITY,
+    SAMPLES,
+    SNIPPETS,
+    SOURCE_COLUMNS,
+    Table,
+)
+from windrow.schemas.stages import Part, Stage
 from windrow.tasks.ingest.ingestion import COPY, occurrence_table, write_columns, write_shard
 from windrow.tasks.storage.files.whole_or_absent import file_digest
 from windrow.tasks.storage.sources.packing import blank
@@ -18,7 +29,7 @@ from windrow.tasks.storage.store.outputs import Output, OutputWriter, all_output
 from windrow.tasks.storage.store.refused_samples import without_samples
 from windrow.tasks.storage.store.removed_outputs import replacing_output
 
-FEATURES = "features"
+VECTORS = {Stage.FEATURES: EMBEDDINGS, Part.SNIPPETS: SNIPPETS}
 
 
 def is_as_declared(shard: Output) -> bool:
@@ -30,7 +41,7 @@ def is_as_declared(shard: Output) -> bool:
 
 
 def rewrite_shard(store: Path, shard: Output, refused: Mapping[str, str]) -> None:
-    """Write a shard's tables as ingest would, and its embeddings as features would; `refused`: see `ingest`.
+    """Write a shard's tables as ingest would, and its vectors as features would; `refused`: see `ingest`.
 
     The embeddings come first, under the name that they have for the samples that are left, so that a kill in between
     loses none. Those of all samples are for the caller to remove.
@@ -52,21 +63,23 @@ def rewrite_shard(store: Path, shard: Output, refused: Mapping[str, str]) -> Non
         if shard.table_path(CLASS_NAMES).exists():
             writer.write(CLASS_NAMES, shard.read(CLASS_NAMES))
         samples = file_digest(writer.path / f"{SAMPLES.name}.parquet")
-        for output in all_outputs(store, FEATURES):
-            if output.inputs["samples"] == shard.files[f"{SAMPLES.name}.parquet"]:
-                _embeddings_without(store, output, samples, ids)
+        for stage, declared in VECTORS.items():
+            for output in all_outputs(store, stage):
+                if output.inputs["samples"] == shard.files[f"{SAMPLES.name}.parquet"]:
+                    _vectors_without(store, output, stage, declared, samples, ids)
 
 
-def _embeddings_without(store: Path, output: Output, samples: str, ids: pa.Array) -> None:
+def _vectors_without(store: Path, output: Output, stage: str, declared: Table, samples: str, ids: pa.Array) -> None:
     def write(writer: OutputWriter) -> None:
-        embeddings = _without(output.read(EMBEDDINGS), ids)
-        writer.write(EMBEDDINGS, embeddings)
-        writer.write(BACKBONES, output.read(BACKBONES))
+        embeddings = _without(output.read(declared), ids)
+        writer.write(declared, embeddings)
+        if output.table_path(BACKBONES).exists():
+            writer.write(BACKBONES, output.read(BACKBONES))
         n_errors = embeddings.num_rows - embeddings["error"].null_count
         writer.counts.update(n_samples=embeddings.num_rows, n_errors=n_errors)
 
     inputs = {name: value for name, value in output.inputs.items() if name not in ("stage", "version")}
-    make_output(store, FEATURES, output.inputs["version"], {**inputs, "samples": samples}, write)
+    make_output(store, stage, output.inputs["version"], {**inputs, "samples": samples}, write)
 
 
 def _without(table: pa.Table, ids: pa.Array) -> pa.Table:

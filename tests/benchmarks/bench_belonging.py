@@ -46,7 +46,8 @@ from windrow.tasks.algorithms.labels.label_spreading import spread_labels
 from windrow.tasks.algorithms.neighbors.exact_neighbors import NeighborGraph, neighbor_graph
 from windrow.tasks.backbones import BackboneConfig
 from windrow.tasks.config import CurationConfig
-from windrow.tasks.features.extraction import FITTED, extract_shards, fit_backbone, identify_backbone
+from windrow.tasks.features.extraction import extract_shards, identify_backbone
+from windrow.tasks.features.fitting import FITTED, fit_backbone
 from windrow.tasks.ingest.ingestion import ingest_shards
 from windrow.tasks.labels.given_labels import class_names, given_labels, pool_labels
 from windrow.tasks.labels.labels_config import LabelsConfig

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -16,8 +17,10 @@ from windrow.schemas.stages import Part, Stage
 from windrow.tasks.algorithms.arrays import Int64Array
 from windrow.tasks.algorithms.labels.states.known_states import ABSENT, PRESENT, UNKNOWN, KnownStates
 from windrow.tasks.algorithms.labels.states.state_rule import StateRule
+from windrow.tasks.backbones.backbone import BackboneConfig
 from windrow.tasks.labels.given_labels import sorted_names
 from windrow.tasks.labels.labels_config import PSEUDO, LabelsConfig
+from windrow.tasks.labels.states.cdul_names import named_classes
 from windrow.tasks.labels.states.state_rows import NAMES, StateRows
 from windrow.tasks.storage.files.whole_columns import whole
 from windrow.tasks.storage.store.made import Made, digests
@@ -32,25 +35,28 @@ MOST_TOLD = 5
 """Classes of which a run says why they are not labelled."""
 
 
-def spread_given_states(store: Path, made: Made, config: LabelsConfig, seed: int) -> Done:
+def spread_given_states(store: Path, made: Made, config: LabelsConfig, seed: int, backbone: BackboneConfig) -> Done:
     """Write LABEL_STATES, LOOKED_FOR and VOCABULARIES of the label set 'pseudo', and STATE_CLASSES.
 
-    The counts are those of the tables, n_stated, the samples of which a class is known or said to be present or
-    absent, and n_unstated, the others.
+    backbone: whose texts `labels.multi.cdul` asks. The counts are those of the tables, n_stated, the samples of which a
+    class is known or said to be present or absent, and n_unstated, the others.
     """
-    outputs = made.opened(store, Stage.FEATURES, Part.GIVEN_STATES)
+    cdul = config.multi.cdul
+    outputs = made.opened(store, Stage.FEATURES, Part.GIVEN_STATES, *([Part.SNIPPETS] if cdul else []))
 
     def write(writer: OutputWriter) -> None:
         from windrow.tasks.algorithms.labels.states.state_spreading import spread_states
 
         pool = read_pool(outputs[Stage.FEATURES])
         given = outputs[Part.GIVEN_STATES][0]
-        classes = given_classes(given)
+        classes = sorted_names({*given_classes(given), *(cdul.class_names if cdul else ())})
         known, who = known_states(given, pool.sample_ids, classes)
         rows, told = StateRows(len(pool.sample_ids), config.top_k), []
-        for found in spread_states(pool.embeddings, known, _rule(config, seed)):
-            rows.add(found, known.entries_of(found.number))
-            told.append(_told(found, classes[found.number]))
+        asked = cdul and named_classes(pool, outputs[Part.SNIPPETS], classes, backbone, cdul, writer.path.parent)
+        with asked or nullcontext() as named:
+            for found in spread_states(pool.embeddings, known, _rule(config, seed), named):
+                rows.add(found, known.entries_of(found.number))
+                told.append(_told(found, classes[found.number]))
         columns = {column.name: [row[column.name] for row in told] for column in STATE_CLASSES.columns}
         tables = {
             LABEL_STATES: rows.table(pool.sample_ids, classes, who),
@@ -66,6 +72,8 @@ def spread_given_states(store: Path, made: Made, config: LabelsConfig, seed: int
 
     rule = _rule(config, seed)
     inputs = {**digests(outputs), "rule": rule, "top_k": config.top_k}
+    if cdul:
+        inputs |= {"cdul": cdul, "backbone": backbone}
     return make_output(store, Part.LABEL_STATES, VERSION, inputs, write)
 
 

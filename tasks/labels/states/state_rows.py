@@ -19,8 +19,8 @@ if TYPE_CHECKING:
     from windrow.tasks.algorithms.labels.states.state_spreading import SpreadClass
 
 NAMES = {PRESENT: "present", ABSENT: "absent", UNKNOWN: "unknown"}
-WINDROW, IMPLIED = -1, -2
-"""Who says a state that is nobody's row: Windrow, or a source by its vocabulary."""
+WINDROW, IMPLIED, BY_NAME = -1, -2, -3
+"""Who says a state that is nobody's row: Windrow, a source by its vocabulary, or CDUL by the name of the class."""
 
 ROW = np.dtype(
     [("row", np.int64), ("label", np.int64), ("state", np.int8), ("probability", np.float32), ("said_by", np.int64)]
@@ -44,7 +44,8 @@ class StateRows:
 
     def add(self, found: SpreadClass, entries: Int64Array) -> None:
         """Add a class; entries (n,) says which given row each state is of, -1 for none."""
-        said_by = np.where(entries >= 0, entries, np.where(found.known == UNKNOWN, WINDROW, IMPLIED))
+        nobody = BY_NAME if found.method == "cdul" else WINDROW
+        said_by = np.where(entries >= 0, entries, np.where(found.known == UNKNOWN, nobody, IMPLIED))
         every = np.empty(self.n, ROW)
         columns = (np.arange(self.n), found.number, found.state, found.probability, said_by)
         for name, values in zip(ROW.names or (), columns, strict=True):
@@ -85,5 +86,6 @@ class StateRows:
 
 
 def _annotators(said_by: Int64Array, who: pa.Array) -> pa.Array:
-    others = pc.if_else(pa.array(said_by == IMPLIED), "source", "windrow")
+    names = np.array(["cdul", "source", "windrow"])  # from BY_NAME to WINDROW
+    others = pa.array(names[np.clip(said_by, BY_NAME, WINDROW) - BY_NAME], pa.string())
     return pc.coalesce(who.take(pa.array(said_by, mask=said_by < 0)).cast(pa.string()), others)

@@ -46,7 +46,7 @@ from windrow.tasks.storage.store.run_rest import can_be_asked, last_to_ask, rest
 from windrow.tasks.storage.store.store_format import check_format
 
 # A sample that lies in two shards is described, and embedded, once in each: the rows are equal, or one has failed.
-ONE_ROW_PER_SAMPLE = frozenset({"samples", "quality", "embeddings", "backbones", "model_scores"})
+ONE_ROW_PER_SAMPLE = frozenset({"samples", "quality", "embeddings", "snippets", "backbones", "model_scores"})
 
 FROM_MANIFESTS = (RUNS, STAGES, EXPORTS, SHARDS)  # see `manifest_rows`
 

@@ -17,9 +17,9 @@ Opened = dict[str, list[Output]]
 class Made:
     """The outputs that the stages of a run have made so far: a field a stage, paths relative to the store, in order.
 
-    `pseudo_label` holds what its parts have made too: `given_labels`, `given_states`, `label_corrections`, `held_out`,
-    `predictions` and `belonging`; `rank` holds `selection_corrections`; `beside` and `beside_features` are of the sets
-    beside the pool, by the setting that names each.
+    `pseudo_label` holds what its parts have made too: `given_labels`, `given_states`, `snippets`, `label_corrections`,
+    `held_out`, `predictions` and `belonging`; `rank` holds `selection_corrections`; `beside` and
+    `beside_features` are of the sets beside the pool, by the setting that names each.
     """
 
     ingest: Paths = ()
@@ -30,6 +30,7 @@ class Made:
     cluster: Paths = ()
     given_labels: Paths = ()
     given_states: Paths = ()
+    snippets: Paths = ()
     label_corrections: Paths = ()
     selection_corrections: Paths = ()
     held_out: Paths = ()

@@ -13,7 +13,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
-from windrow.schemas import EMBEDDINGS
+from windrow.schemas import EMBEDDINGS, Table
 from windrow.tasks.storage.files.parquet import naming, vectors_to_array
 from windrow.tasks.storage.files.vectors import VectorFile
 from windrow.tasks.storage.store.outputs import Output
@@ -40,13 +40,15 @@ class PoolFile:
         return pa.StringArray.from_buffers(n, offsets, pa.py_buffer(raw.tobytes().hex().encode()))
 
 
-def write_pool(features: Sequence[Output], folder: Path, *, unit: bool, memory: int) -> PoolFile:
-    """Gather the embeddings of feature outputs; a sample that lies in several shards counts once.
+def write_pool(
+    features: Sequence[Output], folder: Path, *, unit: bool, memory: int, declared: Table = EMBEDDINGS
+) -> PoolFile:
+    """Gather the embeddings of feature outputs, from EMBEDDINGS or SNIPPETS; a sample of several shards counts once.
 
     Ids are hashes, so their first digits split the pool into even parts. Every part is put into a file of its own,
     then sorted in memory, of which about `memory` bytes are used.
     """
-    tables = [output.table_path(EMBEDDINGS) for output in features if output.counts["n_samples"]]
+    tables = [output.table_path(declared) for output in features if output.counts["n_samples"]]
     dim = _dim(tables[0]) if tables else 1
     record = np.dtype([("id", np.uint8, ID_BYTES), ("vector", np.float16, dim)])
     n_most = sum(output.counts["n_samples"] for output in features)

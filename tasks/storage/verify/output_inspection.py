@@ -20,6 +20,7 @@ COUNTED: Mapping[str, Mapping[str, str]] = {
     Stage.INGEST: {"occurrences": "n_occurrences", "samples": "n_samples"},
     Stage.HASH_GROUPS: {"hash_groups": "n_in_hash_groups"},
     Stage.FEATURES: {"embeddings": "n_samples"},
+    Part.SNIPPETS: {"snippets": "n_samples"},
     Stage.NEIGHBORS: {"neighbors": "n_samples", "scores": "n_samples"},
     Stage.CLUSTER: {"assignments": "n_samples"},
     Part.GIVEN_LABELS: {"labels": "n_given"},

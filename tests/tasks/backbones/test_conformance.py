@@ -17,7 +17,8 @@ from torch import nn
 from windrow.tasks.backbones import BACKBONES, Backbone, BackboneConfig, load_backbone
 from windrow.tasks.backbones.patches import fit_patches, save_patches
 from windrow.tasks.features import extraction
-from windrow.tasks.features.extraction import BackboneIdentity, identify_backbone
+from windrow.tasks.features.extraction import identify_backbone
+from windrow.tasks.features.shard_vectors import BackboneIdentity
 from windrow.tasks.storage.store.outputs import NotDoneError, only_finding
 
 SETTINGS = {"size": {"height": 24, "width": 24}, "image_mean": [0.5, 0.5, 0.5], "image_std": [0.5, 0.5, 0.5]}

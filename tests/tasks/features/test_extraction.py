@@ -9,7 +9,8 @@ from PIL import Image
 
 from windrow.schemas import EMBEDDINGS, SAMPLES
 from windrow.tasks.backbones import BackboneConfig
-from windrow.tasks.features.extraction import FITTED, extract_shards, fit_backbone, identify_backbone
+from windrow.tasks.features.extraction import extract_shards, identify_backbone
+from windrow.tasks.features.fitting import FITTED, fit_backbone
 from windrow.tasks.ingest.ingestion import ingest_shards
 from windrow.tasks.storage.sources.source_plan import plan_shards
 from windrow.tasks.storage.sources.source_shard import IngestConfig

@@ -8,6 +8,7 @@ from tiny_clip import save_tiny_clip
 
 from windrow.tasks.algorithms.labels.maker import LabelPool
 from windrow.tasks.algorithms.labels.makers.zero_shot import ZeroShot
+from windrow.tasks.algorithms.labels.text_names import names_of
 from windrow.tasks.backbones import BackboneConfig, BackboneUnavailable, load_backbone
 from windrow.tasks.labels.class_texts import class_texts
 
@@ -35,7 +36,7 @@ def test_pictures_embedded_by_a_backbone_are_named_by_its_texts_as_clip_does_it(
     batch = np.stack([backbone.prepare(picture) for picture in pictures])
     pool = backbone.embed(batch)
     own = ZeroShot(class_names={"1": "dog", "0": "cat"}, templates=("a {}.",))
-    texts = class_texts(config, ["0", "1", "owl"], own)
+    texts = class_texts(config, names_of(own.class_names, ["0", "1", "owl"]), own.templates)
     make = own.fit(LabelPool(pool, 3, texts=texts))
     theirs = clips_own(tiny_clip, ["a cat.", "a dog.", "a owl."], batch)
     labels = np.full(6, -1, np.int64)
@@ -45,12 +46,11 @@ def test_pictures_embedded_by_a_backbone_are_named_by_its_texts_as_clip_does_it(
 
 def test_more_templates_and_other_names_are_other_texts(tiny_clip: Path) -> None:
     config = BackboneConfig(f"hf:{tiny_clip}")
-    plain = class_texts(config, ["cat", "dog"], ZeroShot())
+    templates = ("a photo of a {}.",)
+    plain = class_texts(config, {"cat": "cat", "dog": "dog"}, templates)
     assert plain.prototypes.shape == (2, 16)
-    listed = class_texts(config, ["cat", "dog"], ZeroShot(class_names=("cat", "dog")))
-    np.testing.assert_array_equal(listed.prototypes, plain.prototypes)
-    two = class_texts(config, ["cat", "dog"], ZeroShot(templates=("a photo of a {}.", "my {}!")))
-    renamed = class_texts(config, ["cat", "dog"], ZeroShot(class_names={"cat": "owl"}))
+    two = class_texts(config, {"cat": "cat", "dog": "dog"}, (*templates, "my {}!"))
+    renamed = class_texts(config, {"cat": "owl", "dog": "dog"}, templates)
     assert np.abs(two.prototypes - plain.prototypes).max() > 1e-3
     assert np.abs(renamed.prototypes[0] - plain.prototypes[0]).max() > 1e-3
     np.testing.assert_allclose(renamed.prototypes[1], plain.prototypes[1], atol=1e-6)
@@ -67,9 +67,9 @@ def test_more_templates_and_other_names_are_other_texts(tiny_clip: Path) -> None
 )
 def test_a_backbone_without_texts_is_refused_by_name(backbone: BackboneConfig, message: str) -> None:
     with pytest.raises(ValueError, match=message):
-        class_texts(backbone, ["cat"], ZeroShot())
+        class_texts(backbone, {"cat": "cat"}, ("a {}.",))
 
 
 def test_a_folder_that_is_not_there_is_said(tmp_path: Path) -> None:
     with pytest.raises(BackboneUnavailable, match=r"no folder with config\.json"):
-        class_texts(BackboneConfig(f"hf:{tmp_path / 'nowhere'}"), ["cat"], ZeroShot())
+        class_texts(BackboneConfig(f"hf:{tmp_path / 'nowhere'}"), {"cat": "cat"}, ("a {}.",))

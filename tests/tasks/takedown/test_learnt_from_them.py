@@ -11,7 +11,7 @@ from windrow.schemas import PREDICTIONS
 from windrow.schemas.stages import Part
 from windrow.tasks.clusters.clustering import cluster_pool
 from windrow.tasks.clusters.clustering_config import ClusteringConfig
-from windrow.tasks.features.extraction import FITTED
+from windrow.tasks.features.fitting import FITTED
 from windrow.tasks.storage.store.holders import holds
 from windrow.tasks.storage.store.outputs import all_outputs, make_output, open_output
 from windrow.tasks.takedown.forget_targets import Chosen

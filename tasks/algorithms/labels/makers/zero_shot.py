@@ -2,19 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Annotated
 
 from annotated_types import MinLen
 
-from windrow.schemas.texts.label_text import class_name
 from windrow.tasks.algorithms.arrays import Float32Array, Int64Array
 from windrow.tasks.algorithms.labels.cores.cache_refinement import cache_refinement
 from windrow.tasks.algorithms.labels.cores.text_similarity import TextClasses, zero_shot
 from windrow.tasks.algorithms.labels.folds import Predict
 from windrow.tasks.algorithms.labels.maker import Count, LabelPool, Maker, NotNegative, Positive
 from windrow.tasks.algorithms.labels.sparse_probabilities import SparseProbabilities
+from windrow.tasks.algorithms.labels.text_names import ClassNames, checked_names
 
 # Classes of a sample that its zero-shot prediction is kept with, for the refinement.
 KEPT = 10
@@ -34,7 +33,7 @@ class ZeroShot(Maker):
     `weight`: what they count, in logits.
     """
 
-    class_names: tuple[str, ...] | Mapping[str, str] = ()
+    class_names: ClassNames = ()
     templates: Annotated[tuple[str, ...], MinLen(1)] = ("a photo of a {}.",)
     scale: Positive | None = None
     refine: bool = False
@@ -46,25 +45,11 @@ class ZeroShot(Maker):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        if any(template.count("{}") != 1 for template in self.templates):
-            raise ValueError(f"templates: wants sentences with one {{}} each, got {self.templates}")
-        names = tuple(self.class_names)
-        if all(name.strip() for name in names):
-            names = tuple(class_name("class_names", name) for name in names)
-        said = self.class_names if isinstance(self.class_names, Mapping) else {}
-        if len(set(names)) < len(names) or not all(name.strip() for name in (*names, *said.values())):
-            raise ValueError(f"class_names: wants names that differ and are not empty, got {self.class_names}")
-        kept = dict(zip(names, said.values(), strict=True)) if said else names
-        object.__setattr__(self, "class_names", kept)
+        object.__setattr__(self, "class_names", checked_names(self.class_names, self.templates))
 
     def labels(self) -> tuple[str, ...]:
         """The classes that the names say there are, in their order; empty where the given labels say it."""
         return tuple(self.class_names)
-
-    def names(self, labels: tuple[str, ...]) -> dict[str, str]:
-        """What each label is called in the sentences, in the order of labels; itself where nothing is said."""
-        said = self.class_names if isinstance(self.class_names, Mapping) else {}
-        return {label: said.get(label, label) for label in labels}
 
     def fit(self, pool: LabelPool) -> Predict:
         texts = pool.texts

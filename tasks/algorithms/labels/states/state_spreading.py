@@ -2,18 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
 from windrow.tasks.algorithms.arrays import BoolArray, Float32Array, Int64Array
 from windrow.tasks.algorithms.labels.folds import assign_folds
+from windrow.tasks.algorithms.labels.states.candidates import Candidate, Method
 from windrow.tasks.algorithms.labels.states.known_states import ABSENT, PRESENT, UNKNOWN, Int8Array, KnownStates
 from windrow.tasks.algorithms.labels.states.one_vs_rest import OneVsRest, fit_one_vs_rest
-from windrow.tasks.algorithms.labels.states.platt_scaling import fit_platt
 from windrow.tasks.algorithms.labels.states.positive_only import presence_of_positives
 from windrow.tasks.algorithms.labels.states.promised_thresholds import (
     PromisedThresholds,
@@ -24,7 +24,15 @@ from windrow.tasks.algorithms.labels.states.state_rule import StateRule
 
 CLASSES_AT_ONCE = 64
 """Classes that are learnt and predicted together: 256 bytes a sample."""
-Method = Literal["one-vs-rest", "positive-unlabelled", "none"]
+
+
+@dataclass(frozen=True)
+class NamedClasses:
+    """What the names of classes say without any given state: labels(numbers) float32 (n, len(numbers)), NaN where they
+    say nothing. is_believed: whether a class of which too little is known for a promise gets states by them."""
+
+    labels: Callable[[Int64Array], Float32Array]
+    is_believed: bool = False
 
 
 @dataclass(frozen=True)
@@ -41,13 +49,19 @@ class SpreadClass:
     why: str | None
 
 
-def spread_states(embeddings: npt.NDArray[Any], known: KnownStates, rule: StateRule) -> Iterator[SpreadClass]:
+def spread_states(
+    embeddings: npt.NDArray[Any], known: KnownStates, rule: StateRule, named: NamedClasses | None = None
+) -> Iterator[SpreadClass]:
     """Yield what is said of each class of a pool (n, d), in order, by logistic regressions on known states alone.
 
     Of a class with both states known: one regression against the rest (`fit_one_vs_rest`), calibrated (`fit_platt`) and
     decided on (`promised_thresholds`) by what regressions that did not see a sample say of it. Of a class with presence
     alone: `presence_of_positives`, and a state only where the rule asks for it. Unknown is never taken for absent
     elsewhere. Memory: CLASSES_AT_ONCE columns of the pool.
+
+    named: CDUL's labels, which are calibrated too. Where both states are known, that of the two is taken which comes
+    closer to these states, and each is decided on with half of the failure rate, so that the choice breaks no promise.
+    Where one state is known, or none, CDUL's labels are taken as they are, and decide only if they are believed.
     """
     folds = _folds(known, rule)
     n_present, n_absent = known.n_known()
@@ -56,11 +70,15 @@ def spread_states(embeddings: npt.NDArray[Any], known: KnownStates, rule: StateR
         numbers = np.arange(first, min(first + CLASSES_AT_ONCE, known.n_classes))
         told, listed = numbers[both[numbers]], numbers[one[numbers]]
         learnt = _Learnt.of(embeddings, known, told, folds, rule) if len(told) else None
-        of_listed = _presence(embeddings, known, listed, folds, rule) if len(listed) else None
+        of_listed = _presence(embeddings, known, listed, folds, rule) if len(listed) and named is None else None
+        of_names = None if named is None else named.labels(numbers)
         for number in numbers.tolist():
             given = known.of_class(number)
+            by_name = None if of_names is None else of_names[:, number - first]
             if learnt is not None and both[number]:
-                yield learnt.spread(int(np.searchsorted(told, number)), number, given, rule)
+                yield learnt.spread(int(np.searchsorted(told, number)), number, given, rule, by_name)
+            elif named is not None and by_name is not None:
+                yield _believed(number, given, by_name, named.is_believed, rule)
             elif of_listed is not None and one[number]:
                 yield _positive_only(number, given, of_listed[:, np.searchsorted(listed, number)], rule)
             else:
@@ -102,15 +120,29 @@ class _Learnt:
             apart[out] = fitted(~out).predict_proba(embeddings[rows[out]])
         return cls(fitted(np.ones(len(rows), np.bool_)).predict_proba(embeddings), rows, apart)
 
-    def spread(self, place: int, number: int, given: Int8Array, rule: StateRule) -> SpreadClass:
-        """What is said of one of the classes."""
+    def spread(
+        self, place: int, number: int, given: Int8Array, rule: StateRule, by_name: Float32Array | None
+    ) -> SpreadClass:
+        """What is said of one of the classes; by_name (n,): what its name says, if anything."""
         known = given[self.rows] != UNKNOWN
-        apart, present = self.apart[known, place], given[self.rows][known] == PRESENT
-        scaling = fit_platt(apart, present)
-        thresholds = promised_thresholds(scaling.apply(apart), present, rule.promise, rule.failure_rate)
-        probability = scaling.apply(self.pool[:, place])
-        why = _why(thresholds, int(present.sum()), rule)
-        return _decided(number, given, probability, "one-vs-rest", thresholds, why)
+        rows, apart = self.rows[known], self.apart[known, place]
+        present = given[rows] == PRESENT
+        candidates = [Candidate.of("one-vs-rest", self.pool[:, place], apart, present)]
+        if by_name is not None and np.isfinite(by_name[rows]).all():
+            candidates.append(Candidate.of("cdul", by_name, by_name[rows], present))
+        best = min(candidates, key=lambda candidate: candidate.cross_entropy)
+        rate = rule.failure_rate / len(candidates)
+        thresholds = promised_thresholds(best.apart, present, rule.promise, rate)
+        why = _why(thresholds, int(present.sum()), rule.promise, rate)
+        return _decided(number, given, best.pool, best.method, thresholds, why)
+
+
+def _believed(
+    number: int, given: Int8Array, probability: Float32Array, is_believed: bool, rule: StateRule
+) -> SpreadClass:
+    thresholds = PromisedThresholds(rule.promise, 1 - rule.promise) if is_believed else PromisedThresholds(None, None)
+    why = None if is_believed else "too few states are known to hold the promise (labels.multi.cdul.states)"
+    return _decided(number, given, probability, "cdul", thresholds, why)
 
 
 def _presence(
@@ -127,13 +159,13 @@ def _positive_only(number: int, given: Int8Array, probability: Float32Array, rul
     return _decided(number, given, probability, "positive-unlabelled", thresholds, why)
 
 
-def _why(thresholds: PromisedThresholds, n_present: int, rule: StateRule) -> str | None:
+def _why(thresholds: PromisedThresholds, n_present: int, promise: float, failure_rate: float) -> str | None:
     missing = [name for name in ("present", "absent") if getattr(thresholds, name) is None]
     if not missing:
         return None
-    needed = least_needed(rule.promise, rule.failure_rate)
+    needed = least_needed(promise, failure_rate)
     few = f": {n_present:,} present are known, and {needed} are the least" if n_present < needed else ""
-    return f"never said to be {' or '.join(missing)}, as the promise of {rule.promise:g} would not be kept{few}"
+    return f"never said to be {' or '.join(missing)}, as the promise of {promise:g} would not be kept{few}"
 
 
 def _decided(

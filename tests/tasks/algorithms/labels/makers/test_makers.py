@@ -16,6 +16,7 @@ from windrow.tasks.algorithms.labels.folds import cross_fit
 from windrow.tasks.algorithms.labels.maker import LabelPool
 from windrow.tasks.algorithms.labels.makers.clusterer import Clusterer
 from windrow.tasks.algorithms.labels.makers.prototypes import Prototypes
+from windrow.tasks.algorithms.labels.text_names import names_of
 from windrow.tasks.algorithms.neighbors.exact_neighbors import neighbor_graph
 
 POOL, LABELS = random_pool(3, n=90, labelled=20)
@@ -248,7 +249,7 @@ def test_yaml_values_become_settings_and_their_schema_tells_the_bounds():
         iterative=MAKERS["iterative"](start="knn", start_settings={"k": 3}),
         zero_shot=MAKERS["zero_shot"](class_names={"0": "cat"}, templates=("a {}",)),
     )
-    assert settings.zero_shot.names(("0", "dog")) == {"0": "cat", "dog": "dog"}
+    assert names_of(settings.zero_shot.class_names, ("0", "dog")) == {"0": "cat", "dog": "dog"}
     for wrong, place in (({"knn": {"k": 0}}, "knn.k"), ({"knn": {"kk": 1}}, "knn.kk"), ({"kn": {}}, "kn")):
         with pytest.raises(ValidationError) as found:
             adapter.validate_python(wrong)
