@@ -85,7 +85,7 @@ class Asked:
 
 @contextmanager
 def _lifeline() -> Iterator[int]:
-    """The reading end of a pipe whose other end this process has; each command has its own, as a pipe tells one only."""
+    """The reading end of a pipe whose other end this process has; each command has its own: a pipe tells one only."""
     ends = os.pipe()
     try:
         yield ends[0]

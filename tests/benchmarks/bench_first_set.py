@@ -31,7 +31,6 @@ WAY = (
     "windrow config show photos",
     "windrow demo",
     "windrow --version",
-    "windrow --show-completion",
 )
 MISTAKES = (
     "windrow run photo",
