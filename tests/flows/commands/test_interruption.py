@@ -2,12 +2,21 @@
 
 import subprocess
 import sys
+import threading
 from functools import partial
 
 import pytest
 import typer
 
+from windrow.flows.commands import last_word
 from windrow.flows.commands.cli import run_command
+
+
+@pytest.fixture(autouse=True)
+def nothing_told_yet(monkeypatch: pytest.MonkeyPatch) -> None:
+    """As in a process of its own, where no other command was before."""
+    for event in ("_told", "_only_answers"):
+        monkeypatch.setattr(last_word, event, threading.Event())
 
 
 def raises(error: BaseException) -> typer.Typer:
