@@ -21,7 +21,7 @@ SECONDS = {signal.SIGINT: 2.0, signal.SIGTERM: 6.0, signal.SIGHUP: 6.0}
 """How long a command may take to end by itself."""
 
 _told = threading.Event()
-_only_serves = threading.Event()
+_only_answers = threading.Event()
 
 
 def end_in_time() -> None:
@@ -72,10 +72,10 @@ def tell(number: int) -> None:
     if not _told.is_set():
         _told.set()
         word = "interrupted" if number == signal.SIGINT else f"ended by {name_of(number)}"
-        how = "" if _only_serves.is_set() else "; what was finished is kept: run it again to go on"
+        how = "" if _only_answers.is_set() else "; what was finished is kept: run it again to go on"
         print(f"{word}{how}", file=sys.stderr, flush=True)
 
 
-def note_serving() -> None:
-    """Note that this command answers questions until it is told to end: there is nothing to go on with."""
-    _only_serves.set()
+def note_only_answers() -> None:
+    """Note that this command only answers questions: when it is told to end, there is nothing to go on with."""
+    _only_answers.set()

@@ -15,6 +15,7 @@ from typing import IO, Any, Literal
 from rich.console import Console
 from rich.table import Table
 
+from windrow.flows.commands.last_word import note_only_answers
 from windrow.flows.commands.limited_memory import lift_limit, limited_memory
 from windrow.flows.commands.upright import fits, print_upright
 from windrow.tasks.storage.catalog.connections import SqlLimits
@@ -48,6 +49,7 @@ def answer(
 
     Raises ValueError for what is no question, and for a file that exists, has no known suffix or lies in the store.
     """
+    note_only_answers()
     chosen = _form_of(form, to, store)
     with _kept(limits):
         connection = connect_run(store, run_id, limits, anywhere=anywhere)

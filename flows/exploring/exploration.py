@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import os
 import webbrowser
 from pathlib import Path
 
 from rich.console import Console
 
-from windrow.flows.commands.subjects.parameters import DEFAULT_CONFIG, DEFAULT_STORE
 from windrow.flows.exploring.pages import explorer_app
 from windrow.flows.serving.loopback import serve_owner
 from windrow.tasks.explore.explored_store import SIDES, ExploredStore
@@ -17,13 +15,9 @@ from windrow.tasks.storage.sources.source_settings import recorded_uris
 from windrow.tasks.texts.terminal import visible
 
 
-def explore_store(console: Console, place: Path | None, run_id: str | None, port: int, browser: bool, who: str) -> None:
-    """Serve the explorer over a store until it is interrupted.
-
-    `place`: its folder, or a config that names it; without one, `windrow.yaml` if there is such a file, then
-    WINDROW_STORE, then the default. Raises ValueError where there is no finished run.
-    """
-    explored = ExploredStore(store_at(place), run_id)
+def explore_store(console: Console, store: Path, run_id: str | None, port: int, browser: bool, who: str) -> None:
+    """Serve the explorer over a store until it is interrupted. Raises ValueError where there is no finished run."""
+    explored = ExploredStore(store, run_id)
     n = len(explored.sample_ids)
     console.print(visible(f"{explored.run.name}: {n:,} samples of run {explored.run.run_id}"), markup=False)
     if explored.withdrawn:
@@ -48,17 +42,3 @@ def _where(explored: ExploredStore) -> str:
         if missing
         else ""
     )
-
-
-def store_at(place: Path | None) -> Path:
-    """Return the folder of a store. Raises ValueError where there is none."""
-    if place is None:
-        named = os.environ.get("WINDROW_STORE")
-        place = Path(named) if named else DEFAULT_CONFIG if DEFAULT_CONFIG.is_file() else DEFAULT_STORE
-    if place.is_file():
-        from windrow.tasks.config import load_config
-
-        return Path(load_config(place, []).store)
-    if not (place / "runs").is_dir():
-        raise ValueError(f"{place} is no store and no config: `windrow run` makes a store")
-    return place

@@ -138,7 +138,7 @@ class Pages:
                 there = await while_there(request, self._asked.rows(sql, to, self._explored.run.run_id))
             except ValueError as error:
                 return PlainTextResponse(str(error), 400)
-            return _raw(self._explored.found(to), {}) if there else Response(status_code=GONE)
+            return _raw(await run_in_threadpool(self._explored.found, to), {}) if there else Response(status_code=GONE)
 
     def like_sample(self, request: Request) -> Response:
         """The similarity of each sample to one of them, float32."""

@@ -11,8 +11,8 @@ import asyncio
 import os
 import re
 import sys
-from collections.abc import Sequence
-from contextlib import suppress
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -38,8 +38,6 @@ class Asked:
     store: Path
     limits: SqlLimits
     turns: asyncio.Semaphore = field(default_factory=lambda: asyncio.Semaphore(AT_ONCE))
-    line: tuple[int, int] = field(default_factory=os.pipe)
-    """What its commands read, whose other end closes with this process."""
 
     async def rows(self, sql: str, to: Path, run_id: str | None = None) -> None:
         """Write the rows of a question to a new file, in the form that its name ends with.
@@ -60,25 +58,40 @@ class Asked:
                 raise ValueError(f"a question is text without NUL, of {LONGEST:,} bytes at most")
         line = [sys.executable, "-c", COMMAND, command, "--store", str(self.store), *options, "--", *arguments]
         async with self.turns:
-            process = await asyncio.create_subprocess_exec(
-                *line,
-                stdin=self.line[0],
-                stdout=asyncio.subprocess.PIPE,
-                stderr=asyncio.subprocess.PIPE,
-                env={**os.environ, "NO_COLOR": "1", "COLUMNS": "160"},
-            )
-            try:
-                said, complained = await asyncio.wait_for(process.communicate(), seconds)
-            except TimeoutError:
-                raise ValueError(f"took longer than {seconds:g} s") from None
-            finally:
-                if process.returncode is None:  # too slow, or nobody waits any more
-                    with suppress(ProcessLookupError):
-                        process.kill()
-                    await process.wait()
+            with _lifeline() as reading:
+                return await self._said(line, reading, seconds)
+
+    async def _said(self, line: Sequence[str], reading: int, seconds: float) -> str:
+        process = await asyncio.create_subprocess_exec(
+            *line,
+            stdin=reading,
+            stdout=asyncio.subprocess.PIPE,
+            stderr=asyncio.subprocess.PIPE,
+            env={**os.environ, "NO_COLOR": "1", "COLUMNS": "160"},
+        )
+        try:
+            said, complained = await asyncio.wait_for(process.communicate(), seconds)
+        except TimeoutError:
+            raise ValueError(f"took longer than {seconds:g} s") from None
+        finally:
+            if process.returncode is None:  # too slow, or nobody waits any more
+                with suppress(ProcessLookupError):
+                    process.kill()
+                await process.wait()
         if process.returncode:
             raise ValueError(_last_words(complained.decode(errors="replace"), process.returncode))
         return said.decode(errors="replace")
+
+
+@contextmanager
+def _lifeline() -> Iterator[int]:
+    """The reading end of a pipe whose other end this process has; each command has its own: a pipe tells one only."""
+    ends = os.pipe()
+    try:
+        yield ends[0]
+    finally:
+        for end in ends:
+            os.close(end)
 
 
 def _last_words(complained: str, code: int) -> str:

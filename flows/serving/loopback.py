@@ -8,7 +8,7 @@ from collections.abc import Callable
 import uvicorn
 from starlette.types import ASGIApp
 
-from windrow.flows.commands.last_word import note_serving
+from windrow.flows.commands.last_word import note_only_answers
 from windrow.flows.serving.token_gate import HOST, Guarded, address, new_token
 
 
@@ -21,7 +21,7 @@ def serve_owner(app: ASGIApp, port: int, tell: Callable[[str], object]) -> None:
     with _listen(port) as listening:
         number, token = listening.getsockname()[1], new_token()
         tell(address(token, number))
-        note_serving()
+        note_only_answers()
         guarded = Guarded(app, token, number)
         config = uvicorn.Config(
             guarded, log_level="warning", access_log=False, server_header=False, lifespan="off", ws="none"

@@ -100,7 +100,7 @@ class ExploredStore:
 
     @property
     def withdrawn(self) -> str | None:
-        """Why only the rest of a run is shown, null of a whole one."""
+        """Why only the rest of a run is shown; None of a whole one."""
         return f"{self.run.error}{rest_told(self.run)}" if self.run.status == "withdrawn" else None
 
     def connection(self) -> Any:

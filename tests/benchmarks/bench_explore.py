@@ -55,7 +55,7 @@ SPY = """(() => {
 })()"""
 """What the page itself does in a frame, and sends to WebGL; with `rasterise` false no point is drawn."""
 MOVING = """(() => new Promise((told) => {
-    const canvas = document.getElementById("points"), { spied } = window, gaps = [];
+    const canvas = document.getElementById("%s"), { spied } = window, gaps = [];
     Object.assign(spied, { ours: [], uploaded: 0, rasterise: %s });
     let begun = null, last = null;
     const step = (now) => {
@@ -68,6 +68,25 @@ MOVING = """(() => new Promise((told) => {
     };
     spied.frame(step);
 }))()"""
+ALONE = """(async () => {
+    const { PointMap } = await import("./map.js");
+    const make = (kind, style) => Object.assign(document.createElement(kind), { style });
+    document.getElementById("alone")?.parentElement.remove();
+    const stage = make("div", "position: fixed; inset: 0; z-index: 9; background: white");
+    const whole = "position: absolute; inset: 0; width: 100%%; height: 100%%";
+    const [points, over] = [0, 1].map(() => make("canvas", whole));
+    points.id = "alone";
+    stage.append(points, over);
+    document.body.append(stage);
+    const map = new PointMap(points, over, { choose() {}, draw() {} });
+    const { pace } = map; // where nothing is rasterised, every frame has all points
+    map.pace = (now) => (window.spied.rasterise ? pace.call(map, now) : map.n);
+    const one = () => Math.random() + Math.random() + Math.random();
+    map.resize();
+    map.place(Float32Array.from({ length: 2 * %d }, one));
+    return Boolean(map.gl);
+})()"""
+"""The map by itself, over points drawn at random."""
 SENT = """performance.getEntriesByType("resource").reduce((sum, each) => sum + each.transferSize, 0)"""
 
 
@@ -102,9 +121,21 @@ def opened(tab: Tab, address: str) -> dict[str, float]:
     ready = time.monotonic() - begun
     sent = tab.run(SENT) / 2**20
     told = {"first picture, s": drawn, "all columns, s": ready, "MiB sent": sent}
+    return told | frames(tab, "points")
+
+
+def alone(tab: Tab, n: int) -> dict[str, float]:
+    """Say what frames take of the map by itself, with n points."""
+    assert tab.run(ALONE % n)
+    return {f"{n:,} points alone, {name}": value for name, value in frames(tab, "alone").items()}
+
+
+def frames(tab: Tab, canvas: str) -> dict[str, float]:
+    """Move a map, and say what its frames take."""
+    told: dict[str, float] = {}
     for rasterise in (True, False):
-        tab.run(MOVING % str(rasterise).lower())  # it finds out how many points it can draw
-        found = tab.run(MOVING % str(rasterise).lower())
+        tab.run(MOVING % (canvas, str(rasterise).lower()))  # it finds out how many points it can draw
+        found = tab.run(MOVING % (canvas, str(rasterise).lower()))
         how = "drawn by the processor" if rasterise else "not rasterised"
         told |= {f"{how}: points of a frame": found["points"]}
         for what, times in (("between frames", found["gaps"]), ("of ours in a frame", found["ours"])):
@@ -135,6 +166,8 @@ def main() -> None:
             profile = Path(folder) / "chromium"
             with chromium(profile) as tab:
                 told |= opened(tab, address)
+                for many in (100_000, 1_000_000):
+                    told |= alone(tab, many)
             process.send_signal(signal.SIGINT)
     print(f"| {n:,} samples | |\n|---|---|")
     for name, value in told.items():

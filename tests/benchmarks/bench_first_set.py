@@ -31,7 +31,6 @@ WAY = (
     "windrow config show photos",
     "windrow demo",
     "windrow --version",
-    "windrow --show-completion",
 )
 MISTAKES = (
     "windrow run photo",
@@ -71,9 +70,10 @@ class Told:
 
     @property
     def last(self) -> str:
-        """Its last line, without the frame that Typer draws around some."""
-        lines = [line.strip(" │╭╰─╮╯") for line in self.said.splitlines()]
-        return next((line for line in reversed(lines) if line), "").replace("|", "\\|")
+        """Its error, or else its last line, without the frame that Typer draws around some."""
+        lines = [line for line in (each.strip(" │╭╰─╮╯") for each in self.said.splitlines()) if line]
+        errors = [line for line in lines if line.startswith("error: ")]
+        return (errors or lines[-1:] or [""])[0].replace("|", "\\|")
 
 
 def main() -> None:

@@ -30,6 +30,9 @@ def explore(
     """
     if store is not None and config is not None:
         raise typer.BadParameter("goes without a config", param_hint="--store")
+    from windrow.flows.exploring.store_place import store_at
+
+    place = store_at(store or config)
     from windrow.flows.exploring.exploration import explore_store
 
-    explore_store(out, store or config, run_id, port, browser, who)
+    explore_store(out, place, run_id, port, browser, who)

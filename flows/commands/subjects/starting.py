@@ -51,5 +51,5 @@ def checked_config(path: Path, overrides: list[str] | None, verbose: bool) -> An
     check_places(settings)
     if needs_no_file(path):
         told = f"curating {path} as {settings.name!r} in the store {settings.store}"
-        logging.getLogger("windrow").info(f"{told}; `windrow init` writes a config to change")
+        logging.getLogger("windrow").info(f"{told}; `windrow init {path}` writes these settings as a config, to change")
     return settings
