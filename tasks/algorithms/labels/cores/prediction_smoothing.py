@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
-from scipy.special import log_softmax, softmax
+from scipy.special import softmax
 
 from windrow.tasks.algorithms.arrays import Float32Array, Float64Array, Int64Array, row_blocks
 from windrow.tasks.algorithms.labels.cores.affinity import affinity_of, least_eigenvalue, normalised_affinity
@@ -100,8 +100,7 @@ class _Moving:
 
     def __init__(self, ties: Ties, logits: Float64Array, strength: float) -> None:
         self.ties, self.logits, self.strength = ties, logits, strength
-        self.log_shares = log_softmax(logits, axis=1)
-        self.shares = np.exp(self.log_shares)
+        self.shares, self.log_shares = _with_logs(logits)
         self.looked_at = np.arange(len(logits))
         self.moved: list[tuple[Int64Array, Float64Array]] = []
 
@@ -111,7 +110,8 @@ class _Moving:
         for block in row_blocks(len(self.looked_at)):
             rows = self.looked_at[block]
             heard = self.ties.affinity[rows] @ self.shares
-            gaps = np.abs(undamped_step(self.logits[rows], heard, self.strength) - self.shares[rows]).max(axis=1)
+            rest, _ = _with_logs(self.logits[rows] + self.strength * heard)
+            gaps = _over_columns(np.maximum, np.abs(rest - self.shares[rows]))
             far = np.flatnonzero(gaps > tolerance)
             to = (self.logits[rows[far]], heard[far], self.log_shares[rows[far]], self.strength, self.ties.apart)
             self.moved.append((rows[far], damped_logits(*to)))
@@ -122,11 +122,26 @@ class _Moving:
         """Let them go there, all at once."""
         near = np.zeros(len(self.shares), np.bool_)
         for rows, logits in self.moved:
-            self.log_shares[rows] = log_softmax(logits, axis=1)
-            self.shares[rows] = np.exp(self.log_shares[rows])
+            self.shares[rows], self.log_shares[rows] = _with_logs(logits)
             near[rows] = True
             near[self.ties.affinity[rows].indices] = True
         self.looked_at = np.flatnonzero(near)
+
+
+def _with_logs(logits: Float64Array) -> tuple[Float64Array, Float64Array]:
+    """The softmax (n, c) of logits, and its logarithms."""
+    logs = logits - _over_columns(np.maximum, logits)[:, None]
+    powers = np.exp(logs)
+    total = _over_columns(np.add, powers)[:, None]
+    return powers / total, logs - np.log(total)
+
+
+def _over_columns(ufunc: np.ufunc, values: Float64Array) -> Float64Array:
+    """The reduction (n,) of few columns (n, c), several times as fast as NumPy's along short rows."""
+    found = values[:, 0].copy()
+    for column in values.T[1:]:
+        ufunc(found, column, out=found)
+    return found
 
 
 def smooth_new(
