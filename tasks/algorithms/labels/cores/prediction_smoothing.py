@@ -31,27 +31,6 @@ class SmoothedPredictions:
     converged: bool
 
 
-def smooth_predictions(
-    graph: NeighborGraph,
-    probabilities: Float32Array,
-    strength: float = 2.0,
-    gamma: float = 3.0,
-    tolerance: float = 1e-6,
-    max_iters: int = 300,
-) -> SmoothedPredictions:
-    """The z that minimise sum_i KL(z_i || q_i) - strength / 2 sum_ij S_ij z_i . z_j, rows (n, n_classes) summing to 1.
-
-    LAME: Boudiaf et al. 2022, Parameter-free online test-time adaptation, over one graph of the whole pool
-    instead of a batch, so that no label depends on who else was in the batch. q are the given probabilities and S the
-    `normalised_affinity`, whose rows weigh about 1: strength is the number of neighbours in LAME's unweighted
-    sum. A minimum has z = softmax(log q + strength S z); 0 gives q back. The steps are damped (see `damped_step`), so
-    that the objective never rises, and all rows move at once: permuting the pool permutes the answer. A probability of
-    0 counts as 1e-7, or a row that was sure would never hear its neighbours; a class that has 0 everywhere keeps it.
-    Memory: four float64 arrays (n, n_classes), 32 bytes a sample and class.
-    """
-    return smooth_along(Ties.of(graph, gamma), probabilities, strength, tolerance, max_iters)
-
-
 @dataclass(frozen=True)
 class Ties:
     """The `normalised_affinity` (n, n) of a graph, and by how much its samples may pull each other apart: a bound, from
@@ -71,14 +50,23 @@ class Ties:
         return cls(affinity, float(np.clip(np.ceil(1 - 16 * least_eigenvalue(affinity)) / 16, 0.0, 1.0)))
 
 
-def smooth_along(
+def smooth_predictions(
     ties: Ties,
     probabilities: Float32Array,
     strength: float = 2.0,
     tolerance: float = 1e-6,
     max_iters: int = 300,
 ) -> SmoothedPredictions:
-    """`smooth_predictions` over ties that several predictions have in common."""
+    """The z that minimise sum_i KL(z_i || q_i) - strength / 2 sum_ij S_ij z_i . z_j, rows (n, n_classes) summing to 1.
+
+    LAME: Boudiaf et al. 2022, Parameter-free online test-time adaptation, over one graph of the whole pool
+    instead of a batch, so that no label depends on who else was in the batch. q are the given probabilities and S the
+    `normalised_affinity`, whose rows weigh about 1: strength is the number of neighbours in LAME's unweighted
+    sum. A minimum has z = softmax(log q + strength S z); 0 gives q back. The steps are damped (see `damped_step`), so
+    that the objective never rises, and all rows that are not at rest move at once: permuting the pool permutes the answer. A probability of
+    0 counts as 1e-7, or a row that was sure would never hear its neighbours; a class that has 0 everywhere keeps it.
+    Memory: four float64 arrays (n, n_classes), 32 bytes a sample and class.
+    """
     _check(probabilities, ties.affinity.shape[0], strength, tolerance, max_iters)
     known = np.flatnonzero(probabilities.any(axis=0))
     logits = _logits(probabilities[:, known])
@@ -219,7 +207,7 @@ def damped_step(logits: Float64Array, heard: Float64Array, shares: Float64Array,
 def damped_logits(
     logits: Float64Array, heard: Float64Array, log_shares: Float64Array, strength: float, apart: float = 1.0
 ) -> Float64Array:
-    """Whose softmax `damped_step` is. apart: what the eigenvalues of S are above when negative, from 0 to 1.
+    """Whose softmax `damped_step` is. apart, from 0 to 1: no eigenvalue of S is below -apart.
 
     -z'Sz = -z'(S + apart I)z + apart |z|^2. The first term is concave, so its tangent is above it; the second exceeds
     its own tangent by apart |z - shares|^2 <= apart KL(z || shares) (Pinsker's inequality, and |v|_2^2 <= |v|_1^2 / 2
