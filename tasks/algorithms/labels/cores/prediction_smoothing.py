@@ -59,12 +59,13 @@ def smooth_predictions(
 ) -> SmoothedPredictions:
     """The z that minimise sum_i KL(z_i || q_i) - strength / 2 sum_ij S_ij z_i . z_j, rows (n, n_classes) summing to 1.
 
-    LAME: Boudiaf et al. 2022, Parameter-free online test-time adaptation, over one graph of the whole pool
-    instead of a batch, so that no label depends on who else was in the batch. q are the given probabilities and S the
-    `normalised_affinity`, whose rows weigh about 1: strength is the number of neighbours in LAME's unweighted
-    sum. A minimum has z = softmax(log q + strength S z); 0 gives q back. The steps are damped (see `damped_step`), so
-    that the objective never rises, and all rows that are not at rest move at once: permuting the pool permutes the answer. A probability of
-    0 counts as 1e-7, or a row that was sure would never hear its neighbours; a class that has 0 everywhere keeps it.
+    LAME: Boudiaf et al. 2022, Parameter-free online test-time adaptation, over one graph of the whole pool instead of a
+    batch, so that no label depends on who else was in the batch. q are the given probabilities and S the
+    `normalised_affinity`, whose rows weigh about 1: strength is the number of neighbours in LAME's unweighted sum. A
+    minimum has z = softmax(log q + strength S z); 0 gives q back. The steps are damped (see `damped_step`), so that the
+    objective never rises, and all rows that are not at rest move at once: permuting the pool permutes the answer. A
+    probability of 0 counts as 1e-7, or a row that was sure would never hear its neighbours; a class that has 0
+    everywhere keeps it.
     Memory: four float64 arrays (n, n_classes), 32 bytes a sample and class.
     """
     _check(probabilities, ties.affinity.shape[0], strength, tolerance, max_iters)
