@@ -6,7 +6,7 @@ import numpy as np
 
 from windrow.tasks.algorithms.arrays import Float32Array, Int64Array
 from windrow.tasks.algorithms.labels.combining.calibration import apply_temperature, fit_temperature
-from windrow.tasks.algorithms.labels.cores.prediction_smoothing import Ties, smooth_along
+from windrow.tasks.algorithms.labels.cores.prediction_smoothing import Ties, smooth_predictions
 from windrow.tasks.algorithms.labels.folds import Predict, assign_folds, labelled_rows
 from windrow.tasks.algorithms.neighbors.exact_neighbors import NeighborGraph
 
@@ -49,7 +49,7 @@ def choose_strength(
         rest[left_out] = -1
         said = start(rest, np.arange(len(labels)))
         for place, strength in enumerate(STRENGTHS):
-            smoothed = smooth_along(ties, said, strength, TOLERANCE).probabilities
+            smoothed = smooth_predictions(ties, said, strength, TOLERANCE).probabilities
             apart[place, folds == fold] = smoothed[left_out]
     known = labels[rows][held]
     costs = [_cost(each[held], known, strength) for each, strength in zip(apart, STRENGTHS, strict=True)]

@@ -48,14 +48,14 @@ class SmoothedProbe(Maker):
         return choose_strength(self._probe(pool), graph, labels, pool.n_classes, **how)
 
     def fit(self, pool: LabelPool) -> Predict:
-        from windrow.tasks.algorithms.labels.cores.prediction_smoothing import Ties, smooth_along
+        from windrow.tasks.algorithms.labels.cores.prediction_smoothing import Ties, smooth_predictions
 
         graph, start = given(pool.graph, "graph"), self._probe(pool)
         ties, strength = Ties.of(graph), self._usual()
 
         def predict(labels: Int64Array, rows: Int64Array) -> Float32Array:
             check_pool(graph.indices, labels)
-            return smooth_along(ties, start(labels, np.arange(len(labels))), strength).probabilities[rows]
+            return smooth_predictions(ties, start(labels, np.arange(len(labels))), strength).probabilities[rows]
 
         return predict
 

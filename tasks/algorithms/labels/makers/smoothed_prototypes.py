@@ -46,13 +46,13 @@ class SmoothedPrototypes(Maker):
         return choose_strength(self.prototypes.fit(pool), graph, *how)
 
     def fit(self, pool: LabelPool) -> Predict:
-        from windrow.tasks.algorithms.labels.cores.prediction_smoothing import Ties, smooth_along
+        from windrow.tasks.algorithms.labels.cores.prediction_smoothing import Ties, smooth_predictions
 
         ties, start = Ties.of(given(pool.graph, "graph"), self.gamma), self.prototypes.fit(pool)
         strength = self._usual()
 
         def predict(labels: Int64Array, rows: Int64Array) -> Float32Array:
-            return smooth_along(ties, start(labels, np.arange(len(labels))), strength).probabilities[rows]
+            return smooth_predictions(ties, start(labels, np.arange(len(labels))), strength).probabilities[rows]
 
         return predict
 
