@@ -15,7 +15,8 @@ from windrow.tasks.curation_under_way import Curation, joined, paths_of
 from windrow.tasks.features.backbone_choice import choose_backbone, chosen_backbone
 from windrow.tasks.features.extraction import FITTED, extract_shards, fit_backbone, identify_backbone
 from windrow.tasks.features.model_scores import identify_scorer, score_shards
-from windrow.tasks.features.one_pass import KnownBackbone, KnownModel, KnownScorer, known_backbone
+from windrow.tasks.features.models_at_work import KnownBackbone, KnownModel, KnownScorer
+from windrow.tasks.features.one_pass import known_backbone
 from windrow.tasks.fetching.credentials import written
 from windrow.tasks.ingest.usable_pool import check_pool
 from windrow.tasks.memory_needs import graph_needs, shortage

@@ -25,7 +25,8 @@ from PIL import Image
 
 from windrow.tasks.backbones import BackboneConfig
 from windrow.tasks.features.extraction import extract_shards, identify_backbone
-from windrow.tasks.features.one_pass import KnownBackbone, ingest_with_models
+from windrow.tasks.features.models_at_work import KnownBackbone
+from windrow.tasks.features.one_pass import ingest_with_models
 from windrow.tasks.ingest.ingestion import ingest_shards
 from windrow.tasks.storage.sources.source_plan import plan_shards
 from windrow.tasks.storage.sources.source_shard import IngestConfig
