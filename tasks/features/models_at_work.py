@@ -1,4 +1,4 @@
-"""Models that get the views of one sample after the other, while a shard is ingested, and keep what they make of them."""
+"""Models that see one sample after the other while a shard is ingested, and keep what they make of them."""
 
 from __future__ import annotations
 

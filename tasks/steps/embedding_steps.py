@@ -41,12 +41,12 @@ def meet_models(curation: Curation, embeds: bool = True) -> None:
     """
     config, store = curation.config, curation.store
     known: list[KnownModel] = []
-    for scorer in config.scores:
-        known.append(KnownScorer(scorer, curation.in_worker(IDENTIFY_SCORER, store, scorer)))
     if backbone := known_backbone(store, config.features, config.seed):
         features, weights = backbone
         identity = curation.in_worker(IDENTIFY_BACKBONE, features, weights, store)
         known += [KnownBackbone(features, weights, identity)] if embeds else []
+    for scorer in config.scores:
+        known.append(KnownScorer(scorer, curation.in_worker(IDENTIFY_SCORER, store, scorer)))
     curation.known_models = tuple(known)
 
 
