@@ -1,7 +1,7 @@
 """Ingest with models in one pass beside one after the other, and ingest beside a bare loop: CPU and bytes read.
 
-Each figure is what this process and its sandboxes spend, in turns with the other in the same process, the least of a few
-turns; a first turn, in which models are loaded and sandboxes started, does not count.
+Each figure is what this process and its sandboxes spend, in turns with the other, the least of a few; a first turn, in
+which models are loaded and sandboxes started, does not count.
 """
 
 from __future__ import annotations
