@@ -9,6 +9,7 @@ from __future__ import annotations
 import hashlib
 import io
 import os
+import shutil
 import sys
 import tarfile
 import tempfile
@@ -102,6 +103,7 @@ def averages(file: Path) -> str:
     """Write a model that costs next to nothing, as one on a GPU costs no CPU: means of 7 x 7 parts."""
     import torch
 
+    shutil.copy(Path(MOBILENET.removeprefix("hf:")) / "preprocessor_config.json", file.parent)
     model = torch.nn.Sequential(torch.nn.AdaptiveAvgPool2d(7), torch.nn.Flatten())
     torch.jit.trace(model, torch.zeros(1, 3, 224, 224)).save(str(file))
     return f"torchscript:{file}"
@@ -109,7 +111,7 @@ def averages(file: Path) -> str:
 
 def one_pass_table(folder: Path, photos: Path) -> str:
     """Return what a first run with a known backbone costs in one pass and in two, from disk and from a server."""
-    cheap = BackboneConfig(averages(folder / "means.pt"), image_size=224)
+    cheap = BackboneConfig(averages(folder / "means.pt"))
     rows: list[Sequence[object]] = []
     for side in (None, 1024):
         sources = pool_of(folder, photos, side, 1)
