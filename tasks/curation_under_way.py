@@ -14,7 +14,7 @@ from windrow.tasks.config import CurationConfig
 from windrow.tasks.executors import ExecutorConfig, open_executor
 from windrow.tasks.features.extraction import identify_backbone
 from windrow.tasks.features.model_scores import identify_scorer, score_shards
-from windrow.tasks.features.one_pass import KnownModel
+from windrow.tasks.features.models_at_work import KnownModel
 from windrow.tasks.fetching.credentials import knowing, known
 from windrow.tasks.progress import StageProgress, stage_progress
 from windrow.tasks.recording import StageLog, recording

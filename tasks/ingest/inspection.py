@@ -157,4 +157,5 @@ def _distinct(
             yield (replace(one, data=None, error=other), sample_id, n_bytes), None
             continue
         seen.add(sample_id)
-        yield (one if keep_bytes else replace(one, data=None), sample_id, n_bytes), data
+        needless = data is None and not keep_bytes  # those of a first occurrence are on their way in any case
+        yield (replace(one, data=None) if needless else one, sample_id, n_bytes), data

@@ -16,7 +16,8 @@ from windrow.tasks.features.backbone_choice import choose_backbone, chosen_backb
 from windrow.tasks.features.extraction import extract_shards, identify_backbone
 from windrow.tasks.features.fitting import FITTED, fit_backbone
 from windrow.tasks.features.model_scores import identify_scorer, score_shards
-from windrow.tasks.features.one_pass import KnownBackbone, KnownModel, KnownScorer, known_backbone
+from windrow.tasks.features.models_at_work import KnownBackbone, KnownModel, KnownScorer
+from windrow.tasks.features.one_pass import known_backbone
 from windrow.tasks.fetching.credentials import written
 from windrow.tasks.ingest.usable_pool import check_pool
 from windrow.tasks.memory_needs import graph_needs, shortage
@@ -41,12 +42,12 @@ def meet_models(curation: Curation, embeds: bool = True) -> None:
     """
     config, store = curation.config, curation.store
     known: list[KnownModel] = []
-    for scorer in config.scores:
-        known.append(KnownScorer(scorer, curation.in_worker(IDENTIFY_SCORER, store, scorer)))
     if backbone := known_backbone(store, config.features, config.seed):
         features, weights = backbone
         identity = curation.in_worker(IDENTIFY_BACKBONE, features, weights, store)
         known += [KnownBackbone(features, weights, identity)] if embeds else []
+    for scorer in config.scores:
+        known.append(KnownScorer(scorer, curation.in_worker(IDENTIFY_SCORER, store, scorer)))
     curation.known_models = tuple(known)
 
 

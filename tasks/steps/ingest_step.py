@@ -10,7 +10,8 @@ from windrow.schemas.stages import Part, Stage
 from windrow.tasks.config import CurationConfig
 from windrow.tasks.corrections.taken import take_corrections, told_of
 from windrow.tasks.curation_under_way import Curation, joined, paths_of
-from windrow.tasks.features.one_pass import Ingested, KnownModel, ingest_with_models
+from windrow.tasks.features.models_at_work import KnownModel
+from windrow.tasks.features.one_pass import Ingested, ingest_with_models
 from windrow.tasks.fetching.credentials import name_sources
 from windrow.tasks.ingest.hash_groups import group_hashes
 from windrow.tasks.ingest.ingestion import ingest_shards

@@ -15,81 +15,31 @@ import json
 import os
 import platform
 import re
-import struct
 import subprocess
 import sys
 import tarfile
 import tempfile
 import time
 from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
-from functools import partial
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
-from typing import IO, Any
+from typing import IO
 
 import numpy as np
-import pyarrow as pa
+from export_floors import export_table
+from one_pass_tables import bare_loop_table, one_pass_table
+from photo_tars import PER_TAR, PHOTOS, best_of, index, make_tars, make_tiny, table
 from PIL import Image
 from rich.console import Console
 
-from windrow.schemas import OCCURRENCES
-from windrow.schemas.exported import EXPORT_PLAN
-from windrow.tasks.executors import ExecutorConfig, close_executors, open_executor
-from windrow.tasks.export.export_config import ExportConfig
-from windrow.tasks.export.export_plan import plan_export
-from windrow.tasks.export.shard_writing import write_export_shard
+from windrow.tasks.executors import close_executors
 from windrow.tasks.ingest.ingestion import ingest_shards
 from windrow.tasks.pictures.decoding import inspect_image
-from windrow.tasks.storage.sources.sample_bytes import read_samples
 from windrow.tasks.storage.sources.source_plan import plan_shards
-from windrow.tasks.storage.sources.source_shard import IngestConfig, SourceShard
-from windrow.tasks.storage.store.outputs import Done, open_output
+from windrow.tasks.storage.sources.source_shard import IngestConfig
 
-SHARED = Path(__file__).parents[3] / "shared" / "data" / "photos"
 N_TARS = 100
-PER_TAR = 100
 say = Console(stderr=True).log
-
-
-def make_tars(photos: Path, folder: Path, n_tars: int) -> None:
-    """Write tars of PER_TAR photographs and their classes, no two samples alike."""
-    images = [data for path in sorted(photos.glob("*.JPEG")) if (data := path.read_bytes()).startswith(b"\xff\xd8")]
-    for number in range(n_tars):
-        with tarfile.open(folder / f"{number:06d}.tar", "w") as tar:
-            for n in range(number * PER_TAR, (number + 1) * PER_TAR):
-                data = images[n % len(images)]
-                comment = b"\xff\xfe" + struct.pack(">H", 10) + b"%08d" % n
-                for name, content in (
-                    (f"{n:08d}.jpg", data[:2] + comment + data[2:]),
-                    (f"{n:08d}.cls", b"%d" % (n % 10)),
-                ):
-                    info = tarfile.TarInfo(name)
-                    info.size = len(content)
-                    tar.addfile(info, io.BytesIO(content))
-
-
-def best_of(n: int, **works: Callable[[], object]) -> dict[str, float]:
-    """Return the least seconds of each work, all in turns."""
-    seconds: dict[str, float] = {}
-    for _ in range(n):
-        for name, work in works.items():
-            started = time.perf_counter()
-            work()
-            seconds[name] = min(seconds.get(name, np.inf), time.perf_counter() - started)
-    return seconds
-
-
-def index(tars: Path, folder: Path, n_workers: int, verify: str) -> list[Done]:
-    """Ingest all tars into a new store, in worker processes."""
-    config = IngestConfig(verify=verify)  # type: ignore[arg-type]
-    store = Path(tempfile.mkdtemp(dir=folder))
-    groups = np.array_split(np.array(plan_shards([str(tars)]), dtype=object), n_workers * 4)
-    executor = open_executor(ExecutorConfig(n_workers=n_workers))
-    with ThreadPoolExecutor(n_workers * 2) as threads:
-        work: list[list[SourceShard]] = [list(group) for group in groups]
-        done = threads.map(lambda group: executor.run(ingest_shards, store, group, config), work)
-        return [one for some in done for one in some]
 
 
 def shell(command: str, tars: Path, n_workers: int) -> Callable[[], object]:
@@ -152,8 +102,7 @@ def decoder_table(tars: Path) -> str:
     """Return what one thread of each decoder takes for a photograph. Those that are not installed are left out."""
     images = [member.read() for path in sorted(tars.glob("*.tar"))[:2] for member in jpegs(path)]
     decoders: dict[str, Callable[[bytes], object]] = {
-        "ours: luma, whole file": pillow_luma,
-        "ours: the same, a square of it, five measures": inspect_image,
+        "ours: the same, a square of it in grey, five measures": inspect_image,
         "Pillow, colours": lambda data: Image.open(io.BytesIO(data)).load(),
     }
     with contextlib.suppress(ImportError):
@@ -180,13 +129,6 @@ def decoder_table(tars: Path) -> str:
     return table(title, ("decoder", "CPU ms a photograph", "of the fastest decoder to colours"), rows)
 
 
-def pillow_luma(data: bytes) -> None:
-    """Decode as ingest does."""
-    image = Image.open(io.BytesIO(data))
-    image.draft("L", None)
-    image.load()
-
-
 def jpegs(path: Path) -> Iterator[IO[bytes]]:
     """Yield the photographs of a tar."""
     with tarfile.open(path) as tar:
@@ -194,72 +136,6 @@ def jpegs(path: Path) -> Iterator[IO[bytes]]:
             file = tar.extractfile(member)
             if file and member.name.endswith(".jpg"):
                 yield file
-
-
-WHAT = {
-    "ours": "export: read by range, SHA-256 checked, one tar, its SHA-256, fsync",
-    "dd": "dd of a file of these bytes, with fsync",
-    "cp": "cp of it, without fsync",
-    "loose": "cp of a folder with a file for each sample, with fsync",
-    "ranges": "a dd for each sample, by range, from the tars",
-}
-
-
-def export_table(tars: Path, folder: Path) -> str:
-    """Return the speed of the export of a random tenth, and of `cp` of a file of these bytes."""
-    dones = index(tars, folder, 2, "header")
-    store = next(path for path in folder.iterdir() if (path / dones[0].path).exists())
-    occurrences = pa.concat_tables(open_output(store / one.path).read(OCCURRENCES) for one in dones)
-    chosen = np.random.default_rng(0).choice(occurrences.num_rows, occurrences.num_rows // 10, replace=False)
-    rows = plan_rows(occurrences.take(chosen))
-    config = ExportConfig(formats=("webdataset",), sidecars=False)
-    plain = folder / "bytes"
-    total = sum(rows["byte_length"].to_pylist())
-    plain.write_bytes(os.urandom(total))
-    loose, script = folder / "loose", folder / "ranges.sh"
-    loose.mkdir()
-    for sample_id, data in read_samples(rows):
-        (loose / sample_id).write_bytes(data)  # type: ignore[arg-type]
-    dd = "dd status=none bs=1M iflag=skip_bytes,count_bytes"
-    places = rows.select(["shard", "byte_offset", "byte_length"]).to_pylist()
-    lines = (f"{dd} if={tars / p['shard']} skip={p['byte_offset']} count={p['byte_length']}\n" for p in places)
-    script.write_text("".join(lines))
-    results: list[Sequence[object]] = []
-    for n_workers in (1, 2):
-        executor = open_executor(ExecutorConfig(n_workers=n_workers))
-
-        def work(n_workers: int = n_workers, executor: Any = executor) -> None:
-            place = Path(tempfile.mkdtemp(dir=folder))
-            shards = plan_export(place, rows, config, [])
-            with ThreadPoolExecutor(n_workers) as threads:
-                list(threads.map(lambda shard: executor.run(write_export_shard, place, shard, config), shards))
-
-        floors = {
-            "dd": f"dd if={plain} of={folder / 'copy'} bs=1M conv=fsync status=none",
-            "cp": f"cp {plain} {folder / 'copy'}",
-            "loose": f"rm -rf {folder / 'copies'}; cp -r {loose} {folder / 'copies'}; sync {folder / 'copies'}/*",
-            "ranges": f"sh {script} > {folder / 'copy'}",
-        }
-        timed = {name: partial(subprocess.run, command, shell=True, check=True) for name, command in floors.items()}
-        seconds = best_of(5, ours=work, **timed)
-        for name, what in WHAT.items():
-            found = seconds[name]
-            results.append(
-                (n_workers, what, f"{found:.3f}", f"{total / found / 1e6:,.0f}", f"{found / seconds['ours']:.2f}")
-            )
-    title = f"Export of a random tenth: {rows.num_rows:,} samples, {total / 1e6:,.0f} MB"
-    return table(title, ("processes", "work", "seconds", "MB/s", "ours is so many times as fast"), results)
-
-
-def plan_rows(occurrences: pa.Table) -> pa.Table:
-    """Return rows of EXPORT_PLAN for some occurrences."""
-    n = occurrences.num_rows
-    ranks = pa.array(range(1, n + 1), pa.int64())
-    made = {"sample_index": ranks, "rank": ranks, "sample_weight": [1.0] * n, "split": ["train"] * n, "width": [1] * n,
-            "cluster_path": [[0]] * n, "group_id": occurrences["sample_id"], "height": [1] * n, "format": ["JPEG"] * n,
-            "n_bytes": occurrences["byte_length"], "label": pa.nulls(n, pa.string())}  # fmt: skip
-    known = {name: occurrences[name] for name in occurrences.column_names if name in EXPORT_PLAN.schema().names}
-    return EXPORT_PLAN.build({**known, **made})
 
 
 def memory_table(folder: Path) -> str:
@@ -299,19 +175,6 @@ def most_memory() -> float:
     return int(found[1]) * 1024 / 1e6 if found else np.nan
 
 
-def make_tiny(n: int, tars: Path) -> None:
-    """Write tars of 10,000 images of 16 x 16 pixels, no two alike."""
-    rng = np.random.default_rng(0)
-    for start in range(0, n, 10_000):
-        with tarfile.open(tars / f"{start:08d}.tar", "w") as tar:
-            for number in range(start, start + 10_000):
-                out = io.BytesIO()
-                Image.fromarray(rng.integers(0, 256, (16, 16), dtype=np.uint8)).save(out, "PNG", compress_level=0)
-                info = tarfile.TarInfo(f"{number:08d}.png")
-                info.size = out.tell()
-                tar.addfile(info, io.BytesIO(out.getvalue()))
-
-
 def installed(library: str) -> bool:
     """Say whether there is such a distribution."""
     with contextlib.suppress(PackageNotFoundError):
@@ -319,22 +182,19 @@ def installed(library: str) -> bool:
     return False
 
 
-def table(title: str, columns: Sequence[str], rows: Sequence[Sequence[object]]) -> str:
-    """Return a Markdown table under a title."""
-    lines = [" | ".join(columns), "|".join("---" for _ in columns), *(" | ".join(map(str, row)) for row in rows)]
-    return f"## {title}\n\n" + "\n".join(f"| {line} |" for line in lines) + "\n"
-
-
 HOW_TO_READ = """
 ## How to read it
 
 - An index hashes every sample by itself, and reads its header in a sandbox; `sha256sum` hashes tars, without the
   processor's own SHA instructions, so ours is near it though it does more.
-- A JPEG is decoded to its luma, all of the file: that is faster than any decoder's colours. A decoder written for
-  nothing else (simplejpeg, `pip install simplejpeg opencv-python-headless` to have it timed) takes a tenth less for the
-  same luma, of which Pillow's own frame round libjpeg-turbo is the difference.
+- A JPEG is decoded to colours, all of the file, as models want it, drafted to no less than 256 pixels; who wants its
+  input at that scale, too, has it from this decode. `pip install simplejpeg opencv-python-headless` has other decoders
+  timed.
 - Decoding also measures blur, brightness, contrast, entropy and a perceptual hash, in a sandbox. Pillow's
-  loop decodes to colours and does no more.
+  loop decodes to colours and does no more. For pictures of 64 pixels the measures take longer than the decode: they are
+  of a square of 128 x 128, whatever the picture's size.
+- In one pass, CPU is saved where a picture is decoded once instead of twice (and opened, hashed and sent to a sandbox
+  once), bytes always. The row 'means (no CPU)' is what a model on a GPU leaves to the CPU.
 - The floor of an export is the copy of the same samples: as files of their own by `cp`, or out of their tars by `dd`.
   `dd` of one file that has these bytes in one piece is there to show the disk; the two SHA-256 of every byte (each
   sample against its id, the shard for its manifest) alone take as long.
@@ -344,8 +204,9 @@ HOW_TO_READ = """
 def main() -> None:
     """Make the tables."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--photos", type=Path, default=SHARED, help="folder of .JPEG files")
+    parser.add_argument("--photos", type=Path, default=PHOTOS, help="folder of .JPEG files")
     parser.add_argument("--tars", type=int, default=N_TARS, help="tars of 100 photographs; fewer to try the script")
+    parser.add_argument("--only", help="one table: ingest, bare-loop, one-pass, decoders, export or memory")
     parser.add_argument("--write", action="store_true", help="write docs/evidence/ingest-and-export.md")
     parser.add_argument("--peak-memory", nargs=2, help=argparse.SUPPRESS)
     args = parser.parse_args()
@@ -358,7 +219,15 @@ def main() -> None:
         folder.mkdir()
         tars.mkdir()
         make_tars(args.photos, tars, args.tars)
-        made = [ingest_table(tars, folder), decoder_table(tars), export_table(tars, folder), memory_table(folder)]
+        tables = {
+            "ingest": lambda: ingest_table(tars, folder),
+            "bare-loop": lambda: bare_loop_table(folder, args.photos),
+            "one-pass": lambda: one_pass_table(folder, args.photos),
+            "decoders": lambda: decoder_table(tars),
+            "export": lambda: export_table(tars, folder),
+            "memory": lambda: memory_table(folder),
+        }
+        made = [make() for name, make in tables.items() if args.only in (None, name)]
         close_executors()
     model = re.search(r"model name\s*:\s*(.*)", Path("/proc/cpuinfo").read_text())
     libraries = ", ".join(

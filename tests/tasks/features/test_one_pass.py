@@ -20,10 +20,11 @@ from own_models import write_module
 from windrow.schemas.stages import Stage
 from windrow.tasks.backbones import BackboneConfig
 from windrow.tasks.backbones.patches import Patches
-from windrow.tasks.features import one_pass
+from windrow.tasks.features import models_at_work, one_pass
 from windrow.tasks.features.extraction import extract_shards, identify_backbone
 from windrow.tasks.features.model_scores import identify_scorer, score_shards
-from windrow.tasks.features.one_pass import KnownBackbone, KnownModel, KnownScorer, ingest_with_models
+from windrow.tasks.features.models_at_work import KnownBackbone, KnownModel, KnownScorer
+from windrow.tasks.features.one_pass import ingest_with_models
 from windrow.tasks.ingest.ingestion import ingest_shards
 from windrow.tasks.scorers import ScorerConfig
 from windrow.tasks.storage.sources.source_plan import plan_shards
@@ -159,8 +160,8 @@ def test_a_pool_that_moved_is_not_embedded_again(
     register_shards(store, [each.path for each in at_once(store, source, patches, IngestConfig())])
     before = contents(store)
     batches: list[object] = []
-    embed = one_pass.embed_batch
-    monkeypatch.setattr(one_pass, "embed_batch", lambda *args: batches.append(args) or embed(*args))
+    embed = models_at_work.embed_batch
+    monkeypatch.setattr(models_at_work, "embed_batch", lambda *args: batches.append(args) or embed(*args))
     (tmp_path / "pool").rename(tmp_path / "moved")
     moved = at_once(store, str(tmp_path / "moved"), patches, IngestConfig())
     assert [(each.found, each.beside) for each in moved] == [(False, ())] * 3
@@ -172,6 +173,21 @@ def test_a_pool_that_moved_is_not_embedded_again(
     assert len(at_once(store, str(tmp_path / "moved"), patches, IngestConfig())[2].beside) == 3
 
 
+@pytest.mark.parametrize(("held_bytes", "n_beside"), [(2**26, 3), (2**12, 0)])
+def test_a_folder_with_one_new_file_is_embedded_on_the_way_unless_too_much_of_it_is_known(
+    held_bytes: int, n_beside: int, tmp_path: Path, patches: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(one_pass, "HELD_BYTES", held_bytes)
+    source, store = as_folder(tmp_path / "pool"), tmp_path / "store"
+    register_shards(store, [each.path for each in at_once(store, source, patches, IngestConfig())])
+    (tmp_path / "pool" / "99.png").write_bytes(saved(scene(99), "PNG"))
+    [made] = at_once(store, source, patches, IngestConfig())
+    assert (made.found, len(made.beside)) == (False, n_beside)
+    in_turn(store, source, patches, IngestConfig())
+    in_turn(tmp_path / "three", source, patches, IngestConfig())
+    assert contents(tmp_path / "three").items() <= contents(store).items()
+
+
 def test_a_model_that_fails_leaves_nothing_half_done(
     tmp_path: Path, patches: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -181,7 +197,7 @@ def test_a_model_that_fails_leaves_nothing_half_done(
         raise OSError(5, "the device is gone")
 
     with monkeypatch.context() as broken:
-        broken.setattr(one_pass, "embed_batch", fail)
+        broken.setattr(models_at_work, "embed_batch", fail)
         with pytest.raises(OSError, match="the device is gone"):
             at_once(store, source, patches, IngestConfig())
     assert contents(store) == {}

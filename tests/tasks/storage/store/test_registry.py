@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from windrow.schemas import REGISTRY
 from windrow.tasks.storage.files.parquet import read_table
-from windrow.tasks.storage.store.registry import register_samples, registry_files
+from windrow.tasks.storage.store.registry import known_samples, register_samples, registry_files
 
 IDS = st.lists(st.sampled_from([f"{i:032x}" for i in range(30)]), max_size=20)
 
@@ -48,3 +48,13 @@ def test_two_that_register_at_once_give_each_sample_one_index(tmp_path: Path) ->
     found = indices(tmp_path)
     assert len(found) == 400
     assert sorted(found.values()) == list(range(400))
+
+
+def test_what_is_known_of_a_few_samples_is_told_from_all_files_and_groups(tmp_path: Path) -> None:
+    even, odd = ([f"{n:032x}" for n in range(first, 40_000, 2)] for first in (0, 1))
+    assert known_samples(tmp_path, [even[0]]) == set()
+    register_samples(tmp_path, pa.array(even))
+    register_samples(tmp_path, pa.array(odd[:9]))
+    wanted = [even[0], even[8191], even[8192], even[-1], odd[3], odd[9], "z" * 32]
+    assert known_samples(tmp_path, wanted) == set(wanted[:5])
+    assert known_samples(tmp_path, []) == set()
