@@ -59,8 +59,9 @@ def spread_states(
     alone: `presence_of_positives`, and a state only where the rule asks for it. Unknown is never taken for absent
     elsewhere. Memory: CLASSES_AT_ONCE columns of the pool.
 
-    named: CDUL's labels, which are calibrated too. Where both states are known, that of the two is taken which comes
-    closer to these states, and each is decided on with half of the failure rate, so that the choice breaks no promise.
+    named: CDUL's labels, which are calibrated too. Where both states are known, that of the regression, the labels and
+    both together is taken which comes closest to these states, and each is decided on with a third of the failure rate,
+    so that the choice breaks no promise.
     Where one state is known, or none, CDUL's labels are taken as they are, and decide only if they are believed.
     """
     folds = _folds(known, rule)
@@ -130,6 +131,7 @@ class _Learnt:
         candidates = [Candidate.of("one-vs-rest", self.pool[:, place], apart, present)]
         if by_name is not None and np.isfinite(by_name[rows]).all():
             candidates.append(Candidate.of("cdul", by_name, by_name[rows], present))
+            candidates.append(candidates[0].and_other("one-vs-rest and cdul", candidates[1]))
         best = min(candidates, key=lambda candidate: candidate.cross_entropy)
         rate = rule.failure_rate / len(candidates)
         thresholds = promised_thresholds(best.apart, present, rule.promise, rate)
