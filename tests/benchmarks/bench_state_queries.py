@@ -1,4 +1,4 @@
-"""Which states to ask for first, where samples may be of several classes: python tests/benchmarks/bench_state_queries.py
+"""Which states of classes to ask for first: python tests/benchmarks/bench_state_queries.py [--write]
 
 Pools of 600 mosaics of CIFAR-10 (`mosaics`), embedded by MobileNetV2 at 96 pixels: 100 of them are known, 250 can be
 asked about, and the other 250 judge. Three times 200 pairs of a sample and a class are asked for and told, by the order

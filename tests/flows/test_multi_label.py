@@ -242,8 +242,8 @@ def test_the_least_sure_pairs_are_asked_for_and_read_back_as_states(
     assert {row["state"] for row in rows} == {"unknown"}
     assert {row["label"] for row in rows} == set(COLOURS)  # the classes in turn
     others = catalog.execute(
-        "SELECT l.label, abs(probability - 0.5) FROM label_states l JOIN pool USING (sample_id) WHERE rank > 0 AND"
-        " label_set = 'pseudo' AND annotator NOT IN ('source', 'user') ORDER BY 2"
+        "SELECT l.label, abs(l.probability - 0.5) FROM label_states l JOIN pool USING (sample_id) WHERE rank > 0"
+        " AND l.label_set = 'pseudo' AND l.annotator NOT IN ('source', 'user') ORDER BY 2"
     ).fetchall()
     for name in COLOURS:
         least = [share for label, share in others if label == name][: sum(row["label"] == name for row in rows)]
