@@ -1,9 +1,9 @@
 """Which states of classes to ask for first: python tests/benchmarks/bench_state_queries.py [--write]
 
 Pools of 600 mosaics of CIFAR-10 (`mosaics`), embedded by MobileNetV2 at 96 pixels: 100 of them are known, 250 can be
-asked about, and the other 250 judge. Three times 200 pairs of a sample and a class are asked for and told, by the order
-of `windrow annotate` (the least sure, classes in turn), at random, and the least sure of all classes together. --write
-puts the table into docs/evidence/multi-label.md.
+asked about, and the other 250 judge. 400 pairs of a sample and a class are asked for and told, in the order of `windrow
+annotate` (the least sure, classes in turn), at random, and the least sure of all classes together. --write puts the
+table into docs/evidence/multi-label.md.
 """
 
 from __future__ import annotations
@@ -24,8 +24,9 @@ from windrow.tasks.algorithms.labels.states.state_rule import StateRule
 from windrow.tasks.algorithms.labels.states.state_spreading import spread_states
 
 N, GRID, SEEDS = 600, 3, range(101, 106)
-N_KNOWN, N_JUDGE, N_ASKED, N_ROUNDS = 100, 250, 200, 3
-TURNS, RANDOM, TOGETHER = "least sure, classes in turn", "at random", "least sure of all"
+N_KNOWN, N_JUDGE, N_ASKED = 100, 250, 400
+NOTHING, RANDOM = "nothing", "at random"
+TURNS, TOGETHER = "the least sure, classes in turn", "the least sure of all"
 Matrix = npt.NDArray[Any]
 
 
@@ -42,37 +43,44 @@ def asked(how: str, probabilities: Matrix, is_open: Matrix, rng: np.random.Gener
     return rows[chosen], classes[chosen]
 
 
-def precisions(views: Views, how: str, seed: int) -> list[float]:
-    """Mean average precision on the judging samples, %, before anything is asked and after every round."""
+def precisions(views: Views, seed: int) -> dict[str, float]:
+    """Mean average precision on the judging samples, %, by what was asked for."""
     rng = np.random.default_rng(seed)
     judge, known, rest = np.split(rng.permutation(len(views.whole)), [N_JUDGE, N_JUDGE + N_KNOWN])
     given = np.full(views.shown.shape, UNKNOWN, np.int8)
     given[known] = views.shown[known]
-    found = []
-    for _ in range(N_ROUNDS + 1):
-        spread = spread_states(views.whole, KnownStates.of_matrix(given), StateRule())
-        said = np.stack([each.probability for each in spread], axis=1)
-        each = [average_precision_score(views.shown[judge, c], said[judge, c]) for c in range(said.shape[1])]
-        found.append(100 * float(np.mean(each)))
-        is_open = given == UNKNOWN
-        is_open[np.setdiff1d(np.arange(len(given)), rest)] = False
-        pairs = asked(how, said, is_open, rng)
-        given[pairs] = views.shown[pairs]
+    first = spread(views, given)
+    is_open = np.zeros(given.shape, np.bool_)
+    is_open[rest] = True
+    found = {NOTHING: precision(views, first, judge)}
+    for how in (TURNS, RANDOM, TOGETHER):
+        pairs, told = asked(how, first, is_open, rng), given.copy()
+        told[pairs] = views.shown[pairs]
+        found[how] = precision(views, spread(views, told), judge)
     return found
+
+
+def spread(views: Views, given: Matrix) -> Matrix:
+    """The product's probabilities (n, c) by the given states."""
+    found = spread_states(views.whole, KnownStates.of_matrix(given), StateRule())
+    return np.stack([each.probability for each in found], axis=1)
+
+
+def precision(views: Views, said: Matrix, rows: Matrix) -> float:
+    """Mean average precision on some samples, %."""
+    each = [average_precision_score(views.shown[rows, c], said[rows, c]) for c in range(said.shape[1])]
+    return 100 * float(np.mean(each))
 
 
 def measure(data: Path, model: str, out: Path) -> Iterator[str]:
     """Yield the lines of the table."""
-    pools = {seed: embedded_views(data, model, N, seed, GRID, out) for seed in SEEDS}
-    found = {
-        how: np.array([precisions(views, how, seed) for seed, views in pools.items()])
-        for how in (TURNS, RANDOM, TOGETHER)
-    }
-    yield f"| asked for | {' | '.join(f'{N_ASKED * n} pairs' for n in range(N_ROUNDS + 1))} | less {RANDOM} |"
-    yield f"|---|{'---:|' * (N_ROUNDS + 2)}"
-    for how, values in found.items():
-        gain = "" if how == RANDOM else interval((values[:, -1] - found[RANDOM][:, -1]).tolist())
-        yield f"| {how} | {' | '.join(f'{value:.1f}' for value in values.mean(axis=0))} | {gain} |"
+    found = [precisions(embedded_views(data, model, N, seed, GRID, out), seed) for seed in SEEDS]
+    yield f"| asked for | mean average precision | less {RANDOM} |"
+    yield "|---|---:|---:|"
+    for how in found[0]:
+        values = [each[how] for each in found]
+        gain = "" if how == RANDOM else interval([each[how] - each[RANDOM] for each in found])
+        yield f"| {how} | {np.mean(values):.1f} | {gain} |"
 
 
 def main() -> None:
