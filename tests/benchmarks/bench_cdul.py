@@ -29,7 +29,7 @@ from windrow.tasks.algorithms.labels.states.state_rule import StateRule
 from windrow.tasks.algorithms.labels.states.state_spreading import NamedClasses, spread_states
 
 N, GRID, CHOSEN_ON = 600, 3, 1
-SEEDS = range(101, 103)
+SEEDS = range(101, 106)
 SCALES = (3.0, 5.0, 10.0, 20.0, 30.0, 50.0, 100.0)
 KNOWN, PROMISE = (50, 100, 200), 0.8
 STEPS = 5

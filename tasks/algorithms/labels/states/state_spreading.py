@@ -61,8 +61,8 @@ def spread_states(
 
     named: CDUL's labels, which are calibrated too. Where both states are known, that of the regression, the labels and
     both together is taken which comes closest to these states, and each is decided on with a third of the failure rate,
-    so that the choice breaks no promise.
-    Where one state is known, or none, CDUL's labels are taken as they are, and decide only if they are believed.
+    so that the choice breaks no promise. Where one state is known, or none, the labels are taken as they are, and
+    decide only if they are believed.
     """
     folds = _folds(known, rule)
     n_present, n_absent = known.n_known()
