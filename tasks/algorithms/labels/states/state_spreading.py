@@ -11,7 +11,7 @@ import numpy.typing as npt
 
 from windrow.tasks.algorithms.arrays import BoolArray, Float32Array, Int64Array
 from windrow.tasks.algorithms.labels.folds import assign_folds
-from windrow.tasks.algorithms.labels.states.candidates import Candidate, Method
+from windrow.tasks.algorithms.labels.states.calibrated_methods import Candidate, Method
 from windrow.tasks.algorithms.labels.states.known_states import ABSENT, PRESENT, UNKNOWN, Int8Array, KnownStates
 from windrow.tasks.algorithms.labels.states.one_vs_rest import OneVsRest, fit_one_vs_rest
 from windrow.tasks.algorithms.labels.states.positive_only import presence_of_positives
