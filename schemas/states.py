@@ -80,8 +80,8 @@ STATE_CLASSES = Table(
         Column(
             "method",
             pa.string(),
-            "one-vs-rest; positive-unlabelled, where no absence is known; cdul, by its name; or none, where nothing can"
-            " be learnt",
+            "one-vs-rest; positive-unlabelled, where no absence is known; cdul, by its name; one-vs-rest and cdul; or"
+            " none, where nothing can be learnt",
         ),
         Column(
             "least_present",

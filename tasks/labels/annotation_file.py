@@ -14,7 +14,8 @@ import pyarrow.compute as pc
 from windrow.schemas.stages import Stage
 from windrow.tasks.algorithms.labels.queries import QUERIES, query_for
 from windrow.tasks.labels.audit_file import check_new_file, places_of, write_lines
-from windrow.tasks.labels.states.one_class import check_one_class
+from windrow.tasks.labels.states.asked_states import QUERY, write_asked_states
+from windrow.tasks.labels.states.one_class import several_classes
 from windrow.tasks.storage.catalog.views import connect_run
 from windrow.tasks.storage.files.whole_columns import whole
 from windrow.tasks.storage.store.pool import read_pool
@@ -41,11 +42,14 @@ FROM labels WHERE label_set = 'given' ORDER BY sample_id, label
 
 @dataclass(frozen=True)
 class Annotation:
-    """What was written: `by` names the query; `n_asked` samples have no label, `n_given` did have one."""
+    """What was written: `by` names the query; `n_asked` samples have no label, `n_given` did have one; or `n_asked`
+    pairs of a sample and a class no state, where samples may be of several (`is_of_states`).
+    """
 
     by: str
     n_asked: int
     n_given: int
+    is_of_states: bool = False
 
 
 def write_annotation(path: Path, run: Run, n: int, by: str, seed: int) -> Annotation:
@@ -53,12 +57,17 @@ def write_annotation(path: Path, run: Run, n: int, by: str, seed: int) -> Annota
 
     Columns: sample_id, label (empty where it is to be filled in), why, source_uri, shard and key, the most telling
     first; then all given labels of the run, so that the file alone is the next `labels.given`. `by`: a name of QUERIES,
-    or 'auto'. Raises ValueError when the file exists (it may hold labels), its folder does not, its suffix is another,
-    every sample is labelled, or the query lacks labels.
+    or 'auto'. Where samples may be of several classes: the file of `write_asked_states`. Raises ValueError when the
+    file exists (it may hold labels), its folder does not, its suffix is another, every sample is labelled, or the query
+    lacks labels.
     """
     check_new_file(path, "labels")
     connection = connect_run(run.store, run.run_id)
-    check_one_class(connection, "annotate")
+    if several_classes(connection):
+        if by not in ("auto", QUERY):
+            raise ValueError(f"--by {by}: is for samples of one class; where they may be of several, it is {QUERY}")
+        vocabulary = run.config["labels"]["multi"]["vocabulary"]
+        return Annotation(QUERY, write_asked_states(path, connection, n, list(map(str, vocabulary))), 0, True)
     found = connection.sql(ASKED_SQL).to_arrow_table()
     given = connection.sql(GIVEN_SQL).fetchall()
     classes = pc.unique(whole(found["given_label"]).drop_null()).sort()

@@ -179,3 +179,16 @@ def test_what_cannot_be_asked_is_refused_by_name(changes: dict[str, dict[str, ob
     features = changes.get("features", {"name": "hf:x"})
     with pytest.raises(ConfigError, match=words):
         parse_config({"sources": ["x"], "features": features, "labels": {"kind": "multi", "multi": multi}})
+
+
+def test_what_is_forgotten_leaves_the_snippets_and_no_other_is_embedded_again(
+    config_file: Path, catalog: duckdb.DuckDBPyConnection
+) -> None:
+    ((sample_id,),) = catalog.execute("SELECT sample_id FROM occurrences WHERE key = '4.png'").fetchall()
+    store = config_file.parent / "store"
+    ended = run_here("forget", sample_id, "--store", str(store), "--no-near-duplicates", "--yes")
+    assert ended.returncode == 0, ended.stderr
+    left = {output.path: output.counts["n_samples"] for output in all_outputs(store, "snippets")}
+    assert sorted(left.values()) == [N // 2 - 1, N // 2]
+    ran(config_file)
+    assert {output.path for output in all_outputs(store, "snippets")} == set(left)

@@ -106,7 +106,7 @@ def audit_curve(
 
 def annotate(
     path: Annotated[Path, typer.Argument(metavar="FILE", help="New .csv or .parquet file.")] = Path("annotate.csv"),
-    n: Annotated[int, typer.Option("--n", "-n", min=1, help="How many samples to label.")] = 40,
+    n: Annotated[int, typer.Option("--n", "-n", min=1, help="How many samples, or pairs, to label.")] = 40,
     by: Annotated[
         Literal["auto", "typical", "uncertain", "hard-to-contrast"],
         typer.Option(
@@ -122,7 +122,8 @@ def annotate(
     """Write the samples that should be labelled first, as a file for `labels.given`.
 
     Fill in its column `label` and run with `labels.given: FILE`; then annotate again, as often as you like: the labels
-    that there are go into the next file too.
+    that there are go into the next file too. Where samples may be of several classes, the file has pairs of a sample
+    and a class: write present or absent into its column `state`.
     """
     from windrow.flows.commands.annotate import print_annotation
 

@@ -44,7 +44,7 @@ class StateRows:
 
     def add(self, found: SpreadClass, entries: Int64Array) -> None:
         """Add a class; entries (n,) says which given row each state is of, -1 for none."""
-        nobody = BY_NAME if found.method == "cdul" else WINDROW
+        nobody = BY_NAME if "cdul" in found.method else WINDROW
         said_by = np.where(entries >= 0, entries, np.where(found.known == UNKNOWN, nobody, IMPLIED))
         every = np.empty(self.n, ROW)
         columns = (np.arange(self.n), found.number, found.state, found.probability, said_by)

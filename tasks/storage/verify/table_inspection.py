@@ -11,7 +11,7 @@ import duckdb
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from windrow.schemas import EMBEDDINGS, QUALITY, SAMPLES, SNIPPETS, TABLES, Column, Table
+from windrow.schemas import EMBEDDINGS, QUALITY, SAMPLES, TABLES, Column, Table
 from windrow.schemas.exported import EXPORTED_SAMPLES, GONE
 from windrow.schemas.stages import Stage
 from windrow.tasks.storage.catalog.views import ONE_ROW_PER_SAMPLE, connect, run_tables, tables_of
@@ -22,7 +22,7 @@ from windrow.tasks.storage.verify.findings import LIMITS, Inspection
 from windrow.tasks.storage.verify.invariants import COUNTS, INVARIANTS
 
 EXPORT_TABLES = (EXPORTED_SAMPLES, GONE)
-OF_EVERY_SHARD = (SAMPLES, QUALITY, EMBEDDINGS, SNIPPETS)
+OF_EVERY_SHARD = (SAMPLES, QUALITY, EMBEDDINGS)
 
 
 def inspect_run_tables(inspection: Inspection, run: Run) -> None:

@@ -8,7 +8,7 @@ import numpy as np
 from scipy.optimize import minimize
 from scipy.special import expit, logit
 
-from windrow.tasks.algorithms.arrays import BoolArray, Float32Array
+from windrow.tasks.algorithms.arrays import BoolArray, Float32Array, Float64Array
 from windrow.tasks.algorithms.labels.probabilities import SMALLEST_PROBABILITY
 
 
@@ -21,7 +21,7 @@ class PlattScaling:
 
     def apply(self, probabilities: Float32Array) -> Float32Array:
         """Return the calibrated probabilities, of the same shape."""
-        return np.asarray(expit(self.slope * _logits(probabilities) + self.offset), np.float32)
+        return np.asarray(expit(self.slope * logits(probabilities) + self.offset), np.float32)
 
 
 def fit_platt(held_out: Float32Array, present: BoolArray) -> PlattScaling:
@@ -33,17 +33,18 @@ def fit_platt(held_out: Float32Array, present: BoolArray) -> PlattScaling:
     n_present, n_absent = int(present.sum()), int((~present).sum())
     if not n_present or not n_absent:
         raise ValueError(f"present must hold both, got {n_present} present and {n_absent} absent")
-    scores = _logits(held_out)
+    scores = logits(held_out)
     targets = np.where(present, (n_present + 1) / (n_present + 2), 1 / (n_absent + 2))
 
     def loss(at: np.ndarray) -> tuple[float, np.ndarray]:
-        logits = at[0] * scores + at[1]
-        rest = expit(logits) - targets
-        return float((np.logaddexp(0, logits) - targets * logits).sum()), np.array([rest @ scores, rest.sum()])
+        found = at[0] * scores + at[1]
+        rest = expit(found) - targets
+        return float((np.logaddexp(0, found) - targets * found).sum()), np.array([rest @ scores, rest.sum()])
 
     found = minimize(loss, np.array([1.0, 0.0]), jac=True, method="L-BFGS-B", bounds=[(0, None), (None, None)])
     return PlattScaling(float(found.x[0]), float(found.x[1]))
 
 
-def _logits(probabilities: Float32Array) -> np.ndarray:
+def logits(probabilities: Float32Array) -> Float64Array:
+    """log(p / (1 - p)), finite for a hard 0 and 1 too."""
     return np.asarray(logit(np.clip(probabilities.astype(np.float64), SMALLEST_PROBABILITY, 1 - SMALLEST_PROBABILITY)))

@@ -11,7 +11,7 @@ import numpy.typing as npt
 
 from windrow.tasks.algorithms.arrays import BoolArray, Float32Array, Int64Array
 from windrow.tasks.algorithms.labels.folds import assign_folds
-from windrow.tasks.algorithms.labels.states.candidates import Candidate, Method
+from windrow.tasks.algorithms.labels.states.calibrated_methods import Candidate, Method
 from windrow.tasks.algorithms.labels.states.known_states import ABSENT, PRESENT, UNKNOWN, Int8Array, KnownStates
 from windrow.tasks.algorithms.labels.states.one_vs_rest import OneVsRest, fit_one_vs_rest
 from windrow.tasks.algorithms.labels.states.positive_only import presence_of_positives
@@ -59,9 +59,10 @@ def spread_states(
     alone: `presence_of_positives`, and a state only where the rule asks for it. Unknown is never taken for absent
     elsewhere. Memory: CLASSES_AT_ONCE columns of the pool.
 
-    named: CDUL's labels, which are calibrated too. Where both states are known, that of the two is taken which comes
-    closer to these states, and each is decided on with half of the failure rate, so that the choice breaks no promise.
-    Where one state is known, or none, CDUL's labels are taken as they are, and decide only if they are believed.
+    named: CDUL's labels, which are calibrated too. Where both states are known, that of the regression, the labels and
+    both together is taken which comes closest to these states, and each is decided on with a third of the failure rate,
+    so that the choice breaks no promise. Where one state is known, or none, the labels are taken as they are, and
+    decide only if they are believed.
     """
     folds = _folds(known, rule)
     n_present, n_absent = known.n_known()
@@ -130,6 +131,7 @@ class _Learnt:
         candidates = [Candidate.of("one-vs-rest", self.pool[:, place], apart, present)]
         if by_name is not None and np.isfinite(by_name[rows]).all():
             candidates.append(Candidate.of("cdul", by_name, by_name[rows], present))
+            candidates.append(candidates[0].and_other("one-vs-rest and cdul", candidates[1]))
         best = min(candidates, key=lambda candidate: candidate.cross_entropy)
         rate = rule.failure_rate / len(candidates)
         thresholds = promised_thresholds(best.apart, present, rule.promise, rate)

@@ -6,12 +6,13 @@ from dataclasses import dataclass
 from typing import Literal
 
 import numpy as np
+from scipy.special import expit
 
 from windrow.tasks.algorithms.arrays import BoolArray, Float32Array
 from windrow.tasks.algorithms.labels.probabilities import SMALLEST_PROBABILITY
-from windrow.tasks.algorithms.labels.states.platt_scaling import fit_platt
+from windrow.tasks.algorithms.labels.states.platt_scaling import fit_platt, logits
 
-Method = Literal["one-vs-rest", "positive-unlabelled", "cdul", "none"]
+Method = Literal["one-vs-rest", "positive-unlabelled", "cdul", "one-vs-rest and cdul", "none"]
 
 
 @dataclass(frozen=True)
@@ -29,6 +30,14 @@ class Candidate:
         """Calibrate what a method says (`fit_platt`)."""
         scaling = fit_platt(apart, present)
         return cls(method, scaling.apply(pool), scaling.apply(apart), present)
+
+    def and_other(self, method: Method, other: Candidate) -> Candidate:
+        """Calibrate the mean of the logits of this and another (a logarithmic pool of two opinions)."""
+        pool, apart = (
+            np.asarray(expit((logits(a) + logits(b)) / 2), np.float32)
+            for a, b in ((self.pool, other.pool), (self.apart, other.apart))
+        )
+        return Candidate.of(method, pool, apart, self.present)
 
     @property
     def cross_entropy(self) -> float:
