@@ -2,9 +2,9 @@
 
 Synthetic pools: 128 dimensions, 100 Gaussian clusters in 10 classes, 100 labels a class. Every method at every size
 runs in a process of its own, which reads the pool and the graph, so that its peak memory is its own. Seconds are those
-of the processor, all threads together. A method that would take longer than --limit of them at a size, if it were linear,
-is not measured there. --only NAME measures one
-method, --sizes sets others than 20,000, 100,000 and 500,000. --write puts all into docs/evidence/label-scale.md.
+of the processor, all threads together. A method that would take longer than --limit of them at a size, if it were
+linear, is not measured there. --only NAME measures one method, --sizes sets others than 20,000, 100,000 and 500,000.
+--write puts all into docs/evidence/label-scale.md.
 """
 
 from __future__ import annotations
@@ -57,7 +57,7 @@ say = Console(stderr=True).log
 
 @dataclass(frozen=True)
 class Cost:
-    """Of one method at one size: seconds of the processor, MB before it began and at its peak; recall: of a graph that has one."""
+    """Of one method at one size: CPU seconds, MB before it began and at its peak; recall: of a graph that has one."""
 
     seconds: float
     start_mb: float
@@ -204,8 +204,9 @@ def measured(
 HOW_TO_READ = f"""
 ## How to read it
 
-- For each size: seconds of the processor (all threads together), the same for a million rows at that pace, and the peak
-  memory of the process in MB, of which it had what the last line says before it began: libraries, the pool and the graph.
+- For each size: seconds of the processor (all threads together), the same for a million rows at that pace, and the
+  peak memory of the process in MB, of which it had what the last line says before it began: libraries, the pool and the
+  graph.
 - Growth is e where seconds grow as n^e: 1 is linear, 2 is quadratic. Between small sizes, fixed costs flatter it.
 - A dash: it would take longer than the limit of {{limit:,.0f}} s there, if it were linear.
 - The exact graph compares every two rows. The approximate one takes n^1.5: rows look into a fixed number of cells, of

@@ -40,7 +40,7 @@ def halves_agreement(predict: Predict, labels: Int64Array, n_classes: int, seed:
     """
     counts = np.bincount(labels[labels >= 0], minlength=n_classes)
     asked = np.flatnonzero(labels < 0)
-    if not len(asked) or counts[counts > 0].min(initial=1) < 2 or counts.sum() >= FEW * np.count_nonzero(counts):
+    if not len(asked) or (counts == 1).any() or counts.sum() >= FEW * np.count_nonzero(counts):
         return NOTHING_ASKED
     asked = asked[:: -(-len(asked) // MOST_ASKED)]
     halves = assign_folds(labels, 2, seed)

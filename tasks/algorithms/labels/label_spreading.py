@@ -87,7 +87,8 @@ def predict(
     """Use a maker on a pool with labels int64 (n,), -1 where there is none: on all of them, and on some of them n_folds
     times, and while they are few on each half.
 
-    by_labels: whether the maker says nothing without labels; else its halves would agree for another reason. Holds (n, n_classes) float32.
+    by_labels: whether the maker says nothing without labels; else its halves would agree for another reason. Holds
+    (n, n_classes) float32.
     """
     held_out = cross_fit(make, labels, n_classes, n_folds, seed)
     agreement = halves_agreement(make, labels, n_classes, seed).share if by_labels else None

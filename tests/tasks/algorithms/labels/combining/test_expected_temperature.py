@@ -35,7 +35,7 @@ def test_without_an_answer_of_each_maker_nothing_is_expected():
     assert expected_accuracy([0.9, None], [1, 1], 40) is None
 
 
-@pytest.mark.parametrize("accuracy", [0.45, 0.6, 0.75])
+@pytest.mark.parametrize("accuracy", [0.5, 0.6, 0.75])
 def test_the_pool_is_as_sure_as_it_should_be_right(accuracy):
     held_out, labels, pool = said()
     found = expected_temperature(held_out, labels, pool, accuracy)
