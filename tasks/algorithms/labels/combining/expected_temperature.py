@@ -36,8 +36,8 @@ def expected_temperature(held_out: Float32Array, labels: Int64Array, pool: Float
     """Return the temperature at which the mean confidence of the samples without a label is this accuracy.
 
     held_out (m, n_classes), labels int64 (n,), pool (n, n_classes): what makers say together, as `correct_prior` takes
-    them, which calibrates them class by class first, as is done here. From exp(-FURTHEST) to exp(FURTHEST); the pool is
-    looked at in MOST_ROWS samples, from the least sure to the surest, and the mean falls with the temperature: bisection.
+    them, which calibrates them class by class first, as is done here. From exp(-FURTHEST) to exp(FURTHEST); MOST_ROWS
+    samples are looked at, from the least sure to the surest, and the mean falls with the temperature: bisection.
     """
     known, unlabelled = labels[labels >= 0], np.flatnonzero(labels < 0)
     counts = np.bincount(known, minlength=pool.shape[1])

@@ -70,7 +70,7 @@ def test_one_label_a_class_leaves_the_makers_as_they_were_and_unsure():
 
 
 def test_permuting_the_pool_permutes_what_they_say():
-    """What makers say of a row is given, so that folds and halves of the labels, which follow the order, are no matter."""
+    """What makers say of a row is given: the folds and halves of the labels, which follow the order, are no matter."""
     x, _, labels = blobs(5)
     graph = neighbor_graph(x, 10)
     said = {name: predict(MAKERS[name]().fit(LabelPool(x, 3, graph)), labels, 3) for name in DEFAULT}
