@@ -10,8 +10,8 @@ from windrow.tasks.algorithms.arrays import Int64Array
 from windrow.tasks.algorithms.labels.folds import Predict, assign_folds
 
 MOST_ASKED = 2000
-FEW = 20
-"""Labels a class, on average, from which on the labels alone tell how often a maker is right."""
+FEW = 8
+"""Labels a class, on average, from which on they alone tell how often a maker is right: docs/evidence/calibration.md"""
 
 
 @dataclass(frozen=True)
