@@ -15,6 +15,7 @@ import json
 import os
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
+from dataclasses import replace
 from multiprocessing import get_context
 from pathlib import Path
 
@@ -81,12 +82,14 @@ def nll(said: Floats, truth: Ints) -> float:
     return float(-np.log(np.maximum(said[np.arange(len(truth)), truth], 1e-12)).mean())
 
 
-def measure(data: str, kind: str, seed: int, alone: bool) -> list[Row]:
-    """Judge all methods on a pool, with each number of labels."""
+def measure(data: str, kind: str, seed: int, alone: bool, counts: Sequence[int] = COUNTS) -> list[Row]:
+    """Judge all methods on a pool, with each of these numbers of labels."""
     embeddings, truth = load(data)
     combine, found = LabelsConfig().combine, []
     graph, makers, before = None, {}, None
     for n_each, rows, given in pools(truth, kind, seed):
+        if n_each not in counts:
+            continue
         pool, hidden = embeddings[rows], given < 0
         if before is None:
             graph = neighbor_graph(pool, 20)
@@ -96,6 +99,9 @@ def measure(data: str, kind: str, seed: int, alone: bool) -> list[Row]:
         ours = combine_predictions(judged, given, combine)
         said = {"Windrow": (ours.confidence.astype(np.float64), ours.label)}
         if alone:
+            mute = {name: replace(each, agreement=None) for name, each in judged.items()}
+            ours = combine_predictions(mute, given, combine)
+            said["Windrow, halves not asked"] = (ours.confidence.astype(np.float64), ours.label)
             for name in combine:
                 one = combine_predictions({name: judged[name]}, given, (name,))
                 said[f"{name} alone"] = (one.confidence.astype(np.float64), one.label)
@@ -179,6 +185,7 @@ def main() -> None:
     parser.add_argument("--embeddings", nargs="+", default=["digits"], help=".npz of embeddings and labels, or digits")
     parser.add_argument("--seeds", type=int, default=10)
     parser.add_argument("--first-seed", type=int, default=200)
+    parser.add_argument("--counts", type=int, choices=COUNTS, nargs="+", default=COUNTS, help="labels a class")
     parser.add_argument("--ours-only", action="store_true")
     parser.add_argument("--out", type=Path, help="new file for each row as a line of JSON")
     parser.add_argument("--rows", type=Path, nargs="+", help="files of --out, instead of measuring")
@@ -186,7 +193,7 @@ def main() -> None:
     args = parser.parse_args()
     rows = [json.loads(line) for path in args.rows or () for line in path.read_text().splitlines()]
     rows = rows or list(
-        measure_all(args.embeddings, range(args.first_seed, args.first_seed + args.seeds), args.ours_only)
+        measure_all(args.embeddings, range(args.first_seed, args.first_seed + args.seeds), args.ours_only, args.counts)
     )
     if args.out:
         args.out.write_text("".join(f"{json.dumps(row)}\n" for row in rows))
@@ -196,12 +203,12 @@ def main() -> None:
         (Path(__file__).parents[2] / "docs" / "evidence" / "calibration.md").write_text(text)
 
 
-def measure_all(data: Sequence[str], seeds: Sequence[int], ours_only: bool) -> Iterator[Row]:
+def measure_all(data: Sequence[str], seeds: Sequence[int], ours_only: bool, counts: Sequence[int]) -> Iterator[Row]:
     """Judge all pools, one a core at a time."""
     os.environ["OMP_NUM_THREADS"] = "1"
     with ProcessPoolExecutor(os.cpu_count(), get_context("spawn")) as processes:
         jobs = [
-            processes.submit(measure, each, kind, seed, not ours_only)
+            processes.submit(measure, each, kind, seed, not ours_only, counts)
             for seed in seeds
             for each in data
             for kind in KINDS

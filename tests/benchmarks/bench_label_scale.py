@@ -1,9 +1,10 @@
 """Time and memory of graphs and label methods as the pool grows: python tests/benchmarks/bench_label_scale.py [--write]
 
 Synthetic pools: 128 dimensions, 100 Gaussian clusters in 10 classes, 100 labels a class. Every method at every size
-runs in a process of its own, which reads the pool and the graph, so that its peak memory is its own. A method that
-would take longer than --limit seconds at a size, if it were linear, is not measured there. --only NAME measures one
-method, --sizes sets others than 20,000, 100,000 and 500,000. --write puts all into docs/evidence/label-scale.md.
+runs in a process of its own, which reads the pool and the graph, so that its peak memory is its own. Seconds are those
+of the processor, all threads together. A method that would take longer than --limit of them at a size, if it were
+linear, is not measured there. --only NAME measures one method, --sizes sets others than 20,000, 100,000 and 500,000.
+--write puts all into docs/evidence/label-scale.md.
 """
 
 from __future__ import annotations
@@ -34,6 +35,7 @@ from windrow.tasks.algorithms.labels.checks.label_quality import quality_of
 from windrow.tasks.algorithms.labels.deciding.belonging import belonging
 from windrow.tasks.algorithms.labels.deciding.fixed import Fixed
 from windrow.tasks.algorithms.labels.deciding.policy import Evidence, decide
+from windrow.tasks.algorithms.labels.halves import FEW
 from windrow.tasks.algorithms.labels.judging.judged_labels import JudgedLabels
 from windrow.tasks.algorithms.labels.label_spreading import MakerPredictions, combine_predictions
 from windrow.tasks.algorithms.labels.maker import LabelPool
@@ -56,7 +58,7 @@ say = Console(stderr=True).log
 
 @dataclass(frozen=True)
 class Cost:
-    """Of one method at one size: seconds, MB before it began and at its peak; recall: of a graph that has one."""
+    """Of one method at one size: CPU seconds, MB before it began and at its peak; recall: of a graph that has one."""
 
     seconds: float
     start_mb: float
@@ -131,9 +133,9 @@ def measure(method: str, folder: Path, n: int) -> None:
             graph = NeighborGraph(arrays["indices"], arrays["similarity"])
     for library in ("faiss", "torch", "scipy.optimize", "scipy.sparse.linalg"):
         import_module(library)  # else the first size pays for what is imported on first use
-    work, before, started = work_of(method, pool, graph), most_memory(), time.perf_counter()
+    work, before, started = work_of(method, pool, graph), most_memory(), time.process_time()
     found: Any = work()
-    seconds, peak, recall = time.perf_counter() - started, most_memory(), None
+    seconds, peak, recall = time.process_time() - started, most_memory(), None
     if method == APPROXIMATE:
         recall = found.recall
         np.savez(folder / f"graph-{n}.npz", indices=found.graph.indices, similarity=found.graph.similarity)
@@ -203,16 +205,17 @@ def measured(
 HOW_TO_READ = f"""
 ## How to read it
 
-- For each size: seconds, seconds for a million rows at that pace, and the peak memory of the process in MB, of which it
-  had what the last line says before it began: libraries, the pool and the graph.
+- For each size: seconds of the processor (all threads together), the same for a million rows at that pace, and the
+  peak memory of the process in MB, of which it had what the last line says before it began: libraries, the pool and the
+  graph.
 - Growth is e where seconds grow as n^e: 1 is linear, 2 is quadratic. Between small sizes, fixed costs flatter it.
 - A dash: it would take longer than the limit of {{limit:,.0f}} s there, if it were linear.
 - The exact graph compares every two rows. The approximate one takes n^1.5: rows look into a fixed number of cells, of
   which there are 4 n^0.5. Gaussian clusters are easy for it: measure the recall of your pool.
 - Makers are given {K} neighbours of the approximate graph and {N_LABELS} labels a class. Those that take no graph
   ignore it. What walks along the graph of a large pool misses the processor's caches, and takes more than linear time.
-  The pipeline uses each maker `n_folds` times more, to judge it: clusterers and makers that predict only the rows asked
-  for take little more then, the others as much each time.
+  The pipeline uses each maker `n_folds` times more, to judge it, and with fewer than {FEW} labels a class twice more:
+  clusterers and makers that predict only the rows asked for take little more then, the others as much each time.
 - Clusters (scan to sp2ot) are found without labels, as many as classes.
 - Ten classes: what thousands cost is on the page of [many classes](many-classes.md).
 - A check judges a label for every row, a fifth of them wrong, and starts from the graph alone: in one run they
@@ -225,7 +228,7 @@ def report(sizes: Sequence[int], costs: Mapping[str, Mapping[int, Cost | None]],
     model = re.search(r"model name\s*:\s*(.*)", Path("/proc/cpuinfo").read_text())
     libraries = ", ".join(f"{name} {version(name)}" for name in ("numpy", "scipy", "torch", "faiss-cpu"))
     hardware = f"{model.group(1) if model else platform.machine()}, {len(os.sched_getaffinity(0))} cores; {libraries}."
-    columns = ["method", *(f"{n:,}: {what}" for n in sizes for what in ("s", "s/million", "peak MB")), "growth"]
+    columns = ["method", *(f"{n:,}: {what}" for n in sizes for what in ("CPU s", "s/million", "peak MB")), "growth"]
     found = {n: cost for n, cost in costs.get(APPROXIMATE, {}).items() if cost and cost.recall is not None}
     recall = ", ".join(f"{cost.recall:.3f} of {n:,}" for n, cost in found.items())
     starts = {n: max(by_size[n].start_mb for by_size in costs.values() if by_size.get(n)) for n in sizes}  # type: ignore[union-attr]

@@ -14,21 +14,19 @@ from pathlib import Path
 import numpy as np
 from bench_labels import KINDS, Case, cases, load, say
 
-from windrow.tasks.algorithms.labels.all_makers import MAKERS
-from windrow.tasks.algorithms.labels.combining.calibration import apply_temperature, fit_temperature
-from windrow.tasks.algorithms.labels.combining.combination import CombineBy, CombinedPredictions, combine_makers
-from windrow.tasks.algorithms.labels.combining.label_prior import PriorConfig, PriorCorrection, apply_prior
+from windrow.tasks.algorithms.labels.combining.combination import CombineBy
+from windrow.tasks.algorithms.labels.combining.label_prior import PriorConfig
 from windrow.tasks.algorithms.labels.deciding.accept_or_defer import AcceptOrDefer
 from windrow.tasks.algorithms.labels.deciding.exclude import Exclude
 from windrow.tasks.algorithms.labels.deciding.fixed import Fixed
 from windrow.tasks.algorithms.labels.deciding.label_sets import ConformalConfig, possible_classes
 from windrow.tasks.algorithms.labels.deciding.policy import Decision, Evidence, Policy, decide
 from windrow.tasks.algorithms.labels.deciding.reliable import Reliable
-from windrow.tasks.algorithms.labels.label_spreading import predict
-from windrow.tasks.algorithms.labels.maker import LabelPool
+from windrow.tasks.algorithms.labels.label_spreading import CombineRule, SpreadLabels, combine_predictions, predict
 from windrow.tasks.labels.labels_config import LabelsConfig
 
 N_EACH = 10
+DEFAULT = LabelsConfig().combine
 WAYS: tuple[CombineBy, ...] = ("weighted", "equal", "dawid-skene", "daso")
 PRIORS = ("estimated", "em", "bbse", "labels", "uniform", "given", "none")
 POLICIES = {
@@ -42,53 +40,44 @@ SETS = {"conformal 0.9": ConformalConfig(), "conformal 0.9, not by class": Confo
 Row = tuple[str, tuple[float, ...]]
 
 
-def combined(case: Case) -> dict[CombineBy, CombinedPredictions]:
-    """What the default's makers say of a case, combined in every way; probe and smoothed alone for DASO."""
-    held_out, pool = {}, {}
-    default = LabelsConfig().combine
-    for name in (*default, "probe"):
-        said = predict(MAKERS[name]().fit(LabelPool(case.embeddings, 10, case.graph)), case.given, 10)
-        temperature = fit_temperature(said.held_out, case.given[case.given >= 0])
-        held_out[name], pool[name] = (apply_temperature(each, temperature) for each in (said.held_out, said.pool))
-    found = {}
-    for by in WAYS:
-        names = ("probe", "smoothed") if by == "daso" else default
-        said = ({name: held_out[name] for name in names}, {name: pool[name] for name in names})
-        found[by] = combine_makers(*said, case.given, by)
-    return found
-
-
-def scores(case: Case, found: PriorCorrection, decision: Decision) -> tuple[float, ...]:
+def scores(case: Case, found: SpreadLabels, decision: Decision) -> tuple[float, ...]:
     """Coverage and accuracy of what is labelled, accuracy of the most probable class, macro recall of the label."""
     hidden = case.given < 0
     weight = decision.weight[hidden].astype(np.float64)
     right = float((weight * (decision.label == case.truth)[hidden]).sum() / max(weight.sum(), 1e-9))
-    return float(weight.mean()), right, case.accuracy(found.pool.argmax(axis=1)), case.recall(found.even.argmax(axis=1))
+    return float(weight.mean()), right, case.accuracy(found.most_probable), case.recall(found.label)
 
 
 def measured(case: Case) -> Iterator[Row]:
     """Every row of the table for one case."""
-    ways = combined(case)
-    hidden = case.given < 0
+    said = {name: predict(make, case.given, 10) for name, make in case.makers.items()}
+    hidden, keys = case.given < 0, np.arange(len(case.given))
+    true_shares = np.bincount(case.truth[hidden], minlength=10) / hidden.sum()
 
-    def row(name: str, by: CombineBy, prior: PriorConfig, policy: Policy) -> Row:
-        shares = np.bincount(case.truth[hidden], minlength=10) / hidden.sum() if prior.method == "given" else None
-        found = apply_prior(ways[by].held_out, case.given, ways[by].pool, prior, shares)
-        keys, predicted = np.arange(len(hidden)), found.even.argmax(axis=1)
-        evidence = Evidence(case.given, found.held_out, found.held_out_even.argmax(axis=1), keys)
-        return name, scores(case, found, decide(found.pool, policy, predicted, evidence))
+    def spread(by: CombineBy, prior: PriorConfig) -> SpreadLabels:
+        names = ("probe", "smoothed") if by == "daso" else DEFAULT
+        shares = true_shares if prior.method == "given" else None
+        return combine_predictions(
+            {name: said[name] for name in names}, case.given, names, CombineRule(by, prior, shares)
+        )
+
+    def row(name: str, policy: Policy, by: CombineBy = "weighted", prior: PriorConfig | None = None) -> Row:
+        found = spread(by, prior or PriorConfig())
+        evidence = Evidence(case.given, found.corrected.held_out, found.held_out_label, keys)
+        return name, scores(case, found, decide(found.confidence, policy, found.label, evidence))
 
     for name, policy in POLICIES.items():
-        yield row(f"policy {name}", "weighted", PriorConfig(), policy)
+        yield row(f"policy {name}", policy)
     for by in WAYS:
-        yield row(f"combine_by {by}", by, PriorConfig(), Fixed())
+        yield row(f"combine_by {by}", Fixed(), by)
     for method in PRIORS:
         shares = {"by the truth": 1.0} if method == "given" else {}
         for use in ("shift", "alignment") if method != "none" else ("shift",):
-            yield row(f"prior {method}, {use}", "weighted", PriorConfig(method, shares, use), Fixed())  # type: ignore[arg-type]
-    found = apply_prior(ways["weighted"].held_out, case.given, ways["weighted"].pool)
+            prior = PriorConfig(method, shares, use)  # type: ignore[arg-type]
+            yield row(f"prior {method}, {use}", Fixed(), prior=prior)
+    found = spread("weighted", PriorConfig())
     for name, config in SETS.items():
-        sets = possible_classes(found.held_out, case.given, found.pool, config, found.even.argmax(axis=1))
+        sets = possible_classes(found.corrected.held_out, case.given, found.corrected.pool, config, found.label)
         size = float(sets.sizes[hidden].mean())
         held = np.array([label in sets[row] for row, label in enumerate(case.truth)])
         yield name, (float(held[hidden].mean()), size / 10)
@@ -103,7 +92,7 @@ def main() -> None:
     parser.add_argument("--seeds", type=int, default=5)
     args = parser.parse_args()
     table: dict[str, dict[str, list[tuple[float, ...]]]] = defaultdict(lambda: defaultdict(list))
-    for case in cases(*load(args), range(100, 100 + args.seeds)):
+    for case in cases(*load(args), range(100, 100 + args.seeds), names=(*DEFAULT, "probe")):
         if case.n_each == N_EACH:
             say(case.kind)
             for name, values in measured(case):

@@ -90,9 +90,14 @@ class Case:
 
 
 def cases(
-    embeddings: npt.NDArray[np.float32], truth: Ints, seeds: Sequence[int], kinds: Sequence[str] = KINDS
+    embeddings: npt.NDArray[np.float32],
+    truth: Ints,
+    seeds: Sequence[int],
+    kinds: Sequence[str] = KINDS,
+    names: Sequence[str] | None = None,
 ) -> Iterator[Case]:
-    """Yield every kind of pool with every number of labels, for each seed."""
+    """Yield every kind of pool with every number of labels, for each seed, and these makers; None: all that can be."""
+    chosen = [name for name in MAKERS if name not in SPECIAL] if names is None else names
     for kind in kinds:
         for seed in seeds:
             rng = np.random.default_rng([seed, KINDS.index(kind)])
@@ -102,7 +107,7 @@ def cases(
             pool = embeddings[rows]
             graph = neighbor_graph(pool, 20)
             # Made once a pool: clusters do not depend on the labels, which only name them.
-            makers = {name: MAKERS[name]().fit(LabelPool(pool, 10, graph)) for name in MAKERS if name not in SPECIAL}
+            makers = {name: MAKERS[name]().fit(LabelPool(pool, 10, graph)) for name in chosen}
             order = rng.permutation(len(rows))
             for n_each in COUNTS:
                 given = np.full(len(rows), -1, np.int64)
@@ -227,7 +232,8 @@ def measure_pool(
 ) -> Results:
     """Score methods on one pool with every number of labels."""
     results = Results()
-    for case in cases(embeddings, truth, [seed], [kind]):
+    needed = None if names is None else (*names, *LabelsConfig().combine)
+    for case in cases(embeddings, truth, [seed], [kind], needed):
         measure(case, results, names)
     return results
 
