@@ -8,6 +8,8 @@ from windrow.schemas.settings import Settings
 from windrow.tasks.config import CurationConfig, parse_config
 from windrow.tasks.settings_reference import settings_reference
 
+OPTIONAL = ("labels.conformal.", "labels.multi.cdul.")
+"""Sections that are null by default."""
 REFERENCE = {setting.place: setting for setting in settings_reference()}
 
 
@@ -28,7 +30,7 @@ def test_a_setting_is_told_with_its_bounds_and_default() -> None:
 def test_the_defaults_are_those_of_the_config() -> None:
     config = parse_config({"sources": ["a"]})
     for place, setting in REFERENCE.items():
-        if "N" in place.split(".") or place == "sources" or place.startswith("labels.conformal."):
+        if "N" in place.split(".") or place == "sources" or place.startswith(OPTIONAL):
             continue
         value: object = config
         for part in place.split("."):

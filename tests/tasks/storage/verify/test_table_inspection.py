@@ -31,6 +31,7 @@ EMPTY = {
     "looked_for",
     "vocabularies",
     "state_classes",
+    "snippets",
     "taken_corrections",
     "drift",
     "forgotten",
