@@ -26,7 +26,6 @@ from windrow.tasks.labels.rows.label_rows import WITHOUT_CLASSES, LabelSet, clus
 from windrow.tasks.labels.rows.label_set_rows import AddLabelSet, label_sets_of
 from windrow.tasks.labels.rows.prediction_rows import (
     MOST_CLASSES,
-    read_halves,
     read_held_out,
     read_listed_held_out,
     read_listed_rounds,
@@ -40,7 +39,7 @@ from windrow.tasks.storage.store.outputs import Done, Output, OutputWriter, cont
 if TYPE_CHECKING:
     from windrow.tasks.algorithms.labels.label_spreading import CombineRule, SpreadLabels
 
-VERSION = 9
+VERSION = 8
 LISTED_VERSION = 1
 """Of labels of more classes than MOST_CLASSES."""
 DECISIONS = (
@@ -245,10 +244,7 @@ def _spread(
             listed[name] = [*rounds]
         return combine_listed(few, labels, combine, rule), listed
     dense = {name: read_rounds(output) for name, output in found.items()}
-    made = {
-        name: MakerPredictions(dense[name][-1], read_held_out(output), read_halves(output).share)
-        for name, output in found.items()
-    }
+    made = {name: MakerPredictions(dense[name][-1], read_held_out(output)) for name, output in found.items()}
     return combine_predictions(made, labels, combine, rule), {name: [*rounds] for name, rounds in dense.items()}
 
 

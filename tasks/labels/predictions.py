@@ -14,7 +14,6 @@ from windrow.schemas import LABELS, NEIGHBORS, PREDICTIONS
 from windrow.schemas.stages import Part, Stage
 from windrow.tasks.algorithms.arrays import Float32Array, Int64Array
 from windrow.tasks.algorithms.labels.folds import cross_fit
-from windrow.tasks.algorithms.labels.halves import NOTHING_ASKED, HalvesAgreement, halves_agreement
 from windrow.tasks.algorithms.labels.iterative_labels import IterativeLabels
 from windrow.tasks.algorithms.labels.maker import LabelMaker, LabelPool, Maker, SettingError
 from windrow.tasks.algorithms.labels.makers.clusterer import Clusterer
@@ -42,7 +41,7 @@ from windrow.tasks.storage.store.outputs import (
 )
 from windrow.tasks.storage.store.pool import Pool, read_pool
 
-VERSION = 4
+VERSION = 3
 LISTED_VERSION = 1
 """Of predictions of more classes than MOST_CLASSES, which list these."""
 
@@ -67,9 +66,7 @@ def predict_labels(
     """Write PREDICTIONS of one maker, in the order of `sample_id`.
 
     before: what the last night predicted, of which `config.refit` may keep the tuning, or, in a night, the answers.
-    The counts are n_predictions, those of all rounds of an iterative maker, and n_asked and n_alike, samples that two
-    copies were asked about which learnt from half of the labels each, and those of which both say the same: 0 where
-    none were (`halves_agreement`), of a maker that needs no labels, and where predictions list some of many classes.
+    The count is n_predictions, those of all rounds of an iterative maker.
     Raises ValueError for settings that do not fit the pool, naming them.
     """
     outputs = made.opened(store, Stage.INGEST, Stage.FEATURES, Stage.NEIGHBORS, Part.GIVEN_LABELS)
@@ -113,8 +110,7 @@ def predict_labels(
             for number, each in enumerate(rounds)
         )
         writer.write(PREDICTIONS, table)
-        halves = rounds[-1].halves
-        writer.counts.update(n_predictions=table.num_rows, n_asked=halves.n_asked, n_alike=halves.n_alike)
+        writer.counts.update(n_predictions=table.num_rows)
 
     inputs["earlier"] = str(fit.output.path.relative_to(store)) if fit is not None else None
     if wanted.keeps:
@@ -168,11 +164,10 @@ class _Wanted:
 @dataclass(frozen=True)
 class _Round:
     """What a maker says in a round: of the pool (n, n_classes), and in the last round of its m labelled samples by the
-    labels of others (m, n_classes), and how far two halves of the labels agree."""
+    labels of others (m, n_classes)."""
 
     pool: Probabilities
     held_out: Probabilities | None = None
-    halves: HalvesAgreement = NOTHING_ASKED
 
 
 def _rounds(
@@ -214,7 +209,7 @@ def _with_labels(
     if isinstance(maker, Maker):
         maker = maker.tuned(pool, labels, n_folds) if fit is None else fit.tuned(maker)
     if fit is not None and wanted.keeps and not pool.lists:
-        return [_Round(*fit.extended(wanted.of_new(maker, pool), labels, pool.n_classes), fit.halves)]
+        return [_Round(*fit.extended(wanted.of_new(maker, pool), labels, pool.n_classes))]
     if fit is None:
         write_tuned(writer, wanted.maker, maker)
     if pool.lists and isinstance(maker, Maker) and not isinstance(maker, IterativeLabels):
@@ -222,15 +217,12 @@ def _with_labels(
     predict = fit_maker(wanted.name, maker, pool)
     if fit is None:
         held_out = cross_fit(predict, labels, pool.n_classes, n_folds, wanted.seed)
-        halves = NOTHING_ASKED
-        if "labels" in wanted.maker.needs:
-            halves = halves_agreement(predict, labels, pool.n_classes, wanted.seed)
     else:
-        held_out, halves = fit.held_out(predict, labels, pool.n_classes), fit.halves
+        held_out = fit.held_out(predict, labels, pool.n_classes)
     if isinstance(wanted.maker, IterativeLabels):
         *earlier, last = wanted.maker.rounds(pool, labels)
-        return [*map(_Round, earlier), _Round(last, held_out, halves)]
-    return [_Round(predict(labels, np.arange(len(labels))), held_out, halves)]
+        return [*map(_Round, earlier), _Round(last, held_out)]
+    return [_Round(predict(labels, np.arange(len(labels))), held_out)]
 
 
 def _listed(predict: PredictListed, pool: LabelPool, labels: Int64Array, fit: Fit | None, n_folds: int) -> _Round:

@@ -19,13 +19,12 @@ from windrow.schemas import LABELS, PREDICTIONS
 from windrow.schemas.stages import Part, Stage
 from windrow.tasks.algorithms.arrays import Float32Array, Int64Array
 from windrow.tasks.algorithms.labels.folds import Predict
-from windrow.tasks.algorithms.labels.halves import HalvesAgreement
 from windrow.tasks.algorithms.labels.maker import LabelMaker, Maker
 from windrow.tasks.algorithms.labels.many_classes.listed_predictions import PredictListed
 from windrow.tasks.algorithms.labels.many_classes.listed_rows import joined
 from windrow.tasks.algorithms.labels.sparse_probabilities import SparseProbabilities
 from windrow.tasks.labels.given_labels import pool_labels
-from windrow.tasks.labels.rows.prediction_rows import read_halves, read_held_out, read_listed_held_out, read_rounds
+from windrow.tasks.labels.rows.prediction_rows import read_held_out, read_listed_held_out, read_rounds
 from windrow.tasks.storage.files.seals import read_sealed, sealed_json
 from windrow.tasks.storage.files.whole_columns import whole
 from windrow.tasks.storage.store.outputs import MANIFEST, Done, Output, OutputWriter, fingerprint, open_output
@@ -75,11 +74,6 @@ class Fit:
         """The maker with the settings that were chosen by the labels of then."""
         path = (self.tuned_by or self.output).path
         return replace(cast(Any, maker), **read_sealed(path / TUNED)["chosen"])  # type: ignore[no-any-return]
-
-    @property
-    def halves(self) -> HalvesAgreement:
-        """How far two halves of the labels of then agreed."""
-        return read_halves(self.output)
 
     def held_out(self, predict: Predict, labels: Int64Array, n_classes: int) -> Float32Array:
         """What the maker says of the m labelled rows of labels (n,) by the labels of others: (m, n_classes).

@@ -15,7 +15,6 @@ import json
 import os
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
-from dataclasses import replace
 from multiprocessing import get_context
 from pathlib import Path
 
@@ -99,9 +98,6 @@ def measure(data: str, kind: str, seed: int, alone: bool, counts: Sequence[int] 
         ours = combine_predictions(judged, given, combine)
         said = {"Windrow": (ours.confidence.astype(np.float64), ours.label)}
         if alone:
-            mute = {name: replace(each, agreement=None) for name, each in judged.items()}
-            ours = combine_predictions(mute, given, combine)
-            said["Windrow, halves not asked"] = (ours.confidence.astype(np.float64), ours.label)
             for name in combine:
                 one = combine_predictions({name: judged[name]}, given, (name,))
                 said[f"{name} alone"] = (one.confidence.astype(np.float64), one.label)

@@ -35,7 +35,6 @@ from windrow.tasks.algorithms.labels.checks.label_quality import quality_of
 from windrow.tasks.algorithms.labels.deciding.belonging import belonging
 from windrow.tasks.algorithms.labels.deciding.fixed import Fixed
 from windrow.tasks.algorithms.labels.deciding.policy import Evidence, decide
-from windrow.tasks.algorithms.labels.halves import FEW
 from windrow.tasks.algorithms.labels.judging.judged_labels import JudgedLabels
 from windrow.tasks.algorithms.labels.label_spreading import MakerPredictions, combine_predictions
 from windrow.tasks.algorithms.labels.maker import LabelPool
@@ -214,8 +213,8 @@ HOW_TO_READ = f"""
   which there are 4 n^0.5. Gaussian clusters are easy for it: measure the recall of your pool.
 - Makers are given {K} neighbours of the approximate graph and {N_LABELS} labels a class. Those that take no graph
   ignore it. What walks along the graph of a large pool misses the processor's caches, and takes more than linear time.
-  The pipeline uses each maker `n_folds` times more, to judge it, and with fewer than {FEW} labels a class twice more:
-  clusterers and makers that predict only the rows asked for take little more then, the others as much each time.
+  The pipeline uses each maker `n_folds` times more, to judge it: clusterers and makers that predict only the rows asked
+  for take little more then, the others as much each time.
 - Clusters (scan to sp2ot) are found without labels, as many as classes.
 - Ten classes: what thousands cost is on the page of [many classes](many-classes.md).
 - A check judges a label for every row, a fifth of them wrong, and starts from the graph alone: in one run they

@@ -14,10 +14,8 @@ from windrow.tasks.algorithms.labels.all_makers import MAKERS
 from windrow.tasks.algorithms.labels.combining.calibration import apply_temperature, fit_temperature
 from windrow.tasks.algorithms.labels.combining.cautious_temperature import cautious_temperature
 from windrow.tasks.algorithms.labels.combining.combination import CombineBy, combine_makers
-from windrow.tasks.algorithms.labels.combining.expected_temperature import expected_accuracy, expected_temperature
 from windrow.tasks.algorithms.labels.combining.label_prior import PriorConfig, PriorCorrection, apply_prior
 from windrow.tasks.algorithms.labels.folds import Predict, cross_fit
-from windrow.tasks.algorithms.labels.halves import halves_agreement
 from windrow.tasks.algorithms.labels.maker import LabelPool
 from windrow.tasks.algorithms.labels.sparse_probabilities import Probabilities, dense_rows, first_class, of_labels
 from windrow.tasks.algorithms.neighbors.exact_neighbors import NeighborGraph
@@ -29,12 +27,10 @@ if TYPE_CHECKING:
 @dataclass(frozen=True)
 class MakerPredictions:
     """What a maker says, before calibration, float32: pool (n, n_classes) of every sample; held_out (m, n_classes) of
-    each of the m labelled samples, in their order, by the labels of others only (`cross_fit`). agreement: how often
-    two copies agree that learnt from half of the labels each (`halves_agreement`); None where they were not asked."""
+    each of the m labelled samples, in their order, by the labels of others only (`cross_fit`)."""
 
     pool: Float32Array
     held_out: Float32Array
-    agreement: float | None = None
 
 
 @dataclass(frozen=True)
@@ -81,18 +77,13 @@ class SpreadLabels:
         return first_class(self.confidence)
 
 
-def predict(
-    make: Predict, labels: Int64Array, n_classes: int, n_folds: int = 5, seed: int = 0, by_labels: bool = True
-) -> MakerPredictions:
-    """Use a maker on a pool with labels int64 (n,), -1 where there is none: on all of them, and on some of them n_folds
-    times, and while they are few on each half.
+def predict(make: Predict, labels: Int64Array, n_classes: int, n_folds: int = 5, seed: int = 0) -> MakerPredictions:
+    """Use a maker on a pool with labels int64 (n,), -1 where there is none: on all of them, and n_folds times on some.
 
-    by_labels: whether the maker says nothing without labels; else its halves would agree for another reason. Holds
-    (n, n_classes) float32.
+    Holds (n, n_classes) float32.
     """
     held_out = cross_fit(make, labels, n_classes, n_folds, seed)
-    agreement = halves_agreement(make, labels, n_classes, seed).share if by_labels else None
-    return MakerPredictions(make(labels, np.arange(len(labels))), held_out, agreement)
+    return MakerPredictions(make(labels, np.arange(len(labels))), held_out)
 
 
 def combine_predictions(
@@ -105,8 +96,7 @@ def combine_predictions(
 
     Each one's out-of-sample predictions of the labelled rows give its temperature. Those in `combine` are combined
     (`combine_makers`, by default a geometric mean weighed by these predictions), calibrated class by class, softened
-    (`cautious_temperature`, about what the makers' agreement with themselves lets expect: `expected_temperature`) and
-    shifted to the shares that the classes seem to have in the pool (`apply_prior`).
+    (`cautious_temperature`) and shifted to the shares that the classes seem to have in the pool (`apply_prior`).
     """
     rule = rule or CombineRule()
     known = labels[labels >= 0]
@@ -122,10 +112,7 @@ def combine_predictions(
         rule.seed,
     )
     raw = {name: predictions[name].held_out for name in combine}
-    agreements = [predictions[name].agreement for name in combine]
-    right = expected_accuracy(agreements, list(together.weights.values()), len(known))
-    expected = None if right is None else expected_temperature(together.held_out, labels, together.pool, right)
-    softer = cautious_temperature(raw, known, together.pool.shape[1], rule.by, rule.seed, expected)
+    softer = cautious_temperature(raw, known, together.pool.shape[1], rule.by, rule.seed)
     corrected = apply_prior(together.held_out, labels, together.pool, rule.prior, rule.shares, softer)
     confidence, label = of_labels(corrected.pool, labels), _decided(corrected.even, rule.metric)
     label[labels >= 0] = known
@@ -160,8 +147,5 @@ def spread_labels(
     """
     pool = LabelPool(embeddings, n_classes, graph, seed=seed)
     chosen = {name: MAKERS[name]().tuned(pool, labels, n_folds) for name in makers}
-    predictions = {
-        name: predict(maker.fit(pool), labels, n_classes, n_folds, seed, "labels" in maker.needs)
-        for name, maker in chosen.items()
-    }
+    predictions = {name: predict(maker.fit(pool), labels, n_classes, n_folds, seed) for name, maker in chosen.items()}
     return combine_predictions(predictions, labels, combine)

@@ -10,7 +10,6 @@ import pyarrow.compute as pc
 
 from windrow.schemas import PREDICTIONS
 from windrow.tasks.algorithms.arrays import BoolArray, Float32Array, row_blocks
-from windrow.tasks.algorithms.labels.halves import HalvesAgreement
 from windrow.tasks.algorithms.labels.sparse_probabilities import Probabilities, SparseProbabilities, some_rows
 from windrow.tasks.storage.store.outputs import Output
 
@@ -80,11 +79,6 @@ def read_listed_rounds(output: Output) -> list[SparseProbabilities]:
 def read_held_out(output: Output) -> Float32Array:
     """Read the probabilities (m, n_classes) of a maker's m labelled samples back, by the labels of others."""
     return read_listed_held_out(output).dense()
-
-
-def read_halves(output: Output) -> HalvesAgreement:
-    """Read back how far copies of a maker agree that learnt from half of the labels."""
-    return HalvesAgreement(output.counts["n_asked"], output.counts["n_alike"])
 
 
 def read_listed_held_out(output: Output) -> SparseProbabilities:

@@ -43,8 +43,7 @@ def output_of(store: Path, n_shards: int = 1, name: str = "probe") -> Output:
 def test_shards_do_not_change_what_a_maker_says(tmp_path: Path, name: str) -> None:
     one, many = (output_of(tmp_path / str(n), n, name) for n in (1, 3))
     assert one.digest == many.digest
-    assert one.counts == many.counts
-    assert one.counts["n_predictions"] == 120 * len(read_rounds(one))
+    assert one.counts == {"n_predictions": 120 * len(read_rounds(one))}
 
 
 def test_what_is_read_back_is_what_the_maker_said(tmp_path: Path) -> None:
@@ -101,7 +100,7 @@ def test_the_rounds_of_an_iterative_maker_are_kept_and_the_last_one_is_judged(tm
     pool = write_labelled_pool(tmp_path, EMBEDDINGS, NAMES)
     output = open_output(tmp_path / run(tmp_path, pool, "iterative", settings=settings).path)
     rounds = read_rounds(output)
-    assert len(rounds) == 3 and output.counts["n_predictions"] == 360
+    assert len(rounds) == 3 and output.counts == {"n_predictions": 360}
     half = EMBEDDINGS.astype(np.float16)
     said = predict(iterative.fit(LabelPool(half, 3)), LABELS, 3, 4, 0)
     assert rounds[-1] == pytest.approx(said.pool, abs=1e-6)

@@ -20,8 +20,6 @@ from windrow.tasks.algorithms.labels.folds import assign_folds
 
 DEVIATION = 0.5
 """Of the temperature's logarithm, before a label is seen."""
-DEVIATION_OF_EXPECTED = 0.2
-"""The same about a temperature that is expected: docs/evidence/calibration.md"""
 CAUTION = 0.5
 """Deviations above the mean of what the labels allow: docs/evidence/calibration.md"""
 MANY = 2000
@@ -30,12 +28,7 @@ LOGARITHMS = np.linspace(-1.5, 2.5, 161)
 
 
 def cautious_temperature(
-    held_out: Mapping[str, Float32Array],
-    targets: Int64Array,
-    n_classes: int,
-    by: CombineBy = "weighted",
-    seed: int = 0,
-    expected: float | None = None,
+    held_out: Mapping[str, Float32Array], targets: Int64Array, n_classes: int, by: CombineBy = "weighted", seed: int = 0
 ) -> float:
     """Return the temperature that the makers' calibrated answer still wants, a little more while labels are few.
 
@@ -43,10 +36,9 @@ def cautious_temperature(
     temperatures, maker weights and the calibration by class are fitted on these labels, a dozen numbers on perhaps
     forty of them, and look better there than on the pool. So they are fitted once more without each fifth of the
     labels, and what they say of it is honest (`honest_predictions`). Of the temperature that these want the logarithm
-    has a posterior: labels of all classes weigh the same, its prior is normal, about 0 or about the temperature that is
-    expected without looking at a label's class (`expected_temperature`). The mean plus CAUTION deviations of that is
-    returned: many labels leave no deviation, few err on the side of abstaining. 1 with MANY labels, and where no class
-    has two.
+    has a posterior: labels of all classes weigh the same, its prior is normal. The mean plus CAUTION deviations of that
+    is returned: many labels leave no deviation, few err on the side of abstaining. 1 with MANY labels, and where no
+    class has two.
     """
     counts = np.bincount(targets, minlength=n_classes)
     if len(targets) >= MANY or counts.max(initial=0) < 2:
@@ -59,18 +51,12 @@ def cautious_temperature(
     likelihood = np.array(
         [(weights[findable] * log_softmax(logs / np.exp(log))[rows, targets[findable]]).sum() for log in LOGARITHMS]
     )
-    posterior = likelihood + _log_prior(expected)
+    posterior = likelihood - 0.5 * (LOGARITHMS / DEVIATION) ** 2
     shares = np.exp(posterior - posterior.max())
     shares /= shares.sum()
     mean = float((shares * LOGARITHMS).sum())
     deviation = float(np.sqrt((shares * (LOGARITHMS - mean) ** 2).sum()))
     return float(np.exp(mean + CAUTION * deviation))
-
-
-def _log_prior(expected: float | None) -> Float64Array:
-    if expected is None:
-        return np.asarray(-0.5 * (LOGARITHMS / DEVIATION) ** 2)
-    return np.asarray(-0.5 * ((LOGARITHMS - np.log(expected)) / DEVIATION_OF_EXPECTED) ** 2)
 
 
 def honest_predictions(

@@ -70,7 +70,7 @@ def test_one_label_a_class_leaves_the_makers_as_they_were_and_unsure():
 
 
 def test_permuting_the_pool_permutes_what_they_say():
-    """What makers say of a row is given: the folds and halves of the labels, which follow the order, are no matter."""
+    """What makers say of a row is given, so that the folds of the cross-fit, which follow the order, are no matter."""
     x, _, labels = blobs(5)
     graph = neighbor_graph(x, 10)
     said = {name: predict(MAKERS[name]().fit(LabelPool(x, 3, graph)), labels, 3) for name in DEFAULT}
@@ -78,9 +78,7 @@ def test_permuting_the_pool_permutes_what_they_say():
     order = np.random.default_rng(0).permutation(len(x))
     # Where each labelled row of the permuted pool is among the labelled rows of this one.
     held = (np.cumsum(labels >= 0) - 1)[order[labels[order] >= 0]]
-    moved = {
-        name: MakerPredictions(each.pool[order], each.held_out[held], each.agreement) for name, each in said.items()
-    }
+    moved = {name: MakerPredictions(each.pool[order], each.held_out[held]) for name, each in said.items()}
     permuted = combine_predictions(moved, labels[order], DEFAULT)
     np.testing.assert_array_equal(permuted.label, plain.label[order])
     np.testing.assert_allclose(permuted.confidence, plain.confidence[order], atol=1e-4)
