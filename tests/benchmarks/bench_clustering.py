@@ -24,6 +24,7 @@ from pathlib import Path
 import clustering_peers as peers
 import faiss
 import numpy as np
+from clustering_features import features
 from flat_clustering import (
     CORES,
     LITERAL_SECONDS,
@@ -213,7 +214,8 @@ TABLES = {"lloyd": lloyd, "seeding": seeding, "hierarchy": hierarchy, "out-of-co
 def main() -> None:
     """Make the tables."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--only", choices=TABLES, action="append")
+    parser.add_argument("--only", choices=[*TABLES, "features"], action="append")
+    parser.add_argument("--embeddings", type=Path, help=".npz of real `embeddings`, for a table of them")
     parser.add_argument("--quick", action="store_true", help="small instances, to try the script")
     parser.add_argument("--write", action="store_true", help="write docs/evidence/clustering.md")
     parser.add_argument("--cluster-file", nargs=3, help=argparse.SUPPRESS)
@@ -230,8 +232,9 @@ def main() -> None:
     libraries = ", ".join(f"{name} {version(name)}" for name in ("numpy", "faiss-cpu", "scikit-learn", "torch"))
     model = re.search(r"model name\s*:\s*(.*)", Path("/proc/cpuinfo").read_text())
     hardware = f"{model.group(1) if model else platform.machine()}, {CORES} cores; {libraries}; {CORES} threads each."
+    tables = {**TABLES, "features": lambda _: features(args.embeddings)}
     with threadpool_limits(CORES):
-        made = [part for name in args.only or TABLES for part in TABLES[name](args.quick)]
+        made = [part for name in args.only or tables for part in tables[name](args.quick)]
     text = (
         "# The clustering against its peers\n\n"
         "How fast Windrow's k-means and hierarchy are, and how good, beside Faiss, scikit-learn and PyTorch "
