@@ -14,6 +14,7 @@ import numpy as np
 import numpy.typing as npt
 import torch
 
+from windrow.tasks.algorithms.torch_threads import one_thread
 from windrow.tasks.backbones.backbone import BackboneUnavailable
 from windrow.tasks.backbones.huggingface import quiet
 
@@ -118,5 +119,6 @@ def _open_clip(name: str, rest: str, sentences: list[str]) -> TextPrototypes:
 
 
 def _in_batches(embed: Any, sentences: list[str]) -> npt.NDArray[np.float32]:
-    parts = [embed(sentences[at : at + BATCH]).float().cpu().numpy() for at in range(0, len(sentences), BATCH)]
+    with one_thread():
+        parts = [embed(sentences[at : at + BATCH]).float().cpu().numpy() for at in range(0, len(sentences), BATCH)]
     return np.asarray(np.concatenate(parts), dtype=np.float32)
