@@ -32,9 +32,10 @@ lock:
 demo: install
 	$(BIN)/windrow demo
 
-# Two files of tests at a time, as the tests of one share what they are about; the longest are the first.
+# Three files of tests at a time, as the tests of one share what they are about, and many wait for servers; the longest
+# are the first.
 test: install
-	$(BIN)/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder --durations 25
+	$(BIN)/python -m pytest -n 3 --dist loadfile --no-loadscope-reorder --durations 25
 
 lint: install
 	$(BIN)/ruff check .
