@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -31,7 +32,7 @@ class KnownModel(Protocol):
         ...
 
 
-class AtWork(Generic[Row]):
+class AtWork(ABC, Generic[Row]):
     """A loaded model that gets the `view` of one sample after the other, and keeps the rows that it makes of them."""
 
     view: View
@@ -58,11 +59,13 @@ class AtWork(Generic[Row]):
         self._waiting.clear()
         self.rows += self._made(list(sample_ids), made)
 
+    @abstractmethod
     def _made(self, sample_ids: list[str], made: Sequence[Pixels | str]) -> Iterable[Row]:
-        raise NotImplementedError
+        """The rows of a batch, in order."""
 
+    @abstractmethod
     def _written(self, store: Path, shard: Output) -> Done:
-        raise NotImplementedError
+        """Write `rows` as the output of an ingested shard."""
 
 
 @dataclass(frozen=True)

@@ -8,7 +8,6 @@ of putting whole and snippets together has the scale that served it best on pool
 
 from __future__ import annotations
 
-import argparse
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -16,6 +15,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 from bench_multi_label import Case, interval, judged
+from mosaic_page import make_tables
 from mosaics import Views, embedded_views
 from scipy.special import expit, logit
 from sklearn.metrics import average_precision_score
@@ -154,23 +154,10 @@ def _said(views: Views, n_known: int, seed: int, scale: float, with_names: int) 
     return Case(views.whole, views.shown, given), probabilities, np.stack([each.state for each in found], axis=1)
 
 
-def main() -> None:
-    """Make the tables."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--data", type=Path, default=Path("../shared/data/cifar10-20k"))
-    parser.add_argument("--model", default="../shared/models/mobilenet_v2_1.0_224")
-    parser.add_argument("--out", type=Path, default=Path("/tmp/mosaics"), help="a folder for the embeddings")
-    parser.add_argument("--write", action="store_true", help="write docs/evidence/multi-label.md")
-    args = parser.parse_args()
-    lines = "\n".join(measure(lambda seed: embedded_views(args.data, args.model, N, seed, GRID, args.out)))
-    print(lines)
-    if args.write:
-        page = Path(__file__).parents[2] / "docs/evidence/multi-label.md"
-        head, _, rest = page.read_text().partition("<!-- cdul -->\n")
-        page.write_text(
-            f"{head}<!-- cdul -->\n{lines}\n<!-- end of cdul -->{rest.partition('<!-- end of cdul -->')[2]}"
-        )
+def of_mosaics(data: Path, model: str, out: Path) -> Iterator[str]:
+    """Yield the tables of fresh pools of mosaics."""
+    return measure(lambda seed: embedded_views(data, model, N, seed, GRID, out))
 
 
 if __name__ == "__main__":
-    main()
+    make_tables(__doc__, "cdul", of_mosaics)

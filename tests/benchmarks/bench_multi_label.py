@@ -10,7 +10,6 @@ docs/evidence/multi-label.md.
 
 from __future__ import annotations
 
-import argparse
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,6 +17,7 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
+from mosaic_page import make_tables
 from mosaics import N_CLASSES, embedded_mosaics
 from rich.console import Console
 from scipy import stats
@@ -210,21 +210,5 @@ def _told(found: list[int]) -> str:
     return f"{sum(each > 0 for each in found)} of {len(found)}, {surely} surely"
 
 
-def main() -> None:
-    """Make the tables."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--data", type=Path, default=Path("../shared/data/cifar10-20k"))
-    parser.add_argument("--model", default="../shared/models/mobilenet_v2_1.0_224")
-    parser.add_argument("--out", type=Path, default=Path("/tmp/mosaics"), help="a folder for the embeddings")
-    parser.add_argument("--write", action="store_true", help="write docs/evidence/multi-label.md")
-    args = parser.parse_args()
-    lines = "\n".join(measure(args.data, args.model, args.out))
-    print(lines)
-    if args.write:
-        page = Path(__file__).parents[2] / "docs/evidence/multi-label.md"
-        head, _, rest = page.read_text().partition("<!-- tables -->\n")
-        page.write_text(f"{head}<!-- tables -->\n{lines}\n<!-- end -->{rest.partition('<!-- end -->')[2]}")
-
-
 if __name__ == "__main__":
-    main()
+    make_tables(__doc__, "tables", measure)

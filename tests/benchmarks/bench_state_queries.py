@@ -8,7 +8,6 @@ such draws of a pool counts once. --write puts the table into docs/evidence/mult
 
 from __future__ import annotations
 
-import argparse
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -16,6 +15,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 from bench_multi_label import interval
+from mosaic_page import make_tables
 from mosaics import Views, embedded_views
 from sklearn.metrics import average_precision_score
 
@@ -87,22 +87,5 @@ def measure(data: Path, model: str, out: Path) -> Iterator[str]:
         yield f"| {how} | {np.mean(values):.1f} | {gain} |"
 
 
-def main() -> None:
-    """Make the table."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--data", type=Path, default=Path("../shared/data/cifar10-20k"))
-    parser.add_argument("--model", default="../shared/models/mobilenet_v2_1.0_224")
-    parser.add_argument("--out", type=Path, default=Path("/tmp/mosaics"), help="a folder for the embeddings")
-    parser.add_argument("--write", action="store_true", help="write docs/evidence/multi-label.md")
-    args = parser.parse_args()
-    lines = "\n".join(measure(args.data, args.model, args.out))
-    print(lines)
-    if args.write:
-        page = Path(__file__).parents[2] / "docs/evidence/multi-label.md"
-        start, end = "<!-- asked -->\n", "<!-- end of asked -->"
-        head, _, rest = page.read_text().partition(start)
-        page.write_text(f"{head}{start}{lines}\n{end}{rest.partition(end)[2]}")
-
-
 if __name__ == "__main__":
-    main()
+    make_tables(__doc__, "asked", measure)
