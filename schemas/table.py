@@ -101,9 +101,7 @@ class Table:
             self._validate_column(column, table)
         if table.num_rows and self.primary_key:
             keys = table.select(list(self.primary_key))
-            n_distinct = keys.group_by(list(self.primary_key)).aggregate([]).num_rows
-            if n_distinct != table.num_rows:
-                repeated = table.num_rows - n_distinct
+            if not _ascends(keys) and (repeated := _n_repeated(keys)):
                 raise ValueError(f"table {self.name}: primary key {self.primary_key} repeats {repeated} times")
         return table
 
@@ -135,6 +133,22 @@ class Table:
             refers = f"; refers to `{'.'.join(column.references)}`" if column.references else ""
             lines.append(f"| `{column.name}` | {_type_name(column)}{null} | {column.meaning}{refers} |")
         return "\n".join(lines)
+
+
+def _ascends(keys: pa.Table) -> bool:
+    """Whether each row of keys is above the one before it, column after column: most tables are in such an order, and
+    to look costs a tenth of what it costs to find what repeats.
+    """
+    above, alike = pa.scalar(False), pa.scalar(True)
+    for column in keys.itercolumns():
+        before, after = column.slice(0, len(column) - 1), column.slice(1)
+        above = pc.or_(above, pc.and_(alike, pc.greater(after, before)))
+        alike = pc.and_(alike, pc.equal(after, before))
+    return bool(pc.all(pc.fill_null(above, False), min_count=0).as_py())
+
+
+def _n_repeated(keys: pa.Table) -> int:
+    return int(keys.num_rows - keys.group_by(keys.column_names).aggregate([]).num_rows)
 
 
 def _parts(values: pa.Array, kind: pa.DataType) -> list[pa.Array]:

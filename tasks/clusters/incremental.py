@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -14,9 +13,9 @@ import pyarrow.compute as pc
 
 from windrow.schemas import ASSIGNMENTS, CLUSTERS, DRIFT
 from windrow.schemas.stages import Stage
-from windrow.tasks.algorithms.arrays import Int32Array, Int64Array, row_blocks
+from windrow.tasks.algorithms.arrays import row_blocks
 from windrow.tasks.algorithms.clustering.drift import Drift, measure_drift
-from windrow.tasks.algorithms.clustering.frozen_tree import FrozenTree, freeze, place, share_unchanged
+from windrow.tasks.algorithms.clustering.frozen_tree import FrozenTree, Seen, freeze, place, share_unchanged
 from windrow.tasks.algorithms.clustering.hierarchy import Hierarchy
 from windrow.tasks.algorithms.clustering.level_settings import grown_levels, half_mean_sizes
 from windrow.tasks.algorithms.clustering.points import Resources, Taken, block_rows
@@ -30,14 +29,6 @@ from windrow.tasks.storage.store.run_records import latest_run
 MAY_DIFFER = ("refit", "memory_gb", "device")  # settings of clustering that may differ from the last run's
 
 
-@dataclass(frozen=True)
-class _Seen:
-    """The samples of an earlier run: rows of tonight's pool, and the finest cluster that each had, in that order."""
-
-    rows: Int64Array
-    cluster: Int32Array
-
-
 def go_on(
     store: Path,
     earlier: Output,
@@ -48,8 +39,8 @@ def go_on(
 ) -> tuple[Hierarchy, list[dict[str, Any]]]:
     """The clusters of an earlier run for tonight's pool, kept or fitted again, and the row of DRIFT."""
     frozen = read_tree(store, earlier)
-    placed = place(pool.vectors, frozen, resources)
     seen = _seen(earlier, pool)
+    placed = place(pool.vectors, frozen, resources, seen)
     is_new = np.ones(len(pool.vectors), bool)
     is_new[seen.rows] = False
     new = np.flatnonzero(is_new)
@@ -95,17 +86,21 @@ def _kept_from(output: Output) -> str:
     return str(output.inputs["earlier"]) if rows and not rows[0]["refitted"] else ""
 
 
-def _seen(earlier: Output, pool: PoolFile) -> _Seen:
-    """Both are in the order of `sample_id`."""
-    table = earlier.read(ASSIGNMENTS, ["sample_id", "cluster_path"])
-    ids, cluster = whole(table["sample_id"]), _finest(table["cluster_path"])
-    rows, clusters = [np.empty(0, np.int64)], [np.empty(0, np.int32)]
+def _seen(earlier: Output, pool: PoolFile) -> Seen:
+    """What an earlier run said of samples of tonight's pool; both are in the order of `sample_id`.
+
+    A sample is its bytes, and the backbone is the same (`clusters_before`), so its embedding is, too.
+    """
+    table = earlier.read(ASSIGNMENTS, ["sample_id", "cluster_path", "distance"])
+    ids, cluster, distance = whole(table["sample_id"]), _finest(table["cluster_path"]), table["distance"].to_numpy()
+    rows, before = [np.empty(0, np.int64)], [np.empty(0, np.int64)]
     for block in row_blocks(len(pool.vectors), block_rows(1)):
-        place_before = pc.index_in(whole(pool.sample_ids(block)), ids).to_numpy(zero_copy_only=False)
-        known = np.flatnonzero(~np.isnan(place_before.astype(np.float64)))
+        place_before = np.asarray(pc.fill_null(pc.index_in(whole(pool.sample_ids(block)), ids), -1), np.int64)
+        known = np.flatnonzero(place_before >= 0)
         rows.append(known + block.start)
-        clusters.append(cluster[place_before[known].astype(np.int64)])
-    return _Seen(np.concatenate(rows), np.concatenate(clusters))
+        before.append(place_before[known])
+    there = np.concatenate(before)
+    return Seen(np.concatenate(rows), cluster[there], distance[there])
 
 
 def _finest(paths: pa.ChunkedArray) -> npt.NDArray[np.int32]:

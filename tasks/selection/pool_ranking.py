@@ -71,10 +71,9 @@ def rank_pool(store: Path, made: Made, config: SelectionConfig, seed: int) -> Do
         rows = pool_rows(outputs)
         pool = read_pool(outputs[Stage.FEATURES])
         connection = connect(tables_of(outputs), USER_SQL)
-        standing = decide_standing(connection, config.filters)
-        occurrence_ids = standing.column(rows["sample_id"])
-        let_stand(connection, occurrence_ids)
-        broken = _with_held_out(connection, standing, rows["sample_id"])
+        standing = decide_standing(connection, config.filters).of(whole(rows["sample_id"]))
+        let_stand(connection, standing.occurrence_ids)
+        broken = _with_held_out(connection, standing)
         steered = steering(read_taken(corrected), whole(rows["sample_id"]))
         broken = steered.applied(broken, HELD_OUT)
         broken = _without_leaks(broken, outputs[Part.LEAKS], rows["sample_id"])
@@ -87,7 +86,7 @@ def rank_pool(store: Path, made: Made, config: SelectionConfig, seed: int) -> Do
         graph = exact_graph(outputs[Stage.NEIGHBORS][0])
         ranking = ranked_columns(rows, pool, broken, config, seed, evidence, threshold, graph, steered)
         groups = _groups(rows, pool, outputs[Stage.NEIGHBORS][0], ranking["duplicate_of"], threshold)
-        placed = {"sample_id": rows["sample_id"], "occurrence_id": occurrence_ids, "group_id": groups}
+        placed = {"sample_id": rows["sample_id"], "occurrence_id": standing.occurrence_ids, "group_id": groups}
         split = _claims(connection, whole(rows["sample_id"]), config)
         writer.write(RANKING, RANKING.build({**ranking, **placed, **split}))
         told = {"threshold": [threshold], "how": [proposed.how]}
@@ -137,10 +136,12 @@ def pool_rows(outputs: Mapping[str, Sequence[Output]]) -> pa.Table:
     )
 
 
-def _with_held_out(connection: Any, standing: Standing, sample_ids: pa.Array) -> list[str | None]:
+def _with_held_out(connection: Any, standing: Standing) -> list[str | None]:
     """Return for each sample that it is held out, or the name of the first filter that it breaks."""
-    held_out = dict.fromkeys((row[0] for row in connection.sql("SELECT sample_id FROM held_out").fetchall()), HELD_OUT)
-    return [held_out.get(sample_id, standing.broken[sample_id]) for sample_id in sample_ids.to_pylist()]
+    held_out = pc.is_in(
+        standing.sample_ids, whole(connection.sql("SELECT sample_id FROM held_out").to_arrow_table()[0])
+    )
+    return pc.if_else(held_out, HELD_OUT, standing.broken).to_pylist()  # type: ignore[no-any-return]
 
 
 def _without_leaks(broken: Sequence[str | None], leaks: Sequence[Output], sample_ids: pa.Array) -> list[str | None]:

@@ -9,19 +9,22 @@ every occurrence in the place of its sample.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
-from itertools import groupby
 from typing import Any
 
 import duckdb
+import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from windrow.schemas import OCCURRENCES, POOL, TABLES
+from windrow.tasks.algorithms.arrays import BoolArray, Int64Array
 from windrow.tasks.selection.selection_config import Filter
 from windrow.tasks.storage.catalog.judged_sql import query
 from windrow.tasks.storage.catalog.state_views import WITH_STATES_SQL
 from windrow.tasks.storage.catalog.views import POOL_SQL
+from windrow.tasks.storage.files.whole_columns import whole
 
 OF_SAMPLES = [table.name for table in TABLES if "sample_id" in table.schema().names and table is not POOL]
 CANDIDATES = "(SELECT * FROM occurrences WHERE unreadable IS NULL)"
@@ -41,32 +44,44 @@ SELECT occurrence_id FROM asked AS pool WHERE NOT coalesce(({keep}
 
 @dataclass(frozen=True)
 class Standing:
-    """By sample_id: the occurrence that stands for it, and the first filter that it breaks, None where it does not."""
+    """Of each readable sample: the occurrence that stands for it, and the first filter that it breaks, else null."""
 
-    occurrence_ids: dict[str, str]
-    broken: dict[str, str | None]
+    sample_ids: pa.Array
+    occurrence_ids: pa.Array
+    broken: pa.Array
 
-    def column(self, sample_ids: pa.Array) -> pa.Array:
-        """The occurrences that stand for some samples."""
-        return pa.array([self.occurrence_ids[each] for each in sample_ids.to_pylist()], pa.string())
+    def of(self, sample_ids: pa.Array) -> Standing:
+        """The same of some of the samples, in their order."""
+        rows = pc.index_in(sample_ids, self.sample_ids)
+        return Standing(sample_ids, self.occurrence_ids.take(rows), self.broken.take(rows))
 
 
 def decide_standing(connection: Any, filters: Sequence[Filter]) -> Standing:
     """Decide over a catalog without a ranking. Raises ValueError naming the filter that DuckDB refuses."""
     see_each_occurrence(connection)
-    broken: dict[str, str] = {}
-    elsewhere: set[str] = set()
-    for rule in filters:
-        for occurrence_id in breaking(connection, rule):
-            broken.setdefault(occurrence_id, rule.name)
-        elsewhere.update(_accepted_for_another(connection, rule))
-    standing: dict[str, str] = {}
-    rules: dict[str, str | None] = {}
-    for sample_id, places in _places(connection):
-        accepted = [place for place in places if place not in broken]
-        standing[sample_id] = next((place for place in accepted if place not in elsewhere), (accepted or places)[0])
-        rules[sample_id] = broken.get(standing[sample_id])
-    return Standing(standing, rules)
+    places = connection.sql(ORDER_SQL).to_arrow_table()
+    sample_ids, occurrence_ids = whole(places["sample_id"]), whole(places["occurrence_id"])
+    rule_of = np.full(len(occurrence_ids), -1)
+    for_another = np.zeros(len(occurrence_ids), np.bool_)
+    for number, rule in enumerate(filters):
+        rule_of[_are_in(occurrence_ids, breaking(connection, rule)) & (rule_of < 0)] = number
+        for_another |= _are_in(occurrence_ids, _accepted_for_another(connection, rule))
+    worse = np.where(rule_of >= 0, 2, for_another)  # accepted, accepted for another of its sample, broken
+    standing = pa.array(_first_of_the_best(sample_ids, worse))
+    rules = pa.array([rule.name for rule in filters], pa.string())
+    broken = rules.take(pa.array(rule_of, mask=rule_of < 0))
+    return Standing(sample_ids.take(standing), occurrence_ids.take(standing), broken.take(standing))
+
+
+def _are_in(occurrence_ids: pa.Array, some: pa.ChunkedArray) -> BoolArray:
+    return np.asarray(pc.is_in(occurrence_ids, whole(some)))
+
+
+def _first_of_the_best(sample_ids: pa.Array, worse: Int64Array) -> Int64Array:
+    """The row of each sample, whose rows (n,) lie together, that is least bad, the first of such."""
+    n = len(sample_ids)
+    starts = np.flatnonzero(np.append(True, np.asarray(pc.not_equal(sample_ids[1:], sample_ids[:-1])))) if n else []
+    return np.minimum.reduceat(worse * n + np.arange(n), starts) % n if n else np.zeros(0, np.int64)
 
 
 def see_each_occurrence(connection: Any) -> None:
@@ -76,35 +91,30 @@ def see_each_occurrence(connection: Any) -> None:
     connection.execute(f"CREATE OR REPLACE VIEW seen_each AS {seen}")
 
 
-def breaking(connection: Any, rule: Filter) -> list[str]:
+def breaking(connection: Any, rule: Filter) -> pa.ChunkedArray:
     """Return the occurrences that break a filter. Raises ValueError naming it where it is no predicate over `pool`."""
     try:
         sql = f"SELECT occurrence_id FROM seen_each AS pool WHERE NOT coalesce(({rule.keep}\n), false)"
-        return [row[0] for row in query(connection, sql).fetchall()]
+        return query(connection, sql).to_arrow_table()["occurrence_id"]
     except (duckdb.Error, ValueError) as error:
         raise ValueError(f"selection.filters: rule {rule.name!r} ({rule.keep}): {error}") from None
 
 
-def _accepted_for_another(connection: Any, rule: Filter) -> list[str]:
+def _accepted_for_another(connection: Any, rule: Filter) -> pa.ChunkedArray:
     """Return occurrences which, were they their sample's only one, would break a filter that asks `occurrences`."""
     named = [name for name in OF_SAMPLES if re.search(rf"\b{name}\b", rule.keep, re.IGNORECASE)]
+    none = pa.chunked_array([], pa.string())
     if OCCURRENCES.name not in named:
-        return []
+        return none
     tables = "".join(f"{name} AS ({_each_alone(name)}), " for name in named)
     sql = ALONE_SQL.format(candidates=CANDIDATES, tables=tables, keep=rule.keep)
     try:
-        return [row[0] for row in query(connection, sql).fetchall()]
+        return query(connection, sql).to_arrow_table()["occurrence_id"]
     except duckdb.Error:  # it asks in a way that names no sample: which occurrence it means cannot be told
-        return []
+        return none
 
 
 def _each_alone(table: str) -> str:
     if table == OCCURRENCES.name:
         return "SELECT * REPLACE (occurrence_id AS sample_id) FROM main.occurrences"
     return f"SELECT t.* REPLACE (c.occurrence_id AS sample_id) FROM main.{table} t JOIN candidate c USING (sample_id)"
-
-
-def _places(connection: Any) -> Iterator[tuple[str, list[str]]]:
-    rows = connection.sql(ORDER_SQL).fetchall()
-    for sample_id, group in groupby(rows, key=lambda row: row[0]):
-        yield sample_id, [occurrence_id for _, occurrence_id in group]

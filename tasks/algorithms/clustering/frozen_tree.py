@@ -7,10 +7,10 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from windrow.tasks.algorithms.arrays import Float32Array, Int32Array
+from windrow.tasks.algorithms.arrays import Float32Array, Int32Array, Int64Array
 from windrow.tasks.algorithms.clustering.hierarchy import Hierarchy, assign_level, tree
 from windrow.tasks.algorithms.clustering.kmeans import KMeans
-from windrow.tasks.algorithms.clustering.points import Points, Resources
+from windrow.tasks.algorithms.clustering.points import Points, Resources, Taken
 
 FAR = 0.99  # quantile
 FEWEST = 4  # members whose distances say something about those of others
@@ -70,19 +70,46 @@ def freeze_hierarchy(hierarchy: Hierarchy) -> FrozenTree:
     return freeze(centroids, parents, hierarchy.paths[:, 0], hierarchy.distance)
 
 
-def place(points: Points, frozen: FrozenTree, resources: Resources | None = None) -> Hierarchy:
+@dataclass(frozen=True)
+class Seen:
+    """Points that the tree has been asked of before: their rows, int64 (m,), ascending; the finest cluster, int32 (m,),
+    and the Euclidean distance to its centroid, float32 (m,), of each.
+    """
+
+    rows: Int64Array
+    cluster: Int32Array
+    distance: Float32Array
+
+
+def place(
+    points: Points, frozen: FrozenTree, resources: Resources | None = None, seen: Seen | None = None
+) -> Hierarchy:
     """Points, float16 or float32 (n, d), in a frozen tree: each goes to the nearest finest centroid
-    (of more than EXACT_UP_TO, as in `hierarchical_kmeans`).
+    (of more than EXACT_UP_TO, as in `hierarchical_kmeans`), but for those that were `seen`, which stay where they are.
 
     All clusters stay, those without a point too. Raises ValueError for a point that is not finite, naming the first
-    such row.
+    such row of those that were not seen.
     """
     resources = resources or Resources()
-    nearest, distance = assign_level(points, frozen.centroids[0], resources)
+    nearest, distance = _placed(points, frozen.centroids[0], resources, seen)
     fits = [_fit(frozen.centroids[0], nearest, distance)]
     for below, parent, centroids in zip(frozen.centroids, frozen.parents, frozen.centroids[1:], strict=False):
         fits.append(_fit(centroids, parent, np.linalg.norm(below - centroids[parent], axis=1).astype(np.float32)))
     return tree(fits, resources)
+
+
+def _placed(
+    points: Points, centroids: Float32Array, resources: Resources, seen: Seen | None
+) -> tuple[Int32Array, Float32Array]:
+    if seen is None or not len(seen.rows):
+        return assign_level(points, centroids, resources)
+    nearest, distance = (resources.scratch((len(points),), dtype) for dtype in (np.int32, np.float32))
+    nearest[:] = -1
+    nearest[seen.rows], distance[seen.rows] = seen.cluster, seen.distance
+    new = np.flatnonzero(nearest < 0)
+    if len(new):
+        nearest[new], distance[new] = assign_level(Taken(points, new), centroids, resources)
+    return nearest, distance
 
 
 def _fit(centroids: Float32Array, assignment: Int32Array, distance: Float32Array) -> KMeans:

@@ -28,6 +28,7 @@ from windrow.tasks.algorithms.neighbors.exact_neighbors import (
     exact_products,
     grid_rows,
     key_of,
+    loaded_faiss,
     neighbor_graph,
     search,
 )
@@ -100,8 +101,7 @@ def _centroids(embeddings: npt.NDArray[Any], n_cells: int, rng: np.random.Genera
 
 
 def _search_cells(embeddings: npt.NDArray[Any], k: int, centroids: Float32Array, n_probe: int) -> NeighborGraph:
-    import faiss  # noqa: F401  (before the controller, which knows only libraries that are loaded)
-
+    loaded_faiss()  # before the controller, which knows only libraries that are loaded
     n_probe = min(n_probe, len(centroids))
     keys = np.empty((len(embeddings), k), dtype=np.int64)
     one_thread = ThreadpoolController()

@@ -12,6 +12,7 @@ import numpy as np
 import numpy.typing as npt
 
 from windrow.tasks.algorithms.arrays import Float32Array, Int64Array, row_blocks
+from windrow.tasks.algorithms.neighbors.exact_neighbors import loaded_faiss
 
 LANDMARKS = 6000
 PERPLEXITY = 30.0
@@ -48,9 +49,7 @@ def neighbor_plane(embeddings: npt.NDArray[np.floating], landmarks: Int64Array, 
     plane[landmarks] = placed
     others = np.setdiff1d(np.arange(len(embeddings)), landmarks, assume_unique=True)
     if len(others):
-        import faiss
-
-        index = faiss.IndexFlatIP(units.shape[1])
+        index = loaded_faiss().IndexFlatIP(units.shape[1])
         index.add(units)
         for rows in row_blocks(len(others), _BLOCK):
             chosen = others[rows]

@@ -7,6 +7,8 @@ from types import TracebackType
 from typing import Protocol, Self
 
 _SHORT = 100  # a longer name, or one that is not ASCII, needs a header of its own
+_SIZE, _CHECKSUM = slice(124, 135), slice(148, 156)
+_MOST_OCTAL = 8**11  # sizes from here on are not in octal digits
 
 
 class Writable(Protocol):
@@ -18,7 +20,8 @@ class Writable(Protocol):
 class TarWriter:
     """Appends members to a file that the caller opened and closes; the same members give the same bytes.
 
-    `tarfile` writes a member in pieces of 16 KB, each through five calls of Python; here each is written at once.
+    `tarfile` writes a member in pieces of 16 KB, each through five calls of Python; here each is written at once. Most
+    headers differ in name, size and checksum alone: to set these takes a tenth of the time that `tarfile` does.
     """
 
     def __init__(self, file: Writable) -> None:
@@ -27,11 +30,9 @@ class TarWriter:
 
     def add(self, name: str, data: bytes) -> int:
         """Append a member; return where its first byte lies."""
-        member = tarfile.TarInfo(name)  # mtime, uid and gid are 0
-        member.size, member.mode = len(data), 0o444
-        plain = len(name) <= _SHORT and name.isascii()
-        header = member.tobuf(tarfile.USTAR_FORMAT if plain else tarfile.PAX_FORMAT)
-        self._write(header)
+        plain = 0 < len(name) <= _SHORT and name.isascii() and len(data) < _MOST_OCTAL
+        pax = tarfile.PAX_FORMAT
+        self._write(_plain_header(name.encode(), len(data)) if plain else _member(name, len(data)).tobuf(pax))
         offset = self._end
         self._write(data)
         self._write(bytes(-len(data) % tarfile.BLOCKSIZE))
@@ -51,3 +52,21 @@ class TarWriter:
         if kind is None:
             self._write(bytes(2 * tarfile.BLOCKSIZE))
             self._write(bytes(-self._end % tarfile.RECORDSIZE))
+
+
+def _member(name: str, size: int) -> tarfile.TarInfo:
+    member = tarfile.TarInfo(name)  # mtime, uid and gid are 0
+    member.size, member.mode = size, 0o444
+    return member
+
+
+_BLANK = _member("", 0).tobuf(tarfile.USTAR_FORMAT)
+_BLANK_SUM = sum(_BLANK) - sum(_BLANK[_CHECKSUM]) - sum(_BLANK[_SIZE]) + 8 * ord(" ")
+
+
+def _plain_header(name: bytes, size: int) -> bytes:
+    """The USTAR header of a member, as `tarfile` writes it."""
+    header, digits = bytearray(_BLANK), b"%011o" % size
+    header[: len(name)], header[_SIZE] = name, digits
+    header[_CHECKSUM] = b"%06o\0 " % (_BLANK_SUM + sum(name) + sum(digits))
+    return bytes(header)

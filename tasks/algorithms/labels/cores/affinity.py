@@ -7,11 +7,15 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from windrow.tasks.algorithms.arrays import Float64Array, Int64Array
+from windrow.tasks.algorithms.arrays import Float32Array, Float64Array, Int64Array
+from windrow.tasks.algorithms.labels.probabilities import normalise_rows
 from windrow.tasks.algorithms.neighbors.exact_neighbors import NeighborGraph
 
 if TYPE_CHECKING:
     from scipy import sparse
+
+
+NEW_STEPS, NEW_TOLERANCE = 100, 1e-6
 
 
 def normalised_affinity(graph: NeighborGraph, gamma: float) -> sparse.csr_array:
@@ -94,3 +98,31 @@ def spread(smoother: sparse.csr_array, seeds: Float64Array, alpha: float, tolera
         previous, current = current, omega * (step - previous) + previous
     # The polynomial may leave a trace below 0 where the limit is almost 0.
     return np.maximum(current, 0.0)
+
+
+def spread_to_new(
+    graph: NeighborGraph, labels: Int64Array, new: Int64Array, said: Float32Array, alpha: float, gamma: float
+) -> Float32Array:
+    """Shares float32 (k, c) of the rows `new`, int64 (k,), from what was said (n, c) of all others, which stays.
+
+    f_i = sum_j W_ij f_j / sum_j W_ij over its neighbours j, old ones as they were told and new ones as they are being
+    told (Delalleau, Bengio and Le Roux 2005, Efficient non-parametric function induction in semi-supervised learning,
+    equation 7); of a row with a label, alpha of that and 1 - alpha of its label. A row that hears nothing gets uniform
+    shares. labels: int64 (n,), -1 for a row without one.
+    """
+    weights, _ = affinity_of(graph, gamma, new)
+    total = np.asarray(weights.sum(axis=1)).ravel()
+    fixed = said.astype(np.float64)
+    fixed[new] = 0.0
+    from_fixed, among = weights @ fixed, weights[:, new]
+    own = labels[new]
+    stays = np.where(own < 0, 1.0, alpha)
+    heard = np.divide(stays, total, out=np.zeros(len(new)), where=total > 0)[:, None]
+    seeds = (own[:, None] == np.arange(said.shape[1])) * (1.0 - stays)[:, None]
+    shares = seeds.copy()
+    for _ in range(NEW_STEPS):
+        before = shares
+        shares = heard * (from_fixed + among @ before) + seeds
+        if np.abs(shares - before).max(initial=0.0) <= NEW_TOLERANCE:
+            break
+    return normalise_rows(shares)

@@ -18,6 +18,7 @@ from windrow.tasks.algorithms.clustering.points import Resources
 BLOCK = 1024
 # Sums are of this many strips, however many threads there are: their number decides the last bits.
 STRIPS = 16
+WORTH_THREADS = 2**26  # some 10 ms of one core
 GRADIENT_TOLERANCE = 1e-6
 MAX_ITERATIONS = 500
 
@@ -122,15 +123,18 @@ class HeldRows:
             loss, residual = cross_entropy(block @ table[:-1] + table[-1], self.targets[rows], self.weights[rows])
             return np.vstack([block.T @ residual, residual.sum(axis=0), np.full((1, table.shape[1]), loss)])
 
-        summed = strip_sums(self._blocks(), of_block)
+        summed = strip_sums(self._blocks(), of_block, self.features.size * table.shape[1])
         return float(summed[-1, 0]), summed[:-1]
 
     def _blocks(self) -> list[slice]:
         return row_blocks(len(self.targets), BLOCK)
 
 
-def strip_sums(blocks: list[slice], of_block: Callable[[slice], Float64Array]) -> Float64Array:
-    """The sum of what each block of rows gives, the same for any number of threads."""
+def strip_sums(blocks: list[slice], of_block: Callable[[slice], Float64Array], work: int) -> Float64Array:
+    """The sum of what each block of rows gives, the same for any number of threads.
+
+    work: multiplications in all of it; less than WORTH_THREADS are done before threads have begun.
+    """
     each = -(-len(blocks) // STRIPS)
 
     def of_strip(first: int) -> Float64Array:
@@ -140,9 +144,11 @@ def strip_sums(blocks: list[slice], of_block: Callable[[slice], Float64Array]) -
         return total
 
     strips = range(0, len(blocks), each)
-    with ThreadPoolExecutor(min(Resources().n_threads, len(strips))) as threads:
-        totals = threads.map(of_strip, strips) if len(strips) > 1 else map(of_strip, strips)
-        return sum(totals, np.zeros(1))
+    n_threads = min(Resources().n_threads, len(strips)) if work >= WORTH_THREADS else 1
+    if n_threads <= 1:
+        return sum(map(of_strip, strips), np.zeros(1))
+    with ThreadPoolExecutor(n_threads) as threads:
+        return sum(threads.map(of_strip, strips), np.zeros(1))
 
 
 def cross_entropy(logits: Float64Array, targets: Int64Array, weights: Float64Array) -> tuple[float, Float64Array]:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from windrow.tasks.algorithms.arrays import Float32Array, Int64Array, row_blocks
-from windrow.tasks.algorithms.labels.cores.affinity import normalised_affinity, spread
+from windrow.tasks.algorithms.labels.cores.affinity import normalised_affinity, spread, spread_to_new
 from windrow.tasks.algorithms.labels.folds import Predict, check_pool, labelled_rows
 from windrow.tasks.algorithms.labels.maker import LabelPool, Maker, Positive, Share, given
 from windrow.tasks.algorithms.labels.many_classes.listed_predictions import PredictListed
@@ -54,6 +54,9 @@ class LabelPropagation(Maker):
             return self._spread(smoother, labels, pool.n_classes, rows, at_once)
 
         return predict
+
+    def of_new(self, pool: LabelPool, labels: Int64Array, new: Int64Array, said: Float32Array) -> Float32Array:
+        return spread_to_new(given(pool.graph, "graph"), labels, new, said, self.alpha, self.gamma)
 
     def fit_listed(self, pool: LabelPool) -> PredictListed:
         from windrow.tasks.algorithms.labels.many_classes.spread_labels import propagate

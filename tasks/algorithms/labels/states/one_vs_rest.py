@@ -91,5 +91,5 @@ class _MaskedRows:
             residual = weights * (expit(logits) - targets)
             return np.vstack([block.T @ residual, residual.sum(axis=0), np.full((1, table.shape[1]), loss)])
 
-        summed = strip_sums(row_blocks(len(self.features), BLOCK), of_block)
+        summed = strip_sums(row_blocks(len(self.features), BLOCK), of_block, self.features.size * table.shape[1])
         return float(summed[-1, 0]), summed[:-1]
