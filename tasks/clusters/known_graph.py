@@ -28,27 +28,26 @@ class GraphBefore:
 
 
 def graph_before(store: Path, name: str) -> GraphBefore | None:
-    """The graph of the last finished run of the curated set `name`, if all of it is still there and exact."""
+    """The graph of the last finished run of the curated set `name`, if all of it is still there."""
     run = latest_run(store, name)
     features, neighbors = (run.stage(stage) for stage in (Stage.FEATURES, Stage.NEIGHBORS)) if run else (None, None)
     if features is None or neighbors is None:
         return None
     if not all((store / path / MANIFEST).exists() for path in (*features.outputs, *neighbors.outputs)):
         return None
-    found = GraphBefore(neighbors.outputs[0], features.outputs)
-    return found if _is_exact(open_output(store / found.neighbors)) else None
+    return GraphBefore(neighbors.outputs[0], features.outputs)
 
 
-def extended_graph(store: Path, before: GraphBefore, pool: Pool, k: int) -> NeighborGraph:
-    """The exact k-NN graph of a pool; what of it was in the earlier one, with the same embedding, is not searched."""
+def extended_graph(store: Path, before: GraphBefore, pool: Pool, k: int, most_searched: int) -> NeighborGraph | None:
+    """The k-NN graph of a pool; what of it was in the earlier one, with the same embedding, is not searched.
+
+    None where more than `most_searched` rows are new or have lost a neighbour.
+    """
     earlier = read_pool([open_output(store / path) for path in before.features])
     if len(earlier.sample_ids) == 0 or earlier.embeddings.shape[1] != pool.embeddings.shape[1]:
-        return extend_graph(pool.embeddings, k, _nothing(k), np.zeros(0, np.int64))
-    return extend_graph(pool.embeddings, k, read_graph(open_output(store / before.neighbors)), places(earlier, pool))
-
-
-def _nothing(k: int) -> NeighborGraph:
-    return NeighborGraph(np.zeros((0, k), np.int64), np.zeros((0, k), np.float32))
+        return None
+    graph = read_graph(open_output(store / before.neighbors))
+    return extend_graph(pool.embeddings, k, graph, places(earlier, pool), most_searched)
 
 
 def places(earlier: Pool, pool: Pool) -> Int64Array:
@@ -62,6 +61,11 @@ def places(earlier: Pool, pool: Pool) -> Int64Array:
     return place
 
 
+def compared_all(output: Output) -> bool:
+    """Whether every two samples were compared."""
+    return "recall_per_mille" not in output.counts
+
+
 def read_graph(output: Output) -> NeighborGraph:
     """Read the k-NN graph back from an output of the stage neighbors."""
     table = output.read(NEIGHBORS)
@@ -70,8 +74,4 @@ def read_graph(output: Output) -> NeighborGraph:
 
 def exact_graph(output: Output) -> NeighborGraph | None:
     """The same, None of a graph that is approximate."""
-    return read_graph(output) if _is_exact(output) else None
-
-
-def _is_exact(output: Output) -> bool:
-    return "recall_per_mille" not in output.counts
+    return read_graph(output) if compared_all(output) else None

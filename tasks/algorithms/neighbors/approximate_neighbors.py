@@ -77,8 +77,19 @@ def approximate_neighbor_graph(
         return ApproximateGraph(neighbor_graph(embeddings, k), 1.0)
     rng = np.random.default_rng(seed)
     graph = _search_cells(embeddings, k, _centroids(embeddings, n_cells, rng), n_probe)
-    checked = np.sort(rng.choice(n, min(n_checked, n), replace=False))
-    return ApproximateGraph(graph, recall_of(graph, embeddings, checked))
+    return ApproximateGraph(graph, _sampled_recall(graph, embeddings, n_checked, rng))
+
+
+def sampled_recall(graph: NeighborGraph, embeddings: npt.NDArray[Any], seed: int = 0) -> float:
+    """The recall of the graph of embeddings (n, d) by N_CHECKED of its rows; see `recall_of`."""
+    return _sampled_recall(graph, embeddings, N_CHECKED, np.random.default_rng(seed))
+
+
+def _sampled_recall(
+    graph: NeighborGraph, embeddings: npt.NDArray[Any], n_checked: int, rng: np.random.Generator
+) -> float:
+    n = len(embeddings)
+    return recall_of(graph, embeddings, np.sort(rng.choice(n, min(n_checked, n), replace=False)))
 
 
 def recall_of(graph: NeighborGraph, embeddings: npt.NDArray[Any], rows: Int64Array) -> float:

@@ -1,9 +1,10 @@
-"""The exact k-NN graph of a pool that has changed a little, from the graph that it had: what is new meets all.
+"""The k-NN graph of a pool that has changed a little, from the graph that it had: what is new meets all.
 
 Removing a sample takes a place from the rows that had it among their neighbours, and these are searched again, as new
 rows are. Of every other row the neighbours are the k best of those it had and of the new rows. A float32 product tells
-which new rows can reach a row's k-th place; only these are scored exactly. The answer is that of `neighbor_graph`, to
-the byte, as a similarity does not depend on the block that it is computed in.
+which new rows can reach a row's k-th place; only these are scored exactly. From an exact graph the answer is that of
+`neighbor_graph`, to the byte, as a similarity does not depend on the block that it is computed in; from an approximate
+one it has what that had of the rows that stay, and misses nothing of the new ones.
 """
 
 from __future__ import annotations
@@ -21,22 +22,22 @@ from windrow.tasks.algorithms.neighbors.exact_neighbors import (
     exact_products,
     grid_rows,
     key_of,
-    neighbor_graph,
     rounding_error,
     search,
 )
 
-MOST_SEARCHED = 0.25
-"""Of the rows: where more are to be searched again, the whole graph is made anew."""
 OLD_AT_ONCE, NEW_AT_ONCE = 4096, 4096
 
 
-def extend_graph(embeddings: npt.NDArray[Any], k: int, earlier: NeighborGraph, place: Int64Array) -> NeighborGraph:
-    """What `neighbor_graph(embeddings, k)` returns, of embeddings (n, d), from an earlier graph.
+def extend_graph(
+    embeddings: npt.NDArray[Any], k: int, earlier: NeighborGraph, place: Int64Array, most_searched: int
+) -> NeighborGraph | None:
+    """The k-NN graph of embeddings (n, d) from an earlier one; None where that is not worth it.
 
-    earlier: `neighbor_graph` of m embeddings; place: int64 (m,), the row that each of them has now, in the same order,
-    or -1 where it is gone or its embedding is another. Costs n times the new rows, and n times the rows that have lost
-    a neighbour. Raises ValueError for places that are none, or not in the order of the rows.
+    earlier: the graph of m embeddings; place: int64 (m,), the row that each of them has now, in the same order, or -1
+    where it is gone or its embedding is another. Costs n times the new rows, and n times the rows that have lost a
+    neighbour: None where these are more than `most_searched`, or the earlier graph has not k neighbours a row.
+    Raises ValueError for places that are none, or not in the order of the rows.
     """
     n = len(embeddings)
     there = np.flatnonzero(place >= 0)
@@ -44,13 +45,13 @@ def extend_graph(embeddings: npt.NDArray[Any], k: int, earlier: NeighborGraph, p
     if place.shape != (len(earlier.indices),) or (len(rows) and (rows[-1] >= n or (np.diff(rows) <= 0).any())):
         raise ValueError(f"place must be int64 ({len(earlier.indices)},), ascending below {n} but for -1")
     if earlier.indices.shape[1] != k:
-        return neighbor_graph(embeddings, k)
+        return None
     indices = place[earlier.indices[there]]
     whole = (indices >= 0).all(axis=1)
     searched = np.ones(n, np.bool_)
     searched[rows[whole]] = False
-    if searched.sum() > MOST_SEARCHED * n:
-        return neighbor_graph(embeddings, k)
+    if searched.sum() > most_searched:
+        return None
     is_new = np.ones(n, np.bool_)
     is_new[rows] = False
     keys = np.full((n, k), NOTHING, dtype=np.int64)

@@ -104,3 +104,49 @@ def test_a_graph_of_another_backbone_is_not_gone_on_with(tmp_path: Path, vectors
     second = write_features(tmp_path, names, vectors[:50])
     found = read_graph(open_output(tmp_path / find_neighbors(tmp_path, [second], config, known).path))
     assert found.indices.tolist() == neighbor_graph(vectors[:50], 5).indices.tolist()
+
+
+def nights(store: Path, vectors: np.ndarray, sizes: list[int], config: NeighborsConfig) -> list[Done]:
+    """What each night finds of a pool that grows, from the graph of the night before."""
+    names, done, known = ids(len(vectors)), [], None
+    for n in sizes:
+        features = write_features(store, names[:n], vectors[:n])
+        done.append(find_neighbors(store, [features], config, known))
+        known = GraphBefore(done[-1].path, (features,))
+    return done
+
+
+def test_beyond_the_limit_an_exact_graph_is_extended_and_stays_exact(
+    tmp_path: Path, vectors: np.ndarray, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(stage, "MOST_EXACT", N - 30)
+    first, second, same, third = nights(tmp_path, vectors, [N - 40, N - 20, N - 20, N], NeighborsConfig(k=5))
+    assert (same.path, same.found) == (second.path, True)
+    assert [first.counts, second.counts, third.counts] == [{"n_samples": n} for n in (N - 40, N - 20, N)]
+    assert (
+        read_graph(open_output(tmp_path / third.path)).indices.tolist() == neighbor_graph(vectors, 5).indices.tolist()
+    )
+
+
+def test_an_approximate_graph_is_extended_and_its_recall_told_anew(tmp_path: Path, vectors: np.ndarray) -> None:
+    config = NeighborsConfig(k=5, method="approximate")
+    first, second = nights(tmp_path, vectors, [N - 50, N], config)
+    anew = run(tmp_path / "anew", vectors, method="approximate")
+    assert second.counts["recall_per_mille"] >= first.counts["recall_per_mille"] - 5
+    new = read_graph(open_output(tmp_path / second.path)).indices[N - 50 :]
+    assert new.tolist() == neighbor_graph(vectors, 5).indices[N - 50 :].tolist()
+    assert open_output(tmp_path / second.path).digest != open_output(tmp_path / "anew" / anew.path).digest
+
+
+def test_where_much_is_new_or_the_pool_has_shrunk_a_graph_is_made_as_if_there_were_none(
+    tmp_path: Path, vectors: np.ndarray, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(stage, "MOST_EXACT", 3000)
+    monkeypatch.setattr(stage, "MOST_PER_ROOT", 1)
+    config = NeighborsConfig(k=5)
+    _, much, shrunk = nights(tmp_path, vectors, [3500, N, 2900], config)
+    anew, few = (nights(tmp_path / name, vectors, [n], config)[0] for name, n in (("anew", N), ("few", 2900)))
+    for night, other, store in ((much, anew, "anew"), (shrunk, few, "few")):
+        assert night.counts == other.counts
+        found, made = (open_output(path) for path in (tmp_path / night.path, tmp_path / store / other.path))
+        assert found.table_path(NEIGHBORS).read_bytes() == made.table_path(NEIGHBORS).read_bytes()

@@ -9,7 +9,15 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from windrow.tasks.algorithms.clustering.drift import measure_drift
-from windrow.tasks.algorithms.clustering.frozen_tree import FAR, MANY, FrozenTree, freeze, place, share_unchanged
+from windrow.tasks.algorithms.clustering.frozen_tree import (
+    FAR,
+    MANY,
+    FrozenTree,
+    Seen,
+    freeze,
+    place,
+    share_unchanged,
+)
 from windrow.tasks.algorithms.clustering.points import Resources, Taken
 
 
@@ -133,3 +141,18 @@ def test_the_share_unchanged_counts_samples_whose_number_is_the_same():
     assert share_unchanged(before, after) == 0.5
     assert share_unchanged(before, before) == 1
     assert np.isnan(share_unchanged(before[:0], after[:0]))
+
+
+@settings(max_examples=40, deadline=None)
+@given(seed=st.integers(0, 2**16), n=st.integers(1, 40), d=st.integers(1, 5), share=st.floats(0, 1))
+def test_points_that_were_seen_stay_as_they_were_placed_and_the_others_come_to_the_same_tree(
+    seed: int, n: int, d: int, share: float
+):
+    tree, rng = random_tree(seed, (12, 3), d), np.random.default_rng(seed + 1)
+    points = rng.integers(-4, 5, size=(n, d)).astype(np.float16)
+    whole = place(points, tree)
+    rows = np.flatnonzero(rng.random(n) < share)
+    placed = place(points, tree, seen=Seen(rows, whole.paths[rows, 0], whole.distance[rows]))
+    assert placed.paths.tolist() == whole.paths.tolist()
+    assert placed.distance.tobytes() == whole.distance.tobytes()
+    assert [level.n_samples.tolist() for level in placed.levels] == [level.n_samples.tolist() for level in whole.levels]

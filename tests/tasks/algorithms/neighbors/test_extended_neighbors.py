@@ -8,6 +8,7 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from windrow.tasks.algorithms.neighbors import extended_neighbors
+from windrow.tasks.algorithms.neighbors.approximate_neighbors import approximate_neighbor_graph, recall_of
 from windrow.tasks.algorithms.neighbors.exact_neighbors import NeighborGraph, neighbor_graph
 from windrow.tasks.algorithms.neighbors.extended_neighbors import extend_graph
 
@@ -40,24 +41,25 @@ def test_a_history_of_nights_ends_at_the_graph_of_the_last_pool(
     ids = np.sort(rng.choice(10_000, n, replace=False))
     points = drawn(rng, n, kind)
     graph = neighbor_graph(points, 5)
-    with patch.object(extended_neighbors, "MOST_SEARCHED", 0.9):
-        for _ in range(3):
-            stay = np.sort(rng.permutation(len(ids))[min(n_gone, len(ids) - 8) :])
-            replaced = rng.permutation(stay)[:n_replaced]
-            place = np.full(len(ids), -1)
-            tonight = points.copy()
-            tonight[replaced] = drawn(rng, max(len(replaced), 1), kind)[: len(replaced)]
-            came = rng.choice(np.setdiff1d(np.arange(10_000), ids), n_new, replace=False)
-            ids_now = np.concatenate([ids[stay], came])
-            order = np.argsort(ids_now)
-            same = np.setdiff1d(stay, replaced)
-            ids, points = (
-                ids_now[order],
-                np.concatenate([tonight[stay], drawn(rng, max(n_new, 1), kind)[:n_new]])[order],
-            )
-            place[same] = np.searchsorted(ids, ids_now[np.searchsorted(stay, same)])
-            graph = extend_graph(points, 5, graph, place)
-            assert bytes_of(graph) == bytes_of(neighbor_graph(points, 5))
+    for _ in range(3):
+        stay = np.sort(rng.permutation(len(ids))[min(n_gone, len(ids) - 8) :])
+        replaced = rng.permutation(stay)[:n_replaced]
+        place = np.full(len(ids), -1)
+        tonight = points.copy()
+        tonight[replaced] = drawn(rng, max(len(replaced), 1), kind)[: len(replaced)]
+        came = rng.choice(np.setdiff1d(np.arange(10_000), ids), n_new, replace=False)
+        ids_now = np.concatenate([ids[stay], came])
+        order = np.argsort(ids_now)
+        same = np.setdiff1d(stay, replaced)
+        ids, points = (
+            ids_now[order],
+            np.concatenate([tonight[stay], drawn(rng, max(n_new, 1), kind)[:n_new]])[order],
+        )
+        place[same] = np.searchsorted(ids, ids_now[np.searchsorted(stay, same)])
+        extended = extend_graph(points, 5, graph, place, len(points))
+        assert extended is not None
+        graph = extended
+        assert bytes_of(graph) == bytes_of(neighbor_graph(points, 5))
 
 
 def test_only_what_is_new_or_lost_a_neighbour_is_searched() -> None:
@@ -66,9 +68,33 @@ def test_only_what_is_new_or_lost_a_neighbour_is_searched() -> None:
     earlier = neighbor_graph(points[:-20], 5)
     place = np.arange(len(points) - 20)
     with patch.object(extended_neighbors, "search", wraps=extended_neighbors.search) as searched:
-        found = extend_graph(points, 5, earlier, place)
+        found = extend_graph(points, 5, earlier, place, 20)
+    assert found is not None
     assert [call.args[0].shape[0] for call in searched.call_args_list] == [20]
     assert bytes_of(found) == bytes_of(neighbor_graph(points, 5))
+
+
+def test_where_more_is_new_than_is_worth_it_or_rows_had_fewer_neighbours_there_is_no_graph() -> None:
+    points = np.random.default_rng(1).standard_normal((300, 8)).astype(np.float16)
+    earlier, place = neighbor_graph(points[:-20], 5), np.arange(280)
+    assert extend_graph(points, 5, earlier, place, 19) is None
+    assert extend_graph(points, 4, earlier, place, 300) is None
+
+
+def test_an_approximate_graph_keeps_what_it_had_and_misses_nothing_of_what_is_new() -> None:
+    rng = np.random.default_rng(2)
+    points = rng.standard_normal((8000, 16)).astype(np.float16)
+    new = np.sort(rng.choice(8000, 200, replace=False))
+    old = np.setdiff1d(np.arange(8000), new)
+    earlier = approximate_neighbor_graph(points[old], 10, n_probe=8)
+    assert earlier.recall < 0.9
+    found, exact = extend_graph(points, 10, earlier.graph, old, 2000), neighbor_graph(points, 10)
+    assert found is not None
+    assert found.indices[new].tolist() == exact.indices[new].tolist()
+    for row, true in zip(found.indices[old], exact.indices[old], strict=True):
+        assert set(np.intersect1d(true, new)) <= set(row)
+    assert (found.similarity[old] >= earlier.graph.similarity).all()
+    assert recall_of(found, points, np.arange(0, 8000, 8)) > earlier.recall - 0.02
 
 
 def test_places_that_are_none_are_refused() -> None:
@@ -76,4 +102,4 @@ def test_places_that_are_none_are_refused() -> None:
     earlier = neighbor_graph(points, 3)
     for place in (np.arange(7), np.arange(8)[::-1], np.arange(1, 9)):
         with pytest.raises(ValueError, match="place must be int64"):
-            extend_graph(points, 3, earlier, place)
+            extend_graph(points, 3, earlier, place, 8)

@@ -2,7 +2,7 @@ import numpy as np
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from windrow.tasks.algorithms.labels.cores.affinity import affinity, affinity_of
+from windrow.tasks.algorithms.labels.cores.affinity import affinity, affinity_of, spread_to_new
 from windrow.tasks.algorithms.neighbors.exact_neighbors import NeighborGraph, neighbor_graph
 
 
@@ -23,3 +23,30 @@ def test_a_slot_without_a_neighbour_weighs_nothing():
     found, sums = affinity_of(graph, 3.0, np.array([0, 1]))
     assert found.toarray().tolist() == [[0, 1], [1, 0]]
     assert sums.tolist() == [1, 1]
+
+
+def on_a_line(*edges: tuple[int, int], n: int) -> NeighborGraph:
+    """A graph of one neighbour a row, at cosine 1; rows without an edge have none."""
+    indices, similarity = np.full((n, 1), -1), np.full((n, 1), -np.inf, np.float32)
+    for row, other in edges:
+        indices[row], similarity[row] = other, 1.0
+    return NeighborGraph(indices, similarity)
+
+
+SAID = np.array([[0.9, 0.1], [0.2, 0.8], [0, 0], [0, 0], [0, 0]], np.float32)
+
+
+def test_a_new_row_hears_the_mean_of_its_neighbours_and_alpha_of_that_beside_its_own_label():
+    graph = on_a_line((0, 2), (1, 2), n=5)  # 2 has two neighbours that were told, 3 and 4 none
+    new, none = np.array([2, 3, 4]), np.full(5, -1)
+    found = spread_to_new(graph, none, new, SAID, 0.9, 3.0)
+    np.testing.assert_allclose(found, [[0.55, 0.45], [0.5, 0.5], [0.5, 0.5]], atol=1e-6)
+    labelled = np.array([-1, -1, 1, 0, -1])
+    found = spread_to_new(graph, labelled, new, SAID, 0.9, 3.0)
+    np.testing.assert_allclose(found, [[0.9 * 0.55, 0.9 * 0.45 + 0.1], [1, 0], [0.5, 0.5]], atol=1e-6)
+
+
+def test_new_rows_hear_each_other_and_what_is_told_of_the_others_stays():
+    graph = on_a_line((2, 0), (3, 2), (4, 3), n=5)  # 0 - 2 - 3 - 4
+    found = spread_to_new(graph, np.full(5, -1), np.array([2, 3, 4]), SAID, 0.9, 3.0)
+    np.testing.assert_allclose(found, [[0.9, 0.1]] * 3, atol=1e-4)
