@@ -79,7 +79,7 @@ def test_a_first_run_with_models_that_are_known_asks_a_server_for_the_bytes_once
         Stage.FEATURES: (0, 40),
     }
     assert stages[Stage.MODEL_SCORES].n_found == 0
-    assert stages[Stage.INGEST].note == "4 outputs of models made on the way"
+    assert stages[Stage.INGEST].note == "40 embeddings, 40 scores made on the way"
     assert [again[name].n_found for name in (Stage.INGEST, Stage.MODEL_SCORES, Stage.FEATURES)] == [2, 2, 2]
     assert again[Stage.INGEST].note is None
 
@@ -94,7 +94,7 @@ def test_a_night_embeds_what_is_new_by_the_backbone_that_the_pool_was_given(tmp_
     run(two)
     put_pool(pool, 2, first=2)
     night = run(replace(one, executor=local))
-    assert night[Stage.INGEST].note == "2 outputs of models made on the way"
+    assert night[Stage.INGEST].note == "40 embeddings made on the way"
     assert (night[Stage.INGEST].n_found, night[Stage.FEATURES].n_found) == (2, 2)
     run(two, "ingest")
     assert run(two)[Stage.FEATURES].n_found == 2
@@ -104,6 +104,6 @@ def test_a_night_embeds_what_is_new_by_the_backbone_that_the_pool_was_given(tmp_
 def test_a_run_that_only_scores_embeds_nothing(tmp_path: Path) -> None:
     put_pool(tmp_path / "pool", 1)
     config = config_of(tmp_path / "store", str(tmp_path / "pool"), features={"name": "python:own_toys:Thumbnails"})
-    assert run(config, "score")[Stage.INGEST].note == "1 output of models made on the way"
+    assert run(config, "score")[Stage.INGEST].note == "20 scores made on the way"
     assert {place.split("/")[1] for place in contents(tmp_path / "store")} >= {Stage.INGEST, Stage.MODEL_SCORES}
     assert not list(all_outputs(tmp_path / "store", Stage.FEATURES))
