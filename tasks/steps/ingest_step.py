@@ -17,7 +17,7 @@ from windrow.tasks.ingest.hash_groups import group_hashes
 from windrow.tasks.ingest.ingestion import ingest_shards
 from windrow.tasks.ingest.kept_copies import keep_copies
 from windrow.tasks.ingest.lost_samples import Loss, check_losses, losses
-from windrow.tasks.labels.checked_files import check_files, named_files, told
+from windrow.tasks.labels.checked_files import check_files, check_rows, named_files, told
 from windrow.tasks.labels.found_labels import read_found_labels
 from windrow.tasks.labels.given_labels import find_given
 from windrow.tasks.labels.states.given_states import find_given_states, told_states
@@ -48,6 +48,8 @@ def ingest(curation: Curation) -> None:
     with curation.stage(Stage.INGEST) as log:
         shards = plan_shards(config.sources, config.ingest, recorded_uris(last.config) if last else ())
         sets_beside = _planned_beside(config)
+        if last is None:  # a whole pool is still to be read, and seen by models
+            check_rows(config.labels, config.worth.evaluate, shards)
         until = time.time() + config.ingest.fetch.run_seconds
 
         def read(what: str, shards: Sequence[SourceShard], *models: Sequence[KnownModel]) -> list[Done]:

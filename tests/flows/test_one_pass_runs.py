@@ -101,6 +101,31 @@ def test_a_night_embeds_what_is_new_by_the_backbone_that_the_pool_was_given(tmp_
     assert contents(tmp_path / "a") == contents(tmp_path / "b")
 
 
+@pytest.mark.parametrize(
+    ("text", "told"),
+    [
+        (
+            "sample_id,label\nscene-1,cat\n",
+            r"names none of the pool's samples: .* 32 hex digits, .* \(sample_id scene",
+        ),
+        ("key,label\n0/0,cat\n", "a key is as '0/0.jpg' .*key '0/0'"),
+        ("key,label,shard\n0/0.jpg,cat,1/0.jpg\n", "names none"),
+        ("key,label\n0/0.jpg,\n", "has no row with both a sample and a label"),
+        ("key,label,weight\n0/0.jpg,cat,0\n", "line 2: the weight wants a number above 0"),
+    ],
+)
+def test_labels_that_cannot_fit_are_told_before_any_sample_is_read(tmp_path: Path, text: str, told: str) -> None:
+    (tmp_path / "pool" / "0").mkdir(parents=True)
+    (tmp_path / "pool" / "0" / "0.jpg").write_bytes(saved(scene(1), "JPEG"))
+    (tmp_path / "labels.csv").write_text(text)
+    own = {"features": {"name": "python:own_toys:Thumbnails"}}
+    for setting, path in (("labels", "given"), ("worth", "evaluate")):
+        named = {setting: {path: str(tmp_path / "labels.csv")}}
+        with pytest.raises(ValueError, match=f"{setting}.{path}: .*{told}"):
+            run(config_of(tmp_path / "store", str(tmp_path / "pool"), **named, **own))
+    assert not list(all_outputs(tmp_path / "store"))
+
+
 def test_a_run_that_only_scores_embeds_nothing(tmp_path: Path) -> None:
     put_pool(tmp_path / "pool", 1)
     config = config_of(tmp_path / "store", str(tmp_path / "pool"), features={"name": "python:own_toys:Thumbnails"})
