@@ -50,9 +50,10 @@ def check_label_fit(source: str, setting: str, shards: Sequence[SourceShard], wi
 
 def _listed(shards: Sequence[SourceShard]) -> pa.Table:
     """The loose files of shards, by the key that each will have."""
-    rows = [(kept_text(file.path), shard.shard, shard.source_uri) for shard in shards for file in shard.files]
-    columns = list(zip(*rows, strict=True)) or [(), (), ()]
-    return pa.table([pa.array(column, pa.string()) for column in columns], names=["key", "shard", "source_uri"])
+    keys = pa.array([kept_text(file.path) for shard in shards for file in shard.files], pa.string())
+    names = [pa.array([getattr(each, name) for each in shards], pa.string()) for name in ("shard", "source_uri")]
+    of_shard = pa.array([n for n, shard in enumerate(shards) for _ in shard.files], pa.int64())
+    return pa.table([keys, *(each.take(of_shard) for each in names)], names=["key", "shard", "source_uri"])
 
 
 def _may_fit(connection: Any, all_listed: bool) -> bool:
