@@ -50,8 +50,8 @@ def check_label_fit(source: str, setting: str, shards: Sequence[SourceShard], wi
 
 def _listed(shards: Sequence[SourceShard]) -> pa.Table:
     """The loose files of shards, by the key that each will have."""
-    keys = pa.array([kept_text(file.path) for shard in shards for file in shard.files], pa.string())
-    names = [pa.array([getattr(each, name) for each in shards], pa.string()) for name in ("shard", "source_uri")]
+    keys = pa.array([kept_text(file.path) for shard in shards for file in shard.files], pa.large_string())
+    names = [pa.array([getattr(each, name) for each in shards], pa.large_string()) for name in ("shard", "source_uri")]
     of_shard = pa.array([n for n, shard in enumerate(shards) for _ in shard.files], pa.int64())
     return pa.table([keys, *(each.take(of_shard) for each in names)], names=["key", "shard", "source_uri"])
 
