@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import json
 import math
 import os
@@ -15,6 +16,7 @@ from typing import IO, Any, Literal
 from rich.console import Console
 from rich.table import Table
 
+from windrow.flows.commands.answer_file import AnswerFile
 from windrow.flows.commands.last_word import note_only_answers
 from windrow.flows.commands.limited_memory import lift_limit, limited_memory
 from windrow.flows.commands.upright import fits, print_upright
@@ -47,7 +49,8 @@ def answer(
 ) -> None:
     """Print the rows that a question asks for, or write them to the new file `to`, in the form of its suffix.
 
-    Raises ValueError for what is no question, and for a file that exists, has no known suffix or lies in the store.
+    Raises ValueError for what is no question, for a file that exists, has no known suffix or lies in the store, and for
+    one that would be larger than it may.
     """
     note_only_answers()
     chosen = _form_of(form, to, store)
@@ -59,7 +62,7 @@ def answer(
         elif to is None:
             WRITERS[chosen](connection.execute(asked), sys.stdout)
         else:
-            _write(connection, asked, chosen, to)
+            _write(connection, asked, chosen, to, limits.answer)
 
 
 def _form_of(form: Form | None, to: Path | None, store: Path) -> Form:
@@ -105,31 +108,32 @@ def _give_up(seconds: float) -> None:
     os._exit(2)
 
 
-def _write(connection: Any, sql: str, form: Form, to: Path) -> None:
-    """Write a file that is there when it is whole."""
+def _write(connection: Any, sql: str, form: Form, to: Path, most: float | None) -> None:
+    """Write a file that is there when it is whole, and has `most` GiB at most."""
     new = to.with_name(f".{to.name}.{os.getpid()}")
     try:
-        if form in ("arrow", "parquet"):
-            reader = connection.sql(sql).to_arrow_reader(ROWS_AT_ONCE)
-            with _columns_writer(new, form, reader.schema) as writer:
-                for batch in reader:
-                    writer.write_batch(batch)
-        else:
-            with new.open("w", encoding="utf-8", newline="") as file:
-                WRITERS[form](connection.execute(sql), file)
+        with io.BufferedWriter(AnswerFile(new, most)) as file:
+            if form in ("arrow", "parquet"):
+                reader = connection.sql(sql).to_arrow_reader(ROWS_AT_ONCE)
+                with _columns_writer(file, form, reader.schema) as writer:
+                    for batch in reader:
+                        writer.write_batch(batch)
+            else:
+                with io.TextIOWrapper(file, encoding="utf-8", newline="") as lines:
+                    WRITERS[form](connection.execute(sql), lines)
         os.link(new, to)  # fails where another has made it meanwhile
     finally:
         new.unlink(missing_ok=True)
 
 
-def _columns_writer(new: Path, form: Form, schema: Any) -> Any:
+def _columns_writer(file: IO[bytes], form: Form, schema: Any) -> Any:
     if form == "parquet":
         import pyarrow.parquet as pq
 
-        return pq.ParquetWriter(new, schema, compression="zstd")
+        return pq.ParquetWriter(file, schema, compression="zstd")
     import pyarrow as pa
 
-    return pa.ipc.new_stream(str(new), schema)
+    return pa.ipc.new_stream(file, schema)
 
 
 def _write_csv(result: Any, file: IO[str]) -> None:

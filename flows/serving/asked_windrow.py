@@ -11,6 +11,7 @@ import asyncio
 import os
 import re
 import sys
+import tempfile
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
@@ -47,27 +48,37 @@ class Asked:
         seconds = self.limits.seconds or SECONDS_OF_OTHERS
         limits = ("--memory", f"{self.limits.memory:g}", "--seconds", f"{seconds:g}", "--threads")
         options = (*limits, str(self.limits.threads), "--out", str(to), *(("--run", run_id) if run_id else ()))
-        await self.words("query", options, [sql], seconds + SECONDS_BESIDE)
+        if self.limits.answer is not None:
+            options = (*options, "--answer-size", f"{self.limits.answer:g}")
+        await self.words("query", options, [sql], seconds + SECONDS_BESIDE, to.parent)
 
     async def words(
-        self, command: str, options: Sequence[str], arguments: Sequence[str], seconds: float = SECONDS_OF_OTHERS
+        self,
+        command: str,
+        options: Sequence[str],
+        arguments: Sequence[str],
+        seconds: float = SECONDS_OF_OTHERS,
+        scratch: Path | None = None,
     ) -> str:
-        """Return what a command of `windrow` prints about the store. Raises ValueError with its error in a line."""
+        """Return what a command of `windrow` prints about the store. Raises ValueError with its error in a line.
+
+        `scratch`: where its temporary files go, which it leaves when it is killed; by default the system's place.
+        """
         for text in (*options, *arguments):
             if "\0" in text or len(text.encode("utf-8", "surrogatepass")) > LONGEST:
                 raise ValueError(f"a question is text without NUL, of {LONGEST:,} bytes at most")
         line = [sys.executable, "-c", COMMAND, command, "--store", str(self.store), *options, "--", *arguments]
         async with self.turns:
             with _lifeline() as reading:
-                return await self._said(line, reading, seconds)
+                return await self._said(line, reading, seconds, scratch or Path(tempfile.gettempdir()))
 
-    async def _said(self, line: Sequence[str], reading: int, seconds: float) -> str:
+    async def _said(self, line: Sequence[str], reading: int, seconds: float, scratch: Path) -> str:
         process = await asyncio.create_subprocess_exec(
             *line,
             stdin=reading,
             stdout=asyncio.subprocess.PIPE,
             stderr=asyncio.subprocess.PIPE,
-            env={**os.environ, "NO_COLOR": "1", "COLUMNS": "160"},
+            env={**os.environ, "NO_COLOR": "1", "COLUMNS": "160", "TMPDIR": str(scratch)},
         )
         try:
             said, complained = await asyncio.wait_for(process.communicate(), seconds)

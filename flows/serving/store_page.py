@@ -23,7 +23,7 @@ it. Ask it in SQL (DuckDB); nothing that is asked changes it.
   `diff`, `picture`, `worth` and `tables`.
 
 One SELECT (or EXPLAIN, DESCRIBE, SHOW, SUMMARIZE) at a time. It reads the tables below and no file, and has limits of
-memory and time. Answers are about the last finished run.
+memory, of time and of the size of its answer. Answers are about the last finished run.
 
 ## What to know
 

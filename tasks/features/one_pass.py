@@ -7,10 +7,12 @@ these find missing. Wanted are models that are known before the pool is read: no
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections import Counter
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from windrow.schemas.stages import Stage
 from windrow.tasks.backbones import BackboneConfig
 from windrow.tasks.features.backbone_choice import choose_backbone, chosen_backbone
 from windrow.tasks.features.extraction import EmbeddingRow
@@ -21,6 +23,7 @@ from windrow.tasks.fetching.hosts import begin_run
 from windrow.tasks.ingest.ingestion import ingest_shard
 from windrow.tasks.pictures.one_look import View
 from windrow.tasks.pictures.sandbox_worker import Pixels
+from windrow.tasks.report.formats import plural
 from windrow.tasks.storage.sources.source_shard import IngestConfig, SourceShard
 from windrow.tasks.storage.store.outputs import Done, NotDoneError, Output, only_finding, open_output
 from windrow.tasks.storage.store.registry import known_samples
@@ -55,6 +58,15 @@ def ingest_with_models(
     """Ingest a group of shards as `ingest_shards` does; of those that are new, let models see the samples meanwhile."""
     begin_run(until)
     return [_ingested(store, shard, shard.config or config, models) for shard in shards]
+
+
+def made_on_the_way(beside: Iterable[Done]) -> str | None:
+    """Say how many embeddings and scores models made meanwhile, each of one sample; None where they made nothing."""
+    made: Counter[str] = Counter()
+    for done in beside:
+        word = "embedding" if Path(done.path).parts[1] == Stage.FEATURES else "score"
+        made[word] += done.counts["n_samples"] - done.counts["n_errors"]
+    return ", ".join(plural(made[word], word) for word in sorted(made)) + " made on the way" if made else None
 
 
 def _ingested(store: Path, shard: SourceShard, config: IngestConfig, models: Sequence[KnownModel]) -> Ingested:

@@ -23,10 +23,12 @@ from windrow.tasks.labels.checks.logged_dynamics import log_files
 from windrow.tasks.labels.given_labels import class_names, has_classes, read_given
 from windrow.tasks.labels.label_distances import check_distances_file, tally_distances
 from windrow.tasks.labels.label_file import Tally, check_label_file
+from windrow.tasks.labels.label_fit import check_label_fit
 from windrow.tasks.labels.labels_config import LabelsConfig
 from windrow.tasks.storage.files.parquet import read_table
 from windrow.tasks.storage.files.whole_columns import whole
 from windrow.tasks.storage.files.whole_or_absent import file_digest
+from windrow.tasks.storage.sources.source_shard import SourceShard
 from windrow.tasks.storage.store.listed_samples import listed_samples
 from windrow.tasks.storage.store.outputs import (
     Done,
@@ -71,6 +73,16 @@ def check_headers(labels: LabelsConfig, evaluate: str | None, lists: Mapping[str
                 log_files(path)
         else:
             DynamicsFile(path)
+
+
+def check_rows(labels: LabelsConfig, evaluate: str | None, shards: Sequence[SourceShard]) -> None:
+    """Raise ValueError, naming the setting, when rows of a file of labels cannot be used, or none fits the shards.
+
+    So the next commonest mistakes are told before a pool is read, and seen by the models that are known by then.
+    """
+    for setting, path in named_files(labels, evaluate, {}).items():
+        if setting == EVALUATE or _is_given(setting):
+            check_label_fit(str(path), setting, shards, with_states=_is_given(setting) and labels.kind == "multi")
 
 
 def _is_given(setting: str) -> bool:

@@ -11,18 +11,17 @@ from windrow.tasks.config import CurationConfig
 from windrow.tasks.corrections.taken import take_corrections, told_of
 from windrow.tasks.curation_under_way import Curation, joined, paths_of
 from windrow.tasks.features.models_at_work import KnownModel
-from windrow.tasks.features.one_pass import Ingested, ingest_with_models
+from windrow.tasks.features.one_pass import Ingested, ingest_with_models, made_on_the_way
 from windrow.tasks.fetching.credentials import name_sources
 from windrow.tasks.ingest.hash_groups import group_hashes
 from windrow.tasks.ingest.ingestion import ingest_shards
 from windrow.tasks.ingest.kept_copies import keep_copies
 from windrow.tasks.ingest.lost_samples import Loss, check_losses, losses
-from windrow.tasks.labels.checked_files import check_files, named_files, told
+from windrow.tasks.labels.checked_files import check_files, check_rows, named_files, told
 from windrow.tasks.labels.found_labels import read_found_labels
 from windrow.tasks.labels.given_labels import find_given
 from windrow.tasks.labels.states.given_states import find_given_states, told_states
 from windrow.tasks.labels.states.statements import Place
-from windrow.tasks.report.formats import plural
 from windrow.tasks.runner import FEATURES_TAG, IO_TAG, Call, Work
 from windrow.tasks.storage.catalog.views import connect, tables_of
 from windrow.tasks.storage.published.versions import latest_version
@@ -49,6 +48,8 @@ def ingest(curation: Curation) -> None:
     with curation.stage(Stage.INGEST) as log:
         shards = plan_shards(config.sources, config.ingest, recorded_uris(last.config) if last else ())
         sets_beside = _planned_beside(config)
+        if last is None:  # a whole pool is still to be read, and seen by models
+            check_rows(config.labels, config.worth.evaluate, shards)
         until = time.time() + config.ingest.fetch.run_seconds
 
         def read(what: str, shards: Sequence[SourceShard], *models: Sequence[KnownModel]) -> list[Done]:
@@ -60,15 +61,14 @@ def ingest(curation: Curation) -> None:
         kept = _kept(curation, shards, last) if last and config.ingest.mode == "copy" else []
         models = [curation.known_models] if curation.known_models else []
         ingested = read("ingest", shards, *models)
-        beside = [made.path for each in ingested if isinstance(each, Ingested) for made in each.beside]
-        curation.made_beside = frozenset(beside)
+        beside = [made for each in ingested if isinstance(each, Ingested) for made in each.beside]
+        curation.made_beside = frozenset(paths_of(beside))
         curation.keep(log, Stage.INGEST, [*ingested, *kept], "n_occurrences")
         read_beside = {place: paths_of(read(f"ingest of {place}", shards)) for place, shards in sets_beside.items()}
         curation.made = replace(curation.made, beside=read_beside)
         register_shards(store, curation.made.ingest)
         lost = _lost(curation)
-        told = [f"{plural(len(beside), 'output')} of models made on the way"] if beside else []
-        log.note = "; ".join([*told, *(loss.sentence for loss in lost)]) or None
+        log.note = "; ".join(filter(None, [made_on_the_way(beside), *(loss.sentence for loss in lost)])) or None
     _tell_found(curation)
     if not curation.attended:
         check_losses(lost, config.ingest.least_share_of_last, latest_version(store, config.name))

@@ -9,11 +9,10 @@ labels, chosen as typical: what as many more labels (100 at most) by each query 
 from __future__ import annotations
 
 import argparse
-import re
 from collections.abc import Callable
-from pathlib import Path
 
 import numpy as np
+from evidence_page import EVIDENCE, write_places
 from scipy.stats import t as student
 from sklearn.datasets import load_digits
 from sklearn.linear_model import LogisticRegression
@@ -23,7 +22,6 @@ from windrow.tasks.algorithms.labels.queries import QUERIES, query_for
 from windrow.tasks.algorithms.labels.queries.label_query import LabelQuery, unit_float32_rows
 from windrow.tasks.algorithms.labels.queries.uncertain import Uncertain
 
-PAGE = Path(__file__).parents[2] / "docs" / "evidence" / "annotate.md"
 FIRST, STARTS, MOST_MORE = (10, 20, 40, 100), (20, 50, 100, 200, 400), 100
 Pick = Callable[[Int64Array, int, int], Int64Array]
 
@@ -111,11 +109,7 @@ def main() -> None:
     digits = Digits()
     tables = {"first": first_labels(digits, asked.seeds), "more": more_labels(digits, asked.seeds)}
     if asked.write:
-        page = PAGE.read_text()
-        for name, lines in tables.items():
-            block = f"<!-- {name} -->\n\n" + "\n".join(lines) + f"\n\n<!-- /{name} -->"
-            page = re.sub(rf"<!-- {name} -->.*<!-- /{name} -->", lambda _, block=block: block, page, flags=re.DOTALL)
-        PAGE.write_text(page)
+        write_places(EVIDENCE / "annotate.md", {name: "\n".join(lines) for name, lines in tables.items()})
 
 
 if __name__ == "__main__":

@@ -23,6 +23,7 @@ from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
+from evidence_page import EVIDENCE, write_places
 
 from windrow.tasks.algorithms.clustering.kmeans import kmeans
 from windrow.tasks.algorithms.labels.class_shares import ClassShares, class_shares
@@ -167,24 +168,14 @@ def main() -> None:
             by_set["all", "all", "all"].append(values)
     model = re.search(r"model name\s*:\s*(.*)", Path("/proc/cpuinfo").read_text())
     machine = f"{model.group(1) if model else platform.machine()}, {os.cpu_count()} cores"
-    text = "\n".join(
-        [
-            "# Balance of classes, estimated\n",
-            "How often the 95 % intervals of the estimated class shares, and of their normalised entropy, held the",
-            "truth. Made by `python tests/benchmarks/bench_balance.py --features FILE --labels FILE --write`, of which",
-            "the first lines say what was drawn. Shares amiss: half the sum of the absolute errors. Error of counting:",
-            "that of the balance of each sample's most probable class.\n",
-            f"{pools} pools, {args.seeds} seeds; {time.perf_counter() - started:.0f} s on {machine}.\n",
-            "The five sets of a pool are no independent trials.\n",
-            "## By what was selected\n",
-            table(("pools", "labels a class", "set"), by_set),
-            "## By pool (its five sets together)\n",
-            table(("pools", "tail", "labels a class"), by_pool),
-        ]
-    )
-    print(text)
+    made = {
+        "machine": f"{pools} pools, {args.seeds} seeds; {time.perf_counter() - started:.0f} s on {machine}.\n",
+        "sets": f"## By what was selected\n\n{table(('pools', 'labels a class', 'set'), by_set)}",
+        "pools": f"## By pool (its five sets together)\n\n{table(('pools', 'tail', 'labels a class'), by_pool)}",
+    }
+    print("\n".join(made.values()))
     if args.write:
-        (Path(__file__).parents[2] / "docs" / "evidence" / "balance.md").write_text(text)
+        write_places(EVIDENCE / "balance.md", made)
 
 
 if __name__ == "__main__":

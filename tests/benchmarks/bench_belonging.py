@@ -30,6 +30,7 @@ import numpy as np
 import pyarrow.parquet as pq
 from bench_cifar import Sample, embed
 from bench_labels import Ints, load, say
+from evidence_page import EVIDENCE, write_places
 from PIL import Image
 from sklearn.datasets import load_digits
 from sklearn.metrics import roc_auc_score
@@ -242,21 +243,16 @@ def main() -> None:
     refused_at = [f"refused at {alpha}: of the classes / of none" for alpha in ALPHAS]
     sure_at = [f"at {alpha}" for alpha in ALPHAS]
     machine = f"{model.group(1) if model else platform.machine()}, {os.cpu_count()} cores"
-    text = "\n".join(
-        [
-            "# Samples of no class\n",
-            "How many pictures of no class are told from the others, and how many of the others are lost by it.",
-            "Made by `python tests/benchmarks/bench_belonging.py --write`.\n",
-            f"{machine}; means of {args.seeds} seeds.\n",
-            "## Refused of the samples without a label, %\n",
-            table(("no class", "labels a class", "", "AUROC", *refused_at), refused, (1, 2, 2)),
-            "## The default's labels: coverage / accuracy in the classes / coverage of samples of none, %\n",
-            table(("no class", "labels a class", "nothing refused", *sure_at), sure, (3, 3, 3)),
-        ]
-    )
-    print(text)
+    made = {
+        "machine": f"{machine}; means of {args.seeds} seeds.\n",
+        "refused": "## Refused of the samples without a label, %\n\n"
+        + table(("no class", "labels a class", "", "AUROC", *refused_at), refused, (1, 2, 2)),
+        "labels": "## The default's labels: coverage / accuracy in the classes / coverage of samples of none, %\n\n"
+        + table(("no class", "labels a class", "nothing refused", *sure_at), sure, (3, 3, 3)),
+    }
+    print("\n".join(made.values()))
     if args.write:
-        (Path(__file__).parents[2] / "docs" / "evidence" / "no-class.md").write_text(text)
+        write_places(EVIDENCE / "no-class.md", made)
 
 
 if __name__ == "__main__":

@@ -21,6 +21,7 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 from bench_labels import KINDS, Ints
+from evidence_page import EVIDENCE, write_places
 from sklearn.datasets import load_digits
 from sklearn.linear_model import LogisticRegression
 from sklearn.semi_supervised import LabelSpreading
@@ -124,8 +125,8 @@ def load(data: str) -> tuple[npt.NDArray[np.float32], Ints]:
     return file["embeddings"].astype(np.float32), file["labels"].astype(np.int64)
 
 
-def page(rows: Sequence[Row]) -> str:
-    """The page of evidence: a row a cell and method, means over the pools with 95 % intervals."""
+def table(rows: Sequence[Row]) -> str:
+    """The table: a row a cell and method, means over the pools with 95 % intervals."""
     cells: dict[tuple[str, str, float], dict[str, list[Row]]] = {}
     for row in rows:
         cell = (str(row["data"]), str(row["kind"]), float(row["n_each"]))
@@ -138,18 +139,7 @@ def page(rows: Sequence[Row]) -> str:
             told += [_mean(found, "ece", 1, ".3f"), _mean(found, "at_90", 100)]
             told += [_kept_promise(found, promised) for promised in PROMISED]
             lines.append(f"| {' | '.join([*told, _share_kept(found)])} |")
-    read = Path(__file__).with_name("calibration_read.md").read_text()
-    return "\n".join([*INTRODUCTION, *lines, "", read])
-
-
-INTRODUCTION = (
-    "# What pseudo-labels promise, and what is true\n",
-    "Made by `python tests/benchmarks/bench_calibration.py --embeddings digits FILE ... --write`. Ten pools a cell, of",
-    "seeds that nothing was chosen by; means, and 95 % intervals of them. Columns 0.8, 0.9 and 0.95: the share that is",
-    "right of all labels that promise so much and, in brackets, which share of the samples that is. `kept`: how many",
-    "pools and promises are right at least as often as promised, less two standard errors. `at 90 %`: the",
-    "largest share of the samples, surest first, that is right nine times in ten.\n",
-)
+    return "\n".join(lines) + "\n"
 
 
 def _mean(rows: Sequence[Row], name: str, factor: float, form: str = ".1f") -> str:
@@ -176,7 +166,7 @@ def _share_kept(rows: Sequence[Row]) -> str:
 
 
 def main() -> None:
-    """Measure, and make the page."""
+    """Measure, and make the table."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--embeddings", nargs="+", default=["digits"], help=".npz of embeddings and labels, or digits")
     parser.add_argument("--seeds", type=int, default=10)
@@ -193,10 +183,10 @@ def main() -> None:
     )
     if args.out:
         args.out.write_text("".join(f"{json.dumps(row)}\n" for row in rows))
-    text = page(rows)
-    print(text)
+    made = table(rows)
+    print(made)
     if args.write:
-        (Path(__file__).parents[2] / "docs" / "evidence" / "calibration.md").write_text(text)
+        write_places(EVIDENCE / "calibration.md", {"table": made})
 
 
 def measure_all(data: Sequence[str], seeds: Sequence[int], ours_only: bool, counts: Sequence[int]) -> Iterator[Row]:

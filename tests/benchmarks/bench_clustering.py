@@ -2,8 +2,8 @@
 
 Every table is made in one run, all with the same number of threads, which wait without spinning (OMP_WAIT_POLICY):
 several libraries in one process otherwise take each other's cores, PyTorch most of all. --quick takes small instances,
-to try the script; --write puts the tables into docs/evidence/clustering.md. The goals are the
-project's, not the peers'.
+to try the script; --embeddings adds a table of real ones; --write puts the tables that were made into
+docs/evidence/clustering.md. The goals are the project's, not the peers'.
 """
 
 from __future__ import annotations
@@ -25,6 +25,7 @@ import clustering_peers as peers
 import faiss
 import numpy as np
 from clustering_features import features
+from evidence_page import EVIDENCE, write_places
 from flat_clustering import (
     CORES,
     LITERAL_SECONDS,
@@ -225,26 +226,22 @@ def main() -> None:
         return
     if os.environ.get("OMP_WAIT_POLICY") != "PASSIVE":
         os.execve(sys.executable, [sys.executable, *sys.argv], {**os.environ, "OMP_WAIT_POLICY": "PASSIVE"})
-    if args.write and (args.quick or args.only):
-        parser.error("--write: only of all tables at their full size")
+    if args.write and args.quick:
+        parser.error("--write: only of tables at their full size")
+    tables = {**TABLES, **({"features": lambda _: features(args.embeddings)} if args.embeddings else {})}
+    if args.only and "features" in set(args.only) - set(tables):
+        parser.error("--only features: wants --embeddings")
     data = "Points: a mixture of 200 Gaussians, weights i^-1.2, means and noise N(0, I), float32 unless said otherwise."
     load = f"Load average at the start: {os.getloadavg()[0]:.1f}."
     libraries = ", ".join(f"{name} {version(name)}" for name in ("numpy", "faiss-cpu", "scikit-learn", "torch"))
     model = re.search(r"model name\s*:\s*(.*)", Path("/proc/cpuinfo").read_text())
     hardware = f"{model.group(1) if model else platform.machine()}, {CORES} cores; {libraries}; {CORES} threads each."
-    tables = {**TABLES, "features": lambda _: features(args.embeddings)}
+    machine = f"{hardware}\n{load} {data}\n"
     with threadpool_limits(CORES):
-        made = [part for name in args.only or tables for part in tables[name](args.quick)]
-    text = (
-        "# The clustering against its peers\n\n"
-        "How fast Windrow's k-means and hierarchy are, and how good, beside Faiss, scikit-learn and PyTorch "
-        "in the same run.\n"
-        "Made by `python tests/benchmarks/bench_clustering.py --write`.\n\n"
-        f"{hardware}\n{load} {data}\n\n" + "\n".join(made)
-    )
-    print(text)
+        made = {name: "\n".join(tables[name](args.quick)) for name in args.only or tables}
+    print("\n".join([machine, *made.values()]))
     if args.write:
-        (Path(__file__).parents[2] / "docs" / "evidence" / "clustering.md").write_text(text)
+        write_places(EVIDENCE / "clustering.md", made if args.only else {"machine": machine, **made})
 
 
 if __name__ == "__main__":

@@ -20,6 +20,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 from bench_cifar import Sample, embed, read_samples
+from evidence_page import EVIDENCE, write_places
 from PIL import Image, ImageDraw, ImageEnhance, ImageFont
 from sklearn.metrics import roc_auc_score
 
@@ -144,32 +145,26 @@ def main() -> None:
                     truth = np.arange(len(pool)) >= len(rows)
                     both = off_topic_score(pool, coarse_centroids(pool)), knn_outlier_score(neighbor_graph(pool, 20))
                     scores[name, tail, kind].append([float(roc_auc_score(truth, each)) for each in both])
-    lines = [
-        "# Near-duplicates and off-topic samples, found without labels\n",
-        "Made by `python tests/benchmarks/bench_detection.py --write`: its first lines say what was drawn.",
-        f"Means ± standard deviations of {args.seeds} seeds, pools of about 1,300 samples. The number of deviations of",
-        "the threshold and the scores that `off_topic_score` combines were chosen on other seeds of the same kinds of",
-        "pools and the same two encoders: pools of another kind may do worse.\n",
-        "## Near-duplicates\n",
-        "CIFAR-10 holds near-duplicates of its own, which count among the others here.\n",
+    copied = [
         "| encoder | tail | proposed | copies found, % | others dropped, % | found at 0.95, % | others at 0.95, % |",
         "| --- | --- | --- | --- | --- | --- | --- |",
     ]
     for names, values in copies.items():
         columns = [list(column) for column in zip(*values, strict=True)]
         cells = [told(columns[0], 3), *(told([100 * v for v in column], 2) for column in columns[1:])]
-        lines.append(f"| {' | '.join([*names, *cells])} |")
-    lines += [
-        "\n## Off-topic: area under the ROC curve (0.5 is chance)\n",
+        copied.append(f"| {' | '.join([*names, *cells])} |")
+    off_topic = [
         "| encoder | tail | off-topic | `off_topic_score` | `outlier_score` |",
         "| --- | --- | --- | --- | --- |",
     ]
     for cell, values in scores.items():
-        lines.append(f"| {' | '.join([*cell, *(told(list(column), 2) for column in zip(*values, strict=True))])} |")
-    text = "\n".join(lines) + "\n"
-    print(text)
+        told_of = [told(list(column), 2) for column in zip(*values, strict=True)]
+        off_topic.append(f"| {' | '.join([*cell, *told_of])} |")
+    seeds = f"Means ± standard deviations of {args.seeds} seeds.\n"
+    made = {"seeds": seeds, "duplicates": "\n".join(copied), "off-topic": "\n".join(off_topic)}
+    print("\n\n".join(made.values()))
     if args.write:
-        (Path(__file__).parents[2] / "docs" / "evidence" / "detection.md").write_text(text)
+        write_places(EVIDENCE / "detection.md", made)
 
 
 if __name__ == "__main__":

@@ -21,6 +21,7 @@ from pathlib import Path
 import numpy as np
 import torch
 from bench_cifar import read_samples
+from evidence_page import EVIDENCE, write_places
 from PIL import Image
 from sklearn.datasets import load_digits
 from sklearn.linear_model import LogisticRegression
@@ -33,7 +34,6 @@ from windrow.tasks.pictures.decoding import decode_rgb
 
 N_CIFAR, N_THREADS, K = 3000, 2, 20
 COSTS = (1.0, 10.0, 100.0)
-BEGIN, END = "<!-- measured -->", "<!-- end -->"
 
 
 def pools(cifar: Path) -> Iterator[tuple[str, list[bytes], np.ndarray, int]]:
@@ -127,9 +127,7 @@ def main() -> None:
     text = f"{machine}; mean ± standard deviation over {args.seeds} splits.\n\n" + "\n".join(lines) + "\n"
     print(text)
     if args.write:
-        page = Path(__file__).parents[2] / "docs" / "evidence" / "encoders.md"
-        head, rest = page.read_text().split(BEGIN)[0], page.read_text().split(END)[1]
-        page.write_text(f"{head}{BEGIN}\n{text}{END}{rest}")
+        write_places(EVIDENCE / "encoders.md", {"measured": text})
 
 
 if __name__ == "__main__":

@@ -26,6 +26,7 @@ from pathlib import Path
 from typing import IO
 
 import numpy as np
+from evidence_page import EVIDENCE, write_places
 from export_floors import export_table
 from one_pass_tables import bare_loop_table, one_pass_table
 from photo_tars import PER_TAR, PHOTOS, best_of, index, make_tars, make_tiny, table
@@ -182,25 +183,6 @@ def installed(library: str) -> bool:
     return False
 
 
-HOW_TO_READ = """
-## How to read it
-
-- An index hashes every sample by itself, and reads its header in a sandbox; `sha256sum` hashes tars, without the
-  processor's own SHA instructions, so ours is near it though it does more.
-- A JPEG is decoded to colours, all of the file, as models want it, drafted to no less than 256 pixels; who wants its
-  input at that scale, too, has it from this decode. `pip install simplejpeg opencv-python-headless` has other decoders
-  timed.
-- Decoding also measures blur, brightness, contrast, entropy and a perceptual hash, in a sandbox. Pillow's
-  loop decodes to colours and does no more. For pictures of 64 pixels the measures take longer than the decode: they are
-  of a square of 128 x 128, whatever the picture's size.
-- In one pass, CPU is saved where a picture is decoded once instead of twice (and opened, hashed and sent to a sandbox
-  once), bytes always. The row 'means (no CPU)' is what a model on a GPU leaves to the CPU.
-- The floor of an export is the copy of the same samples: as files of their own by `cp`, or out of their tars by `dd`.
-  `dd` of one file that has these bytes in one piece is there to show the disk; the two SHA-256 of every byte (each
-  sample against its id, the shard for its manifest) alone take as long.
-"""
-
-
 def main() -> None:
     """Make the tables."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
@@ -227,7 +209,7 @@ def main() -> None:
             "export": lambda: export_table(tars, folder),
             "memory": lambda: memory_table(folder),
         }
-        made = [make() for name, make in tables.items() if args.only in (None, name)]
+        made = {name: make() for name, make in tables.items() if args.only in (None, name)}
         close_executors()
     model = re.search(r"model name\s*:\s*(.*)", Path("/proc/cpuinfo").read_text())
     libraries = ", ".join(
@@ -236,17 +218,10 @@ def main() -> None:
         if installed(library)
     )
     hardware = f"{model.group(1) if model else platform.machine()}, {len(os.sched_getaffinity(0))} cores; {libraries}."
-    text = (
-        "# Ingest and export against their floors\n\n"
-        "How fast shards are read and written, beside the least that could do it: `sha256sum`, a bare Pillow loop, "
-        "`cp` and `dd`.\n"
-        "Made by `python tests/benchmarks/bench_ingest.py --write`.\n\n"
-        f"{hardware} Load average at the start: {load:.1f}.\n\n"
-    )
-    text += "\n".join(made) + HOW_TO_READ
-    print(text)
+    machine = f"{hardware} Load average at the start: {load:.1f}.\n"
+    print("\n".join([machine, *made.values()]))
     if args.write:
-        (Path(__file__).parents[2] / "docs" / "evidence" / "ingest-and-export.md").write_text(text)
+        write_places(EVIDENCE / "ingest-and-export.md", made if args.only else {"machine": machine, **made})
 
 
 if __name__ == "__main__":

@@ -27,6 +27,7 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
+from evidence_page import EVIDENCE, write_places
 from rich.console import Console
 
 from windrow.tasks.algorithms.labels.all_makers import MAKERS
@@ -201,29 +202,8 @@ def measured(
     return {method: by_size for method, by_size in costs.items() if by_size}
 
 
-HOW_TO_READ = f"""
-## How to read it
-
-- For each size: seconds of the processor (all threads together), the same for a million rows at that pace, and the
-  peak memory of the process in MB, of which it had what the last line says before it began: libraries, the pool and the
-  graph.
-- Growth is e where seconds grow as n^e: 1 is linear, 2 is quadratic. Between small sizes, fixed costs flatter it.
-- A dash: it would take longer than the limit of {{limit:,.0f}} s there, if it were linear.
-- The exact graph compares every two rows. The approximate one takes n^1.5: rows look into a fixed number of cells, of
-  which there are 4 n^0.5. Gaussian clusters are easy for it: measure the recall of your pool.
-- Makers are given {K} neighbours of the approximate graph and {N_LABELS} labels a class. Those that take no graph
-  ignore it. What walks along the graph of a large pool misses the processor's caches, and takes more than linear time.
-  The pipeline uses each maker `n_folds` times more, to judge it: clusterers and makers that predict only the rows asked
-  for take little more then, the others as much each time.
-- Clusters (scan to sp2ot) are found without labels, as many as classes.
-- Ten classes: what thousands cost is on the page of [many classes](many-classes.md).
-- A check judges a label for every row, a fifth of them wrong, and starts from the graph alone: in one run they
-  share predictions and recordings.
-"""
-
-
 def report(sizes: Sequence[int], costs: Mapping[str, Mapping[int, Cost | None]], load: float, limit: float) -> str:
-    """Return the page."""
+    """Return the table, what it was made with, and what its processes had before they began."""
     model = re.search(r"model name\s*:\s*(.*)", Path("/proc/cpuinfo").read_text())
     libraries = ", ".join(f"{name} {version(name)}" for name in ("numpy", "scipy", "torch", "faiss-cpu"))
     hardware = f"{model.group(1) if model else platform.machine()}, {len(os.sched_getaffinity(0))} cores; {libraries}."
@@ -232,15 +212,12 @@ def report(sizes: Sequence[int], costs: Mapping[str, Mapping[int, Cost | None]],
     recall = ", ".join(f"{cost.recall:.3f} of {n:,}" for n, cost in found.items())
     starts = {n: max(by_size[n].start_mb for by_size in costs.values() if by_size.get(n)) for n in sizes}  # type: ignore[union-attr]
     return (
-        "# Graphs and label methods as the pool grows\n\n"
-        "Time and memory of every label maker and check, from 20,000 to 500,000 samples.\n"
-        "Made by `python tests/benchmarks/bench_label_scale.py --write`.\n\n"
         f"{hardware} Load average at the start: {load:.1f}.\n\n"
         f"{DIM} dimensions, {N_CLUSTERS} clusters in {N_CLASSES} classes, k = {K_CHECKS}. "
         f"Recall of the approximate graph: {recall}.\n\n"
         + table(columns, [row(method, sizes, by_size) for method, by_size in costs.items()])
-        + HOW_TO_READ.format(limit=limit)
-        + "- At the start: " + ", ".join(f"{mb:,.0f} MB with {n:,} rows" for n, mb in starts.items()) + ".\n"
+        + f"\nThe limit: {limit:,.0f} s. At the start: "
+        + ", ".join(f"{mb:,.0f} MB with {n:,} rows" for n, mb in starts.items()) + ".\n"
     )  # fmt: skip
 
 
@@ -265,7 +242,7 @@ def main() -> None:
     text = report(sizes, costs, load, chosen.limit)
     print(text)
     if chosen.write:
-        (Path(__file__).parents[2] / "docs" / "evidence" / "label-scale.md").write_text(text)
+        write_places(EVIDENCE / "label-scale.md", {"measured": text})
 
 
 if __name__ == "__main__":

@@ -25,6 +25,7 @@ from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
+from evidence_page import EVIDENCE, write_places
 from rich.console import Console
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.linear_model import LogisticRegression
@@ -42,6 +43,13 @@ from windrow.tasks.algorithms.labels.maker import LabelPool
 from windrow.tasks.algorithms.neighbors.exact_neighbors import NeighborGraph, neighbor_graph
 from windrow.tasks.labels.labels_config import LabelsConfig
 
+TITLES = {
+    "recall": "Macro recall of the samples without a label, %: mean ± deviation over the seeds",
+    "gains": "By how many points of macro recall the default exceeds its peers",
+    "accuracy": "Accuracy, %",
+    "makers": "Each maker alone, calibrated: coverage / accuracy of what it labels at 0.8 or more, %",
+    "policies": "The default's policies: coverage / accuracy of what is labelled, %",
+}
 COUNTS = (1, 4, 10, 100)
 KINDS = ("balanced", "long-tailed")
 DECIDED: tuple[tuple[str, float], ...] = (
@@ -300,26 +308,11 @@ def main() -> None:
             results.best_of(table, [f"{name} {n}" for n in range(len(models))], f"{name}, best of {len(models)}")
             results.less("gains", table, "**Windrow's default**", f"{name}, best of {len(models)}")
     model = re.search(r"model name\s*:\s*(.*)", Path("/proc/cpuinfo").read_text())
-    text = "\n".join(
-        [
-            "# A few labels spread over a pool\n",
-            "How right pseudo-labels are, for every maker and policy, beside scikit-learn on the same embeddings.",
-            "Made by `python tests/benchmarks/bench_labels.py --write`.\n",
-            f"{model.group(1) if model else platform.machine()}, {os.cpu_count()} cores; {args.seeds} seeds.\n",
-            results.markdown(
-                "recall", "Macro recall of the samples without a label, %: mean ± deviation over the seeds"
-            ),
-            results.markdown("gains", "By how many points of macro recall the default exceeds its peers"),
-            results.markdown("accuracy", "Accuracy, %"),
-            results.markdown(
-                "makers", "Each maker alone, calibrated: coverage / accuracy of what it labels at 0.8 or more, %"
-            ),
-            results.markdown("policies", "The default's policies: coverage / accuracy of what is labelled, %"),
-        ]
-    )
-    print(text)
+    machine = f"{model.group(1) if model else platform.machine()}, {os.cpu_count()} cores; {args.seeds} seeds.\n"
+    made = {"machine": machine, **{name: results.markdown(name, title) for name, title in TITLES.items()}}
+    print("\n".join(made.values()))
     if args.write:
-        (Path(__file__).parents[2] / "docs" / "evidence" / "labels.md").write_text(text)
+        write_places(EVIDENCE / "labels.md", made)
 
 
 if __name__ == "__main__":

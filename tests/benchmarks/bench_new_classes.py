@@ -18,6 +18,7 @@ from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
+from evidence_page import EVIDENCE, write_places
 from scipy.special import logsumexp
 from sklearn.covariance import LedoitWolf
 from sklearn.datasets import load_digits
@@ -129,24 +130,11 @@ def main() -> None:
             mean, error = values.mean(axis=0), values.std(axis=0, ddof=1) / np.sqrt(len(values))
             cells += [f"{mean[0]:.3f} ± {error[0]:.3f}", f"{100 * mean[1]:.0f} ± {100 * error[1]:.0f}"]
         lines.append(f"| {name} | {' | '.join(cells)} |")
-    text = TEXT.format(seeds=args.seeds, n_each=N_EACH, table="\n".join(lines))
+    drawn = f"{args.seeds} draws; {N_EACH} labelled samples of each class that is named.\n"
+    text = "\n".join([drawn, *lines])
     print(text)
     if args.write:
-        (Path(__file__).parents[2] / "docs" / "evidence" / "new-classes.md").write_text(text)
-
-
-TEXT = """# Candidates for new classes
-
-In which order samples without a label are looked at, to find a class that nobody named yet: two or three classes are
-left without a label, of the others {n_each} samples each are given. Mean ± standard error of {seeds} draws that nothing
-was chosen with. Made by `python tests/benchmarks/bench_new_classes.py --write`.
-
-{table}
-
-`belonging` is an order here: read from below. As a number it is a p-value, and says how many samples of the labelled
-classes a cut loses ([samples of no class](no-class.md)). `outlier_score` asks how alone a sample is in the pool, and a
-new class is not alone.
-"""
+        write_places(EVIDENCE / "new-classes.md", {"table": text})
 
 
 if __name__ == "__main__":

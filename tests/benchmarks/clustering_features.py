@@ -38,10 +38,8 @@ def windrow(points: Floats, k: int, n_iters: int, seed: int = 0) -> Fit:
     return Fit(fit.centroids, time.process_time() - started, fit.n_iters, tuple(course))
 
 
-def features(path: Path | None) -> list[str]:
+def features(path: Path) -> list[str]:
     """Return the table of embeddings in an .npz, unit rows: all their dimensions, and the first 256 principal ones."""
-    if path is None:
-        return ["## Real features\n\nNot measured: no --embeddings were given.\n"]
     rows = np.load(path)["embeddings"][:N].astype(np.float32)
     rows /= np.linalg.norm(rows, axis=1, keepdims=True)
     faiss.omp_set_num_threads(1)

@@ -6,7 +6,9 @@ import argparse
 from collections.abc import Callable, Iterable
 from pathlib import Path
 
-PAGE = Path(__file__).parents[2] / "docs/evidence/multi-label.md"
+from evidence_page import EVIDENCE, write_places
+
+PAGE = EVIDENCE / "multi-label.md"
 
 
 def make_tables(description: str | None, place: str, measure: Callable[[Path, str, Path], Iterable[str]]) -> None:
@@ -20,14 +22,4 @@ def make_tables(description: str | None, place: str, measure: Callable[[Path, st
     lines = "\n".join(measure(args.data, args.model, args.out))
     print(lines)
     if args.write:
-        PAGE.write_text(placed(PAGE.read_text(), place, lines))
-
-
-def placed(page: str, place: str, lines: str) -> str:
-    """The page with other lines between its marks of a place. Raises ValueError where it has none."""
-    start, end = f"<!-- {place} -->\n", f"<!-- end of {place} -->"
-    head, found, rest = page.partition(start)
-    _, ended, tail = rest.partition(end)
-    if not (found and ended):
-        raise ValueError(f"{PAGE.name} has no marks {start.strip()} and {end}")
-    return f"{head}{start}{lines}\n{end}{tail}"
+        write_places(PAGE, {place: lines})

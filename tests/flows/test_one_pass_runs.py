@@ -79,7 +79,7 @@ def test_a_first_run_with_models_that_are_known_asks_a_server_for_the_bytes_once
         Stage.FEATURES: (0, 40),
     }
     assert stages[Stage.MODEL_SCORES].n_found == 0
-    assert stages[Stage.INGEST].note == "4 outputs of models made on the way"
+    assert stages[Stage.INGEST].note == "40 embeddings, 40 scores made on the way"
     assert [again[name].n_found for name in (Stage.INGEST, Stage.MODEL_SCORES, Stage.FEATURES)] == [2, 2, 2]
     assert again[Stage.INGEST].note is None
 
@@ -94,16 +94,41 @@ def test_a_night_embeds_what_is_new_by_the_backbone_that_the_pool_was_given(tmp_
     run(two)
     put_pool(pool, 2, first=2)
     night = run(replace(one, executor=local))
-    assert night[Stage.INGEST].note == "2 outputs of models made on the way"
+    assert night[Stage.INGEST].note == "40 embeddings made on the way"
     assert (night[Stage.INGEST].n_found, night[Stage.FEATURES].n_found) == (2, 2)
     run(two, "ingest")
     assert run(two)[Stage.FEATURES].n_found == 2
     assert contents(tmp_path / "a") == contents(tmp_path / "b")
 
 
+@pytest.mark.parametrize(
+    ("text", "told"),
+    [
+        (
+            "sample_id,label\nscene-1,cat\n",
+            r"names none of the pool's samples: .* 32 hex digits, .* \(sample_id scene",
+        ),
+        ("key,label\n0/0,cat\n", "a key is as '0/0.jpg' .*key '0/0'"),
+        ("key,label,shard\n0/0.jpg,cat,1/0.jpg\n", "names none"),
+        ("key,label\n0/0.jpg,\n", "has no row with both a sample and a label"),
+        ("key,label,weight\n0/0.jpg,cat,0\n", "line 2: the weight wants a number above 0"),
+    ],
+)
+def test_labels_that_cannot_fit_are_told_before_any_sample_is_read(tmp_path: Path, text: str, told: str) -> None:
+    (tmp_path / "pool" / "0").mkdir(parents=True)
+    (tmp_path / "pool" / "0" / "0.jpg").write_bytes(saved(scene(1), "JPEG"))
+    (tmp_path / "labels.csv").write_text(text)
+    own = {"features": {"name": "python:own_toys:Thumbnails"}}
+    for setting, path in (("labels", "given"), ("worth", "evaluate")):
+        named = {setting: {path: str(tmp_path / "labels.csv")}}
+        with pytest.raises(ValueError, match=f"{setting}.{path}: .*{told}"):
+            run(config_of(tmp_path / "store", str(tmp_path / "pool"), **named, **own))
+    assert not list(all_outputs(tmp_path / "store"))
+
+
 def test_a_run_that_only_scores_embeds_nothing(tmp_path: Path) -> None:
     put_pool(tmp_path / "pool", 1)
     config = config_of(tmp_path / "store", str(tmp_path / "pool"), features={"name": "python:own_toys:Thumbnails"})
-    assert run(config, "score")[Stage.INGEST].note == "1 output of models made on the way"
+    assert run(config, "score")[Stage.INGEST].note == "20 scores made on the way"
     assert {place.split("/")[1] for place in contents(tmp_path / "store")} >= {Stage.INGEST, Stage.MODEL_SCORES}
     assert not list(all_outputs(tmp_path / "store", Stage.FEATURES))

@@ -24,12 +24,18 @@ def query(
     memory: Annotated[float, typer.Option(min=0.1, help="GiB of memory that the SQL may take.")] = 4.0,
     threads: Annotated[int, typer.Option(min=0, help="Threads that the SQL may take; 0 for one a core.")] = 0,
     seconds: Annotated[float, typer.Option(min=0.1, help="How long the SQL may take.")] = 600.0,
+    answer_size: Annotated[
+        float | None, typer.Option(min=0.001, help="GiB that the file of --out may have; by default as many as come.")
+    ] = None,
 ) -> None:
     """Ask DuckDB about a store, as in `windrow query "SELECT label, count(*) FROM curated GROUP BY label"`."""
     from windrow.flows.commands.query_answer import answer
     from windrow.tasks.storage.catalog.connections import SqlLimits
 
-    answer(out, store, run_id, sql, form, to, SqlLimits(memory, threads, seconds), files)
+    if answer_size is not None and to is None:
+        raise typer.BadParameter("goes with a file, as in `--out rows.csv`", param_hint="--answer-size")
+    limits = SqlLimits(memory, threads, seconds, answer=answer_size)
+    answer(out, store, run_id, sql, form, to, limits, files)
 
 
 def serve(
@@ -41,6 +47,7 @@ def serve(
     memory: Annotated[float, typer.Option(min=0.1, help="GiB of memory that a question may take.")] = 4.0,
     threads: Annotated[int, typer.Option(min=0, help="Threads that a question may take; 0 for one a core.")] = 0,
     seconds: Annotated[float, typer.Option(min=0.1, help="How long a question may take.")] = 60.0,
+    answer_size: Annotated[float, typer.Option(min=0.001, help="GiB that an answer may have.")] = 1.0,
 ) -> None:
     """Answer questions in SQL over HTTP on this machine, or as the tools of an agent; nothing is ever changed.
 
@@ -49,7 +56,7 @@ def serve(
     from windrow.flows.commands.serve import serve_agent, serve_http
     from windrow.tasks.storage.catalog.connections import SqlLimits
 
-    limits = SqlLimits(memory, threads, seconds)
+    limits = SqlLimits(memory, threads, seconds, answer=answer_size)
     if mcp:
         serve_agent(store, limits)
     else:

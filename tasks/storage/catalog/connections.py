@@ -25,13 +25,14 @@ from windrow.tasks.storage.memory_budget import memory_budget, told_budget
 class SqlLimits:
     """What SQL may take: `memory` and, beyond it, `spill` on disk in GiB; `threads`, 0 for one a core; `seconds`.
 
-    No number of seconds: as long as it takes.
+    No number of seconds: as long as it takes. `answer`: GiB of the file that its rows go into; None: any size.
     """
 
     memory: float = 4.0
     threads: int = 0
     seconds: float | None = 600.0
     spill: float = 20.0
+    answer: float | None = None
 
 
 USER_SQL = SqlLimits()

@@ -70,11 +70,30 @@ def test_rows_go_into_a_new_file_of_each_form(store: Path, tmp_path: Path, capsy
     assert sorted(path.name for path in tmp_path.iterdir()) == ["a.csv", "a.json", "a.jsonl", "a.parquet"]
 
 
+DIGESTS = "SELECT md5(range::VARCHAR) AS digest FROM range(100000)"
+
+
+@pytest.mark.parametrize("name", ["a.csv", "a.json", "a.arrow", "a.parquet"])
+def test_an_answer_is_written_up_to_its_size_and_leaves_nothing_where_it_is_larger(
+    store: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], name: str
+) -> None:
+    whole, other = tmp_path / name, tmp_path / f"other-{name}"
+    assert windrow(capsys, "query", DIGESTS, "-o", str(whole), "--store", str(store))[0] == 0
+    words = ("query", DIGESTS, "-o", str(other), "--store", str(store), "--answer-size")
+    less, enough = (f"{factor * whole.stat().st_size / 2**30:.6g}" for factor in (0.999, 1.001))
+    told = f"error: the answer is larger than {less} GiB; `--answer-size` allows more\n"
+    assert windrow(capsys, *words, less) == (2, "", told)
+    assert list(tmp_path.iterdir()) == [whole]
+    assert windrow(capsys, *words, enough)[0] == 0
+    assert other.read_bytes() == whole.read_bytes()
+
+
 REFUSED = {
     "there is such a file already": ("-o", "{there}"),
     "wants a name that ends with .csv, .json, .jsonl, .arrow, .parquet": ("-o", "{new}/a.xlsx"),
     "lies in the store": ("-o", "{store}/curated/a.csv"),
     "goes into a file": ("--format", "parquet"),
+    "goes with a file": ("--answer-size", "1"),
 }
 
 

@@ -7,6 +7,7 @@ import signal
 import socket
 import subprocess
 import sys
+import tempfile
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
@@ -24,11 +25,12 @@ from small_pool import SmallPool, curate_small, make_small_pool
 
 @dataclass(frozen=True)
 class Served:
-    """A store that is served, at an address, with a token."""
+    """A store that is served, at an address, with a token, and where temporary files go."""
 
     process: subprocess.Popen[str]
     root: str
     token: str
+    scratch: Path
 
     def ask(
         self, sql: str | None = None, *, token: str | None = None, body: str | None = None, **more: str
@@ -55,11 +57,15 @@ def pool(tmp_path_factory: pytest.TempPathFactory) -> SmallPool:
 @contextmanager
 def serving(pool: SmallPool, *options: str) -> Iterator[Served]:
     command = [sys.executable, "-m", "windrow", "serve", "--store", str(pool.store), *options]
-    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
+    scratch = Path(tempfile.mkdtemp(dir=pool.store.parent))
+    environment = {**os.environ, "TMPDIR": str(scratch)}
+    with subprocess.Popen(
+        command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=environment
+    ) as process:
         assert process.stdout is not None
         found = re.fullmatch(r"(http://127\.0\.0\.1:\d+)/(\S+)/\n", process.stdout.readline())
         assert found is not None
-        yield Served(process, found[1], found[2])
+        yield Served(process, found[1], found[2], scratch)
         process.send_signal(signal.SIGINT)
         _, complained = process.communicate(timeout=10)
         assert process.returncode == -signal.SIGKILL or (process.returncode, len(complained.splitlines())) == (130, 1)
@@ -67,7 +73,7 @@ def serving(pool: SmallPool, *options: str) -> Iterator[Served]:
 
 @pytest.fixture(scope="module")
 def served(pool: SmallPool) -> Iterator[Served]:
-    with serving(pool, "--seconds", "2", "--memory", "1") as found:
+    with serving(pool, "--seconds", "2", "--memory", "1", "--answer-size", "0.001") as found:
         yield found
 
 
@@ -83,6 +89,9 @@ def test_a_question_is_answered_as_json_lines_csv_and_arrow(served: Served) -> N
     assert pa.ipc.open_stream(said).read_all().to_pylist() == rows
 
 
+DIGESTS = "SELECT md5(range::VARCHAR) AS digest FROM range(100000)"
+
+
 @pytest.mark.parametrize(
     ("words", "told"),
     [
@@ -96,15 +105,20 @@ def test_a_question_is_answered_as_json_lines_csv_and_arrow(served: Served) -> N
         ({"sql": "SELECT 1", "run": "none"}, "has no run 'none'"),
         ({"body": "SELECT 1 -- " + "x" * 2**17}, "at most"),
         ({"sql": "SELECT max(sin(a.range * b.range)) FROM range(1000000) a, range(1000000) b"}, "longer than"),
+        ({"sql": DIGESTS}, "larger than 0.001 GiB"),
+        ({"sql": DIGESTS, "format": "parquet"}, "larger than 0.001 GiB"),
     ],
 )
 def test_what_is_no_question_or_takes_too_much_is_told_so(served: Served, words: dict[str, str], told: str) -> None:
     code, said, _ = served.ask(**words)  # type: ignore[arg-type]
     assert code == 400
     assert told in json.loads(said)["error"]
+    until(lambda: not list(served.scratch.iterdir()))
     assert served.ask("SELECT 1 AS one")[:2] == (200, b'{"one": 1}\n'), "the next one is answered"
 
 
+SPILLING = "SELECT * FROM range(200000000) a ORDER BY md5(a.range::VARCHAR)"
+"""More than a memory of 0.25 GiB holds."""
 LONG = "SELECT levenshtein(repeat('ab', 200000), repeat('ba', 200000))"
 """One call of a function, which DuckDB does not interrupt."""
 
@@ -121,11 +135,11 @@ def until(holds: Callable[[], bool], seconds: float = 60) -> None:
         time.sleep(0.05)
 
 
-def ask_and_leave(served: Served) -> socket.socket:
+def ask_and_leave(served: Served, sql: str = LONG) -> socket.socket:
     """Send a question that takes long, and return the connection once a process works on it."""
     host, port = served.root.removeprefix("http://").split(":")
     asking = socket.create_connection((host, int(port)))
-    line = f"GET /{served.token}/query?{urlencode({'sql': LONG})} HTTP/1.1\r\nHost: {host}:{port}\r\n\r\n"
+    line = f"GET /{served.token}/query?{urlencode({'sql': sql})} HTTP/1.1\r\nHost: {host}:{port}\r\n\r\n"
     asking.sendall(line.encode())
     until(lambda: bool(children_of(served.process)))
     return asking
@@ -137,6 +151,13 @@ def test_a_question_ends_when_the_one_who_asked_goes_away(pool: SmallPool) -> No
             pass
         until(lambda: not children_of(patient.process))
         assert patient.ask("SELECT 1 AS one")[:2] == (200, b'{"one": 1}\n')
+
+
+def test_a_question_that_is_killed_leaves_none_of_what_it_had_put_on_disk(pool: SmallPool) -> None:
+    with serving(pool, "--seconds", "600", "--memory", "0.25") as patient:
+        with ask_and_leave(patient, SPILLING):
+            until(lambda: any(patient.scratch.rglob("*.tmp")))
+        until(lambda: not list(patient.scratch.iterdir()))
 
 
 def test_a_question_ends_with_a_server_that_is_killed(pool: SmallPool) -> None:

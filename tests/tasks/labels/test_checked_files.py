@@ -106,6 +106,22 @@ def test_what_the_header_tells_is_told_before_a_run_begins(
     [
         ("key,label\n0.png,cat\n1.png,a,b\n", {"labels": {"given": "FILE"}}, r"labels.given: .* but not line 3 \(3\)"),
         ("key,label\n0.png,cat\n0000,dog\nme.png,x,\n", {"worth": {"evaluate": "FILE"}}, "worth.evaluate: .* line 4"),
+    ],
+)
+def test_rows_that_are_wrong_are_told_before_the_pool_is_read(
+    pool: SmallPool, tmp_path: Path, text: str, changes: dict[str, Any], message: str
+) -> None:
+    path = tmp_path / "file.csv"
+    path.write_text(text)
+    with pytest.raises(ValueError, match=message):
+        run_with(pool, tmp_path / "store", **json.loads(json.dumps(changes).replace("FILE", str(path))))
+    (run,) = list_runs(tmp_path / "store")
+    assert not run.stages()
+
+
+@pytest.mark.parametrize(
+    ("text", "changes", "message"),
+    [
         ("key,label\nnobody,cat\n", {"worth": {"evaluate": "FILE"}}, "worth.evaluate: .* names none of the pool's"),
         ("label,other,distance\n0,2,1\n", {"labels": {"distances": "FILE"}}, "no distance of '0' and '1'"),
         ("label,other,distance\n0,1,far\n", {"labels": {"distances": "FILE"}}, "line 2: 'far' is no number"),
