@@ -19,7 +19,8 @@ class NeighborsConfig(Settings):
     `k`: neighbours of each sample.
 
     `method`: exact compares every two samples; approximate looks among the samples of near clusters only, and reports
-    which share of the true neighbours it found; auto is exact up to 100,000 samples.
+    which share of the true neighbours it found; auto is exact up to 100,000 samples. Either graph is extended, exactly,
+    while little is new; so one that was exact stays so when the pool outgrows that.
     """
 
     k: Annotated[int, Ge(1)] = 20

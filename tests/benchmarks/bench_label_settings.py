@@ -1,7 +1,8 @@
 """What the settings of pseudo-labels do, one at a time: python tests/benchmarks/bench_label_settings.py
 
 The pools of bench_labels.py with 10 labels a class, and its --embeddings. Coverage and accuracy are of the samples
-without a label, weighted where a policy weighs; everything but the setting of the row is the default.
+without a label, weighted where a policy weighs; everything but the setting of the row is the default. Means over the
+pools, with 95 % intervals.
 """
 
 from __future__ import annotations
@@ -13,6 +14,7 @@ from pathlib import Path
 
 import numpy as np
 from bench_labels import KINDS, Case, cases, load, say
+from scipy.stats import t
 
 from windrow.tasks.algorithms.labels.combining.combination import CombineBy
 from windrow.tasks.algorithms.labels.combining.label_prior import PriorConfig
@@ -83,6 +85,12 @@ def measured(case: Case) -> Iterator[Row]:
         yield name, (float(held[hidden].mean()), size / 10)
 
 
+def _cell(pools: list[tuple[float, ...]]) -> str:
+    values = 100 * np.array(pools)
+    wide = t.ppf(0.975, len(pools) - 1) * values.std(axis=0, ddof=1) / np.sqrt(len(pools))
+    return " / ".join(f"{mean:.1f} ± {half:.1f}" for mean, half in zip(values.mean(axis=0), wide, strict=True))
+
+
 def main() -> None:
     """Print the table."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
@@ -100,8 +108,7 @@ def main() -> None:
     print(f"| % | {' | '.join(f'{kind}: labelled / right / probable / recall' for kind in KINDS)} |")
     print("| --- | --- | --- |")
     for name, kinds in table.items():
-        means = [" / ".join(f"{100 * value:.1f}" for value in np.mean(kinds[kind], axis=0)) for kind in KINDS]
-        print(f"| {name} | {' | '.join(means)} |")
+        print(f"| {name} | {' | '.join(_cell(kinds[kind]) for kind in KINDS)} |")
     print("\nconformal: how often the true class is in the set / its size, 100 being all 10 classes")
 
 

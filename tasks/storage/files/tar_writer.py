@@ -31,8 +31,7 @@ class TarWriter:
     def add(self, name: str, data: bytes) -> int:
         """Append a member; return where its first byte lies."""
         plain = 0 < len(name) <= _SHORT and name.isascii() and len(data) < _MOST_OCTAL
-        pax = tarfile.PAX_FORMAT
-        self._write(_plain_header(name.encode(), len(data)) if plain else _member(name, len(data)).tobuf(pax))
+        self._write(_plain_header(name.encode(), len(data)) if plain else _pax_header(name, len(data)))
         offset = self._end
         self._write(data)
         self._write(bytes(-len(data) % tarfile.BLOCKSIZE))
@@ -58,6 +57,10 @@ def _member(name: str, size: int) -> tarfile.TarInfo:
     member = tarfile.TarInfo(name)  # mtime, uid and gid are 0
     member.size, member.mode = size, 0o444
     return member
+
+
+def _pax_header(name: str, size: int) -> bytes:
+    return _member(name, size).tobuf(tarfile.PAX_FORMAT)
 
 
 _BLANK = _member("", 0).tobuf(tarfile.USTAR_FORMAT)
