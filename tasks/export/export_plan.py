@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import astuple, dataclass
 from pathlib import Path
 from typing import Any
 
@@ -22,19 +22,23 @@ from windrow.tasks.storage.files.parquet import ROWS_PER_GROUP, naming
 from windrow.tasks.storage.published.webdataset_shards import sort_classes
 from windrow.tasks.storage.store.outputs import OutputWriter, fingerprint, make_output, open_output
 
-VERSION = 2
+VERSION = 3
 CLASSES = "classes.txt"
 
 
 @dataclass(frozen=True)
 class ExportShard:
-    """A shard to be written: `n_rows` rows of the plan (its path is relative to the store), from `first_row` on."""
+    """A shard to be written: `n_rows` rows of the plan (its path is relative to the store), from `first_row` on.
+
+    rows: their fingerprint.
+    """
 
     plan: str
     split: str
     number: int
     first_row: int
     n_rows: int
+    rows: str
 
 
 def plan_export(
@@ -52,6 +56,8 @@ def plan_export(
     plan = _without_abstained_labels(table.build({name: rows[name] for name in declared}))
     _check_plan(plan, classes)
     names = sort_classes(classes)
+    cuts = list(_cut(plan["split"], config.samples_per_shard))
+    rows_of = [_rows_fingerprint(plan.slice(cut.first_row, cut.n_rows)) for cut in cuts]
 
     def write(writer: OutputWriter) -> None:
         writer.write(table, plan)
@@ -61,21 +67,17 @@ def plan_export(
         writer.counts["n_samples"] = plan.num_rows
 
     inputs: dict[str, Any] = {
-        "rows": fingerprint([rows_fingerprint(batch) for batch in _batches(plan)]),
+        "rows": fingerprint(rows_of),
         "classes": names,
         "soft": None if soft is None else [config.soft_labels, config.said_by, *soft.inputs()],
     }
     done = make_output(store, Part.EXPORT_PLAN, VERSION, inputs, write)
-    return list(_cut(done.path, plan["split"], config.samples_per_shard))
+    return [ExportShard(done.path, *astuple(cut), rows) for cut, rows in zip(cuts, rows_of, strict=True)]
 
 
-def rows_fingerprint(rows: pa.Table | pa.RecordBatch) -> str:
+def _rows_fingerprint(rows: pa.Table) -> str:
     """Return the fingerprint of the values of some rows, however they lie in memory."""
     return fingerprint(rows.to_pydict())
-
-
-def _batches(plan: pa.Table) -> Iterator[pa.Table]:
-    return (plan.slice(first, ROWS_PER_GROUP) for first in range(0, plan.num_rows, ROWS_PER_GROUP))
 
 
 def _without_abstained_labels(plan: pa.Table) -> pa.Table:
@@ -98,12 +100,22 @@ def _check_plan(plan: pa.Table, classes: Sequence[str]) -> None:
         raise ValueError(f"rows, column 'label': {unknown[0]!r} is none of the {len(classes)} classes")
 
 
-def _cut(plan: str, splits: pa.ChunkedArray, samples_per_shard: int) -> Iterator[ExportShard]:
+@dataclass(frozen=True)
+class Cut:
+    """Where a shard begins and ends in a plan, and which of its split it is."""
+
+    split: str
+    number: int
+    first_row: int
+    n_rows: int
+
+
+def _cut(splits: pa.ChunkedArray, samples_per_shard: int) -> Iterator[Cut]:
     start = 0
     for part in pc.value_counts(splits).to_pylist():  # in order of first appearance, so in the order of the rows
         for number, first in enumerate(range(0, part["counts"], samples_per_shard)):
             n_rows = min(samples_per_shard, part["counts"] - first)
-            yield ExportShard(plan, part["values"], number, start + first, n_rows)
+            yield Cut(part["values"], number, start + first, n_rows)
         start += part["counts"]
 
 

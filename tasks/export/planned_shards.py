@@ -16,7 +16,7 @@ from windrow.tasks.storage.store.made import Made, digests
 from windrow.tasks.storage.store.outputs import OutputWriter, make_output
 from windrow.tasks.storage.store.removed_outputs import remove_output
 
-VERSION = 3
+VERSION = 4
 SHARDS = "shards.jsonl"
 
 

@@ -28,7 +28,6 @@ from windrow.tasks.export.export_plan import (
     read_classes,
     read_plan_rows,
     read_soft_rows,
-    rows_fingerprint,
 )
 from windrow.tasks.export.soft_arrays import Halves, rows_digest
 from windrow.tasks.pictures.decoding import MAX_PIXELS, inspect_image
@@ -57,12 +56,12 @@ def write_export_shard(store: Path, spec: ExportShard, config: ExportConfig) -> 
     again when its rows, its formats and the classes are as they were, whatever its number. When samples of it were gone
     and are back, it is written anew.
     """
-    rows, classes = read_plan_rows(store, spec), read_classes(store, spec.plan)
+    classes = read_classes(store, spec.plan)
     sidecars = config.sidecars and "webdataset" in config.formats
     soft = read_soft_rows(store, spec, config)
     names = number_names(classes, config.class_names) if "parquet" in config.formats else None
     inputs = {
-        "rows": rows_fingerprint(rows),
+        "rows": spec.rows,
         "formats": config.formats,
         "sidecars": sidecars,
         "classes": classes,
@@ -71,11 +70,12 @@ def write_export_shard(store: Path, spec: ExportShard, config: ExportConfig) -> 
     }
 
     def write(writer: OutputWriter) -> None:
+        rows = read_plan_rows(store, spec)
         samples = read_members(rows, store) if sidecars else _without_members(read_samples(rows, store))
         _write_shard(writer, Contents(rows, soft, class_indices(classes), names), samples, config)
 
     done = make_output(store, STAGE, VERSION, inputs, write)
-    back = _came_back(store, done, rows) if done.found and done.counts["n_gone"] else []
+    back = _came_back(store, done, read_plan_rows(store, spec)) if done.found and done.counts["n_gone"] else []
     return make_output(store, STAGE, VERSION, {**inputs, "back": back}, write) if back else done
 
 
