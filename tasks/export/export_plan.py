@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Sequence
-from dataclasses import astuple, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -72,7 +72,10 @@ def plan_export(
         "soft": None if soft is None else [config.soft_labels, config.said_by, *soft.inputs()],
     }
     done = make_output(store, Part.EXPORT_PLAN, VERSION, inputs, write)
-    return [ExportShard(done.path, *astuple(cut), rows) for cut, rows in zip(cuts, rows_of, strict=True)]
+    return [
+        ExportShard(done.path, cut.split, cut.number, cut.first_row, cut.n_rows, rows)
+        for cut, rows in zip(cuts, rows_of, strict=True)
+    ]
 
 
 def _rows_fingerprint(rows: pa.Table) -> str:

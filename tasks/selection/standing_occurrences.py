@@ -80,8 +80,10 @@ def _are_in(occurrence_ids: pa.Array, some: pa.ChunkedArray) -> BoolArray:
 def _first_of_the_best(sample_ids: pa.Array, worse: Int64Array) -> Int64Array:
     """The row of each sample, whose rows (n,) lie together, that is least bad, the first of such."""
     n = len(sample_ids)
-    starts = np.flatnonzero(np.append(True, np.asarray(pc.not_equal(sample_ids[1:], sample_ids[:-1])))) if n else []
-    return np.minimum.reduceat(worse * n + np.arange(n), starts) % n if n else np.zeros(0, np.int64)
+    if not n:
+        return np.zeros(0, np.int64)
+    begins = np.append(True, np.asarray(pc.not_equal(sample_ids[1:], sample_ids[:-1])))
+    return np.asarray(np.minimum.reduceat(worse * n + np.arange(n), np.flatnonzero(begins)) % n, np.int64)
 
 
 def see_each_occurrence(connection: Any) -> None:
