@@ -9,14 +9,16 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
+
+# Before any library starts its threads: those that wait for work sleep. By default they spin, those of OpenBLAS for
+# tens of milliseconds after every product of matrices, which is most of the processor time of small ones.
+os.environ.setdefault("OMP_WAIT_POLICY", "passive")
+os.environ.setdefault("OPENBLAS_THREAD_TIMEOUT", "4")
+
 from prefect_server import prefect_server
 from workshop import Workshop
 
 from windrow.flows.demo.demo_pool import make_demo_pool
-
-# Before any library starts its threads: those that wait for work sleep. By default they spin, which costs a third
-# of the processor time of a run.
-os.environ.setdefault("OMP_WAIT_POLICY", "passive")
 
 # Where it is set, each of the many processes that the tests start compiles the package anew, for half a second.
 os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
