@@ -58,26 +58,34 @@ def stripes(seed: int) -> np.ndarray:
 
 
 def make_small_pool(folder: Path, n_others: int = 11, **changes: object) -> SmallPool:
-    """Write the pool: a folder of loose files and a tar."""
+    """Write the pool: a folder of loose files and a tar. Its labels are spread by one maker, which is quick."""
+    made = small_pool(folder, n_others, **changes)
     loose, tar = folder / "pool" / "loose", folder / "pool" / "some.tar"
     loose.mkdir(parents=True)
+    (loose / "me.png").write_bytes(made.wanted)
+    (loose / "me.json").write_text('{"caption": "it is me", "photographer": "my own name"}')
+    (loose / "nearly.png").write_bytes(made.near)
+    for number, data in enumerate(made.others[::2]):
+        (loose / f"{number}.png").write_bytes(data)
+    with webdataset.TarWriter(str(tar), mtime=0) as writer:
+        for number, data in enumerate((made.wanted, *made.others[1::2])):
+            writer.write({"__key__": f"{number:04d}", "png": data, "cls": str(number % 2)})
+    return made
+
+
+def small_pool(folder: Path, n_others: int = 11, **changes: object) -> SmallPool:
+    """Return the pool that `make_small_pool` writes with the same arguments."""
+    loose, tar = folder / "pool" / "loose", folder / "pool" / "some.tar"
     first = stripes(0)
     wanted, near = png(first), png(np.clip(first + np.eye(SIDE)[:, :, None], 0, 255))
     others = tuple(png(stripes(seed)) for seed in range(1, n_others + 1))
-    (loose / "me.png").write_bytes(wanted)
-    (loose / "me.json").write_text('{"caption": "it is me", "photographer": "my own name"}')
-    (loose / "nearly.png").write_bytes(near)
-    for number, data in enumerate(others[::2]):
-        (loose / f"{number}.png").write_bytes(data)
-    with webdataset.TarWriter(str(tar), mtime=0) as writer:
-        for number, data in enumerate((wanted, *others[1::2])):
-            writer.write({"__key__": f"{number:04d}", "png": data, "cls": str(number % 2)})
     values = {
         "sources": [str(loose), str(tar)],
         "name": "small",
         "store": str(folder / "store"),
         "features": {"name": "patches"},
         "clustering": {"n_clusters": [4, 2], "n_rounds": 1},
+        "labels": {"makers": ["knn"], "combine": ["knn"]},
         "selection": {"target_size": 100, "near_duplicate_threshold": 0.95},
         **changes,
     }

@@ -115,6 +115,9 @@ def _signal_behind(error: BaseException) -> int | None:
 
 def main() -> None:
     """Run the command line."""
+    # Before NumPy is loaded: the threads of OpenBLAS sleep when they wait. By default they spin for tens of
+    # milliseconds after every product of matrices, most of the processor time of small ones.
+    os.environ.setdefault("OPENBLAS_THREAD_TIMEOUT", "4")
     end_in_time()
     sys.exit(run_command(partial(app, prog_name="windrow")))
 

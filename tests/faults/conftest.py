@@ -1,23 +1,30 @@
 """One undisturbed run, to compare with; and the points at which the others are disturbed."""
 
+import json
 import random
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 from faults.disturbance import Fault, curate_disturbed
 from faults.small_pool import config_of, write_pool
 from faults.store_state import contents
 from faults.undisturbed import Undisturbed
+from made_once import made_once
 
 
 @pytest.fixture(scope="session")
 def undisturbed(tmp_path_factory: pytest.TempPathFactory) -> Undisturbed:
     """Run the pipeline once without a fault."""
-    folder = tmp_path_factory.mktemp("undisturbed")
-    pool = write_pool(folder / "pool")
-    ended = curate_disturbed(config_of(pool, folder / "store"), Fault("none"))
+    folder = made_once(tmp_path_factory, "undisturbed", _curate)
+    events = tuple(json.loads((folder / "events.json").read_text()))
+    return Undisturbed(folder / "pool", folder / "store", contents(folder / "store"), events)
+
+
+def _curate(folder: Path) -> None:
+    ended = curate_disturbed(config_of(write_pool(folder / "pool"), folder / "store"), Fault("none"))
     assert ended.code == 0, ended.error
-    return Undisturbed(pool, folder / "store", contents(folder / "store"), ended.events)
+    (folder / "events.json").write_text(json.dumps(ended.events))
 
 
 class Points:

@@ -15,7 +15,7 @@ import pyarrow.parquet as pq
 import pytest
 from faults.conftest import Points
 from faults.small_pool import config_of, write_pool
-from faults.store_state import check_readers, contents, left_behind
+from faults.store_state import Contents, check_readers, contents, left_behind
 from fsspec.implementations.memory import MemoryFileSystem
 from inline_run import curate_inline
 
@@ -65,18 +65,33 @@ class Breaking(MemoryFileSystem):  # type: ignore[misc]
         return BreakingFile(file.getvalue()) if mode == "rb" else file
 
 
-@pytest.fixture
-def remote(tmp_path: Path) -> Iterator[str]:
+@pytest.fixture(scope="module")
+def pool(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     """Put the pool, and a Parquet file of the same images, into an object store; return its URL."""
     fsspec.register_implementation("breaking", Breaking, clobber=True)
     store = fsspec.filesystem("breaking")
-    BreakingFile.fails_at = 0
-    pool = write_pool(tmp_path / "pool")
-    for path in pool.iterdir():
+    folder = write_pool(tmp_path_factory.mktemp("broken") / "pool")
+    for path in folder.iterdir():
         store.pipe_file(f"/pool/{path.name}", path.read_bytes())
-    store.pipe_file("/parquet/pool.parquet", _parquet(pool))
+    store.pipe_file("/parquet/pool.parquet", _parquet(folder))
     yield "breaking://pool"
     store.rm("/", recursive=True)
+
+
+@pytest.fixture(scope="module")
+def unbroken(pool: str, tmp_path_factory: pytest.TempPathFactory) -> tuple[Contents, int]:
+    """What a run makes of the pool when no read fails, and how many reads that takes."""
+    store = tmp_path_factory.mktemp("unbroken") / "store"
+    BreakingFile.n_reads, BreakingFile.fails_at = 0, 0
+    curate_inline(config_of(pool, store))
+    return contents(store), BreakingFile.n_reads
+
+
+@pytest.fixture
+def remote(pool: str) -> Iterator[str]:
+    """The URL of the pool, of which no read fails until a test says so."""
+    BreakingFile.fails_at = 0
+    yield pool
     BreakingFile.fails_at = 0
 
 
@@ -104,16 +119,15 @@ def test_a_connection_lost_at_any_read_of_a_parquet_file_is_no_damage(
         assert not [path for path in store.rglob("*") if path.is_file()]
 
 
-@pytest.mark.parametrize("number", range(4))
+@pytest.mark.parametrize("number", range(len(ERRORS)))
 def test_a_connection_lost_in_the_middle_of_a_run_leaves_nothing_partial(
-    remote: str, points: Points, tmp_path: Path, number: int
+    remote: str, unbroken: tuple[Contents, int], points: Points, tmp_path: Path, number: int
 ) -> None:
-    expected = tmp_path / "expected"
-    BreakingFile.n_reads, BreakingFile.error = 0, staticmethod(ERRORS[number % len(ERRORS)])
-    curate_inline(config_of(remote, expected))
-    at = points.draw(BreakingFile.n_reads, number, 4)
-    print(f"read {at} of {BreakingFile.n_reads} fails")
+    expected, n_reads = unbroken
+    at = points.draw(n_reads, number, len(ERRORS))
+    print(f"read {at} of {n_reads} fails")
     BreakingFile.n_reads, BreakingFile.fails_at = 0, at
+    BreakingFile.error = staticmethod(ERRORS[number])
     store = tmp_path / "store"
     try:
         run = curate_inline(config_of(remote, store))
@@ -124,7 +138,7 @@ def test_a_connection_lost_in_the_middle_of_a_run_leaves_nothing_partial(
     check_readers(store)
     assert left_behind(store) == []
     curate_inline(config_of(remote, store))
-    assert contents(store) == contents(expected)
+    assert contents(store) == expected
 
 
 def test_a_store_is_a_folder_of_a_disk() -> None:

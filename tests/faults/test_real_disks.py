@@ -30,12 +30,9 @@ def limit_files(n_bytes: int, kill: bool) -> None:
     resource.setrlimit(resource.RLIMIT_FSIZE, (n_bytes, n_bytes))
 
 
-@pytest.mark.parametrize("number", range(2))
 @pytest.mark.parametrize("kill", [True, False], ids=["killed", "failed"])
-def test_a_write_that_is_cut_off_half_way(
-    undisturbed: Undisturbed, points: Points, tmp_path: Path, kill: bool, number: int
-) -> None:
-    n_bytes = points.draw(LARGEST_FILE, number, 2)
+def test_a_write_that_is_cut_off_half_way(undisturbed: Undisturbed, points: Points, tmp_path: Path, kill: bool) -> None:
+    n_bytes = points.draw(LARGEST_FILE)
     print(f"no file beyond {n_bytes} bytes")
     store = tmp_path / "store"
     copy_backbone(undisturbed, store)
@@ -65,9 +62,8 @@ def mount(*words: str) -> None:
 
 
 @MOUNTS
-@pytest.mark.parametrize("number", range(2))
-def test_a_disk_that_runs_full(undisturbed: Undisturbed, points: Points, small_disk: Path, number: int) -> None:
-    n_kib = BACKBONE + points.draw(EVERYTHING - BACKBONE, number, 2)
+def test_a_disk_that_runs_full(undisturbed: Undisturbed, points: Points, small_disk: Path) -> None:
+    n_kib = BACKBONE + points.draw(EVERYTHING - BACKBONE)
     print(f"a disk of {n_kib} KiB")
     mount("-o", f"remount,size={n_kib}k", str(small_disk))
     store = small_disk / "store"

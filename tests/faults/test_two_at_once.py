@@ -12,6 +12,8 @@ from faults.small_pool import config_of
 from faults.store_state import check_readers, contents, finished_outputs, left_behind
 from faults.undisturbed import Undisturbed
 
+N_PAUSES = 2
+
 
 def test_two_started_together(undisturbed: Undisturbed, tmp_path: Path) -> None:
     store = tmp_path / "store"
@@ -32,11 +34,11 @@ def test_two_started_together(undisturbed: Undisturbed, tmp_path: Path) -> None:
     ended_well(undisturbed, store)
 
 
-@pytest.mark.parametrize("pause", range(4))
+@pytest.mark.parametrize("pause", range(N_PAUSES))
 def test_one_stops_anywhere_while_the_other_runs_from_start_to_end(
     undisturbed: Undisturbed, points: Points, tmp_path: Path, pause: int
 ) -> None:
-    at = points.draw(len(undisturbed.events), pause, 4)
+    at = points.draw(len(undisturbed.events), pause, N_PAUSES)
     print(f"stopped at event {at}: {undisturbed.events[at - 1]}")
     one_passes_the_other(undisturbed, tmp_path / "store", at)
 

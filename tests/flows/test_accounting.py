@@ -54,7 +54,7 @@ def write_pool(folder: Path, files: list[tuple[str, bool, bool]]) -> tuple[list[
     st.sampled_from([0.0, 0.3]),
 )
 @settings(
-    max_examples=12,
+    max_examples=6,
     deadline=None,
     phases=(Phase.explicit, Phase.reuse, Phase.generate),  # to shrink an example of a second each takes too long
     suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large],
@@ -71,6 +71,8 @@ def test_every_occurrence_of_a_mutated_pool_has_exactly_one_outcome(
             "sources": sources,
             "store": str(folder / "store"),
             "clustering": {"n_clusters": [4, 2], "n_rounds": 1},
+            "features": {"name": "patches"},
+            "labels": {"makers": ["knn"], "combine": ["knn"]},
             "selection": {
                 "target_size": target,
                 "filters": [{"name": "alone", "keep": f"outlier_score >= {least}"}],

@@ -23,6 +23,7 @@ transformers = pytest.importorskip("transformers", reason="the extra 'hf' is not
 
 NAMES = {"cat": "cat", "dog": "big dog", "owl": "owl"}
 N, GRID = 24, 2
+INLINE = ("-s", "executor.kind=inline")  # a worker takes long to load the model
 
 
 @pytest.fixture(scope="module")
@@ -138,8 +139,8 @@ def test_one_worker_and_other_shards_give_the_same_states_as_two_workers(
     config_file: Path, catalog: duckdb.DuckDBPyConnection
 ) -> None:
     sql = "SELECT * FROM label_states WHERE label_set = 'pseudo' ORDER BY sample_id, label"
-    settings = ("store=other", "sources=[pool]", "executor.kind=inline", "ingest.folder_labels=false")
-    ran(config_file, *(word for each in settings for word in ("-s", each)))
+    settings = ("store=other", "sources=[pool]", "ingest.folder_labels=false")
+    ran(config_file, *INLINE, *(word for each in settings for word in ("-s", each)))
     sizes = [
         sorted(output.counts["n_samples"] for output in all_outputs(config_file.parent / store, "snippets"))
         for store in ("store", "other")
@@ -151,7 +152,7 @@ def test_one_worker_and_other_shards_give_the_same_states_as_two_workers(
 
 def test_believed_names_say_states(config_file: Path, catalog: duckdb.DuckDBPyConnection) -> None:
     del catalog
-    ran(config_file, "-s", "labels.multi.cdul.states=at-their-word", "-s", "labels.multi.promise=0.6")
+    ran(config_file, *INLINE, "-s", "labels.multi.cdul.states=at-their-word", "-s", "labels.multi.promise=0.6")
     believed = connect_run(config_file.parent / "store")
     said = "FROM label_states WHERE label_set = 'pseudo' AND annotator = 'cdul' AND state"
     ((n_present, least),) = believed.execute(f"SELECT count(*), min(probability) {said} = 'present'").fetchall()
@@ -190,5 +191,5 @@ def test_what_is_forgotten_leaves_the_snippets_and_no_other_is_embedded_again(
     assert ended.returncode == 0, ended.stderr
     left = {output.path: output.counts["n_samples"] for output in all_outputs(store, "snippets")}
     assert sorted(left.values()) == [N // 2 - 1, N // 2]
-    ran(config_file)
+    ran(config_file, *INLINE)
     assert {output.path for output in all_outputs(store, "snippets")} == set(left)

@@ -92,15 +92,16 @@ def place(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Place]:
 
 
 def test_runs_fetch_with_secrets_that_are_written_nowhere(place: Place) -> None:
+    first = run_here("run", str(place.config), "--runner", "plain", folder=place.folder)
+    assert first.returncode == 0, first.stdout + first.stderr
+    (version,) = list_versions(place.folder / "store")
+    assert version.n_samples == 16
+    assert PLANTED.decode() not in first.stdout + first.stderr
+    place.server.files["/pool.tar"] = tar_of(range(9))
     with prefect_server(place.folder / "server") as api:
-        first = place.windrow("run", str(place.config), "--runner", "prefect", "--verbose", api=api)
-        assert first.returncode == 0, first.stdout + first.stderr
-        (version,) = list_versions(place.folder / "store")
-        assert version.n_samples == 16
-        assert PLANTED not in first.stdout + first.stderr
-        place.server.files["/pool.tar"] = tar_of(range(9))
-        second = place.windrow("nightly", str(place.config), "--runner", "prefect", api=api)
-        assert second.returncode == 0 and b"secrets v000" in second.stdout, second.stdout + second.stderr
+        inline = ("-s", "executor.kind=inline")
+        second = place.windrow("nightly", str(place.config), "--runner", "prefect", "--verbose", *inline, api=api)
+    assert second.returncode == 0 and b"secrets v000" in second.stdout, second.stdout + second.stderr
     assert PLANTED not in second.stdout + second.stderr
     assert place.holding_secrets() == []
     catalog = open_catalog(place.folder / "store")

@@ -54,6 +54,8 @@ def config(tmp_path: Path, migrated: Path) -> Path:
         "name": "small",
         "store": str(pool.store),
         "clustering": {"n_clusters": [4, 2], "n_rounds": 1},
+        "features": {"name": "patches"},
+        "labels": {"given": "none"},
         "selection": {"target_size": 10},
         "executor": {"kind": "inline"},
     }

@@ -156,12 +156,13 @@ def test_a_run_that_was_killed_goes_on_and_ends_with_the_same_bytes(
 def test_a_report_that_fails_leaves_a_finished_run_with_a_warning(
     workshop: Workshop, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    shutil.copytree(workshop.store, workshop.folder / "unreported")
     monkeypatch.setattr(page, "write_report", lambda *_: 1 / 0)
     ended = workshop.here("run", str(workshop.write_config("unreported")))
     assert ended.returncode == 0, ended.stdout + ended.stderr
     assert "report:  the report failed: ZeroDivisionError: division by zero" in ended.stdout
-    sql = "SELECT status, error, warning FROM runs"
-    (row,) = open_catalog(workshop.folder / "unreported").sql(sql).fetchall()
+    sql = "SELECT status, error, warning FROM runs ORDER BY run_id"
+    *_, row = open_catalog(workshop.folder / "unreported").sql(sql).fetchall()
     assert row == ("finished", None, "the report failed: ZeroDivisionError: division by zero")
 
 
@@ -205,7 +206,8 @@ def test_a_night_with_a_new_tar_reads_and_embeds_that_tar_only_and_publishes_a_v
     pool = workshop.folder / "growing-pool"
     pool.mkdir()
     first, second, *_ = sorted(workshop.pool.sources[0].glob("*.tar"))
-    config = workshop.write_config("growing", sources=[str(pool)], selection={"target_size": 50})
+    changes = {"selection": {"target_size": 50}, "executor": {"kind": "inline"}}
+    config = workshop.write_config("growing", sources=[str(pool)], **changes)
     store = workshop.folder / "growing"
     for version, name in (("v0001", first), ("v0002", second)):
         shutil.copy(name, pool)

@@ -51,6 +51,7 @@ def test_a_blurred_picture_and_a_copy_are_dropped_with_their_reasons(tmp_path: P
         {
             "sources": [str(pool)],
             "store": str(tmp_path / "store"),
+            "features": {"name": "patches"},
             "clustering": {"n_clusters": [4, 2], "n_rounds": 1},
             "selection": {"target_share": 1.0, "filters": FILTERS, "drop_near_duplicates": False},
         }

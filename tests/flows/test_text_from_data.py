@@ -67,7 +67,7 @@ def run(tmp_path_factory: pytest.TempPathFactory) -> Run:
                 "store": str(place / "store"),
                 "features": {"name": "patches"},
                 "clustering": {"n_clusters": [8, 2], "n_rounds": 1},
-                "labels": {"given": "found"},
+                "labels": {"given": "found", "makers": ["knn"], "combine": ["knn"]},
                 "selection": {"target_size": 1000, "drop_near_duplicates": False, "filters": filters},
             }
         )

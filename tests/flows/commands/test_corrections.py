@@ -10,7 +10,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import duckdb
 import pytest
+from begun_store import begin_store
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from workshop import Workshop
@@ -51,9 +53,10 @@ def words(workshop: Workshop, *command: str) -> str:
 @pytest.fixture(scope="module")
 def corrected(workshop: Workshop) -> Corrected:
     """Run, correct in five ways, and run again."""
-    store = workshop.folder / "corrected"
+    store = begin_store(workshop.folder / "corrected", workshop.store)
     selection = settings_of(workshop.pool, store)["selection"]
-    config = workshop.write_config("corrected", selection={**selection, "near_duplicate_threshold": 0.91})
+    changes = {"selection": {**selection, "near_duplicate_threshold": 0.91}, "executor": {"kind": "inline"}}
+    config = workshop.write_config("corrected", **changes)
     words(workshop, "run", str(config))
     first = pool_of(store)
     given = [name for name, row in sorted(first.items()) if row["given_label"] and row["selected"]]
@@ -260,10 +263,18 @@ SHAPES = st.recursive(
 ENTRIES = st.lists(SHAPES, max_size=3)
 
 
+@pytest.fixture(scope="module")
+def empty() -> duckdb.DuckDBPyConnection:
+    """The tables of a store without a sample."""
+    return connect({})
+
+
 @settings(deadline=None, max_examples=150, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(ENTRIES | st.fixed_dictionaries({"samples": ENTRIES}) | SHAPES)
-def test_whatever_json_holds_is_read_or_refused_in_a_sentence(tmp_path: Path, content: Any) -> None:
-    path, connection = tmp_path / "said.json", connect({})
+def test_whatever_json_holds_is_read_or_refused_in_a_sentence(
+    tmp_path: Path, empty: duckdb.DuckDBPyConnection, content: Any
+) -> None:
+    path = tmp_path / "said.json"
     path.write_text(json.dumps(content))
     with contextlib.suppress(ValueError):
-        read_corrections_file(path, connection, "ann")
+        read_corrections_file(path, empty, "ann")

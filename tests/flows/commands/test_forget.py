@@ -1,12 +1,12 @@
 """`windrow forget`: it says what will go, asks, does it, and a mistake gets one line."""
 
 import json
-import shutil
 from pathlib import Path
 
 import pytest
 from command_line import Result, run_here
-from small_pool import SmallPool, curate_small, ids, make_small_pool
+from small_pool import SmallPool, curate_small, ids
+from taken_down import copied
 
 from windrow.flows.commands.stores.doctor import contents
 from windrow.schemas.stages import Stage
@@ -19,10 +19,8 @@ from windrow.tasks.takedown.forget_targets import Chosen, choose
 
 
 @pytest.fixture(scope="module")
-def curated(tmp_path_factory: pytest.TempPathFactory) -> SmallPool:
-    pool = make_small_pool(tmp_path_factory.mktemp("small"))
-    curate_small(pool.config)
-    return pool
+def curated(small: SmallPool, tmp_path_factory: pytest.TempPathFactory) -> SmallPool:
+    return copied(small, tmp_path_factory.mktemp("small") / "store")
 
 
 def windrow(pool: SmallPool, *words: str, answer: str = "") -> Result:
@@ -30,8 +28,7 @@ def windrow(pool: SmallPool, *words: str, answer: str = "") -> Result:
 
 
 def test_it_says_what_will_go_asks_does_it_and_explain_tells_why(curated: SmallPool, tmp_path: Path) -> None:
-    shutil.copytree(curated.store, tmp_path / "store")
-    pool = curated.over(tmp_path / "store")
+    pool = copied(curated, tmp_path / "store")
     (wanted,), (near,) = ids(pool.wanted), ids(pool.near)
     for words, answer, code in ((("--dry-run",), "", 0), ((), "n\n", 0)):
         told = windrow(pool, "forget", wanted, *words, answer=answer)
@@ -72,8 +69,7 @@ def test_a_target_that_is_none_gets_one_line_and_changes_nothing(curated: SmallP
 def test_a_take_down_that_was_cut_short_is_told_by_the_doctor_and_finished_by_the_command(
     curated: SmallPool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    shutil.copytree(curated.store, tmp_path / "store")
-    pool = curated.over(tmp_path / "store")
+    pool = copied(curated, tmp_path / "store")
     with monkeypatch.context() as broken:
         broken.setattr(takedown, "drop_ids", lambda *_: 1 / 0)
         assert windrow(pool, "forget", *ids(pool.wanted), "--yes").returncode == 1
@@ -87,8 +83,7 @@ def test_a_take_down_that_was_cut_short_is_told_by_the_doctor_and_finished_by_th
 def test_a_run_finishes_it_first_and_nothing_is_forgotten_while_a_stage_is_at_work(
     curated: SmallPool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    shutil.copytree(curated.store, tmp_path / "store")
-    pool = curated.over(tmp_path / "store")
+    pool = copied(curated, tmp_path / "store")
     with monkeypatch.context() as broken:
         broken.setattr(takedown, "drop_ids", lambda *_: 1 / 0)
         with pytest.raises(ZeroDivisionError):

@@ -2,6 +2,7 @@
 
 import io
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -9,30 +10,33 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 from rich.console import Console
-from small_pool import SmallPool, curate_small, make_small_pool, png, stripes
+from small_pool import SmallPool, png, stripes
+from taken_down import copied
 from typer.testing import CliRunner
 
 from windrow.flows.commands.cli import app
 from windrow.flows.commands.leaks import print_leaks
 from windrow.schemas import EMBEDDINGS
 from windrow.schemas.stages import Stage
-from windrow.tasks.storage.published.versions import Version
+from windrow.tasks.storage.published.versions import Version, latest_version
 from windrow.tasks.storage.sources.source_shard import sample_id_of
-from windrow.tasks.storage.store.run_records import Run
+from windrow.tasks.storage.store.run_records import Run, latest_run
 
 Made = tuple[SmallPool, Run, Version]
 
 
 @pytest.fixture(scope="module")
-def made(tmp_path_factory: pytest.TempPathFactory) -> Made:
+def made(small: SmallPool, tmp_path_factory: pytest.TempPathFactory) -> Made:
     """A pool with a version, and beside it a test set of a leak, a near-duplicate of it and a file that is no image."""
-    pool = make_small_pool(tmp_path_factory.mktemp("leaks"))
+    folder = tmp_path_factory.mktemp("leaks")
+    pool = replace(copied(small, folder / "store"), folder=folder)
     test = pool.folder / "test"
     test.mkdir()
     (test / "same.png").write_bytes(pool.others[0])
     (test / "near.png").write_bytes(png(np.clip(stripes(2) + 1, 0, 255)))
     (test / "broken.png").write_bytes(b"no picture")
-    run, version = curate_small(pool.config)
+    run, version = latest_run(pool.store), latest_version(pool.store, "small")
+    assert run is not None and version is not None
     return pool, run, version
 
 

@@ -1,8 +1,13 @@
-"""A store works wherever it is put and however it is named: every command, after every kind of move and copy."""
+"""A store works wherever it is put and however it is named.
+
+Every command is tried under a name with all letters that a shell, SQL or a glob takes for something else, through a
+link, and after a copy that keeps no time of change; after the other moves and copies, what reads files and what lists
+them.
+"""
 
 import shutil
 import subprocess
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from contextlib import chdir
 from dataclasses import replace
 from functools import partial
@@ -58,9 +63,7 @@ MOVES = {
     "rsync": copied("rsync", "-r"),
     "rsync -a": copied("rsync", "-a"),
     "a link": linked,
-    "brackets": named("store [1]*?"),
-    "quotes": named('it\'s "a" store; $HOME'),
-    "letters": named("magasin-été-日本"),
+    "a name": named('it\'s "a" store [1]*?; $HOME-été-日本'),
 }
 COMMANDS = {
     "query": ("query", "SELECT count(*) AS n FROM pool JOIN exports ON true", "--format", "csv"),
@@ -75,6 +78,7 @@ COMMANDS = {
     "leaks": ("leaks", "pool", "@{new}/ids"),
     "forget, dry": ("forget", "{wanted}", "--dry-run"),
 }
+OF_FILES = ("query", "verify")
 
 
 def windrow(store: str, words: tuple[str, ...], capsys: pytest.CaptureFixture[str]) -> tuple[int, str]:
@@ -87,34 +91,38 @@ def windrow(store: str, words: tuple[str, ...], capsys: pytest.CaptureFixture[st
     return code, said.out + said.err
 
 
-def check_commands(pool: SmallPool, store: str, folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def check_commands(
+    pool: SmallPool, store: str, folder: Path, capsys: pytest.CaptureFixture[str], names: Iterable[str] = COMMANDS
+) -> None:
     new = folder / "new"
     new.mkdir()
     (wanted,) = ids(pool.wanted)
     (new / "ids").write_text(wanted)
-    for name, words in COMMANDS.items():
-        code, said = windrow(store, tuple(word.format(wanted=wanted, new=new) for word in words), capsys)
+    for name in names:
+        code, said = windrow(store, tuple(word.format(wanted=wanted, new=new) for word in COMMANDS[name]), capsys)
         assert code == (1 if name == "leaks" else 0), f"{name}: {said}"
 
 
 @pytest.mark.parametrize("move", MOVES)
-def test_every_command_works_in_a_store_that_was_moved(
+def test_commands_work_in_a_store_that_was_moved(
     pool: SmallPool, tmp_path: Path, move: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
     store = MOVES[move](pool.store, tmp_path / "store")
-    check_commands(pool, str(store), tmp_path, capsys)
+    names = COMMANDS if move in ("cp -r", "a link", "a name") else OF_FILES
+    check_commands(pool, str(store), tmp_path, capsys, names)
 
 
-@pytest.mark.parametrize("name", ["store", "store/", "./store", "../{parent}/store//"])
+@pytest.mark.parametrize("name", ["store", "./store/", "../{parent}/store//"])
 def test_every_spelling_of_the_path_is_the_store(
     pool: SmallPool, tmp_path: Path, name: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
     moved(pool.store, tmp_path / "store")
     with chdir(tmp_path):
-        check_commands(pool, name.format(parent=tmp_path.name), tmp_path, capsys)
+        names = COMMANDS if name == "../{parent}/store//" else OF_FILES
+        check_commands(pool, name.format(parent=tmp_path.name), tmp_path, capsys, names)
 
 
-@pytest.mark.parametrize("move", ["mv", "cp -r", "brackets"])
+@pytest.mark.parametrize("move", ["cp -r", "a name"])
 def test_a_run_in_a_store_that_was_moved_finds_all_done_and_forgets_what_it_should(
     pool: SmallPool, tmp_path: Path, move: str, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -14,6 +14,7 @@ from pathlib import Path
 import pyarrow.parquet as pq
 import pytest
 import yaml
+from made_once import made_once
 from rich.console import Console
 from verified_store import make_store
 
@@ -28,7 +29,7 @@ SQL = "SELECT sample_id, key, source_uri, 2026 AS year, 1234567 AS n, 'nan'::DOU
 
 @pytest.fixture(scope="module")
 def store(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return make_store(tmp_path_factory.mktemp("answered"))
+    return made_once(tmp_path_factory, "verified", make_store) / "store"
 
 
 def windrow(capsys: pytest.CaptureFixture[str], *words: str) -> tuple[int, str, str]:

@@ -21,7 +21,6 @@ POOLS: dict[str, tuple[list[bytes], int, str]] = {
     "copies": (PICTURES[:1] * 4, 2, "at least 2 different pictures; of 4 found, 1 can be used, 3 with the same bytes"),
     "unreadable": ([b"a", b"b", b"c"], 2, "of 3 found, 0 can be used, 3 cannot (3 x not an image)"),
     "two": (PICTURES[:2], 0, "small/v0001"),
-    "three": (PICTURES[:3], 0, "small/v0001"),
     "five": (PICTURES, 0, "small/v0001"),
 }
 

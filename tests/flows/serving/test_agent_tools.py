@@ -11,16 +11,14 @@ from typing import Any
 import pytest
 from command_line import run_here
 from PIL import Image
-from small_pool import SmallPool, curate_small, ids, make_small_pool
+from small_pool import SmallPool, ids
 
 from windrow.flows.serving.agent_tools import LONGEST_ANSWER, picture_of
 
 
 @pytest.fixture(scope="module")
-def pool(tmp_path_factory: pytest.TempPathFactory) -> SmallPool:
-    made = make_small_pool(tmp_path_factory.mktemp("small"))
-    curate_small(made.config)
-    return made
+def pool(small: SmallPool) -> SmallPool:
+    return small
 
 
 def test_a_picture_is_that_of_the_sample_and_what_is_none_is_told(pool: SmallPool) -> None:

@@ -10,6 +10,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 import torch
+from begun_store import begin_store
 from inline_run import curate_inline
 from small_pool import png, stripes
 
@@ -37,7 +38,7 @@ class Made(NamedTuple):
     version: Version
 
 
-def config_of(folder: Path, **export: Any) -> CurationConfig:
+def config_of(folder: Path, store: Path, **export: Any) -> CurationConfig:
     source = folder / "pool"
     if not source.exists():
         source.mkdir(parents=True)
@@ -48,7 +49,7 @@ def config_of(folder: Path, **export: Any) -> CurationConfig:
     values = {
         "sources": [str(source)],
         "name": "soft",
-        "store": str(folder / "store"),
+        "store": str(store),
         "features": {"name": "patches"},
         "clustering": {"n_clusters": [6, 2], "n_rounds": 1},
         "labels": {"policy": {"policy": "self-adaptive"}, "n_folds": 3, "top_k": 2, "least_belonging": 0},
@@ -63,8 +64,7 @@ def config_of(folder: Path, **export: Any) -> CurationConfig:
     return parse_config(values)
 
 
-def made_in(folder: Path, **export: Any) -> Made:
-    config = config_of(folder, **export)
+def made_by(config: CurationConfig) -> Made:
     run = curate_inline(config)
     version = latest_version(run.store, "soft")
     assert version is not None
@@ -73,7 +73,14 @@ def made_in(folder: Path, **export: Any) -> Made:
 
 @pytest.fixture(scope="module")
 def made(tmp_path_factory: pytest.TempPathFactory) -> Made:
-    return made_in(tmp_path_factory.mktemp("soft"), soft_labels="probabilities")
+    folder = tmp_path_factory.mktemp("soft")
+    return made_by(config_of(folder, folder / "store", soft_labels="probabilities"))
+
+
+def made_anew(made: Made, folder: Path, **export: Any) -> Made:
+    """What another export makes of the same pool, in a store of its own that begins with what the first had made."""
+    store = begin_store(folder / "store", made.run.store)
+    return made_by(config_of(made.run.store.parent, store, **export))
 
 
 def in_parquet(version: Path) -> dict[str, dict[str, Any]]:
@@ -156,7 +163,7 @@ def test_the_first_classes_and_what_is_left_are_those_of_the_soft_label(made: Ma
 
 
 def test_the_softmax_of_logits_by_the_temperature_is_the_stored_probabilities(made: Made, tmp_path: Path) -> None:
-    logits = made_in(tmp_path, soft_labels="logits")
+    logits = made_anew(made, tmp_path, soft_labels="logits")
     told, store = read_manifest(logits.version.path)["label_sets"], soft_in_store(logits.run)
     assert store == soft_in_store(made.run)
     columns = {name.replace("soft_label", "logits"): label_set for name, label_set in SOFT.items()}
@@ -232,23 +239,23 @@ def test_soft_labels_go_with_fractions_and_several_versions(made: Made) -> None:
 
 
 def test_a_version_with_further_label_sets_is_mixed_with_one_that_has_none(made: Made, tmp_path: Path) -> None:
-    plain = made_in(tmp_path, label_sets=[]).version.path
+    plain = made_anew(made, tmp_path, label_sets=[]).version.path
     loader = data_loader({made.version.path: 0.5, plain: 0.5}, columns=["given_label_weight", "label_weight"])
     weights = torch.cat([info["given_label_weight"] for _, _, info in loader])
     assert 0 < int(weights.isnan().sum()) < len(weights)
 
 
-def test_a_label_set_without_soft_labels_is_told(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+def test_a_label_set_without_soft_labels_is_told(made: Made, tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     caplog.set_level("INFO", logger="windrow")
-    made_in(tmp_path, soft_labels="probabilities")
+    made_anew(made, tmp_path, soft_labels="probabilities")
     assert any(
         "export.soft_labels: no maker made given, cluster_1 of classes: without soft labels" in each.message
         for each in caplog.records
     )
 
 
-def test_beside_clusters_soft_labels_are_in_the_order_of_their_own_classes(tmp_path: Path) -> None:
-    made = made_in(tmp_path, label_set="cluster_1", label_sets=["pseudo"], soft_labels="probabilities")
+def test_beside_clusters_soft_labels_are_in_the_order_of_their_own_classes(made: Made, tmp_path: Path) -> None:
+    made = made_anew(made, tmp_path, label_set="cluster_1", label_sets=["pseudo"], soft_labels="probabilities")
     manifest, store = read_manifest(made.version.path), soft_in_store(made.run)
     assert (manifest["classes"], manifest["label_sets"]["pseudo"]["classes"]) == ([], ["a", "b", "c"])
     for sample_id, row in in_parquet(made.version.path).items():
@@ -286,4 +293,4 @@ def test_a_label_set_is_named_once() -> None:
 
 def test_a_label_set_that_no_run_makes_is_refused(tmp_path: Path) -> None:
     with pytest.raises(ValueError, match=r"export.label_sets: wants one of pseudo, .*, got 'prbe'"):
-        config_of(tmp_path, label_sets=["prbe"])
+        config_of(tmp_path, tmp_path / "store", label_sets=["prbe"])

@@ -8,7 +8,8 @@ import pyarrow.parquet as pq
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from small_pool import SmallPool, curate_small, make_small_pool
+from small_pool import SmallPool, curate_small
+from taken_down import copied
 
 from windrow.schemas import POOL
 from windrow.schemas.stages import Stage
@@ -21,10 +22,8 @@ from windrow.tasks.storage.store.run_records import Run, latest_run
 
 
 @pytest.fixture(scope="module")
-def pool(tmp_path_factory: pytest.TempPathFactory) -> SmallPool:
-    pool = make_small_pool(tmp_path_factory.mktemp("pool"))
-    curate_small(pool.config)
-    return pool
+def pool(small: SmallPool, tmp_path_factory: pytest.TempPathFactory) -> SmallPool:
+    return copied(small, tmp_path_factory.mktemp("pool") / "store")
 
 
 @pytest.fixture

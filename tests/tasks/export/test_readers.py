@@ -132,7 +132,7 @@ def version(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFac
             "store": str(place / "store"),
             "features": {"name": "patches"},
             "clustering": {"n_clusters": [4, 2], "n_rounds": 1},
-            "labels": {"given": "found"},
+            "labels": {"given": "found", "makers": ["knn"], "combine": ["knn"]},
             "selection": {"target_size": 100, "drop_near_duplicates": False},
         }
     )

@@ -21,6 +21,7 @@ from windrow.tasks.storage.store.outputs import open_output
 
 PICTURES = [png(stripes(seed)) for seed in range(7)]
 LICENSES = ["cc0-1.0", "all rights reserved", None, "cc-by-4.0"]
+SMALL = {"features": {"name": "patches"}, "clustering": {"n_clusters": [2], "n_rounds": 1}}
 KEEP = "sample_id IN (SELECT sample_id FROM occurrences WHERE license IN ('cc0-1.0', 'cc-by-4.0'))"
 
 
@@ -73,7 +74,7 @@ def test_a_licence_is_a_column_of_occurrences_and_stays_among_the_metadata(sourc
 def test_a_sample_stays_when_one_of_its_occurrences_is_allowed(
     sources: list[str], tmp_path: Path, rule: dict[str, str], kept: list[int]
 ) -> None:
-    values = {"sources": sources, "store": str(tmp_path / "store"), "clustering": {"n_clusters": [2], "n_rounds": 1}}
+    values = {"sources": sources, "store": str(tmp_path / "store"), **SMALL}
     run = curate_inline(parse_config({**values, "selection": {"target_size": 9, "filters": [rule]}}))
     connection = open_catalog(run.store)
     found = connection.sql("SELECT sample_id FROM curated").fetchall()

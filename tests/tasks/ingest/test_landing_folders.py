@@ -3,6 +3,7 @@
 import os
 import shutil
 from collections.abc import Callable
+from contextlib import nullcontext
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -15,7 +16,7 @@ from small_pool import png, stripes
 from windrow.schemas import OCCURRENCES, SAMPLES
 from windrow.schemas.stages import Stage
 from windrow.tasks.config import CurationConfig, parse_config
-from windrow.tasks.ingest.lost_samples import PoolShrankError
+from windrow.tasks.ingest.lost_samples import Loss, PoolShrankError, check_losses
 from windrow.tasks.pipeline import curate, curate_tonight
 from windrow.tasks.runner import PlainRunner
 from windrow.tasks.storage.catalog.views import open_catalog
@@ -76,6 +77,11 @@ def pool_of(run: Run) -> set[str]:
     return {name for output in run.outputs(Stage.INGEST) for name in output.read(SAMPLES)["sample_id"].to_pylist()}
 
 
+def ingested(config: CurationConfig) -> set[str]:
+    """Run the pipeline as far as the pool; return its samples."""
+    return pool_of(curate(config, Telling(), until="ingest").run)
+
+
 def ids(numbers: range) -> set[str]:
     return {sample_id_of(PICTURES[number]) for number in numbers}
 
@@ -84,18 +90,17 @@ def test_what_was_copied_stays_in_the_pool_while_its_source_is_gone(tmp_path: Pa
     landing = fill(tmp_path / "landing", range(8))
     fill_tar(landing / "more.tar", range(8, 10))
     config = configure(tmp_path, mode="copy")
-    first = curate_inline(config)
-    assert pool_of(first) == ids(range(10))
+    assert ingested(config) == ids(range(10))
     for path in ("01.png", "03.png", "more.tar"):
         (landing / path).unlink()
     fill(landing, range(10, 11))
-    partly = curate_inline(config)
+    partly = curate(config, Telling(), until="ingest").run
     assert pool_of(partly) == ids(range(11))
     occurrences = [row for output in partly.outputs(Stage.INGEST) for row in output.read(OCCURRENCES).to_pylist()]
     assert len({row["occurrence_id"] for row in occurrences}) == len(occurrences) == 11
     for path in landing.iterdir():
         path.unlink()
-    assert pool_of(curate_inline(config)) == ids(range(11))
+    assert ingested(config) == ids(range(11))
     landing.rmdir()
     last = curate_inline(config)
     assert pool_of(last) == ids(range(11))
@@ -112,23 +117,23 @@ def test_what_was_copied_stays_in_the_pool_while_its_source_is_gone(tmp_path: Pa
 def test_a_file_that_was_replaced_is_not_kept_beside_its_successor(tmp_path: Path) -> None:
     landing = fill(tmp_path / "landing", range(4))
     config = configure(tmp_path, mode="copy")
-    curate_inline(config)
+    ingested(config)
     (landing / "00.png").write_bytes(PICTURES[9])
-    assert pool_of(curate_inline(config)) == ids(range(1, 4)) | {sample_id_of(PICTURES[9])}
+    assert ingested(config) == ids(range(1, 4)) | {sample_id_of(PICTURES[9])}
 
 
 def test_what_was_forgotten_stays_forgotten_though_its_copy_was_kept(tmp_path: Path) -> None:
     landing = fill(tmp_path / "landing", range(6))
     config = configure(tmp_path, mode="copy")
-    curate_inline(config)
+    ingested(config)
     for number in range(3):
         (landing / f"{number:02d}.png").unlink()
-    run = curate_inline(config)
+    store = curate_inline(config).store
     gone = sample_id_of(PICTURES[0])
-    forget(run.store, [{"sample_id": gone, "because_of": gone, "similarity": None}], "asked")
+    forget(store, [{"sample_id": gone, "because_of": gone, "similarity": None}], "asked")
     for _ in range(2):
-        assert pool_of(curate_inline(config)) == ids(range(1, 6))
-    copies = list(run.store.glob("outputs/ingest/*/*/copy.tar"))
+        assert ingested(config) == ids(range(1, 6))
+    copies = list(store.glob("outputs/ingest/*/*/copy.tar"))
     assert copies
     assert not any(PICTURES[0][60:] in copy.read_bytes() for copy in copies)
     assert any(PICTURES[1] in copy.read_bytes() for copy in copies)
@@ -137,8 +142,8 @@ def test_what_was_forgotten_stays_forgotten_though_its_copy_was_kept(tmp_path: P
 def test_a_source_that_left_the_config_is_not_kept(tmp_path: Path) -> None:
     fill(tmp_path / "landing", range(4))
     fill(tmp_path / "other", range(4, 6))
-    curate_inline(configure(tmp_path, "landing", "other", mode="copy"))
-    assert pool_of(curate_inline(configure(tmp_path, "landing", mode="copy"))) == ids(range(4))
+    ingested(configure(tmp_path, "landing", "other", mode="copy"))
+    assert ingested(configure(tmp_path, "landing", mode="copy")) == ids(range(4))
 
 
 def test_a_run_says_what_the_pool_lost_and_goes_on(tmp_path: Path) -> None:
@@ -173,26 +178,31 @@ def test_a_run_says_what_the_pool_lost_and_goes_on(tmp_path: Path) -> None:
         (8, 1.0, False),
     ],
 )
-def test_a_night_that_lost_more_than_it_may_ends_and_the_last_version_stays(
-    tmp_path: Path, left: int, least: float, stops: bool
-) -> None:
-    landing = fill(tmp_path / "landing", range(8))
-    config = configure(tmp_path, least_share_of_last=least)
+def test_a_loss_ends_a_night_when_less_is_left_than_must_be(left: int, least: float, stops: bool) -> None:
+    with pytest.raises(PoolShrankError, match=rf"lost {8 - left} of the 8 .*") if stops else nullcontext():
+        check_losses([Loss("the pool", 8, 8 - left)], least, None)
+
+
+def test_a_night_that_lost_more_than_it_may_ends_and_the_last_version_stays(tmp_path: Path) -> None:
+    landing, store = fill(tmp_path / "landing", range(8)), tmp_path / "store"
+    config = configure(tmp_path, least_share_of_last=0.5)
     curate_tonight(config, Telling())
-    finished = latest_run(tmp_path / "store", "landed")
-    for number in range(left, 8):
-        (landing / f"{number:02d}.png").unlink()
-    if stops:
+    finished = latest_run(store, "landed")
+    for left in (3, 0):
+        for number in range(left, 8):
+            (landing / f"{number:02d}.png").unlink(missing_ok=True)
         for _ in range(2):  # and so does the next night
             with pytest.raises(PoolShrankError, match=r"lost .*least_share_of_last .*v0001 stays.*windrow run.* to 0"):
                 curate_tonight(config, Telling())
-        assert latest_run(tmp_path / "store", "landed") == finished
-        assert latest_version(tmp_path / "store", "landed").version == "v0001"  # type: ignore[union-attr]
-        if left > 1:
-            curate(config, Telling())  # how to go on all the same
-            curate_tonight(config, Telling())
-    else:
-        curate_tonight(config, Telling())
+        assert latest_run(store, "landed") == finished
+        assert latest_version(store, "landed").version == "v0001"  # type: ignore[union-attr]
+    fill(landing, range(3))
+    curate(config, Telling())  # how to go on all the same
+    fill(landing, range(4))
+    curate_tonight(config, Telling())
+    for number in range(2, 4):  # half of them is no less than the half
+        (landing / f"{number:02d}.png").unlink()
+    curate_tonight(config, Telling())
 
 
 def test_a_source_that_was_emptied_is_known_and_one_that_never_held_any_is_a_mistake(tmp_path: Path) -> None:
@@ -200,13 +210,13 @@ def test_a_source_that_was_emptied_is_known_and_one_that_never_held_any_is_a_mis
     fill(tmp_path / "other", range(4, 8))
     (tmp_path / "never").mkdir()
     config = configure(tmp_path, "landing", "other")
-    curate_inline(config)
+    ingested(config)
     shutil.rmtree(landing)
     with pytest.raises(ValueError, match="landing' does not exist"):
         curate_inline(config)  # a disk that is not mounted
     landing.mkdir()
-    for _ in range(2):
-        assert pool_of(curate_inline(config)) == ids(range(4, 8))
+    assert ingested(config) == ids(range(4, 8))
+    assert pool_of(curate_inline(config)) == ids(range(4, 8))
     with pytest.raises(ValueError, match="never' holds no samples"):
         curate_inline(configure(tmp_path, "landing", "other", "never"))
 
@@ -241,9 +251,9 @@ def test_a_replaced_file_of_the_same_size_and_time_is_noticed(
         (landing / "list.csv").write_text("path\n" + "".join(f"{n:02d}.png\n" for n in range(4)))
         source = f"list:{landing}/list.csv"
     config = replace(configure(tmp_path), sources=(source,))
-    curate_inline(config)
+    ingested(config)
     change(place, place.read_bytes().replace(PICTURES[0], same_size))
-    assert pool_of(curate_inline(config)) == ids(range(1, 4)) | {sample_id_of(same_size)}
+    assert ingested(config) == ids(range(1, 4)) | {sample_id_of(same_size)}
 
 
 @pytest.mark.parametrize("mode", ["index", "copy"])

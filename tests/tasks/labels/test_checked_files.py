@@ -27,7 +27,8 @@ def pool(tmp_path_factory: pytest.TempPathFactory) -> SmallPool:
 
 
 def run_with(pool: SmallPool, store: Path, **changes: Any) -> Run:
-    config = parse_config({**json.loads(json.dumps(vars_of(pool))), "store": str(store), **changes})
+    labels = {"makers": ["knn"], "combine": ["knn"], **changes.pop("labels", {})}
+    config = parse_config({**json.loads(json.dumps(vars_of(pool))), "store": str(store), "labels": labels, **changes})
     return curate_inline(config)
 
 

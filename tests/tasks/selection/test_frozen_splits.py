@@ -159,6 +159,7 @@ def described(pool: SmallPool) -> dict[str, Any]:
         "store": str(pool.store),
         "features": {"name": "patches"},
         "clustering": {"n_clusters": [4, 2], "n_rounds": 1},
+        "labels": {"makers": ["knn"], "combine": ["knn"]},
     }
 
 

@@ -37,7 +37,7 @@ def exported(config: CurationConfig) -> Version:
 
 
 def test_an_export_of_another_size_ranks_nothing_and_is_that_of_a_run_of_this_size(tmp_path: Path) -> None:
-    pool = make_small_pool(tmp_path, selection=SETTINGS)
+    pool = make_small_pool(tmp_path, selection=SETTINGS, labels={})
     store = Path(pool.config.store)
     curate_inline(pool.config)
     before = {output.path for output in all_outputs(store)}
@@ -53,7 +53,7 @@ def test_an_export_of_another_size_ranks_nothing_and_is_that_of_a_run_of_this_si
 
 
 def test_the_same_size_is_found_and_a_smaller_one_lies_in_a_larger_one(tmp_path: Path) -> None:
-    pool = make_small_pool(tmp_path, selection=SETTINGS)
+    pool = make_small_pool(tmp_path, selection=SETTINGS, labels={})
     curate_inline(pool.config)
     large = set(pq.read_table(exported(sized(pool.config, 9)).path / "samples.parquet")["sample_id"].to_pylist())
     before = {output.path for output in all_outputs(Path(pool.config.store))}

@@ -6,6 +6,7 @@ from typing import Any
 
 import pyarrow.parquet as pq
 import pytest
+from begun_store import begin_store
 from inline_run import curate_inline
 from small_export import read_with_webdataset
 from small_pool import png, stripes
@@ -50,6 +51,12 @@ def sources(tmp_path_factory: pytest.TempPathFactory) -> list[str]:
     return [str(place / name) for name in LICENCES]
 
 
+@pytest.fixture(scope="module")
+def unfiltered(sources: list[str], tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A store of a run without filters: with them, all before the ranking is found done."""
+    return curated(tmp_path_factory.mktemp("unfiltered") / "store", sources)[0].path.parents[2]
+
+
 def curated(store: Path, sources: list[str], *rules: str) -> tuple[Version, Any]:
     filters = [{"name": f"rule {n}", "keep": keep} for n, keep in enumerate(rules)]
     selection = {"target_size": 100, "filters": filters, "drop_near_duplicates": False}
@@ -79,8 +86,10 @@ def facts(version: Version) -> set[tuple[str, ...]]:
 
 
 @pytest.mark.parametrize("rule", RULES)
-def test_all_that_goes_out_is_of_an_accepted_occurrence(sources: list[str], tmp_path: Path, rule: str) -> None:
-    version, catalog = curated(tmp_path, sources, "width > 1", RULES[rule])
+def test_all_that_goes_out_is_of_an_accepted_occurrence(
+    sources: list[str], unfiltered: Path, tmp_path: Path, rule: str
+) -> None:
+    version, catalog = curated(begin_store(tmp_path / "store", unfiltered), sources, "width > 1", RULES[rule])
     assert version.n_samples == N
     assert facts(version) == {("b",) * 4}
     sql = "SELECT DISTINCT o.key[1] FROM outcomes u JOIN occurrences o USING (occurrence_id) WHERE outcome = 'exported'"
@@ -100,9 +109,9 @@ def test_all_that_goes_out_is_of_an_accepted_occurrence(sources: list[str], tmp_
     ],
 )
 def test_filters_that_ask_other_things_keep_what_they_kept(
-    sources: list[str], tmp_path: Path, rules: tuple[str, ...], stands: str, n: int
+    sources: list[str], unfiltered: Path, tmp_path: Path, rules: tuple[str, ...], stands: str, n: int
 ) -> None:
-    version, _ = curated(tmp_path, sources, *rules)
+    version, _ = curated(begin_store(tmp_path / "store", unfiltered), sources, *rules)
     assert version.n_samples == n
     assert facts(version) == {(stands,) * 4}
 

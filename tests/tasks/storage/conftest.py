@@ -4,12 +4,13 @@ import shutil
 from pathlib import Path
 
 import pytest
+from made_once import made_once
 from verified_store import make_store
 
 
 @pytest.fixture(scope="session")
 def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return make_store(tmp_path_factory.mktemp("made"))
+    return made_once(tmp_path_factory, "verified", make_store) / "store"
 
 
 @pytest.fixture

@@ -57,25 +57,25 @@ def test_no_other_module_puts_a_path_into_sql() -> None:
     assert places == {"tasks/storage/files/literal_paths.py", "tasks/storage/published/card_loading.py"}
 
 
-@pytest.mark.parametrize("name", ["a[1]", "b*", "c?d", "it's", "50%", "a b", "déjà犬", "two\nlines", "day=1", "[!x]"])
+@pytest.mark.parametrize("name", ["a[1]", "it's b*", "c?d 50%", "[!x] day=1", "déjà犬\nlines"])
 def test_a_store_and_a_source_of_any_name_go_all_the_way(tmp_path: Path, name: str) -> None:
     place = tmp_path / name
     pool = place / f"pool {name}"
     pool.mkdir(parents=True)
     for number in range(5):
         (pool / f"{number}{name}.png").write_bytes(png(stripes(number)))
-    for decoy in ("a1", "bb", "cxd", "x"):
+    for decoy in ("a1", "it's bb", "cxd 50%", "x day=1"):
         (tmp_path / decoy / "store").mkdir(parents=True)
     labels = place / f"labels{name}.csv"
     keys = [f"{number}{name}.png".replace('"', '""') for number in range(2)]
     labels.write_text('key,label\n"{}",cat\n"{}",dog\n'.format(*keys))
-    for decoy in ("labelsa1.csv", "labelsbb.csv"):
+    for decoy in ("labelsa1.csv", "labelsit's bb.csv"):
         (place / decoy).write_text("key,label\nx,y\n")
     values = {
         "sources": [str(pool)],
         "name": "odd",
         "store": str(place / f"store{name}"),
-        "labels": {"given": str(labels)},
+        "labels": {"given": str(labels), "makers": ["knn"], "combine": ["knn"]},
         "features": {"name": "patches", "image_size": 16},
         "clustering": {"n_clusters": [2], "n_rounds": 1},
     }
