@@ -43,7 +43,7 @@ OBJECTS = {
     "a whole pool or curated set, until the stage is done in cells": """
         tasks.export.export_plan tasks.export.publication tasks.labels.labeling tasks.selection.frozen_splits
         tasks.selection.kept_away tasks.selection.pool_ranking tasks.selection.set_of_size tasks.selection.splits
-        tasks.selection.standing_occurrences tasks.worth.command_probe tasks.worth.held_out tasks.worth.judged_selection
+        tasks.worth.command_probe tasks.worth.held_out tasks.worth.judged_selection
         tasks.worth.tuning tasks.worth.version_before""",
 }
 """Modules that make Python objects of a table's rows, at a hundred bytes a text, by how many they are."""
