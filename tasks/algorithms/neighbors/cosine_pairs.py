@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import numpy.typing as npt
 
-from windrow.tasks.algorithms.arrays import Int64Array
+from windrow.tasks.algorithms.arrays import Float64Array, Int64Array
 
 if TYPE_CHECKING:
     import torch
@@ -60,9 +60,12 @@ class CosinePairs:
             result[start : start + TILE] = np.clip(products / np.where(lengths > 0, lengths, 1), -1, 1)
         return result
 
+    def unit(self, rows: Int64Array) -> Float64Array:
+        """These rows at unit length (m, d); a zero vector stays one."""
+        lengths = np.sqrt(self.squares[rows])
+        return self.embeddings[rows].astype(np.float64) / np.where(lengths > 0, lengths, 1)[:, None]
+
     def _unit(self, rows: Int64Array) -> torch.Tensor:
         import torch
 
-        lengths = np.sqrt(self.squares[rows])
-        x = self.embeddings[rows].astype(np.float64) / np.where(lengths > 0, lengths, 1)[:, None]
-        return torch.from_numpy(x.astype(np.float32))
+        return torch.from_numpy(self.unit(rows).astype(np.float32))
