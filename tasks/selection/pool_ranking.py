@@ -62,7 +62,8 @@ SEEN = (
 def rank_pool(store: Path, made: Made, config: SelectionConfig, seed: int) -> Done:
     """Write RANKING: one row for every readable sample, in the order of `sample_id`. It is the same for every size.
 
-    A filter sees what all earlier stages have made.
+    A filter sees what all earlier stages have made. Where the k-NN graph is not exact, near-duplicates are looked for
+    without it: n_pairs and n_compared count the pairs of samples, and those that were compared.
     """
     outputs, beside = made.opened(store, *SEEN), targets_beside(store, made, config)
     corrected = made.opened(store, Part.SELECTION_CORRECTIONS)[Part.SELECTION_CORRECTIONS]
@@ -93,7 +94,9 @@ def rank_pool(store: Path, made: Made, config: SelectionConfig, seed: int) -> Do
         writer.write(RANKING, RANKING.build({**ranking, **placed, **split}))
         told = {"threshold": [threshold], "how": [proposed.how]}
         writer.write(NEAR_DUPLICATE_THRESHOLD, NEAR_DUPLICATE_THRESHOLD.build(told))
-        writer.counts.update(n_samples=rows.num_rows, n_pairs=them.n_pairs, n_compared=them.n_compared)
+        writer.counts["n_samples"] = rows.num_rows
+        if graph is None and config.drop_near_duplicates:
+            writer.counts.update(n_pairs=them.n_pairs, n_compared=them.n_compared)
 
     inputs = {
         **digests(outputs),

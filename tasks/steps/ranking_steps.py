@@ -40,7 +40,7 @@ def rank(curation: Curation) -> None:
         ranked: Done = curation.here(TAKE_SET, curation.store, ranking, config.selection, config.seed)
         ranked = curation.here(FREEZE_SPLITS, curation.store, ranked, config.name, config.selection.splits)
         log.done, log.n_samples = [ranked, *beside], ranked.counts["n_samples"]
-        if config.selection.drop_near_duplicates and "n_pairs" in ranking.counts:  # one of an earlier Windrow has none
+        if "n_pairs" in ranking.counts:
             log.note = f"near-duplicates: {of_pairs(ranking.counts['n_compared'], ranking.counts['n_pairs'])}"
         curation.made = replace(curation.made, rank=paths_of(log.done))
         judging = (curation.store, curation.made, config.labels.least_belonging, config.seed)

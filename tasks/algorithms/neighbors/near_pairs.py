@@ -12,7 +12,7 @@ from windrow.tasks.algorithms.neighbors.cosine_pairs import CosinePairs, Embeddi
 
 Pairs = tuple[Int64Array, Int64Array]
 """Rows of a pair each, two int64 (p,)."""
-QUERIES, BASE = 512, 2048
+QUERIES, BASE = 256, 2048
 """Rows of a product of short rows, which stays in the processor's cache."""
 COMPARED_AT_ONCE = 2**15
 FEW = 512
@@ -31,7 +31,9 @@ class NearPairs(CosinePairs):
         super().__init__(embeddings, threshold)
         self.bounds = cosine_bounds(self, n_pairs)
         self.n_compared = 0
-        self._short = torch.from_numpy(self.bounds.short)
+        # Made once: memory that is asked for again and again costs as much as the products.
+        self._products = torch.empty(QUERIES * BASE)
+        self._are_near = np.empty(QUERIES * BASE, np.bool_)
 
     def near(self, sides: Iterable[Pairs]) -> Iterator[Pairs]:
         """The pairs that reach the threshold of a row of a left side (a,) and one of its right side (b,).
@@ -54,7 +56,7 @@ class NearPairs(CosinePairs):
             yield self._reaching(waiting)
 
     def among(self, rows: Int64Array) -> Pairs:
-        """The pairs of rows (a,) that reach the threshold, each once. Memory is that of a x a."""
+        """The pairs of at most QUERIES rows (a,) that reach the threshold, each once."""
         i, j = self._candidates(rows, rows)
         once = i < j
         if self._are_many(int(once.sum()), len(rows) * (len(rows) - 1) // 2):
@@ -64,8 +66,13 @@ class NearPairs(CosinePairs):
 
     def _candidates(self, left: Int64Array, right: Int64Array) -> Pairs:
         """Places of pairs in left and in right that short rows do not rule out."""
-        bound = (self._short[left] @ self._short[right].T).numpy().ravel()
-        at = np.flatnonzero(bound >= self.threshold - self.bounds.slack)
+        import torch
+
+        a, b = (torch.from_numpy(np.take(self.bounds.short, rows, axis=0)) for rows in (left, right))
+        n = len(left) * len(right)
+        torch.mm(a, b.T, out=self._products[:n].view(len(left), len(right)))
+        least = np.float32(self.threshold - self.bounds.slack)
+        at = np.flatnonzero(np.greater_equal(self._products[:n].numpy(), least, out=self._are_near[:n]))
         return at // len(right), at % len(right)
 
     def _are_many(self, n_candidates: int, n_pairs: int) -> bool:
