@@ -33,7 +33,7 @@ from windrow.tasks.algorithms.neighbors.pruned_duplicates import pruned_duplicat
 
 Embeddings = npt.NDArray[np.float16]
 DRAWN = "drawn"
-THRESHOLDS = (0.95, 0.9)
+THRESHOLDS = (0.95, 0.8)
 BLOCK = 10_000
 say = Console(stderr=True).log
 

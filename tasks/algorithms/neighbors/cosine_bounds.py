@@ -20,9 +20,9 @@ SAMPLED = 2048
 JUDGED = 512
 """Of these, rows that are compared with all of them, to choose how many directions are used."""
 ROUNDS = 4
-PREFIXES = (0, 16, 32, 48, 64, 96, 128)
+PREFIXES = (0, 16, 32, 48, 64, 96, 128, 192, 256)
 """Numbers of directions to choose from."""
-GATHERED = 50.0
+GATHERED = 150.0
 """What a number costs when pairs are compared one by one, in numbers of a matrix product. Measured."""
 LOOKED_AT = 16
 """What it costs to look at a product, in the same."""

@@ -35,7 +35,7 @@ def pruned_duplicates(
     """What `near_duplicates` finds among embeddings (n, d), but for the similarity of what is kept: -1.
 
     The cover guarantee holds: every dropped row has a kept one that reaches the threshold, and no two kept ones do.
-    Memory beside the embeddings is that of short rows, at most 129 float32 each, and of blocks. Arguments and errors
+    Memory beside the embeddings is that of short rows, at most 257 float32 each, and of blocks. Arguments and errors
     are those of `near_duplicates`.
     """
     embeddings = as_embeddings(embeddings)
