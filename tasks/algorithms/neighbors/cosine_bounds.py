@@ -79,7 +79,7 @@ def _cheapest(coordinates: Float64Array, pairs: CosinePairs, rows_a_pair: float)
     """The number of directions with which a pair costs least: its own product, a share of the rows', what is left."""
     d = pairs.embeddings.shape[1]
     judged: Int64Array = np.arange(0, len(coordinates), max(1, len(coordinates) // JUDGED))
-    costs = {}
+    costs: dict[int, float] = {}
     for p in sorted({min(p, d) for p in PREFIXES}):
         short = _shortened(coordinates[:, :p])
         n_left = np.count_nonzero(short[judged] @ short.T >= pairs.threshold)

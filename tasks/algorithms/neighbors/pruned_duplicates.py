@@ -85,7 +85,8 @@ class _Greedy:
             np.minimum.at(self.first, *self._places(left, right))
 
     def _free(self, rows: Int64Array) -> Int64Array:
-        return rows[self.first[self.place[rows]] == len(self.first)]
+        free: Int64Array = rows[self.first[self.place[rows]] == len(self.first)]
+        return free
 
     def _places(self, left: Int64Array, right: Int64Array) -> Pairs:
         """The places of pairs, without those that are apart."""
