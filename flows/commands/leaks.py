@@ -13,7 +13,7 @@ from rich.table import Table
 from windrow.schemas.stages import Stage
 from windrow.tasks.algorithms.neighbors.leaking_pairs import FAR, Leaks, find_leaks
 from windrow.tasks.config import parse_config
-from windrow.tasks.report.formats import percent
+from windrow.tasks.report.formats import of_pairs, percent
 from windrow.tasks.selection.compared_sets import ComparedSet, read_set
 from windrow.tasks.selection.kept_away import evidence
 from windrow.tasks.selection.proposed_threshold import threshold_of
@@ -87,6 +87,8 @@ def _print(console: Console, left: ComparedSet, right: ComparedSet, found: Leaks
     }
     counts = ", ".join(f"{n:,} by {how}" for how, n in by.items())
     _say(console, f"pairs: {len(found):,}" + (f" ({counts}; a pair may be of several)" if len(found) else ""))
+    n_pairs = int(left.fingerprints.has_embedding.sum()) * int(right.fingerprints.has_embedding.sum())
+    _say(console, f"embeddings: {of_pairs(found.n_compared, n_pairs)}; no other pair can be as similar")
     if len(found):
         console.print(_table(left, right, found))
         if len(found.closest()) > MOST_SHOWN:

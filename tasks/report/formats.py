@@ -65,6 +65,11 @@ def size(n_bytes: float) -> str:
     return f"{n_bytes:,.1f} TB"
 
 
+def of_pairs(n_compared: int, n_pairs: int) -> str:
+    """'26,049 of 199,990,000 pairs compared (0.01%)'."""
+    return f"{n_compared:,} of {n_pairs:,} pairs compared ({percent(n_compared / max(n_pairs, 1), 2)})"
+
+
 def plural(number: int, word: str) -> str:
     """'1 sample', '2,000 samples'."""
     return f"{number:,} {word}{'' if number == 1 else 's'}"

@@ -17,10 +17,10 @@ from windrow.schemas import LEAKS, NEAR_DUPLICATE_THRESHOLD
 from windrow.schemas.selection import RANKING
 from windrow.schemas.stages import Part, Stage
 from windrow.tasks.algorithms.arrays import Float32Array, Int64Array
-from windrow.tasks.algorithms.neighbors.deduplication import NearDuplicates, near_duplicates
-from windrow.tasks.algorithms.neighbors.duplicate_threshold import FALLBACK
+from windrow.tasks.algorithms.neighbors.deduplication import NearDuplicates
 from windrow.tasks.algorithms.neighbors.exact_neighbors import NeighborGraph
 from windrow.tasks.algorithms.neighbors.graph_duplicates import graph_duplicates
+from windrow.tasks.algorithms.neighbors.pruned_duplicates import pruned_duplicates
 from windrow.tasks.clusters.known_graph import exact_graph, read_graph
 from windrow.tasks.corrections.taken import read_taken
 from windrow.tasks.selection.candidates import Evidence, check_expression, read_evidence
@@ -62,7 +62,8 @@ SEEN = (
 def rank_pool(store: Path, made: Made, config: SelectionConfig, seed: int) -> Done:
     """Write RANKING: one row for every readable sample, in the order of `sample_id`. It is the same for every size.
 
-    A filter sees what all earlier stages have made.
+    A filter sees what all earlier stages have made. Where the k-NN graph is not exact, near-duplicates are looked for
+    without it: n_pairs and n_compared count the pairs of samples, and those that were compared.
     """
     outputs, beside = made.opened(store, *SEEN), targets_beside(store, made, config)
     corrected = made.opened(store, Part.SELECTION_CORRECTIONS)[Part.SELECTION_CORRECTIONS]
@@ -84,7 +85,8 @@ def rank_pool(store: Path, made: Made, config: SelectionConfig, seed: int) -> Do
         proposed = threshold_of(outputs[Stage.NEIGHBORS][0], config)
         threshold = proposed.threshold
         graph = exact_graph(outputs[Stage.NEIGHBORS][0])
-        ranking = ranked_columns(rows, pool, broken, config, seed, evidence, threshold, graph, steered)
+        them = contenders(rows, pool, broken, config, threshold, graph, steered)
+        ranking = ranked_columns(rows, pool, them, config, seed, evidence, steered)
         groups = _groups(rows, pool, outputs[Stage.NEIGHBORS][0], ranking["duplicate_of"], threshold)
         placed = {"sample_id": rows["sample_id"], "occurrence_id": standing.occurrence_ids, "group_id": groups}
         split = _claims(connection, whole(rows["sample_id"]), config)
@@ -92,6 +94,8 @@ def rank_pool(store: Path, made: Made, config: SelectionConfig, seed: int) -> Do
         told = {"threshold": [threshold], "how": [proposed.how]}
         writer.write(NEAR_DUPLICATE_THRESHOLD, NEAR_DUPLICATE_THRESHOLD.build(told))
         writer.counts["n_samples"] = rows.num_rows
+        if graph is None and config.drop_near_duplicates:
+            writer.counts.update(n_pairs=them.n_pairs, n_compared=them.n_compared)
 
     inputs = {
         **digests(outputs),
@@ -185,7 +189,8 @@ class Contenders:
     """The rows of the pool that no rule drops, and which of them are near-duplicates.
 
     dropped_by: of each row of the pool the rule, None where there is none; rows: int64 (m,), those of none; in_pool:
-    int64 (m,), where their embeddings are; duplicate_of: int64 (m,), of which of them each is one, -1 of none.
+    int64 (m,), where their embeddings are; duplicate_of: int64 (m,), of which of them each is one, -1 of none;
+    n_compared: how many pairs of embeddings were compared to find that.
     """
 
     dropped_by: Sequence[str | None]
@@ -193,6 +198,12 @@ class Contenders:
     in_pool: Int64Array
     duplicate_of: Int64Array
     similarity: Float32Array
+    n_compared: int = 0
+
+    @property
+    def n_pairs(self) -> int:
+        """How many pairs there are."""
+        return len(self.rows) * (len(self.rows) - 1) // 2
 
     @property
     def ranked(self) -> Int64Array:
@@ -223,7 +234,7 @@ def contenders(
     by_hand = (steered or Steering.none(len(rows))).of_rows(left)
     by = _priority(facts, by_hand.keep), _partition(_paths(facts["cluster_path"]), config)
     found = _near_duplicates(pool, in_pool, *by, threshold, graph, by_hand.apart)
-    return Contenders(dropped_by, left, in_pool, found.duplicate_of, found.similarity)
+    return Contenders(dropped_by, left, in_pool, found.duplicate_of, found.similarity, found.n_compared)
 
 
 def curated_ranks(
@@ -240,21 +251,17 @@ def curated_ranks(
 def ranked_columns(
     rows: pa.Table,
     pool: Pool,
-    broken: Sequence[str | None],
+    them: Contenders,
     config: SelectionConfig,
     seed: int,
     evidence: Evidence | None = None,
-    threshold: float = FALLBACK,
-    graph: NeighborGraph | None = None,
     steered: Steering | None = None,
 ) -> dict[str, Any]:
     """Return the columns of RANKING that the policy decides, in the order of `rows` (by `sample_id`).
 
-    threshold: cosine similarity from which on samples are near-duplicates; graph: see `contenders`;
-    steered: by whose hands.
+    them: what is left of them to rank; steered: by whose hands.
     """
     steered = steered or Steering.none(len(rows))
-    them = contenders(rows, pool, broken, config, threshold, graph, steered)
     found = curated_ranks(rows, pool, them, config, seed, evidence)
     ranked, kept = them.ranked, them.duplicate_of < 0
     place = kept_first(found.place, steered.keep[ranked])
@@ -321,7 +328,7 @@ def _near_duplicates(
 ) -> NearDuplicates:
     if graph is None:
         embeddings = pool.embeddings[in_pool]
-        return near_duplicates(embeddings, threshold, priority=priority, partition=partition, apart=apart)
+        return pruned_duplicates(embeddings, threshold, priority=priority, partition=partition, apart=apart)
     return graph_duplicates(
         pool.embeddings, threshold, graph, in_pool, priority=priority, partition=partition, apart=apart
     )

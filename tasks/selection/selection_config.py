@@ -146,8 +146,8 @@ class SelectionConfig(Settings):
     `drop_near_duplicates`: keep one of samples whose cosine similarity reaches `near_duplicate_threshold`.
     `near_duplicate_threshold`: cosine similarity from which on two samples are near-duplicates; 'auto' proposes one
     from how near the pool's distinct samples come to each other in this encoder (table `near_duplicate_threshold`).
-    `near_duplicates_within`: level of the clusters inside which they are looked for, 0 for the whole pool (exact,
-    quadratic).
+    `near_duplicates_within`: level of the clusters inside which they are looked for, 0 for the whole pool. None is
+    missed there, though few pairs are compared.
 
     `keep_away`: what the set must not hold, test sets say: folders, tars, Parquet files or lists, as `sources` names
     them. A sample with the same bytes as one of theirs, a hash within `hashes.max_distance` bits of it, or a cosine

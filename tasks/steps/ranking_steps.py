@@ -6,6 +6,7 @@ from dataclasses import replace
 
 from windrow.schemas.stages import Part, Stage
 from windrow.tasks.curation_under_way import Curation, paths_of
+from windrow.tasks.report.formats import of_pairs
 from windrow.tasks.runner import Work
 from windrow.tasks.selection.estimated_balance import estimate_balance
 from windrow.tasks.selection.frozen_splits import freeze_splits
@@ -39,6 +40,8 @@ def rank(curation: Curation) -> None:
         ranked: Done = curation.here(TAKE_SET, curation.store, ranking, config.selection, config.seed)
         ranked = curation.here(FREEZE_SPLITS, curation.store, ranked, config.name, config.selection.splits)
         log.done, log.n_samples = [ranked, *beside], ranked.counts["n_samples"]
+        if "n_pairs" in ranking.counts:
+            log.note = f"near-duplicates: {of_pairs(ranking.counts['n_compared'], ranking.counts['n_pairs'])}"
         curation.made = replace(curation.made, rank=paths_of(log.done))
         judging = (curation.store, curation.made, config.labels.least_belonging, config.seed)
         log.done.append(curation.here(ESTIMATE_BALANCE, *judging))

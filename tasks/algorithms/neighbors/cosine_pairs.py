@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import numpy.typing as npt
 
-from windrow.tasks.algorithms.arrays import Int64Array
+from windrow.tasks.algorithms.arrays import Float64Array, Int64Array
 
 if TYPE_CHECKING:
     import torch
@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 Embeddings = npt.NDArray[np.floating[Any]]
 
 TILE = 4096  # rows a matrix product
+FEW = 256  # pairs whose vectors are gathered at once: they stay in the processor's cache
 
 
 def check_threshold(threshold: float) -> None:
@@ -53,16 +54,19 @@ class CosinePairs:
     def similarity(self, left: Int64Array, right: Int64Array) -> npt.NDArray[np.float32]:
         """Similarity of left[i] and right[i], from float64. A zero vector has similarity 0 to everything."""
         result = np.empty(len(left), dtype=np.float32)
-        for start in range(0, len(left), TILE):
-            a, b = left[start : start + TILE], right[start : start + TILE]
+        for start in range(0, len(left), FEW):
+            a, b = left[start : start + FEW], right[start : start + FEW]
             products = np.einsum("ij,ij->i", self.embeddings[a].astype(np.float64), self.embeddings[b])
             lengths = np.sqrt(self.squares[a] * self.squares[b])
-            result[start : start + TILE] = np.clip(products / np.where(lengths > 0, lengths, 1), -1, 1)
+            result[start : start + FEW] = np.clip(products / np.where(lengths > 0, lengths, 1), -1, 1)
         return result
+
+    def unit(self, rows: Int64Array) -> Float64Array:
+        """These rows at unit length (m, d); a zero vector stays one."""
+        lengths = np.sqrt(self.squares[rows])
+        return self.embeddings[rows].astype(np.float64) / np.where(lengths > 0, lengths, 1)[:, None]
 
     def _unit(self, rows: Int64Array) -> torch.Tensor:
         import torch
 
-        lengths = np.sqrt(self.squares[rows])
-        x = self.embeddings[rows].astype(np.float64) / np.where(lengths > 0, lengths, 1)[:, None]
-        return torch.from_numpy(x.astype(np.float32))
+        return torch.from_numpy(self.unit(rows).astype(np.float32))

@@ -8,7 +8,7 @@ Whether a pair reaches the threshold is a property of the pair, not of the block
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -27,10 +27,13 @@ class NearDuplicates:
 
     similarity: float32 (n,), cosine similarity to that row; for a kept sample the largest to any sample kept before it
     in its partition, below the threshold, -1 where there was none.
+
+    n_compared: the number of pairs whose similarity was computed to find it.
     """
 
     duplicate_of: Int64Array
     similarity: npt.NDArray[np.float32]
+    n_compared: int
 
 
 def near_duplicates(
@@ -47,6 +50,8 @@ def near_duplicates(
     threshold: cosine similarity in (0, 1]; priority: (n,), the lowest is kept first (ties, and None: by row);
     partition: (n,) integers, samples are compared only within one (None: all); apart: (m, 2) rows, pairs that are
     not compared. A zero vector is a duplicate of nothing.
+    Every row is compared with every kept one; runs, which do not ask how near kept samples are, compare few
+    (`pruned_duplicates`).
     Memory grows with block, not with n x n. Raises ValueError for an embedding that is not finite, naming the first.
 
     >>> from windrow import near_duplicates
@@ -57,21 +62,31 @@ def near_duplicates(
     embeddings = as_embeddings(embeddings)
     check_threshold(threshold)
     n = len(embeddings)
+    partitions = partitions_in_order(n, priority, partition)
+    pairs = ComparedPairs(embeddings, threshold, np.empty((0, 2)) if apart is None else np.asarray(apart))
+    result = NearDuplicates(np.full(n, -1, dtype=np.int64), np.full(n, -1, dtype=np.float32), 0)
+    for members in partitions:
+        _greedy(pairs, members, block, result)
+    return replace(result, n_compared=pairs.n_compared)
+
+
+def partitions_in_order(n: int, priority: npt.ArrayLike | None, partition: npt.ArrayLike | None) -> list[Int64Array]:
+    """The rows of each partition in order of priority. Arguments and errors are those of `near_duplicates`."""
     by = [_column(name, values, n) for name, values in (("priority", priority), ("partition", partition))]
     order = np.lexsort(by)
     ends = np.flatnonzero(np.diff(by[1][order])) + 1
-    pairs = ComparedPairs(embeddings, threshold, np.empty((0, 2)) if apart is None else np.asarray(apart))
-    result = NearDuplicates(np.full(n, -1, dtype=np.int64), np.full(n, -1, dtype=np.float32))
-    for members in np.split(order, ends) if n else ():
-        _greedy(pairs, members, block, result)
-    return result
+    return np.split(order, ends) if n else []
 
 
 class ComparedPairs(CosinePairs):
-    """The same, but for pairs (m, 2) of rows, which are told to be at a similarity of minus infinity."""
+    """The same, but for pairs (m, 2) of rows, which are told to be at a similarity of minus infinity.
+
+    n_compared: of how many it was asked.
+    """
 
     def __init__(self, embeddings: npt.NDArray[np.floating[Any]], threshold: float, apart: npt.NDArray[Any]) -> None:
         super().__init__(embeddings, threshold)
+        self.n_compared = 0
         self.others: dict[int, list[int]] = {}
         for one, other in apart.astype(np.int64).tolist():
             self.others.setdefault(one, []).append(other)
@@ -87,7 +102,7 @@ class ComparedPairs(CosinePairs):
         return similarity, reached
 
 
-def _greedy(pairs: CosinePairs, members: Int64Array, block: int, result: NearDuplicates) -> None:
+def _greedy(pairs: ComparedPairs, members: Int64Array, block: int, result: NearDuplicates) -> None:
     """Fills result for one partition, its members in order of priority."""
     kept = np.empty(0, dtype=np.int64)
     for start in range(0, len(members), block):
@@ -104,7 +119,7 @@ def _greedy(pairs: CosinePairs, members: Int64Array, block: int, result: NearDup
 
 
 def _compare(
-    pairs: CosinePairs,
+    pairs: ComparedPairs,
     rows: Int64Array,
     left: Int64Array,
     kept: Int64Array,
@@ -115,6 +130,7 @@ def _compare(
     """Drops those of rows[left] that reach the threshold with one of kept, and notes the nearest for the others."""
     if len(left) == 0:
         return
+    pairs.n_compared += len(left) * len(kept)
     similarity, reached = pairs.compare(rows[left], kept)
     first = reached.argmax(axis=1)
     found = reached[np.arange(len(left)), first]
@@ -126,7 +142,7 @@ def _compare(
 
 
 def _within(
-    pairs: CosinePairs,
+    pairs: ComparedPairs,
     rows: Int64Array,
     left: Int64Array,
     nearest: Int64Array,
@@ -136,6 +152,7 @@ def _within(
     """The same among rows[left] themselves, one after another. Returns those kept."""
     if len(left) == 0:
         return left
+    pairs.n_compared += len(left) * (len(left) - 1) // 2
     similarity, reached = pairs.compare(rows[left], rows[left])
     dropped = np.zeros(len(left), dtype=bool)
     for i in range(len(left)):

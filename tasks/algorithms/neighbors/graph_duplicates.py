@@ -6,17 +6,17 @@ from the graph only where both rows have more near-duplicates than neighbours, a
 
 from __future__ import annotations
 
-from itertools import pairwise
-
 import numpy as np
 
 from windrow.tasks.algorithms.arrays import Int64Array, row_blocks
 from windrow.tasks.algorithms.neighbors.cosine_pairs import TILE, CosinePairs, Embeddings, check_threshold
-from windrow.tasks.algorithms.neighbors.deduplication import NearDuplicates, near_duplicates
+from windrow.tasks.algorithms.neighbors.deduplication import NearDuplicates
 from windrow.tasks.algorithms.neighbors.exact_neighbors import NeighborGraph
+from windrow.tasks.algorithms.neighbors.greedy_cover import cover, keys, near_duplicates_of, places
+from windrow.tasks.algorithms.neighbors.pruned_duplicates import pruned_duplicates
 
 MOST_CROWDED = 2000
-"""Rows with more near-duplicates than neighbours: beyond, all pairs are compared."""
+"""Rows with more near-duplicates than neighbours: beyond, the graph is of no use."""
 
 
 def graph_duplicates(
@@ -31,39 +31,33 @@ def graph_duplicates(
 ) -> NearDuplicates:
     """What `near_duplicates` finds among some rows of embeddings (n, d), but for the similarity of what is kept: -1.
 
-    graph: exact, of all n; rows: int64 (m,), ascending; priority, partition: (m,), and apart, places
-    among them: as for `near_duplicates`. The answer
-    is in places among `rows`. Raises ValueError for a threshold that is none.
+    graph: exact, of all n; rows: int64 (m,), ascending; priority, partition: (m,), and apart, places among them: as for
+    `near_duplicates`. The answer is in places among `rows`; its pairs compared are those beside the graph's own search.
+    Raises ValueError for a threshold that is none.
     """
     check_threshold(threshold)
     own = embeddings[rows]
     pairs = CosinePairs(own, threshold)
-    place = np.full(len(embeddings), -1, dtype=np.int64)
-    place[rows] = np.arange(len(rows))
+    number = np.full(len(embeddings), -1, dtype=np.int64)
+    number[rows] = np.arange(len(rows))
     near = graph.similarity[rows] >= np.float32(threshold) - np.float32(pairs.slack)
     crowded = np.flatnonzero(near[:, -1])
     if len(crowded) > MOST_CROWDED:
-        return _without_kept(near_duplicates(own, threshold, priority=priority, partition=partition, apart=apart))
+        return pruned_duplicates(own, threshold, priority=priority, partition=partition, apart=apart)
     row, column = np.nonzero(near)
-    listed = np.stack([row, place[graph.indices[rows[row], column]]])
+    listed = np.stack([row, number[graph.indices[rows[row], column]]])
     left, right = np.concatenate([listed[:, listed[1] >= 0], _among(pairs, crowded)], axis=1)
     if partition is not None:
         same = partition[left] == partition[right]
         left, right = left[same], right[same]
     if apart is not None and len(apart):
-        other = ~np.isin(_keys(left, right, len(rows)), _keys(apart[:, 0], apart[:, 1], len(rows)))
+        other = ~np.isin(keys(left, right, len(rows)), keys(apart[:, 0], apart[:, 1], len(rows)))
         left, right = left[other], right[other]
     reached = pairs.similarity(left, right) >= threshold
-    return _greedy(pairs, left[reached], right[reached], priority)
-
-
-def _keys(left: Int64Array, right: Int64Array, n: int) -> Int64Array:
-    """A number for each pair of rows below n, whichever comes first."""
-    return np.asarray(np.minimum(left, right) * n + np.maximum(left, right), np.int64)
-
-
-def _without_kept(found: NearDuplicates) -> NearDuplicates:
-    return NearDuplicates(found.duplicate_of, np.where(found.duplicate_of < 0, np.float32(-1), found.similarity))
+    order = np.lexsort([priority])
+    place, first = places(order), np.full(len(order), len(order))
+    cover(place[left[reached]], place[right[reached]], first)
+    return near_duplicates_of(pairs, order, first, len(left))
 
 
 def _among(pairs: CosinePairs, rows: Int64Array) -> Int64Array:
@@ -73,24 +67,3 @@ def _among(pairs: CosinePairs, rows: Int64Array) -> Int64Array:
         i, j = np.nonzero(pairs.compare(rows[block], rows)[1])
         found.append(np.stack([rows[block][i], rows[j]])[:, rows[block][i] != rows[j]])
     return np.concatenate(found, axis=1)
-
-
-def _greedy(pairs: CosinePairs, left: Int64Array, right: Int64Array, priority: Int64Array) -> NearDuplicates:
-    """Keep, in order of priority, what no kept row reaches."""
-    n = len(priority)
-    duplicate_of, similarity = np.full(n, -1, dtype=np.int64), np.full(n, -1, dtype=np.float32)
-    turn = np.empty(n, dtype=np.int64)
-    turn[np.lexsort([priority])] = np.arange(n)
-    left, right = np.concatenate([left, right]), np.concatenate([right, left])
-    later = turn[right] > turn[left]
-    left, right = left[later], right[later]
-    order = np.argsort(turn[left], kind="stable")
-    left, right = left[order], right[order]
-    edges = np.append(np.flatnonzero(np.diff(left, prepend=-1)), len(left))
-    for first, end in pairwise(edges):
-        if duplicate_of[left[first]] < 0:
-            free = right[first:end]
-            duplicate_of[free[duplicate_of[free] < 0]] = left[first]
-    dropped = np.flatnonzero(duplicate_of >= 0)
-    similarity[dropped] = pairs.similarity(dropped, duplicate_of[dropped])
-    return NearDuplicates(duplicate_of, similarity)

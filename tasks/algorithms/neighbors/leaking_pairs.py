@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
 from windrow.tasks.algorithms.arrays import BoolArray, Float32Array, Int64Array, as_embeddings
-from windrow.tasks.algorithms.neighbors.cosine_pairs import TILE, CosinePairs, check_threshold
+from windrow.tasks.algorithms.neighbors.cosine_pairs import check_threshold
 from windrow.tasks.algorithms.neighbors.hash_neighbors import near_hashes
+from windrow.tasks.algorithms.neighbors.pairs_between import PairsBetween, pairs_between
 
-BLOCK = 1024
 FAR = -1
 
 
@@ -51,6 +51,7 @@ class Leaks:
 
     left, right: int64 (p,). same_bytes: bool (p,). distance: int64 (p,), bits in which their hashes differ, FAR where
     these are not near. similarity: float32 (p,), cosine, NaN where it does not reach the threshold.
+    n_compared: how many pairs of embeddings were compared to find them.
     """
 
     left: Int64Array
@@ -58,6 +59,7 @@ class Leaks:
     same_bytes: BoolArray
     distance: Int64Array
     similarity: Float32Array
+    n_compared: int
 
     def __len__(self) -> int:
         return len(self.left)
@@ -82,7 +84,7 @@ def find_leaks(left: Fingerprints, right: Fingerprints, threshold: float, max_di
     is nearer to a sample of the right set than the encoder can see is not found by its embedding: a guarantee over
     hashes and embeddings is none over pictures.
 
-    n x m comparisons of embeddings in blocks; memory grows with the pairs. Raises ValueError when the embeddings have
+    Few embeddings are compared (`pairs_between`); memory grows with the pairs. Raises ValueError when embeddings have
     different widths, are not finite, or the threshold is no cosine in (0, 1].
     """
     check_threshold(threshold)
@@ -90,7 +92,7 @@ def find_leaks(left: Fingerprints, right: Fingerprints, threshold: float, max_di
     hashed = np.flatnonzero(left.has_hash), np.flatnonzero(right.has_hash)
     near = near_hashes(left.hashes[hashed[0]], right.hashes[hashed[1]], max_distance)
     alike = _alike(left, right, threshold)
-    found = ((rows, columns), (hashed[0][near[0]], hashed[1][near[1]]), alike[:2])
+    found = ((rows, columns), (hashed[0][near[0]], hashed[1][near[1]]), (alike.left, alike.right))
     codes = [np.asarray(a, np.int64) * max(len(right), 1) + b for a, b in found]
     pairs = np.unique(np.concatenate(codes))
     leaks = Leaks(
@@ -99,10 +101,11 @@ def find_leaks(left: Fingerprints, right: Fingerprints, threshold: float, max_di
         np.isin(pairs, codes[0]),
         np.full(len(pairs), FAR),
         np.full(len(pairs), np.nan, np.float32),
+        alike.n_compared,
     )
     at = np.searchsorted(pairs, codes[1])
     leaks.distance[at] = _bits(left.hashes[found[1][0]], right.hashes[found[1][1]])
-    leaks.similarity[np.searchsorted(pairs, codes[2])] = alike[2]
+    leaks.similarity[np.searchsorted(pairs, codes[2])] = alike.similarity
     return leaks
 
 
@@ -110,23 +113,11 @@ def _bits(left: Int64Array, right: Int64Array) -> Int64Array:
     return np.asarray(np.bitwise_count(left.view(np.uint64) ^ right.view(np.uint64)), np.int64)
 
 
-def _alike(left: Fingerprints, right: Fingerprints, threshold: float) -> tuple[Int64Array, Int64Array, Float32Array]:
-    """Rows of left and of right whose embeddings reach the threshold, and their similarity."""
+def _alike(left: Fingerprints, right: Fingerprints, threshold: float) -> PairsBetween:
+    """Rows of left and of right whose embeddings reach the threshold."""
     there = np.flatnonzero(left.has_embedding), np.flatnonzero(right.has_embedding)
+    if not len(there[0]) or not len(there[1]):
+        return PairsBetween(np.empty(0, np.int64), np.empty(0, np.int64), np.empty(0, np.float32), 0)
     sides = [as_embeddings(side.embeddings[rows]) for side, rows in zip((left, right), there, strict=True)]
-    rows, columns = [np.empty(0, np.int64)], [np.empty(0, np.int64)]
-    if len(there[0]) and len(there[1]):
-        if sides[0].shape[1] != sides[1].shape[1]:
-            raise ValueError(f"embeddings: the sets have {sides[0].shape[1]} and {sides[1].shape[1]} dimensions")
-        compared = CosinePairs(np.concatenate(sides), threshold)
-        n = len(sides[0])
-        for start in range(0, n, BLOCK):
-            block = np.arange(start, min(start + BLOCK, n))
-            for first in range(0, len(sides[1]), TILE):
-                tile = np.arange(first, min(first + TILE, len(sides[1])))
-                i, j = np.nonzero(compared.compare(block, n + tile)[1])
-                rows.append(block[i])
-                columns.append(tile[j])
-        a, b = np.concatenate(rows), np.concatenate(columns)
-        return there[0][a], there[1][b], compared.similarity(a, n + b)
-    return rows[0], columns[0], np.empty(0, np.float32)
+    found = pairs_between(sides[0], sides[1], threshold)
+    return replace(found, left=there[0][found.left], right=there[1][found.right])

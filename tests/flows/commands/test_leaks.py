@@ -2,6 +2,7 @@
 
 import io
 import json
+import re
 from dataclasses import replace
 from pathlib import Path
 
@@ -86,6 +87,7 @@ def test_the_text_counts_and_shows_the_closest(made: Made) -> None:
     assert "pool: 13 samples, 2 (15.4%) in a pair" in told
     assert "test: 2 samples, 2 (100%) in a pair; not compared, since unreadable: 1 (broken.png: not an image)" in told
     assert "pairs: 2 (1 by the same bytes, 2 by cosine similarity 0.95 or more" in told
+    assert re.search(r"embeddings: \d+ of 26 pairs compared", told)
     assert "same.png" in told and "near.png" in told
 
 

@@ -2,7 +2,7 @@ import math
 
 import pytest
 
-from windrow.tasks.report.formats import compact, decimal, duration, percent, plural, shortened, size
+from windrow.tasks.report.formats import compact, decimal, duration, of_pairs, percent, plural, shortened, size
 
 
 @pytest.mark.parametrize(
@@ -42,6 +42,8 @@ def test_sizes_counts_and_ticks_are_short() -> None:
         "5.0 GB",
         "70.0 TB",
     ]
+    assert of_pairs(26049, 199_990_000) == "26,049 of 199,990,000 pairs compared (0.01%)"
+    assert of_pairs(0, 0) == "0 of 0 pairs compared (0%)"
     assert [plural(1, "sample"), plural(2000, "sample")] == ["1 sample", "2,000 samples"]
     assert [compact(n) for n in (5, 1000, 20_000, 1_000_000)] == ["5", "1k", "20k", "1M"]
     assert [decimal(None), decimal(math.nan), decimal(1234.5, 1)] == ["–", "–", "1,234.5"]

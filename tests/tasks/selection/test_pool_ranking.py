@@ -11,7 +11,7 @@ import pytest
 from windrow.tasks.algorithms.selection.policies.balanced import Balanced
 from windrow.tasks.algorithms.selection.policy_settings import PolicySettings
 from windrow.tasks.selection.candidates import Evidence
-from windrow.tasks.selection.pool_ranking import check_sql, ranked_columns
+from windrow.tasks.selection.pool_ranking import check_sql, contenders, ranked_columns
 from windrow.tasks.selection.selection_config import Cap, Filter, SelectionConfig, SelectionPart, Split
 from windrow.tasks.selection.set_of_size import cut
 from windrow.tasks.storage.store.pool import Pool
@@ -46,7 +46,8 @@ def select(
     seed: int,
     evidence: Evidence | None = None,
 ) -> dict[str, Any]:
-    ranking = ranked_columns(rows, pool, broken, config, seed, evidence)
+    them = contenders(rows, pool, broken, config, threshold=0.95)
+    ranking = ranked_columns(rows, pool, them, config, seed, evidence)
     return {**ranking, **cut(ranking, config)}
 
 

@@ -1,0 +1,96 @@
+"""Near-duplicates of a large pool: what comparing all pairs finds, from comparing few.
+
+Short rows (`cosine_bounds`) and their cells (`near_cells`) rule out pairs that cannot reach the threshold; the rest are
+compared exactly (`near_pairs`). Rows are taken in order of priority, and held against those kept so far only: copies of
+one picture, however many, are as many pairs as there are copies.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+from windrow.tasks.algorithms.arrays import Int64Array, as_embeddings, row_blocks
+from windrow.tasks.algorithms.neighbors.cosine_pairs import check_threshold
+from windrow.tasks.algorithms.neighbors.deduplication import NearDuplicates, partitions_in_order
+from windrow.tasks.algorithms.neighbors.greedy_cover import cover, keys, near_duplicates_of, places
+from windrow.tasks.algorithms.neighbors.near_cells import NearCells
+from windrow.tasks.algorithms.neighbors.near_pairs import QUERIES, NearPairs, Pairs
+
+BLOCK = 8192
+"""Rows that are held against the cells at once, then among themselves."""
+
+
+def pruned_duplicates(
+    embeddings: npt.ArrayLike,
+    threshold: float,
+    *,
+    priority: npt.ArrayLike | None = None,
+    partition: npt.ArrayLike | None = None,
+    apart: npt.ArrayLike | None = None,
+) -> NearDuplicates:
+    """What `near_duplicates` finds among embeddings (n, d), but for the similarity of what is kept: -1.
+
+    The cover guarantee holds: every dropped row has a kept one that reaches the threshold, and no two kept ones do.
+    Memory beside the embeddings is that of short rows, at most 257 float32 each, and of blocks. Arguments and errors
+    are those of `near_duplicates`.
+    """
+    embeddings = as_embeddings(embeddings)
+    check_threshold(threshold)
+    n = len(embeddings)
+    partitions = partitions_in_order(n, priority, partition)
+    pairs = NearPairs(embeddings, threshold, sum(len(members) ** 2 for members in partitions) // 2)
+    order = np.concatenate([np.empty(0, np.int64), *partitions])
+    left, right = np.empty((2, 0), np.int64) if apart is None else np.asarray(apart).astype(np.int64).T
+    greedy = _Greedy(pairs, places(order), np.unique(keys(left, right, n)), np.full(n, n))
+    for members in partitions:
+        greedy.add(members)
+    return near_duplicates_of(pairs, order, greedy.first, pairs.n_compared)
+
+
+@dataclass(frozen=True)
+class _Greedy:
+    """place: int64 (n,) of each row in order of priority; apart: keys of pairs; first: as in `cover`."""
+
+    pairs: NearPairs
+    place: Int64Array
+    apart: Int64Array
+    first: Int64Array
+
+    def add(self, members: Int64Array) -> None:
+        """Decide on the members of a partition, in order of priority."""
+        if len(members) < 2:
+            return
+        cells = NearCells(self.pairs.bounds, members, self.pairs.threshold)
+        for block in row_blocks(len(members), BLOCK):
+            self._hold(cells.sides(members[block]))
+            cells.add(self._kept_among(self._free(members[block])))
+
+    def _kept_among(self, rows: Int64Array) -> Int64Array:
+        """Hold rows in order of priority against each other. Returns those kept."""
+        kept = np.empty(0, np.int64)
+        for block in row_blocks(len(rows), QUERIES):
+            self._hold([(rows[block], kept)])
+            some = self._free(rows[block])
+            cover(*self._places(*self.pairs.among(some)), self.first)
+            kept = np.concatenate([kept, self._free(some)])
+        return kept
+
+    def _hold(self, sides: Iterable[Pairs]) -> None:
+        """Rows against kept ones."""
+        for left, right in self.pairs.near(sides):
+            np.minimum.at(self.first, *self._places(left, right))
+
+    def _free(self, rows: Int64Array) -> Int64Array:
+        free: Int64Array = rows[self.first[self.place[rows]] == len(self.first)]
+        return free
+
+    def _places(self, left: Int64Array, right: Int64Array) -> Pairs:
+        """The places of pairs, without those that are apart."""
+        if len(self.apart):
+            compared = ~np.isin(keys(left, right, len(self.place)), self.apart)
+            left, right = left[compared], right[compared]
+        return self.place[left], self.place[right]
