@@ -97,11 +97,11 @@ def survey(store: Path, sample_ids: Collection[str]) -> dict[str, Any]:
 
 
 def _with_their_heirs(store: Path, gone: set[str]) -> list[str]:
-    """Add clusterings and what judges samples by labels that went on from one of these, as they may have kept of it
-    what it learnt."""
+    """Add graphs, clusterings and what judges samples by labels that went on from one of these, as they may have kept
+    of it what it learnt."""
     went_on = {
         _relative(store, output): output.inputs.get("earlier")
-        for stage in (Stage.CLUSTER, Part.PREDICTIONS, Part.BELONGING, Part.LABEL_CHECKS)
+        for stage in (Stage.NEIGHBORS, Stage.CLUSTER, Part.PREDICTIONS, Part.BELONGING, Part.LABEL_CHECKS)
         for output in all_outputs(store, stage)
     }
     while heirs := {path for path, earlier in went_on.items() if earlier in gone} - gone:
