@@ -11,6 +11,9 @@ from windrow.schemas import PREDICTIONS
 from windrow.schemas.stages import Part
 from windrow.tasks.clusters.clustering import cluster_pool
 from windrow.tasks.clusters.clustering_config import ClusteringConfig
+from windrow.tasks.clusters.known_graph import GraphBefore
+from windrow.tasks.clusters.neighbor_graph import find_neighbors
+from windrow.tasks.clusters.neighbors_config import NeighborsConfig
 from windrow.tasks.features.fitting import FITTED
 from windrow.tasks.storage.store.holders import holds
 from windrow.tasks.storage.store.outputs import all_outputs, make_output, open_output
@@ -30,6 +33,16 @@ def test_clusters_that_went_on_from_theirs_go_too_and_the_next_ones_start_afresh
     assert not (pool.store / second.path).exists()
     afresh = cluster_pool(pool.store, without, config, 0, before=second.path)
     assert open_output(pool.store / afresh.path).inputs["earlier"] is None
+
+
+def test_a_graph_that_was_extended_from_theirs_goes_too(pool: SmallPool) -> None:
+    config = NeighborsConfig(k=3, method="approximate")
+    both = tuple(str(output.path.relative_to(pool.store)) for output in all_outputs(pool.store, "features"))
+    without = [path for path in both if not holds(open_output(pool.store / path), pa.array(ids(pool.near)))]
+    first = find_neighbors(pool.store, both, config)
+    second = find_neighbors(pool.store, without, config, GraphBefore(first.path, both))
+    assert not holds(open_output(pool.store / second.path), pa.array(ids(pool.near)))
+    assert {first.path, second.path} <= set(survey(pool.store, ids(pool.near))["remove"])
 
 
 @pytest.mark.parametrize("stage", [Part.PREDICTIONS, Part.BELONGING, Part.LABEL_CHECKS])
