@@ -13,7 +13,6 @@ import pyarrow.compute as pc
 from windrow.schemas import NEAR_DUPLICATE_THRESHOLD, SELECTION
 from windrow.schemas.exported import EXPORTED_SAMPLES, REST
 from windrow.schemas.stages import Part
-from windrow.tasks.algorithms.arrays import Int64Array
 from windrow.tasks.selection.selection_config import SPLIT_CONFLICT, Split
 from windrow.tasks.storage.files.parquet import read_table
 from windrow.tasks.storage.files.whole_columns import whole
@@ -78,41 +77,32 @@ def settle(selection: pa.Table, earlier: Mapping[str, str], splits: Sequence[str
 
     None where all is so already.
     """
-    trained = splits.index("train") if "train" in splits else 0
-    sample_ids = whole(selection["sample_id"])
-    before, here = _earlier_of(sample_ids, earlier, splits), _numbered(selection["split"], splits)
-    group = np.asarray(whole(selection["group_id"]).dictionary_encode().indices, np.int64)
-    of_group = _held(group, before, trained)[group]
-    wanted = np.where(before >= 0, before, of_group)
-    ranked = pc.is_valid(selection["rank"]).to_numpy() & (wanted >= 0)
-    conflict = ranked & (wanted == trained) & (of_group != trained)
-    moves = ranked & ~conflict & pc.is_valid(selection["split"]).to_numpy() & (here != wanted)
-    wrong = np.flatnonzero(conflict | moves)
-    if not len(wrong):
+    trained = "train" if "train" in splits else splits[0]
+    rows = selection.select(["sample_id", "group_id", "split", "rank"]).to_pylist()
+    held: dict[str, str] = {}
+    for row in rows:
+        before = earlier.get(row["sample_id"])
+        if (
+            before is not None
+            and before in splits
+            and (row["group_id"] not in held or held[row["group_id"]] == trained)
+        ):
+            held[row["group_id"]] = before
+    corrections: dict[str, str] = {}
+    for row in rows:
+        before = earlier.get(row["sample_id"])
+        group = held.get(row["group_id"])
+        wanted = before if before in splits else group
+        if row["rank"] is None or wanted is None:
+            continue
+        if wanted == trained and group != trained:
+            corrections[row["sample_id"]] = SPLIT_CONFLICT
+        elif row["split"] is not None and row["split"] != wanted:
+            corrections[row["sample_id"]] = wanted
+    if not corrections:
         return None
-    what = [SPLIT_CONFLICT if conflict[row] else splits[wanted[row]] for row in wrong.tolist()]
-    corrections = dict(zip(sample_ids.take(pa.array(wrong)).to_pylist(), what, strict=True))
-    return Settled(_corrected(selection, corrections), corrections, int(conflict.sum()))
-
-
-def _earlier_of(sample_ids: pa.Array, earlier: Mapping[str, str], splits: Sequence[str]) -> Int64Array:
-    """The number of the split (n,) that each sample had earlier, -1 of none or of one that there is no more."""
-    row = pc.index_in(sample_ids, pa.array(earlier, sample_ids.type))
-    return _numbered(pa.array(earlier.values(), pa.string()).take(row), splits)
-
-
-def _numbered(names: pa.Array | pa.ChunkedArray, splits: Sequence[str]) -> Int64Array:
-    return np.asarray(pc.fill_null(pc.index_in(names, pa.array(splits, names.type)), -1), np.int64)
-
-
-def _held(group: Int64Array, before: Int64Array, trained: int) -> Int64Array:
-    """The split of each group: of its first sample that was not trained on, else what is trained on, -1 without any."""
-    held = np.full(group.max(initial=-1) + 1, -1)
-    held[group[before == trained]] = trained
-    others = np.flatnonzero((before >= 0) & (before != trained))
-    groups, first = np.unique(group[others], return_index=True)
-    held[groups] = before[others[first]]
-    return held
+    conflicts = [name for name, what in corrections.items() if what == SPLIT_CONFLICT]
+    return Settled(_corrected(selection, corrections), corrections, len(conflicts))
 
 
 def _corrected(selection: pa.Table, corrections: Mapping[str, str]) -> pa.Table:
