@@ -1,6 +1,6 @@
 """What a night costs that brings little: CPU seconds of each piece of work, of a first run and of nights after it.
 
-    python tests/benchmarks/bench_nights.py [--sizes 10000 40000]
+    python tests/benchmarks/bench_nights.py [--sizes 10000 40000] [--nights first "1 % new"] [--memory-gb 4]
 
 The pool is drawn: pictures of 128 grey pixels, which a backbone of the bench's own takes as the embedding (rectified
 Gaussian mixtures: 100 clusters in 10 classes), so that what follows features is measured. 5 % of them have a label, as
@@ -128,9 +128,10 @@ def _most_memory() -> float:
     return int(found[1]) / 1e6 if found else np.nan
 
 
-def config_of(folder: Path, n: int) -> dict[str, Any]:
-    """The settings: defaults, but for the backbone and what keeps a run in this process."""
+def config_of(folder: Path, n: int, memory_gb: float | None) -> dict[str, Any]:
+    """The settings: defaults, but for the backbone, the memory and what keeps a run in this process."""
     return {
+        **({"memory_gb": memory_gb} if memory_gb else {}),
         "sources": [str(folder / "pool")],
         "name": "nights",
         "store": str(folder / "store"),
@@ -141,22 +142,22 @@ def config_of(folder: Path, n: int) -> dict[str, Any]:
     }
 
 
-def run_night(folder: Path, n: int) -> None:
+def run_night(folder: Path, n: int, memory_gb: float | None) -> None:
     """Run a night in this process, and print what it took."""
     runner = MeasuringRunner()
-    curate_tonight(parse_config(config_of(folder, n)), runner)
+    curate_tonight(parse_config(config_of(folder, n, memory_gb)), runner)
     say({name: round(value, 2) for name, value in runner.memory.items()})
     print(json.dumps({"seconds": runner.seconds, "memory": runner.memory}))
 
 
-def cost_of(folder: Path, n: int) -> dict[str, Any]:
+def cost_of(folder: Path, n: int, memory_gb: float | None) -> dict[str, Any]:
     """Run a night in a process of its own; return its parts, `total` CPU seconds, `wall` seconds and `peak` GB."""
     told, started = folder / "told.json", time.monotonic()
     process = os.fork()
     if not process:
         with told.open("w") as out:
             os.dup2(out.fileno(), 1)
-            words = [sys.executable, __file__, "--night", str(folder), str(n)]
+            words = [sys.executable, __file__, "--night", str(folder), str(n), "--memory-gb", str(memory_gb or 0)]
             os.execve(sys.executable, words, _environment())
     _, status, used = os.wait4(process, 0)
     if status:
@@ -173,16 +174,18 @@ def _environment() -> dict[str, str]:
     return {**kept, "OMP_NUM_THREADS": "1", "PYTHONPATH": path}
 
 
-def measured(n: int, folder: Path) -> dict[str, dict[str, Any]]:
+def measured(n: int, folder: Path, nights: Sequence[str], memory_gb: float | None) -> dict[str, dict[str, Any]]:
     """Run the nights at a size, one after another."""
     costs = {}
     if not (folder / "pool").exists():
         write_shards(folder / "pool", n, seed=1)
     for number, (night, new) in enumerate(NIGHTS.items()):
+        if night not in nights:
+            continue
         if new:
             write_shards(folder / "pool", int(n * new), seed=100 * number)
         say(f"{n:,} samples: {night}")
-        costs[night] = cost_of(folder, n)
+        costs[night] = cost_of(folder, n, memory_gb)
         say({name: round(value, 2) for name, value in costs[night]["seconds"].items()})
         say({name: round(costs[night][name], 2) for name in ("total", "wall", "peak")})
     return costs
@@ -191,14 +194,16 @@ def measured(n: int, folder: Path) -> dict[str, dict[str, Any]]:
 def table(n: int, costs: Mapping[str, Mapping[str, Any]]) -> Iterator[str]:
     """The lines of a size's table."""
     yield f"\n## {n:,} samples\n"
-    first = costs["first"]
-    yield "| piece of work | " + " | ".join(f"{night}, CPU s" for night in costs) + " | first, most memory, GB |"
+    first = next(iter(costs.values()))
+    yield "| piece of work | " + " | ".join(f"{night}, CPU s" for night in costs) + " | most memory, GB |"
     yield "|---" * (len(costs) + 2) + "|"
     for name in first["seconds"]:
         cells = [f"{each['seconds'].get(name, 0):.2f}" for each in costs.values()]
         yield f"| {name} | " + " | ".join([*cells, f"{first['memory'][name]:.2f}"]) + " |"
     for name, what in (("total", "the whole process"), ("wall", "wall seconds"), ("peak", "most memory, GB")):
         yield f"| {what} | " + " | ".join(f"{each[name]:.2f}" for each in costs.values()) + " | |"
+    if "first" not in costs:
+        return
     shares = (f"{each['total'] / first['total']:.1%}" for each in costs.values())
     yield "| share of the first run | " + " | ".join(shares) + " | |"
 
@@ -207,18 +212,21 @@ def main() -> None:
     """Make the tables."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--sizes", type=int, nargs="+", default=[10_000, 40_000], help="samples")
+    parser.add_argument("--nights", nargs="+", default=list(NIGHTS), choices=NIGHTS, help="which, the first run first")
+    parser.add_argument("--memory-gb", type=float, default=0, help="the setting `memory_gb`; 0: its default")
     parser.add_argument("--folder", type=Path, help="keep pools and stores there")
     parser.add_argument("--night", nargs=2, help=argparse.SUPPRESS)
     chosen = parser.parse_args()
     if chosen.night:
-        run_night(Path(chosen.night[0]), int(chosen.night[1]))
+        run_night(Path(chosen.night[0]), int(chosen.night[1]), chosen.memory_gb or None)
         return
     model = re.search(r"model name\s*:\s*(.*)", Path("/proc/cpuinfo").read_text())
     cores, load = len(os.sched_getaffinity(0)), os.getloadavg()[0]
     lines = [f"{model[1] if model else platform.machine()}, {cores} cores; load average at the start {load:.1f}."]
     with tempfile.TemporaryDirectory(prefix="windrow-bench-") as name:
         for n in chosen.sizes:
-            lines += table(n, measured(n, (chosen.folder or Path(name)) / str(n)))
+            folder = (chosen.folder or Path(name)) / str(n)
+            lines += table(n, measured(n, folder, chosen.nights, chosen.memory_gb or None))
     print("\n".join(lines))
 
 
