@@ -13,7 +13,7 @@ from collections.abc import Callable
 
 import numpy as np
 from evidence_page import EVIDENCE, write_places
-from scipy.stats import t as student
+from intervals import told
 from sklearn.datasets import load_digits
 from sklearn.linear_model import LogisticRegression
 
@@ -55,12 +55,6 @@ class Digits:
         return np.random.default_rng(seed).choice(rest, n, replace=False)
 
 
-def told(values: list[float]) -> str:
-    """Mean and 95 % interval of the mean."""
-    half = student.ppf(0.975, len(values) - 1) * np.std(values, ddof=1) / np.sqrt(len(values))
-    return f"{np.mean(values):.3f} ± {half:.3f}"
-
-
 def first_labels(digits: Digits, n_seeds: int) -> list[str]:
     """The table of picks from nothing."""
     none = np.empty(0, np.int64)
@@ -68,7 +62,7 @@ def first_labels(digits: Digits, n_seeds: int) -> list[str]:
     ways |= {name: digits.pick(QUERIES[name]()) for name in ("typical", "hard-to-contrast")}
     lines = ["| labels | " + " | ".join(ways) + " |", "|---:|" + "---|" * len(ways)]
     for n in FIRST:
-        found = [told([digits.accuracy(pick(none, n, seed)) for seed in range(n_seeds)]) for pick in ways.values()]
+        found = [told([digits.accuracy(pick(none, n, seed)) for seed in range(n_seeds)], 3) for pick in ways.values()]
         lines.append(f"| {n} | " + " | ".join(found) + " |")
         print(lines[-1], flush=True)
     return lines
@@ -91,10 +85,10 @@ def more_labels(digits: Digits, n_seeds: int) -> list[str]:
     for start in STARTS:
         more = min(start, MOST_MORE)
         before = [typical(none, start, seed) for seed in range(n_seeds)]
-        row = [told([digits.accuracy(known) for known in before])]
+        row = [told([digits.accuracy(known) for known in before], 3)]
         for pick in ways.values():
             after = [np.concatenate([known, pick(known, more, seed)]) for seed, known in enumerate(before)]
-            row.append(told([digits.accuracy(known) for known in after]))
+            row.append(told([digits.accuracy(known) for known in after], 3))
         lines.append(f"| {start} | {more} | " + " | ".join([*row, query_for(start, 10)]) + " |")
         print(lines[-1], flush=True)
     return lines

@@ -14,7 +14,8 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-from bench_multi_label import Case, interval, judged
+from bench_multi_label import Case, judged
+from intervals import told
 from mosaic_page import make_tables
 from mosaics import Views, embedded_views
 from scipy.special import expit, logit
@@ -112,7 +113,7 @@ def measure(views_of: Callable[[int], Views]) -> Iterator[str]:
     yield "|---|---:|---:|---:|---:|"
     for name, values in found.items():
         gains = (
-            "" if name == other else interval([a - b for a, b in zip(values, found[other], strict=True)])
+            "" if name == other else told([a - b for a, b in zip(values, found[other], strict=True)])
             for other in (GLOBAL, CDUL)
         )
         yield f"| {name} | {scales.get(name, scales[CDUL]):g} | {np.mean(values):.1f} | {' | '.join(gains)} |"
@@ -136,7 +137,7 @@ def _with_states(pools: list[Views], scale: float) -> Iterator[str]:
                 for of in (lambda one: one.present, lambda one: one.absent)
             ]
             cells = [
-                *(str(n_known), ("no", "yes")[name], f"{np.mean(values):.1f}", interval(gains) if name else ""),
+                *(str(n_known), ("no", "yes")[name], f"{np.mean(values):.1f}", told(gains) if name else ""),
                 *(f"{present:.1f} %", "-" if np.isnan(right) else f"{right:.1f} %", broken[0]),
                 *(f"{absent:.1f} %", f"{missed:.1f} %", broken[1]),
             ]

@@ -14,7 +14,7 @@ from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
-from scipy.stats import t
+from intervals import told
 
 from windrow.tasks.algorithms.arrays import Int64Array
 from windrow.tasks.algorithms.worth.comparison import Difference
@@ -94,8 +94,7 @@ def main() -> None:
             wide.append(50 * (kept.high - kept.low))
             changed.append(1 - len(np.intersect1d(before, now)) / len(np.union1d(before, now)))
             same += kept.verdict == tonight.verdict
-        half = t.ppf(0.975, len(apart) - 1) * np.std(apart, ddof=1) / np.sqrt(len(apart))
-        cells = [f"{share:.0%}", f"{np.mean(changed):.1%}", f"{np.mean(apart):+.2f} ± {half:.2f}"]
+        cells = [f"{share:.0%}", f"{np.mean(changed):.1%}", told(apart, 2, "+")]
         cells += [f"{np.abs(apart).max():.1f}", f"{np.mean(wide):.1f}", f"{same} of {len(apart)}"]
         print(f"| {' | '.join(cells)} |", flush=True)
 

@@ -14,7 +14,7 @@ from pathlib import Path
 
 import numpy as np
 from bench_labels import KINDS, Case, cases, load, say
-from scipy.stats import t
+from intervals import told
 
 from windrow.tasks.algorithms.labels.combining.combination import CombineBy
 from windrow.tasks.algorithms.labels.combining.label_prior import PriorConfig
@@ -87,8 +87,7 @@ def measured(case: Case) -> Iterator[Row]:
 
 def _cell(pools: list[tuple[float, ...]]) -> str:
     values = 100 * np.array(pools)
-    wide = t.ppf(0.975, len(pools) - 1) * values.std(axis=0, ddof=1) / np.sqrt(len(pools))
-    return " / ".join(f"{mean:.1f} ± {half:.1f}" for mean, half in zip(values.mean(axis=0), wide, strict=True))
+    return " / ".join(map(told, values.T))
 
 
 def main() -> None:

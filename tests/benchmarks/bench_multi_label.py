@@ -17,6 +17,7 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
+from intervals import told
 from mosaic_page import make_tables
 from mosaics import N_CLASSES, embedded_mosaics
 from rich.console import Console
@@ -143,12 +144,6 @@ def judged(case: Case, states: Matrix, promise: float) -> Judged:
     return Judged([100 * float(share) for share in shares], of_present, of_absent)
 
 
-def interval(values: list[float]) -> str:
-    """The mean, and half of its 95 % interval over seeds (Student's t)."""
-    half = stats.t.ppf(0.975, len(values) - 1) * np.std(values, ddof=1) / np.sqrt(len(values))
-    return f"{np.mean(values):.1f} ± {half:.1f}"
-
-
 def measure(data: Path, model: str, out: Path) -> Iterator[str]:
     """Yield the lines of both tables."""
     precision: dict[tuple[str, str], list[float]] = {}
@@ -184,7 +179,7 @@ def _precision_table(found: dict[tuple[str, str], list[float]]) -> Iterator[str]
         own = found[name, WINDROW]
         each = [found.get((name, who)) for who in (WINDROW, PEER, NEGATIVE)]
         gains = [
-            "cannot be fitted" if theirs is None else interval([a - b for a, b in zip(own, theirs, strict=True)])
+            "cannot be fitted" if theirs is None else told([a - b for a, b in zip(own, theirs, strict=True)])
             for theirs in each[1:]
         ]
         means = ["cannot be fitted" if values is None else f"{np.mean(values):.1f}" for values in each]

@@ -20,6 +20,7 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 from bench_calibration import load
+from intervals import told
 from label_corruption import Labels, image_flips, pair_flips, symmetric
 
 from windrow.tasks.algorithms.labels.checks.confident_learning import find_noisy
@@ -86,8 +87,8 @@ def table(rows: Sequence[Row]) -> str:
         cells[str(row["data"]), str(row["kind"]), float(row["rate"])][str(row["rule"])].append(row)
     lines = [f"| pool | noise | wrong, % | {' | '.join(RULES)} |", "|---|---|---|" + "---|" * len(RULES)]
     for (data, kind, rate), of_rule in sorted(cells.items()):
-        told = " | ".join(_told(of_rule[rule], rate) for rule in RULES)
-        lines.append(f"| {data} | {kind} | {100 * rate:.0f} | {told} |")
+        shares = " | ".join(_told(of_rule[rule], rate) for rule in RULES)
+        lines.append(f"| {data} | {kind} | {100 * rate:.0f} | {shares} |")
     return "\n".join([*lines, "", *_differences(rows)])
 
 
@@ -103,9 +104,10 @@ def _differences(rows: Sequence[Row]) -> Iterator[str]:
         for row in (row for row in rows if row["data"] == data):
             by[str(row["rule"])][float(row["seed"])].append(row)
         for other in RULES[:2]:
-            gain = [_f1(by["now"][seed]) - _f1(by[other][seed]) for seed in by["now"]]
-            off = [_off(by["now"][seed]) - _off(by[other][seed]) for seed in by["now"]]
-            yield f"- {data}: F1 {_interval(gain)} points, distance from the rate {_interval(off)} points, of {other}."
+            gain = [100 * (_f1(by["now"][seed]) - _f1(by[other][seed])) for seed in by["now"]]
+            off = [100 * (_off(by["now"][seed]) - _off(by[other][seed])) for seed in by["now"]]
+            more, farther = (told(each, sign="+") for each in (gain, off))
+            yield f"- {data}: F1 {more} points, distance from the rate {farther} points, of {other}."
 
 
 def _f1(rows: Sequence[Row]) -> float:
@@ -114,13 +116,6 @@ def _f1(rows: Sequence[Row]) -> float:
 
 def _off(rows: Sequence[Row]) -> float:
     return float(np.mean([abs(float(row["share"]) - float(row["rate"])) for row in rows]))
-
-
-def _interval(values: Sequence[float]) -> str:
-    from scipy.stats import t
-
-    half = t.ppf(0.975, len(values) - 1) * np.std(values, ddof=1) / np.sqrt(len(values)) if len(values) > 1 else np.nan
-    return f"{100 * np.mean(values):+.1f} ± {100 * half:.1f}"
 
 
 def main() -> None:

@@ -16,7 +16,7 @@ from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
-from scipy.stats import t
+from intervals import told
 
 from windrow.tasks.algorithms.arrays import BoolArray, Float32Array, Int64Array
 from windrow.tasks.algorithms.labels.all_makers import MAKERS
@@ -111,8 +111,7 @@ def main() -> None:
             cells = [f"{share:.0%}", what, f"{found[:, column].mean():.3f}"]
             for how in (3, 6):
                 apart = found[:, column + how] - found[:, column]
-                wide = t.ppf(0.975, len(apart) - 1) * apart.std(ddof=1) / np.sqrt(len(apart))
-                cells += [f"{found[:, column + how].mean():.3f}", f"{apart.mean():+.3f} ± {wide:.3f}"]
+                cells += [f"{found[:, column + how].mean():.3f}", told(apart, 3, "+")]
             print(f"| {' | '.join(cells)} |", flush=True)
 
 

@@ -28,10 +28,10 @@ from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
+from intervals import half_width
 from off_topic_images import KINDS
 from rich.console import Console
 from rich.progress import track
-from scipy.stats import t as student
 from selection_bounds import bounds_of
 from selection_orders import BOUND, DEFAULT, PRUNING, RANKED, UNLABELLED, code, rankings_of
 from selection_pools import DIRT, HEAD, N_CLASSES, BenchPool, Images, draw_pool, read_images
@@ -127,12 +127,6 @@ def _mean(each: Sequence[Scores]) -> Scores:
     """The mean over seeds; of multipliers, which come last, the geometric one."""
     values = np.array(each)
     return np.r_[values[:, :N_SCORES].mean(axis=0), np.exp(np.log(values[:, N_SCORES:]).mean(axis=0))]
-
-
-def half_width(values: Scores) -> float:
-    """Half a 95 % interval of t of the mean of values (n,); nan of one alone."""
-    n = len(values)
-    return float(student.ppf(0.975, n - 1) * values.std(ddof=1) / n**0.5) if n > 1 else float("nan")
 
 
 def table(found: Sequence[Found], has_copies: bool) -> str:

@@ -16,7 +16,8 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
-from bench_selection import PAGE, RANDOM, Found, half_width, measured, options, table, write_section
+from bench_selection import PAGE, RANDOM, Found, measured, options, table, write_section
+from intervals import half_width
 from rich.console import Console
 from selection_orders import DEFAULT, PRUNING, UNLABELLED
 

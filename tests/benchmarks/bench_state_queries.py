@@ -14,7 +14,7 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-from bench_multi_label import interval
+from intervals import told
 from mosaic_page import make_tables
 from mosaics import Views, embedded_views
 from sklearn.metrics import average_precision_score
@@ -83,7 +83,7 @@ def measure(data: Path, model: str, out: Path) -> Iterator[str]:
     yield "|---|---:|---:|"
     for how in found[0]:
         values = [each[how] for each in found]
-        gain = "" if how == RANDOM else interval([each[how] - each[RANDOM] for each in found])
+        gain = "" if how == RANDOM else told([each[how] - each[RANDOM] for each in found])
         yield f"| {how} | {np.mean(values):.1f} | {gain} |"
 
 
