@@ -3,23 +3,47 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
 from windrow.schemas import NEAR_DUPLICATE_THRESHOLD, SELECTION
-from windrow.schemas.exported import EXPORTED_SAMPLES, REST
+from windrow.schemas.exported import REST
 from windrow.schemas.stages import Part
 from windrow.tasks.selection.selection_config import SPLIT_CONFLICT, Split
-from windrow.tasks.storage.files.parquet import read_table
+from windrow.tasks.storage.catalog.connections import open_connection
+from windrow.tasks.storage.files.literal_paths import parquet_scan
 from windrow.tasks.storage.files.whole_columns import whole
 from windrow.tasks.storage.published.versions import SAMPLES, list_versions
 from windrow.tasks.storage.store.outputs import Done, OutputWriter, make_output, open_output
 
 VERSION = 2
+EARLIER_SQL = f"""
+CREATE VIEW earlier AS
+SELECT sample_id, arg_min(split, version) AS split FROM ({{versions}}) SEMI JOIN selection USING (sample_id)
+WHERE split <> '{REST}' GROUP BY sample_id
+"""
+"""The split of each sample in the first version that had it selected."""
+# Of a group that was held out in several splits, the one of its first sample by `sample_id` counts.
+CORRECTIONS_SQL = f"""
+WITH rows AS (
+    SELECT s.sample_id, s.group_id, s.split, e.split AS before, list_contains($splits, e.split) AS stands, s.rank
+    FROM selection s LEFT JOIN earlier e USING (sample_id)
+), groups AS (
+    SELECT group_id, coalesce(arg_min(before, sample_id) FILTER (before <> $trained), $trained) AS held
+    FROM rows WHERE stands GROUP BY group_id
+), wanted AS (
+    SELECT rows.*, CASE WHEN stands THEN before ELSE held END AS wanted,
+        wanted = $trained AND held <> $trained AS clashes
+    FROM rows JOIN groups USING (group_id)
+)
+SELECT sample_id, CASE WHEN clashes THEN '{SPLIT_CONFLICT}' ELSE wanted END FROM wanted
+WHERE rank IS NOT NULL AND (clashes OR split <> wanted)
+ORDER BY sample_id
+"""
 
 
 def freeze_splits(store: Path, ranked: Done, name: str, splits: Sequence[Split]) -> Done:
@@ -30,82 +54,53 @@ def freeze_splits(store: Path, ranked: Done, name: str, splits: Sequence[Split])
     'split_conflict'. The split that is trained on is the one named 'train', or the first. Samples that have left the
     pool are not seen: what is near them is not known any more.
     """
-    earlier = earlier_splits(store, name)
-    if not earlier:
-        return ranked
     output = open_output(store / ranked.path)
-    selection = output.read(SELECTION)
-    settled = settle(selection, earlier, [split.name for split in splits])
-    if settled is None:
+    corrections = corrections_of(
+        output.table_path(SELECTION), earlier_files(store, name), [each.name for each in splits]
+    )
+    if not corrections:
         return ranked
 
     def write(writer: OutputWriter) -> None:
-        writer.write(SELECTION, settled.selection)
+        selection = corrected(output.read(SELECTION), corrections)
+        writer.write(SELECTION, selection)
         writer.write(NEAR_DUPLICATE_THRESHOLD, output.read(NEAR_DUPLICATE_THRESHOLD))
-        n_ranked = selection.num_rows - settled.selection["rank"].null_count
-        counts = {**ranked.counts, "n_ranked": n_ranked, "n_selected": pc.sum(settled.selection["selected"]).as_py()}
-        if settled.n_conflicts:
-            counts[f"dropped_by_{SPLIT_CONFLICT}"] = settled.n_conflicts
+        n_ranked = selection.num_rows - selection["rank"].null_count
+        counts = {**ranked.counts, "n_ranked": n_ranked, "n_selected": pc.sum(selection["selected"]).as_py()}
+        if n_conflicts := sum(what == SPLIT_CONFLICT for what in corrections.values()):
+            counts[f"dropped_by_{SPLIT_CONFLICT}"] = n_conflicts
         writer.counts.update(counts)
 
-    inputs = {"ranked": output.digest, "corrections": settled.corrections}
-    return make_output(store, Part.FROZEN_SPLITS, VERSION, inputs, write)
+    return make_output(store, Part.FROZEN_SPLITS, VERSION, {"ranked": output.digest, "corrections": corrections}, write)
 
 
-def earlier_splits(store: Path, name: str) -> dict[str, str]:
-    """Return the split of each sample in the first version of a curated set that had it selected."""
-    found: dict[str, str] = {}
-    for version in list_versions(store, name):
-        table = read_table(EXPORTED_SAMPLES, [version.path / SAMPLES], ["sample_id", "split"])
-        for sample_id, split in zip(table["sample_id"].to_pylist(), table["split"].to_pylist(), strict=True):
-            if split != REST:
-                found.setdefault(sample_id, split)
-    return found
+def earlier_files(store: Path, name: str) -> list[Path]:
+    """Return the samples of each version of a curated set, oldest first."""
+    return [version.path / SAMPLES for version in list_versions(store, name)]
 
 
-@dataclass(frozen=True)
-class Settled:
-    """SELECTION as it is to be; what differs, by `sample_id`: a split, or SPLIT_CONFLICT; and how many are these."""
+def corrections_of(selection: Path, earlier: Sequence[Path], splits: Sequence[str]) -> dict[str, str]:
+    """Return what of a SELECTION is to be another way, by `sample_id`: a split, or SPLIT_CONFLICT.
 
-    selection: pa.Table
-    corrections: dict[str, str]
-    n_conflicts: int
-
-
-def settle(selection: pa.Table, earlier: Mapping[str, str], splits: Sequence[str]) -> Settled | None:
-    """Put samples where they were before, and drop what would be trained on beside what was held out.
-
-    None where all is so already.
+    earlier: the samples of versions, oldest first. DuckDB joins them, within `memory_gb`: there may be one a night.
     """
+    if not earlier:
+        return {}
+    with open_connection([selection, *earlier]) as connection:
+        connection.execute(f"CREATE VIEW selection AS SELECT * FROM {parquet_scan([selection])}")
+        numbered = (f"SELECT {n} AS version, * FROM {parquet_scan([path])}" for n, path in enumerate(earlier))
+        connection.execute(EARLIER_SQL.format(versions=" UNION ALL BY NAME ".join(numbered)))
+        return found_corrections(connection, splits)
+
+
+def found_corrections(connection: Any, splits: Sequence[str]) -> dict[str, str]:
+    """The same of `selection` and `earlier` (sample_id, split) of a connection."""
     trained = "train" if "train" in splits else splits[0]
-    rows = selection.select(["sample_id", "group_id", "split", "rank"]).to_pylist()
-    held: dict[str, str] = {}
-    for row in rows:
-        before = earlier.get(row["sample_id"])
-        if (
-            before is not None
-            and before in splits
-            and (row["group_id"] not in held or held[row["group_id"]] == trained)
-        ):
-            held[row["group_id"]] = before
-    corrections: dict[str, str] = {}
-    for row in rows:
-        before = earlier.get(row["sample_id"])
-        group = held.get(row["group_id"])
-        wanted = before if before in splits else group
-        if row["rank"] is None or wanted is None:
-            continue
-        if wanted == trained and group != trained:
-            corrections[row["sample_id"]] = SPLIT_CONFLICT
-        elif row["split"] is not None and row["split"] != wanted:
-            corrections[row["sample_id"]] = wanted
-    if not corrections:
-        return None
-    conflicts = [name for name, what in corrections.items() if what == SPLIT_CONFLICT]
-    return Settled(_corrected(selection, corrections), corrections, len(conflicts))
+    values = {"splits": list(splits), "trained": trained}
+    return dict(connection.execute(CORRECTIONS_SQL, values).fetchall())
 
 
-def _corrected(selection: pa.Table, corrections: Mapping[str, str]) -> pa.Table:
+def corrected(selection: pa.Table, corrections: Mapping[str, str]) -> pa.Table:
     """Put in other splits, and without the samples in conflict, whose places in the ranking close up."""
     what = [corrections.get(name) for name in selection["sample_id"].to_pylist()]
     dropped = np.array([each == SPLIT_CONFLICT for each in what])

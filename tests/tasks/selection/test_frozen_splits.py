@@ -4,6 +4,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import duckdb
 import numpy as np
 import pyarrow as pa
 import pytest
@@ -14,7 +15,7 @@ from small_pool import SmallPool, make_small_pool, png, stripes
 
 from windrow.schemas import SELECTION
 from windrow.tasks.config import parse_config
-from windrow.tasks.selection.frozen_splits import earlier_splits, settle
+from windrow.tasks.selection.frozen_splits import corrected, found_corrections
 from windrow.tasks.selection.selection_config import SPLIT_CONFLICT, Split
 from windrow.tasks.selection.splits import UNCLAIMED, assign_splits
 from windrow.tasks.storage.catalog.views import open_catalog
@@ -22,6 +23,7 @@ from windrow.tasks.storage.store.outputs import all_outputs
 from windrow.tasks.storage.verify.verification import verify
 
 NAMES = ("train", "val", "test")
+TOLD = pa.schema([("sample_id", pa.string()), ("split", pa.string())])
 
 
 def selection_of(groups: list[int], splits: list[str], ranks: list[int | None], n: int) -> pa.Table:
@@ -54,11 +56,18 @@ def histories(draw: st.DrawFn) -> tuple[pa.Table, dict[str, str]]:
     return table, earlier
 
 
+def corrections(table: pa.Table, earlier: dict[str, str]) -> dict[str, str]:
+    with duckdb.connect() as connection:
+        connection.register("selection", table)
+        connection.register("earlier", pa.table({"sample_id": [*earlier], "split": [*earlier.values()]}, TOLD))
+        return found_corrections(connection, NAMES)
+
+
 @given(histories())
 def test_nobody_moves_and_no_group_is_trained_on_that_was_held_out(made: tuple[pa.Table, dict[str, str]]) -> None:
     table, earlier = made
-    found = settle(table, earlier, NAMES)
-    after = (table if found is None else found.selection).to_pylist()
+    settled = corrected(table, corrections(table, earlier))
+    after = settled.to_pylist()
     held_out = {row["group_id"] for row in table.to_pylist() if earlier.get(row["sample_id"]) in ("val", "test")}
     for row, was in zip(after, table.to_pylist(), strict=True):
         before = earlier.get(row["sample_id"])
@@ -73,20 +82,20 @@ def test_nobody_moves_and_no_group_is_trained_on_that_was_held_out(made: tuple[p
     assert ranks == list(range(1, len(ranks) + 1))
     chosen = [row["rank"] for row in after if row["selected"]]
     assert sorted(chosen) == list(range(1, len(chosen) + 1))
-    assert found is None or settle(found.selection, earlier, NAMES) is None
+    assert corrections(settled, earlier) == {}
 
 
 def test_by_hand() -> None:
     table = selection_of([0, 0, 2, 3, 3], ["train"] * 5, [1, 2, 3, 4, 5], 4)
     ids = table["sample_id"].to_pylist()
-    found = settle(table, {ids[0]: "val", ids[2]: "train", ids[3]: "train"}, NAMES)
-    assert found is not None and found.corrections == {ids[0]: "val", ids[1]: "val"} and found.n_conflicts == 0
-    assert found.selection["split"].to_pylist() == ["val", "val", "train", "train", None]
-    found = settle(table, {ids[0]: "val", ids[1]: "train"}, NAMES)  # a new picture joined the two
-    assert found is not None and found.n_conflicts == 1
-    assert found.selection["rank"].to_pylist() == [1, None, 2, 3, 4]
-    assert found.selection["dropped_by"].to_pylist() == [None, SPLIT_CONFLICT, None, None, None]
-    assert settle(table, {ids[0]: "gone", ids[2]: "train"}, NAMES) is None
+    found = corrections(table, {ids[0]: "val", ids[2]: "train", ids[3]: "train"})
+    assert found == {ids[0]: "val", ids[1]: "val"}
+    assert corrected(table, found)["split"].to_pylist() == ["val", "val", "train", "train", None]
+    found = corrections(table, {ids[0]: "val", ids[1]: "train"})  # a new picture joined the two
+    assert found == {ids[0]: "val", ids[1]: SPLIT_CONFLICT}
+    assert corrected(table, found)["rank"].to_pylist() == [1, None, 2, 3, 4]
+    assert corrected(table, found)["dropped_by"].to_pylist() == [None, SPLIT_CONFLICT, None, None, None]
+    assert corrections(table, {ids[0]: "gone", ids[2]: "train"}) == {}
 
 
 def test_shares_are_exact_in_every_stratum() -> None:
@@ -112,7 +121,7 @@ def test_a_real_set_keeps_its_splits_when_shares_seed_and_pool_change(tmp_path: 
     halves = [{"name": "train", "share": 0.5}, {"name": "val", "share": 0.5}]
     pool = make_small_pool(tmp_path, 30, selection={"target_size": 16, "splits": halves})
     curate_inline(pool.config)
-    first = earlier_splits(pool.store, "small")
+    first = splits_of(pool.store)
     assert len(first) == 16 and set(first.values()) == {"train", "val"}
     other = [{"name": "train", "share": 0.9}, {"name": "val", "share": 0.1}]
     selection = {"target_share": 1.0, "splits": other, "stratify_splits": True}
