@@ -9,7 +9,7 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from windrow.schemas import OUTCOMES
+from windrow.schemas import EMBEDDINGS, OCCURRENCES, OUTCOMES, SELECTION
 from windrow.schemas.forgotten import FORGOTTEN_BY
 from windrow.schemas.stages import Stage
 from windrow.tasks.storage.catalog.views import connect, tables_of
@@ -67,7 +67,7 @@ def account(
     outputs = made.opened(store, Stage.INGEST, Stage.FEATURES, Stage.RANK)
 
     def write(writer: OutputWriter) -> None:
-        connection = connect(tables_of(outputs))
+        connection = connect(tables_of(outputs), only=[OCCURRENCES, SELECTION, EMBEDDINGS])
         _add_gone(connection, gone)
         outcomes = connection.sql(OUTCOMES_SQL, params={"kept_back": kept_back, "what": what}).to_arrow_table()
         n_occurrences = sum(output.counts["n_occurrences"] for output in outputs[Stage.INGEST])

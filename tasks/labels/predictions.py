@@ -10,7 +10,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from windrow.schemas import LABELS, NEIGHBORS, PREDICTIONS
+from windrow.schemas import LABELS, NEIGHBORS, OCCURRENCES, PREDICTIONS
 from windrow.schemas.stages import Part, Stage
 from windrow.tasks.algorithms.arrays import Float32Array, Int64Array
 from windrow.tasks.algorithms.labels.folds import cross_fit
@@ -242,6 +242,6 @@ def _without_labels(pool: LabelPool, labels: Int64Array, wanted: _Wanted) -> Flo
 
 def _sources(pool: Pool, ingested: Sequence[Output]) -> Int64Array:
     """Where each sample of the pool was seen: its first `source_uri`, numbered in their order from 0."""
-    seen = connect(tables_of({Stage.INGEST: ingested})).sql(SOURCES_SQL).to_arrow_table()
+    seen = connect(tables_of({Stage.INGEST: ingested}), only=[OCCURRENCES]).sql(SOURCES_SQL).to_arrow_table()
     names = whole(seen["source"]).take(pc.index_in(pool.sample_ids, whole(seen["sample_id"])))
     return np.unique(names.to_numpy(zero_copy_only=False), return_inverse=True)[1].astype(np.int64)

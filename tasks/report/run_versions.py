@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from contextlib import suppress
+from itertools import islice
 from pathlib import Path
 
 from windrow.schemas import CLASS_BALANCE, CLASS_SHARES, DRIFT, POOL
 from windrow.schemas.stages import Stage
-from windrow.tasks.storage.published.versions import Version, list_versions, open_version
+from windrow.tasks.storage.published.versions import Version, open_version, versions_backwards
 from windrow.tasks.storage.store.run_records import Run, runs_backwards
+
+TOLD = (CLASS_BALANCE, CLASS_SHARES, DRIFT, POOL)
 
 
 def version_of(run: Run) -> Version | None:
@@ -26,7 +29,8 @@ def versions_to(run: Run, most: int) -> list[Version]:
     own = version_of(run)
     if own is None:
         return []
-    return [each for each in list_versions(run.store, run.name) if each.number <= own.number][-most:]
+    until = (each for each in versions_backwards(run.store, run.name) if each.number <= own.number)
+    return [*islice(until, most)][::-1]
 
 
 def publishers(run: Run, versions: list[Version]) -> dict[str, Run]:
@@ -57,7 +61,6 @@ def tables_before(run: Run) -> dict[str, list[Path]]:
     """
     stages = (run.stage(stage) for stage in (Stage.CLUSTER, Stage.RANK, Stage.POOL))
     folders = [run.store / path for stage in stages if stage for path in stage.outputs]
-    names = [table.name for table in (CLASS_BALANCE, CLASS_SHARES, DRIFT, POOL)]
-    files = {name: [folder / f"{name}.parquet" for folder in folders] for name in names}
+    files = {table.name: [folder / f"{table.name}.parquet" for folder in folders] for table in TOLD}
     there = {name: [file for file in found if file.is_file()] for name, found in files.items()}
     return {name: found for name, found in there.items() if found}

@@ -6,6 +6,7 @@ import time
 from collections.abc import Sequence
 from dataclasses import replace
 
+from windrow.schemas import OCCURRENCES, SOURCE_COLUMNS
 from windrow.schemas.stages import Part, Stage
 from windrow.tasks.config import CurationConfig
 from windrow.tasks.corrections.taken import take_corrections, told_of
@@ -136,7 +137,8 @@ def _n_occurrences(shards: Sequence[SourceShard]) -> int | None:
 def _tell_found(curation: Curation) -> None:
     """Say what came with the samples of each source."""
     outputs = curation.made.opened(curation.store, Stage.INGEST)
-    for found in read_found_labels(connect(tables_of(outputs)), curation.config.labels.no_label):
+    connection = connect(tables_of(outputs), only=[OCCURRENCES, SOURCE_COLUMNS])
+    for found in read_found_labels(connection, curation.config.labels.no_label):
         curation.runner.say(f"{found.source}: {found.told(curation.config.labels.kind == 'multi')}")
 
 

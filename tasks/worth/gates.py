@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pyarrow.compute as pc
 
-from windrow.schemas.clusters import DRIFT
+from windrow.schemas import DRIFT, LABELS, SELECTION
 from windrow.schemas.stages import Stage
 from windrow.tasks.storage.catalog.views import connect, tables_of
 from windrow.tasks.storage.published.versions import Version, latest_version
@@ -33,7 +33,7 @@ def held_at_gates(store: Path, name: str, made: Made, label_set: str, config: Ga
 
 
 def _replaced(store: Path, last: Version, made: Made, label_set: str, config: GatesConfig) -> Iterator[str]:
-    connection = connect(tables_of(made.opened(store, *READ)))
+    connection = connect(tables_of(made.opened(store, *READ)), only=[SELECTION, LABELS])
     selected = connection.sql(SELECTED_SQL, params=[label_set]).to_arrow_table()
     there = pc.is_in(read_version(last, ["sample_id"])["sample_id"], value_set=selected["sample_id"])
     n_gone = last.n_samples - (pc.sum(there).as_py() or 0)

@@ -9,7 +9,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from windrow.schemas import ANNOTATIONS, ANNOTATORS, HELD_OUT, LABELS, NEIGHBORS
+from windrow.schemas import ANNOTATIONS, ANNOTATORS, HELD_OUT, LABELS, NEIGHBORS, OCCURRENCES
 from windrow.schemas.stages import Part, Stage
 from windrow.tasks.algorithms.arrays import BoolArray, Int64Array
 from windrow.tasks.algorithms.worth.hold_out import held_out_groups
@@ -100,7 +100,7 @@ def _groups(outputs: Mapping[str, Sequence[Output]], sample_ids: pa.Array, thres
     graph = read_graph(outputs[Stage.NEIGHBORS][0])
     near = np.argwhere(graph.similarity >= threshold)
     pairs = np.stack([near[:, 0], graph.indices[near[:, 0], near[:, 1]]], axis=1).astype(np.int64)
-    connection = connect(tables_of({Stage.INGEST: outputs[Stage.INGEST]}))
+    connection = connect(tables_of({Stage.INGEST: outputs[Stage.INGEST]}), only=[OCCURRENCES])
     names = dict(connection.sql(NAMES_SQL).fetchall())
     return group_samples(sample_ids, pairs, [names.get(sample_id) for sample_id in sample_ids.to_pylist()])
 

@@ -12,7 +12,7 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from windrow.schemas import WORTH, WORTH_CURVE, WORTH_KEPT, WORTH_SETS
+from windrow.schemas import HELD_OUT, LABELS, SELECTION, WORTH, WORTH_CURVE, WORTH_KEPT, WORTH_SETS
 from windrow.schemas.stages import Part, Stage
 from windrow.tasks.report.worth_facts import kept_words
 from windrow.tasks.storage.catalog.views import connect, tables_of
@@ -151,7 +151,8 @@ def changes(then: Sequence[Output], now: Sequence[Output], label_set: str, large
 
 
 def _sets(outputs: Sequence[Output], label_set: str, largest: int) -> dict[str, pa.Table]:
-    connection, values = connect(tables_of({"": outputs})), {"label_set": label_set, "largest": largest}
+    connection = connect(tables_of({"": outputs}), only=[SELECTION, LABELS, HELD_OUT])
+    values = {"label_set": label_set, "largest": largest}
     found = {}
     for name, sql in SETS_SQL.items():
         asked = {key: value for key, value in values.items() if f"${key}" in sql}

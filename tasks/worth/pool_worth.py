@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from windrow.schemas import WORTH, WORTH_CURVE, WORTH_SETS
+from windrow.schemas import ASSIGNMENTS, HELD_OUT, LABELS, SELECTION, WORTH, WORTH_CURVE, WORTH_SETS
 from windrow.schemas.stages import Stage
 from windrow.schemas.worth import WEIGHTINGS
 from windrow.tasks.algorithms.arrays import Int64Array
@@ -72,7 +72,7 @@ def measure_worth(
     `keep_judgement`. Raises ValueError where a command of the config fails.
     """
     outputs = made.opened(store, *READ)
-    connection = connect(tables_of(outputs))
+    connection = connect(tables_of(outputs), only=[ASSIGNMENTS, SELECTION, LABELS, HELD_OUT])
     before = version_before(store, name, connection, label_set)
 
     def write(writer: OutputWriter) -> None:

@@ -10,7 +10,7 @@ import pyarrow as pa
 from windrow.schemas.exported import EXPORTED_SAMPLES
 from windrow.tasks.storage.files.parquet import read_table
 from windrow.tasks.storage.files.whole_columns import wide
-from windrow.tasks.storage.published.versions import SAMPLES, Version, list_versions
+from windrow.tasks.storage.published.versions import SAMPLES, Version, versions_backwards
 
 SELECTED_SQL = """
 SELECT e.sample_id, CASE WHEN NOT l.abstained THEN l.label END AS label
@@ -25,7 +25,7 @@ def version_before(store: Path, name: str, connection: Any, label_set: str) -> V
     So a run that finds everything done compares with what the first run compared with, not with its own version.
     """
     selected = connection.sql(SELECTED_SQL, params=[label_set]).to_arrow_table()
-    for version in reversed(list_versions(store, name)):
+    for version in versions_backwards(store, name):
         if not _same(version, selected):
             return version
     return None

@@ -13,7 +13,7 @@ from windrow.tasks.report.answers.changed import TOTALS_SQL
 from windrow.tasks.report.balance_facts import read_balance
 from windrow.tasks.report.cited import Asked
 from windrow.tasks.report.drawings.figures import Line, counting, linear, named, plot
-from windrow.tasks.report.run_versions import publishers, tables_before, versions_to
+from windrow.tasks.report.run_versions import TOLD, publishers, tables_before, versions_to
 from windrow.tasks.storage.catalog.connections import open_connection
 from windrow.tasks.storage.catalog.views import connect
 from windrow.tasks.storage.published.versions import SAMPLES, Version, class_changes_sql
@@ -53,7 +53,7 @@ def _stayed(ask: Asked, run: Run, old: Version, new: Version) -> Any:
 
 def _told(ask: Asked, run: Run) -> dict[str, Any]:
     """What the run that published a version knew of its balance and drift."""
-    of_run = Asked(connect(tables_before(run)), run.run_id, ask.section, ask.queries)
+    of_run = Asked(connect(tables_before(run), only=TOLD), run.run_id, ask.section, ask.queries)
     balance = read_balance(of_run)
     drift = of_run.execute(DRIFT_SQL).fetchone()
     even = balance.curated if balance else None

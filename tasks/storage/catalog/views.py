@@ -8,7 +8,7 @@ a catalog costs milliseconds and copies nothing.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from itertools import chain
 from pathlib import Path
 from typing import Any
@@ -119,14 +119,19 @@ def connect(
     also: Iterable[Path] = (),
     anywhere: bool = False,
     has_states: bool = False,
+    only: Collection[Table] = (),
 ) -> Any:
     """Return a DuckDB connection with a view for every declared table, over the given Parquet files.
 
     It reads them and the files `also`, and no other, see `open_connection`; `limits` are for SQL of a user's.
     A column that they lack, as they were made before it was declared, is null. `has_states`: whether `pool` has the
-    states of classes though no file has any.
+    states of classes though no file has any. `only`: of these tables, and none that is put together from several, which
+    takes a third of the time.
     """
     files = {name: list(paths) for name, paths in tables.items()}
+    if only:
+        files = {table.name: files.get(table.name, []) for table in only}
+        return _opened(files, also, limits, anywhere, [_as_view(table, files[table.name]) for table in only])
     statements = []
     for declared in TABLES:
         if declared not in (*FROM_MANIFESTS, POOL):
@@ -138,8 +143,17 @@ def connect(
         *_pool_views(files, has_states or bool(files.get(LABEL_STATES.name))),
         "CREATE VIEW curated AS SELECT * FROM pool WHERE selected ORDER BY rank",
     ]
-    read = chain(also, *files.values())
-    connection = open_connection(read, limits=limits, anywhere=anywhere)
+    return _opened(files, also, limits, anywhere, statements)
+
+
+def _opened(
+    files: Mapping[str, Iterable[Path]],
+    also: Iterable[Path],
+    limits: SqlLimits | None,
+    anywhere: bool,
+    statements: Sequence[str],
+) -> Any:
+    connection = open_connection(chain(also, *files.values()), limits=limits, anywhere=anywhere)
     connection.execute("BEGIN; " + "; ".join(statements) + "; COMMIT")
     return connection
 

@@ -6,7 +6,7 @@ A version is a folder that holds `manifest.json`; whatever is being written has 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -110,10 +110,15 @@ def list_versions(store: Path, name: str | None = None) -> list[Version]:
 
     Those that were withdrawn are none any more. What was copied by hand, or is damaged, is left out, and said to be.
     """
+    return [*versions_backwards(store, name)][::-1]
+
+
+def versions_backwards(store: Path, name: str | None = None) -> Iterator[Version]:
+    """Yield the same from the last to the first, each opened when it is asked for: there may be one a night."""
     paths = [file.parent for file in (store / "curated").glob(f"*/v*/{MANIFEST}") if is_version_name(file.parent.name)]
-    wanted = [path for path in paths if name in (None, path.parent.name) and not is_withdrawn(path)]
-    opened = map(_open_own, sorted(wanted, key=lambda p: (p.parent.name, version_number(p.name))))
-    return [version for version in opened if version is not None]
+    wanted = (path for path in paths if name in (None, path.parent.name) and not is_withdrawn(path))
+    ordered = sorted(wanted, key=lambda path: (path.parent.name, version_number(path.name)), reverse=True)
+    return (version for version in map(_open_own, ordered) if version is not None)
 
 
 def _open_own(path: Path) -> Version | None:
@@ -131,8 +136,7 @@ def _open_own(path: Path) -> Version | None:
 
 def latest_version(store: Path, name: str) -> Version | None:
     """Return the last version of a curated set, or None."""
-    versions = list_versions(store, name)
-    return versions[-1] if versions else None
+    return next(versions_backwards(store, name), None)
 
 
 def inspect_version_files(inspection: Inspection, path: Path) -> dict[str, Any] | None:

@@ -122,7 +122,7 @@ def published(store: Path, made: Made, monkeypatch: pytest.MonkeyPatch, held_out
     folder.mkdir(exist_ok=True)
     write_table(EXPORTED_SAMPLES, table, folder / SAMPLES)
     version = Version("set", "v0001", folder, str(folder.name), len(rows), 1, 1)
-    monkeypatch.setattr(versions, "list_versions", lambda *_: [version])
+    monkeypatch.setattr(versions, "versions_backwards", lambda *_: iter([version]))
     return version
 
 
