@@ -1,10 +1,12 @@
 """What a night costs that brings little: CPU seconds of each piece of work, of a first run and of nights after it.
 
     python tests/benchmarks/bench_nights.py [--sizes 10000 40000] [--nights first "1 % new"] [--memory-gb 4]
+    python tests/benchmarks/bench_nights.py --sizes 18000 --pictures ../shared/data/cifar10-20k
 
 The pool is drawn: pictures of 128 grey pixels, which a backbone of the bench's own takes as the embedding (rectified
 Gaussian mixtures: 100 clusters in 10 classes), so that what follows features is measured. 5 % of them have a label, as
-have the new ones; 5 % are nearly copies. Every run is a process of its own with one thread and its work inline: the
+have the new ones; 5 % are nearly copies. --pictures: real ones instead, embedded by the default backbone, which is most
+of a first run then. Every run is a process of its own with one thread and its work inline: the
 first run, a night with nothing new, one with 1 % new, and one with 12 % more, in which what the others keep is made
 anew. CPU is the whole process's, its start included; memory is
 the most that it held. docs/evidence/nights.md has the tables.
@@ -76,18 +78,44 @@ def drawn(n: int, seed: int) -> tuple[npt.NDArray[np.uint8], npt.NDArray[np.int6
 
 
 def write_shards(folder: Path, n: int, seed: int) -> None:
-    """Write tars of pictures, every twentieth with its class."""
+    """Write tars of drawn pictures, every twentieth with its class."""
     pixels, classes = drawn(n, seed)
+
+    def picture(row: int) -> bytes:
+        out = io.BytesIO()
+        Image.fromarray(pixels[row].reshape(HEIGHT, WIDTH)).save(out, "PNG", compress_level=1)
+        return out.getvalue()
+
+    _write_shards(folder, seed, picture, classes)
+
+
+def _write_shards(folder: Path, seed: int, picture: Callable[[int], bytes], classes: npt.NDArray[np.int64]) -> None:
+    n = len(classes)
     labelled = np.random.default_rng(seed + 1).random(n) < LABELLED
     folder.mkdir(parents=True, exist_ok=True)
     for start in range(0, n, SHARD):
         with tarfile.open(folder / f"{seed}-{start // SHARD:04d}.tar", "w") as tar:
             for row in range(start, min(start + SHARD, n)):
-                picture = io.BytesIO()
-                Image.fromarray(pixels[row].reshape(HEIGHT, WIDTH)).save(picture, "PNG", compress_level=1)
-                _add(tar, f"{seed}-{row:08d}.png", picture.getvalue())
+                _add(tar, f"{seed}-{row:08d}.png", picture(row))
                 if labelled[row]:
                     _add(tar, f"{seed}-{row:08d}.cls", str(classes[row]).encode())
+
+
+class Pictures:
+    """Real pictures in an order of their own: each goes into one night."""
+
+    def __init__(self, data: Path) -> None:
+        from bench_cifar import read_samples
+
+        samples = read_samples(data)
+        self._rest = [samples[row] for row in np.random.default_rng(0).permutation(len(samples))]
+
+    def write_shards(self, folder: Path, n: int, seed: int) -> None:
+        """Write tars of the next n, every twentieth with its class. Raises SystemExit where so many are not left."""
+        if n > len(self._rest):
+            raise SystemExit(f"--pictures: {n:,} more are wanted, {len(self._rest):,} are left: take smaller --sizes")
+        now, self._rest = self._rest[:n], self._rest[n:]
+        _write_shards(folder, seed, lambda row: now[row].data, np.array([each.label for each in now]))
 
 
 def _add(tar: tarfile.TarFile, name: str, data: bytes) -> None:
@@ -128,29 +156,30 @@ def _most_memory() -> float:
     return int(found[1]) / 1e6 if found else np.nan
 
 
-def config_of(folder: Path, n: int, memory_gb: float | None) -> dict[str, Any]:
-    """The settings: defaults, but for the backbone, the memory and what keeps a run in this process."""
+def config_of(folder: Path, n: int, memory_gb: float | None, drawn: bool) -> dict[str, Any]:
+    """The settings: defaults, but for the memory, what keeps a run in this process and, of drawn pictures, the
+    backbone."""
     return {
         **({"memory_gb": memory_gb} if memory_gb else {}),
         "sources": [str(folder / "pool")],
         "name": "nights",
         "store": str(folder / "store"),
         "executor": {"kind": "inline"},
-        "features": {"name": "python:bench_nights:Pixels"},
+        **({"features": {"name": "python:bench_nights:Pixels"}} if drawn else {}),
         "ingest": {"least_share_of_last": 0.0},
         "selection": {"target_size": n // 5},
     }
 
 
-def run_night(folder: Path, n: int, memory_gb: float | None) -> None:
+def run_night(folder: Path, n: int, memory_gb: float | None, drawn: bool) -> None:
     """Run a night in this process, and print what it took."""
     runner = MeasuringRunner()
-    curate_tonight(parse_config(config_of(folder, n, memory_gb)), runner)
+    curate_tonight(parse_config(config_of(folder, n, memory_gb, drawn)), runner)
     say({name: round(value, 2) for name, value in runner.memory.items()})
     print(json.dumps({"seconds": runner.seconds, "memory": runner.memory}))
 
 
-def cost_of(folder: Path, n: int, memory_gb: float | None) -> dict[str, Any]:
+def cost_of(folder: Path, n: int, memory_gb: float | None, pictures: Path | None = None) -> dict[str, Any]:
     """Run a night in a process of its own; return its parts, `total` CPU seconds, `wall` seconds and `peak` GB."""
     told, started = folder / "told.json", time.monotonic()
     process = os.fork()
@@ -158,6 +187,7 @@ def cost_of(folder: Path, n: int, memory_gb: float | None) -> dict[str, Any]:
         with told.open("w") as out:
             os.dup2(out.fileno(), 1)
             words = [sys.executable, __file__, "--night", str(folder), str(n), "--memory-gb", str(memory_gb or 0)]
+            words += ["--pictures", str(pictures)] if pictures else []
             os.execve(sys.executable, words, _environment())
     _, status, used = os.wait4(process, 0)
     if status:
@@ -174,18 +204,21 @@ def _environment() -> dict[str, str]:
     return {**kept, "OMP_NUM_THREADS": "1", "PYTHONPATH": path}
 
 
-def measured(n: int, folder: Path, nights: Sequence[str], memory_gb: float | None) -> dict[str, dict[str, Any]]:
+def measured(
+    n: int, folder: Path, nights: Sequence[str], memory_gb: float | None, pictures: Path | None
+) -> dict[str, dict[str, Any]]:
     """Run the nights at a size, one after another."""
     costs = {}
+    write = Pictures(pictures).write_shards if pictures else write_shards
     if not (folder / "pool").exists():
-        write_shards(folder / "pool", n, seed=1)
+        write(folder / "pool", n, seed=1)
     for number, (night, new) in enumerate(NIGHTS.items()):
         if night not in nights:
             continue
         if new:
-            write_shards(folder / "pool", int(n * new), seed=100 * number)
+            write(folder / "pool", int(n * new), seed=100 * number)
         say(f"{n:,} samples: {night}")
-        costs[night] = cost_of(folder, n, memory_gb)
+        costs[night] = cost_of(folder, n, memory_gb, pictures)
         say({name: round(value, 2) for name, value in costs[night]["seconds"].items()})
         say({name: round(costs[night][name], 2) for name in ("total", "wall", "peak")})
     return costs
@@ -214,11 +247,12 @@ def main() -> None:
     parser.add_argument("--sizes", type=int, nargs="+", default=[10_000, 40_000], help="samples")
     parser.add_argument("--nights", nargs="+", default=list(NIGHTS), choices=NIGHTS, help="which, the first run first")
     parser.add_argument("--memory-gb", type=float, default=0, help="the setting `memory_gb`; 0: its default")
+    parser.add_argument("--pictures", type=Path, help="a folder of real ones, as bench_cifar.py reads it")
     parser.add_argument("--folder", type=Path, help="keep pools and stores there")
     parser.add_argument("--night", nargs=2, help=argparse.SUPPRESS)
     chosen = parser.parse_args()
     if chosen.night:
-        run_night(Path(chosen.night[0]), int(chosen.night[1]), chosen.memory_gb or None)
+        run_night(Path(chosen.night[0]), int(chosen.night[1]), chosen.memory_gb or None, not chosen.pictures)
         return
     model = re.search(r"model name\s*:\s*(.*)", Path("/proc/cpuinfo").read_text())
     cores, load = len(os.sched_getaffinity(0)), os.getloadavg()[0]
@@ -226,7 +260,7 @@ def main() -> None:
     with tempfile.TemporaryDirectory(prefix="windrow-bench-") as name:
         for n in chosen.sizes:
             folder = (chosen.folder or Path(name)) / str(n)
-            lines += table(n, measured(n, folder, chosen.nights, chosen.memory_gb or None))
+            lines += table(n, measured(n, folder, chosen.nights, chosen.memory_gb or None, chosen.pictures))
     print("\n".join(lines))
 
 
