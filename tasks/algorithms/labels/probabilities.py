@@ -55,7 +55,15 @@ class Fitted(Protocol):
     def predict_proba(self, embeddings: npt.NDArray[Any]) -> Float32Array: ...
 
 
-def predict_rows(fitted: Fitted, embeddings: npt.NDArray[Any], rows: Int64Array | None = None) -> Float32Array:
+class Rows(Protocol):
+    """Embeddings (n, d), or what is made of them when rows are asked for."""
+
+    def __len__(self) -> int: ...
+
+    def __getitem__(self, rows: Any, /) -> Any: ...
+
+
+def predict_rows(fitted: Fitted, embeddings: Rows, rows: Int64Array | None = None) -> Float32Array:
     """A classifier's probabilities float32 (m, n_classes) of these rows of embeddings (n, d), or of all, in blocks."""
     wanted = np.arange(len(embeddings), dtype=np.int64) if rows is None else rows
     probabilities = np.empty((len(wanted), fitted.n_classes), dtype=np.float32)

@@ -36,6 +36,28 @@ def centred_units(embeddings: npt.NDArray[Any], origin: Float64Array) -> Float64
     return unit_rows(unit_rows(embeddings)[0] - origin)[0]
 
 
+class CentredPool:
+    """The rows of a pool (n, d) as `centred_units` about their mean `origin` (d,), float64, for those who go over them
+    again and again: kept where they take `memory` bytes or less, and else made whenever they are asked for.
+    """
+
+    def __init__(self, embeddings: npt.NDArray[Any], memory: int) -> None:
+        self.embeddings, self.origin, self._kept = embeddings, pool_mean(embeddings), None
+        if 8 * embeddings.size <= memory:
+            kept = np.empty(embeddings.shape)
+            for block in row_blocks(len(embeddings)):
+                kept[block] = centred_units(embeddings[block], self.origin)
+            self._kept = kept
+
+    def __len__(self) -> int:
+        return len(self.embeddings)
+
+    def __getitem__(self, rows: slice | Int64Array) -> Float64Array:
+        if self._kept is not None:
+            return np.asarray(self._kept[rows])
+        return centred_units(self.embeddings[rows], self.origin)
+
+
 def class_means(units: Float64Array, labels: Int64Array) -> tuple[Int64Array, Float64Array]:
     """The classes (c,) that occur in labels (m,), ascending, and the mean (c, d) of the rows of each."""
     classes = np.unique(labels)

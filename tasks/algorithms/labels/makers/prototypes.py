@@ -17,7 +17,7 @@ from windrow.tasks.algorithms.arrays import (
     row_blocks,
     unit_rows,
 )
-from windrow.tasks.algorithms.labels.cores.standardisation import centred_units, class_means, pool_mean
+from windrow.tasks.algorithms.labels.cores.standardisation import CentredPool, centred_units, class_means
 from windrow.tasks.algorithms.labels.folds import Predict, check_pool, labelled_rows
 from windrow.tasks.algorithms.labels.maker import LabelPool, Maker, NotNegative, Positive
 from windrow.tasks.algorithms.labels.many_classes.listed_predictions import PredictListed, predict_listed
@@ -48,25 +48,27 @@ class Prototypes(Maker):
     transport_weight: NotNegative = 10.0
 
     def fit(self, pool: LabelPool) -> Predict:
-        x, n_classes = pool.embeddings, pool.n_classes
-        return lambda labels, rows: predict_rows(self.directions(x, labels, n_classes), x, rows)
+        rows_of, n_classes = _centred(pool), pool.n_classes
+        return lambda labels, rows: predict_rows(_OfUnits(self._directions(rows_of, labels, n_classes)), rows_of, rows)
 
     def fit_listed(self, pool: LabelPool) -> PredictListed:
-        x, n_classes, k = pool.embeddings, pool.n_classes, pool.n_listed or pool.n_classes
-        return lambda labels, rows: predict_listed(self.directions(x, labels, n_classes, listed=True), x, rows, k)
+        rows_of, n_classes, k = _centred(pool), pool.n_classes, pool.n_listed or pool.n_classes
+        return lambda labels, rows: predict_listed(
+            _OfUnits(self._directions(rows_of, labels, n_classes, listed=True)), rows_of, rows, k
+        )
 
-    def directions(
-        self, embeddings: npt.NDArray[Any], labels: Int64Array, n_classes: int, *, listed: bool = False
-    ) -> ClassDirections:
-        """The prototypes of embeddings (n, d) with labels int64 (n,), -1 for none. Raises ValueError.
-
-        listed: the pool carries them in `carried_barycentres`, which holds no samples x classes.
-        """
+    def directions(self, embeddings: npt.NDArray[Any], labels: Int64Array, n_classes: int) -> ClassDirections:
+        """The prototypes of embeddings (n, d) with labels int64 (n,), -1 for none. Raises ValueError."""
         check_embeddings("embeddings", embeddings)
-        check_pool(embeddings, labels)
-        labelled = labelled_rows(labels, n_classes)
-        origin = pool_mean(embeddings)
-        classes, means = class_means(centred_units(embeddings[labelled], origin), labels[labelled])
+        return self._directions(CentredPool(embeddings, memory=0), labels, n_classes)
+
+    def _directions(
+        self, pool: CentredPool, labels: Int64Array, n_classes: int, *, listed: bool = False
+    ) -> ClassDirections:
+        """listed: the pool carries them in `carried_barycentres`, which holds no samples x classes."""
+        check_pool(pool.embeddings, labels)
+        labelled, origin = labelled_rows(labels, n_classes), pool.origin
+        classes, means = class_means(pool[labelled], labels[labelled])
         plain = ClassDirections(classes, n_classes, unit_rows(means)[0], origin, self.temperature)
         if not self.transport_weight:
             return plain
@@ -74,11 +76,16 @@ class Prototypes(Maker):
         if listed:
             from windrow.tasks.algorithms.labels.many_classes.carried_prototypes import carried_barycentres
 
-            carried = carried_barycentres(plain, embeddings, SMOOTHNESS, MARGINAL_TOLERANCE, MAX_SCALINGS)
+            carried = carried_barycentres(plain, pool, SMOOTHNESS, MARGINAL_TOLERANCE, MAX_SCALINGS)
         else:
-            carried = transport_barycentres(plain, embeddings)
+            carried = transport_barycentres(plain, pool)
         moved = unit_rows(own * plain.directions + self.transport_weight * carried)[0]
         return ClassDirections(classes, n_classes, moved, origin, self.temperature)
+
+
+def _centred(pool: LabelPool) -> CentredPool:
+    check_embeddings("embeddings", pool.embeddings)
+    return CentredPool(pool.embeddings, pool.memory // 2)
 
 
 @dataclass(frozen=True)
@@ -97,18 +104,32 @@ class ClassDirections:
 
     def predict_proba(self, embeddings: npt.NDArray[Any]) -> Float32Array:
         """Probabilities (m, n_classes) of embeddings (m, d), 0 for classes without labels, the same for any m."""
+        return self.shares(centred_units(embeddings, self.origin))
+
+    def shares(self, units: Float64Array) -> Float32Array:
+        """The same of `centred_units` (m, d)."""
         from scipy.special import softmax
 
-        probabilities = np.zeros((len(embeddings), self.n_classes), dtype=np.float32)
-        probabilities[:, self.classes] = softmax(self.cosines(embeddings) / self.temperature, axis=1)
+        probabilities = np.zeros((len(units), self.n_classes), dtype=np.float32)
+        probabilities[:, self.classes] = softmax(units @ self.directions.T / self.temperature, axis=1)
         return probabilities
 
-    def cosines(self, embeddings: npt.NDArray[Any]) -> Float64Array:
-        """Of embeddings (m, d) with each class's direction: float64 (m, c)."""
-        return np.asarray(centred_units(embeddings, self.origin) @ self.directions.T)
+
+@dataclass(frozen=True)
+class _OfUnits:
+    """What is predicted of the rows of a `CentredPool`."""
+
+    fitted: ClassDirections
+
+    @property
+    def n_classes(self) -> int:
+        return self.fitted.n_classes
+
+    def predict_proba(self, embeddings: npt.NDArray[Any]) -> Float32Array:
+        return self.fitted.shares(embeddings)
 
 
-def transport_barycentres(plain: ClassDirections, embeddings: npt.NDArray[Any]) -> Float64Array:
+def transport_barycentres(plain: ClassDirections, pool: CentredPool) -> Float64Array:
     """Each class's mean (c, d), at length 1, of the pool (n, d) weighted by its row of the transport plan.
 
     The plan maximises the plan's mean cosine plus SMOOTHNESS times its entropy; every sample has the same mass, and a
@@ -116,14 +137,14 @@ def transport_barycentres(plain: ClassDirections, embeddings: npt.NDArray[Any]) 
     """
     from scipy.special import softmax
 
-    blocks = row_blocks(len(embeddings))
-    cosines = np.concatenate([plain.cosines(embeddings[block]) for block in blocks])
+    blocks = row_blocks(len(pool))
+    cosines = np.concatenate([pool[block] @ plain.directions.T for block in blocks])
     shares = softmax(cosines / plain.temperature, axis=1).mean(axis=0)
     with threadpool_limits(limits=1):
         plan = transport_plan(cosines / SMOOTHNESS, shares)
         sums = np.zeros_like(plain.directions)
         for block in blocks:
-            sums += plan[block].T @ centred_units(embeddings[block], plain.origin)
+            sums += plan[block].T @ pool[block]
     return unit_rows(sums)[0]
 
 

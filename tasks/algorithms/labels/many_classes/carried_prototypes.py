@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Protocol
 
 import numpy as np
-import numpy.typing as npt
 from threadpoolctl import threadpool_limits
 
 from windrow.tasks.algorithms.arrays import Float64Array, unit_rows, wide_blocks
-from windrow.tasks.algorithms.labels.cores.standardisation import centred_units
+from windrow.tasks.algorithms.labels.cores.standardisation import CentredPool
 from windrow.tasks.algorithms.labels.many_classes.listed_rows import excess, joined, most_probable
 from windrow.tasks.algorithms.labels.sparse_probabilities import SparseProbabilities
 
@@ -21,28 +20,23 @@ K = 64
 
 
 class Directions(Protocol):
-    """A direction for each class (c, d), about an origin (d,), and what its cosines are divided by."""
+    """A direction for each class (c, d), and what its cosines are divided by."""
 
     @property
     def directions(self) -> Float64Array: ...
     @property
-    def origin(self) -> Float64Array: ...
-    @property
     def temperature(self) -> float: ...
-
-    def cosines(self, embeddings: npt.NDArray[Any]) -> Float64Array:
-        """Of embeddings (m, d) with each direction: (m, c)."""
 
 
 def carried_barycentres(
-    plain: Directions, embeddings: npt.NDArray[Any], smoothness: float, tolerance: float, most_scalings: int
+    plain: Directions, pool: CentredPool, smoothness: float, tolerance: float, most_scalings: int
 ) -> Float64Array:
     """Each class's mean (c, d), at length 1, of the pool (n, d) weighted by its row of the transport plan.
 
     Sinkhorn's scaling of exp(cosine / smoothness), of which a row holds its K largest entries and one number for the
     others, their mean: what a sample is least like counts little, and alike for all such classes.
     """
-    kernel, rest, shares = _kernel(plain, embeddings, smoothness)
+    kernel, rest, shares = _kernel(plain, pool, smoothness)
     scale = np.ones(len(shares))
     for _ in range(most_scalings):
         rows = 1.0 / (len(rest) * (kernel @ scale + rest * scale.sum()))
@@ -55,19 +49,19 @@ def carried_barycentres(
     # A product shared among threads adds up in another order.
     with threadpool_limits(limits=1):
         for block in wide_blocks(len(rest), len(shares)):
-            units = centred_units(embeddings[block], plain.origin) * rows[block, None]
+            units = pool[block] * rows[block, None]
             sums += kernel[block].T @ units + rest[block] @ units
     return unit_rows(sums * scale[:, None])[0]
 
 
 def _kernel(
-    plain: Directions, embeddings: npt.NDArray[Any], smoothness: float
+    plain: Directions, pool: CentredPool, smoothness: float
 ) -> tuple[sparse.csr_array, Float64Array, Float64Array]:
     """What stands out in each row of the kernel (n, c), the rest (n,), and the classes' mean probabilities (c,)."""
-    n, n_classes = len(embeddings), len(plain.directions)
+    n, n_classes = len(pool), len(plain.directions)
     parts, shares = [], np.zeros(n_classes)
     for block in wide_blocks(n, n_classes):
-        cosines = plain.cosines(embeddings[block])
+        cosines = pool[block] @ plain.directions.T
         cosines -= cosines.max(axis=1, keepdims=True)
         powers = np.exp(cosines / plain.temperature)
         shares += (powers / powers.sum(axis=1, keepdims=True)).sum(axis=0)

@@ -3,15 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 
 from windrow.tasks.algorithms.arrays import Int64Array, wide_blocks
 from windrow.tasks.algorithms.labels.folds import assign_folds, labelled_rows
 from windrow.tasks.algorithms.labels.many_classes.listed_rows import joined, most_probable
-from windrow.tasks.algorithms.labels.probabilities import Fitted
+from windrow.tasks.algorithms.labels.probabilities import Fitted, Rows
 from windrow.tasks.algorithms.labels.sparse_probabilities import SparseProbabilities
 
 # labels (n,) and the rows (m,) wanted -> their most probable classes
@@ -19,7 +17,7 @@ PredictListed = Callable[[Int64Array, Int64Array], SparseProbabilities]
 
 
 def predict_listed(
-    fitted: Fitted, embeddings: npt.NDArray[Any], rows: Int64Array | None = None, k: int = 64
+    fitted: Fitted, embeddings: Rows, rows: Int64Array | None = None, k: int = 64
 ) -> SparseProbabilities:
     """The k classes that a classifier finds most probable for these rows of embeddings (n, d), or for all."""
     wanted = np.arange(len(embeddings), dtype=np.int64) if rows is None else rows

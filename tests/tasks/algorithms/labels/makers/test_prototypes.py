@@ -5,6 +5,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from threadpoolctl import threadpool_limits
 
+from windrow.tasks.algorithms.labels.maker import LabelPool
 from windrow.tasks.algorithms.labels.makers.prototypes import Prototypes, transport_plan
 
 FEW = settings(max_examples=15, deadline=None)
@@ -114,6 +115,21 @@ def test_a_probability_does_not_depend_on_its_block_or_the_threads():
     np.testing.assert_array_equal(few, whole)
     with threadpool_limits(1):
         np.testing.assert_array_equal(prototypes(pool, labels, 3), whole)
+
+
+@pytest.mark.parametrize("n_listed", [None, 2])
+def test_rows_that_are_kept_and_rows_that_are_made_anew_give_the_same_bytes(n_listed: int | None):
+    pool, labels = random_pool(4, n=9000, d=20)
+    every = np.arange(len(pool))
+
+    def said(memory: int) -> tuple[bytes, ...]:
+        whole = LabelPool(pool, 3, n_listed=n_listed, memory=memory)
+        if n_listed is None:
+            return (Prototypes().fit(whole)(labels, every[::3]).tobytes(),)
+        listed = Prototypes().fit_listed(whole)(labels, every[::3])
+        return listed.classes.tobytes(), listed.probabilities.tobytes()
+
+    assert said(0) == said(2**31)
 
 
 @pytest.mark.parametrize(
