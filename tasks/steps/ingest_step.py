@@ -114,7 +114,8 @@ def _corrections(curation: Curation) -> list[Done]:
     """Take what people have said of samples; return what is said of labels, if anything is."""
     if not curation.config.corrections:
         return []
-    taken: dict[Part, Done] = curation.here(TAKE_CORRECTIONS, curation.store, curation.made.ingest)
+    several = curation.config.labels.kind == "multi"
+    taken: dict[Part, Done] = curation.here(TAKE_CORRECTIONS, curation.store, curation.made.ingest, several)
     of_labels, of_selection = (
         [taken[part]] if part in taken else [] for part in (Part.LABEL_CORRECTIONS, Part.SELECTION_CORRECTIONS)
     )

@@ -19,7 +19,7 @@ from workshop import Workshop
 from workshop import settings as settings_of
 
 from windrow.tasks.corrections.correction_files import read_corrections_file
-from windrow.tasks.corrections.correction_list import read_corrections, standing
+from windrow.tasks.corrections.correction_list import read_corrections, read_standing
 from windrow.tasks.storage.catalog.views import connect, connect_run, open_catalog
 from windrow.tasks.storage.verify.verification import verify
 
@@ -229,7 +229,7 @@ def test_labels_and_tags_of_fiftyone_are_read(corrected: Corrected, tmp_path: Pa
     assert "2 read; added: 1 label, 1 drop" in said
     for name in (kept, wrong):
         words(corrected.workshop, "corrections", "add", name, "undo", "--who", "cid", "--store", str(corrected.store))
-    rows = standing(read_corrections(corrected.store)).to_pylist()
+    rows = read_standing(corrected.store).to_pylist()
     assert "cid" not in {row["who"] for row in rows}
 
 
