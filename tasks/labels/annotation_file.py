@@ -13,7 +13,7 @@ import pyarrow.compute as pc
 
 from windrow.schemas.stages import Stage
 from windrow.tasks.algorithms.labels.queries import QUERIES, query_for
-from windrow.tasks.labels.audit_file import check_new_file, places_of, write_lines
+from windrow.tasks.labels.audits.audit_file import check_new_file, places_of, write_lines
 from windrow.tasks.labels.states.asked_states import QUERY, write_asked_states
 from windrow.tasks.labels.states.one_class import several_classes
 from windrow.tasks.storage.catalog.views import connect_run
