@@ -38,7 +38,7 @@ from windrow.schemas.selection import (
 )
 from windrow.schemas.states import LABEL_STATES, LOOKED_FOR, STATE_CLASSES, VOCABULARIES
 from windrow.schemas.table import Column, Table
-from windrow.schemas.worth import HELD_OUT, WORTH, WORTH_CURVE, WORTH_KEPT, WORTH_SETS
+from windrow.schemas.worth import HELD_OUT, HELD_OUT_STATES, WORTH, WORTH_CURVE, WORTH_KEPT, WORTH_SETS
 
 TABLES: tuple[Table, ...] = (
     OCCURRENCES,
@@ -84,6 +84,7 @@ TABLES: tuple[Table, ...] = (
     CLASS_BALANCE,
     CLASS_SHARES,
     HELD_OUT,
+    HELD_OUT_STATES,
     WORTH,
     WORTH_SETS,
     WORTH_CURVE,
@@ -113,6 +114,7 @@ __all__ = [
     "FORGOTTEN",
     "HASH_GROUPS",
     "HELD_OUT",
+    "HELD_OUT_STATES",
     "LABELS",
     "LABEL_CHECKS",
     "LABEL_QUALITY",

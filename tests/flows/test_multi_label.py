@@ -22,6 +22,7 @@ from windrow.tasks.storage.published.versions import Version, latest_version
 from windrow.tasks.storage.verify.verification import verify
 
 N = 120
+COMMAND = ["train", "{train}", "{held_out}", "{predictions}"]
 
 
 @pytest.fixture(scope="module")
@@ -231,12 +232,11 @@ def test_where_files_have_a_vocabulary_what_is_not_asked_stays_unknown(
     assert "not asked" in rows[-1]["why"]
 
 
-@pytest.mark.parametrize("words", [("worth",), ("annotate", "--by", "typical")])
 def test_what_is_for_samples_of_one_class_says_so_in_a_sentence(
-    config: CurationConfig, version: Version, tmp_path: Path, words: tuple[str, ...]
+    config: CurationConfig, version: Version, tmp_path: Path
 ) -> None:
     del version
-    ended = run_here(*words, "--store", config.store, folder=tmp_path)
+    ended = run_here("annotate", "--by", "typical", "--store", config.store, folder=tmp_path)
     assert ended.returncode != 0
     assert "is for samples of one class" in " ".join(ended.stderr.split())
 
@@ -247,7 +247,11 @@ def test_what_is_for_samples_of_one_class_says_so_in_a_sentence(
         ({"labels": {"kind": "multi", "makers": ["knn"], "combine": ["knn"]}}, "labels.makers: is for samples of one"),
         ({"labels": {"multi": {"promise": 0.8}}}, "labels.multi: goes with kind: multi"),
         ({"ingest": {"vocabulary": ["a"]}}, "ingest.vocabulary: goes with labels.kind: multi"),
-        ({"labels": {"kind": "multi"}, "selection": {"guard": "random"}}, "selection.guard: is for samples of one"),
+        (
+            {"labels": {"kind": "multi"}, "worth": {"command": ["t", "{train}", "{held_out}", "{predictions}"]}},
+            "worth.command: is for",
+        ),
+        ({"labels": {"kind": "multi"}, "worth": {"class_weighted": True}}, "worth.class_weighted: is for samples of"),
         ({"labels": {"kind": "multi"}, "export": {"label_set": "knn"}}, "export.label_set: wants pseudo or given"),
         ({"ingest": {"vocabulary": ["a", "a"]}}, "vocabulary: wants each once"),
     ],

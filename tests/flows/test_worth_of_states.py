@@ -1,0 +1,102 @@
+"""What a set is worth where samples may be of several classes, from a pool of pictures to a verdict and a guard."""
+
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from banded_pool import COLOURS, banded_pool, picture
+from command_line import run_here
+from inline_run import curate_inline
+
+from windrow.tasks.config import CurationConfig
+from windrow.tasks.storage.catalog.views import connect_run
+from windrow.tasks.storage.store.run_records import Run
+from windrow.tasks.storage.verify.verification import verify
+
+N = 480
+
+
+@pytest.fixture(scope="module")
+def config(tmp_path_factory: pytest.TempPathFactory) -> CurationConfig:
+    selection = {"target_size": 90, "guard": "random"}
+    return banded_pool(tmp_path_factory.mktemp("worth"), N, selection=selection)
+
+
+@pytest.fixture(scope="module")
+def run(config: CurationConfig) -> Run:
+    return curate_inline(config)
+
+
+def test_a_fifth_of_what_is_known_is_held_out_and_nobody_learns_from_it(run: Run) -> None:
+    catalog = connect_run(run.store, run.run_id)
+    held = dict(catalog.execute("SELECT sample_id, key FROM held_out JOIN occurrences USING (sample_id)").fetchall())
+    assert 50 <= len(held) <= 90  # of 321
+    given = "SELECT count(*) FROM states WHERE label_set = 'given' AND sample_id IN (SELECT sample_id FROM held_out)"
+    assert catalog.execute(given).fetchall() == [(0,)]
+    dropped = "SELECT DISTINCT dropped_by, rank FROM pool WHERE sample_id IN (SELECT sample_id FROM held_out)"
+    assert catalog.execute(dropped).fetchall() == [("held_out", None)]
+    shown = np.load(run.store.parent / "shown.npy")
+    rows = catalog.execute("SELECT sample_id, label, state FROM held_out_states").fetchall()
+    assert len(rows) == 2 * len(held)  # each source looked for two of the three
+    for sample_id, label, state in rows:
+        number = int(held[sample_id].removesuffix(".png"))
+        assert label != ("red" if number % 3 == 1 else "blue")
+        assert (state == "present") == shown[number, COLOURS.index(label)]
+
+
+def test_the_worth_is_told_against_random_sets_with_intervals(config: CurationConfig, run: Run) -> None:
+    catalog = connect_run(run.store, run.run_id)
+    (row,) = catalog.sql("SELECT * FROM worth WHERE baseline = 'random'").to_arrow_table().to_pylist()
+    ((n_held,),) = catalog.execute("SELECT count(DISTINCT sample_id) FROM held_out_states").fetchall()
+    assert (row["weighting"], row["decides"], row["n_seeds"]) == ("class_weighted", True, 5)
+    assert (row["n_evaluated"], row["n_samples"], row["probe"]) == (n_held, 90, "logistic")
+    assert 0.9 < row["quality"] <= 1  # the bands are plain to see
+    assert row["difference_low"] <= row["quality"] - row["baseline_quality"] <= row["difference_high"]
+    sets = {each["set"]: each for each in catalog.sql("SELECT * FROM worth_sets").to_arrow_table().to_pylist()}
+    assert sets["curated"]["n_samples"] == 90
+    assert 0 < sets["curated"]["n_given"] <= sets["curated"]["n_labelled"] <= 90
+    sizes = [size for (size,) in catalog.execute("SELECT n_samples FROM worth_curve ORDER BY 1").fetchall()]
+    assert sizes[-1] == N - len(catalog.execute("FROM held_out").fetchall())
+    ended = run_here("worth", "--store", config.store)
+    assert ended.returncode == 0, ended.stderr
+    told = " ".join(ended.stdout.split())
+    assert f"on {n_held} held-out samples, training on 90 curated samples gives a balanced accuracy of" in told
+    assert not verify(run.store).damage
+
+
+def worth_of(run: Run, baseline: str) -> dict[str, Any]:
+    """The row of `worth`."""
+    found = connect_run(run.store, run.run_id).sql("FROM worth").to_arrow_table().to_pylist()
+    (row,) = [each for each in found if each["baseline"] == baseline]
+    return row
+
+
+def test_a_night_that_brings_little_keeps_the_judgement(config: CurationConfig, run: Run) -> None:
+    rng = np.random.default_rng(7)
+    picture(rng, np.array([True, False, True])).save(run.store.parent / "bare" / "new.png")
+    night = curate_inline(config, attended=False)
+    catalog = connect_run(run.store, night.run_id)
+    (kept,) = catalog.sql("FROM worth_kept").to_arrow_table().to_pylist()
+    assert 0 < kept["pool_changed"] == kept["changed"] < 0.02
+    assert kept["held_out_changed"] == 0
+    assert worth_of(night, "random") == worth_of(run, "random")
+
+
+def test_a_set_is_held_against_the_last_version_with_the_states_that_it_was_published_with(
+    config: CurationConfig, run: Run
+) -> None:
+    del run
+    fewer = replace(config, selection=replace(config.selection, target_size=60, policy="random"))
+    row = worth_of(curate_inline(fewer), "last")
+    assert row["verdict"] in ("better", "unclear", "worse")
+    assert row["n_samples"] == 60
+    assert 0.85 < row["baseline_quality"] <= 1
+
+
+def test_where_too_little_is_known_the_worth_is_unknown_and_says_why(tmp_path: Path) -> None:
+    run = curate_inline(banded_pool(tmp_path, 90))
+    ended = run_here("worth", "--store", str(run.store))
+    assert ended.returncode == 0
+    assert "it takes some 300 samples with given states" in " ".join(ended.stdout.split())
