@@ -21,7 +21,12 @@ def picture(rng: np.random.Generator, shown: np.ndarray) -> Image.Image:
 
 
 def banded_pool(folder: Path, n: int, **changes: Any) -> CurationConfig:
-    """Write n pictures, and `shown.npy`, bool (n, 3), with what each of them shows; return a config with changes.
+    """Write the pool, and return its config with changes."""
+    return parse_config({**banded_values(folder, n), **changes})
+
+
+def banded_values(folder: Path, n: int) -> dict[str, Any]:
+    """Write n pictures, and `shown.npy`, bool (n, 3), with what each of them shows; return the values of a config.
 
     `listed` has lists and a vocabulary without blue, `mapped` has maps, `bare` has nothing, but for a CSV file.
     """
@@ -41,27 +46,24 @@ def banded_pool(folder: Path, n: int, **changes: Any) -> CurationConfig:
     (folder / "labels.csv").write_text(
         "key,label,state\n2.png,red|green,absent\n2.png,blue,\n5.png,red,unknown\n0.png,green,unknown\n"
     )
-    return parse_config(
-        {
-            "name": "bands",
-            "store": str(folder / "store"),
-            "sources": [
-                {"uri": str(folder / "listed"), "vocabulary": ["red", "green"]},
-                *(str(folder / name) for name in ("mapped", "bare")),
-            ],
-            "features": {"name": "patches"},
-            "neighbors": {"k": 5},
-            "clustering": {"n_clusters": [6, 2]},
-            "labels": {
-                "kind": "multi",
-                "given": ["found", str(folder / "labels.csv")],
-                "multi": {"separator": "|", "promise": 0.8, "failure_rate": 0.3},
-            },
-            "selection": {
-                "target_size": 90,
-                "filters": [{"name": "not only blue", "keep": "NOT list_contains(absent, 'red') OR len(present) <> 1"}],
-            },
-            "export": {"samples_per_shard": 40},
-            **changes,
-        }
-    )
+    return {
+        "name": "bands",
+        "store": str(folder / "store"),
+        "sources": [
+            {"uri": str(folder / "listed"), "vocabulary": ["red", "green"]},
+            *(str(folder / name) for name in ("mapped", "bare")),
+        ],
+        "features": {"name": "patches"},
+        "neighbors": {"k": 5},
+        "clustering": {"n_clusters": [6, 2]},
+        "labels": {
+            "kind": "multi",
+            "given": ["found", str(folder / "labels.csv")],
+            "multi": {"separator": "|", "promise": 0.8, "failure_rate": 0.3},
+        },
+        "selection": {
+            "target_size": 90,
+            "filters": [{"name": "not only blue", "keep": "NOT list_contains(absent, 'red') OR len(present) <> 1"}],
+        },
+        "export": {"samples_per_shard": 40},
+    }

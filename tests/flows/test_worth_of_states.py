@@ -1,21 +1,25 @@
 """What a set is worth where samples may be of several classes, from a pool of pictures to a verdict and a guard."""
 
+import json
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
-from banded_pool import COLOURS, banded_pool, picture
+import yaml
+from banded_pool import COLOURS, banded_pool, banded_values, picture
 from command_line import run_here
 from inline_run import curate_inline
 
-from windrow.tasks.config import CurationConfig
+from windrow.flows.commands.tune_answer import print_tuned
+from windrow.tasks.config import CurationConfig, load_config
 from windrow.tasks.storage.catalog.views import connect_run
 from windrow.tasks.storage.store.run_records import Run
 from windrow.tasks.storage.verify.verification import verify
 
 N = 480
+SMALL = ("tune.policies=[class-balanced,random]", "tune.sharpness=[2]", "tune.class_balance=[1]", "tune.most_seeds=2")
 
 
 @pytest.fixture(scope="module")
@@ -100,3 +104,24 @@ def test_where_too_little_is_known_the_worth_is_unknown_and_says_why(tmp_path: P
     ended = run_here("worth", "--store", str(run.store))
     assert ended.returncode == 0
     assert "it takes some 300 samples with given states" in " ".join(ended.stdout.split())
+
+
+def test_tuning_races_recipes_by_what_is_held_out_of_states(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    values = {
+        **banded_values(tmp_path, N),
+        "selection": {"target_size": 40, "policy": "random"},
+        "worth": {"holdout_share": 0.5, "probe": "knn"},
+        "executor": {"kind": "inline"},
+    }
+    path = tmp_path / "windrow.yaml"
+    path.write_text(yaml.safe_dump(values))
+    run = curate_inline(load_config(path))
+    print_tuned(path, SMALL, None, as_json=True)
+    told = json.loads(capsys.readouterr().out)
+    (held,) = connect_run(run.store).execute("SELECT count(DISTINCT sample_id) FROM held_out_states").fetchall()[0]
+    halves = told["chosen_on"]["samples"], told["judged_on"]["samples"]
+    assert sum(halves) == held and min(halves) >= 50
+    against = told["against"]["random"]
+    assert 0.5 < against["other"] <= 1
+    assert against["low"] <= against["difference"] <= against["high"]
+    assert {each["recipe"] for each in told["race"]} >= {"the config as it is"}
