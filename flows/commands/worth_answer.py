@@ -32,8 +32,8 @@ def print_worth(console: Console, connection: Any, as_json: bool) -> None:
         f"against: other sets of as many samples. balanced accuracy: of {_trained(facts.compared[0])}, on held-out "
         "samples that no label maker and no selection saw; gain with its 95 % interval over sets and samples, in "
         "points. multiplier: so many times as many random samples are as good. weighted: every class weighs the "
-        "same. radius: from samples of the pool to the nearest of the set. clusters: their effective number. "
-        "deviation: of sets.",
+        "same, or its presence and its absence. radius: from samples of the pool to the nearest of the set. clusters: "
+        "their effective number. deviation: of sets.",
         style="dim",
         highlight=False,
     )

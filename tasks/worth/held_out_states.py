@@ -10,11 +10,9 @@ import pyarrow.compute as pc
 
 from windrow.schemas import HELD_OUT, HELD_OUT_STATES, LABEL_STATES, LOOKED_FOR, NEIGHBORS, VOCABULARIES
 from windrow.schemas.stages import Part, Stage
-from windrow.schemas.states import ABSENT, PRESENT
-from windrow.tasks.algorithms.arrays import Int64Array
-from windrow.tasks.algorithms.labels.states.known_states import PRESENT as IS_PRESENT
-from windrow.tasks.algorithms.labels.states.known_states import UNKNOWN, KnownStates
+from windrow.tasks.algorithms.labels.states.known_states import ABSENT, PRESENT, UNKNOWN, KnownStates
 from windrow.tasks.labels.states.state_labeling import given_classes, known_states
+from windrow.tasks.labels.states.state_rows import NAMES
 from windrow.tasks.storage.files.whole_columns import whole
 from windrow.tasks.storage.store.made import Made, digests
 from windrow.tasks.storage.store.outputs import Done, OutputWriter, make_output, open_output
@@ -55,22 +53,21 @@ def hold_out_states(store: Path, made: Made, config: WorthConfig, threshold: flo
 
 def _states(ids: pa.Array, known: KnownStates, classes: list[str]) -> pa.Table:
     """HELD_OUT_STATES, by sample and class; of a class at a time no more is held than a state a sample."""
-    rows: list[Int64Array] = []
-    numbers: list[Int64Array] = []
-    present = []
-    for number in range(len(classes)):
-        states = known.of_class(number)
-        there = np.flatnonzero(states != UNKNOWN)
+    rows, numbers = [np.empty(0, np.int64)], [np.empty(0, np.int64)]
+    states = [np.empty(0, np.int8)]
+    for place in range(len(classes)):
+        found = known.of_class(place)
+        there = np.flatnonzero(found != UNKNOWN)
         rows.append(there)
-        numbers.append(np.full(len(there), number))
-        present.append(states[there] == IS_PRESENT)
-    row, number, is_present = (np.concatenate(each or [np.empty(0, np.int64)]) for each in (rows, numbers, present))
+        numbers.append(np.full(len(there), place))
+        states.append(found[there])
+    row, number, state = np.concatenate(rows), np.concatenate(numbers), np.concatenate(states)
     order = np.lexsort((number, row))
     return HELD_OUT_STATES.build(
         {
             "sample_id": ids.take(pa.array(row[order], pa.int64())),
             "label": pa.array(classes, pa.string()).take(pa.array(number[order], pa.int64())),
-            "state": pa.array([ABSENT, PRESENT]).take(pa.array(is_present[order].astype(np.int64))),
+            "state": pa.array([NAMES[ABSENT], NAMES[PRESENT]]).take(pa.array(state[order] == PRESENT).cast(pa.int64())),
         }
     )
 

@@ -17,9 +17,9 @@ def qualities(
     int64 (m,). A class that no draw has does not count.
 
     Where samples may be of several classes, a state takes the place of a sample, and presence and absence of a class
-    are two classes: this is then the mean accuracy (mA) of Deng et al. 2014 (Pedestrian attribute recognition at far
-    distance), (1 / 2 C) sum_c (TP_c / P_c + TN_c / N_c), over the states that are known, as Open Images' verified
-    labels alone are judged by (Veit et al. 2017, arXiv 1701.01619).
+    are two classes: this is then the mean accuracy (mA) of Li et al. 2016 (RAP, arXiv 1603.07054, label-based
+    criterion), (1 / 2 C) sum_c (TP_c / P_c + TN_c / N_c), over the states that are known, as classifiers are judged by
+    the verified labels of Open Images alone (Veit et al. 2017, arXiv 1701.01619).
     """
     found, n_classes = np.zeros((len(counts), len(right))), np.zeros(len(counts))
     for each in np.unique(truth):

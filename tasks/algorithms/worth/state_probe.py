@@ -31,7 +31,7 @@ def right_of_states(
     votes of neighbours: of features, evaluated and signed weights (n, c), float64 (k, c).
 
     A state that is unknown teaches nothing. The known samples that have a class weigh as much in all as those that have
-    it not, so that the mean accuracy (Deng et al. 2014, see `qualities`) is what a probe is trained for; with weights
+    it not, so that the mean accuracy (see `qualities`) is what a probe is trained for; with weights
     that are all the same a set with more presences would win by where its probes draw the line. Of a class of which one
     state is known alone that is the answer, and absence where none is.
     """
@@ -49,7 +49,7 @@ def _present(features: Float32Array, known: Int8Array, evaluated: Float32Array, 
     """Which of some classes are said to be present in each evaluated sample, bool (k, c); known: int8 (n, c)."""
     n_present, n_absent = (known == PRESENT).sum(axis=0), (known == ABSENT).sum(axis=0)
     both = (n_present > 0) & (n_absent > 0)
-    found = np.repeat((n_present > n_absent)[None], len(evaluated), axis=0) & ~both
+    found: BoolArray = np.repeat((n_present > n_absent)[None], len(evaluated), axis=0) & ~both
     rows = np.flatnonzero((known[:, both] != UNKNOWN).any(axis=1))
     if both.any():
         told, sizes = known[rows][:, both], (n_present[both], n_absent[both])
