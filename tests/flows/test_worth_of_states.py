@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pyarrow.parquet as pq
 import pytest
 import yaml
 from banded_pool import COLOURS, banded_pool, banded_values, picture
@@ -125,3 +126,24 @@ def test_tuning_races_recipes_by_what_is_held_out_of_states(tmp_path: Path, caps
     assert 0.5 < against["other"] <= 1
     assert against["low"] <= against["difference"] <= against["high"]
     assert {each["recipe"] for each in told["race"]} >= {"the config as it is"}
+
+
+def test_a_held_out_sample_that_is_taken_down_leaves_no_state_behind(config: CurationConfig, run: Run) -> None:
+    held = "SELECT sample_id FROM held_out_states ORDER BY sample_id LIMIT 1"
+    ((sample_id,),) = connect_run(run.store, run.run_id).execute(held).fetchall()
+    ended = run_here("forget", sample_id, "--yes", "--store", config.store)
+    assert ended.returncode == 0, ended.stderr
+    left = list(run.store.glob("outputs/**/held_out_states.parquet"))
+    assert not any(sample_id in pq.read_table(path)["sample_id"].to_pylist() for path in left)
+    again = curate_inline(config)
+    states = connect_run(run.store, again.run_id).execute("SELECT DISTINCT sample_id FROM held_out_states").fetchall()
+    assert states and (sample_id,) not in states
+    assert worth_of(again, "random")["verdict"] != "unknown"
+    assert not verify(run.store).damage
+
+
+def test_the_report_tells_the_worth(config: CurationConfig, tmp_path: Path) -> None:
+    page = tmp_path / "report.html"
+    ended = run_here("report", "--store", config.store, "--out", str(page))
+    assert ended.returncode == 0, ended.stderr
+    assert "held-out samples" in page.read_text() and "class-weighted" in page.read_text()
