@@ -282,7 +282,7 @@ def _halves(judged: JudgedSelection, seed: int) -> BoolArray:
         raise ValueError(
             f"tune: the held-out labelled samples are {n_groups} independent groups; to choose by {LEAST} and to judge "
             f"by {LEAST} others takes {2 * LEAST}: give more labels (worth.holdout_share are held out), or a file "
-            "of some to judge by (worth.evaluate), and run again"
+            "of some to judge by (worth.evaluate, of samples of one class), and run again"
         )
     keys = np.array([int(name[:16], 16) for name in judged.evaluated.to_pylist()], np.uint64)
     first = np.unique(judged.pool.asked, return_index=True)[1]
