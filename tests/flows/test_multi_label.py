@@ -14,6 +14,7 @@ from command_line import run_here
 from inline_run import curate_inline
 
 from windrow.tasks.config import ConfigError, CurationConfig, parse_config
+from windrow.tasks.corrections.correction_files import read_corrections_file
 from windrow.tasks.labels.states.asked_states import write_asked_states
 from windrow.tasks.loading.sample_loader import data_loader
 from windrow.tasks.loading.webdataset_pipeline import open_webdataset
@@ -259,3 +260,31 @@ def test_what_is_for_samples_of_one_class_says_so_in_a_sentence(
 def test_settings_for_samples_of_one_class_are_refused_by_name(changes: dict[str, object], words: str) -> None:
     with pytest.raises(ConfigError, match=words):
         parse_config({"sources": ["x"], **changes})
+
+
+def test_what_other_programs_say_of_several_classes_is_read(catalog: duckdb.DuckDBPyConnection, tmp_path: Path) -> None:
+    sample_id = catalog.execute("SELECT min(sample_id) FROM samples").fetchall()[0][0]
+    chosen = {"type": "choices", "value": {"choices": ["red", "green"]}}
+    classes = [{"_cls": "Classification", "label": name} for name in ("green", "red")]
+    files = {
+        "studio.json": [{"data": {"sample_id": sample_id}, "annotations": [{"result": [chosen]}]}],
+        "min.json": [{"sample_id": sample_id, "choice": {"choices": ["red", "green"]}}],
+        "samples.json": {
+            "samples": [{"sample_id": sample_id, "said": {"_cls": "Classifications", "classifications": classes}}]
+        },
+    }
+    for name, content in files.items():
+        (tmp_path / name).write_text(json.dumps(content))
+    (tmp_path / "studio.csv").write_text(
+        f'annotation_id,annotator,choice,sample_id\n1,ann,"{{""choices"": [""red"", ""green""]}}",{sample_id}\n'
+    )
+    for path in tmp_path.iterdir():
+        said = read_corrections_file(path, catalog, "ann", True)
+        assert {(each.sample_id, each.kind, each.who, each.value) for each in said} == {
+            (sample_id, "label", "ann", "red"),
+            (sample_id, "label", "ann", "green"),
+        }
+    broken = '"{""choices"": ["'
+    (tmp_path / "studio.csv").write_text(f"annotation_id,annotator,choice,sample_id\n1,ann,{broken},{sample_id}\n")
+    with pytest.raises(ValueError, match="line 2: "):
+        read_corrections_file(tmp_path / "studio.csv", catalog, "ann", True)

@@ -14,6 +14,7 @@ from command_line import run_here
 from inline_run import curate_inline
 
 from windrow.flows.commands.tune_answer import print_tuned
+from windrow.schemas.stages import Stage
 from windrow.tasks.config import CurationConfig, load_config
 from windrow.tasks.storage.catalog.views import connect_run
 from windrow.tasks.storage.store.run_records import Run
@@ -98,6 +99,20 @@ def test_a_set_is_held_against_the_last_version_with_the_states_that_it_was_publ
     assert row["verdict"] in ("better", "unclear", "worse")
     assert row["n_samples"] == 60
     assert 0.85 < row["baseline_quality"] <= 1
+
+
+def test_the_guard_keeps_back_a_set_that_teaches_nothing_of_a_class(run: Run) -> None:
+    """No sample of the set shows red, so its probe says that none does: right of what is absent, half of the states."""
+    no_red = [{"name": "red", "keep": "NOT list_contains(present, 'red')"}]
+    selection = {"target_size": 90, "guard": "random", "filters": no_red}
+    poor = curate_inline(banded_pool(run.store.parent, N, name="poor", selection=selection))
+    row = worth_of(poor, "random")
+    assert row["verdict"] == "worse"
+    assert row["quality"] == pytest.approx(5 / 6, abs=0.02)
+    assert row["difference_high"] < -0.1
+    export = poor.stage(Stage.EXPORT)
+    assert export is not None and export.kept_back is not None
+    assert "worse than 90 of random samples of the pool" in export.kept_back
 
 
 def test_where_too_little_is_known_the_worth_is_unknown_and_says_why(tmp_path: Path) -> None:

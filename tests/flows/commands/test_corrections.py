@@ -243,14 +243,14 @@ STUDIO_CSV = """"annotation_id","annotator","choice","created_at","id","image","
 def test_a_table_of_label_studios_is_read(corrected: Corrected, tmp_path: Path) -> None:
     path, connection = tmp_path / "export.csv", connect_run(corrected.store)
     path.write_text(STUDIO_CSV.format(kept=corrected.samples["kept"]))
-    [said] = read_corrections_file(path, connection, "ann")
+    [said] = read_corrections_file(path, connection, "ann", False)
     assert (said.sample_id, said.kind, said.value, said.who) == (corrected.samples["kept"], "label", "8", "7")
     tsv = tmp_path / "export.tsv"
     tsv.write_text(path.read_text().replace('","', '"\t"').replace(',"', '\t"').replace('",', '"\t'))
-    assert read_corrections_file(tsv, connection, "ann") == [said]
+    assert read_corrections_file(tsv, connection, "ann", False) == [said]
     path.write_text(path.read_text().replace('"8"', """ "{""choices"":[""8"",""9""]}" """.strip()))
     with pytest.raises(ValueError, match="line 2: has several classes of one sample"):
-        read_corrections_file(path, connection, "ann")
+        read_corrections_file(path, connection, "ann", False)
 
 
 NAMES = ("data", "annotations", "result", "type", "value", "choices", "choice", "meta", "sample_id", "image", "id",
@@ -277,4 +277,4 @@ def test_whatever_json_holds_is_read_or_refused_in_a_sentence(
     path = tmp_path / "said.json"
     path.write_text(json.dumps(content))
     with contextlib.suppress(ValueError):
-        read_corrections_file(path, empty, "ann")
+        read_corrections_file(path, empty, "ann", False)
