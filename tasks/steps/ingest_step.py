@@ -106,7 +106,7 @@ def _given_states(curation: Curation) -> list[Done]:
     places = dict(zip(names, found, strict=True))
     done: Done = curation.here(GIVEN_STATES, curation.store, made.ingest, config.labels, places, made.label_corrections)
     curation.made = replace(made, given_states=(done.path,))
-    curation.runner.say(f"labels: {told_states(done.counts)}")
+    curation.runner.say(f"labels: {told_states(done.counts, config.labels)}")
     return [done]
 
 

@@ -19,7 +19,8 @@ SELECT sample_id, min(label) AS label, count(DISTINCT label) AS n FROM file_labe
 """
 TRUE_STATES_SQL = """
 SELECT sample_id, label, min(said) AS state, count(DISTINCT said) AS n
-FROM (SELECT *, coalesce(state, 'present') AS said FROM file_labels) WHERE said <> 'unknown' GROUP BY sample_id, label
+FROM (SELECT *, coalesce(state, 'present') AS said FROM file_labels WHERE label IS NOT NULL)
+WHERE said <> 'unknown' GROUP BY sample_id, label
 """
 # What would be the label where a set abstains is the first of its classes.
 LABELS_SQL = """
