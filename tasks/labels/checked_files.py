@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import asdict, replace
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -161,7 +161,7 @@ def told(store: Path, done: Done) -> Iterator[str]:
 def read_tallies(connection: Any) -> tuple[Tally, ...]:
     """Return what a catalog's run was told of the user's files, by their settings."""
     files, of_images = (
-        connection.execute(f"SELECT {', '.join(c.name for c in each.columns)} FROM {each.name} ORDER BY setting")
+        connection.sql(f"SELECT {', '.join(c.name for c in each.columns)} FROM {each.name} ORDER BY setting")
         .to_arrow_table()
         .to_pylist()
         for each in (USER_FILES, COCO_FILES)
@@ -188,7 +188,7 @@ def _tally(
     if _is_given(setting) and labels.kind == "multi":
         tally = load_label_file(connect(tables_of({Stage.INGEST: outputs})), str(path), setting, WITH_STATES)
         check_matched(tally)
-        return replace(tally, n_conflicting=0)  # classes of one sample are then no contradiction
+        return tally
     found = read_given([str(path)], {Stage.INGEST: outputs}, setting, labels.no_label).tally
     if found is None:
         raise ValueError(f"{setting}: wants a .csv, .tsv or .parquet file, or COCO's .json; got {str(path)!r}")

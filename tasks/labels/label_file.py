@@ -69,6 +69,7 @@ class CocoTally:
 class Tally:
     """How the rows of a file fit the pool, a row of the table `user_files`; n_rows is matched, unmatched and empty.
 
+    `n_conflicting`: of samples with several labels, where these may have only one.
     `images`: what else is known of a file in COCO's format, whose rows are images: a row of the table `coco_files`.
     """
 
@@ -139,7 +140,7 @@ def load_label_file(connection: Any, source: str, setting: str, wanted: Wanted =
         _check_ambiguous(file, connection.execute(AMBIGUOUS).fetchall())
     except ValueError as error:
         raise ValueError(f"{setting}: {error}") from None
-    return _tally(connection, file, setting)
+    return _tally(connection, file, setting, with_states)
 
 
 def check_matched(tally: Tally) -> None:
@@ -217,7 +218,7 @@ def _check_ambiguous(file: UserFile, rows: Sequence[tuple[int, int, int, int]]) 
     )
 
 
-def _tally(connection: Any, file: UserFile, setting: str) -> Tally:
+def _tally(connection: Any, file: UserFile, setting: str, with_states: bool) -> Tally:
     unmatched = connection.execute(_UNMATCHED).fetchall()
     n_rows, n_matched, n_empty = connection.execute(_COUNTS).fetchall()[0]
     shown = [
@@ -232,7 +233,7 @@ def _tally(connection: Any, file: UserFile, setting: str) -> Tally:
         n_matched,
         len(unmatched),
         n_empty,
-        connection.execute(_CONFLICTING).fetchall()[0][0],
+        0 if with_states else connection.execute(_CONFLICTING).fetchall()[0][0],
         len(file.repeated),
         tuple(shown),
         images=_coco_tally(connection, file, setting) if isinstance(file, CocoFile) else None,
