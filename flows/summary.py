@@ -9,8 +9,8 @@ from typing import Any
 from rich.console import Console
 from rich.table import Table
 
-from windrow.schemas import USER_FILES
 from windrow.schemas.stages import Stage
+from windrow.tasks.labels.checked_files import read_tallies
 from windrow.tasks.labels.found_labels import read_found_labels
 from windrow.tasks.labels.label_file import Tally
 from windrow.tasks.labels.unlabelled import UNLABELLED
@@ -59,7 +59,6 @@ GROUP BY ALL ORDER BY n DESC, reason LIMIT 8
 LEAKS_SQL = "SELECT count(*), count(*) FILTER (evidence = 'bytes') FROM leaks"
 THRESHOLD_SQL = "SELECT threshold, how FROM near_duplicate_threshold"
 CLASSES_SQL = "SELECT count(*) > 0 FROM labels WHERE label_set = 'pseudo'"
-FILES_SQL = f"SELECT {', '.join(column.name for column in USER_FILES.columns)} FROM user_files ORDER BY setting"
 ALIKE_SQL = "SELECT count(*), count(DISTINCT group_id) FROM hash_groups"
 
 
@@ -121,7 +120,7 @@ def read_summary(run: Run) -> Summary:
         leaks,
         threshold,
         read_overlap(connection),
-        _files(connection),
+        read_tallies(connection),
         features.choice if features else None,
         worth.sentence if worth else None,
         export.kept_back if export else None,
@@ -138,11 +137,6 @@ def _found(connection: Any, run: Run) -> tuple[str, ...]:
     spellings, several = labels.get("unlabelled", UNLABELLED), labels.get("kind") == "multi"
     found = read_found_labels(connection, [*map(str, spellings)])
     return tuple(f"{each.source}: {each.told(several)}" for each in found)
-
-
-def _files(connection: Any) -> tuple[Tally, ...]:
-    found = connection.sql(FILES_SQL)
-    return tuple(Tally(**dict(zip(found.columns, row, strict=True))) for row in found.fetchall())
 
 
 def summarise(run: Run) -> str:

@@ -157,6 +157,19 @@ USER_FILES = Table(
     ("setting",),
 )
 
+COCO_FILES = Table(
+    "coco_files",
+    "One row for each file in COCO's format in `user_files`, whose rows are images: what it says of them.",
+    (
+        Column("setting", pa.string(), "the setting that names it", references=("user_files", "setting")),
+        Column("n_present", pa.int64(), "pairs of an image and a class that is present in it", minimum=0),
+        Column("n_absent", pa.int64(), "pairs of an image and a class that is said not to be in it", minimum=0),
+        Column("n_classes", pa.int64(), "classes of its categories", minimum=0),
+        Column("n_unnamed", pa.int64(), "readable samples of the pool that it does not name", minimum=0),
+    ),
+    ("setting",),
+)
+
 PREDICTIONS = Table(
     "predictions",
     "What each label maker says of each sample, before it is calibrated.",

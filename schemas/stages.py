@@ -33,6 +33,7 @@ class Part(StrEnum):
     SELECTION_CORRECTIONS = "selection_corrections"
     USER_FILES = "user_files"
     HELD_OUT = "held_out"
+    HELD_OUT_STATES = "held_out_states"
     PREDICTIONS = "predictions"
     LABEL_CHECKS = "label_checks"
     BELONGING = "belonging"

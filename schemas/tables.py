@@ -11,6 +11,7 @@ from windrow.schemas.labels import (
     BELONGING,
     BELONGING_REACH,
     CLASS_NAMES,
+    COCO_FILES,
     LABEL_CHECKS,
     LABEL_QUALITY,
     LABEL_SETS,
@@ -38,7 +39,7 @@ from windrow.schemas.selection import (
 )
 from windrow.schemas.states import LABEL_STATES, LOOKED_FOR, STATE_CLASSES, VOCABULARIES
 from windrow.schemas.table import Column, Table
-from windrow.schemas.worth import HELD_OUT, WORTH, WORTH_CURVE, WORTH_KEPT, WORTH_SETS
+from windrow.schemas.worth import HELD_OUT, HELD_OUT_STATES, WORTH, WORTH_CURVE, WORTH_KEPT, WORTH_SETS
 
 TABLES: tuple[Table, ...] = (
     OCCURRENCES,
@@ -62,6 +63,7 @@ TABLES: tuple[Table, ...] = (
     MODEL_SCORES,
     CLASS_NAMES,
     USER_FILES,
+    COCO_FILES,
     ANNOTATIONS,
     ANNOTATORS,
     PREDICTIONS,
@@ -84,6 +86,7 @@ TABLES: tuple[Table, ...] = (
     CLASS_BALANCE,
     CLASS_SHARES,
     HELD_OUT,
+    HELD_OUT_STATES,
     WORTH,
     WORTH_SETS,
     WORTH_CURVE,
@@ -106,6 +109,7 @@ __all__ = [
     "CLASS_NAMES",
     "CLASS_SHARES",
     "CLUSTERS",
+    "COCO_FILES",
     "CORRECTIONS",
     "DRIFT",
     "EMBEDDINGS",
@@ -113,6 +117,7 @@ __all__ = [
     "FORGOTTEN",
     "HASH_GROUPS",
     "HELD_OUT",
+    "HELD_OUT_STATES",
     "LABELS",
     "LABEL_CHECKS",
     "LABEL_QUALITY",

@@ -2,6 +2,7 @@
 
 import pyarrow as pa
 
+from windrow.schemas.states import ABSENT, PRESENT
 from windrow.schemas.table import Column, Table
 
 VERDICTS = ("better", "unclear", "worse", "unknown")
@@ -13,9 +14,25 @@ HELD_OUT = Table(
     (
         Column("sample_id", pa.string(), "the sample", references=("samples", "sample_id")),
         Column("group_id", pa.string(), "samples of a group (near-duplicates, or a common name) are held out together"),
-        Column("label", pa.string(), "its true label; null for a sample that only shares the group", nullable=True),
+        Column(
+            "label",
+            pa.string(),
+            "its true label; null for a sample that only shares the group, and where samples may be of several classes",
+            nullable=True,
+        ),
     ),
     ("sample_id",),
+)
+
+HELD_OUT_STATES = Table(
+    "held_out_states",
+    "One row for each state that is known of a held-out sample, where samples may be of several classes.",
+    (
+        Column("sample_id", pa.string(), "the sample", references=("held_out", "sample_id")),
+        Column("label", pa.string(), "the class"),
+        Column("state", pa.string(), "its true state", one_of=(PRESENT, ABSENT)),
+    ),
+    ("sample_id", "label"),
 )
 
 WORTH = Table(
@@ -31,7 +48,8 @@ WORTH = Table(
         Column(
             "weighting",
             pa.string(),
-            "how the probe trains: plain, or with the same weight for every class",
+            "how the probe trains: plain, or with the same weight for every class (of samples of several, for "
+            "the presence and the absence of each)",
             one_of=WEIGHTINGS,
         ),
         Column(
@@ -52,7 +70,14 @@ WORTH = Table(
         Column("n_groups", pa.int64(), "independent groups of them", minimum=0),
         Column("n_samples", pa.int64(), "samples of the curated set that were judged, its first by rank", minimum=0),
         Column("n_seeds", pa.int64(), "other sets that it was compared with", minimum=0),
-        Column("quality", pa.float64(), "balanced accuracy of what trains on the curated set", True, minimum=0),
+        Column(
+            "quality",
+            pa.float64(),
+            "balanced accuracy of what trains on the curated set: the mean over classes, or where samples may be of "
+            "several over the presence and the absence of each",
+            True,
+            minimum=0,
+        ),
         Column("baseline_quality", pa.float64(), "mean balanced accuracy of the others", True, minimum=0),
         Column("difference_low", pa.float64(), "quality - baseline_quality is at least this, at 95 %", nullable=True),
         Column("difference_high", pa.float64(), "and at most this", nullable=True),

@@ -105,8 +105,9 @@ class CurationConfig(Settings):
         export = ExportConfig()
         of_one_class = {
             "selection.stratify_splits": (self.selection.stratify_splits, False),
-            "selection.guard": (self.selection.guard, "off"),
             "worth.evaluate": (self.worth.evaluate, None),
+            "worth.command": (self.worth.command, ()),
+            "worth.class_weighted": (self.worth.class_weighted, False),
             "export.soft_labels": (self.export.soft_labels, export.soft_labels),
             "export.label_sets": (self.export.label_sets, export.label_sets),
         }

@@ -23,7 +23,7 @@ OBJECTS = {
     "a table of few rows: classes, counts, versions, drift, worth, what was forgotten": """
         flows.commands.answers flows.commands.stores.runs_table tasks.clusters.incremental tasks.export.outcomes
         tasks.explore.columns tasks.export.soft_arrays tasks.storage.store.garbage tasks.worth.gates
-        tasks.export.selected_rows tasks.features.backbone_choice tasks.labels.audit_sample
+        tasks.export.selected_rows tasks.features.backbone_choice
         tasks.export.exported_states tasks.labels.states.state_labeling
         tasks.loading.version_samples tasks.steps.publishing_steps tasks.storage.store.refused_samples
         tasks.storage.verify.absences

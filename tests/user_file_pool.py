@@ -12,7 +12,7 @@ from windrow.tasks.storage.store.outputs import Output, OutputWriter, make_outpu
 class Seen:
     """An occurrence: whose, under which key and in which shard, with which label, and why it cannot be read.
 
-    And what else came with it, as JSON, of which source, and where the label stood.
+    And what else came with it, as JSON, of which source, where the label stood, and how the bytes lie.
     """
 
     sample: str | None
@@ -23,6 +23,7 @@ class Seen:
     metadata: str | None = None
     source: str = "s"
     label_from: str | None = None
+    kind: str = "file"
 
 
 # 'a' is seen twice, with one key; 'lost' cannot be read
@@ -44,7 +45,7 @@ def ingested(store: Path, seen: Sequence[Seen]) -> dict[str, list[Output]]:
             "source_uri": [each.source for each in seen],
             "label_from": [each.label_from for each in seen],
             "metadata": [each.metadata for each in seen],
-            "kind": ["file"] * n,
+            "kind": [each.kind for each in seen],
             "shard": [each.shard for each in seen],
             "position": list(range(n)),
             "key": [each.key for each in seen],

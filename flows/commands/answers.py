@@ -9,7 +9,7 @@ from rich.console import Console
 from rich.table import Table
 
 from windrow.flows.commands.query_answer import shown
-from windrow.tasks.corrections.correction_list import read_corrections, standing
+from windrow.tasks.corrections.correction_list import read_standing
 from windrow.tasks.report.drawn import PAGE
 from windrow.tasks.selection.selection_config import BY_HAND
 from windrow.tasks.storage.catalog.views import connect_run
@@ -256,7 +256,7 @@ def _draw_diff(store: Path, old: Version, new: Version, page: Path) -> None:
 
 def _print_by_hand(console: Console, store: Path, change: VersionChange) -> None:
     """Say how much of a change is of samples that people have corrected."""
-    said = set(standing(read_corrections(store))["sample_id"].to_pylist())
+    said = set(read_standing(store)["sample_id"].to_pylist())
     of = {word: len(said.intersection(getattr(change, word)["sample_id"].to_pylist())) for word in WORDS}
     if any(of.values()):
         told = ", ".join(f"{n:,} {word}" for word, n in of.items() if n)

@@ -15,8 +15,9 @@ from windrow.tasks.corrections.correction_list import (
     append_corrections,
     counted,
     read_corrections,
-    standing,
+    read_standing,
 )
+from windrow.tasks.labels.states.one_class import several_classes
 from windrow.tasks.storage.catalog.views import connect_run
 from windrow.tasks.storage.files.whole_or_absent import write_atomically
 from windrow.tasks.texts.cells import csv_lines
@@ -28,7 +29,7 @@ NEXT = "the next run takes them"
 def print_corrections(console: Console, store: Path, every: bool) -> None:
     """Print corrections as a table, and how many of each kind stand."""
     table = _read(store, every)
-    stands = set(standing(read_corrections(store))["number"].to_pylist())
+    stands = set(read_standing(store)["number"].to_pylist())
     shown = Table("sample", "says", "", "who", "why", "on")
     for row in table.to_pylist():
         style = None if row["number"] in stands else "dim strike"
@@ -68,7 +69,8 @@ def add_correction(
 
 def import_corrections(console: Console, store: Path, path: Path, who: str) -> None:
     """Add what a file says, but for what is there already."""
-    said = read_corrections_file(path, connect_run(store), who)
+    connection = connect_run(store)
+    said = read_corrections_file(path, connection, who, several_classes(connection))
     added = add_new(store, said)
     told = counted({"kind": each.kind} for each in added) or "nothing new"
     text = f"{path}: {len(said):,} read; added: {told}; {NEXT}"
@@ -76,5 +78,4 @@ def import_corrections(console: Console, store: Path, path: Path, who: str) -> N
 
 
 def _read(store: Path, every: bool) -> pa.Table:
-    table = read_corrections(store)
-    return table if every else standing(table)
+    return read_corrections(store) if every else read_standing(store)

@@ -65,8 +65,6 @@ def print_tuned(path: Path, overrides: Sequence[str], to: Path | None, as_json: 
 
 def _made(config: CurationConfig) -> tuple[list[Start], list[Run]]:
     """Run what comes before the race, mostly to find it done: of the config, and of other levels and backbones."""
-    if config.labels.kind == "multi":
-        raise ValueError("tune is for samples of one class, and labels.kind is multi")
     if latest_run(Path(config.store), config.name) is None:
         raise ValueError(f"store {config.store} has no finished run of {config.name}: `windrow run` makes one")
     first = curate(config, PlainRunner(), until="rank").run

@@ -9,7 +9,6 @@ from typing import Any
 from rich.console import Console
 from rich.table import Table
 
-from windrow.tasks.labels.states.one_class import check_one_class
 from windrow.tasks.report.cited import Row
 from windrow.tasks.report.formats import count, decimal, percent
 from windrow.tasks.report.worth_facts import WorthFacts, read_worth, times
@@ -18,7 +17,6 @@ from windrow.tasks.report.worth_facts import WorthFacts, read_worth, times
 def print_worth(console: Console, connection: Any, as_json: bool) -> None:
     """Print what a run says of its worth. Raises ValueError when it has not measured it."""
     facts = read_worth(connection)
-    check_one_class(connection, "worth")
     if facts is None:
         raise ValueError("this run has not measured what its set is worth; run it again with `windrow run`")
     if as_json:
@@ -34,8 +32,8 @@ def print_worth(console: Console, connection: Any, as_json: bool) -> None:
         f"against: other sets of as many samples. balanced accuracy: of {_trained(facts.compared[0])}, on held-out "
         "samples that no label maker and no selection saw; gain with its 95 % interval over sets and samples, in "
         "points. multiplier: so many times as many random samples are as good. weighted: every class weighs the "
-        "same. radius: from samples of the pool to the nearest of the set. clusters: their effective number. "
-        "deviation: of sets.",
+        "same, or its presence and its absence. radius: from samples of the pool to the nearest of the set. clusters: "
+        "their effective number. deviation: of sets.",
         style="dim",
         highlight=False,
     )

@@ -3,7 +3,8 @@
 Label Studio: its JSON, JSON-MIN, CSV and TSV exports. A task's sample is told by `data.sample_id`, or by the key in
 `data.image` or another field of it; its labels are the results of type `choices` of annotations that were not cancelled
 (https://labelstud.io/guide/export). FiftyOne: `samples.json` of a `FiftyOneDataset` export, whose samples have a
-`Classification` in a field, and tags, of which `keep` and `drop` are read.
+`Classification` in a field, or `Classifications`, and tags, of which `keep` and `drop` are read. Several classes of one
+sample are read where samples may be of several; a class that is not chosen is not said to be absent.
 """
 
 from __future__ import annotations
@@ -60,15 +61,15 @@ def resolve_all(connection: Any, wanted: Sequence[str]) -> dict[str, str]:
     return found
 
 
-def read_corrections_file(path: Path, connection: Any, who: str) -> list[Correction]:
-    """Return what a file says of the samples of a run.
+def read_corrections_file(path: Path, connection: Any, who: str, several: bool) -> list[Correction]:
+    """Return what a file says of the samples of a run, which may be of several classes or not.
 
     Raises ValueError, naming the file and the line or task, for a row that says nothing that can be meant, or names no
     sample, or several.
     """
     if is_table(path):
         if {"annotation_id", "choice"} <= check_columns(path, ANY):
-            return list(_of_studio_table(path, connection, who))
+            return list(_of_studio_table(path, connection, who, several))
         return list(_of_table(path, connection, who))
     if path.suffix.lower() != ".json":
         raise ValueError(f"{path}: wants a .csv, .tsv, .parquet or .json file")
@@ -79,9 +80,9 @@ def read_corrections_file(path: Path, connection: Any, who: str) -> list[Correct
     except (UnicodeDecodeError, json.JSONDecodeError, RecursionError) as error:
         raise ValueError(f"{path}: is no JSON: {error}") from None
     if isinstance(read, Mapping) and isinstance(read.get("samples"), list):
-        entries = _of_fiftyone(read["samples"], connection, who)
+        entries = _of_fiftyone(read["samples"], connection, who, several)
     elif isinstance(read, list):
-        entries = _of_label_studio(read, connection, who)
+        entries = _of_label_studio(read, connection, who, several)
     else:
         raise ValueError(f"{path}: is neither a list of Label Studio's tasks nor the samples of a FiftyOne dataset")
     try:
@@ -110,20 +111,22 @@ def _of_table(path: Path, connection: Any, who: str) -> Iterator[Correction]:
             raise ValueError(f"{file.place(row)}: {error}") from None
 
 
-def _of_studio_table(path: Path, connection: Any, who: str) -> Iterator[Correction]:
+def _of_studio_table(path: Path, connection: Any, who: str, several: bool) -> Iterator[Correction]:
     file = read_user_file(path, STUDIO)
     for row, task in enumerate(file.rows.drop_columns("line").to_pylist()):
         if not task["choice"]:
             continue
         try:
-            if task["choice"].startswith('{"choices"'):
-                raise ValueError("has several classes of one sample")
-            yield Correction(_sample_of(connection, task), "label", _person(task["annotator"], who), task["choice"])
+            choice = task["choice"]
+            choices = _list(json.loads(choice).get("choices")) if choice.startswith('{"choices"') else [choice]
+            sample = _sample_of(connection, task)
+            for label in _classes(choices, several):
+                yield Correction(sample, "label", _person(task["annotator"], who), label)
         except ValueError as error:
             raise ValueError(f"{file.place(row)}: {error}") from None
 
 
-def _of_label_studio(tasks: Sequence[Any], connection: Any, who: str) -> Iterator[Correction]:
+def _of_label_studio(tasks: Sequence[Any], connection: Any, who: str, several: bool) -> Iterator[Correction]:
     for number, task in enumerate(tasks, 1):
         where = f"task {task.get('id', number) if isinstance(task, Mapping) else number}"
         if not isinstance(task, Mapping):
@@ -131,7 +134,8 @@ def _of_label_studio(tasks: Sequence[Any], connection: Any, who: str) -> Iterato
         data = _mapping(task.get("data")) or task  # JSON-MIN has no data
         annotations = task.get("annotations", task.get("completions"))
         try:
-            said = list(_choices_min(task, who) if annotations is None else _choices(annotations, who))
+            chosen = _choices_min(task, who) if annotations is None else _choices(annotations, who)
+            said = [(name, label) for name, choices in chosen for label in _classes(choices, several)]
             if not said:
                 continue
             sample = _sample_of(connection, data)
@@ -141,25 +145,28 @@ def _of_label_studio(tasks: Sequence[Any], connection: Any, who: str) -> Iterato
             raise ValueError(f"{where}: {error}") from None
 
 
-def _choices(annotations: Any, who: str) -> Iterator[tuple[str, str]]:
+def _choices(annotations: Any, who: str) -> Iterator[tuple[str, list[Any]]]:
+    """Yield who chose, and what together."""
     for annotation in map(_mapping, _list(annotations)):
         if annotation.get("was_cancelled"):
             continue
         chosen = [each for each in map(_mapping, _list(annotation.get("result"))) if each.get("type") == "choices"]
         for each in chosen:
-            choices = _list(_mapping(each.get("value")).get("choices"))
-            if len(choices) == 1:
-                yield _person(annotation.get("completed_by"), who), str(choices[0])
-            elif choices:
-                raise ValueError(f"has several classes of one sample: {', '.join(map(str, choices))}")
+            yield _person(annotation.get("completed_by"), who), _list(_mapping(each.get("value")).get("choices"))
 
 
-def _choices_min(task: Mapping[str, Any], who: str) -> Iterator[tuple[str, str]]:
+def _choices_min(task: Mapping[str, Any], who: str) -> Iterator[tuple[str, list[Any]]]:
     chosen = task.get("choice")
-    if isinstance(chosen, str):
-        yield _person(task.get("annotator"), who), chosen
-    elif chosen is not None:
-        raise ValueError("has several classes of one sample")
+    if chosen is not None:
+        choices = [chosen] if isinstance(chosen, str) else _list(_mapping(chosen).get("choices"))
+        yield _person(task.get("annotator"), who), choices
+
+
+def _classes(choices: Sequence[Any], several: bool) -> list[str]:
+    """The classes that were chosen together. Raises ValueError for more than one where samples are of one."""
+    if len(choices) > 1 and not several:
+        raise ValueError(f"has several classes of one sample: {', '.join(map(str, choices))}")
+    return [str(each) for each in choices]
 
 
 def _mapping(value: Any) -> Mapping[str, Any]:
@@ -204,19 +211,19 @@ def _by_name(connection: Any, place: str) -> str:
     raise ValueError(f"no readable sample of the last run has the key {name!r}")
 
 
-def _of_fiftyone(samples: Sequence[Any], connection: Any, who: str) -> Iterator[Correction]:
+def _of_fiftyone(samples: Sequence[Any], connection: Any, who: str, several: bool) -> Iterator[Correction]:
     for number, sample in enumerate(samples, 1):
         if not isinstance(sample, Mapping):
             raise ValueError(f"sample {number}: is no sample of FiftyOne's")
-        labels = [str(each["label"]) for each in sample.values() if _is_classification(each)]
+        labels = [label for each in sample.values() for label in _classified(each)]
         tags = [tag for tag in _list(sample.get("tags")) if tag in ("keep", "drop")]
         if not labels and not tags:
             continue
         try:
-            if len(set(labels)) > 1 or len(tags) > 1:
+            if (len(set(labels)) > 1 and not several) or len(tags) > 1:
                 raise ValueError(f"says two things: {', '.join(map(str, [*labels, *tags]))}")
             named = _sample_of(connection, sample)
-            for label in labels[:1]:
+            for label in dict.fromkeys(labels):
                 yield Correction(named, "label", who, label)
             for tag in tags:
                 yield Correction(named, str(tag), who)
@@ -224,5 +231,10 @@ def _of_fiftyone(samples: Sequence[Any], connection: Any, who: str) -> Iterator[
             raise ValueError(f"sample {number}: {error}") from None
 
 
-def _is_classification(value: Any) -> bool:
-    return isinstance(value, Mapping) and value.get("_cls") == "Classification" and value.get("label") is not None
+def _classified(value: Any) -> list[str]:
+    """The classes that a field says, as a Classification or several."""
+    field = _mapping(value)
+    each = [field] if field.get("_cls") == "Classification" else []
+    if field.get("_cls") == "Classifications":
+        each = [_mapping(entry) for entry in _list(field.get("classifications"))]
+    return [str(entry["label"]) for entry in each if entry.get("label") is not None]

@@ -17,6 +17,7 @@ from windrow.schemas.corrections import FORGOTTEN_KIND, KINDS
 from windrow.schemas.texts.label_text import LONGEST, label_of
 from windrow.tasks.storage.files.parquet import read_table
 from windrow.tasks.storage.store.registry import FORGOTTEN_ID, append_rows, numbered_files, rewrite_rows
+from windrow.tasks.storage.store.run_records import latest_run
 from windrow.tasks.storage.store.store_format import check_format
 
 SAMPLE_ID = re.compile(r"[0-9a-f]{32}")
@@ -105,7 +106,7 @@ def append_corrections(store: Path, rows: Sequence[Correction]) -> int:
 
 def add_new(store: Path, rows: Sequence[Correction]) -> list[Correction]:
     """Add those that do not stand already, in their order, and return them: a file that is read twice adds nothing."""
-    there = {_content(row) for row in standing(read_corrections(store)).to_pylist()}
+    there = {_content(row) for row in read_standing(store).to_pylist()}
     new = [row for row in dict.fromkeys(rows) if row.kind == "undo" or _content(vars(row)) not in there]
     append_corrections(store, new)
     return new
@@ -115,12 +116,22 @@ def _content(row: Mapping[str, Any]) -> tuple[str | None, ...]:
     return tuple(row[name] for name in ("sample_id", "kind", "who", "value", "other_sample_id"))
 
 
-def standing(table: pa.Table) -> pa.Table:
+def read_standing(store: Path) -> pa.Table:
+    """Return the corrections that count, as `standing` does; samples are of several classes where they are in the last
+    run.
+    """
+    run = latest_run(store)
+    several = run is not None and run.config.get("labels", {}).get("kind") == "multi"
+    return standing(read_corrections(store), several)
+
+
+def standing(table: pa.Table, several: bool) -> pa.Table:
     """Return the rows of CORRECTIONS that count, in their order.
 
     Of what one person said of a sample the last of each of these counts: label; keep or drop; not_a_duplicate of one
     other; wrong_cluster; wrong_label of one class. Of "is of this class" and "is not" the later counts, whoever says
-    it; so does, of keep and drop, the last of all people. undo withdraws what its person said before.
+    it; so does, of keep and drop, the last of all people. undo withdraws what its person said before. several: samples
+    may be of several classes, so a label takes no other label's place.
     """
     kept: dict[tuple[str | None, ...], Mapping[str, Any]] = {}
     of_sample: dict[str, set[tuple[str | None, ...]]] = {}
@@ -130,20 +141,21 @@ def standing(table: pa.Table) -> pa.Table:
             if key in kept and overruled(kept[key], row):
                 del kept[key]
         if row["kind"] not in ("undo", FORGOTTEN_KIND):
-            key = _subject(row)
+            key = _subject(row, several)
             kept[key] = row
             for name in filter(None, (row["sample_id"], row["other_sample_id"])):
                 of_sample.setdefault(name, set()).add(key)
     return table.filter(pc.is_in(table["number"], pa.array([row["number"] for row in kept.values()], pa.int64())))
 
 
-def _subject(row: Mapping[str, Any]) -> tuple[str | None, ...]:
+def _subject(row: Mapping[str, Any], several: bool) -> tuple[str | None, ...]:
     kind, sample_id, who = row["kind"], row["sample_id"], row["who"]
     if kind in ("keep", "drop"):
         return "selection", sample_id
     if kind == "not_a_duplicate":
         return (kind, who, *sorted((sample_id, row["other_sample_id"])))
-    return (kind, sample_id, who, row["value"]) if kind == "wrong_label" else (kind, sample_id, who)
+    of_a_class = kind == "wrong_label" or (kind == "label" and several)
+    return (kind, sample_id, who, row["value"]) if of_a_class else (kind, sample_id, who)
 
 
 def _is_undone(before: Mapping[str, Any], undo: Mapping[str, Any]) -> bool:

@@ -25,14 +25,14 @@ KINDS: Mapping[Part, tuple[str, ...]] = {
 }
 
 
-def take_corrections(store: Path, ingested: Sequence[str]) -> dict[Part, Done]:
+def take_corrections(store: Path, ingested: Sequence[str], several: bool) -> dict[Part, Done]:
     """Write TAKEN_CORRECTIONS of the samples of a pool, an output for each part that looks at some; none where none is.
 
-    `ingested`: outputs with SAMPLES. The count is n_corrections.
+    `ingested`: outputs with SAMPLES. `several`: whether samples may be of several classes. The count is n_corrections.
     """
     if not correction_files(store):
         return {}
-    table = standing(read_corrections(store))
+    table = standing(read_corrections(store), several)
     files = [open_output(store / path).table_path(SAMPLES) for path in ingested]
     pool = whole(read_table(SAMPLES, files, ["sample_id"])["sample_id"])
     table = table.filter(pc.is_in(table["sample_id"], pool))

@@ -6,7 +6,7 @@ import math
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from windrow.tasks.corrections.correction_list import read_corrections, standing
+from windrow.tasks.corrections.correction_list import read_standing
 from windrow.tasks.explore.explored_store import ExploredStore
 from windrow.tasks.texts.uris import shown_uri
 
@@ -74,7 +74,7 @@ def corrections_of(explored: ExploredStore, sample_id: str | None = None) -> lis
 
     `taken`: whether the run took it.
     """
-    rows = standing(read_corrections(explored.store)).to_pylist()
+    rows = read_standing(explored.store).to_pylist()
     found = [each for each in rows if sample_id in (None, each["sample_id"])]
     places = explored.rows_of([each["sample_id"] for each in found]).tolist()
     with explored.connection() as connection:

@@ -13,8 +13,9 @@ import pyarrow.compute as pc
 
 from windrow.schemas.stages import Stage
 from windrow.tasks.algorithms.labels.queries import QUERIES, query_for
-from windrow.tasks.labels.audit_file import check_new_file, places_of, write_lines
+from windrow.tasks.labels.audits.audit_file import check_new_file, places_of, write_lines
 from windrow.tasks.labels.states.asked_states import QUERY, write_asked_states
+from windrow.tasks.labels.states.multi_label_config import OF_FILE
 from windrow.tasks.labels.states.one_class import several_classes
 from windrow.tasks.storage.catalog.views import connect_run
 from windrow.tasks.storage.files.whole_columns import whole
@@ -67,7 +68,8 @@ def write_annotation(path: Path, run: Run, n: int, by: str, seed: int) -> Annota
         if by not in ("auto", QUERY):
             raise ValueError(f"--by {by}: is for samples of one class; where they may be of several, it is {QUERY}")
         vocabulary = run.config["labels"]["multi"]["vocabulary"]
-        return Annotation(QUERY, write_asked_states(path, connection, n, list(map(str, vocabulary))), 0, True)
+        of_tables = [] if vocabulary == OF_FILE else list(map(str, vocabulary))
+        return Annotation(QUERY, write_asked_states(path, connection, n, of_tables), 0, True)
     found = connection.sql(ASKED_SQL).to_arrow_table()
     given = connection.sql(GIVEN_SQL).fetchall()
     classes = pc.unique(whole(found["given_label"]).drop_null()).sort()

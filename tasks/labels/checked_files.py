@@ -7,13 +7,14 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import asdict, replace
+from dataclasses import asdict
 from pathlib import Path
+from typing import Any
 
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from windrow.schemas import LABELS, SAMPLES, USER_FILES
+from windrow.schemas import COCO_FILES, LABELS, SAMPLES, USER_FILES, Table
 from windrow.schemas.stages import Part, Stage
 from windrow.tasks.algorithms.labels.combining.label_prior import check_shares
 from windrow.tasks.labels.checks.dynamics_file import DynamicsFile
@@ -22,9 +23,17 @@ from windrow.tasks.labels.checks.label_checks import dynamics_digest
 from windrow.tasks.labels.checks.logged_dynamics import log_files
 from windrow.tasks.labels.given_labels import class_names, has_classes, read_given
 from windrow.tasks.labels.label_distances import check_distances_file, tally_distances
-from windrow.tasks.labels.label_file import Tally, check_label_file
+from windrow.tasks.labels.label_file import (
+    WITH_STATES,
+    CocoTally,
+    Tally,
+    check_label_file,
+    check_matched,
+    load_label_file,
+)
 from windrow.tasks.labels.label_fit import check_label_fit
 from windrow.tasks.labels.labels_config import LabelsConfig
+from windrow.tasks.storage.catalog.views import connect, tables_of
 from windrow.tasks.storage.files.parquet import read_table
 from windrow.tasks.storage.files.whole_columns import whole
 from windrow.tasks.storage.files.whole_or_absent import file_digest
@@ -119,8 +128,9 @@ def check_files(
     def write(writer: OutputWriter) -> None:
         table = known.read(LABELS)
         tallies = [_tally(store, setting, path, outputs, table, labels) for setting, path in files.items()]
-        rows = [asdict(tally) for tally in tallies]
-        writer.write(USER_FILES, USER_FILES.build({c.name: [row[c.name] for row in rows] for c in USER_FILES.columns}))
+        _write(writer, USER_FILES, tallies)
+        if of_images := [tally.images for tally in tallies if tally.images]:
+            _write(writer, COCO_FILES, of_images)
         writer.counts["n_user_files"] = len(tallies)
         for tally in tallies:
             for name, count in _counts(tally).items():
@@ -138,9 +148,26 @@ def check_files(
     return make_output(store, Part.USER_FILES, VERSION, inputs, write)
 
 
+def _write(writer: OutputWriter, declared: Table, tallies: Sequence[Tally | CocoTally]) -> None:
+    rows = [asdict(tally) for tally in tallies]
+    writer.write(declared, declared.build({c.name: [row[c.name] for row in rows] for c in declared.columns}))
+
+
 def told(store: Path, done: Done) -> Iterator[str]:
     """Yield what `check_files` found, a sentence a file."""
-    return (str(Tally(**row)) for row in open_output(store / done.path).read(USER_FILES).to_pylist())
+    return map(str, read_tallies(connect(tables_of({Stage.PSEUDO_LABEL: [open_output(store / done.path)]}))))
+
+
+def read_tallies(connection: Any) -> tuple[Tally, ...]:
+    """Return what a catalog's run was told of the user's files, by their settings."""
+    files, of_images = (
+        connection.sql(f"SELECT {', '.join(c.name for c in each.columns)} FROM {each.name} ORDER BY setting")
+        .to_arrow_table()
+        .to_pylist()
+        for each in (USER_FILES, COCO_FILES)
+    )
+    images = {row["setting"]: CocoTally(**row) for row in of_images}
+    return tuple(Tally(**row, images=images.get(row["setting"])) for row in files)
 
 
 def _digest(path: Path) -> str | None:
@@ -158,11 +185,14 @@ def _tally(
         return _tally_ids(setting, path, outputs)
     if setting == DYNAMICS:
         return tally_dynamics(path, store, given)
-    tally = read_given([str(path)], {Stage.INGEST: outputs}, setting, labels.no_label).tally
-    if tally is None:
-        raise ValueError(f"{setting}: wants a .csv, .tsv or .parquet file; got {str(path)!r}")
-    several = _is_given(setting) and labels.kind == "multi"  # classes of one sample are then no contradiction
-    return replace(tally, n_conflicting=0) if several else tally
+    if _is_given(setting) and labels.kind == "multi":
+        tally = load_label_file(connect(tables_of({Stage.INGEST: outputs})), str(path), setting, WITH_STATES)
+        check_matched(tally)
+        return tally
+    found = read_given([str(path)], {Stage.INGEST: outputs}, setting, labels.no_label).tally
+    if found is None:
+        raise ValueError(f"{setting}: wants a .csv, .tsv or .parquet file, or COCO's .json; got {str(path)!r}")
+    return found
 
 
 def _tally_ids(setting: str, path: Path, outputs: Sequence[Output]) -> Tally:

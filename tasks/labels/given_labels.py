@@ -16,7 +16,7 @@ from windrow.schemas.stages import Part, Stage
 from windrow.tasks.corrections.taken import correct_named, read_taken
 from windrow.tasks.labels.annotators import SaidOf, agree, annotation_tables
 from windrow.tasks.labels.found_labels import FOUND
-from windrow.tasks.labels.label_file import Tally, load_label_file
+from windrow.tasks.labels.label_file import Tally, check_matched, load_label_file
 from windrow.tasks.labels.unlabelled import UNLABELLED, take_unlabelled
 from windrow.tasks.storage.catalog.views import connect, tables_of
 from windrow.tasks.storage.files.whole_columns import whole
@@ -188,10 +188,8 @@ def _add(connection: Any, source: str, setting: str, unlabelled: Sequence[str]) 
         rows = "SELECT sample_id, label, annotator, weight FROM file_labels"
     connection.execute(f"CREATE OR REPLACE TABLE of_source AS {rows}")
     take_unlabelled(connection, "of_source", unlabelled)
-    if tally is not None and not tally.n_matched:
-        empty = tally.n_rows and tally.n_empty == tally.n_rows
-        what = "has no row with both a sample and a label" if empty else "names none of the pool's readable samples"
-        raise ValueError(f"{setting}: {source} {what} ({tally})")
+    if tally is not None:
+        check_matched(tally)
     connection.execute(ADDING_SQL)
     return tally
 

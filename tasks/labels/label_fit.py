@@ -19,11 +19,11 @@ _NOTHING_READ = """
 CREATE TABLE samples (sample_id VARCHAR);
 CREATE TABLE class_names (number BIGINT, name VARCHAR);
 CREATE TABLE occurrences AS
-    SELECT key, shard, source_uri, 'not read' AS sample_id, NULL::VARCHAR AS occurrence_id FROM _listed
+    SELECT key, shard, source_uri, 'file' AS kind, 'not read' AS sample_id, NULL::VARCHAR AS occurrence_id FROM _listed
 """
 # All keys are listed where all shards are loose files.
 _MAY_FIT = """
-SELECT count(*) FROM given_rows WHERE label IS NOT NULL AND (
+SELECT count(*) FROM given_rows WHERE says AND (
     regexp_full_match(sample_id, '[0-9a-f]{32}') OR line IN (SELECT line FROM by_key)
     OR (NOT $all_listed AND sample_id IS NULL AND key IS NOT NULL)
 )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Annotated, Literal
 
 from annotated_types import Ge, Lt, MinLen
@@ -17,8 +18,9 @@ from windrow.tasks.algorithms.labels.deciding.label_sets import ConformalConfig
 from windrow.tasks.labels.checks.label_checks_config import LabelChecksConfig
 from windrow.tasks.labels.chosen_makers import chosen_maker
 from windrow.tasks.labels.label_policy_config import LabelPolicyConfig
-from windrow.tasks.labels.states.multi_label_config import MultiLabelConfig
+from windrow.tasks.labels.states.multi_label_config import OF_FILE, MultiLabelConfig
 from windrow.tasks.labels.unlabelled import UNLABELLED
+from windrow.tasks.storage.user_files.user_file import is_coco
 
 AnnotatorsBy = Literal["majority", "dawid-skene"]
 PSEUDO, MOST_PROBABLE = "pseudo", "most_probable"
@@ -38,7 +40,8 @@ class LabelsConfig(Settings):
     (`multi`), and the settings of makers, policies and checks are for 'single' alone. `multi`: how these states are
     read and spread.
     `given`: 'found' (labels that came with samples), 'none', or a .csv or .parquet file with columns `label` and
-    `sample_id` (or `key`); its columns `annotator` and `weight` say who gave each label, and what it counts, 0 to 1.
+    `sample_id` (or `key`); its columns `annotator` and `weight` say who gave each label, and what it counts, 0 to 1;
+    or a .json or .json.gz file of annotations in COCO's format (LVIS, panoptic).
     A list of several, 'found' among them: what a later one says of a sample takes the place of what an earlier one
     does; labels with an annotator add up.
     `annotators`: how several labels of a sample become one: by the majority, or by how often each annotator is right
@@ -113,6 +116,8 @@ class LabelsConfig(Settings):
             if self.multi != MultiLabelConfig():
                 raise ValueError("multi: goes with kind: multi, and kind is single")
             return
+        if self.multi.vocabulary == OF_FILE and not any(is_coco(Path(each)) for each in self.given_files):
+            raise ValueError(f"multi.vocabulary: {OF_FILE} are those of a .json file of given, got {list(self.given)}")
         usual = LabelsConfig()
         for name in OF_SINGLE:
             if getattr(self, name) != getattr(usual, name):

@@ -107,7 +107,7 @@ def _given_states(curation: Curation) -> list[Done]:
     places = dict(zip(names, found, strict=True))
     done: Done = curation.here(GIVEN_STATES, curation.store, made.ingest, config.labels, places, made.label_corrections)
     curation.made = replace(made, given_states=(done.path,))
-    curation.runner.say(f"labels: {told_states(done.counts)}")
+    curation.runner.say(f"labels: {told_states(done.counts, config.labels)}")
     return [done]
 
 
@@ -115,7 +115,8 @@ def _corrections(curation: Curation) -> list[Done]:
     """Take what people have said of samples; return what is said of labels, if anything is."""
     if not curation.config.corrections:
         return []
-    taken: dict[Part, Done] = curation.here(TAKE_CORRECTIONS, curation.store, curation.made.ingest)
+    several = curation.config.labels.kind == "multi"
+    taken: dict[Part, Done] = curation.here(TAKE_CORRECTIONS, curation.store, curation.made.ingest, several)
     of_labels, of_selection = (
         [taken[part]] if part in taken else [] for part in (Part.LABEL_CORRECTIONS, Part.SELECTION_CORRECTIONS)
     )

@@ -18,9 +18,12 @@ from windrow.tasks.runner import FEATURES_TAG, Call, Work
 from windrow.tasks.steps.embedding_steps import IDENTIFY_BACKBONE, n_samples_of, near_duplicates_from
 from windrow.tasks.storage.store.outputs import Done, open_output
 from windrow.tasks.worth.held_out import hold_out, without_held_out
+from windrow.tasks.worth.held_out_states import hold_out_states, without_held_out_states
 
 HOLD_OUT = Work("hold-out", hold_out)
 WITHOUT_HELD_OUT = Work("without-held-out", without_held_out)
+HOLD_OUT_STATES = Work("hold-out-states", hold_out_states)
+WITHOUT_HELD_OUT_STATES = Work("without-held-out-states", without_held_out_states)
 PREDICT_LABELS = Work("predict-labels", predict_labels)
 CHECK_LABELS = Work("check-labels", check_labels)
 FIND_BELONGING = Work("find-belonging", find_belonging)
@@ -51,15 +54,28 @@ def _spread_states(curation: Curation) -> None:
     with curation.stage(Stage.PSEUDO_LABEL) as log:
         snippets = _embedded_snippets(curation)
         curation.made = replace(curation.made, given_labels=(curation.met[0].path,), snippets=paths_of(snippets))
+        met = _met_states(curation)
         with curation.progress("pseudo-label", 1):
             asking = (store, curation.made, labels, seed, curation.config.features)
             spread: Done = curation.in_worker(SPREAD_STATES, *asking)
             clusters: Done = curation.here(DECIDE_LABELS, store, curation.made, labels, seed, ())
-        log.done = [*curation.met, *snippets, clusters, spread]
+        log.done = [*met, *snippets, clusters, spread]
         log.n_samples = spread.counts["n_stated"] + spread.counts["n_unstated"]
         curation.made = replace(curation.made, pseudo_label=paths_of(log.done))
         for line in told_classes(store, spread):
             curation.runner.say(line)
+
+
+def _met_states(curation: Curation) -> list[Done]:
+    """What was met of labels, with the given states that may be learnt from, and what is held out to judge by."""
+    config, store = curation.config, curation.store
+    given_labels, given, *others = curation.met
+    judging = (store, curation.made, config.worth, near_duplicates_from(curation), config.seed)
+    held: Done = curation.here(HOLD_OUT_STATES, *judging)
+    if held.counts["n_held_out"]:
+        given = curation.here(WITHOUT_HELD_OUT_STATES, store, given.path, held.path)
+    curation.made = replace(curation.made, given_states=(given.path,), held_out=(held.path,))
+    return [given_labels, given, held, *others]
 
 
 def _embedded_snippets(curation: Curation) -> list[Done]:

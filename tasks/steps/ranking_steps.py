@@ -75,12 +75,6 @@ def _reference(curation: Curation) -> list[Done]:
 def worth(curation: Curation) -> None:
     """Measure what the selection is worth, and let the guard look at it; where nobody is, the gates too."""
     config, store = curation.config, curation.store
-    if config.labels.kind == "multi":
-        curation.runner.say("worth: not measured, as it judges sets by one class a sample, and labels.kind is multi")
-        if not curation.attended:
-            gates = replace(config.gates, keep_classes=False)  # likewise
-            curation.kept_back = held_at_gates(store, config.name, curation.made, config.export.label_set, gates)
-        return
     with curation.stage(Stage.WORTH) as log, curation.progress("worth", 1) as progress:
         args = (store, curation.made, config.name, config.export.label_set, config.worth, config.seed, progress.note)
         done: Done = curation.here(MEASURE_WORTH, *args, _judged_before(curation))

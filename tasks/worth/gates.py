@@ -5,10 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterator
 from pathlib import Path
 
+import pyarrow as pa
 import pyarrow.compute as pc
 
-from windrow.schemas import DRIFT, LABELS, SELECTION
+from windrow.schemas import DRIFT
 from windrow.schemas.stages import Stage
+from windrow.tasks.labels.states.one_class import several_classes
 from windrow.tasks.storage.catalog.views import connect, tables_of
 from windrow.tasks.storage.published.versions import Version, latest_version
 from windrow.tasks.storage.store.made import Made
@@ -33,7 +35,7 @@ def held_at_gates(store: Path, name: str, made: Made, label_set: str, config: Ga
 
 
 def _replaced(store: Path, last: Version, made: Made, label_set: str, config: GatesConfig) -> Iterator[str]:
-    connection = connect(tables_of(made.opened(store, *READ)), only=[SELECTION, LABELS])
+    connection = connect(tables_of(made.opened(store, *READ)))
     selected = connection.sql(SELECTED_SQL, params=[label_set]).to_arrow_table()
     there = pc.is_in(read_version(last, ["sample_id"])["sample_id"], value_set=selected["sample_id"])
     n_gone = last.n_samples - (pc.sum(there).as_py() or 0)
@@ -43,10 +45,17 @@ def _replaced(store: Path, last: Version, made: Made, label_set: str, config: Ga
             f"{n_gone:,} of the {last.n_samples:,} samples of {last.version} are not in it ({share:.0%}), more than "
             f"gates.most_replaced ({config.most_replaced:g}) allows"
         )
-    lost = sorted({*version_classes(last)} - {*pc.unique(selected["label"]).to_pylist()})
+    several = several_classes(connection)
+    lost = sorted({*version_classes(last, ("present",) if several else ())} - _named(selected, several))
     if lost and config.keep_classes:
         more = f" and {len(lost) - MOST_NAMED:,} more" if len(lost) > MOST_NAMED else ""
         yield f"it has no sample of {', '.join(map(repr, lost[:MOST_NAMED]))}{more} any more (gates.keep_classes)"
+
+
+def _named(selected: pa.Table, several: bool) -> set[str]:
+    """The classes that the selected samples are of."""
+    names = pc.list_flatten(selected["present"]) if several else selected["label"]
+    return {*pc.unique(names).to_pylist()}
 
 
 def _unlike(store: Path, made: Made, config: GatesConfig) -> Iterator[str]:

@@ -44,8 +44,8 @@ def hold_out(store: Path, made: Made, config: WorthConfig, threshold: float, see
         known = _judges(outputs, config)
         classes = class_names(known)
         labels = pool_labels(sample_ids, known, classes)
-        groups = _groups(outputs, sample_ids, threshold)
-        held = _held(labels, groups, config, seed)
+        groups = groups_of(outputs, sample_ids, threshold)
+        held = held_of(labels, groups, config, seed)
         rows = np.flatnonzero(held)
         found = {
             "sample_id": sample_ids.take(pa.array(rows)),
@@ -96,7 +96,10 @@ def _judges(outputs: Mapping[str, Sequence[Output]], config: WorthConfig) -> pa.
     return outputs[Part.GIVEN_LABELS][0].read(LABELS)
 
 
-def _groups(outputs: Mapping[str, Sequence[Output]], sample_ids: pa.Array, threshold: float) -> pa.Array:
+def groups_of(outputs: Mapping[str, Sequence[Output]], sample_ids: pa.Array, threshold: float) -> pa.Array:
+    """Return the name of each sample's group: of those that are as similar as the threshold, or share a group of their
+    source.
+    """
     graph = read_graph(outputs[Stage.NEIGHBORS][0])
     near = np.argwhere(graph.similarity >= threshold)
     pairs = np.stack([near[:, 0], graph.indices[near[:, 0], near[:, 1]]], axis=1).astype(np.int64)
@@ -105,7 +108,8 @@ def _groups(outputs: Mapping[str, Sequence[Output]], sample_ids: pa.Array, thres
     return group_samples(sample_ids, pairs, [names.get(sample_id) for sample_id in sample_ids.to_pylist()])
 
 
-def _held(labels: Int64Array, groups: pa.Array, config: WorthConfig, seed: int) -> BoolArray:
+def held_of(labels: Int64Array, groups: pa.Array, config: WorthConfig, seed: int) -> BoolArray:
+    """Return which samples are held out, bool (n,); labels: int64 (n,), -1 of those without one."""
     encoded = groups.dictionary_encode()
     numbers = np.asarray(encoded.indices, np.int64)
     names = encoded.dictionary.to_pylist()

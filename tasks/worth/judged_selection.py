@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -12,8 +12,11 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from windrow.tasks.algorithms.arrays import BoolArray, Float64Array, Int64Array
+from windrow.tasks.algorithms.labels.states.known_states import ABSENT, PRESENT, KnownStates
 from windrow.tasks.algorithms.worth.set_probe import JudgedPool, judge_features
 from windrow.tasks.algorithms.worth.version_worth import LastVersion
+from windrow.tasks.labels.states.one_class import several_classes
+from windrow.tasks.labels.states.state_labeling import states_of
 from windrow.tasks.storage.files.whole_columns import whole, wide
 from windrow.tasks.storage.published.versions import Version
 from windrow.tasks.storage.store.pool import Pool
@@ -35,15 +38,22 @@ LEFT JOIN (SELECT * FROM labels WHERE label_set = 'given') g USING (sample_id)
 LEFT JOIN held_out h USING (sample_id)
 ORDER BY a.sample_id
 """
+# Of a class that is known to be present alone, or absent, nothing can be told apart.
+TRUE_STATES_SQL = """
+SELECT sample_id, label, state = 'present' AS present FROM held_out_states
+WHERE label IN (SELECT label FROM held_out_states GROUP BY label HAVING count(DISTINCT state) = 2)
+ORDER BY sample_id, label
+"""
 
 
 @dataclass(frozen=True)
 class JudgedSelection:
-    """The pool without what is held out, n samples by `sample_id`, its selection, and the m samples that judge it.
+    """The pool without what is held out, n samples by `sample_id`, its selection, and the k samples that judge it.
 
-    sample_ids: (n,); pool: features, labels and truth; groups: int64 (m,), of the evaluated; evaluated: their ids;
-    ranked: int64, the selected rows by rank; distinct: int64, rows that are no near-duplicate of another; clusters:
-    int64 (n,), the finest; is_given: bool (n,). classes: the names of the numbers.
+    sample_ids: (n,); pool: features, labels or states, and truth; groups: int64 (k,), of the evaluated; evaluated:
+    their ids; ranked: int64, the selected rows by rank; distinct: int64, rows that are no near-duplicate of another;
+    clusters: int64 (n,), the finest. is_given: bool (n,); given: rows and classes,
+    int64 (g,) both, of given labels, or of given states that are present. classes: the names of the numbers.
     """
 
     sample_ids: pa.Array
@@ -54,41 +64,89 @@ class JudgedSelection:
     distinct: Int64Array
     clusters: Int64Array
     is_given: BoolArray
+    given: tuple[Int64Array, Int64Array]
     classes: tuple[str, ...]
 
 
 def read_judged(connection: Any, embedded: Pool, label_set: str, others: Sequence[str]) -> JudgedSelection:
     """Read what the tables of a run say; `others` are classes that only the last version has."""
     rows = wide(connection.sql(ROWS_SQL, params=[label_set]).to_arrow_table())
+    several = several_classes(connection)
     held = _booleans(rows["held_out"])
-    judges = np.flatnonzero(pc.is_valid(rows["truth"]).to_numpy())
+    true = wide(connection.sql(TRUE_STATES_SQL).to_arrow_table())
+    judging_ids = pc.unique(true["sample_id"]) if several else rows.filter(pc.is_valid(rows["truth"]))["sample_id"]
+    judges = np.flatnonzero(_booleans(pc.is_in(rows["sample_id"], whole(judging_ids))))
     left = np.flatnonzero(~held)
     fitted_on = left[:: max(1, len(left) // FITTED_ON)]  # ids are digests, so these are a random sample
     features = judge_features(embedded.embeddings, fitted_on)
-    pool, judging = rows.take(pa.array(left)), rows.take(pa.array(judges))
-    names = {*pc.unique(pool["label"]).to_pylist(), *pc.unique(judging["truth"]).to_pylist(), *others} - {None}
+    rest, judging = rows.take(pa.array(left)), rows.take(pa.array(judges))
+    sample_ids, evaluated = whole(rest["sample_id"]), whole(judging["sample_id"])
+    if several:
+        names = {
+            *_classes(connection, label_set),
+            *pc.unique(true["label"]).to_pylist(),
+            *others,
+        }
+    else:
+        names = {*pc.unique(rest["label"]).to_pylist(), *pc.unique(judging["truth"]).to_pylist(), *others} - {None}
     classes = tuple(sorted(names))
-    weights = np.nan_to_num(pool["label_weight"].to_numpy().astype(np.float64))
-    rank = pool["rank"].fill_null(0).to_numpy()
-    selected = np.flatnonzero(_booleans(pool["selected"]))
+    labelled = JudgedPool(
+        features[left],
+        numbers_of(rest["label"], classes),
+        np.nan_to_num(rest["label_weight"].to_numpy().astype(np.float64)),
+        features[judges],
+        numbers_of(judging["truth"], classes),
+        len(classes),
+    )
+    if several:
+        pool = _with_states(labelled, true, evaluated, states_in(connection, label_set, sample_ids, classes), classes)
+        states = states_in(connection, "given", sample_ids, classes)
+        is_present, is_given = states.states == PRESENT, states.is_listed()
+        given = states.rows[is_present], states.classes[is_present]
+    else:
+        pool, is_given = labelled, _booleans(rest["is_given"])
+        of = np.flatnonzero(is_given & (pool.labels >= 0))
+        given = of, pool.labels[of]
+    rank = rest["rank"].fill_null(0).to_numpy()
+    selected = np.flatnonzero(_booleans(rest["selected"]))
     return JudgedSelection(
-        whole(pool["sample_id"]),
-        JudgedPool(
-            features[left],
-            numbers_of(pool["label"], classes),
-            weights,
-            features[judges],
-            numbers_of(judging["truth"], classes),
-            len(classes),
-        ),
+        sample_ids,
+        pool,
         np.asarray(whole(judging["group_id"]).dictionary_encode().indices, np.int64),
-        whole(judging["sample_id"]),
+        evaluated,
         selected[np.argsort(rank[selected])],
-        np.flatnonzero(pc.not_equal(pool["dropped_by"].fill_null(""), "near_duplicate").to_numpy()),
-        pool["cluster"].to_numpy().astype(np.int64),
-        _booleans(pool["is_given"]),
+        np.flatnonzero(pc.not_equal(rest["dropped_by"].fill_null(""), "near_duplicate").to_numpy()),
+        rest["cluster"].to_numpy().astype(np.int64),
+        is_given,
+        given,
         classes,
     )
+
+
+def _classes(connection: Any, label_set: str) -> list[str]:
+    """The classes that a label set, or what was given, says anything of."""
+    sql = "SELECT label FROM {} WHERE label_set IN ($1, 'given')"
+    asked = " UNION ".join(sql.format(name) for name in ("label_states", "vocabularies"))
+    return [name for (name,) in connection.execute(asked, [label_set]).fetchall()]
+
+
+def states_in(connection: Any, label_set: str, sample_ids: pa.Array, classes: Sequence[str]) -> KnownStates:
+    """What a label set of the run says of these samples and classes."""
+    sql = "SELECT * FROM {} WHERE label_set = $1"
+    tables = [
+        wide(connection.sql(sql.format(name), params=[label_set]).to_arrow_table())
+        for name in ("label_states", "looked_for", "vocabularies")
+    ]
+    return states_of(tables[0], tables[1], tables[2], sample_ids, classes)[0]
+
+
+def _with_states(
+    pool: JudgedPool, true: pa.Table, evaluated: pa.Array, states: KnownStates, classes: Sequence[str]
+) -> JudgedPool:
+    """The pool with states in the place of labels, judged by true ones."""
+    truth = 2 * numbers_of(true["label"], classes) + _booleans(true["present"])
+    sample = np.asarray(pc.index_in(whole(true["sample_id"]), evaluated).to_numpy(), np.int64)
+    return replace(pool, states=states, truth=truth, sample=sample)
 
 
 def numbers_of(names: pa.ChunkedArray, classes: Sequence[str]) -> Int64Array:
@@ -97,12 +155,14 @@ def numbers_of(names: pa.ChunkedArray, classes: Sequence[str]) -> Int64Array:
     return np.asarray(pc.fill_null(found, -1).to_numpy(), np.int64)
 
 
-def last_version(version: Version, judged: JudgedSelection) -> LastVersion | str:
+def last_version(version: Version, judged: JudgedSelection, largest: int) -> LastVersion | str:
     """The last version as rows of the pool; or why it cannot be compared with.
 
-    It is judged with the labels that it was published with. A label that is today's weighs what that does, another 1.
+    It is judged with the labels that it was published with, or with the states of its first `largest` samples. A label
+    that is today's weighs what that does, another 1.
     """
-    samples = read_version(version, ["sample_id", "label"])
+    several = judged.pool.states is not None
+    samples = read_version(version, ["sample_id", *(("present", "absent") if several else ("label",))])
     usable = ~_booleans(pc.is_in(judged.evaluated, whole(samples["sample_id"])))
     if len(usable) and usable.mean() < 1 - MOST_SEEN:
         return f"{version.version} was made before the evaluated samples were held out: it holds some of them"
@@ -111,27 +171,54 @@ def last_version(version: Version, judged: JudgedSelection) -> LastVersion | str
     rows = np.asarray(row.drop_null().to_numpy(), np.int64)
     if not len(rows):
         return f"none of the samples of {version.version} is in the pool any more"
+    samples = samples.filter(pa.array(there))
     labels = np.full(len(judged.sample_ids), -1, np.int64)
-    labels[rows] = numbers_of(samples["label"].filter(pa.array(there)), judged.classes)
+    if several:
+        states = _states_of_lists(samples.slice(0, largest), rows[:largest], len(labels), judged.classes)
+        return LastVersion(rows, labels, judged.pool.weights, usable, states)
+    labels[rows] = numbers_of(samples["label"], judged.classes)
     weights: Float64Array = np.where(labels == judged.pool.labels, judged.pool.weights, 1.0)
     return LastVersion(rows, labels, weights, usable)
 
 
-def version_classes(version: Version | None) -> list[str]:
-    """The labels of a version's samples; none without a version."""
+def _states_of_lists(samples: pa.Table, rows: Int64Array, n: int, classes: Sequence[str]) -> KnownStates:
+    """The states that lists of a version say: of its samples, which are these rows of a pool of n."""
+    places, numbers, states = [], [], []
+    for name, state in (("present", PRESENT), ("absent", ABSENT)):
+        lists = whole(samples[name])
+        found = numbers_of(pc.list_flatten(lists), classes)
+        known = found >= 0
+        places.append(rows[pc.list_parent_indices(lists).to_numpy()][known])
+        numbers.append(found[known])
+        states.append(np.full(int(known.sum()), state, np.int8))
+    nobody = np.full(n, -1, np.int64), np.zeros((0, len(classes)), np.bool_)
+    return KnownStates(np.concatenate(places), np.concatenate(numbers), np.concatenate(states), *nobody)
+
+
+def version_classes(version: Version | None, states: Sequence[str] = ()) -> list[str]:
+    """The labels of a version's samples, or where these may be several the classes that have such a state ('present',
+    'absent') in any; none without a version.
+    """
     if version is None:
         return []
-    return [name for name in pc.unique(read_version(version, ["label"])["label"]).to_pylist() if name is not None]
+    if states:
+        lists = read_version(version, list(states)).select(list(states))
+        found = {name for each in lists.columns for name in pc.unique(pc.list_flatten(each)).to_pylist()}
+    else:
+        found = {*pc.unique(read_version(version, ["label"])["label"]).to_pylist()}
+    return sorted(found - {None})
 
 
 def class_counts(judged: JudgedSelection, rows: Int64Array) -> Mapping[str, npt.NDArray[Any]]:
-    """Of a set: labels and given labels, and samples by class of these and by finest cluster."""
-    labelled = rows[judged.pool.labels[rows] >= 0]
-    given = labelled[judged.is_given[labelled]]
+    """Of a set: labels and given labels (or samples with states), and samples by given class and by finest cluster."""
+    inside = np.zeros(len(judged.sample_ids), np.bool_)
+    inside[rows] = True
+    labelled = rows[judged.pool.is_labelled()[rows]]
+    of, classes = judged.given
     return {
         "labelled": labelled,
-        "given": given,
-        "classes": np.bincount(judged.pool.labels[given], minlength=max(1, judged.pool.n_classes)),
+        "given": labelled[judged.is_given[labelled]],
+        "classes": np.bincount(classes[inside[of]], minlength=max(1, judged.pool.n_classes)),
         "clusters": np.bincount(judged.clusters[rows]),
     }
 

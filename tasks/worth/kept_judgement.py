@@ -12,7 +12,7 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from windrow.schemas import HELD_OUT, LABELS, SELECTION, WORTH, WORTH_CURVE, WORTH_KEPT, WORTH_SETS
+from windrow.schemas import WORTH, WORTH_CURVE, WORTH_KEPT, WORTH_SETS
 from windrow.schemas.stages import Part, Stage
 from windrow.tasks.report.worth_facts import kept_words
 from windrow.tasks.storage.catalog.views import connect, tables_of
@@ -33,19 +33,28 @@ from windrow.tasks.worth.worth_config import WorthConfig
 
 BASIS = ("version", "config", "command_files", "label_set", "seed", "backbone_id")
 """What of the inputs of a judgement must be the same as tonight's."""
-COMPARED = frozenset({Stage.PSEUDO_LABEL, Part.HELD_OUT, Stage.RANK})
+COMPARED = frozenset(
+    {Stage.PSEUDO_LABEL, Part.GIVEN_STATES, Part.LABEL_STATES, Part.HELD_OUT, Part.HELD_OUT_STATES, Stage.RANK}
+)
 KEPT = ("better", "unclear")
 """Verdicts against random that are kept: 'worse' and 'unknown' are asked again every night."""
 
+SAID_SQL = """
+SELECT sample_id, label FROM labels WHERE label_set = $label_set AND NOT abstained UNION ALL
+SELECT sample_id, md5(concat_ws(chr(30), array_to_string(present, chr(31)), array_to_string(absent, chr(31)))) AS label
+FROM states WHERE label_set = $label_set
+"""
+"""The label of each sample; where it may be of several classes, a digest of its states, which stands for them all."""
 SETS_SQL = {
-    "pool_changed": """
-        SELECT sample_id, CASE WHEN NOT l.abstained THEN l.label END AS label
-        FROM selection LEFT JOIN (SELECT * FROM labels WHERE label_set = $label_set) l USING (sample_id)""",
-    "set_changed": """
-        SELECT sample_id, CASE WHEN NOT l.abstained THEN l.label END AS label
-        FROM (SELECT * FROM selection WHERE selected ORDER BY rank LIMIT $largest)
-        LEFT JOIN (SELECT * FROM labels WHERE label_set = $label_set) l USING (sample_id)""",
-    "held_out_changed": "SELECT sample_id, label FROM held_out",
+    "pool_changed": f"SELECT sample_id, label FROM selection LEFT JOIN ({SAID_SQL}) USING (sample_id)",
+    "set_changed": f"""
+        SELECT sample_id, label FROM (SELECT * FROM selection WHERE selected ORDER BY rank LIMIT $largest)
+        LEFT JOIN ({SAID_SQL}) USING (sample_id)""",
+    "held_out_changed": """
+        SELECT sample_id, coalesce(h.label, s.label) AS label FROM held_out h LEFT JOIN (
+            SELECT sample_id, md5(string_agg(concat(state, chr(31), label), chr(30) ORDER BY label)) AS label
+            FROM held_out_states GROUP BY sample_id
+        ) s USING (sample_id)""",
 }
 """Samples and labels that a judgement is made of."""
 
@@ -151,8 +160,7 @@ def changes(then: Sequence[Output], now: Sequence[Output], label_set: str, large
 
 
 def _sets(outputs: Sequence[Output], label_set: str, largest: int) -> dict[str, pa.Table]:
-    connection = connect(tables_of({"": outputs}), only=[SELECTION, LABELS, HELD_OUT])
-    values = {"label_set": label_set, "largest": largest}
+    connection, values = connect(tables_of({"": outputs})), {"label_set": label_set, "largest": largest}
     found = {}
     for name, sql in SETS_SQL.items():
         asked = {key: value for key, value in values.items() if f"${key}" in sql}

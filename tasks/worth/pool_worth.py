@@ -10,14 +10,14 @@ from typing import Any
 
 import numpy as np
 
-from windrow.schemas import ASSIGNMENTS, HELD_OUT, LABELS, SELECTION, WORTH, WORTH_CURVE, WORTH_SETS
+from windrow.schemas import WORTH, WORTH_CURVE, WORTH_SETS
 from windrow.schemas.stages import Stage
 from windrow.schemas.worth import WEIGHTINGS
 from windrow.tasks.algorithms.arrays import Int64Array
 from windrow.tasks.algorithms.selection.balance import effective_number, normalised_entropy
 from windrow.tasks.algorithms.worth.comparison import Difference, Runs
 from windrow.tasks.algorithms.worth.coverage import coverage
-from windrow.tasks.algorithms.worth.set_probe import FeatureProbe, Probe
+from windrow.tasks.algorithms.worth.set_probe import FeatureProbe, JudgedPool, Probe
 from windrow.tasks.algorithms.worth.set_quality import qualities, variance_of_runs
 from windrow.tasks.algorithms.worth.version_worth import (
     Judging,
@@ -26,6 +26,7 @@ from windrow.tasks.algorithms.worth.version_worth import (
     random_set,
     worth_of_version,
 )
+from windrow.tasks.labels.states.one_class import several_classes
 from windrow.tasks.report.thumbnails import sample_reader
 from windrow.tasks.storage.catalog.views import connect, tables_of
 from windrow.tasks.storage.sources.source import SampleGone
@@ -72,12 +73,13 @@ def measure_worth(
     `keep_judgement`. Raises ValueError where a command of the config fails.
     """
     outputs = made.opened(store, *READ)
-    connection = connect(tables_of(outputs), only=[ASSIGNMENTS, SELECTION, LABELS, HELD_OUT])
+    connection = connect(tables_of(outputs))
     before = version_before(store, name, connection, label_set)
+    said = ("present", "absent") if several_classes(connection) else ()
 
     def write(writer: OutputWriter) -> None:
-        judged = read_judged(connection, read_pool(outputs[Stage.FEATURES]), label_set, version_classes(before))
-        last = None if before is None else last_version(before, judged)
+        judged = read_judged(connection, read_pool(outputs[Stage.FEATURES]), label_set, version_classes(before, said))
+        last = None if before is None else last_version(before, judged, config.largest)
         judging = judging_of(judged, config, seed)
         if config.command:
             read = partial(_bytes, store, made)
@@ -86,7 +88,7 @@ def measure_worth(
             judging = replace(judging, probe=CommandProbe(*limits, *ids, judged.classes, writer.work, read, note))
         worths, rows = _compared(judged, last, judging, config)
         sets = list(_sets(judged, last, config, seed))
-        curve = [row for weighting, worth in worths.items() for row in _curve(weighting, worth, judged.pool.truth)]
+        curve = [row for weighting, worth in worths.items() for row in _curve(weighting, worth, judged.pool)]
         for table, found in ((WORTH, rows), (WORTH_SETS, sets), (WORTH_CURVE, curve)):
             writer.write(
                 table, table.build({column.name: [row.get(column.name) for row in found] for column in table.columns})
@@ -130,12 +132,29 @@ def why_unknown(judged: JudgedSelection) -> str | None:
     if not len(judged.ranked):
         return "nothing was selected"
     if not n_groups:
+        if judged.pool.states is not None:
+            both = "some of a class that is present and some of which it is absent"
+            return f"it takes some 300 samples with given states, a part of them held out, {both}"
         return "it takes some 300 given labels, a part of them held out, or a labelled file at worth.evaluate"
     if n_groups < LEAST:
         return f"the held-out samples are {n_groups} independent groups, and {LEAST} are the least that can tell"
-    if not np.isin(judged.pool.labels[judged.ranked], judged.pool.truth).any():
-        return "no selected sample has a label of the evaluated classes"
+    if not _teaches(judged):
+        return f"no selected sample has a {'label' if judged.pool.states is None else 'state'} of the evaluated classes"
     return None
+
+
+def _teaches(judged: JudgedSelection) -> bool:
+    """Whether the selection has a label of an evaluated class; of states, two that are different."""
+    pool = judged.pool
+    if pool.states is None:
+        return bool(np.isin(pool.labels[judged.ranked], pool.truth).any())
+    n_present, n_absent = pool.states.take(judged.ranked).n_known()
+    return bool((np.minimum(n_present, n_absent)[pool.truth // 2] > 0).any())
+
+
+def weighs_classes(pool: JudgedPool, config: WorthConfig) -> bool:
+    """Whether the probe whose verdict counts weighs classes equally; states always weigh so, see `right_of_states`."""
+    return config.class_weighted or pool.states is not None
 
 
 def _compared(
@@ -146,13 +165,14 @@ def _compared(
     no_last = last if isinstance(last, str) else _too_few(judged, last)
     worths: dict[str, WorthOfVersion] = {}
     rows: list[Row] = []
-    for weighting in WEIGHTINGS[:1] if config.command else WEIGHTINGS:
+    decides = weighs_classes(judged.pool, config)
+    for weighting in [WEIGHTINGS[decides]] if config.command or judged.pool.states is not None else WEIGHTINGS:
         weighted = weighting == "class_weighted"
         same = {
             "weighting": weighting,
-            "decides": weighted == config.class_weighted,
+            "decides": weighted == decides,
             "probe": judging.probe.name,
-            "n_evaluated": len(judged.pool.truth),
+            "n_evaluated": len(judged.evaluated),
             "n_groups": len(np.unique(judged.groups)),
         }
         if unknown is None:
@@ -208,19 +228,19 @@ def _difference(baseline: str, n: int, n_seeds: int, found: Difference) -> Row:
     }
 
 
-def _curve(weighting: str, worth: WorthOfVersion, truth: Int64Array) -> Iterator[Row]:
+def _curve(weighting: str, worth: WorthOfVersion, pool: JudgedPool) -> Iterator[Row]:
     for runs in worth.curve:
         yield {
             "weighting": weighting,
             "n_samples": runs.size,
             "n_seeds": len(runs.right),
-            "quality": float(qualities(runs.right, truth, np.ones((1, len(truth)))).mean()),
-            "deviation": _deviation(runs, truth),
+            "quality": float(qualities(runs.right, pool.truth, np.ones((1, len(pool.truth)))).mean()),
+            "deviation": _deviation(runs, pool),
         }
 
 
-def _deviation(runs: Runs, truth: Int64Array) -> float:
-    return float(np.sqrt(variance_of_runs(runs.right, truth))) if len(runs.right) > 1 else 0.0
+def _deviation(runs: Runs, pool: JudgedPool) -> float:
+    return float(np.sqrt(variance_of_runs(runs.right, pool.truth, pool.sample))) if len(runs.right) > 1 else 0.0
 
 
 def _sets(judged: JudgedSelection, last: LastVersion | str | None, config: WorthConfig, seed: int) -> Iterator[Row]:

@@ -36,7 +36,7 @@ from windrow.tasks.storage.store.pool import Pool, read_pool
 from windrow.tasks.storage.store.run_records import Run
 from windrow.tasks.worth.held_out import LEAST
 from windrow.tasks.worth.judged_selection import JudgedSelection, read_judged
-from windrow.tasks.worth.pool_worth import judging_of, why_unknown
+from windrow.tasks.worth.pool_worth import judging_of, weighs_classes, why_unknown
 from windrow.tasks.worth.recipes import Recipe
 from windrow.tasks.worth.tune_config import TuneConfig
 from windrow.tasks.worth.worth_config import WorthConfig
@@ -47,6 +47,10 @@ SEEN = (
 )
 OF_RANKING = {NEAR_DUPLICATE, NO_PART, CAP}
 """Reasons that a recipe gives anew; all others stay."""
+HELD_SQL = """
+SELECT sample_id, coalesce(h.label, any_value(s.label)) FROM held_out h LEFT JOIN held_out_states s USING (sample_id)
+GROUP BY sample_id, h.label
+"""
 FRESH = 1000
 """Where the seeds begin that had no part in the race."""
 N_FRESH, N_RANDOM = 5, 10
@@ -121,16 +125,20 @@ def read_ranked(runs: Sequence[Run], recipes: Sequence[Recipe], label_set: str) 
 
 
 def _held(outputs: Opened) -> dict[str, str | None]:
-    """The samples that a run holds out, with their labels."""
+    """The samples that a run holds out, with their labels, or one of their states."""
     connection = connect(tables_of({Stage.PSEUDO_LABEL: outputs[Stage.PSEUDO_LABEL]}))
-    return dict(connection.sql("SELECT sample_id, label FROM held_out").fetchall())
+    return dict(connection.sql(HELD_SQL).fetchall())
 
 
 def _judged_by(judged: JudgedSelection, judges: Collection[str]) -> JudgedSelection:
     """The same, judged by fewer samples."""
     kept = np.isin(np.asarray(judged.evaluated.to_pylist(), str), list(judges))
-    pool = replace(judged.pool, evaluated=judged.pool.evaluated[kept], truth=judged.pool.truth[kept])
-    return replace(judged, pool=pool, groups=judged.groups[kept], evaluated=judged.evaluated.filter(pa.array(kept)))
+    return replace(
+        judged,
+        pool=judged.pool.only(kept),
+        groups=judged.groups[kept],
+        evaluated=judged.evaluated.filter(pa.array(kept)),
+    )
 
 
 def _ranked_pool(
@@ -224,7 +232,8 @@ def tune_recipes(
     judged = pools[0].judged
     halves = _halves(judged, seed)
     n = min(len(judged.ranked), worth.largest)
-    trials = Trials(pools, recipes, judging_of(judged, worth, seed), worth.class_weighted, n, advance)
+    weighted = weighs_classes(judged.pool, worth)
+    trials = Trials(pools, recipes, judging_of(judged, worth, seed), weighted, n, advance)
     chosen_by = Half.of(judged, halves)
     found = race(
         len(recipes),
@@ -237,16 +246,21 @@ def tune_recipes(
 
 @dataclass(frozen=True)
 class Half:
-    """Some of the evaluated samples: rows int64 (h,), their classes and their groups."""
+    """Some of the evaluated samples: how many they are, and of their classes or states (h,), int64, which of all these
+    are, their truth, their groups, and where samples have several, whose they are.
+    """
 
+    n: int
     rows: Int64Array
     truth: Int64Array
     groups: Int64Array
+    sample: Int64Array | None
 
     @classmethod
     def of(cls, judged: JudgedSelection, those: BoolArray) -> Half:
-        """Those of the evaluated samples, bool (m,)."""
-        return cls(np.flatnonzero(those), judged.pool.truth[those], judged.groups[those])
+        """Those of the evaluated samples, bool (k,)."""
+        pool, rows = judged.pool.only(those), np.flatnonzero(those[judged.pool.asked])
+        return cls(int(those.sum()), rows, pool.truth, judged.groups[those][pool.asked], pool.sample)
 
     @property
     def n_groups(self) -> int:
@@ -268,10 +282,11 @@ def _halves(judged: JudgedSelection, seed: int) -> BoolArray:
         raise ValueError(
             f"tune: the held-out labelled samples are {n_groups} independent groups; to choose by {LEAST} and to judge "
             f"by {LEAST} others takes {2 * LEAST}: give more labels (worth.holdout_share are held out), or a file "
-            "of some to judge by (worth.evaluate), and run again"
+            "of some to judge by (worth.evaluate, of samples of one class), and run again"
         )
     keys = np.array([int(name[:16], 16) for name in judged.evaluated.to_pylist()], np.uint64)
-    return choosing_half(judged.pool.truth, judged.groups, keys, seed)
+    first = np.unique(judged.pool.asked, return_index=True)[1]
+    return choosing_half(judged.pool.truth[first], judged.groups, keys, seed)
 
 
 def _verdict(trials: Trials, found: Race, chosen_by: Half, judged_by: Half, seed: int) -> Tuned:
@@ -280,9 +295,9 @@ def _verdict(trials: Trials, found: Race, chosen_by: Half, judged_by: Half, seed
 
     random = np.stack([trials.right_of_random(draw) for draw in range(N_RANDOM)])[:, judged_by.rows]
     rng = np.random.default_rng((seed, 5))
-    evaluation = Evaluation.drawn(judged_by.truth, judged_by.groups, rng)
+    evaluation = Evaluation.drawn(judged_by.truth, judged_by.groups, rng, judged_by.sample)
     n_pool = len(trials.pools[0].judged.sample_ids)
-    luck = luck_of([Runs(trials.n, random)], trials.n, n_pool, judged_by.truth)
+    luck = luck_of([Runs(trials.n, random)], trials.n, n_pool, evaluation)
 
     def luck_of_recipe(recipe: int) -> float:
         return luck_of_mean([trials.set_of(recipe, FRESH + run) for run in range(N_FRESH)], n_pool)
@@ -297,7 +312,7 @@ def _verdict(trials: Trials, found: Race, chosen_by: Half, judged_by: Half, seed
         found,
         trials.n,
         (chosen_by.n_groups, judged_by.n_groups),
-        (len(chosen_by.rows), len(judged_by.rows)),
+        (chosen_by.n, judged_by.n),
         against(random, 1 / N_RANDOM),
         against(of_recipe(0), luck_of_recipe(0)) if found.winner else None,
     )

@@ -2,19 +2,23 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
 
 from windrow.schemas.exported import EXPORTED_SAMPLES
+from windrow.tasks.labels.states.one_class import several_classes
 from windrow.tasks.storage.files.parquet import read_table
 from windrow.tasks.storage.files.whole_columns import wide
 from windrow.tasks.storage.published.versions import SAMPLES, Version, versions_backwards
 
 SELECTED_SQL = """
-SELECT e.sample_id, CASE WHEN NOT l.abstained THEN l.label END AS label
-FROM selection e LEFT JOIN (SELECT * FROM labels WHERE label_set = ?) l USING (sample_id) WHERE e.selected
+SELECT e.sample_id, CASE WHEN NOT l.abstained THEN l.label END AS label, coalesce(s.present, []) AS present,
+       coalesce(s.absent, []) AS absent
+FROM selection e LEFT JOIN (SELECT * FROM labels WHERE label_set = $1) l USING (sample_id)
+LEFT JOIN (SELECT * FROM states WHERE label_set = $1) s USING (sample_id) WHERE e.selected
 ORDER BY sample_id
 """
 
@@ -25,17 +29,18 @@ def version_before(store: Path, name: str, connection: Any, label_set: str) -> V
     So a run that finds everything done compares with what the first run compared with, not with its own version.
     """
     selected = connection.sql(SELECTED_SQL, params=[label_set]).to_arrow_table()
+    said = ("present", "absent") if several_classes(connection) else ("label",)
     for version in versions_backwards(store, name):
-        if not _same(version, selected):
+        if not _same(version, selected, said):
             return version
     return None
 
 
-def _same(version: Version, selected: pa.Table) -> bool:
+def _same(version: Version, selected: pa.Table, said: Sequence[str]) -> bool:
     if version.n_samples != selected.num_rows:
         return False
-    samples = wide(read_version(version, ["sample_id", "label"])).sort_by("sample_id")
-    return all(samples[name].to_pylist() == selected[name].to_pylist() for name in ("sample_id", "label"))
+    samples = wide(read_version(version, ["sample_id", *said])).sort_by("sample_id")
+    return all(samples[name].to_pylist() == selected[name].to_pylist() for name in ("sample_id", *said))
 
 
 def read_version(version: Version, columns: list[str]) -> pa.Table:

@@ -79,6 +79,7 @@ def ranked_pool(store: Path, n: int, dims: int, m: int, selection: SelectionConf
         every,
         paths[:n, 0].astype(np.int64),
         np.zeros(n, bool),
+        (every[:0], every[:0]),
         tuple(map(str, range(N_CLASSES))),
     )
     broken = [None] * n + [HELD_OUT] * m

@@ -9,11 +9,12 @@ import duckdb
 import numpy as np
 import pytest
 import torch
+from banded_pool import COLOURS, banded_pool
 from command_line import run_here
 from inline_run import curate_inline
-from PIL import Image
 
 from windrow.tasks.config import ConfigError, CurationConfig, parse_config
+from windrow.tasks.corrections.correction_files import read_corrections_file
 from windrow.tasks.labels.states.asked_states import write_asked_states
 from windrow.tasks.loading.sample_loader import data_loader
 from windrow.tasks.loading.webdataset_pipeline import open_webdataset
@@ -21,61 +22,13 @@ from windrow.tasks.storage.catalog.views import connect_run
 from windrow.tasks.storage.published.versions import Version, latest_version
 from windrow.tasks.storage.verify.verification import verify
 
-COLOURS = ("red", "green", "blue")
 N = 120
-
-
-def picture(rng: np.random.Generator, shown: np.ndarray) -> Image.Image:
-    """24 x 24 pixels of noise, in which each colour that is shown has a bright band of its own."""
-    pixels = rng.integers(0, 60, (24, 24, 3), np.uint8)
-    for number in np.flatnonzero(shown):
-        pixels[8 * number : 8 * number + 8, :, number] += 150
-    return Image.fromarray(pixels)
+COMMAND = ["train", "{train}", "{held_out}", "{predictions}"]
 
 
 @pytest.fixture(scope="module")
 def config(tmp_path_factory: pytest.TempPathFactory) -> CurationConfig:
-    """`listed` has lists and a vocabulary without blue, `mapped` has maps, `bare` has nothing, but for a CSV file."""
-    folder = tmp_path_factory.mktemp("multi")
-    rng = np.random.default_rng(0)
-    shown = rng.random((N, 3)) < 0.5
-    for number in range(N):
-        source = ("listed", "mapped", "bare")[number % 3]
-        (folder / source).mkdir(exist_ok=True)
-        picture(rng, shown[number]).save(folder / source / f"{number}.png")
-        there = dict(zip(COLOURS, shown[number].tolist(), strict=True))
-        label: object = [name for name, is_there in there.items() if is_there and name != "blue"]
-        if source == "mapped":
-            label = {name: is_there for name, is_there in there.items() if name != "red"}
-        if source != "bare":
-            (folder / source / f"{number}.json").write_text(json.dumps({"label": label}))
-    np.save(folder / "shown.npy", shown)
-    (folder / "labels.csv").write_text(
-        "key,label,state\n2.png,red|green,absent\n2.png,blue,\n5.png,red,unknown\n0.png,green,unknown\n"
-    )
-    return parse_config(
-        {
-            "name": "bands",
-            "store": str(folder / "store"),
-            "sources": [
-                {"uri": str(folder / "listed"), "vocabulary": ["red", "green"]},
-                *(str(folder / name) for name in ("mapped", "bare")),
-            ],
-            "features": {"name": "patches"},
-            "neighbors": {"k": 5},
-            "clustering": {"n_clusters": [6, 2]},
-            "labels": {
-                "kind": "multi",
-                "given": ["found", str(folder / "labels.csv")],
-                "multi": {"separator": "|", "promise": 0.8, "failure_rate": 0.3},
-            },
-            "selection": {
-                "target_size": 90,
-                "filters": [{"name": "not only blue", "keep": "NOT list_contains(absent, 'red') OR len(present) <> 1"}],
-            },
-            "export": {"samples_per_shard": 40},
-        }
-    )
+    return banded_pool(tmp_path_factory.mktemp("multi"), N)
 
 
 @pytest.fixture(scope="module")
@@ -280,12 +233,11 @@ def test_where_files_have_a_vocabulary_what_is_not_asked_stays_unknown(
     assert "not asked" in rows[-1]["why"]
 
 
-@pytest.mark.parametrize("words", [("worth",), ("annotate", "--by", "typical"), ("audit", "sample")])
 def test_what_is_for_samples_of_one_class_says_so_in_a_sentence(
-    config: CurationConfig, version: Version, tmp_path: Path, words: tuple[str, ...]
+    config: CurationConfig, version: Version, tmp_path: Path
 ) -> None:
     del version
-    ended = run_here(*words, "--store", config.store, folder=tmp_path)
+    ended = run_here("annotate", "--by", "typical", "--store", config.store, folder=tmp_path)
     assert ended.returncode != 0
     assert "is for samples of one class" in " ".join(ended.stderr.split())
 
@@ -296,7 +248,11 @@ def test_what_is_for_samples_of_one_class_says_so_in_a_sentence(
         ({"labels": {"kind": "multi", "makers": ["knn"], "combine": ["knn"]}}, "labels.makers: is for samples of one"),
         ({"labels": {"multi": {"promise": 0.8}}}, "labels.multi: goes with kind: multi"),
         ({"ingest": {"vocabulary": ["a"]}}, "ingest.vocabulary: goes with labels.kind: multi"),
-        ({"labels": {"kind": "multi"}, "selection": {"guard": "random"}}, "selection.guard: is for samples of one"),
+        (
+            {"labels": {"kind": "multi"}, "worth": {"command": ["t", "{train}", "{held_out}", "{predictions}"]}},
+            "worth.command: is for",
+        ),
+        ({"labels": {"kind": "multi"}, "worth": {"class_weighted": True}}, "worth.class_weighted: is for samples of"),
         ({"labels": {"kind": "multi"}, "export": {"label_set": "knn"}}, "export.label_set: wants pseudo or given"),
         ({"ingest": {"vocabulary": ["a", "a"]}}, "vocabulary: wants each once"),
     ],
@@ -304,3 +260,31 @@ def test_what_is_for_samples_of_one_class_says_so_in_a_sentence(
 def test_settings_for_samples_of_one_class_are_refused_by_name(changes: dict[str, object], words: str) -> None:
     with pytest.raises(ConfigError, match=words):
         parse_config({"sources": ["x"], **changes})
+
+
+def test_what_other_programs_say_of_several_classes_is_read(catalog: duckdb.DuckDBPyConnection, tmp_path: Path) -> None:
+    sample_id = catalog.execute("SELECT min(sample_id) FROM samples").fetchall()[0][0]
+    chosen = {"type": "choices", "value": {"choices": ["red", "green"]}}
+    classes = [{"_cls": "Classification", "label": name} for name in ("green", "red")]
+    files = {
+        "studio.json": [{"data": {"sample_id": sample_id}, "annotations": [{"result": [chosen]}]}],
+        "min.json": [{"sample_id": sample_id, "choice": {"choices": ["red", "green"]}}],
+        "samples.json": {
+            "samples": [{"sample_id": sample_id, "said": {"_cls": "Classifications", "classifications": classes}}]
+        },
+    }
+    for name, content in files.items():
+        (tmp_path / name).write_text(json.dumps(content))
+    (tmp_path / "studio.csv").write_text(
+        f'annotation_id,annotator,choice,sample_id\n1,ann,"{{""choices"": [""red"", ""green""]}}",{sample_id}\n'
+    )
+    for path in tmp_path.iterdir():
+        said = read_corrections_file(path, catalog, "ann", True)
+        assert {(each.sample_id, each.kind, each.who, each.value) for each in said} == {
+            (sample_id, "label", "ann", "red"),
+            (sample_id, "label", "ann", "green"),
+        }
+    broken = '"{""choices"": ["'
+    (tmp_path / "studio.csv").write_text(f"annotation_id,annotator,choice,sample_id\n1,ann,{broken},{sample_id}\n")
+    with pytest.raises(ValueError, match="line 2: "):
+        read_corrections_file(tmp_path / "studio.csv", catalog, "ann", True)

@@ -24,7 +24,7 @@ from windrow.flows.summary import print_run, summarise
 from windrow.schemas.stages import Stage
 from windrow.schemas.texts.names import LONGEST_NAME
 from windrow.tasks.config import parse_config
-from windrow.tasks.labels.audit_file import read_audit
+from windrow.tasks.labels.audits.audit_file import read_audit
 from windrow.tasks.labels.given_labels import given_labels
 from windrow.tasks.storage.catalog.connections import SqlLimits
 from windrow.tasks.storage.catalog.views import open_catalog

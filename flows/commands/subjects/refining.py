@@ -53,7 +53,7 @@ LabelSet = Annotated[str, typer.Option(help="The label set, as in `pseudo`, `pro
 @audit.command("sample")
 def audit_sample(
     path: Annotated[Path, typer.Argument(metavar="FILE", help="New .csv or .parquet file.")] = Path("audit.csv"),
-    n: Annotated[int, typer.Option("--n", "-n", min=1, help="How many samples to check.")] = 100,
+    n: Annotated[int, typer.Option("--n", "-n", min=1, help="How many samples to check, or pairs.")] = 100,
     label_set: LabelSet = "pseudo",
     seed: Annotated[int, typer.Option(min=0, help="Another seed draws other samples.")] = 0,
     store: Store = DEFAULT_STORE,
@@ -62,7 +62,8 @@ def audit_sample(
     """Write a file of samples to check by hand, drawn by class and confidence from the labels that were not given.
 
     Fill in its column `correct` (y, n, or the true label), in any order and with any program, and give it to
-    `windrow audit read`.
+    `windrow audit read`. Where samples may be of several classes, it has pairs of a sample and a class with the state
+    that is said of them, half of them present: write y, n, present or absent.
     """
     from windrow.flows.commands.audit import write_sample
 
@@ -81,7 +82,10 @@ def audit_read(
     who: Annotated[str, typer.Option(help="Who gave the verdicts, for --apply.")] = "audit",
     store: Store = DEFAULT_STORE,
 ) -> None:
-    """Say what the verdicts in a file prove: how right the labels are, in all, by class and by confidence."""
+    """Say what the verdicts in a file prove: how right the labels are, in all, by class and by confidence.
+
+    Where samples may be of several classes, of what is said to be present, and of what is said to be absent.
+    """
     from windrow.flows.commands.audit import apply_verdicts, print_verdicts
 
     print_verdicts(out, store, path)
@@ -92,7 +96,11 @@ def audit_read(
 @audit.command("curve")
 def audit_curve(
     truth: Annotated[
-        Path, typer.Argument(help="A .csv, .tsv or .parquet file with columns label and sample_id, or key.")
+        Path,
+        typer.Argument(
+            help="A .csv, .tsv or .parquet file with columns label and sample_id, or key; and state, where samples may "
+            "be of several classes."
+        ),
     ],
     label_set: LabelSet = "pseudo",
     store: Store = DEFAULT_STORE,

@@ -49,24 +49,32 @@ def coverage_accuracy_curve(confidence: npt.NDArray[Any], correct: npt.NDArray[n
     return CoverageCurve(-thresholds, covered / max(len(confidence), 1), right / covered)
 
 
-def audit_sample(keys: npt.NDArray[Any], n_checks: int, strata: Int64Array | None = None, seed: int = 0) -> Int64Array:
+def audit_sample(
+    keys: npt.NDArray[Any],
+    n_checks: int,
+    strata: Int64Array | None = None,
+    seed: int = 0,
+    sizes: Int64Array | None = None,
+) -> Int64Array:
     """Return the rows, int64 ascending, of n_checks samples to check by hand, drawn at random by their keys (n,).
 
     keys: see seeded_order; the same samples come back in any order of the pool. strata (n,), from 0, the predicted
     class, say: each stratum gets one check, the rest go by size (largest remainder), -1 is left out. Give a pool of
-    pseudo-labels without those that abstained.
+    pseudo-labels without those that abstained. sizes: of the strata, where the keys are only those of each that come
+    first in the order of the seed, n_checks at the least where there are so many.
     """
     order = seeded_order(keys, seed)
     groups = np.zeros(len(keys), dtype=np.int64) if strata is None else strata
     if groups.shape != order.shape:
         raise ValueError(f"strata must have one entry for each of the {len(order)} keys, got shape {groups.shape}")
-    sizes = np.bincount(groups[groups >= 0])
+    there = np.bincount(groups[groups >= 0])
+    sizes = there if sizes is None else sizes
     fewest, most = max(int(np.count_nonzero(sizes)), 1), int(sizes.sum())
     if not fewest <= n_checks <= most:
         raise ValueError(f"n_checks must be from {fewest} (one a stratum) to {most}, got {n_checks}")
     wanted = _allocate(sizes, n_checks)
     ranked = np.lexsort((order, groups))[np.count_nonzero(groups < 0) :]
-    place = np.arange(len(ranked)) - (np.cumsum(sizes) - sizes)[groups[ranked]]
+    place = np.arange(len(ranked)) - (np.cumsum(there) - there)[groups[ranked]]
     return np.sort(ranked[place < wanted[groups[ranked]]])
 
 

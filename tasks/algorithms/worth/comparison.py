@@ -41,24 +41,37 @@ class Luck:
 
 @dataclass(frozen=True)
 class Evaluation:
-    """The evaluated samples: their classes truth int64 (m,), and counts float64 (b, m), a bootstrap of their groups."""
+    """The evaluated samples: their classes truth int64 (m,); groups int64 (m,), from 0, and counts float64 (b, g), how
+    often each group counts in a bootstrap of them. sample: see `variance_of_runs`.
+    """
 
     truth: Int64Array
+    groups: Int64Array
     counts: Float64Array
+    sample: Int64Array | None = None
 
     @classmethod
-    def drawn(cls, truth: Int64Array, groups: Int64Array, rng: np.random.Generator) -> Evaluation:
+    def drawn(
+        cls, truth: Int64Array, groups: Int64Array, rng: np.random.Generator, sample: Int64Array | None = None
+    ) -> Evaluation:
         """Draw as many groups as there are, with replacement, N_DRAWS times; groups: int64 (m,), what goes together."""
         _, own, sizes = np.unique(groups, return_inverse=True, return_counts=True)
         n = len(sizes)
         drawn = rng.integers(n, size=(N_DRAWS, n)) + n * np.arange(N_DRAWS)[:, None]
         times = np.bincount(drawn.ravel(), minlength=N_DRAWS * n).reshape(N_DRAWS, n)
-        return cls(truth, times[:, own].astype(np.float64))
+        return cls(truth, own, times.astype(np.float64), sample)
+
+    def quality(self, right: BoolArray) -> float:
+        """The mean quality of runs (r, m)."""
+        return float(qualities(right, self.truth, np.ones((1, len(self.truth)))).mean())
 
     def of(self, right: BoolArray) -> tuple[float, Float64Array]:
         """The mean quality of runs (r, m), and what it is in each draw, (b,)."""
-        every = qualities(right, self.truth, np.ones((1, len(self.truth))))
-        return float(every.mean()), qualities(right, self.truth, self.counts).mean(axis=1)
+        return self.quality(right), qualities(right, self.truth, self.counts, self.groups).mean(axis=1)
+
+    def variance_of(self, runs: Runs) -> float:
+        """That of `variance_of_runs`."""
+        return variance_of_runs(runs.right, self.truth, self.sample)
 
 
 @dataclass(frozen=True)
@@ -91,13 +104,13 @@ class Multiplier:
     told: Told
 
 
-def luck_of(curve: Sequence[Runs], n: int, n_pool: int, truth: Int64Array) -> Luck:
+def luck_of(curve: Sequence[Runs], n: int, n_pool: int, evaluation: Evaluation) -> Luck:
     """The luck of a set of n samples: the mean over random sets of half to twice the size; none for the whole pool."""
     near = [runs for runs in curve if n / 2.1 <= runs.size <= n * 2.1 and runs.size < n_pool and len(runs.right) > 1]
     if n >= n_pool or not near:
         return Luck(0.0, 0)
     freedom = [len(runs.right) - 1 for runs in near]
-    variances = [variance_of_runs(runs.right, truth) for runs in near]
+    variances = [evaluation.variance_of(runs) for runs in near]
     return Luck(float(np.average(variances, weights=freedom)), sum(freedom))
 
 
@@ -158,10 +171,10 @@ def multiplier_of(
     found = [evaluation.of(runs.right) for runs in curve]
     drawn = np.stack([draws for _, draws in found], axis=1)
     for column, runs in enumerate(curve):
-        luck = luck_of(curve, runs.size, n_pool, evaluation.truth)
+        luck = luck_of(curve, runs.size, n_pool, evaluation)
         drawn[:, column] += Luck(luck.variance / len(runs.right), luck.freedom).draws(N_DRAWS, rng)
     quality, own = evaluation.of(right[None])
-    own = own + luck_of(curve, n, n_pool, evaluation.truth).draws(N_DRAWS, rng)
+    own = own + luck_of(curve, n, n_pool, evaluation).draws(N_DRAWS, rng)
     levels = monotone(np.array([[mean for mean, _ in found]]), weights)
     value = matching_size(sizes, levels, np.array([quality]), n_pool)[0] / n
     spread = matching_size(sizes, monotone(drawn, weights), own, n_pool) / n

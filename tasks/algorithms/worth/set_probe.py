@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
 from typing import Any, Literal, Protocol
 
 import numpy as np
@@ -11,6 +12,8 @@ from threadpoolctl import threadpool_limits
 
 from windrow.tasks.algorithms.arrays import BoolArray, Float32Array, Float64Array, Int64Array, row_blocks
 from windrow.tasks.algorithms.labels.cores.logistic_objective import HeldRows, minimise_logistic, unit_float32
+from windrow.tasks.algorithms.labels.states.known_states import KnownStates
+from windrow.tasks.algorithms.worth.state_probe import right_of_states
 
 Probe = Literal["logistic", "knn"]
 MOST_DIMS = 256
@@ -27,6 +30,10 @@ class JudgedPool:
     features: float32 (n, d), unit rows; labels: int64 (n,), what a trainer would be given, -1 where nothing; weights:
     float64 (n,), what each label weighs in training. evaluated: float32 (m, d), unit rows of samples that are in no
     set; truth: int64 (m,), their classes. Classes are numbers below n_classes.
+
+    Where samples may be of several classes, `states`, of n samples, take the place of labels, which are all -1.
+    evaluated are k samples then, `sample`, int64 (m,), says which of them each evaluated state is of, and truth is
+    2 c + 1 where class c is present in it, 2 c where it is absent.
     """
 
     features: Float32Array
@@ -35,6 +42,23 @@ class JudgedPool:
     evaluated: Float32Array
     truth: Int64Array
     n_classes: int
+    states: KnownStates | None = None
+    sample: Int64Array | None = None
+
+    @property
+    def asked(self) -> Int64Array:
+        """Which evaluated sample each of truth is of, int64 (m,)."""
+        return np.arange(len(self.truth)) if self.sample is None else self.sample
+
+    def is_labelled(self) -> BoolArray:
+        """Which samples have a label that a trainer would be given, or a state, bool (n,)."""
+        return self.labels >= 0 if self.states is None else self.states.is_listed()
+
+    def only(self, judges: BoolArray) -> JudgedPool:
+        """The same, judged by some of the evaluated samples, bool (k,)."""
+        kept = judges[self.asked]
+        sample = None if self.sample is None else (np.cumsum(judges) - 1)[self.sample[kept]]
+        return replace(self, evaluated=self.evaluated[judges], truth=self.truth[kept], sample=sample)
 
 
 class SetProbe(Protocol):
@@ -81,8 +105,12 @@ def is_right(pool: JudgedPool, rows: Int64Array, probe: Probe, class_weighted: b
     """Whether a probe that trained on these rows of the pool is right of each evaluated sample, bool (m,).
 
     Rows without a label teach nothing. class_weighted: every class of the set has the same weight in all; otherwise a
-    sample weighs what its label does. A set without labels is right of nothing.
+    sample weighs what its label does. A set without labels is right of nothing. Of states see `right_of_states`, by
+    which the two of a class weigh the same however classes are weighted.
     """
+    if pool.states is not None:
+        known, votes = pool.states.take(rows), L2 if probe == "logistic" else _votes
+        return right_of_states(pool.features[rows], known, pool.evaluated, pool.asked, pool.truth, votes)
     taught = rows[(pool.labels[rows] >= 0) & (pool.weights[rows] > 0)]
     if not len(taught):
         return np.zeros(len(pool.truth), np.bool_)
@@ -109,15 +137,28 @@ def _logistic(
 def _neighbors(
     features: Float32Array, targets: Int64Array, weights: Float64Array, n_classes: int, asked: Float32Array
 ) -> Int64Array:
-    k = min(K, len(features))
     found = np.empty(len(asked), np.int64)
+    for block, nearest, votes in _nearest(features, asked):
+        counted = np.zeros((len(votes), n_classes))
+        np.add.at(counted, (np.arange(len(votes))[:, None], targets[nearest]), votes * weights[nearest])
+        found[block] = counted.argmax(axis=1)
+    return found
+
+
+def _votes(features: Float32Array, asked: Float32Array, signed: Float64Array) -> Float64Array:
+    """What neighbours say of each class, float64 (k, c); signed: (n, c), above 0 for it."""
+    found = np.empty((len(asked), signed.shape[1]))
+    for block, nearest, votes in _nearest(features, asked):
+        found[block] = np.einsum("bn,bnc->bc", votes, signed[nearest])
+    return found
+
+
+def _nearest(features: Float32Array, asked: Float32Array) -> Iterator[tuple[slice, Int64Array, Float64Array]]:
+    """Yield blocks of what is asked, the K nearest of each, and their votes, (b, K)."""
+    k = min(K, len(features))
     for block in row_blocks(len(asked), 256):
         with threadpool_limits(limits=1):
             similarity = asked[block] @ features.T
         nearest = np.argpartition(-similarity, k - 1, axis=1)[:, :k]
         close = np.take_along_axis(similarity, nearest, axis=1).astype(np.float64)
-        votes = np.exp((close - 1) / TEMPERATURE) * weights[nearest]
-        counted = np.zeros((len(votes), n_classes))
-        np.add.at(counted, (np.arange(len(votes))[:, None], targets[nearest]), votes)
-        found[block] = counted.argmax(axis=1)
-    return found
+        yield block, nearest, np.exp((close - 1) / TEMPERATURE)

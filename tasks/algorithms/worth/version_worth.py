@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from windrow.tasks.algorithms.arrays import BoolArray, Float64Array, Int64Array
+from windrow.tasks.algorithms.labels.states.known_states import KnownStates
 from windrow.tasks.algorithms.worth.comparison import (
     Difference,
     Evaluation,
@@ -34,15 +35,17 @@ class Judging:
 
 @dataclass(frozen=True)
 class LastVersion:
-    """The last version: its rows of the pool, by its rank, and its own labels and their weights, (n,) as the pool's.
+    """The last version: its rows of the pool, by its rank, and its own labels and their weights, (n,) as the pool's,
+    or its own states.
 
-    usable: bool (m,), the evaluated samples that had no part in it.
+    usable: bool (k,), the evaluated samples that had no part in it.
     """
 
     rows: Int64Array
     labels: Int64Array
     weights: Float64Array
     usable: BoolArray
+    states: KnownStates | None = None
 
 
 @dataclass(frozen=True)
@@ -76,7 +79,7 @@ def worth_of_version(
 ) -> WorthOfVersion:
     """Judge the selection `ranked`, rows of the pool by rank, by what probes learn from it and from other sets.
 
-    groups: int64 (m,), of the evaluated samples; distinct: rows of the pool without near-duplicates, which may be all.
+    groups: int64 (k,), of the evaluated samples; distinct: rows of the pool without near-duplicates, which may be all.
     A selection larger than `judging.largest` is judged by its beginning. Every random choice follows from the seed.
     """
     n_pool, n = len(pool.labels), min(len(ranked), judging.largest)
@@ -90,9 +93,9 @@ def worth_of_version(
 
     curve = tuple(drawn(every, int(size), 0) for size in curve_sizes(n, n_pool, judging.largest))
     rng = np.random.default_rng((judging.seed, 1))
-    evaluation = Evaluation.drawn(pool.truth, groups, rng)
+    evaluation = Evaluation.drawn(pool.truth, groups[pool.asked], rng, pool.sample)
     right = judging.probe.right(pool, ranked[:n], class_weighted, 0)
-    luck = luck_of(curve, n, n_pool, pool.truth)
+    luck = luck_of(curve, n, n_pool, evaluation)
 
     def against(runs: Runs) -> Difference:
         both = Luck(luck.variance * (1 + 1 / len(runs.right)), luck.freedom)
@@ -121,15 +124,14 @@ def _against_last(
 ) -> tuple[int, Difference]:
     """Both cut to the same number of samples: how many a version has is a wish, not a merit."""
     n = min(len(ranked), len(last.rows), judging.largest)
-    fair = last.usable
-    truth = pool.truth[fair]
+    fair, usable = last.usable[pool.asked], pool.only(last.usable)
     new, old = ranked[:n], last.rows[:n]
-    labelled_before = replace(pool, labels=last.labels, weights=last.weights)
+    labelled_before = replace(pool, labels=last.labels, weights=last.weights, states=last.states)
     right = judging.probe.right(pool, new, class_weighted, 0)[fair]
     before = judging.probe.right(labelled_before, old, class_weighted, 0)[fair]
     seen = [Runs(runs.size, runs.right[:, fair]) for runs in curve]
-    luck = luck_of(seen, n, len(pool.labels), truth)
     apart = min(1.0, (1 - len(np.intersect1d(new, old)) / n) / max(1 - n / len(pool.labels), 1e-9))
     rng = np.random.default_rng((judging.seed, 3))
-    evaluation = Evaluation.drawn(truth, groups[fair], rng)
+    evaluation = Evaluation.drawn(usable.truth, groups[pool.asked][fair], rng, usable.sample)
+    luck = luck_of(seen, n, len(pool.labels), evaluation)
     return n, compare(right, before[None], evaluation, Luck(2 * luck.variance * apart, luck.freedom), rng)

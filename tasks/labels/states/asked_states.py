@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from windrow.schemas.states import PRESENT, UNKNOWN
-from windrow.tasks.labels.audit_file import places_of, write_lines
+from windrow.tasks.labels.audits.audit_file import places_of, write_lines
 
 COLUMNS = ("sample_id", "label", "state", "why", "source_uri", "shard", "key")
 QUERY = "uncertain"

@@ -9,6 +9,7 @@ from pathlib import Path
 from windrow.schemas.stages import Part, Stage
 from windrow.tasks.corrections.taken import read_taken
 from windrow.tasks.labels.labels_config import LabelsConfig
+from windrow.tasks.labels.states.multi_label_config import OF_FILE
 from windrow.tasks.labels.states.statements import Place, Statements
 from windrow.tasks.storage.files.whole_or_absent import file_digest
 from windrow.tasks.storage.store.outputs import (
@@ -19,6 +20,7 @@ from windrow.tasks.storage.store.outputs import (
     make_output,
     open_output,
 )
+from windrow.tasks.storage.user_files.user_file import is_coco
 
 VERSION = 1
 
@@ -64,7 +66,7 @@ def find_given_states(
     return make_output(store, Part.GIVEN_STATES, VERSION, inputs, write)
 
 
-def told_states(counts: Mapping[str, int]) -> str:
+def told_states(counts: Mapping[str, int], labels: LabelsConfig) -> str:
     """Say what `find_given_states` found, in a line."""
     parts = [f"{counts[f'n_given_{state}']:,} {state}" for state in ("present", "absent")]
     looked = f"{counts['n_looked_for']:,} samples have a vocabulary, whose other classes are absent"
@@ -73,4 +75,8 @@ def told_states(counts: Mapping[str, int]) -> str:
     more += (
         [f"labels that are neither classes nor a map of classes, or not at label_key: {strange:,}"] if strange else []
     )
+    nothing_absent = not counts["n_given_absent"] and not counts["n_looked_for"]
+    if nothing_absent and any(is_coco(Path(each)) for each in labels.given_files):
+        said = f"labels.multi.vocabulary: {OF_FILE} says so"
+        more.append(f"nothing is absent: where all categories were looked for in every image, {said}")
     return "; ".join([f"given states of classes: {', '.join(parts)}", looked, *more])

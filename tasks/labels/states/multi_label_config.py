@@ -13,6 +13,8 @@ from windrow.tasks.algorithms.labels.maker import Positive
 from windrow.tasks.algorithms.labels.states.state_rule import PositiveOnly
 from windrow.tasks.algorithms.labels.text_names import ClassNames, checked_names
 
+OF_FILE = "categories"
+"""The vocabulary that is the categories of each file in COCO's format."""
 Share = Annotated[float, Gt(0), Lt(1)]
 
 
@@ -46,7 +48,7 @@ class MultiLabelConfig(Settings):
 
     `separator`: what stands between the classes of a label that is one text, as `|` in 'cat|dog'; null: a text is one
     class. `vocabulary`: the classes that were looked for in every sample that a file of `given` names; of sources that
-    is `ingest.vocabulary`.
+    is `ingest.vocabulary`. 'categories': in every image of a file in COCO's format, all of the categories that it has.
     `promise`: the share of what is said to be present that is right, at least, and of what is said to be absent; and of
     what is present no more than the rest to 1 is said to be absent. Where too few states are known to promise it,
     nothing is said. `failure_rate`: the share of all draws of known states in which a class's promise may be broken.
@@ -59,7 +61,7 @@ class MultiLabelConfig(Settings):
     """
 
     separator: Annotated[str, MinLen(1)] | None = None
-    vocabulary: tuple[str | int, ...] = ()
+    vocabulary: tuple[str | int, ...] | Literal["categories"] = ()
     promise: Share = 0.9
     failure_rate: Share = 0.1
     positive_only: PositiveOnly = "abstain"
@@ -68,6 +70,7 @@ class MultiLabelConfig(Settings):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        object.__setattr__(self, "vocabulary", named_vocabulary("vocabulary", self.vocabulary))
+        if self.vocabulary != OF_FILE:
+            object.__setattr__(self, "vocabulary", named_vocabulary("vocabulary", self.vocabulary))
         if self.cdul is not None and self.positive_only != "abstain":
             raise ValueError(f"positive_only: where cdul is asked, it decides nothing; got {self.positive_only!r}")

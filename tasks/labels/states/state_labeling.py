@@ -90,7 +90,13 @@ def given_classes(given: Output) -> list[str]:
 
 def known_states(given: Output, sample_ids: pa.Array, classes: Sequence[str]) -> tuple[KnownStates, pa.Array]:
     """Return what is known of these samples, and who says each of its entries; of others nothing is looked at."""
-    table = given.read(LABEL_STATES)
+    return states_of(given.read(LABEL_STATES), given.read(LOOKED_FOR), given.read(VOCABULARIES), sample_ids, classes)
+
+
+def states_of(
+    table: pa.Table, looked: pa.Table, entries: pa.Table, sample_ids: pa.Array, classes: Sequence[str]
+) -> tuple[KnownStates, pa.Array]:
+    """Return what LABEL_STATES, LOOKED_FOR and VOCABULARIES of a label set say of samples, and who says each entry."""
     row = pc.index_in(whole(table["sample_id"]), sample_ids)
     there = pc.is_valid(row)
     table, row = table.filter(there), _int64(row.filter(there))
@@ -98,15 +104,14 @@ def known_states(given: Output, sample_ids: pa.Array, classes: Sequence[str]) ->
     of_name = {name: state for state, name in NAMES.items()}
     coded = whole(table["state"]).dictionary_encode()
     of_code = np.array([of_name[name] for name in coded.dictionary.to_pylist()] or [UNKNOWN], np.int8)
-    vocabulary, looked_for = _known_vocabularies(given, sample_ids, classes)
+    vocabulary, looked_for = _known_vocabularies(looked, entries, sample_ids, classes)
     states = of_code[_int64(coded.indices)]
     return KnownStates(row, number, states, vocabulary, looked_for), whole(table["annotator"])
 
 
 def _known_vocabularies(
-    given: Output, sample_ids: pa.Array, classes: Sequence[str]
+    looked: pa.Table, entries: pa.Table, sample_ids: pa.Array, classes: Sequence[str]
 ) -> tuple[Int64Array, npt.NDArray[np.bool_]]:
-    entries, looked = given.read(VOCABULARIES), given.read(LOOKED_FOR)
     numbers = _int64(entries["vocabulary"])
     looked_for = np.zeros((int(numbers.max()) + 1 if len(numbers) else 0, len(classes)), np.bool_)
     looked_for[numbers, _int64(pc.index_in(whole(entries["label"]), pa.array(classes, pa.string())))] = True

@@ -14,8 +14,9 @@ from windrow.schemas import LABEL_STATES, LOOKED_FOR, VOCABULARIES, Table
 from windrow.schemas.states import PRESENT, STATES
 from windrow.tasks.labels.annotators import WHO
 from windrow.tasks.labels.found_labels import FOUND
-from windrow.tasks.labels.label_file import WITH_STATES, load_label_file
+from windrow.tasks.labels.label_file import WITH_STATES, Tally, check_matched, load_label_file
 from windrow.tasks.labels.labels_config import LabelsConfig
+from windrow.tasks.labels.states.multi_label_config import OF_FILE
 from windrow.tasks.labels.states.said_states import said_states
 from windrow.tasks.storage.catalog.views import connect, tables_of
 from windrow.tasks.storage.sources.beside.class_folders import BY_DEFAULT
@@ -98,6 +99,7 @@ class Statements:
         self, outputs: Mapping[str, Sequence[Output]], labels: LabelsConfig, places: Mapping[str, Place]
     ) -> None:
         self._labels, self._places, self._n_strange = labels, places, 0
+        self._vocabularies: dict[str, tuple[str, ...]] = {}
         self._unlabelled = frozenset(spelling.strip().lower() for spelling in labels.no_label)
         self._connection = connect(tables_of(outputs))
         self._connection.execute(TABLES_SQL)
@@ -155,16 +157,30 @@ class Statements:
 
     def _of_file(self, path: str, setting: str) -> Iterator[tuple[Any, ...]]:
         tally = load_label_file(self._connection, path, setting, WITH_STATES)
-        if not tally.n_matched:
-            raise ValueError(f"{setting}: {path} names none of the pool's readable samples with a class ({tally})")
+        check_matched(tally)
+        looked = self._looked_for(tally) if tally.images else FILES
         cursor = self._connection.cursor().execute(FILE_SQL)
         while rows := cursor.fetchmany(ROWS_AT_ONCE):
             for sample_id, text, state, annotator, weight in rows:
-                names = self._states(text)
-                if names:
-                    yield sample_id, None, None, None, None, FILES
+                names = self._states([text] if tally.images and text else text)  # a category is one class
+                if names or tally.images:
+                    yield sample_id, None, None, None, None, looked
                 for name in names:
                     yield sample_id, name, state, annotator, weight, FILES
+
+    def _looked_for(self, tally: Tally) -> str:
+        """The place of the vocabulary of a file in COCO's format: its own categories, where the setting says so."""
+        if self._labels.multi.vocabulary != OF_FILE:
+            return FILES
+        if tally.images and tally.images.n_absent:
+            raise ValueError(
+                f"labels.multi.vocabulary: {OF_FILE} is for files whose categories were all looked for in every image;"
+                f" {tally.path} says itself in which images they are absent (neg_category_ids)"
+            )
+        place = f"{FILES}: {tally.path}"
+        named = (row[0] for row in self._connection.execute("SELECT label FROM file_classes").fetchall())
+        self._vocabularies[place] = tuple(name for each in named for name in self._states([each]))
+        return place
 
     def _insert(self, rows: Iterator[tuple[Any, ...]]) -> None:
         while some := list(islice(rows, ROWS_AT_ONCE)):
@@ -201,7 +217,8 @@ class Statements:
     def _looked(self) -> tuple[list[str], list[int], list[tuple[str, ...]]]:
         """The samples that have a vocabulary, its number, and all vocabularies: each the union of its sources'."""
         of_source = {name: place.vocabulary for name, place in self._places.items()}
-        of_source[FILES] = tuple(map(str, self._labels.multi.vocabulary))
+        named = self._labels.multi.vocabulary
+        of_source |= {FILES: () if named == OF_FILE else tuple(map(str, named)), **self._vocabularies}
         ids: list[str] = []
         numbers: list[int] = []
         unions: dict[tuple[str, ...], int] = {}

@@ -16,6 +16,7 @@ from windrow.tasks.storage.user_files.csv_records import Record, open_csv
 from windrow.tasks.storage.user_files.wanted_columns import Wanted, plain_name
 
 SUFFIXES = (".csv", ".tsv", ".parquet")
+OF_COCO = (".json", ".json.gz")
 _ROWS = 8192
 
 
@@ -47,6 +48,11 @@ class UserFile:
 def is_table(path: Path) -> bool:
     """Say whether a path names a kind of table that can be read."""
     return path.suffix.lower() in SUFFIXES
+
+
+def is_coco(path: Path) -> bool:
+    """Say whether a path is named as a file of annotations in COCO's format is, see `coco_file`."""
+    return path.name.lower().endswith(OF_COCO)
 
 
 def check_columns(path: Path, wanted: Wanted) -> frozenset[str]:

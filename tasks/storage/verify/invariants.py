@@ -193,7 +193,9 @@ _CHOSEN = (
         "held_out",
         "are ranked, or have a given label",
         "SELECT count(*) FROM held_out WHERE sample_id IN (SELECT sample_id FROM selection WHERE rank IS NOT NULL "
-        "UNION ALL SELECT sample_id FROM labels WHERE label_set = 'given')",
+        "UNION ALL SELECT sample_id FROM labels WHERE label_set = 'given' "
+        "UNION ALL SELECT sample_id FROM label_states WHERE label_set = 'given' "
+        "UNION ALL SELECT sample_id FROM looked_for WHERE label_set = 'given')",
     ),
 )
 
@@ -318,7 +320,7 @@ COUNTS: Mapping[str, Mapping[str, str]] = {
         "n_label_checks": "SELECT count(*) FROM label_checks",
         **{
             f"n_{name}": f"SELECT count(*) FROM {name}"
-            for name in ("label_states", "looked_for", "vocabularies", "state_classes", "user_files")
+            for name in ("label_states", "looked_for", "vocabularies", "state_classes", "held_out_states", "user_files")
         },
         **{f"n_{word}_rows": _ROWS_OF_FILE.format(word=word) for word in USER_FILE_WORDS},
     },

@@ -25,6 +25,7 @@ COUNTED: Mapping[str, Mapping[str, str]] = {
     Stage.CLUSTER: {"assignments": "n_samples"},
     Part.GIVEN_LABELS: {"labels": "n_given"},
     Part.HELD_OUT: {"held_out": "n_held_out"},
+    Part.HELD_OUT_STATES: {"held_out": "n_held_out", "held_out_states": "n_held_out_states"},
     Part.PREDICTIONS: {"predictions": "n_predictions"},
     Part.BELONGING: {"belonging": "n_judged", "belonging_reach": "n_judged"},
     Stage.PSEUDO_LABEL: {"label_sets": "n_label_sets"},
@@ -107,7 +108,7 @@ def inspect_runs(inspection: Inspection, store: Path) -> list[Run]:
 
 
 def _measures_worth(config: Mapping[str, Any]) -> bool:
-    """Whether a run of this config says what its set is worth: of samples of several classes none does."""
+    """Whether a run of this config says what its set is worth: of samples of several classes earlier ones did not."""
     return "worth" in config and config["labels"].get("kind", "single") == "single"
 
 

@@ -19,7 +19,7 @@ from workshop import Workshop
 from workshop import settings as settings_of
 
 from windrow.tasks.corrections.correction_files import read_corrections_file
-from windrow.tasks.corrections.correction_list import read_corrections, standing
+from windrow.tasks.corrections.correction_list import read_corrections, read_standing
 from windrow.tasks.storage.catalog.views import connect, connect_run, open_catalog
 from windrow.tasks.storage.verify.verification import verify
 
@@ -229,7 +229,7 @@ def test_labels_and_tags_of_fiftyone_are_read(corrected: Corrected, tmp_path: Pa
     assert "2 read; added: 1 label, 1 drop" in said
     for name in (kept, wrong):
         words(corrected.workshop, "corrections", "add", name, "undo", "--who", "cid", "--store", str(corrected.store))
-    rows = standing(read_corrections(corrected.store)).to_pylist()
+    rows = read_standing(corrected.store).to_pylist()
     assert "cid" not in {row["who"] for row in rows}
 
 
@@ -243,14 +243,14 @@ STUDIO_CSV = """"annotation_id","annotator","choice","created_at","id","image","
 def test_a_table_of_label_studios_is_read(corrected: Corrected, tmp_path: Path) -> None:
     path, connection = tmp_path / "export.csv", connect_run(corrected.store)
     path.write_text(STUDIO_CSV.format(kept=corrected.samples["kept"]))
-    [said] = read_corrections_file(path, connection, "ann")
+    [said] = read_corrections_file(path, connection, "ann", False)
     assert (said.sample_id, said.kind, said.value, said.who) == (corrected.samples["kept"], "label", "8", "7")
     tsv = tmp_path / "export.tsv"
     tsv.write_text(path.read_text().replace('","', '"\t"').replace(',"', '\t"').replace('",', '"\t'))
-    assert read_corrections_file(tsv, connection, "ann") == [said]
+    assert read_corrections_file(tsv, connection, "ann", False) == [said]
     path.write_text(path.read_text().replace('"8"', """ "{""choices"":[""8"",""9""]}" """.strip()))
     with pytest.raises(ValueError, match="line 2: has several classes of one sample"):
-        read_corrections_file(path, connection, "ann")
+        read_corrections_file(path, connection, "ann", False)
 
 
 NAMES = ("data", "annotations", "result", "type", "value", "choices", "choice", "meta", "sample_id", "image", "id",
@@ -277,4 +277,4 @@ def test_whatever_json_holds_is_read_or_refused_in_a_sentence(
     path = tmp_path / "said.json"
     path.write_text(json.dumps(content))
     with contextlib.suppress(ValueError):
-        read_corrections_file(path, empty, "ann")
+        read_corrections_file(path, empty, "ann", False)

@@ -15,7 +15,7 @@ from chromium import PROGRAM, Tab, chromium
 from command_line import run_here
 from explored_pool import CLASSES, HOSTILE, N, explored
 
-from windrow.tasks.corrections.correction_list import read_corrections, standing
+from windrow.tasks.corrections.correction_list import read_standing
 
 READY = "document.documentElement.dataset.ready"
 TOLD = "document.getElementById('story').dataset.row === document.querySelector('#shots .chosen').dataset.row"
@@ -39,7 +39,7 @@ class Explorer:
         self.tab.until(READY)
 
     def said(self) -> list[tuple[str, str | None]]:
-        rows = [row for row in standing(read_corrections(self.store)).to_pylist() if row["who"] == "eve"]
+        rows = [row for row in read_standing(self.store).to_pylist() if row["who"] == "eve"]
         return [(row["kind"], row["value"]) for row in rows]
 
 

@@ -19,6 +19,7 @@ from windrow.tasks.corrections.correction_list import (
     append_corrections,
     forget_corrections,
     read_corrections,
+    read_standing,
     standing,
 )
 
@@ -41,7 +42,11 @@ def store(tmp_path: Path) -> Path:
 
 
 def stands(store: Path) -> list[tuple[str, str, str]]:
-    rows = standing(read_corrections(store)).to_pylist()
+    return told(read_standing(store))
+
+
+def told(table: Any) -> list[tuple[str, str, str]]:
+    rows = table.to_pylist()
     return [(row["sample_id"], row["kind"], row["value"] or row["other_sample_id"] or "") for row in rows]
 
 
@@ -70,8 +75,21 @@ def test_the_last_word_counts(store: Path, rows: list[tuple[str, ...]], left: li
     assert stands(store) == left
 
 
+def test_of_samples_of_several_classes_a_label_takes_the_place_of_none_but_its_own_class(store: Path) -> None:
+    append_corrections(
+        store,
+        said(
+            *((A, "label", "ann", "cat"), (A, "label", "ann", "dog"), (A, "wrong_label", "ann", "cow")),
+            *((B, "label", "ann", "cat"), (B, "wrong_label", "bob", "cat"), (B, "label", "ann", "dog")),
+        ),
+    )
+    kept = [(A, "label", "cat"), (A, "label", "dog"), (A, "wrong_label", "cow")]
+    assert told(standing(read_corrections(store), True)) == [*kept, (B, "wrong_label", "cat"), (B, "label", "dog")]
+    assert told(standing(read_corrections(store), False))[:2] == kept[1:]
+
+
 @pytest.mark.parametrize(
-    ("wrong", "told"),
+    ("wrong", "words"),
     [
         ({"sample_id": "A" * 32}, "sample_id: wants 32 digits"),
         ({"kind": "like"}, "kind: wants one of label, wrong_label, keep"),
@@ -86,9 +104,9 @@ def test_the_last_word_counts(store: Path, rows: list[tuple[str, ...]], left: li
         ({"why": "y" * 1001}, "why: is longer than"),
     ],
 )
-def test_what_cannot_be_meant_is_refused(wrong: Mapping[str, Any], told: str) -> None:
+def test_what_cannot_be_meant_is_refused(wrong: Mapping[str, Any], words: str) -> None:
     right: dict[str, Any] = {"sample_id": A, "kind": "label", "who": "ann", "value": "cat"}
-    with pytest.raises(ValueError, match=told):
+    with pytest.raises(ValueError, match=words):
         Correction(**{**right, **wrong})
 
 
@@ -99,8 +117,13 @@ def test_a_class_is_kept_as_labels_are() -> None:
 KINDS = st.sampled_from(["label", "wrong_label", "keep", "drop", "not_a_duplicate", "wrong_cluster", "undo"])
 
 
-@given(st.lists(st.tuples(st.sampled_from([A, B]), KINDS, st.sampled_from("xy"), st.sampled_from("12")), max_size=12))
-def test_adding_what_stands_changes_nothing_and_all_undone_leaves_nothing(rows: list[tuple[str, ...]]) -> None:
+@given(
+    st.lists(st.tuples(st.sampled_from([A, B]), KINDS, st.sampled_from("xy"), st.sampled_from("12")), max_size=12),
+    st.booleans(),
+)
+def test_adding_what_stands_changes_nothing_and_all_undone_leaves_nothing(
+    rows: list[tuple[str, ...]], several: bool
+) -> None:
     def table(corrections: list[Correction]) -> Any:
         names = [column.name for column in CORRECTIONS.columns if column.name not in ("number", "added_at")]
         columns: dict[str, Any] = {name: [getattr(each, name) for each in corrections] for name in names}
@@ -113,11 +136,11 @@ def test_adding_what_stands_changes_nothing_and_all_undone_leaves_nothing(rows: 
 
     every = [one(*row) for row in rows]
     names = ["sample_id", "kind", "who", "value", "other_sample_id"]
-    once = standing(table(every)).select(names).to_pylist()
+    once = standing(table(every), several).select(names).to_pylist()
     again = [Correction(**row) for row in once]
-    assert standing(table(again)).select(names).to_pylist() == once
+    assert standing(table(again), several).select(names).to_pylist() == once
     undone = [Correction(sample, "undo", who) for sample in (A, B) for who in "xy"]
-    assert standing(table([*every, *undone])).num_rows == 0
+    assert standing(table([*every, *undone]), several).num_rows == 0
 
 
 def test_what_stands_is_not_added_again(store: Path) -> None:

@@ -81,6 +81,14 @@ class KnownStates:
             found[:, place] = self.of_class(int(number))
         return found
 
+    def take(self, rows: Int64Array) -> KnownStates:
+        """Return the states of some samples, in this order, each once."""
+        place = np.full(self.n, -1, np.int64)
+        place[rows] = np.arange(len(rows))
+        kept = place[self.rows] >= 0
+        entries = place[self.rows[kept]], self.classes[kept], self.states[kept]
+        return KnownStates(*entries, self.vocabulary[rows], self.looked_for)
+
     def is_listed(self) -> npt.NDArray[np.bool_]:
         """Return the samples (n,) of which any state is known."""
         found = np.append(self.looked_for.any(axis=1), False)[self.vocabulary]

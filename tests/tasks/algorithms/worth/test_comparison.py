@@ -46,7 +46,7 @@ class World:
 
 def verdict(world: World, times: float) -> str:
     curve = world.curve()
-    luck = luck_of(curve, N, N_POOL, TRUTH)
+    luck = luck_of(curve, N, N_POOL, world.evaluation())
     both = Luck(luck.variance * (1 + 1 / 5), luck.freedom)
     others = next(runs.right for runs in curve if runs.size == N)
     return compare(world.right(N * times, 1)[0], others, world.evaluation(), both, world.rng).verdict
@@ -87,9 +87,10 @@ def test_the_interval_of_the_multiplier_holds_its_truth() -> None:
 
 
 def test_the_whole_pool_has_no_luck_and_luck_is_the_mean_of_neighbouring_sizes() -> None:
-    curve = World(0).curve()
-    assert luck_of(curve, N_POOL, N_POOL, TRUTH) == Luck(0.0, 0)
-    assert luck_of(curve, 200, N_POOL, TRUTH).freedom == 12  # 100, 200 and 400 samples, five sets each
+    world = World(0)
+    curve, evaluation = world.curve(), world.evaluation()
+    assert luck_of(curve, N_POOL, N_POOL, evaluation) == Luck(0.0, 0)
+    assert luck_of(curve, 200, N_POOL, evaluation).freedom == 12  # 100, 200 and 400 samples, five sets each
     assert not Luck(0.0, 0).draws(3, np.random.default_rng(0)).any()
 
 
@@ -102,7 +103,8 @@ def test_a_set_that_no_random_one_reaches_has_a_lower_bound() -> None:
 
 def test_groups_are_drawn_whole() -> None:
     groups = np.array([0, 0, 1, 2])
-    counts = Evaluation.drawn(np.zeros(4, np.int64), groups, np.random.default_rng(0)).counts
+    evaluation = Evaluation.drawn(np.zeros(4, np.int64), groups, np.random.default_rng(0))
+    counts = evaluation.counts[:, evaluation.groups]
     assert (counts[:, 0] == counts[:, 1]).all()
     assert (counts[:, [0, 2, 3]].sum(axis=1) == 3).all()
 

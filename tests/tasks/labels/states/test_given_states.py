@@ -66,7 +66,9 @@ def test_lists_maps_and_texts_are_read_and_an_empty_list_says_that_somebody_look
     looked = {row["sample_id"] for row in output.read(LOOKED_FOR).to_pylist()}
     assert looked == {"a", "b", "c"}  # not e, which nobody understands, f and g, which nobody labelled
     assert [row["label"] for row in output.read(VOCABULARIES).to_pylist()] == ["cat", "dog"]
-    assert "labels that are neither classes nor a map of classes, or not at label_key: 2" in told_states(output.counts)
+    assert "labels that are neither classes nor a map of classes, or not at label_key: 2" in told_states(
+        output.counts, config()
+    )
 
 
 def test_a_list_goes_before_the_name_of_its_folder_and_folders_are_no_classes_where_lists_are(tmp_path: Path) -> None:

@@ -37,6 +37,7 @@ EMPTY = {
     "forgotten",
     "model_scores",
     "held_out",
+    "held_out_states",
     "worth_curve",
     "worth_kept",
     "leaks",
