@@ -32,6 +32,7 @@ def as_embeddings(values: Any, name: str = "embeddings") -> npt.NDArray[np.float
 
 BLOCK = 8192
 BLOCK_VALUES = 2**22  # 32 MB in float64
+AT_ONCE = 2**17  # values that are worked on at once: 1 MB in float64, which stays in cache
 GRID = 2.0**26
 
 
@@ -53,14 +54,21 @@ def unit_rows(vectors: npt.NDArray[Any]) -> tuple[Float64Array, Float64Array]:
 
     A zero row stays zero. The product of two such arrays is exact in float64, whatever the order of summation.
     """
-    rows = np.ascontiguousarray(vectors, dtype=np.float64)
-    # A power of two: dividing by it is exact, and the squares of very small or large numbers stay in range.
-    largest = np.abs(rows).max(axis=1, initial=0.0)
-    scale = np.exp2(np.floor(np.log2(np.where(largest > 0, largest, 1.0))))[:, None]
-    rows = rows / scale
-    norms = np.sqrt((rows * rows).sum(axis=1))
-    units = np.rint(rows / np.where(norms > 0, norms, 1.0)[:, None] * GRID) / GRID
-    return units, norms * scale[:, 0]
+    units = np.array(vectors, dtype=np.float64, order="C")
+    norms = np.empty(len(units))
+    for part in row_blocks(len(units), max(AT_ONCE // max(units.shape[1], 1), 1)):
+        rows = units[part]
+        # A power of two: dividing by it is exact, and the squares of very small or large numbers stay in range.
+        largest = np.abs(rows).max(axis=1, initial=0.0)
+        scale = np.exp2(np.floor(np.log2(np.where(largest > 0, largest, 1.0))))
+        rows /= scale[:, None]
+        length = np.sqrt((rows * rows).sum(axis=1))
+        rows /= np.where(length > 0, length, 1.0)[:, None]
+        rows *= GRID
+        np.rint(rows, out=rows)
+        rows /= GRID
+        norms[part] = length * scale
+    return units, norms
 
 
 def check_embeddings(name: str, embeddings: npt.NDArray[Any]) -> None:
