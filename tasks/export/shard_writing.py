@@ -21,7 +21,7 @@ import pyarrow.compute as pc
 from windrow.schemas.exported import CHANNELS, EXPORTED_SAMPLES, GONE
 from windrow.schemas.stages import Part
 from windrow.schemas.texts.soft_names import SoftLabelSet
-from windrow.tasks.export.channel_means import channel_means, drawn_samples
+from windrow.tasks.export.channel_means import Measured, drawn_samples
 from windrow.tasks.export.export_config import ExportConfig, Format
 from windrow.tasks.export.export_plan import (
     ExportShard,
@@ -110,7 +110,7 @@ def _write_shard(
 ) -> None:
     exported: list[Mapping[str, Any]] = []
     kept: list[int] = []
-    measured: list[Mapping[str, Any]] = []
+    measured = Measured()
     gone: dict[str, str] = {}
     planned = contents.rows.to_pylist()
     drawn = drawn_samples(planned)
@@ -124,9 +124,10 @@ def _write_shard(
             offsets = [shard.add(row, whole_image, contents.soft_of(number)) for shard in shards]
             exported.append({**row, "tar_offset": next((each for each in offsets if each is not None), None)})
             kept.append(number)
-            if sample_id in drawn and (means := channel_means(found.data)):
-                measured.append({"sample_id": sample_id, **means})
-    for table, found_rows in ((config.further.added_to(EXPORTED_SAMPLES), exported), (CHANNELS, measured)):
+            if sample_id in drawn:
+                measured.add(sample_id, found.data)
+    means = measured.rows()
+    for table, found_rows in ((config.further.added_to(EXPORTED_SAMPLES), exported), (CHANNELS, means)):
         columns = {column.name: [row[column.name] for row in found_rows] for column in table.columns}
         writer.write(table, table.build(columns))
     for label_set, found_soft in contents.soft.items():
@@ -134,7 +135,7 @@ def _write_shard(
     writer.write(GONE, GONE.build({"sample_id": list(gone), "reason": list(gone.values())}))
     writer.counts["n_samples"] = len(exported)
     writer.counts["n_gone"] = len(gone)
-    writer.counts["n_measured"] = len(measured)
+    writer.counts["n_measured"] = len(means)
     writer.counts["n_labelled"] = sum(row["label"] is not None for row in exported)
     writer.counts["n_bytes"] = sum(row["n_bytes"] for row in exported)
 
