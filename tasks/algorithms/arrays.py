@@ -34,6 +34,7 @@ BLOCK = 8192
 BLOCK_VALUES = 2**22  # 32 MB in float64
 AT_ONCE = 2**17  # values that are worked on at once: 1 MB in float64, which stays in cache
 GRID = 2.0**26
+FEW_COLUMNS = 32
 
 
 def row_blocks(n: int, size: int = BLOCK) -> list[slice]:
@@ -69,6 +70,20 @@ def unit_rows(vectors: npt.NDArray[Any]) -> tuple[Float64Array, Float64Array]:
         rows /= GRID
         norms[part] = length * scale
     return units, norms
+
+
+def over_columns(ufunc: np.ufunc, values: Float64Array) -> Float64Array:
+    """The reduction (n,) of few columns (n, c), several times as fast as NumPy's along short rows."""
+    found = values[:, 0].copy()
+    for column in values.T[1:]:
+        ufunc(found, column, out=found)
+    return found
+
+
+def row_maxima(values: Float64Array) -> Float64Array:
+    """The largest number (n, 1) of each row of values (n, c), c at least 1."""
+    few = values.shape[1] <= FEW_COLUMNS
+    return (over_columns(np.maximum, values) if few else values.max(axis=1))[:, None]
 
 
 def check_embeddings(name: str, embeddings: npt.NDArray[Any]) -> None:

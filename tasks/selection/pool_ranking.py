@@ -13,7 +13,16 @@ import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from windrow.schemas import LEAKS, NEAR_DUPLICATE_THRESHOLD
+from windrow.schemas import (
+    ASSIGNMENTS,
+    EMBEDDINGS,
+    LABEL_STATES,
+    LABELS,
+    LEAKS,
+    NEAR_DUPLICATE_THRESHOLD,
+    OCCURRENCES,
+    SAMPLES,
+)
 from windrow.schemas.selection import RANKING
 from windrow.schemas.stages import Part, Stage
 from windrow.tasks.algorithms.arrays import Float32Array, Int64Array
@@ -122,7 +131,8 @@ def _claims(connection: Any, sample_ids: pa.Array, config: SelectionConfig) -> d
 
 def pool_rows(outputs: Mapping[str, Sequence[Output]]) -> pa.Table:
     """Every readable sample, by `sample_id`, with what ranking needs to know of it."""
-    connection = connect(tables_of(outputs))
+    asked = (SAMPLES, ASSIGNMENTS, LABELS, LABEL_STATES, OCCURRENCES, EMBEDDINGS)
+    connection = connect(tables_of(outputs), only=asked)
     return wide(
         connection.sql("""
         SELECT s.sample_id, a.cluster_path, a.distance, s.width::BIGINT * s.height AS n_pixels,

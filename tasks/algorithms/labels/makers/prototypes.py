@@ -15,6 +15,7 @@ from windrow.tasks.algorithms.arrays import (
     Int64Array,
     check_embeddings,
     row_blocks,
+    row_maxima,
     unit_rows,
 )
 from windrow.tasks.algorithms.labels.cores.standardisation import centred_units, class_means, pool_mean
@@ -132,7 +133,7 @@ def transport_plan(logits: Float64Array, shares: Float64Array) -> Float64Array:
 
     Cuturi 2013, Sinkhorn distances. Rows are exact; columns are off by at most 1e-9 after enough, at most 500, steps.
     """
-    kernel = np.exp(logits - logits.max(axis=1, keepdims=True))
+    kernel = np.exp(logits - row_maxima(logits))
     scale = np.ones(len(shares))
     for _ in range(MAX_SCALINGS):
         rows = 1.0 / (len(kernel) * (kernel @ scale))
