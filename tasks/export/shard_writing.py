@@ -126,7 +126,7 @@ def _write_shard(
             if sample_id in drawn:
                 measured.add(sample_id, found.data)
     means = measured.rows()
-    exported = contents.rows.take(pa.array(kept, pa.int64())).combine_chunks()
+    exported = contents.rows.take(pa.array(kept, pa.int64()))
     table = config.further.added_to(EXPORTED_SAMPLES)
     known = {column.name: exported[column.name] for column in table.columns if column.name in exported.column_names}
     writer.write(table, table.build({**known, TAR_OFFSET.name: tar_offsets}))

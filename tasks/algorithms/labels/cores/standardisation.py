@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from windrow.tasks.algorithms.arrays import Float64Array, Int64Array, row_blocks, unit_rows
+from windrow.tasks.algorithms.arrays import GRID, Float64Array, Int64Array, row_blocks, unit_rows
 
 
 def standardisation(embeddings: npt.NDArray[Any]) -> tuple[Float64Array, Float64Array]:
@@ -34,6 +34,27 @@ def pool_mean(embeddings: npt.NDArray[Any]) -> Float64Array:
 def centred_units(embeddings: npt.NDArray[Any], origin: Float64Array) -> Float64Array:
     """Rows (m, d) at length 1, less origin (d,), at length 1 again. A row that is the origin becomes 0."""
     return unit_rows(unit_rows(embeddings)[0] - origin)[0]
+
+
+class CentredRows:
+    """What `centred_units` makes of the rows of a pool (n, d), whose own mean is the origin; by slices of rows.
+
+    They are made once, in multiples of 2^-26, where these take no more than `memory` bytes, four a number; where they
+    take more they are made whenever they are asked for.
+    """
+
+    def __init__(self, embeddings: npt.NDArray[Any], memory: int) -> None:
+        self.embeddings, self.origin = embeddings, pool_mean(embeddings)
+        self._grid: npt.NDArray[np.int32] | None = None
+        if 4 * embeddings.size <= memory:
+            self._grid = np.empty(embeddings.shape, np.int32)
+            for block in row_blocks(len(embeddings)):
+                self._grid[block] = centred_units(embeddings[block], self.origin) * GRID
+
+    def __getitem__(self, rows: slice) -> Float64Array:
+        if self._grid is None:
+            return centred_units(self.embeddings[rows], self.origin)
+        return np.asarray(self._grid[rows] / GRID)
 
 
 def class_means(units: Float64Array, labels: Int64Array) -> tuple[Int64Array, Float64Array]:

@@ -18,7 +18,7 @@ from windrow.tasks.algorithms.arrays import (
     row_maxima,
     unit_rows,
 )
-from windrow.tasks.algorithms.labels.cores.standardisation import centred_units, class_means, pool_mean
+from windrow.tasks.algorithms.labels.cores.standardisation import CentredRows, centred_units, class_means
 from windrow.tasks.algorithms.labels.folds import Predict, check_pool, labelled_rows
 from windrow.tasks.algorithms.labels.maker import LabelPool, Maker, NotNegative, Positive
 from windrow.tasks.algorithms.labels.many_classes.listed_predictions import PredictListed, predict_listed
@@ -50,34 +50,36 @@ class Prototypes(Maker):
 
     def fit(self, pool: LabelPool) -> Predict:
         x, n_classes = pool.embeddings, pool.n_classes
-        return lambda labels, rows: predict_rows(self.directions(x, labels, n_classes), x, rows)
+        return lambda labels, rows: predict_rows(self.directions(x, labels, n_classes, pool), x, rows)
 
     def fit_listed(self, pool: LabelPool) -> PredictListed:
         x, n_classes, k = pool.embeddings, pool.n_classes, pool.n_listed or pool.n_classes
-        return lambda labels, rows: predict_listed(self.directions(x, labels, n_classes, listed=True), x, rows, k)
+        return lambda labels, rows: predict_listed(self.directions(x, labels, n_classes, pool), x, rows, k)
 
     def directions(
-        self, embeddings: npt.NDArray[Any], labels: Int64Array, n_classes: int, *, listed: bool = False
+        self, embeddings: npt.NDArray[Any], labels: Int64Array, n_classes: int, pool: LabelPool | None = None
     ) -> ClassDirections:
         """The prototypes of embeddings (n, d) with labels int64 (n,), -1 for none. Raises ValueError.
 
-        listed: the pool carries them in `carried_barycentres`, which holds no samples x classes.
+        pool: that of the embeddings, which keeps what does not depend on labels. One that `lists` carries prototypes in
+        `carried_barycentres`, which holds no samples x classes.
         """
         check_embeddings("embeddings", embeddings)
         check_pool(embeddings, labels)
         labelled = labelled_rows(labels, n_classes)
-        origin = pool_mean(embeddings)
+        pool = pool or LabelPool(embeddings, n_classes)
+        origin = pool.centred.origin
         classes, means = class_means(centred_units(embeddings[labelled], origin), labels[labelled])
         plain = ClassDirections(classes, n_classes, unit_rows(means)[0], origin, self.temperature)
         if not self.transport_weight:
             return plain
         own = np.bincount(labels[labelled])[classes][:, None]
-        if listed:
+        if pool.lists:
             from windrow.tasks.algorithms.labels.many_classes.carried_prototypes import carried_barycentres
 
             carried = carried_barycentres(plain, embeddings, SMOOTHNESS, MARGINAL_TOLERANCE, MAX_SCALINGS)
         else:
-            carried = transport_barycentres(plain, embeddings)
+            carried = transport_barycentres(plain, pool.centred)
         moved = unit_rows(own * plain.directions + self.transport_weight * carried)[0]
         return ClassDirections(classes, n_classes, moved, origin, self.temperature)
 
@@ -109,22 +111,22 @@ class ClassDirections:
         return np.asarray(centred_units(embeddings, self.origin) @ self.directions.T)
 
 
-def transport_barycentres(plain: ClassDirections, embeddings: npt.NDArray[Any]) -> Float64Array:
-    """Each class's mean (c, d), at length 1, of the pool (n, d) weighted by its row of the transport plan.
+def transport_barycentres(plain: ClassDirections, centred: CentredRows) -> Float64Array:
+    """Each class's mean (c, d), at length 1, of a pool's centred rows (n, d) weighted by its row of the transport plan.
 
     The plan maximises the plan's mean cosine plus SMOOTHNESS times its entropy; every sample has the same mass, and a
     class its mean probability. Sinkhorn's scaling; a float64 array (n, c) is held.
     """
     from scipy.special import softmax
 
-    blocks = row_blocks(len(embeddings))
-    cosines = np.concatenate([plain.cosines(embeddings[block]) for block in blocks])
+    blocks = row_blocks(len(centred.embeddings))
+    cosines = np.concatenate([centred[block] @ plain.directions.T for block in blocks])
     shares = softmax(cosines / plain.temperature, axis=1).mean(axis=0)
     with threadpool_limits(limits=1):
         plan = transport_plan(cosines / SMOOTHNESS, shares)
         sums = np.zeros_like(plain.directions)
         for block in blocks:
-            sums += plan[block].T @ centred_units(embeddings[block], plain.origin)
+            sums += plan[block].T @ centred[block]
     return unit_rows(sums)[0]
 
 
