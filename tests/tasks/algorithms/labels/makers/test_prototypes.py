@@ -5,6 +5,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from threadpoolctl import threadpool_limits
 
+from windrow.tasks.algorithms.labels.cores.standardisation import CentredRows, centred_units
+from windrow.tasks.algorithms.labels.maker import LabelPool
 from windrow.tasks.algorithms.labels.makers.prototypes import Prototypes, transport_plan
 
 FEW = settings(max_examples=15, deadline=None)
@@ -126,3 +128,12 @@ def test_a_probability_does_not_depend_on_its_block_or_the_threads():
 def test_a_bad_call_names_the_argument(labels, message):
     with pytest.raises(ValueError, match=message):
         prototypes(np.eye(2), labels, 2)
+
+
+def test_what_is_held_of_the_pool_changes_no_bit():
+    pool, labels = random_pool(2, n=300, d=20)
+    held, made = (Prototypes().directions(pool, labels, 3, LabelPool(pool, 3, memory=m)) for m in (2**31, 0))
+    assert held.directions.tobytes() == made.directions.tobytes()
+    whole, rows = CentredRows(pool, 4 * pool.size), slice(3, 90)
+    assert whole[rows].tobytes() == CentredRows(pool, 4 * pool.size - 1)[rows].tobytes()
+    assert whole[rows].tobytes() == centred_units(pool, whole.origin)[rows].tobytes()
