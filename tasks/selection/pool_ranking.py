@@ -96,7 +96,8 @@ def rank_pool(store: Path, made: Made, config: SelectionConfig, seed: int) -> Do
         graph = exact_graph(outputs[Stage.NEIGHBORS][0])
         them = contenders(rows, pool, broken, config, threshold, graph, steered)
         ranking = ranked_columns(rows, pool, them, config, seed, evidence, steered)
-        groups = _groups(rows, pool, outputs[Stage.NEIGHBORS][0], ranking["duplicate_of"], threshold)
+        near = graph or read_graph(outputs[Stage.NEIGHBORS][0])
+        groups = _groups(rows, pool, near, ranking["duplicate_of"], threshold)
         placed = {"sample_id": rows["sample_id"], "occurrence_id": standing.occurrence_ids, "group_id": groups}
         split = _claims(connection, whole(rows["sample_id"]), config)
         writer.write(RANKING, RANKING.build({**ranking, **placed, **split}))
@@ -344,9 +345,8 @@ def _near_duplicates(
     )
 
 
-def _groups(rows: pa.Table, pool: Pool, neighbors: Output, duplicates: pa.Array, threshold: float) -> pa.Array:
+def _groups(rows: pa.Table, pool: Pool, graph: NeighborGraph, duplicates: pa.Array, threshold: float) -> pa.Array:
     """Join samples that are near-duplicates, by the k-NN graph and by what was dropped, or that share a group."""
-    graph = read_graph(neighbors)
     sample_ids = whole(rows["sample_id"])
     row_of = np.asarray(pc.index_in(pool.sample_ids, sample_ids))
     near = np.argwhere(graph.similarity >= threshold)
