@@ -51,7 +51,7 @@ def counted(path: str, call: int, function: Callable[..., Result], *args: Any) -
     except (OSError, ValueError):
         return function(*args)
     counts[call] = 0  # an earlier try of it may have got somewhere
-    _here.counts = counts[call : call + 1]
+    _here.counts = np.asarray(counts)[call : call + 1]  # to add to a memmap itself takes five times as long
     try:
         return function(*args)
     finally:

@@ -10,7 +10,7 @@ import pyarrow.compute as pc
 
 from windrow.schemas import NEIGHBORS
 from windrow.schemas.stages import Stage
-from windrow.tasks.algorithms.arrays import Int64Array
+from windrow.tasks.algorithms.arrays import Int64Array, row_blocks
 from windrow.tasks.algorithms.neighbors.exact_neighbors import NeighborGraph
 from windrow.tasks.algorithms.neighbors.extended_neighbors import extend_graph
 from windrow.tasks.storage.files.parquet import vectors_to_array
@@ -56,8 +56,10 @@ def places(earlier: Pool, pool: Pool) -> Int64Array:
     """
     place = np.asarray(pc.fill_null(pc.index_in(earlier.sample_ids, pool.sample_ids), -1), np.int64).copy()
     there = np.flatnonzero(place >= 0)
-    same = earlier.embeddings[there].view(np.uint16) == pool.embeddings[place[there]].view(np.uint16)
-    place[there[~same.all(axis=1)]] = -1
+    bits = np.uint64 if earlier.embeddings.shape[1] % 4 == 0 else np.uint16
+    for rows in (there[block] for block in row_blocks(len(there))):
+        same = earlier.embeddings[rows].view(bits) == pool.embeddings[place[rows]].view(bits)
+        place[rows[~same.all(axis=1)]] = -1
     return place
 
 

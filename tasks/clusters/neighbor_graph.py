@@ -13,7 +13,7 @@ import pyarrow as pa
 from windrow.schemas import NEIGHBORS, SCORES
 from windrow.schemas.stages import Stage
 from windrow.tasks.algorithms.neighbors.approximate_neighbors import approximate_neighbor_graph, sampled_recall
-from windrow.tasks.algorithms.neighbors.coarse_groups import coarse_centroids
+from windrow.tasks.algorithms.neighbors.coarse_groups import coarse_groups
 from windrow.tasks.algorithms.neighbors.exact_neighbors import NeighborGraph, neighbor_graph, tile_rows
 from windrow.tasks.algorithms.neighbors.foreign_groups import foreign_score
 from windrow.tasks.algorithms.neighbors.outliers import knn_outlier_score, off_topic_score
@@ -67,14 +67,14 @@ def find_neighbors(
             "neighbors": array_to_vectors(graph.indices),
             "similarity": array_to_vectors(graph.similarity),
         }
-        coarse = coarse_centroids(pool.embeddings)
+        coarse = coarse_groups(pool.embeddings)
         unknown = pa.nulls(n, pa.float32())
         scores = {
             "sample_id": pool.sample_ids,
             "nearest_similarity": pa.array(graph.similarity[:, 0]),
             "outlier_score": pa.array(knn_outlier_score(graph)),
-            "off_topic_score": pa.array(off_topic_score(pool.embeddings, coarse)) if coarse else unknown,
-            "foreign_score": pa.array(foreign_score(pool.embeddings, coarse)) if coarse else unknown,
+            "off_topic_score": pa.array(off_topic_score(coarse)) if coarse else unknown,
+            "foreign_score": pa.array(foreign_score(coarse)) if coarse else unknown,
         }
         writer.write(NEIGHBORS, NEIGHBORS.build(neighbors, dim=graph.indices.shape[1]))
         writer.write(SCORES, SCORES.build(scores))

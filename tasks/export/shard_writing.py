@@ -12,16 +12,15 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from windrow.schemas.exported import CHANNELS, EXPORTED_SAMPLES, GONE
+from windrow.schemas.exported import CHANNELS, EXPORTED_SAMPLES, GONE, TAR_OFFSET
 from windrow.schemas.stages import Part
 from windrow.schemas.texts.soft_names import SoftLabelSet
-from windrow.tasks.export.channel_means import channel_means, drawn_samples
+from windrow.tasks.export.channel_means import Measured, drawn_samples
 from windrow.tasks.export.export_config import ExportConfig, Format
 from windrow.tasks.export.export_plan import (
     ExportShard,
@@ -108,9 +107,9 @@ def _write_shard(
     samples: Iterable[tuple[str, SampleBytes | SampleGone]],
     config: ExportConfig,
 ) -> None:
-    exported: list[Mapping[str, Any]] = []
     kept: list[int] = []
-    measured: list[Mapping[str, Any]] = []
+    tar_offsets: list[int | None] = []
+    measured = Measured()
     gone: dict[str, str] = {}
     planned = contents.rows.to_pylist()
     drawn = drawn_samples(planned)
@@ -122,21 +121,26 @@ def _write_shard(
                 continue
             whole_image = replace(found, data=mended(found.data, row["mended"]))
             offsets = [shard.add(row, whole_image, contents.soft_of(number)) for shard in shards]
-            exported.append({**row, "tar_offset": next((each for each in offsets if each is not None), None)})
             kept.append(number)
-            if sample_id in drawn and (means := channel_means(found.data)):
-                measured.append({"sample_id": sample_id, **means})
-    for table, found_rows in ((config.further.added_to(EXPORTED_SAMPLES), exported), (CHANNELS, measured)):
-        columns = {column.name: [row[column.name] for row in found_rows] for column in table.columns}
-        writer.write(table, table.build(columns))
+            tar_offsets.append(next((each for each in offsets if each is not None), None))
+            if sample_id in drawn:
+                measured.add(sample_id, found.data)
+    means = measured.rows()
+    exported = contents.rows.take(pa.array(kept, pa.int64()))
+    table = config.further.added_to(EXPORTED_SAMPLES)
+    known = {column.name: exported[column.name] for column in table.columns if column.name in exported.column_names}
+    writer.write(table, table.build({**known, TAR_OFFSET.name: tar_offsets}))
+    writer.write(
+        CHANNELS, CHANNELS.build({column.name: [row[column.name] for row in means] for column in CHANNELS.columns})
+    )
     for label_set, found_soft in contents.soft.items():
         np.save(writer.path / label_set.file, found_soft[kept])
     writer.write(GONE, GONE.build({"sample_id": list(gone), "reason": list(gone.values())}))
-    writer.counts["n_samples"] = len(exported)
+    writer.counts["n_samples"] = len(kept)
     writer.counts["n_gone"] = len(gone)
-    writer.counts["n_measured"] = len(measured)
-    writer.counts["n_labelled"] = sum(row["label"] is not None for row in exported)
-    writer.counts["n_bytes"] = sum(row["n_bytes"] for row in exported)
+    writer.counts["n_measured"] = len(means)
+    writer.counts["n_labelled"] = exported.num_rows - exported["label"].null_count
+    writer.counts["n_bytes"] = pc.sum(exported["n_bytes"], min_count=0).as_py()
 
 
 def _open_shard(

@@ -97,12 +97,9 @@ def has_classes(given: pa.Table) -> bool:
 def pool_labels(sample_ids: pa.Array, given: pa.Table, classes: Sequence[str]) -> npt.NDArray[np.int64]:
     """Return the class of each of these samples, -1 where it has no given label."""
     hard = given.filter(pc.is_valid(given["label"]))
-    row = pc.index_in(whole(hard["sample_id"]), sample_ids)
+    row = pc.index_in(sample_ids, whole(hard["sample_id"]))
     number = pc.index_in(whole(hard["label"]), pa.array(classes, pa.string()))
-    labels = np.full(len(sample_ids), -1, np.int64)
-    there = pc.is_valid(row).to_numpy(zero_copy_only=False)
-    labels[np.asarray(row.drop_null())] = np.asarray(number)[there]
-    return labels
+    return np.asarray(pc.fill_null(number.take(row), -1), np.int64)
 
 
 def pool_weights(sample_ids: pa.Array, given: pa.Table) -> npt.NDArray[np.float32]:

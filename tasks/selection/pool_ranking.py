@@ -13,7 +13,16 @@ import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from windrow.schemas import LEAKS, NEAR_DUPLICATE_THRESHOLD
+from windrow.schemas import (
+    ASSIGNMENTS,
+    EMBEDDINGS,
+    LABEL_STATES,
+    LABELS,
+    LEAKS,
+    NEAR_DUPLICATE_THRESHOLD,
+    OCCURRENCES,
+    SAMPLES,
+)
 from windrow.schemas.selection import RANKING
 from windrow.schemas.stages import Part, Stage
 from windrow.tasks.algorithms.arrays import Float32Array, Int64Array
@@ -87,7 +96,8 @@ def rank_pool(store: Path, made: Made, config: SelectionConfig, seed: int) -> Do
         graph = exact_graph(outputs[Stage.NEIGHBORS][0])
         them = contenders(rows, pool, broken, config, threshold, graph, steered)
         ranking = ranked_columns(rows, pool, them, config, seed, evidence, steered)
-        groups = _groups(rows, pool, outputs[Stage.NEIGHBORS][0], ranking["duplicate_of"], threshold)
+        near = graph or read_graph(outputs[Stage.NEIGHBORS][0])
+        groups = _groups(rows, pool, near, ranking["duplicate_of"], threshold)
         placed = {"sample_id": rows["sample_id"], "occurrence_id": standing.occurrence_ids, "group_id": groups}
         split = _claims(connection, whole(rows["sample_id"]), config)
         writer.write(RANKING, RANKING.build({**ranking, **placed, **split}))
@@ -122,7 +132,8 @@ def _claims(connection: Any, sample_ids: pa.Array, config: SelectionConfig) -> d
 
 def pool_rows(outputs: Mapping[str, Sequence[Output]]) -> pa.Table:
     """Every readable sample, by `sample_id`, with what ranking needs to know of it."""
-    connection = connect(tables_of(outputs))
+    asked = (SAMPLES, ASSIGNMENTS, LABELS, LABEL_STATES, OCCURRENCES, EMBEDDINGS)
+    connection = connect(tables_of(outputs), only=asked)
     return wide(
         connection.sql("""
         SELECT s.sample_id, a.cluster_path, a.distance, s.width::BIGINT * s.height AS n_pixels,
@@ -334,9 +345,8 @@ def _near_duplicates(
     )
 
 
-def _groups(rows: pa.Table, pool: Pool, neighbors: Output, duplicates: pa.Array, threshold: float) -> pa.Array:
+def _groups(rows: pa.Table, pool: Pool, graph: NeighborGraph, duplicates: pa.Array, threshold: float) -> pa.Array:
     """Join samples that are near-duplicates, by the k-NN graph and by what was dropped, or that share a group."""
-    graph = read_graph(neighbors)
     sample_ids = whole(rows["sample_id"])
     row_of = np.asarray(pc.index_in(pool.sample_ids, sample_ids))
     near = np.argwhere(graph.similarity >= threshold)

@@ -25,7 +25,7 @@ from PIL import Image, ImageDraw, ImageEnhance, ImageFont
 from sklearn.metrics import roc_auc_score
 
 from windrow.tasks.algorithms.arrays import unit_rows
-from windrow.tasks.algorithms.neighbors.coarse_groups import coarse_centroids
+from windrow.tasks.algorithms.neighbors.coarse_groups import coarse_groups
 from windrow.tasks.algorithms.neighbors.deduplication import near_duplicates
 from windrow.tasks.algorithms.neighbors.duplicate_threshold import propose_threshold
 from windrow.tasks.algorithms.neighbors.exact_neighbors import neighbor_graph
@@ -143,7 +143,7 @@ def main() -> None:
                     off = strangers(data, kind, len(rows), rng)
                     pool = np.concatenate([data["embeddings"][rows], off]).astype(np.float32)
                     truth = np.arange(len(pool)) >= len(rows)
-                    both = off_topic_score(pool, coarse_centroids(pool)), knn_outlier_score(neighbor_graph(pool, 20))
+                    both = off_topic_score(coarse_groups(pool)), knn_outlier_score(neighbor_graph(pool, 20))
                     scores[name, tail, kind].append([float(roc_auc_score(truth, each)) for each in both])
     copied = [
         "| encoder | tail | proposed | copies found, % | others dropped, % | found at 0.95, % | others at 0.95, % |",

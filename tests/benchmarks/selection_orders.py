@@ -18,7 +18,7 @@ from windrow.tasks.algorithms.clustering.estimator import HierarchicalKMeans
 from windrow.tasks.algorithms.labels.deciding.belonging import belonging
 from windrow.tasks.algorithms.labels.label_spreading import spread_labels
 from windrow.tasks.algorithms.labels.sparse_probabilities import SparseProbabilities
-from windrow.tasks.algorithms.neighbors.coarse_groups import coarse_centroids
+from windrow.tasks.algorithms.neighbors.coarse_groups import coarse_groups
 from windrow.tasks.algorithms.neighbors.deduplication import near_duplicates
 from windrow.tasks.algorithms.neighbors.duplicate_threshold import propose_threshold
 from windrow.tasks.algorithms.neighbors.exact_neighbors import NeighborGraph, neighbor_graph
@@ -156,7 +156,7 @@ def rankings_of(
     return {
         **{name: partial(ranked, name) for name in policies},
         DEFAULT: default,
-        STRANGERS_LAST: lambda: ranked(UNLABELLED, off_topic_score(raw, coarse_centroids(raw)) > MOST_STRANGE),
+        STRANGERS_LAST: lambda: ranked(UNLABELLED, off_topic_score(coarse_groups(raw)) > MOST_STRANGE),
         FOREIGN_LAST: lambda: ranked(UNLABELLED, foreign(raw)),
         PRUNING: lambda: pruned(units, seed),
         BOUND: lambda: equal_shares(truth, seed),
@@ -165,8 +165,8 @@ def rankings_of(
 
 def foreign(embeddings: npt.NDArray[Any]) -> npt.NDArray[np.bool_]:
     """What the default puts last where no labels speak for it."""
-    coarse = coarse_centroids(embeddings)
-    return foreign_score(embeddings, coarse) > MOST_FOREIGN if coarse else np.zeros(len(embeddings), np.bool_)
+    coarse = coarse_groups(embeddings)
+    return foreign_score(coarse) > MOST_FOREIGN if coarse else np.zeros(len(embeddings), np.bool_)
 
 
 def equal_shares(truth: npt.NDArray[np.int64], seed: int) -> npt.NDArray[np.int64]:

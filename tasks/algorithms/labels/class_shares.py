@@ -160,7 +160,9 @@ def _fits(embeddings: npt.NDArray[Any], labels: Int64Array, n_classes: int, pool
     folds, known = assign_folds(labels, N_FOLDS, seed), labels >= 0
     penalty, units = PENALTY / int(known.sum()), unit_rows(embeddings)[0]
     raw = [
-        fit_logistic_probe(embeddings, np.where(folds == fold, -1, labels), n_classes, penalty).of_units(units)
+        fit_logistic_probe(
+            embeddings[known], np.where(folds[known] == fold, -1, labels[known]), n_classes, penalty
+        ).of_units(units)
         for fold in range(N_FOLDS)
     ]
     held_out = np.stack([raw[fold][row] for row, fold in enumerate(folds) if fold >= 0])

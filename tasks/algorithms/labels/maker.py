@@ -6,6 +6,7 @@ import math
 from abc import ABC, abstractmethod
 from collections.abc import Collection
 from dataclasses import asdict, dataclass, fields
+from functools import cached_property
 from typing import TYPE_CHECKING, Annotated, Any, Literal, Protocol, Self, TypeVar, get_args
 
 import numpy.typing as npt
@@ -17,6 +18,7 @@ from windrow.tasks.algorithms.labels.folds import Predict
 from windrow.tasks.algorithms.labels.many_classes.listed_rows import most_probable
 
 if TYPE_CHECKING:
+    from windrow.tasks.algorithms.labels.cores.standardisation import CentredRows
     from windrow.tasks.algorithms.labels.cores.text_similarity import TextClasses
     from windrow.tasks.algorithms.labels.many_classes.listed_predictions import PredictListed
     from windrow.tasks.algorithms.neighbors.exact_neighbors import NeighborGraph
@@ -60,6 +62,13 @@ class LabelPool:
     def lists(self) -> bool:
         """Whether there are so many classes that predictions list some."""
         return self.n_listed is not None and self.n_classes > self.n_listed
+
+    @cached_property
+    def centred(self) -> CentredRows:
+        """The embeddings less their mean: the same whatever the labels are."""
+        from windrow.tasks.algorithms.labels.cores.standardisation import CentredRows
+
+        return CentredRows(self.embeddings, self.memory // 4)
 
 
 class LabelMaker(Protocol):

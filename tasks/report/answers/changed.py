@@ -103,7 +103,8 @@ def _new(ask: Asked, run: Run, earlier: Run | None) -> Any:
     files = tables_before(earlier).get(POOL.name) if earlier else None
     if not files:
         return None
-    connection = connect(run_tables(run), also=files)
+    tables = run_tables(run)
+    connection = connect(tables, also=files, only=[POOL] if POOL.name in tables else ())
     return ask.of(connection, run.run_id, NEW_SQL.format(earlier=parquet_scan(files)), files=True).first()["n"]
 
 

@@ -37,18 +37,18 @@ def over_versions(reported: Reported) -> Answer:
         return Answer({"rows": []})
     names = [version.version for version in versions]
     sizes = dict(ask.execute(SIZES_SQL, [run.name, names]).fetchall())
-    stayed = {new.version: _stayed(ask, run, old, new) for old, new in pairwise(versions)}
+    with open_connection(version.path / SAMPLES for version in versions) as connection:
+        stayed = {new.version: _stayed(ask, connection, run, old, new) for old, new in pairwise(versions)}
     made = publishers(run, versions)
     told = {name: _told(ask, made[name]) if name in made else NOT_TOLD for name in names}
     rows = [{"version": name, "size": sizes[name], "stayed": stayed.get(name), **told[name]} for name in names]
     return Answer({"rows": rows, "plots": list(_plots(names, rows))})
 
 
-def _stayed(ask: Asked, run: Run, old: Version, new: Version) -> Any:
+def _stayed(ask: Asked, connection: Any, run: Run, old: Version, new: Version) -> Any:
     """Samples that two versions share, over those in either (Jaccard)."""
-    with open_connection([old.path / SAMPLES, new.path / SAMPLES]) as connection:
-        sql = TOTALS_SQL.format(changes=class_changes_sql(old.path, new.path))
-        return ask.of(connection, run.run_id, sql, files=True).first()["jaccard"]
+    sql = TOTALS_SQL.format(changes=class_changes_sql(old.path, new.path))
+    return ask.of(connection, run.run_id, sql, files=True).first()["jaccard"]
 
 
 def _told(ask: Asked, run: Run) -> dict[str, Any]:

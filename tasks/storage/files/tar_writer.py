@@ -8,6 +8,7 @@ from typing import Protocol, Self
 
 _SHORT = 100  # a longer name, or one that is not ASCII, needs a header of its own
 _SIZE, _CHECKSUM = slice(124, 135), slice(148, 156)
+_SMALL = 2**16  # bytes: of so few a copy costs less than two more calls
 _MOST_OCTAL = 8**11  # sizes from here on are not in octal digits
 
 
@@ -31,10 +32,10 @@ class TarWriter:
     def add(self, name: str, data: bytes) -> int:
         """Append a member; return where its first byte lies."""
         plain = 0 < len(name) <= _SHORT and name.isascii() and len(data) < _MOST_OCTAL
-        self._write(_plain_header(name.encode(), len(data)) if plain else _pax_header(name, len(data)))
-        offset = self._end
-        self._write(data)
-        self._write(bytes(-len(data) % tarfile.BLOCKSIZE))
+        header = _plain_header(name.encode(), len(data)) if plain else _pax_header(name, len(data))
+        offset, rest = self._end + len(header), bytes(-len(data) % tarfile.BLOCKSIZE)
+        for piece in [header + data + rest] if len(data) <= _SMALL else [header, data, rest]:
+            self._write(piece)
         return offset
 
     def _write(self, data: bytes) -> None:

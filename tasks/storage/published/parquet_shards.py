@@ -43,7 +43,7 @@ class ParquetShard:
         soft: Sequence[str] = (),
     ) -> None:
         schema = further.added_to(EXPORTED).schema()
-        self._columns = [name for name in schema.names if name not in (LABEL_INDEX.name, "image")]
+        self._known = frozenset(schema.names) - {LABEL_INDEX.name, "image"}
         for name in soft:
             schema = schema.append(pa.field(name, pa.list_(pa.float16())))
         label = {LABEL_INDEX.name: {"names": list(names), "_type": "ClassLabel"}} if names else {}
@@ -57,7 +57,7 @@ class ParquetShard:
             use_dictionary=["split", "label", "given_label", "format"],
             write_page_checksum=True,
         )
-        self._group: list[dict[str, Any]] = []
+        self._group: list[tuple[Mapping[str, Any], dict[str, Any]]] = []
         self._n_bytes = 0
 
     def add(self, row: Mapping[str, Any], sample: SampleBytes, soft: Mapping[str, Halves]) -> None:
@@ -66,14 +66,18 @@ class ParquetShard:
         image = {"bytes": sample.data, "path": name}
         given = {name: None if np.isnan(values).any() else values for name, values in soft.items()}
         index = None if row["label"] is None else self._indices[row["label"]]
-        known = {column: row[column] for column in self._columns}
-        self._group.append({**known, LABEL_INDEX.name: index, "image": image, **given})
+        self._group.append((row, {LABEL_INDEX.name: index, "image": image, **given}))
         self._n_bytes += len(sample.data)
         if len(self._group) >= SAMPLES_PER_GROUP or self._n_bytes >= BYTES_PER_GROUP:
             self._write_group()
 
     def _write_group(self) -> None:
-        self._writer.write_table(pa.Table.from_pylist(self._group, schema=self._schema))
+        known, made = zip(*self._group, strict=True)
+        arrays = [
+            pa.array([row[field.name] for row in (known if field.name in self._known else made)], field.type)
+            for field in self._schema
+        ]
+        self._writer.write_table(pa.Table.from_arrays(arrays, schema=self._schema))
         self._group, self._n_bytes = [], 0
 
     def __enter__(self) -> Self:

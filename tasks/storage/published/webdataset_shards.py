@@ -24,6 +24,7 @@ DIGITS = 18
 
 EVERY_VERSION = Further()
 PROVENANCE = ("source_uri", "shard", "key")
+_ENCODER = json.JSONEncoder(sort_keys=True, ensure_ascii=False)
 
 
 def image_extension(image_format: str) -> str:
@@ -89,7 +90,7 @@ class WebDatasetShard:
         further: Further = EVERY_VERSION,
     ) -> None:
         self._tar = TarWriter(file)
-        self._names = further.described()
+        self._names = tuple(sorted(further.described()))  # as the JSON has them: what is sorted need not be
         self._indices = indices
         self._is_image = is_image
 
@@ -101,7 +102,7 @@ class WebDatasetShard:
         image = image_extension(row["format"])
         named = member_names(sample.members, {image, "json", "cls"}, self._is_image)
         told = describe_sample(row, named.values(), self._names, soft)
-        description = json.dumps(told, sort_keys=True, ensure_ascii=False)
+        description = _ENCODER.encode(told)
         offset = self._tar.add(f"{row['sample_id']}.{image}", sample.data)
         self._tar.add(f"{row['sample_id']}.json", description.encode())
         if row["label"] is not None:

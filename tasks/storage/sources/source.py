@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, BinaryIO, ClassVar, Protocol
 
-from windrow.tasks.storage.sources.listing.source_files import open_or_reason
+from windrow.tasks.storage.sources.listing.source_files import FEW_SAMPLES, open_or_reason
 from windrow.tasks.storage.sources.listing.source_place import SourcePlace, locate, source_root
 from windrow.tasks.storage.sources.source_shard import (
     Already,
@@ -124,7 +124,7 @@ class OpenFiles:
         return self._open(str((self._store or Path()) / copy))
 
     def _open(self, location: str) -> BinaryIO | str:
-        file = self._files.pop(location, None) or open_or_reason(location)
+        file = self._files.pop(location, None) or open_or_reason(location, FEW_SAMPLES)
         if isinstance(file, str):
             return file
         self._files[location] = file

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
@@ -13,6 +14,7 @@ import pyarrow.compute as pc
 from windrow.schemas import EMBEDDINGS
 from windrow.tasks.storage.files.parquet import read_table, vectors_to_array
 from windrow.tasks.storage.files.whole_columns import whole
+from windrow.tasks.storage.memory_budget import memory_budget
 from windrow.tasks.storage.store.outputs import Output
 
 
@@ -24,9 +26,33 @@ class Pool:
     embeddings: npt.NDArray[np.float16]
 
 
+KEPT = 16
+"""The pool that was read last stays for the next who wants it, where it takes less than one part in so many of what
+this process may take: a night reads the same files eight times, each as long as two searches among them."""
+
+_last: tuple[list[tuple[Path, int, int, int]], Pool] | None = None
+
+
 def read_pool(features: Sequence[Output]) -> Pool:
-    """Gather the embeddings of feature outputs; a sample that lies in several shards counts once."""
-    table = read_table(EMBEDDINGS, [output.table_path(EMBEDDINGS) for output in features], ["sample_id", "embedding"])
+    """Gather the embeddings of feature outputs; a sample that lies in several shards counts once.
+
+    The array is not to be written to: who reads the same files next may get it, too.
+    """
+    global _last
+    paths = [output.table_path(EMBEDDINGS) for output in features]
+    files = [(path, found.st_ino, found.st_mtime_ns, found.st_size) for path in paths for found in [path.stat()]]
+    if _last is not None and _last[0] == files:
+        return _last[1]
+    _last = None
+    pool = _read(paths)
+    pool.embeddings.flags.writeable = False
+    if pool.embeddings.nbytes + pool.sample_ids.nbytes <= memory_budget() // KEPT:
+        _last = files, pool
+    return pool
+
+
+def _read(paths: Sequence[Path]) -> Pool:
+    table = read_table(EMBEDDINGS, paths, ["sample_id", "embedding"])
     table = table.filter(pc.is_valid(table["embedding"]))
     ids = whole(table["sample_id"])
     order = pc.sort_indices(ids)

@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from windrow.tasks.algorithms.arrays import as_embeddings
+from windrow.tasks.algorithms.arrays import AT_ONCE, FEW_COLUMNS, as_embeddings, row_maxima, unit_rows
 
 
 @pytest.mark.parametrize("dtype", [np.float16, np.float32])
@@ -34,3 +34,25 @@ def test_what_are_no_rows_of_numbers_is_refused(rows: object, message: str) -> N
 
 def test_a_number_too_large_for_float32_becomes_infinite_and_is_for_others_to_refuse() -> None:
     assert np.isinf(as_embeddings([[1e300]])).all()
+
+
+@pytest.mark.parametrize("d", [1, 3, 700])
+def test_unit_rows_of_many_are_those_of_each_alone_and_what_comes_is_left_as_it_was(d: int) -> None:
+    rows = np.random.default_rng(d).normal(size=(2 * AT_ONCE // d + 5 if d > 1 else 9, d)).astype(np.float32)
+    rows[2] = 0
+    before = rows.copy()
+    units, norms = unit_rows(rows)
+    assert rows.tobytes() == before.tobytes()
+    for n in (0, 2, len(rows) // 2, len(rows) - 1):
+        one, norm = unit_rows(rows[n : n + 1])
+        assert (one.tobytes(), norm.tobytes()) == (units[n : n + 1].tobytes(), norms[n : n + 1].tobytes())
+    wide = rows.astype(np.float64)
+    unit_rows(wide)
+    assert wide.tolist() == before.astype(np.float64).tolist()
+
+
+@pytest.mark.parametrize("c", [1, 2, FEW_COLUMNS, FEW_COLUMNS + 1])
+def test_row_maxima_are_those_of_numpy_for_few_columns_and_for_many(c: int) -> None:
+    values = np.random.default_rng(c).normal(size=(50, c))
+    values[7, c // 2] = np.inf
+    assert row_maxima(values).tolist() == values.max(axis=1, keepdims=True).tolist()

@@ -47,6 +47,20 @@ def test_of_many_pictures_some_stand_for_all(tmp_path: Path, monkeypatch: pytest
     assert np.allclose(one["channel_means"], colours(images), atol=0.02)
 
 
+def test_pictures_are_measured_in_their_order_and_what_cannot_be_read_has_no_row() -> None:
+    images = [image_bytes(seed, "PNG", 40) for seed in range(channel_means.BATCH_IMAGES + 3)]
+    images[5] = b"no picture"
+    measured = channel_means.Measured()
+    assert measured.rows() == []
+    for number, data in enumerate(images):
+        measured.add(str(number), data)
+    rows = measured.rows()
+    assert [row["sample_id"] for row in rows] == [str(number) for number in range(len(images)) if number != 5]
+    for row in rows:
+        pixels = np.asarray(decode_rgb(images[int(row["sample_id"])], channel_means.SIDE))
+        assert [row["red"], row["green"], row["blue"]] == (pixels.mean(axis=(0, 1)) / 255).tolist()
+
+
 def test_the_file_of_attribution_names_whose_each_picture_is_where_that_may_be_asked_for(tmp_path: Path) -> None:
     rows, _ = make_selection(tmp_path / "source", 12)
     licences = ["CC-BY-4.0", "CC0-1.0", "CC-BY-SA-3.0-DE", "MIT", "ask me", None]

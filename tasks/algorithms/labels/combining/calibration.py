@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from windrow.tasks.algorithms.arrays import BoolArray, Float32Array, Float64Array, Int64Array
+from windrow.tasks.algorithms.arrays import BoolArray, Float32Array, Float64Array, Int64Array, row_maxima
 from windrow.tasks.algorithms.labels.probabilities import SMALLEST_PROBABILITY
 from windrow.tasks.algorithms.labels.sparse_probabilities import Probabilities
 
@@ -102,5 +102,5 @@ def log_probabilities(probabilities: Float32Array) -> Float64Array:
 
 def log_softmax(scores: Float64Array) -> Float64Array:
     """Logarithms of each row's softmax, without overflow."""
-    shifted = scores - scores.max(axis=1, keepdims=True)
+    shifted = scores - row_maxima(scores)
     return np.asarray(shifted - np.log(np.exp(shifted).sum(axis=1, keepdims=True)))

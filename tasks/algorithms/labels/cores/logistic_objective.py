@@ -11,7 +11,7 @@ import numpy as np
 import numpy.typing as npt
 from threadpoolctl import threadpool_limits
 
-from windrow.tasks.algorithms.arrays import Float32Array, Float64Array, Int64Array, row_blocks, unit_rows
+from windrow.tasks.algorithms.arrays import Float32Array, Float64Array, Int64Array, row_blocks, row_maxima, unit_rows
 from windrow.tasks.algorithms.clustering.points import Resources
 
 # A block of float64 rows that is still in the cache when the gradient wants it.
@@ -154,7 +154,7 @@ def strip_sums(blocks: list[slice], of_block: Callable[[slice], Float64Array], w
 def cross_entropy(logits: Float64Array, targets: Int64Array, weights: Float64Array) -> tuple[float, Float64Array]:
     """The weighted sum of cross-entropies of logits (b, c), and its gradient by the logits, in their place."""
     row = np.arange(len(targets))
-    logits -= logits.max(axis=1, keepdims=True)
+    logits -= row_maxima(logits)
     own = logits[row, targets]
     np.exp(logits, out=logits)
     total = logits.sum(axis=1)

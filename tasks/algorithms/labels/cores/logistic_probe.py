@@ -12,6 +12,7 @@ from windrow.tasks.algorithms.arrays import (
     Int64Array,
     check_embeddings,
     row_blocks,
+    row_maxima,
     unit_rows,
 )
 from windrow.tasks.algorithms.labels.cores.logistic_objective import HeldRows, minimise_logistic, unit_float32
@@ -91,5 +92,5 @@ def fit_logistic_probe(
 
 
 def _softmax(logits: Float64Array) -> Float64Array:
-    powers = np.exp(logits - logits.max(axis=1, keepdims=True))
+    powers = np.exp(logits - row_maxima(logits))
     return np.asarray(powers / powers.sum(axis=1, keepdims=True))

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from windrow.tasks.algorithms.arrays import Float64Array, Int64Array, row_blocks, unit_rows
+from windrow.tasks.algorithms.arrays import GRID, Float64Array, Int64Array, row_blocks, unit_rows
 
 
 def standardisation(embeddings: npt.NDArray[Any]) -> tuple[Float64Array, Float64Array]:
@@ -36,26 +36,28 @@ def centred_units(embeddings: npt.NDArray[Any], origin: Float64Array) -> Float64
     return unit_rows(unit_rows(embeddings)[0] - origin)[0]
 
 
-class CentredPool:
-    """The rows of a pool (n, d) as `centred_units` about their mean `origin` (d,), float64, for those who go over them
-    again and again: kept where they take `memory` bytes or less, and else made whenever they are asked for.
+class CentredRows:
+    """What `centred_units` makes of the rows of a pool (n, d), whose own mean is the origin.
+
+    They are made once, in multiples of 2^-26, where these take no more than `memory` bytes, four a number; where they
+    take more they are made whenever they are asked for.
     """
 
     def __init__(self, embeddings: npt.NDArray[Any], memory: int) -> None:
-        self.embeddings, self.origin, self._kept = embeddings, pool_mean(embeddings), None
-        if 8 * embeddings.size <= memory:
-            kept = np.empty(embeddings.shape)
+        self.embeddings, self.origin = embeddings, pool_mean(embeddings)
+        self._grid: npt.NDArray[np.int32] | None = None
+        if 4 * embeddings.size <= memory:
+            self._grid = np.empty(embeddings.shape, np.int32)
             for block in row_blocks(len(embeddings)):
-                kept[block] = centred_units(embeddings[block], self.origin)
-            self._kept = kept
+                self._grid[block] = centred_units(embeddings[block], self.origin) * GRID
 
     def __len__(self) -> int:
         return len(self.embeddings)
 
     def __getitem__(self, rows: slice | Int64Array) -> Float64Array:
-        if self._kept is not None:
-            return np.asarray(self._kept[rows])
-        return centred_units(self.embeddings[rows], self.origin)
+        if self._grid is None:
+            return centred_units(self.embeddings[rows], self.origin)
+        return np.asarray(self._grid[rows] / GRID)
 
 
 def class_means(units: Float64Array, labels: Int64Array) -> tuple[Int64Array, Float64Array]:

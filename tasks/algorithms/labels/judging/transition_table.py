@@ -47,13 +47,13 @@ def fit_noise_transition(
     """
     check_given(labels, predictions.n_classes, len(predictions))
     predictions = _tempered(predictions, temperature)
-    n_classes = predictions.n_classes
+    n_classes, explained = predictions.n_classes, _Explained.of(predictions, labels)
     table = np.full((n_classes, n_classes), (1 - FIRST_DIAGONAL) / max(n_classes - 1, 1))
     np.fill_diagonal(table, FIRST_DIAGONAL if n_classes > 1 else 1.0)
     for _ in range(N_ITERATIONS):
-        counts = _expected_counts(predictions, labels, table) + PRIOR_LABELS * np.eye(n_classes) + 1e-4 / n_classes
+        counts = explained.counts(table) + PRIOR_LABELS * np.eye(n_classes) + 1e-4 / n_classes
         table = counts / counts.sum(axis=1, keepdims=True)
-    likelihood = _likelihood(predictions, labels, table)
+    likelihood = explained.likelihood(table)
     posterior = predictions.of_class(labels) * table[labels, labels] / likelihood
     return TransitionTable(table, posterior.astype(np.float32), temperature, float(np.log(likelihood).sum()))
 
@@ -86,21 +86,41 @@ def _tempered(predictions: SparseProbabilities, temperature: float) -> SparsePro
     return SparseProbabilities(predictions.classes, (powers / total[:, None]).astype(np.float32), predictions.n_classes)
 
 
-def _likelihood(predictions: SparseProbabilities, labels: Int64Array, table: Float64Array) -> Float64Array:
-    to_label = np.where(predictions.classes >= 0, table[predictions.classes, labels[:, None]], 0.0)
-    listed = (predictions.probabilities * to_label).sum(axis=1)
-    to_others = np.maximum(table.sum(axis=0)[labels] - to_label.sum(axis=1), 0.0)
-    return np.asarray(listed + predictions.rest() * to_others, dtype=np.float64)
+@dataclass(frozen=True)
+class _Explained:
+    """Labels (n,) and predictions that explain them, and what of these every step of EM wants.
 
+    rest: (n,), `SparseProbabilities.rest`; row, slot: int64 (m,), where a class is listed; cells: int64 (m,), which of
+    the table's cells that is.
+    """
 
-def _expected_counts(predictions: SparseProbabilities, labels: Int64Array, table: Float64Array) -> Float64Array:
-    """Expected samples by (true, given). What rows do not list goes to whole columns, less where listed."""
-    n_classes = predictions.n_classes
-    inverse = 1.0 / _likelihood(predictions, labels, table)
-    of_rest = predictions.rest() * inverse
-    row, slot = np.nonzero(predictions.classes >= 0)
-    cells = predictions.classes[row, slot] * n_classes + labels[row]
-    listed = predictions.probabilities[row, slot] * inverse[row] - of_rest[row]
-    factor = np.bincount(cells, weights=listed, minlength=n_classes**2).reshape(n_classes, n_classes)
-    factor += np.bincount(labels, weights=of_rest, minlength=n_classes)
-    return np.asarray(table * np.maximum(factor, 0.0))
+    predictions: SparseProbabilities
+    labels: Int64Array
+    rest: Float64Array
+    row: Int64Array
+    slot: Int64Array
+    cells: Int64Array
+
+    @classmethod
+    def of(cls, predictions: SparseProbabilities, labels: Int64Array) -> _Explained:
+        row, slot = np.nonzero(predictions.classes >= 0)
+        cells = predictions.classes[row, slot] * predictions.n_classes + labels[row]
+        return cls(predictions, labels, predictions.rest(), row, slot, cells)
+
+    def likelihood(self, table: Float64Array) -> Float64Array:
+        """Of each label (n,) by this table."""
+        classes = self.predictions.classes
+        to_label = np.where(classes >= 0, table[classes, self.labels[:, None]], 0.0)
+        listed = (self.predictions.probabilities * to_label).sum(axis=1)
+        to_others = np.maximum(table.sum(axis=0)[self.labels] - to_label.sum(axis=1), 0.0)
+        return np.asarray(listed + self.rest * to_others, dtype=np.float64)
+
+    def counts(self, table: Float64Array) -> Float64Array:
+        """Expected samples by (true, given). What rows do not list goes to whole columns, less where listed."""
+        n_classes = self.predictions.n_classes
+        inverse = 1.0 / self.likelihood(table)
+        of_rest = self.rest * inverse
+        listed = self.predictions.probabilities[self.row, self.slot] * inverse[self.row] - of_rest[self.row]
+        factor = np.bincount(self.cells, weights=listed, minlength=n_classes**2).reshape(n_classes, n_classes)
+        factor += np.bincount(self.labels, weights=of_rest, minlength=n_classes)
+        return np.asarray(table * np.maximum(factor, 0.0))

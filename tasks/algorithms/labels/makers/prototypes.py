@@ -15,9 +15,10 @@ from windrow.tasks.algorithms.arrays import (
     Int64Array,
     check_embeddings,
     row_blocks,
+    row_maxima,
     unit_rows,
 )
-from windrow.tasks.algorithms.labels.cores.standardisation import CentredPool, centred_units, class_means
+from windrow.tasks.algorithms.labels.cores.standardisation import CentredRows, centred_units, class_means
 from windrow.tasks.algorithms.labels.folds import Predict, check_pool, labelled_rows
 from windrow.tasks.algorithms.labels.maker import LabelPool, Maker, NotNegative, Positive
 from windrow.tasks.algorithms.labels.many_classes.listed_predictions import PredictListed, predict_listed
@@ -48,22 +49,24 @@ class Prototypes(Maker):
     transport_weight: NotNegative = 10.0
 
     def fit(self, pool: LabelPool) -> Predict:
-        rows_of, n_classes = _centred(pool), pool.n_classes
-        return lambda labels, rows: predict_rows(_OfUnits(self._directions(rows_of, labels, n_classes)), rows_of, rows)
+        check_embeddings("embeddings", pool.embeddings)
+        x, n_classes = pool.centred, pool.n_classes
+        return lambda labels, rows: predict_rows(_OfUnits(self._directions(x, labels, n_classes)), x, rows)
 
     def fit_listed(self, pool: LabelPool) -> PredictListed:
-        rows_of, n_classes, k = _centred(pool), pool.n_classes, pool.n_listed or pool.n_classes
+        check_embeddings("embeddings", pool.embeddings)
+        x, n_classes, k = pool.centred, pool.n_classes, pool.n_listed or pool.n_classes
         return lambda labels, rows: predict_listed(
-            _OfUnits(self._directions(rows_of, labels, n_classes, listed=True)), rows_of, rows, k
+            _OfUnits(self._directions(x, labels, n_classes, listed=True)), x, rows, k
         )
 
     def directions(self, embeddings: npt.NDArray[Any], labels: Int64Array, n_classes: int) -> ClassDirections:
         """The prototypes of embeddings (n, d) with labels int64 (n,), -1 for none. Raises ValueError."""
         check_embeddings("embeddings", embeddings)
-        return self._directions(CentredPool(embeddings, memory=0), labels, n_classes)
+        return self._directions(CentredRows(embeddings, memory=0), labels, n_classes)
 
     def _directions(
-        self, pool: CentredPool, labels: Int64Array, n_classes: int, *, listed: bool = False
+        self, pool: CentredRows, labels: Int64Array, n_classes: int, *, listed: bool = False
     ) -> ClassDirections:
         """listed: the pool carries them in `carried_barycentres`, which holds no samples x classes."""
         check_pool(pool.embeddings, labels)
@@ -81,11 +84,6 @@ class Prototypes(Maker):
             carried = transport_barycentres(plain, pool)
         moved = unit_rows(own * plain.directions + self.transport_weight * carried)[0]
         return ClassDirections(classes, n_classes, moved, origin, self.temperature)
-
-
-def _centred(pool: LabelPool) -> CentredPool:
-    check_embeddings("embeddings", pool.embeddings)
-    return CentredPool(pool.embeddings, pool.memory // 2)
 
 
 @dataclass(frozen=True)
@@ -117,7 +115,7 @@ class ClassDirections:
 
 @dataclass(frozen=True)
 class _OfUnits:
-    """What is predicted of the rows of a `CentredPool`."""
+    """What is predicted of the rows of a `CentredRows`."""
 
     fitted: ClassDirections
 
@@ -129,7 +127,7 @@ class _OfUnits:
         return self.fitted.shares(embeddings)
 
 
-def transport_barycentres(plain: ClassDirections, pool: CentredPool) -> Float64Array:
+def transport_barycentres(plain: ClassDirections, pool: CentredRows) -> Float64Array:
     """Each class's mean (c, d), at length 1, of the pool (n, d) weighted by its row of the transport plan.
 
     The plan maximises the plan's mean cosine plus SMOOTHNESS times its entropy; every sample has the same mass, and a
@@ -153,7 +151,7 @@ def transport_plan(logits: Float64Array, shares: Float64Array) -> Float64Array:
 
     Cuturi 2013, Sinkhorn distances. Rows are exact; columns are off by at most 1e-9 after enough, at most 500, steps.
     """
-    kernel = np.exp(logits - logits.max(axis=1, keepdims=True))
+    kernel = np.exp(logits - row_maxima(logits))
     scale = np.ones(len(shares))
     for _ in range(MAX_SCALINGS):
         rows = 1.0 / (len(kernel) * (kernel @ scale))

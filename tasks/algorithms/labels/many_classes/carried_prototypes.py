@@ -8,7 +8,7 @@ import numpy as np
 from threadpoolctl import threadpool_limits
 
 from windrow.tasks.algorithms.arrays import Float64Array, unit_rows, wide_blocks
-from windrow.tasks.algorithms.labels.cores.standardisation import CentredPool
+from windrow.tasks.algorithms.labels.cores.standardisation import CentredRows
 from windrow.tasks.algorithms.labels.many_classes.listed_rows import excess, joined, most_probable
 from windrow.tasks.algorithms.labels.sparse_probabilities import SparseProbabilities
 
@@ -29,7 +29,7 @@ class Directions(Protocol):
 
 
 def carried_barycentres(
-    plain: Directions, pool: CentredPool, smoothness: float, tolerance: float, most_scalings: int
+    plain: Directions, pool: CentredRows, smoothness: float, tolerance: float, most_scalings: int
 ) -> Float64Array:
     """Each class's mean (c, d), at length 1, of the pool (n, d) weighted by its row of the transport plan.
 
@@ -55,7 +55,7 @@ def carried_barycentres(
 
 
 def _kernel(
-    plain: Directions, pool: CentredPool, smoothness: float
+    plain: Directions, pool: CentredRows, smoothness: float
 ) -> tuple[sparse.csr_array, Float64Array, Float64Array]:
     """What stands out in each row of the kernel (n, c), the rest (n,), and the classes' mean probabilities (c,)."""
     n, n_classes = len(pool), len(plain.directions)

@@ -32,6 +32,9 @@ from windrow.tasks.storage.sources.source_shard import SourceFile, SourceMissing
 from windrow.tasks.texts.uris import shown_uri
 
 LOCAL_BUFFER = 2**18
+"""Bytes of a local file that are read at once where it is read from end to end."""
+FEW_SAMPLES = 2**13
+"""The same, where samples are read out of it here and there: more is read for nothing."""
 
 
 def find_files(source: str, follow_links: bool = False) -> tuple[SourcePlace, list[SourceFile]]:
@@ -78,20 +81,20 @@ def find_named(place: SourcePlace, beside: str, paths: Iterable[str], follow_lin
             yield SourceFile(path, reason, reason) if reason else describe_file(Path(location), path)
 
 
-def open_file(location: str) -> BinaryIO:
+def open_file(location: str, buffering: int = LOCAL_BUFFER) -> BinaryIO:
     """Open a file that `locate` returned. A failure to read it is an OSError with a number, of whatever disk."""
     if is_remote(location):
         fs, place = remote().file_system(location)
         fs.invalidate_cache()  # a worker that lives for days would open yesterday's size of the file
         with telling_no_secrets(location):
             return cast(BinaryIO, RemoteFile(fs.open(place, "rb"), location))
-    return Path(location).open("rb", buffering=LOCAL_BUFFER)
+    return Path(location).open("rb", buffering=buffering)
 
 
-def open_or_reason(location: str) -> BinaryIO | str:
+def open_or_reason(location: str, buffering: int = LOCAL_BUFFER) -> BinaryIO | str:
     """Open a file that `locate` returned, or say why it cannot be; OSError when the disk or the network fails."""
     try:
-        return open_file(location)
+        return open_file(location, buffering)
     except OSError as error:
         reason = access_error(error)
         if reason is None:

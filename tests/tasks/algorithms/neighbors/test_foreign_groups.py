@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 
 from windrow.tasks.algorithms.arrays import Float32Array
-from windrow.tasks.algorithms.neighbors.coarse_groups import coarse_centroids
+from windrow.tasks.algorithms.neighbors.coarse_groups import coarse_groups
 from windrow.tasks.algorithms.neighbors.foreign_groups import deviations, foreign_score
 
 KINDS, OF_KIND, MOST = 12, 100, 4
@@ -18,7 +18,7 @@ def pool_of(n_crowd: int, *, is_apart: bool) -> Float32Array:
 
 
 def scores_of(pool: Float32Array) -> Float32Array:
-    return foreign_score(pool, coarse_centroids(pool))
+    return foreign_score(coarse_groups(pool))
 
 
 @pytest.mark.parametrize("n_crowd", [60, 150])

@@ -2,7 +2,8 @@ import numpy as np
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from windrow.tasks.algorithms.neighbors.coarse_groups import LEAST_SAMPLES, coarse_centroids
+from windrow.tasks.algorithms.arrays import unit_rows
+from windrow.tasks.algorithms.neighbors.coarse_groups import LEAST_SAMPLES, MORE_CLUSTERS, coarse_groups
 from windrow.tasks.algorithms.neighbors.exact_neighbors import NeighborGraph, neighbor_graph
 from windrow.tasks.algorithms.neighbors.outliers import knn_outlier_score, off_topic_score
 
@@ -39,11 +40,23 @@ def test_strangers_come_first_whether_they_are_like_each_other_or_like_nothing()
     crowd = -2 * np.eye(24)[1] + rng.normal(size=(60, 24)) * 0.1
     alone = rng.normal(size=(20, 24))
     pool = np.concatenate([natives, crowd, alone]).astype(np.float32)
-    score = off_topic_score(pool, coarse_centroids(pool))
+    score = off_topic_score(coarse_groups(pool))
     assert score.min() > 0 and score.max() == 1
     median = np.median(score[:600])
     assert (score[600:660] > median).mean() > 0.95 and (score[660:] > median).mean() > 0.9
 
 
 def test_a_small_pool_has_no_coarse_clusterings() -> None:
-    assert coarse_centroids(np.eye(LEAST_SAMPLES - 1)) == []
+    assert coarse_groups(np.eye(LEAST_SAMPLES - 1)) == []
+
+
+def test_coarse_groups_are_what_each_clustering_alone_says_of_every_sample() -> None:
+    pool = np.random.default_rng(3).normal(size=(9000, 6)).astype(np.float16)
+    units = unit_rows(pool)[0]
+    for found in coarse_groups(pool):
+        cosine = units @ found.centroids.T
+        assert found.group.tolist() == cosine.argmax(axis=1).tolist()
+        sums = [units[found.group == g].sum(axis=0).tolist() for g in range(len(found.centroids))]
+        assert found.sums.tolist() == sums
+        others = np.sort(-cosine, axis=1)[:, 1 : MORE_CLUSTERS + 1]
+        np.testing.assert_allclose(found.far, 1 + others.mean(axis=1), rtol=1e-12)

@@ -5,6 +5,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from threadpoolctl import threadpool_limits
 
+from windrow.tasks.algorithms.labels.cores.standardisation import CentredRows, centred_units
 from windrow.tasks.algorithms.labels.maker import LabelPool
 from windrow.tasks.algorithms.labels.makers.prototypes import Prototypes, transport_plan
 
@@ -142,3 +143,10 @@ def test_rows_that_are_kept_and_rows_that_are_made_anew_give_the_same_bytes(n_li
 def test_a_bad_call_names_the_argument(labels, message):
     with pytest.raises(ValueError, match=message):
         prototypes(np.eye(2), labels, 2)
+
+
+def test_centred_rows_are_the_same_bits_held_or_made():
+    pool, _ = random_pool(2, n=300, d=20)
+    held, made = CentredRows(pool, 4 * pool.size), CentredRows(pool, 4 * pool.size - 1)
+    for rows in (slice(3, 90), np.array([7, 0, 299, 7])):
+        assert held[rows].tobytes() == made[rows].tobytes() == centred_units(pool, held.origin)[rows].tobytes()
