@@ -9,7 +9,12 @@ import numpy as np
 from scipy.special import softmax
 
 from windrow.tasks.algorithms.arrays import Float32Array, Float64Array, Int64Array, over_columns, row_blocks
-from windrow.tasks.algorithms.labels.cores.affinity import affinity_of, least_eigenvalue, normalised_affinity
+from windrow.tasks.algorithms.labels.cores.affinity import (
+    LocalMatrix,
+    affinity_of,
+    least_eigenvalue,
+    normalised_affinity,
+)
 from windrow.tasks.algorithms.labels.probabilities import SMALLEST_PROBABILITY
 from windrow.tasks.algorithms.neighbors.exact_neighbors import NeighborGraph
 
@@ -37,8 +42,13 @@ class Ties:
     0 to 1, on how far its eigenvalues lie below 0.
     """
 
-    affinity: sparse.csr_array
+    local: LocalMatrix
     apart: float
+
+    @property
+    def affinity(self) -> sparse.csr_array:
+        """Of the samples in the order of `local`."""
+        return self.local.matrix
 
     @classmethod
     def of(cls, graph: NeighborGraph, gamma: float = 3.0) -> Ties:
@@ -47,7 +57,8 @@ class Ties:
             raise ValueError(f"gamma must be positive, got {gamma}")
         affinity = normalised_affinity(graph, gamma)
         # In sixteenths: the last bits of a product do not decide how far a step goes.
-        return cls(affinity, float(np.clip(np.ceil(1 - 16 * least_eigenvalue(affinity)) / 16, 0.0, 1.0)))
+        apart = float(np.clip(np.ceil(1 - 16 * least_eigenvalue(affinity)) / 16, 0.0, 1.0))
+        return cls(LocalMatrix.of(affinity), apart)
 
 
 def smooth_predictions(
@@ -70,7 +81,7 @@ def smooth_predictions(
     """
     _check(probabilities, ties.affinity.shape[0], strength, tolerance, max_iters)
     known = np.flatnonzero(probabilities.any(axis=0))
-    logits = _logits(probabilities[:, known])
+    logits = _logits(probabilities[:, known])[ties.local.order]
     moving = _Moving(ties, logits, strength)
     for n_iters in range(max_iters + 1):
         gap = moving.look(tolerance)
@@ -78,7 +89,7 @@ def smooth_predictions(
             break
         moving.step()
     smoothed = np.zeros(probabilities.shape, dtype=np.float32)
-    smoothed[:, known] = moving.shares
+    smoothed[:, known] = ties.local.restored(moving.shares)
     return SmoothedPredictions(smoothed, n_iters, gap, gap <= tolerance)
 
 

@@ -13,7 +13,7 @@ import numpy as np
 import numpy.typing as npt
 
 from windrow.tasks.algorithms.arrays import BoolArray, Float32Array, Float64Array, Int64Array
-from windrow.tasks.algorithms.labels.cores.affinity import affinity, affinity_of, spread
+from windrow.tasks.algorithms.labels.cores.affinity import LocalMatrix, affinity, affinity_of, spread
 from windrow.tasks.algorithms.labels.deciding.policy import Decision
 from windrow.tasks.algorithms.labels.folds import check_pool, labelled_rows
 from windrow.tasks.algorithms.neighbors.exact_neighbors import NeighborGraph, search
@@ -170,7 +170,7 @@ def _walk(graph: NeighborGraph, folds: Int64Array) -> tuple[Float64Array, Float6
     degree = np.asarray(weights.sum(axis=1)).ravel()
     root = np.sqrt(degree)
     scale = np.divide(1.0, root, out=np.zeros_like(root), where=root > 0)
-    smoother = (sparse.diags_array(scale) @ weights @ sparse.diags_array(scale)).tocsr()
+    smoother = LocalMatrix.of((sparse.diags_array(scale) @ weights @ sparse.diags_array(scale)).tocsr())
     reached, by_others = np.zeros(len(folds)), np.zeros(len(folds))
     n_folds = int(folds.max()) + 1
     for start in range(0, n_folds, COLUMNS):

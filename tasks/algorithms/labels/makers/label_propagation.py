@@ -8,14 +8,14 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from windrow.tasks.algorithms.arrays import Float32Array, Int64Array, row_blocks
-from windrow.tasks.algorithms.labels.cores.affinity import normalised_affinity, spread, spread_to_new
+from windrow.tasks.algorithms.labels.cores.affinity import LocalMatrix, normalised_affinity, spread, spread_to_new
 from windrow.tasks.algorithms.labels.folds import Predict, check_pool, labelled_rows
 from windrow.tasks.algorithms.labels.maker import LabelPool, Maker, Positive, Share, given
 from windrow.tasks.algorithms.labels.many_classes.listed_predictions import PredictListed
 from windrow.tasks.algorithms.labels.probabilities import normalise_rows
 
 if TYPE_CHECKING:
-    from scipy import sparse
+    pass
 
 CLASS_BLOCK = 64
 COPIES = 6
@@ -47,7 +47,7 @@ class LabelPropagation(Maker):
     def fit(self, pool: LabelPool) -> Predict:
         graph = given(pool.graph, "graph")
         at_once = min(max(pool.memory // (COPIES * 8 * max(len(pool.embeddings), 1)), 1), CLASS_BLOCK)
-        smoother = normalised_affinity(graph, self.gamma)
+        smoother = LocalMatrix.of(normalised_affinity(graph, self.gamma))
 
         def predict(labels: Int64Array, rows: Int64Array) -> Float32Array:
             check_pool(graph.indices, labels)
@@ -66,7 +66,7 @@ class LabelPropagation(Maker):
         return lambda labels, rows: propagate(graph, labels, pool.n_classes, k, rows, *settings)
 
     def _spread(
-        self, smoother: sparse.csr_array, labels: Int64Array, n_classes: int, rows: Int64Array, at_once: int
+        self, smoother: LocalMatrix, labels: Int64Array, n_classes: int, rows: Int64Array, at_once: int
     ) -> Float32Array:
         counts = np.bincount(labels[labelled_rows(labels, n_classes)], minlength=n_classes)
         scores = np.empty((len(rows), n_classes), dtype=np.float64)

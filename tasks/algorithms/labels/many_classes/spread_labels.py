@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from windrow.tasks.algorithms.arrays import BoolArray, Float64Array, Int64Array, row_blocks
-from windrow.tasks.algorithms.labels.cores.affinity import normalised_affinity, spread
+from windrow.tasks.algorithms.labels.cores.affinity import LocalMatrix, normalised_affinity, spread
 from windrow.tasks.algorithms.labels.folds import check_pool, labelled_rows
 from windrow.tasks.algorithms.labels.many_classes.listed_rows import joined, kth_largest, listed, row_max, row_sums
 from windrow.tasks.algorithms.labels.sparse_probabilities import SparseProbabilities
@@ -48,7 +48,7 @@ def propagate(
     known = labelled_rows(labels, n_classes)
     smoother = normalised_affinity(graph, gamma)
     seeds = _seeds(labels, known, n_classes, class_balanced)
-    total = spread(smoother, seeds.sum(axis=1)[:, None], alpha, TOLERANCE)[:, 0]
+    total = spread(LocalMatrix.of(smoother), seeds.sum(axis=1)[:, None], alpha, TOLERANCE)[:, 0]
     narrow = smoother.astype(np.float32)
     del smoother  # as large as all scores
     scores = _spread(narrow, seeds, alpha)
