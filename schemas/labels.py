@@ -143,7 +143,7 @@ USER_FILES = Table(
     (
         Column("setting", pa.string(), "the setting that names it"),
         Column("path", pa.string(), "the file"),
-        Column("n_rows", pa.int64(), "rows below the header that are not blank", minimum=0),
+        Column("n_rows", pa.int64(), "rows below the header that are not blank; in COCO's format, images", minimum=0),
         Column("n_matched", pa.int64(), "rows that name a readable sample, and say something of it", minimum=0),
         Column(
             "n_unmatched", pa.int64(), "rows that name no sample of the pool, or one that cannot be read", minimum=0

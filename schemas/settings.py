@@ -135,19 +135,27 @@ def as_meant(kind: Any, values: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _of_kind(value: Any, hint: Hint) -> Any:
-    kind = bare(hint)
+    kind = _beside_words(hint)
     if kind is int and isinstance(value, float) and value.is_integer():
         return int(value)
-    if isinstance(value, str) and origin(kind) is tuple:
+    if isinstance(value, str) and origin(kind) is tuple and not _is_word(value, hint):
         item = bare(get_args(kind)[0])
         items = [bare(each) for each in get_args(item)] if origin(item) in (Union, types.UnionType) else [item]
         return [value] if str in items or origin(item) is Literal else value
     return value
 
 
+def _beside_words(hint: Hint) -> Hint:
+    """A type, as `bare`, without words that may stand in its place: the list of `tuple[str, ...] | Literal["all"]`."""
+    kind = bare(hint)
+    kinds = get_args(kind) if origin(kind) in (Union, types.UnionType) else ()
+    others = [bare(each) for each in kinds if origin(bare(each)) is not Literal]
+    return others[0] if len(others) == 1 else kind
+
+
 def _may_be_empty(hint: Hint) -> bool:
     """Whether null, which a heading with nothing below it is in YAML, stands for the default."""
-    return origin(bare(hint)) in (tuple, Mapping) or (isinstance(hint, type) and issubclass(hint, Settings))
+    return origin(_beside_words(hint)) in (tuple, Mapping) or (isinstance(hint, type) and issubclass(hint, Settings))
 
 
 def _check(name: str, value: object, hint: Hint) -> None:
@@ -161,6 +169,7 @@ def _check(name: str, value: object, hint: Hint) -> None:
         raise ValueError(f"{name}: wants {' and '.join(wants)}, got {value!r}")
     if origin(kind) is Literal and value not in get_args(kind):
         raise ValueError(f"{name}: wants one of {', '.join(map(repr, get_args(kind)))}, got {value!r}")
+    kind = _beside_words(hint)
     if origin(kind) is tuple:
         _check_list(name, value, get_args(kind))
     elif isinstance(value, Mapping) and len(get_args(kind)) == 2:

@@ -33,7 +33,16 @@ WORDS: Mapping[str, str] = {
 TOLD_AT_ZERO = frozenset({"n_samples", "n_unreadable", "n_errors", "n_given", "n_checked", "n_selected"})
 
 FOR_THE_RECORD = frozenset(
-    {"n_label_sets", "n_soft_labels", "n_predictions", "n_judged", "n_evaluated", "n_user_files", "n_measured"}
+    {
+        "n_label_sets",
+        "n_soft_labels",
+        "n_predictions",
+        "n_judged",
+        "n_evaluated",
+        "n_user_files",
+        "n_coco_files",
+        "n_measured",
+    }
 )
 """Counts that the run's record and Prefect's table have, and nobody reads in a log."""
 

@@ -131,6 +131,7 @@ def check_files(
         _write(writer, USER_FILES, tallies)
         if of_images := [tally.images for tally in tallies if tally.images]:
             _write(writer, COCO_FILES, of_images)
+            writer.counts["n_coco_files"] = len(of_images)
         writer.counts["n_user_files"] = len(tallies)
         for tally in tallies:
             for name, count in _counts(tally).items():

@@ -84,8 +84,8 @@ def names(which: np.ndarray) -> list[str]:
 def told(config: CurationConfig, n_present: int, n_absent: int) -> str:
     return (
         f"labels.given: {config.labels.given[0]}: 92 images, 90 matched, 2 unmatched, 0 empty, 0 conflicting,"
-        " 0 ambiguous; unmatched: image 91 (key 'train/lost.png'), image 92 (key 'train/gone.png'); 3 classes, said to be"
-        f" present {n_present} times and absent {n_absent}; samples of the pool that it does not name: 30"
+        " 0 ambiguous; unmatched: image 91 (key 'train/lost.png'), image 92 (key 'train/gone.png'); 3 classes, said to"
+        f" be present {n_present} times and absent {n_absent}; samples of the pool that it does not name: 30"
     )
 
 

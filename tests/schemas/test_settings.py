@@ -55,6 +55,24 @@ def test_a_value_out_of_bounds_is_refused_when_settings_are_made_by_hand(values:
         Toy(**values)
 
 
+@dataclass(frozen=True)
+class Worded(Settings):
+    """A list, or a word in its place.
+
+    `names`: of things.
+    """
+
+    names: tuple[str | int, ...] | Literal["all"] = ()
+
+
+def test_a_word_may_stand_in_the_place_of_a_list_and_another_text_is_a_list_of_one() -> None:
+    read = TypeAdapter(Worded).validate_python
+    assert [read({"names": given}).names for given in ("all", "one", ["all"], None)] == ["all", ("one",), ("all",), ()]
+    assert Worded("all").names == "all"
+    with pytest.raises(ValueError, match="names: wants a list, got 'one'"):
+        Worded("one")  # type: ignore[arg-type]
+
+
 def test_none_is_fine_where_the_type_says_so() -> None:
     assert Toy(low=None) == Toy()
 

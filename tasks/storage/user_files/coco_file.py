@@ -79,19 +79,21 @@ def read_coco(path: Path, with_states: bool) -> CocoFile:
     if not with_states:
         _check_one_class(path, image, number, said.classes)
     others = np.setdiff1d(np.arange(len(said.keys)), image)
+    nothing = np.full(len(others), -1)
     images = np.concatenate([image, others])
-    order = np.argsort(images, kind="stable")
-    nothing = pa.nulls(len(others), pa.string())
-    states = pa.array([PRESENT, ABSENT]).take(pa.array((np.arange(len(pairs)) >= len(said.present)).astype(np.int64)))
-    rows = pa.table(
-        {
-            "line": images + 1,
-            "key": said.keys.take(pa.array(images)),
-            "label": pa.concat_arrays([pa.array(said.classes, pa.string()).take(pa.array(number)), nothing]),
-            "state": pa.concat_arrays([states, nothing]),
-        }
-    )
-    return CocoFile(path, rows.take(pa.array(order)), "image", classes=said.classes)
+    columns = {
+        "line": images + 1,
+        "key": said.keys.take(pa.array(images)),
+        "label": _named(said.classes, np.concatenate([number, nothing])),
+        "state": _named((PRESENT, ABSENT), np.concatenate([np.arange(len(pairs)) >= len(said.present), nothing])),
+    }
+    rows = pa.table(columns).take(pa.array(np.argsort(images, kind="stable")))
+    return CocoFile(path, rows, "image", classes=said.classes)
+
+
+def _named(names: Sequence[str], numbers: npt.NDArray[np.int64]) -> pa.Array:
+    """Names by their numbers; null for -1."""
+    return pa.array(names, pa.large_string()).take(pa.array(numbers, mask=numbers < 0))
 
 
 def _check_one_class(path: Path, image: npt.NDArray[np.int64], number: npt.NDArray[np.int64], names: Any) -> None:
@@ -174,7 +176,7 @@ class _Lists:
             if missing is not None:
                 raise ValueError(f"{self._path}: {name} has no id {missing!r:.60}, which another list names")
         classes = tuple(dict.fromkeys(name for name in self._names.values() if name is not None))
-        keys = pa.array(self._keys.values(), pa.string())
+        keys = pa.array(self._keys.values(), pa.large_string())
         present, absent = (self._pairs(pairs, classes) for pairs in (self._present, self._absent))
         return _Said(keys, classes, present, absent)
 

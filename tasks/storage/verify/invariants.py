@@ -320,7 +320,15 @@ COUNTS: Mapping[str, Mapping[str, str]] = {
         "n_label_checks": "SELECT count(*) FROM label_checks",
         **{
             f"n_{name}": f"SELECT count(*) FROM {name}"
-            for name in ("label_states", "looked_for", "vocabularies", "state_classes", "held_out_states", "user_files")
+            for name in (
+                "label_states",
+                "looked_for",
+                "vocabularies",
+                "state_classes",
+                "held_out_states",
+                "user_files",
+                "coco_files",
+            )
         },
         **{f"n_{word}_rows": _ROWS_OF_FILE.format(word=word) for word in USER_FILE_WORDS},
     },

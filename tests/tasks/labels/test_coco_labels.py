@@ -216,5 +216,3 @@ def test_categories_of_no_file_are_no_vocabulary(given: str) -> None:
     assert read.labels.multi.vocabulary == "categories"
     listed = {**labels, "multi": {"vocabulary": ["categories"]}}
     assert parse_config({"sources": ["x"], "labels": listed}).labels.multi.vocabulary == ("categories",)
-    with pytest.raises(ConfigError, match="vocabulary"):
-        parse_config({"sources": ["x"], "labels": {**labels, "multi": {"vocabulary": "others"}}})

@@ -27,6 +27,7 @@ EMPTY = {
     "annotators",
     "class_names",
     "corrections",
+    "coco_files",
     "label_states",
     "looked_for",
     "vocabularies",
