@@ -3,45 +3,31 @@
 `images` with `id` and `file_name`, `annotations` with `image_id` and `category_id`, and `categories` with `id` and
 `name` (https://cocodataset.org/#format-data). LVIS (Gupta et al. 2019, https://www.lvisdataset.org/dataset) names
 images by `coco_url`, and lists in `neg_category_ids` which categories are not in an image. Of panoptic files the
-`segments_info` are read. A file is read event by event: most of it are outlines, and as objects it takes six times its
-size.
+`segments_info` are read.
 """
 
 from __future__ import annotations
 
-import gzip
-import zlib
 from array import array
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
-from typing import IO, Any
+from typing import Any
 from urllib.parse import unquote, urlsplit
 
-import ijson
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
 from windrow.schemas.states import ABSENT, PRESENT
 from windrow.schemas.texts.label_text import label_of
+from windrow.tasks.storage.user_files.coco_entries import read_entries
 from windrow.tasks.storage.user_files.user_file import UserFile
 
-LISTS = ("images", "annotations", "categories")
-_ALL = "images, annotations and categories"
-_FIELDS = frozenset(
-    {"id", "name", "file_name", "coco_url", "neg_category_ids", "image_id", "category_id", "segments_info"}
-)
-_DEPTH = 4  # a field of a segment in the list of an entry
-_STARTS, _ENDS = frozenset({"start_map", "start_array"}), frozenset({"end_map", "end_array"})
-_BOM = b"\xef\xbb\xbf"
-_AT_ONCE = 1 << 18
 _KEPT = 4  # files that are kept as they were read: a run reads each three times
 
 Id = int | str
-Events = Iterator[tuple[str, Any]]
 
 
 @dataclass(frozen=True)
@@ -68,8 +54,8 @@ class _Said:
 def read_coco(path: Path, with_states: bool) -> CocoFile:
     """Read a file in COCO's format; without states only what is present, which is then one class of each image at most.
 
-    Raises ValueError, naming the file and the entry, for one that is no JSON or not whole, without one of LISTS, and
-    where an entry names an image or a category that is not there, or two entries have one id; and for an image of
+    Raises ValueError, naming the file and the entry, for one that is no JSON or not whole, without one of the lists,
+    and where an entry names an image or a category that is not there, or two entries have one id; and for an image of
     several classes without states.
     """
     facts = path.stat()
@@ -110,7 +96,7 @@ def _check_one_class(path: Path, image: npt.NDArray[np.int64], number: npt.NDArr
 def _read(path: Path, changed_ns: int, n_bytes: int) -> _Said:
     del changed_ns, n_bytes  # a file that was written anew is read anew
     lists = _Lists(path)
-    for name, number, entry in _entries(path):
+    for name, number, entry in read_entries(path):
         lists.take(name, f"{path}, {name}[{number}]", entry)
     return lists.said()
 
@@ -207,7 +193,10 @@ def _key(where: str, entry: Mapping[str, Any]) -> str:
     named = entry.get("file_name") or entry.get("coco_url")
     if not isinstance(named, str) or not named.strip():
         raise ValueError(f"{where} has neither file_name nor coco_url: wants a text, got {named!r:.60}")
-    path = unquote(urlsplit(named).path) if "://" in named else named
+    try:
+        path = unquote(urlsplit(named).path) if "://" in named else named
+    except ValueError as error:
+        raise ValueError(f"{where}: {named!r:.60} is no URL ({error})") from None
     return path.strip().replace("\\", "/").removeprefix("./").lstrip("/") or named
 
 
@@ -215,91 +204,3 @@ def _list(where: str, name: str, found: Any) -> list[Any]:
     if found is not None and not isinstance(found, list):
         raise ValueError(f"{where}: {name} wants a list, got {found!r:.60}")
     return found or []
-
-
-def _entries(path: Path) -> Iterator[tuple[str, int, Mapping[str, Any]]]:
-    """Yield the entries of LISTS with their list and number from 0, and of each the fields that are read.
-
-    Nothing is kept of what nests deeper than these do, however deep.
-    """
-    found = set()
-    with _parsing(path), _opened(path) as file:
-        events = ijson.basic_parse(file, use_float=True, buf_size=_AT_ONCE)
-        if next(events)[0] != "start_map":
-            raise ValueError(f"{path} is no file of annotations in COCO's format: wants one object with {_ALL}")
-        for event, name in events:
-            first = next(events, None)  # none after the end of the object
-            if event == "end_map" or first is None:
-                break
-            if name in LISTS and first[0] != "start_array":
-                raise ValueError(f"{path}: {name} wants a list")
-            if name not in LISTS:
-                _value(events, *first, 0)
-                continue
-            found.add(name)
-            for number, entry in enumerate(_items(events, _DEPTH)):
-                if not isinstance(entry, Mapping):
-                    raise ValueError(f"{path}, {name}[{number}] wants an object, got {entry!r:.60}")
-                yield name, number, entry
-    for name in LISTS:
-        if name not in found:
-            test = ": it lists images alone, as those of test sets do" if name == "annotations" else ""
-            raise ValueError(f"{path} has no {name}{test}; a file of annotations in COCO's format has {_ALL}")
-
-
-def _value(events: Events, event: str, value: Any, depth: int) -> Any:
-    """The value that begins with an event: of objects the fields that are read; None for what is deeper."""
-    if event not in _STARTS:
-        return value
-    if depth and event == "start_array":
-        return list(_items(events, depth))
-    if depth:
-        return dict(_fields(events, depth))
-    for event, _ in events:
-        if event == "number":  # most of a file
-            continue
-        depth += (event in _STARTS) - (event in _ENDS)
-        if depth < 0:
-            break
-    return None
-
-
-def _items(events: Events, depth: int) -> Iterator[Any]:
-    for event, value in events:
-        if event == "end_array":
-            return
-        yield _value(events, event, value, depth - 1)
-
-
-def _fields(events: Events, depth: int) -> Iterator[tuple[str, Any]]:
-    for event, name in events:
-        if event == "end_map":
-            return
-        value = _value(events, *next(events), depth - 1 if name in _FIELDS else 0)
-        if name in _FIELDS:
-            yield name, value
-
-
-@contextmanager
-def _opened(path: Path) -> Iterator[IO[bytes]]:
-    with path.open("rb") as raw, gzip.open(raw) if path.suffix.lower() == ".gz" else raw as file:
-        if file.read(len(_BOM)) != _BOM:
-            file.seek(0)
-        yield file
-
-
-@contextmanager
-def _parsing(path: Path) -> Iterator[None]:
-    """Say in a sentence what is wrong with a file that is no JSON, or not one that can be read."""
-    try:
-        yield
-    except (ijson.JSONError, UnicodeDecodeError, EOFError, gzip.BadGzipFile, zlib.error) as error:
-        said = error.args[0] if error.args else ""
-        text = (said.decode(errors="replace") if isinstance(said, bytes) else str(error)).strip().partition("\n")[0]
-        if "trailing garbage" in text or "Additional data" in text:
-            raise ValueError(
-                f"{path} holds more than one JSON value: JSON Lines are no file of annotations in COCO's format"
-            ) from None
-        cut = isinstance(error, EOFError) or "premature EOF" in text or "Incomplete" in text
-        what = "ends too early: is it whole?" if cut else "is no JSON"
-        raise ValueError(f"{path} {what} ({text})") from None

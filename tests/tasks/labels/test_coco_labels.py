@@ -85,6 +85,8 @@ def test_an_image_finds_its_sample_by_as_much_of_a_path_as_both_have(tmp_path: P
         ("x/a.jpg", "x/b/a.jpg"),
         ("PARQUET 17", "17.jpg"),
         ("a", "a.jpg"),
+        ("a.jpg", "a\0.jpg"),
+        ("a[1].jpg", "a1.jpg"),
     ],
 )
 def test_an_image_of_another_path_finds_none(tmp_path: Path, key: str, name: str) -> None:
@@ -205,6 +207,12 @@ def test_a_file_that_names_no_sample_is_refused(tmp_path: Path, images: dict[str
     path = coco(tmp_path / "a.json", images)
     with pytest.raises(ValueError, match=r"labels\.given: .*a\.json names none of the pool's readable samples"):
         states(tmp_path / "store", config(path))
+
+
+def test_a_folder_is_no_file_of_annotations(tmp_path: Path) -> None:
+    (tmp_path / "a.json").mkdir()
+    with pytest.raises(ValueError, match=r"labels\.given: wants 'found', .* or COCO's \.json; got '.*a\.json'"):
+        states(tmp_path / "store", config(tmp_path / "a.json"))
 
 
 @pytest.mark.parametrize("given", ["found", "labels.csv"])

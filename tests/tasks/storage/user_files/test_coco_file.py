@@ -171,6 +171,7 @@ ODD = {
     "a list as a name": (content(categories=[{"id": 1, "name": ["cat"]}]), r"categories\[0\] has no name"),
     "a name that is a text": (content(categories=[{"id": 1, "name": "x" * 1001}]), r"\[0\]: the name is longer than"),
     "an image without a name": (content(images=[{"id": 2}]), r"images\[0\] has neither file_name nor coco_url"),
+    "a URL that is none": (content(images=[{"id": 2, "file_name": "s3://[x/1.jpg"}]), r"images\[0\]: .* is no URL"),
     "a number as a name": (content(images=[{"id": 2, "file_name": 5}]), r"images\[0\] has neither"),
     "no list of absences": (
         content(images=[{**IMAGES[0], "neg_category_ids": 3}]),
