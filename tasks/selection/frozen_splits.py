@@ -21,9 +21,12 @@ from windrow.tasks.storage.published.versions import SAMPLES, list_versions
 from windrow.tasks.storage.store.outputs import Done, OutputWriter, make_output, open_output
 
 VERSION = 2
+NUMBERED_SQL = "CREATE TABLE numbered AS SELECT unnest($1) AS filename, generate_subscripts($1, 1) AS version"
 EARLIER_SQL = f"""
 CREATE VIEW earlier AS
-SELECT sample_id, arg_min(split, version) AS split FROM ({{versions}}) SEMI JOIN selection USING (sample_id)
+SELECT sample_id, arg_min(split, version) AS split
+FROM (SELECT sample_id, split, filename FROM {{samples}})
+SEMI JOIN selection USING (sample_id) JOIN numbered USING (filename)
 WHERE split <> '{REST}' GROUP BY sample_id
 """
 """The split of each sample in the first version that had it selected."""
@@ -88,8 +91,8 @@ def corrections_of(selection: Path, earlier: Sequence[Path], splits: Sequence[st
         return {}
     with open_connection([selection, *earlier]) as connection:
         connection.execute(f"CREATE VIEW selection AS SELECT * FROM {parquet_scan([selection])}")
-        numbered = (f"SELECT {n} AS version, * FROM {parquet_scan([path])}" for n, path in enumerate(earlier))
-        connection.execute(EARLIER_SQL.format(versions=" UNION ALL BY NAME ".join(numbered)))
+        connection.execute(NUMBERED_SQL, [[str(path.absolute()) for path in earlier]])
+        connection.execute(EARLIER_SQL.format(samples=parquet_scan(earlier, ", filename = true")))
         return found_corrections(connection, splits)
 
 

@@ -41,9 +41,10 @@ def read_pool(features: Sequence[Output]) -> Pool:
     global _last
     paths = [output.table_path(EMBEDDINGS) for output in features]
     files = [(path, found.st_ino, found.st_mtime_ns, found.st_size) for path in paths for found in [path.stat()]]
-    if _last is not None and _last[0] == files:
-        return _last[1]
-    _last = None
+    last = _last  # read once: another thread may let go of it
+    if last is not None and last[0] == files:
+        return last[1]
+    last = _last = None
     pool = _read(paths)
     pool.embeddings.flags.writeable = False
     if pool.embeddings.nbytes + pool.sample_ids.nbytes <= memory_budget() // KEPT:

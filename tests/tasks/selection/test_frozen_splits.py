@@ -1,5 +1,6 @@
 """Splits from version to version: nobody moves, and what is near a test sample is not trained on."""
 
+import resource
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -7,6 +8,7 @@ from typing import Any
 import duckdb
 import numpy as np
 import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -14,11 +16,13 @@ from inline_run import curate_inline
 from small_pool import SmallPool, make_small_pool, png, stripes
 
 from windrow.schemas import SELECTION
+from windrow.schemas.exported import REST
 from windrow.tasks.config import parse_config
-from windrow.tasks.selection.frozen_splits import corrected, found_corrections
+from windrow.tasks.selection.frozen_splits import corrected, corrections_of, found_corrections
 from windrow.tasks.selection.selection_config import SPLIT_CONFLICT, Split
 from windrow.tasks.selection.splits import UNCLAIMED, assign_splits
 from windrow.tasks.storage.catalog.views import open_catalog
+from windrow.tasks.storage.files.parquet import write_table
 from windrow.tasks.storage.store.outputs import all_outputs
 from windrow.tasks.storage.verify.verification import verify
 
@@ -96,6 +100,25 @@ def test_by_hand() -> None:
     assert corrected(table, found)["rank"].to_pylist() == [1, None, 2, 3, 4]
     assert corrected(table, found)["dropped_by"].to_pylist() == [None, SPLIT_CONFLICT, None, None, None]
     assert corrections(table, {ids[0]: "gone", ids[2]: "train"}) == {}
+
+
+def test_versions_of_many_nights_are_not_held_open_and_the_first_word_counts(tmp_path: Path) -> None:
+    table = selection_of([0, 1, 2], ["train"] * 3, [1, 2, 3], 3)
+    ids = table["sample_id"].to_pylist()
+    write_table(SELECTION, table, tmp_path / "selection.parquet")
+    versions = []
+    for number in range(120):
+        told = {"sample_id": ids, "split": [REST, "val" if number == 1 else "test", "train"]}
+        further = {"present": [["cat"]] * 3} if number % 2 else {}  # versions of several years have other columns
+        versions.append(tmp_path / f"v{number:04d} [night].parquet")
+        pq.write_table(pa.table({**further, **told}), versions[-1])
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (len(list(Path("/proc/self/fd").iterdir())) + 40, hard))
+    try:
+        assert corrections_of(tmp_path / "selection.parquet", versions, NAMES) == {ids[1]: "test"}
+        assert corrections_of(tmp_path / "selection.parquet", versions[1:], NAMES) == {ids[1]: "val"}
+    finally:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
 
 
 def test_shares_are_exact_in_every_stratum() -> None:
