@@ -44,7 +44,7 @@ from windrow.tasks.worth.judged_selection import (
     version_classes,
 )
 from windrow.tasks.worth.kept_judgement import Judged, keep_judgement
-from windrow.tasks.worth.version_before import version_before
+from windrow.tasks.worth.version_before import has_states, version_before
 from windrow.tasks.worth.worth_config import WorthConfig
 
 VERSION = 3
@@ -75,10 +75,11 @@ def measure_worth(
     outputs = made.opened(store, *READ)
     connection = connect(tables_of(outputs))
     before = version_before(store, name, connection, label_set)
-    said = ("present", "absent") if several_classes(connection) else ()
 
     def write(writer: OutputWriter) -> None:
-        judged = read_judged(connection, read_pool(outputs[Stage.FEATURES]), label_set, version_classes(before, said))
+        is_alike = before is not None and has_states(before) == several_classes(connection)
+        others = version_classes(before) if before is not None and is_alike else []
+        judged = read_judged(connection, read_pool(outputs[Stage.FEATURES]), label_set, others)
         last = None if before is None else last_version(before, judged, config.largest)
         judging = judging_of(judged, config, seed)
         if config.command:
