@@ -47,7 +47,7 @@ from windrow.tasks.worth.kept_judgement import Judged, keep_judgement
 from windrow.tasks.worth.version_before import has_states, version_before
 from windrow.tasks.worth.worth_config import WorthConfig
 
-VERSION = 3
+VERSION = 4
 READ = (Stage.FEATURES, Stage.CLUSTER, Stage.PSEUDO_LABEL, Stage.RANK)
 MOST_CLASSES = 100
 ASKED = 2000
@@ -81,7 +81,7 @@ def measure_worth(
         others = version_classes(before) if before is not None and is_alike else []
         judged = read_judged(connection, read_pool(outputs[Stage.FEATURES]), label_set, others)
         last = None if before is None else last_version(before, judged, config.largest)
-        judging = judging_of(judged, config, seed)
+        judging = judging_of(judged.pool, config, seed)
         if config.command:
             read = partial(_bytes, store, made)
             ids = (judged.sample_ids, judged.evaluated)
@@ -117,14 +117,14 @@ def _bytes(store: Path, made: Made, sample_ids: Sequence[str]) -> Iterable[tuple
     return sample_reader(connect(tables_of(made.opened(store, Stage.INGEST))), store)(sample_ids)
 
 
-def judging_of(judged: JudgedSelection, config: WorthConfig, seed: int) -> Judging:
+def judging_of(pool: JudgedPool, config: WorthConfig, seed: int) -> Judging:
     """How sets are judged by a probe on frozen features, as the config says."""
-    probe: Probe = config.probe if config.probe != "auto" else _probe(judged.pool.n_classes)
+    probe: Probe = config.probe if config.probe != "auto" else _probe(pool)
     return Judging(FeatureProbe(probe), config.n_seeds, config.largest, seed)
 
 
-def _probe(n_classes: int) -> Probe:
-    return "logistic" if n_classes <= MOST_CLASSES else "knn"
+def _probe(pool: JudgedPool) -> Probe:
+    return "logistic" if pool.states is not None or pool.n_classes <= MOST_CLASSES else "knn"
 
 
 def why_unknown(judged: JudgedSelection) -> str | None:
