@@ -1,5 +1,6 @@
 """A store whose samples were of one class goes on where they may be of several, and back, on nights with gates."""
 
+import json
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -7,10 +8,12 @@ from typing import Any
 import numpy as np
 import pytest
 from banded_pool import COLOURS, picture
+from command_line import run_here
 from inline_run import curate_inline
 
 from windrow.schemas.stages import Stage
 from windrow.tasks.config import CurationConfig, parse_config
+from windrow.tasks.corrections.correction_list import read_standing
 from windrow.tasks.storage.catalog.views import connect_run
 from windrow.tasks.storage.published.versions import Version, latest_version
 from windrow.tasks.storage.store.run_records import Run
@@ -104,3 +107,21 @@ def test_a_class_that_is_lost_with_the_kind_is_named_by_the_gates(nights: list[t
     export = curate_inline(replace(config, selection=poor, gates=gates), attended=False).stage(Stage.EXPORT)
     assert export is not None and export.kept_back is not None
     assert export.kept_back.startswith("it has no sample of 'red' any more (gates.keep_classes)")
+
+
+def test_several_classes_of_a_sample_are_corrected_whichever_of_two_sets_ran_last(
+    nights: list[tuple[Run, Version]], tmp_path: Path
+) -> None:
+    """A store with a set of each kind: its last night is of the one whose samples are of one class."""
+    run, _ = nights[0]
+    folder = run.store.parent
+    curate_inline(replace(config_of(folder, "multi"), name="several"))
+    curate_inline(config_of(folder, "single"))
+    ((sample_id,),) = connect_run(run.store).execute("SELECT min(sample_id) FROM samples").fetchall()
+    path = tmp_path / "studio.json"
+    path.write_text(json.dumps([{"sample_id": sample_id, "choice": {"choices": ["red", "green"]}}]))
+    for added in ("2 label", "nothing new"):
+        ended = run_here("corrections", "import", str(path), "--who", "ann", "--store", str(run.store))
+        assert ended.returncode == 0, ended.stderr
+        assert f"2 read; added: {added}" in " ".join(ended.stdout.split())
+    assert read_standing(run.store)["value"].to_pylist() == ["red", "green"]
