@@ -114,6 +114,8 @@ class CurationConfig(Settings):
         for setting, (value, usual) in of_one_class.items():
             if value != usual:
                 raise ValueError(f"{setting}: is for samples of one class, and labels.kind is multi; got {value!r}")
+        if self.worth.probe == "knn":
+            raise ValueError("worth.probe: wants auto or logistic, as labels.kind is multi; got 'knn'")
         if self.labels.multi.cdul is not None and not self.features.has_texts:
             wants = "a model with texts, hf: or open_clip: with its own layer and pooling, as features"
             raise ValueError(f"labels.multi.cdul: wants {wants}; got {self.features.name!r}")

@@ -14,10 +14,10 @@ from windrow.tasks.corrections.correction_list import (
     add_new,
     append_corrections,
     counted,
+    of_several,
     read_corrections,
     read_standing,
 )
-from windrow.tasks.labels.states.one_class import several_classes
 from windrow.tasks.storage.catalog.views import connect_run
 from windrow.tasks.storage.files.whole_or_absent import write_atomically
 from windrow.tasks.texts.cells import csv_lines
@@ -69,8 +69,7 @@ def add_correction(
 
 def import_corrections(console: Console, store: Path, path: Path, who: str) -> None:
     """Add what a file says, but for what is there already."""
-    connection = connect_run(store)
-    said = read_corrections_file(path, connection, who, several_classes(connection))
+    said = read_corrections_file(path, connect_run(store), who, of_several(store))
     added = add_new(store, said)
     told = counted({"kind": each.kind} for each in added) or "nothing new"
     text = f"{path}: {len(said):,} read; added: {told}; {NEXT}"

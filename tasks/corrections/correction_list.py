@@ -17,7 +17,7 @@ from windrow.schemas.corrections import FORGOTTEN_KIND, KINDS
 from windrow.schemas.texts.label_text import LONGEST, label_of
 from windrow.tasks.storage.files.parquet import read_table
 from windrow.tasks.storage.store.registry import FORGOTTEN_ID, append_rows, numbered_files, rewrite_rows
-from windrow.tasks.storage.store.run_records import latest_run
+from windrow.tasks.storage.store.run_records import latest_runs
 from windrow.tasks.storage.store.store_format import check_format
 
 SAMPLE_ID = re.compile(r"[0-9a-f]{32}")
@@ -117,12 +117,17 @@ def _content(row: Mapping[str, Any]) -> tuple[str | None, ...]:
 
 
 def read_standing(store: Path) -> pa.Table:
-    """Return the corrections that count, as `standing` does; samples are of several classes where they are in the last
-    run.
+    """Return the corrections that count, as `standing` does, for some curated set of the store: see `of_several`."""
+    return standing(read_corrections(store), of_several(store))
+
+
+def of_several(store: Path) -> bool:
+    """Whether samples may be of several classes in the last finished run of any curated set of the store.
+
+    Corrections are of the store, not of a set, so this does not go by whose night came last. A run takes them by its
+    own config: where its samples are of one class, the last of the labels that one person said.
     """
-    run = latest_run(store)
-    several = run is not None and run.config.get("labels", {}).get("kind") == "multi"
-    return standing(read_corrections(store), several)
+    return any(run.config.get("labels", {}).get("kind") == "multi" for run in latest_runs(store))
 
 
 def standing(table: pa.Table, several: bool) -> pa.Table:

@@ -18,7 +18,7 @@ from windrow.tasks.storage.store.listed_samples import SAMPLE_ID, listed_samples
 from windrow.tasks.storage.store.outputs import all_outputs
 from windrow.tasks.storage.store.refused_samples import refused_samples
 from windrow.tasks.storage.store.registry import sample_indices
-from windrow.tasks.storage.store.run_records import Run, latest_run, list_runs
+from windrow.tasks.storage.store.run_records import Run, latest_runs
 from windrow.tasks.texts.uris import shown_text
 
 DROPPED_SQL = "SELECT sample_id, duplicate_of, similarity FROM selection WHERE duplicate_of IS NOT NULL"
@@ -69,7 +69,7 @@ def choose(store: Path, targets: Sequence[str], near_duplicates: bool = True) ->
     _check_known(store, new)
     chosen = {name: Chosen(name, name) for name in new}
     thresholds = {}
-    for run in _last_runs(store) if near_duplicates and new else []:
+    for run in latest_runs(store) if near_duplicates and new else []:
         thresholds[run.name] = _threshold(run)
         for found in _near_duplicates(run, new, thresholds[run.name]):
             if found.sample_id not in refused:
@@ -115,11 +115,6 @@ def _check_known(store: Path, sample_ids: Sequence[str]) -> None:
     if unknown:
         some = ", ".join(sorted(unknown)[:3]) + (", ..." if len(unknown) > 3 else "")
         raise ValueError(f"store {store} does not know {len(unknown)} of {len(sample_ids)} samples: {some}")
-
-
-def _last_runs(store: Path) -> list[Run]:
-    runs = [latest_run(store, name) for name in sorted({run.name for run in list_runs(store)})]
-    return [run for run in runs if run is not None]
 
 
 def _near_duplicates(run: Run, asked: Collection[str], threshold: float) -> list[Chosen]:

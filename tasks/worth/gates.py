@@ -46,7 +46,7 @@ def _replaced(store: Path, last: Version, made: Made, label_set: str, config: Ga
             f"gates.most_replaced ({config.most_replaced:g}) allows"
         )
     several = several_classes(connection)
-    lost = sorted({*version_classes(last, ("present",) if several else ())} - _named(selected, several))
+    lost = sorted({*version_classes(last, ("present",))} - _named(selected, several))
     if lost and config.keep_classes:
         more = f" and {len(lost) - MOST_NAMED:,} more" if len(lost) > MOST_NAMED else ""
         yield f"it has no sample of {', '.join(map(repr, lost[:MOST_NAMED]))}{more} any more (gates.keep_classes)"

@@ -20,7 +20,7 @@ from windrow.tasks.labels.states.state_labeling import states_of
 from windrow.tasks.storage.files.whole_columns import whole, wide
 from windrow.tasks.storage.published.versions import Version
 from windrow.tasks.storage.store.pool import Pool
-from windrow.tasks.worth.version_before import read_version
+from windrow.tasks.worth.version_before import STATES, has_states, read_version
 
 FITTED_ON = 20_000
 """Samples by which features of many dimensions are projected."""
@@ -159,10 +159,13 @@ def last_version(version: Version, judged: JudgedSelection, largest: int) -> Las
     """The last version as rows of the pool; or why it cannot be compared with.
 
     It is judged with the labels that it was published with, or with the states of its first `largest` samples. A label
-    that is today's weighs what that does, another 1.
+    that is today's weighs what that does, another 1. What is of one class a sample and what may be of several are not
+    compared: they are not judged alike.
     """
     several = judged.pool.states is not None
-    samples = read_version(version, ["sample_id", *(("present", "absent") if several else ("label",))])
+    if has_states(version) != several:
+        return f"{version.version} was made of samples of {'one class' if several else 'several classes'}"
+    samples = read_version(version, ["sample_id", *(STATES if several else ("label",))])
     usable = ~_booleans(pc.is_in(judged.evaluated, whole(samples["sample_id"])))
     if len(usable) and usable.mean() < 1 - MOST_SEEN:
         return f"{version.version} was made before the evaluated samples were held out: it holds some of them"
@@ -195,13 +198,11 @@ def _states_of_lists(samples: pa.Table, rows: Int64Array, n: int, classes: Seque
     return KnownStates(np.concatenate(places), np.concatenate(numbers), np.concatenate(states), *nobody)
 
 
-def version_classes(version: Version | None, states: Sequence[str] = ()) -> list[str]:
-    """The labels of a version's samples, or where these may be several the classes that have such a state ('present',
-    'absent') in any; none without a version.
+def version_classes(version: Version, states: Sequence[str] = STATES) -> list[str]:
+    """The labels of a version's samples, or where its samples may be of several classes those that have one of these
+    states in any; sorted.
     """
-    if version is None:
-        return []
-    if states:
+    if has_states(version):
         lists = read_version(version, list(states)).select(list(states))
         found = {name for each in lists.columns for name in pc.unique(pc.list_flatten(each)).to_pylist()}
     else:

@@ -44,10 +44,10 @@ from windrow.tasks.worth.judged_selection import (
     version_classes,
 )
 from windrow.tasks.worth.kept_judgement import Judged, keep_judgement
-from windrow.tasks.worth.version_before import version_before
+from windrow.tasks.worth.version_before import has_states, version_before
 from windrow.tasks.worth.worth_config import WorthConfig
 
-VERSION = 3
+VERSION = 4
 READ = (Stage.FEATURES, Stage.CLUSTER, Stage.PSEUDO_LABEL, Stage.RANK)
 MOST_CLASSES = 100
 ASKED = 2000
@@ -75,12 +75,13 @@ def measure_worth(
     outputs = made.opened(store, *READ)
     connection = connect(tables_of(outputs))
     before = version_before(store, name, connection, label_set)
-    said = ("present", "absent") if several_classes(connection) else ()
 
     def write(writer: OutputWriter) -> None:
-        judged = read_judged(connection, read_pool(outputs[Stage.FEATURES]), label_set, version_classes(before, said))
+        is_alike = before is not None and has_states(before) == several_classes(connection)
+        others = version_classes(before) if before is not None and is_alike else []
+        judged = read_judged(connection, read_pool(outputs[Stage.FEATURES]), label_set, others)
         last = None if before is None else last_version(before, judged, config.largest)
-        judging = judging_of(judged, config, seed)
+        judging = judging_of(judged.pool, config, seed)
         if config.command:
             read = partial(_bytes, store, made)
             ids = (judged.sample_ids, judged.evaluated)
@@ -116,14 +117,14 @@ def _bytes(store: Path, made: Made, sample_ids: Sequence[str]) -> Iterable[tuple
     return sample_reader(connect(tables_of(made.opened(store, Stage.INGEST))), store)(sample_ids)
 
 
-def judging_of(judged: JudgedSelection, config: WorthConfig, seed: int) -> Judging:
+def judging_of(pool: JudgedPool, config: WorthConfig, seed: int) -> Judging:
     """How sets are judged by a probe on frozen features, as the config says."""
-    probe: Probe = config.probe if config.probe != "auto" else _probe(judged.pool.n_classes)
+    probe: Probe = config.probe if config.probe != "auto" else _probe(pool)
     return Judging(FeatureProbe(probe), config.n_seeds, config.largest, seed)
 
 
-def _probe(n_classes: int) -> Probe:
-    return "logistic" if n_classes <= MOST_CLASSES else "knn"
+def _probe(pool: JudgedPool) -> Probe:
+    return "logistic" if pool.states is not None or pool.n_classes <= MOST_CLASSES else "knn"
 
 
 def why_unknown(judged: JudgedSelection) -> str | None:

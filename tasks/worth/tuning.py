@@ -233,7 +233,7 @@ def tune_recipes(
     halves = _halves(judged, seed)
     n = min(len(judged.ranked), worth.largest)
     weighted = weighs_classes(judged.pool, worth)
-    trials = Trials(pools, recipes, judging_of(judged, worth, seed), weighted, n, advance)
+    trials = Trials(pools, recipes, judging_of(judged.pool, worth, seed), weighted, n, advance)
     chosen_by = Half.of(judged, halves)
     found = race(
         len(recipes),

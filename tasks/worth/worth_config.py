@@ -27,7 +27,8 @@ class WorthConfig(Settings):
     the last judgement while no more than this share of the pool, of the set and of the held-out samples has changed
     since it was made, and names the version that was judged; 0 judges every night, as does `selection.guard` 'last'.
     `windrow run` always judges. Where samples may be of several classes, the presence and the absence of each class
-    weigh the same, and `evaluate`, `command` and `class_weighted` are refused.
+    weigh the same, 'auto' is 'logistic', and 'knn',
+    `evaluate`, `command` and `class_weighted` are refused.
     """
 
     evaluate: Annotated[str, IsPath()] | None = None

@@ -19,7 +19,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from windrow.tasks.algorithms.labels.states.known_states import KnownStates
-from windrow.tasks.algorithms.worth.set_probe import FeatureProbe, JudgedPool, Probe, is_right
+from windrow.tasks.algorithms.worth.set_probe import FeatureProbe, JudgedPool, is_right
 from windrow.tasks.algorithms.worth.set_quality import qualities
 from windrow.tasks.algorithms.worth.version_worth import Judging, LastVersion, WorthOfVersion, worth_of_version
 
@@ -64,45 +64,45 @@ def taken(pool: JudgedPool, evenness: float, rng: np.random.Generator) -> np.nda
     return np.argsort(keys)[:N_TAKEN]
 
 
-def judged(pool: JudgedPool, ranked: np.ndarray, old: np.ndarray, probe: Probe, seed: int) -> WorthOfVersion:
+def judged(pool: JudgedPool, ranked: np.ndarray, old: np.ndarray, seed: int) -> WorthOfVersion:
     last = LastVersion(old, pool.labels, pool.weights, np.ones(len(pool.evaluated), np.bool_), pool.states)
-    judging = Judging(FeatureProbe(probe), 5, 20_000, seed)
+    judging = Judging(FeatureProbe("logistic"), 5, 20_000, seed)
     return worth_of_version(pool, np.arange(len(pool.evaluated)), ranked, np.arange(N), last, judging, True)
 
 
-def equal(trials: int, probe: Probe) -> None:
+def equal(trials: int) -> None:
     """Two seeds of one policy, and a random set against random ones."""
     random, last = Counter[str](), Counter[str]()
     for trial in range(trials):
         rng = np.random.default_rng(trial)
         pool = World.of(trial).pool(M, rng)
         ranked, old = (taken(pool, 0.0, rng) for _ in range(2))
-        found = judged(pool, ranked, old, probe, trial)
+        found = judged(pool, ranked, old, trial)
         random[found.random.verdict] += 1
         assert found.last is not None
         last[found.last[1].verdict] += 1
-    print(f"{probe}, {trials} trials: random against random {dict(random)}, two seeds {dict(last)}")
+    print(f"{trials} trials: random against random {dict(random)}, two seeds {dict(last)}")
 
 
-def coverage(trials: int, probe: Probe, evenness: float) -> None:
+def coverage(trials: int, evenness: float) -> None:
     """The share of the intervals of the gain that hold the policy's true gain, over pools of one world."""
     world, rng = World.of(0), np.random.default_rng(10**6)
     gains = []
     for _ in range(60):
         pool = world.pool(4000, rng)
-        right = np.stack([is_right(pool, taken(pool, each, rng), probe, True) for each in (0.0, evenness)])
+        right = np.stack([is_right(pool, taken(pool, each, rng), "logistic", True) for each in (0.0, evenness)])
         gains.append(np.diff(qualities(right, pool.truth, np.ones((1, len(pool.truth))))[0])[0])
     truth, held, verdicts = float(np.mean(gains)), 0, Counter[str]()
     for trial in range(trials):
         rng = np.random.default_rng(trial)
         pool = world.pool(M, rng)
         ranked = taken(pool, evenness, rng)
-        found = judged(pool, ranked, ranked, probe, trial).random
+        found = judged(pool, ranked, ranked, trial).random
         held += found.low <= truth <= found.high
         verdicts[found.verdict] += 1
     error = 100 * np.std(gains) / np.sqrt(len(gains))
     print(
-        f"{probe}, evenness {evenness}: true gain {100 * truth:+.2f} points (standard error {error:.2f}), "
+        f"evenness {evenness}: true gain {100 * truth:+.2f} points (standard error {error:.2f}), "
         f"held {held} of {trials}, {dict(verdicts)}"
     )
 
@@ -112,14 +112,13 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("question", choices=["equal", "coverage"])
     parser.add_argument("--trials", type=int, default=100)
-    parser.add_argument("--probe", choices=["logistic", "knn"], default="logistic")
     parser.add_argument("--evenness", type=float, default=1.0)
     options = parser.parse_args()
     start = time.process_time()
     if options.question == "equal":
-        equal(options.trials, options.probe)
+        equal(options.trials)
     else:
-        coverage(options.trials, options.probe, options.evenness)
+        coverage(options.trials, options.evenness)
     print(f"{time.process_time() - start:.0f} s of processor time")
 
 

@@ -253,6 +253,10 @@ def test_what_is_for_samples_of_one_class_says_so_in_a_sentence(
             "worth.command: is for",
         ),
         ({"labels": {"kind": "multi"}, "worth": {"class_weighted": True}}, "worth.class_weighted: is for samples of"),
+        (
+            {"labels": {"kind": "multi"}, "worth": {"probe": "knn"}},
+            "worth.probe: wants auto or logistic, as labels.kind is multi; got 'knn'",
+        ),
         ({"labels": {"kind": "multi"}, "export": {"label_set": "knn"}}, "export.label_set: wants pseudo or given"),
         ({"ingest": {"vocabulary": ["a", "a"]}}, "vocabulary: wants each once"),
     ],

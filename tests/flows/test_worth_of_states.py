@@ -126,7 +126,7 @@ def test_tuning_races_recipes_by_what_is_held_out_of_states(tmp_path: Path, caps
     values = {
         **banded_values(tmp_path, N),
         "selection": {"target_size": 40, "policy": "random"},
-        "worth": {"holdout_share": 0.5, "probe": "knn"},
+        "worth": {"holdout_share": 0.5},
         "executor": {"kind": "inline"},
     }
     path = tmp_path / "windrow.yaml"

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from typing import Any, Literal, Protocol
 
@@ -106,11 +105,14 @@ def is_right(pool: JudgedPool, rows: Int64Array, probe: Probe, class_weighted: b
 
     Rows without a label teach nothing. class_weighted: every class of the set has the same weight in all; otherwise a
     sample weighs what its label does. A set without labels is right of nothing. Of states see `right_of_states`, by
-    which the two of a class weigh the same however classes are weighted.
+    which the two of a class weigh the same however classes are weighted. Raises ValueError where a probe of states is
+    not 'logistic'.
     """
     if pool.states is not None:
-        known, votes = pool.states.take(rows), L2 if probe == "logistic" else _votes
-        return right_of_states(pool.features[rows], known, pool.evaluated, pool.asked, pool.truth, votes)
+        if probe != "logistic":
+            raise ValueError(f"probe: states are judged by 'logistic' alone, got {probe!r}")
+        known = pool.states.take(rows)
+        return right_of_states(pool.features[rows], known, pool.evaluated, pool.asked, pool.truth, L2)
     taught = rows[(pool.labels[rows] >= 0) & (pool.weights[rows] > 0)]
     if not len(taught):
         return np.zeros(len(pool.truth), np.bool_)
@@ -137,28 +139,14 @@ def _logistic(
 def _neighbors(
     features: Float32Array, targets: Int64Array, weights: Float64Array, n_classes: int, asked: Float32Array
 ) -> Int64Array:
-    found = np.empty(len(asked), np.int64)
-    for block, nearest, votes in _nearest(features, asked):
-        counted = np.zeros((len(votes), n_classes))
-        np.add.at(counted, (np.arange(len(votes))[:, None], targets[nearest]), votes * weights[nearest])
-        found[block] = counted.argmax(axis=1)
-    return found
-
-
-def _votes(features: Float32Array, asked: Float32Array, signed: Float64Array) -> Float64Array:
-    """What neighbours say of each class, float64 (k, c); signed: (n, c), above 0 for it."""
-    found = np.empty((len(asked), signed.shape[1]))
-    for block, nearest, votes in _nearest(features, asked):
-        found[block] = np.einsum("bn,bnc->bc", votes, signed[nearest])
-    return found
-
-
-def _nearest(features: Float32Array, asked: Float32Array) -> Iterator[tuple[slice, Int64Array, Float64Array]]:
-    """Yield blocks of what is asked, the K nearest of each, and their votes, (b, K)."""
-    k = min(K, len(features))
+    found, k = np.empty(len(asked), np.int64), min(K, len(features))
     for block in row_blocks(len(asked), 256):
         with threadpool_limits(limits=1):
             similarity = asked[block] @ features.T
         nearest = np.argpartition(-similarity, k - 1, axis=1)[:, :k]
         close = np.take_along_axis(similarity, nearest, axis=1).astype(np.float64)
-        yield block, nearest, np.exp((close - 1) / TEMPERATURE)
+        votes = np.exp((close - 1) / TEMPERATURE) * weights[nearest]
+        counted = np.zeros((len(votes), n_classes))
+        np.add.at(counted, (np.arange(len(votes))[:, None], targets[nearest]), votes)
+        found[block] = counted.argmax(axis=1)
+    return found

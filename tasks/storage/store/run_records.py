@@ -230,3 +230,12 @@ def last_ingested(store: Path, name: str) -> Run | None:
 def latest_run(store: Path, name: str | None = None) -> Run | None:
     """Return the last finished run (of the curated set `name`, if given), or None."""
     return next((run for run in runs_backwards(store) if run.status == "finished" and name in (None, run.name)), None)
+
+
+def latest_runs(store: Path) -> list[Run]:
+    """Return the last finished run of each curated set, by its name; all runs of the store are read."""
+    last: dict[str, Run] = {}
+    for run in runs_backwards(store):
+        if run.status == "finished":
+            last.setdefault(run.name, run)
+    return [last[name] for name in sorted(last)]

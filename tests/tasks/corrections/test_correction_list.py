@@ -22,6 +22,7 @@ from windrow.tasks.corrections.correction_list import (
     read_standing,
     standing,
 )
+from windrow.tasks.storage.store.run_records import start_run
 
 A, B, C = ("a" * 32, "b" * 32, "c" * 32)
 
@@ -86,6 +87,23 @@ def test_of_samples_of_several_classes_a_label_takes_the_place_of_none_but_its_o
     kept = [(A, "label", "cat"), (A, "label", "dog"), (A, "wrong_label", "cow")]
     assert told(standing(read_corrections(store), True)) == [*kept, (B, "wrong_label", "cat"), (B, "label", "dog")]
     assert told(standing(read_corrections(store), False))[:2] == kept[1:]
+
+
+def ran(store: Path, name: str, kind: str) -> None:
+    start_run(store, name, {"labels": {"kind": kind}}).finish("finished")
+
+
+def test_samples_may_be_of_several_classes_where_they_are_in_the_last_run_of_any_set(store: Path) -> None:
+    rows = said((A, "label", "ann", "cat"), (A, "label", "ann", "dog"))
+    ran(store, "one", "single")
+    append_corrections(store, rows)
+    assert stands(store) == [(A, "label", "dog")]
+    for last in (("many", "multi"), ("one", "single")):
+        ran(store, *last)
+        assert stands(store) == [(A, "label", "cat"), (A, "label", "dog")]
+        assert add_new(store, rows) == []
+    ran(store, "many", "single")
+    assert stands(store) == [(A, "label", "dog")]
 
 
 @pytest.mark.parametrize(

@@ -4,11 +4,14 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 from judged_store import M, N, judged_run, write_tables
 
 from windrow.schemas import SELECTION, WORTH, WORTH_CURVE, WORTH_SETS
 from windrow.schemas.exported import EXPORTED_SAMPLES
+from windrow.tasks.algorithms.labels.states.known_states import KnownStates
+from windrow.tasks.algorithms.worth.set_probe import JudgedPool
 from windrow.tasks.report.worth_facts import read_worth
 from windrow.tasks.storage.catalog.views import connect, tables_of
 from windrow.tasks.storage.files.parquet import write_table
@@ -17,7 +20,7 @@ from windrow.tasks.storage.store.made import Made
 from windrow.tasks.storage.store.outputs import Done, open_output
 from windrow.tasks.worth import version_before as versions
 from windrow.tasks.worth.guard import kept_back
-from windrow.tasks.worth.pool_worth import measure_worth
+from windrow.tasks.worth.pool_worth import judging_of, measure_worth
 from windrow.tasks.worth.worth_config import WorthConfig
 
 KNN = WorthConfig(probe="knn")
@@ -154,3 +157,12 @@ def test_a_selection_of_nothing_is_worth_nothing_that_could_be_told(store: Path)
     path = write_tables(store, "rank", {SELECTION: columns})
     row = rows_of(store, measured(store, replace(made, rank=(path,))))["random", "plain"]
     assert (row["verdict"], row["why"]) == ("unknown", "nothing was selected")
+
+
+def test_many_classes_are_judged_by_neighbours_but_states_never() -> None:
+    row, none = np.ones((1, 1), np.float32), np.full(1, -1)
+    pool = JudgedPool(row, none, np.zeros(1), row, none[:0], 101)
+    states = KnownStates.of_matrix(np.full((1, 101), -1, np.int8))
+    asked = (pool, replace(pool, n_classes=100), replace(pool, states=states, sample=none[:0]))
+    found = [judging_of(each, WorthConfig(), 0).probe.name for each in asked]
+    assert found == ["knn", "logistic", "logistic"]

@@ -6,10 +6,8 @@ import numpy as np
 import pytest
 
 from windrow.tasks.algorithms.labels.states.known_states import KnownStates
-from windrow.tasks.algorithms.worth.set_probe import JudgedPool, Probe, is_right
+from windrow.tasks.algorithms.worth.set_probe import JudgedPool, is_right
 from windrow.tasks.algorithms.worth.set_quality import qualities
-
-PROBES: tuple[Probe, ...] = ("logistic", "knn")
 
 
 def world(n: int, n_classes: int, seed: int, rate: float = 0.3) -> tuple[np.ndarray, np.ndarray]:
@@ -31,8 +29,8 @@ def pool_of(known: np.ndarray, n_classes: int = 3) -> JudgedPool:
     return JudgedPool(features, *nothing, evaluated, truth, n_classes, KnownStates.of_matrix(known), sample)
 
 
-def quality(pool: JudgedPool, rows: np.ndarray, probe: Probe) -> float:
-    right = is_right(pool, rows, probe, True)
+def quality(pool: JudgedPool, rows: np.ndarray) -> float:
+    right = is_right(pool, rows, "logistic", True)
     return float(qualities(right[None], pool.truth, np.ones((1, len(pool.truth))))[0, 0])
 
 
@@ -42,17 +40,16 @@ def known() -> np.ndarray:
     return world(300, 3, 0)[1].astype(np.int8)
 
 
-@pytest.mark.parametrize("probe", PROBES)
-def test_more_samples_teach_more_and_what_is_unknown_teaches_nothing(known: np.ndarray, probe: Probe) -> None:
+def test_more_samples_teach_more_and_what_is_unknown_teaches_nothing(known: np.ndarray) -> None:
     pool = pool_of(known)
-    assert quality(pool, np.arange(300), probe) > 0.8
-    assert quality(pool, np.arange(300), probe) > quality(pool, np.arange(12), probe) + 0.03
+    assert quality(pool, np.arange(300)) > 0.8
+    assert quality(pool, np.arange(300)) > quality(pool, np.arange(12)) + 0.03
     nobody = pool_of(np.full_like(known, -1))
-    assert quality(nobody, np.arange(300), probe) == 0.5  # absence everywhere
+    assert quality(nobody, np.arange(300)) == 0.5  # absence everywhere
     half = known.copy()
     half[150:] = -1
     np.testing.assert_array_equal(
-        is_right(pool_of(half), np.arange(300), probe, True), is_right(pool, np.arange(150), probe, True)
+        is_right(pool_of(half), np.arange(300), "logistic", True), is_right(pool, np.arange(150), "logistic", True)
     )
 
 
@@ -71,8 +68,7 @@ def test_each_class_is_learnt_as_if_there_were_no_other_and_unknown_samples_were
     assert np.mean(is_right(pool_of(as_absent), np.arange(300), "logistic", True) == right) < 0.97
 
 
-@pytest.mark.parametrize("probe", PROBES)
-def test_more_presences_alone_make_no_set_better(probe: Probe) -> None:
+def test_more_presences_alone_make_no_set_better() -> None:
     """Two sets as large, one with a rate of presence that is five times the other's: the line is drawn alike."""
     shares = []
     for rate in (0.1, 0.5):
@@ -81,7 +77,7 @@ def test_more_presences_alone_make_no_set_better(probe: Probe) -> None:
         states = KnownStates.of_matrix(present.astype(np.int8))
         nothing = np.full(2000, -1), np.zeros(2000)
         judged = JudgedPool(features, *nothing, pool.evaluated, pool.truth, 1, states, pool.sample)
-        right = is_right(judged, np.arange(2000), probe, True)
+        right = is_right(judged, np.arange(2000), "logistic", True)
         shares.append([right[judged.truth == state].mean() for state in (0, 1)])
     np.testing.assert_allclose(shares[0], shares[1], atol=0.08)
 
@@ -96,9 +92,9 @@ def test_of_a_class_whose_states_are_all_alike_that_is_the_answer(known: np.ndar
 
 def test_classes_beyond_a_block_are_judged_as_those_of_one(known: np.ndarray, monkeypatch: pytest.MonkeyPatch) -> None:
     pool = pool_of(known)
-    at_once = is_right(pool, np.arange(300), "knn", True)
+    at_once = is_right(pool, np.arange(300), "logistic", True)
     monkeypatch.setattr("windrow.tasks.algorithms.worth.state_probe.CLASSES_AT_ONCE", 2)
-    np.testing.assert_array_equal(is_right(pool, np.arange(300), "knn", True), at_once)
+    np.testing.assert_array_equal(is_right(pool, np.arange(300), "logistic", True), at_once)
 
 
 def test_fewer_judges_leave_their_states() -> None:
@@ -108,3 +104,8 @@ def test_fewer_judges_leave_their_states() -> None:
     assert fewer.sample is not None
     np.testing.assert_array_equal(fewer.truth, pool.truth[judges[pool.asked]])
     np.testing.assert_array_equal(fewer.evaluated[fewer.sample], pool.evaluated[pool.asked[judges[pool.asked]]])
+
+
+def test_neighbours_which_may_know_nothing_of_a_class_judge_no_states(known: np.ndarray) -> None:
+    with pytest.raises(ValueError, match="probe: states are judged by 'logistic' alone, got 'knn'"):
+        is_right(pool_of(known), np.arange(300), "knn", True)
