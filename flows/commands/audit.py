@@ -27,8 +27,10 @@ from windrow.tasks.labels.audits.audit_file import (
 from windrow.tasks.labels.audits.audit_sample import Figure, judge
 from windrow.tasks.labels.audits.audited_set import AuditedSet, read_audited
 from windrow.tasks.labels.audits.true_file import Predicted, read_predicted
+from windrow.tasks.labels.states.multi_label_config import OF_FILE
 from windrow.tasks.report.formats import percent
 from windrow.tasks.storage.catalog.views import connect_run
+from windrow.tasks.storage.store.run_records import open_run
 from windrow.tasks.storage.store.run_rest import whole_run
 from windrow.tasks.texts.terminal import escape, visible
 
@@ -81,7 +83,9 @@ def apply_verdicts(console: Console, store: Path, path: Path, who: str) -> None:
 
 def print_curve(console: Console, store: Path, run_id: str | None, truth: Path, label_set: str) -> None:
     """Print accuracy by coverage against a file of true labels, and what the run's own policy got."""
-    tally, curves = read_predicted(connect_run(store, run_id or _last_run(store)), truth, label_set)
+    run = open_run(store, run_id or _last_run(store))
+    all_looked_for = run.config["labels"]["multi"]["vocabulary"] == OF_FILE
+    tally, curves = read_predicted(connect_run(store, run.run_id), truth, label_set, all_looked_for)
     _say(console, str(tally))
     for each in curves:
         told = (

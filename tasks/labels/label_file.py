@@ -16,7 +16,7 @@ import pyarrow.compute as pc
 
 from windrow.schemas.states import ABSENT, PRESENT, STATES
 from windrow.schemas.texts.label_text import label_of
-from windrow.tasks.labels.named_samples import AMBIGUOUS, create_table, find_samples
+from windrow.tasks.labels.named_samples import AMBIGUOUS, SHARED, create_table, find_samples
 from windrow.tasks.labels.numbered_classes import name_numbers
 from windrow.tasks.storage.files.whole_columns import whole
 from windrow.tasks.storage.user_files.coco_file import CocoFile, read_coco
@@ -125,7 +125,7 @@ def load_label_file(connection: Any, source: str, setting: str, wanted: Wanted =
 
     The connection is a catalog's. Raises ValueError, naming the setting and the line, when the file is missing or not
     as it should be (`read_user_file`, `read_coco`), when a label is too long or no number of a class, when a weight or
-    a state is none, and when a key fits several samples.
+    a state is none, when a key fits several samples, and when two paths of images fit one.
     """
     check_label_file(source, setting)
     try:
@@ -137,6 +137,7 @@ def load_label_file(connection: Any, source: str, setting: str, wanted: Wanted =
         if isinstance(file, CocoFile):
             names = pa.array(name_numbers(file, file.classes, connection), pa.string())
             create_table(connection, "file_classes", pa.table({"label": names}))
+            _check_shared(file, connection.execute(SHARED).fetchone())
         _check_ambiguous(file, connection.execute(AMBIGUOUS).fetchall())
     except ValueError as error:
         raise ValueError(f"{setting}: {error}") from None
@@ -215,6 +216,20 @@ def _check_ambiguous(file: UserFile, rows: Sequence[tuple[int, int, int, int]]) 
     raise ValueError(
         f"{file.path}, {file.unit} {line}: the key is that of {n_samples:,} samples, in {where}{more}: {must} must say"
         " which is meant"
+    )
+
+
+def _check_shared(file: CocoFile, row: tuple[str, dict[str, Any], dict[str, Any], int] | None) -> None:
+    if row is None:
+        return
+    key, *named, n = row
+    first, second = (
+        f"image {each['line']} ({each['name']!r})" for each in sorted(named, key=lambda each: each["line"])
+    )
+    more = f", and {n - 1:,} more samples have several such images" if n > 1 else ""
+    raise ValueError(
+        f"{file.path}: {first} and {second} both fit the sample of the key {key!r}{more}: file_name must say which is"
+        " meant"
     )
 
 

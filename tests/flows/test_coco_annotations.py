@@ -19,6 +19,7 @@ from windrow.tasks.storage.verify.verification import verify
 from windrow.tasks.texts.markdown import inline
 
 N = 120
+STATES = ("absent", "present")
 LISTED = 90
 """Images that the file lists; the others are in the pool alone."""
 
@@ -100,6 +101,7 @@ def test_with_its_categories_as_vocabulary_what_is_not_annotated_is_absent(tmp_p
     pseudo = "SELECT count(*) FROM states WHERE label_set = 'pseudo' AND len(present) + len(absent) = 3"
     assert open_catalog(run.store).sql(pseudo).fetchall()[0][0] > LISTED
     _asked_are_unknown(run.store, tmp_path / "pairs.csv")
+    _true_states_are_those_of_all_categories(run.store, tmp_path, shown)
 
 
 def _asked_are_unknown(store: Path, path: Path) -> None:
@@ -108,6 +110,23 @@ def _asked_are_unknown(store: Path, path: Path) -> None:
     with path.open() as file:
         rows = list(csv.DictReader(file))
     assert len(rows) == 5 and {row["state"] for row in rows} == {"unknown"}
+
+
+def _true_states_are_those_of_all_categories(store: Path, folder: Path, shown: np.ndarray) -> None:
+    """A file of annotations of the other images gives the curves that a table of all states gives."""
+    pairs = list(np.ndindex(N - LISTED, 3))
+    table, file = folder / "truth.csv", folder / "truth.json"
+    states = [(f"train/{LISTED + row}.png", COLOURS[k], STATES[int(shown[LISTED + row, k])]) for row, k in pairs]
+    with table.open("w") as out:
+        csv.writer(out).writerows([("key", "label", "state"), *states])
+    found = [{"image_id": row, "category_id": k} for row, k in pairs if shown[LISTED + row, k]]
+    images = [{"id": row, "file_name": f"train/{LISTED + row}.png"} for row in range(N - LISTED)]
+    categories = [{"id": k, "name": name} for k, name in enumerate(COLOURS)]
+    file.write_text(json.dumps({"images": images, "annotations": found, "categories": categories}))
+    curves = [run_here("audit", "curve", str(path), "--store", str(store)) for path in (table, file)]
+    assert [each.returncode for each in curves] == [0, 0], curves[1].stderr
+    of_table, of_file = (each.stdout.splitlines()[1:] for each in curves)
+    assert of_table == of_file and any("pairs of it are absent" in line for line in of_file)
 
 
 def test_as_lvis_has_it_only_what_is_said_is_known(tmp_path: Path) -> None:

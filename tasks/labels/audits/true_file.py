@@ -12,6 +12,7 @@ import numpy.typing as npt
 from windrow.schemas.states import ABSENT, PRESENT
 from windrow.tasks.labels.audits.audited_set import check_label_set
 from windrow.tasks.labels.label_file import WANTED, WITH_STATES, Tally, load_label_file
+from windrow.tasks.labels.states.multi_label_config import OF_FILE
 from windrow.tasks.labels.states.one_class import several_classes
 
 TRUE_LABELS_SQL = """
@@ -21,6 +22,12 @@ TRUE_STATES_SQL = """
 SELECT sample_id, label, min(said) AS state, count(DISTINCT said) AS n
 FROM (SELECT *, coalesce(state, 'present') AS said FROM file_labels WHERE label IS NOT NULL)
 WHERE said <> 'unknown' GROUP BY sample_id, label
+"""
+# Of an image all categories of its file were looked for.
+ABSENT_SQL = """
+INSERT INTO truth SELECT sample_id, label, 'absent', 1
+FROM (SELECT DISTINCT sample_id FROM file_labels)
+CROSS JOIN (SELECT DISTINCT label FROM file_classes WHERE label IS NOT NULL) ANTI JOIN truth USING (sample_id, label)
 """
 # What would be the label where a set abstains is the first of its classes.
 LABELS_SQL = """
@@ -65,16 +72,19 @@ class Predicted:
     abstained: npt.NDArray[np.bool_]
 
 
-def read_predicted(connection: Any, truth: Path, label_set: str) -> tuple[Tally, list[Predicted]]:
+def read_predicted(connection: Any, truth: Path, label_set: str, all_looked_for: bool) -> tuple[Tally, list[Predicted]]:
     """Hold a label set of the catalog's run against a file of true labels, or of states: present ones, absent ones.
 
+    `all_looked_for`: in a file in COCO's format that says of nothing that it is absent, what an image lacks is.
     What was given is left out, but for the set 'given'. Raises ValueError as `load_label_file` does, where the file
-    says two things of a sample (and class), and where none of it is predicted.
+    says two things of a sample (and class), where none of it is predicted, and where all of it is of one state.
     """
     several = several_classes(connection)
     check_label_set(connection, label_set)
     tally = load_label_file(connection, str(truth), "TRUTH", WITH_STATES if several else WANTED)
     connection.execute(f"CREATE TABLE truth AS {TRUE_STATES_SQL if several else TRUE_LABELS_SQL}")
+    if several and all_looked_for and tally.images and not tally.images.n_absent:
+        connection.execute(ABSENT_SQL)
     twice = connection.execute("SELECT sample_id, label FROM truth WHERE n > 1 ORDER BY ALL").fetchone()
     if twice:
         of = f"state of {twice[1]!r}" if several else "label"
@@ -86,8 +96,22 @@ def read_predicted(connection: Any, truth: Path, label_set: str) -> tuple[Tally,
         raise ValueError(
             f"{truth} names none of the {unit} that {label_set!r} labels, but for those with {of} ({tally})"
         )
+    if several:
+        _check_both(truth, np.unique((state == PRESENT) == correct.astype(np.bool_)), len(correct))
     parts = [(each, state == each) for each in (PRESENT, ABSENT)] if several else [(None, np.ones(len(correct), bool))]
     return tally, [
         Predicted(each, correct[rows].astype(np.bool_), confidence[rows], abstained[rows].astype(np.bool_))
         for each, rows in parts
     ]
+
+
+def _check_both(truth: Path, are_present: npt.NDArray[np.bool_], n: int) -> None:
+    """Raise ValueError where all pairs (n) are truly of one state: what is predicted would not matter."""
+    if len(are_present) == 1:
+        state = PRESENT if are_present[0] else ABSENT
+        raise ValueError(
+            f"{truth} says of all {n:,} pairs to be judged that they are {state}, and then whatever is predicted to be"
+            f" {state} is right and all else is wrong: state {PRESENT} and {ABSENT} ones (in COCO's format by"
+            f" neg_category_ids, or with labels.multi.vocabulary: {OF_FILE} of the run, by which the categories that an"
+            " image lacks are absent)"
+        )

@@ -25,7 +25,7 @@ from windrow.schemas.texts.label_text import label_of
 from windrow.tasks.storage.user_files.coco_entries import read_entries
 from windrow.tasks.storage.user_files.user_file import UserFile
 
-_KEPT = 4  # files that are kept as they were read: a run reads each three times
+_KEPT = 1  # files that are kept as they were read, to the end of the process: a run reads each three times
 
 Id = int | str
 
@@ -59,7 +59,7 @@ def read_coco(path: Path, with_states: bool) -> CocoFile:
     several classes without states.
     """
     facts = path.stat()
-    said = _read(path, facts.st_mtime_ns, facts.st_size)
+    said = _read(path, (facts.st_ino, facts.st_ctime_ns, facts.st_mtime_ns, facts.st_size))
     pairs = np.concatenate([said.present, said.absent]) if with_states else said.present
     image, number = np.divmod(pairs, max(len(said.classes), 1))  # of categories that all spell 'no label' there is none
     if not with_states:
@@ -93,8 +93,8 @@ def _check_one_class(path: Path, image: npt.NDArray[np.int64], number: npt.NDArr
 
 
 @lru_cache(_KEPT)
-def _read(path: Path, changed_ns: int, n_bytes: int) -> _Said:
-    del changed_ns, n_bytes  # a file that was written anew is read anew
+def _read(path: Path, state: tuple[int, ...]) -> _Said:
+    del state  # a file that was written anew, even at its old time and size, is read anew
     lists = _Lists(path)
     for name, number, entry in read_entries(path):
         lists.take(name, f"{path}, {name}[{number}]", entry)

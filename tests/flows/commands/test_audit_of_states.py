@@ -217,6 +217,22 @@ def test_a_curve_of_true_states_is_one_of_presence_and_one_of_absence(
         print_curve(shown, run.store, run.run_id, path, "pseudo")
 
 
+@pytest.mark.parametrize("state", ["present", "absent"])
+def test_a_file_that_says_one_state_alone_says_nothing_of_how_right_the_run_is(
+    run: Run, truth: dict[Pair, str], tmp_path: Path, state: str
+) -> None:
+    path = tmp_path / "truth.csv"
+    write(
+        path,
+        [{"sample_id": pair[0], "label": pair[1], "state": state} for pair, said in truth.items() if said == state],
+    )
+    words = f"truth.csv says of all [0-9]+ pairs to be judged that they are {state}, .* state present and absent ones"
+    with pytest.raises(ValueError, match=words):
+        print_curve(Console(file=io.StringIO()), run.store, run.run_id, path, "pseudo")
+    ended = run_here("audit", "curve", str(path), "--store", str(run.store), "--run", run.run_id)
+    assert ended.returncode != 0 and "Traceback" not in ended.stderr and f"they are {state}" in ended.stderr
+
+
 def test_applied_verdicts_are_the_states_that_the_next_run_is_given(
     run: Run, truth: dict[Pair, str], tmp_path: Path
 ) -> None:

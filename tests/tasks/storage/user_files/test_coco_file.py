@@ -3,11 +3,13 @@
 import gzip
 import importlib
 import json
+import os
 import subprocess
 import sys
 from pathlib import Path
 from typing import Any
 
+import pyarrow as pa
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
@@ -72,6 +74,29 @@ def test_a_file_that_is_written_anew_is_read_anew(tmp_path: Path) -> None:
     path = written(tmp_path, content())
     assert len(rows(path)) == 4
     assert len(rows(written(tmp_path, content(annotations=[])))) == 3
+
+
+def test_a_file_of_the_same_size_and_time_is_read_anew(tmp_path: Path) -> None:
+    path = written(tmp_path, content())
+    assert rows(path) == READ
+    times = path.stat().st_atime_ns, path.stat().st_mtime_ns
+    path.write_text(json.dumps(content()).replace('"cat"', '"hen"'))
+    os.utime(path, ns=times)
+    assert {row[2] for row in rows(path)} == {"hen", "dog", None}
+    other = written(tmp_path, content(), "other.json")
+    os.utime(other, ns=times)
+    other.replace(path)
+    assert rows(path) == READ
+
+
+def test_no_more_than_the_last_file_is_kept(tmp_path: Path) -> None:
+    sizes = []
+    for number in range(4):
+        images = [{"id": each, "file_name": f"{number}/{each:0100}.jpg"} for each in range(20_000)]
+        found = [{"image_id": each, "category_id": 1} for each in range(20_000)]
+        read_coco(written(tmp_path, content(images=images, annotations=found), f"{number}.json"), True)
+        sizes.append(pa.total_allocated_bytes())
+    assert sizes[-1] - sizes[0] < sizes[0] / 2
 
 
 def test_lvis_says_what_is_absent_and_names_images_by_their_url(tmp_path: Path) -> None:
