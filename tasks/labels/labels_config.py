@@ -20,7 +20,6 @@ from windrow.tasks.labels.chosen_makers import chosen_maker
 from windrow.tasks.labels.label_policy_config import LabelPolicyConfig
 from windrow.tasks.labels.states.multi_label_config import OF_FILE, MultiLabelConfig
 from windrow.tasks.labels.unlabelled import UNLABELLED
-from windrow.tasks.storage.user_files.user_file import is_coco
 
 AnnotatorsBy = Literal["majority", "dawid-skene"]
 PSEUDO, MOST_PROBABLE = "pseudo", "most_probable"
@@ -116,12 +115,17 @@ class LabelsConfig(Settings):
             if self.multi != MultiLabelConfig():
                 raise ValueError("multi: goes with kind: multi, and kind is single")
             return
-        if self.multi.vocabulary == OF_FILE and not any(is_coco(Path(each)) for each in self.given_files):
+        if self.multi.vocabulary == OF_FILE and not self._names_coco():
             raise ValueError(f"multi.vocabulary: {OF_FILE} are those of a .json file of given, got {list(self.given)}")
         usual = LabelsConfig()
         for name in OF_SINGLE:
             if getattr(self, name) != getattr(usual, name):
                 raise ValueError(f"{name}: is for samples of one class, and kind is multi; got {getattr(self, name)!r}")
+
+    def _names_coco(self) -> bool:
+        from windrow.tasks.storage.user_files.user_file import is_coco
+
+        return any(is_coco(Path(each)) for each in self.given_files)
 
     @property
     def given_files(self) -> tuple[str, ...]:

@@ -6,7 +6,6 @@ import numpy as np
 
 from windrow.tasks.algorithms.arrays import BoolArray, Float32Array, Int64Array, row_blocks
 from windrow.tasks.algorithms.labels.states.known_states import ABSENT, PRESENT, UNKNOWN, Int8Array, KnownStates
-from windrow.tasks.algorithms.labels.states.one_vs_rest import fit_one_vs_rest
 
 CLASSES_AT_ONCE = 64
 
@@ -31,6 +30,8 @@ def right_of_states(
     that are all the same a set with more presences would win by where its probes draw the line. Of a class of which one
     state is known alone that is the answer, and absence where none is.
     """
+    from windrow.tasks.algorithms.labels.states.one_vs_rest import fit_one_vs_rest
+
     numbers, own = np.unique(truth // 2, return_inverse=True)
     right = np.zeros(len(truth), np.bool_)
     for first in range(0, len(numbers), CLASSES_AT_ONCE):

@@ -322,11 +322,8 @@ FIELDS = (
     "segments_info",
     "other",
 )
-VALUES = st.recursive(
-    LEAVES,
-    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.sampled_from(FIELDS), inner, max_size=4),
-    max_leaves=6,
-)
+FLAT = LEAVES | st.lists(LEAVES, max_size=3) | st.dictionaries(st.sampled_from(FIELDS), LEAVES, max_size=4)
+VALUES = FLAT | st.lists(FLAT, max_size=3) | st.dictionaries(st.sampled_from(FIELDS), FLAT, max_size=3)
 ENTRIES = st.lists(st.dictionaries(st.sampled_from(FIELDS), VALUES, max_size=5) | VALUES, max_size=3)
 OBJECTS = st.fixed_dictionaries(
     {}, optional={name: ENTRIES | st.just(content()[name]) for name in ("images", "annotations", "categories", "info")}

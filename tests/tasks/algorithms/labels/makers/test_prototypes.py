@@ -55,7 +55,7 @@ def test_the_nearer_of_two_means_has_the_larger_share_in_the_ratio_of_the_expone
 def test_prototypes_are_those_of_plain_numpy(seed, temperature, weight):
     pool, labels = random_pool(seed)
     ours = prototypes(pool, labels, 3, temperature=temperature, transport_weight=weight)
-    np.testing.assert_allclose(ours, by_hand(pool, labels, 3, temperature, weight), atol=1e-4)
+    np.testing.assert_allclose(ours, by_hand(pool, labels, 3, temperature, weight), atol=5e-4)
 
 
 @FEW
