@@ -30,7 +30,6 @@ def right_of_states(
     that are all the same a set with more presences would win by where its probes draw the line. Of a class of which one
     state is known alone that is the answer, and absence where none is.
     """
-    from windrow.tasks.algorithms.labels.states.one_vs_rest import fit_one_vs_rest
 
     numbers, own = np.unique(truth // 2, return_inverse=True)
     right = np.zeros(len(truth), np.bool_)
@@ -44,6 +43,8 @@ def right_of_states(
 
 def _present(features: Float32Array, known: Int8Array, evaluated: Float32Array, l2: float) -> BoolArray:
     """Which of some classes are said to be present in each evaluated sample, bool (k, c); known: int8 (n, c)."""
+    from windrow.tasks.algorithms.labels.states.one_vs_rest import fit_one_vs_rest
+
     n_present, n_absent = (known == PRESENT).sum(axis=0), (known == ABSENT).sum(axis=0)
     both = (n_present > 0) & (n_absent > 0)
     found: BoolArray = np.repeat((n_present > n_absent)[None], len(evaluated), axis=0) & ~both

@@ -10,7 +10,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from inline_run import curate_inline
 from small_pool import SmallPool, make_small_pool, png, stripes
@@ -67,6 +67,7 @@ def corrections(table: pa.Table, earlier: dict[str, str]) -> dict[str, str]:
         return found_corrections(connection, NAMES)
 
 
+@settings(deadline=None, max_examples=50)
 @given(histories())
 def test_nobody_moves_and_no_group_is_trained_on_that_was_held_out(made: tuple[pa.Table, dict[str, str]]) -> None:
     table, earlier = made

@@ -49,5 +49,7 @@ def test_the_samples_of_a_file_are_held_out_with_what_shares_their_groups(tmp_pa
 
 def test_a_file_that_is_none_is_named(tmp_path: Path) -> None:
     made = labelled_run(tmp_path, 20)
-    with pytest.raises(ValueError, match=r"worth.evaluate: wants a .csv, .tsv or .parquet file, or COCO's .json; got 'no.csv'"):
+    with pytest.raises(
+        ValueError, match=r"worth.evaluate: wants a .csv, .tsv or .parquet file, or COCO's .json; got 'no.csv'"
+    ):
         hold_out(tmp_path, made, WorthConfig(evaluate="no.csv"), 0.95, 0)
