@@ -153,14 +153,20 @@ def test_two_paths_that_are_as_near_to_one_sample_are_refused(tmp_path: Path, im
         load(tmp_path, seen, images)
 
 
-def test_a_name_that_is_in_each_folder_takes_no_longer_than_any(tmp_path: Path) -> None:
-    n = 20_000
-    seen = [Seen(f"{each:05}", f"{each}/rgb/image.jpg", source="/data/scenes") for each in range(n)]
-    images = {f"scenes/{each}/rgb/image.jpg": [1] for each in range(n)}
-    start = process_time()
-    tally, found = load(tmp_path, seen, images)
-    assert process_time() - start < 5
-    assert tally.n_matched == n and all(int(sample) == line - 1 for sample, line in found.items())
+def test_a_name_that_is_in_each_folder_costs_what_the_samples_do_and_not_their_square(tmp_path: Path) -> None:
+    def seconds(n: int) -> float:
+        seen = [Seen(f"{each:05}", f"{each}/rgb/image.jpg", source="/data/scenes") for each in range(n)]
+        folder = tmp_path / str(n)
+        folder.mkdir()
+        start = process_time()
+        tally, found = load(folder, seen, {f"scenes/{each}/rgb/image.jpg": [1] for each in range(n)})
+        took = process_time() - start
+        assert tally.n_matched == n and all(int(sample) == line - 1 for sample, line in found.items())
+        return took
+
+    seconds(20)  # what is imported on first use
+    few = seconds(2_000)
+    assert seconds(20_000) < 25 * few  # ten times as much work, or a hundred
 
 
 def test_folders_of_sources_tell_files_of_one_name_apart_and_else_nothing_is_guessed(tmp_path: Path) -> None:
