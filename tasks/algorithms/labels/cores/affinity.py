@@ -39,7 +39,7 @@ class LocalMatrix:
         from scipy.sparse.csgraph import reverse_cuthill_mckee
 
         if matrix.indices.dtype != np.int32:
-            return cls(matrix, np.arange(matrix.shape[0], dtype=np.int64))
+            return cls(matrix, np.arange(matrix.shape[0], dtype=np.int32))
         order = reverse_cuthill_mckee(matrix, symmetric_mode=True)
         place = np.empty_like(order)
         place[order] = np.arange(len(order), dtype=order.dtype)
