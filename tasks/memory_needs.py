@@ -8,15 +8,13 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
-import pyarrow.parquet as pq
-
-from windrow.schemas import EMBEDDINGS
 from windrow.tasks.clusters.neighbor_graph import is_exact
 from windrow.tasks.clusters.neighbors_config import NeighborsConfig
 from windrow.tasks.labels.labels_config import LabelsConfig
 from windrow.tasks.labels.rows.prediction_rows import MOST_CLASSES
 from windrow.tasks.storage.memory_budget import memory_budget
 from windrow.tasks.storage.store.outputs import open_output
+from windrow.tasks.storage.store.pool_file import pool_shape
 
 GB = 2**30
 PROCESS = int(0.4 * GB)
@@ -29,24 +27,17 @@ COPIES = 5
 
 def graph_needs(store: Path, features: Sequence[str], config: NeighborsConfig) -> int:
     """Return the bytes that the graph of these outputs of features takes, roughly."""
-    n, dim = _shape(store, features)
+    n, dim = pool_shape([open_output(store / path) for path in features])
     faiss = 0 if is_exact(n, config) else 4 * n * dim
     return PROCESS + 6 * n * dim + faiss + 36 * n * config.k
 
 
 def label_needs(store: Path, features: Sequence[str], k: int, n_classes: int, config: LabelsConfig) -> int:
     """Return the bytes that the maker takes which takes most, of n_classes; k: neighbours in the graph."""
-    n, dim = _shape(store, features)
+    n, dim = pool_shape([open_output(store / path) for path in features])
     lists = n_classes > MOST_CLASSES and set(config.makers) <= LISTS
     prediction = 8 * n * (MOST_CLASSES if lists else n_classes)
     return PROCESS + 6 * n * dim + 60 * n * k + COPIES * prediction
-
-
-def _shape(store: Path, features: Sequence[str]) -> tuple[int, int]:
-    outputs = [open_output(store / path) for path in features]
-    files = [path for output in outputs[:1] if (path := output.table_path(EMBEDDINGS)).exists()]
-    dims = [pq.read_schema(path).field("embedding").type.list_size for path in files]
-    return sum(output.counts["n_samples"] for output in outputs), dims[0] if dims else 0
 
 
 def shortage(what: str, needed: int, n_workers: int = 1) -> str | None:

@@ -90,6 +90,8 @@ def check_embeddings(name: str, embeddings: npt.NDArray[Any]) -> None:
     """Raise ValueError, naming the argument, unless it is a finite (n, d) array."""
     if embeddings.ndim != 2:
         raise ValueError(f"{name} must have shape (n, d), got {embeddings.shape}")
-    if not np.isfinite(embeddings).all():
-        row = int(np.flatnonzero(~np.isfinite(embeddings).all(axis=1))[0])
-        raise ValueError(f"{name} must be finite, row {row} is not")
+    for rows in row_blocks(len(embeddings)):
+        finite = np.isfinite(embeddings[rows])
+        if not finite.all():
+            row = rows.start + int(np.flatnonzero(~finite.all(axis=1))[0])
+            raise ValueError(f"{name} must be finite, row {row} is not")

@@ -8,9 +8,10 @@ from pathlib import Path
 
 from windrow.schemas.stages import Stage
 from windrow.tasks.clusters.clustering import cluster_pool
+from windrow.tasks.clusters.graph_blocks import GraphSearch, search_blocks
 from windrow.tasks.clusters.incremental import clusters_before
 from windrow.tasks.clusters.known_graph import graph_before
-from windrow.tasks.clusters.neighbor_graph import find_neighbors
+from windrow.tasks.clusters.neighbor_graph import begin_neighbors, end_neighbors
 from windrow.tasks.curation_under_way import Curation, joined, paths_of
 from windrow.tasks.features.backbone_choice import choose_backbone, chosen_backbone
 from windrow.tasks.features.extraction import extract_shards, identify_backbone
@@ -31,7 +32,9 @@ SCORE_SAMPLES = Work("score-samples", score_shards, tries_again=True, tag=FEATUR
 CHOOSE_BACKBONE = Work("choose-backbone", choose_backbone, tries_again=True)
 FIT_BACKBONE = Work("fit-backbone", fit_backbone, tries_again=True)
 EXTRACT_FEATURES = Work("extract-features", extract_shards, tries_again=True, tag=FEATURES_TAG)
-FIND_NEIGHBORS = Work("find-neighbors", find_neighbors)
+FIND_NEIGHBORS = Work("find-neighbors", begin_neighbors)
+SEARCH_BLOCKS = Work("search-blocks", search_blocks, tries_again=True)
+END_NEIGHBORS = Work("end-neighbors", end_neighbors)
 CLUSTER = Work("cluster", cluster_pool)
 
 
@@ -93,15 +96,32 @@ def extract_features(curation: Curation) -> None:
 def cluster(curation: Curation) -> None:
     """Find the neighbours and the clusters of every embedded sample."""
     config, store, embedded = curation.config, curation.store, curation.made.features
-    with curation.stage(Stage.NEIGHBORS) as log, curation.progress("neighbors", 1):
-        known = graph_before(store, config.name)
-        curation.warn(shortage("the neighbours of the pool", graph_needs(store, embedded, config.neighbors)))
-        done = [curation.here(FIND_NEIGHBORS, store, embedded, config.neighbors, known)]
-        curation.keep(log, Stage.NEIGHBORS, done, "n_samples")
+    with curation.stage(Stage.NEIGHBORS) as log:
+        curation.keep(log, Stage.NEIGHBORS, [_neighbors(curation)], "n_samples")
     with curation.stage(Stage.CLUSTER) as log, curation.progress("cluster", 1) as progress:
         before = clusters_before(store, config.name, written(asdict(config)), embedded)
         args = (store, embedded, config.clustering, config.seed, progress.note, before)
         curation.keep(log, Stage.CLUSTER, [curation.here(CLUSTER, *args)], "n_samples")
+
+
+def _neighbors(curation: Curation) -> Done:
+    """Make the graph here, or search it in workers where it is large and made anew."""
+    config, store, embedded = curation.config.neighbors, curation.store, curation.made.features
+    with curation.progress("neighbors", 1):
+        known = graph_before(store, curation.config.name)
+        curation.warn(shortage("the neighbours of the pool", graph_needs(store, embedded, config)))
+        begun: Done | GraphSearch = curation.here(FIND_NEIGHBORS, store, embedded, config, known)
+    if isinstance(begun, Done):
+        return begun
+    n_blocks = len(begun.blocks)
+    calls = [
+        Call(SEARCH_BLOCKS, f"search {label}", (store, begun, numbers))
+        for label, numbers in curation.groups(range(n_blocks))
+    ]
+    curation.in_workers("neighbors", n_blocks, calls, n_samples=begun.n)
+    with curation.progress("neighbors", 1):
+        done: Done = curation.here(END_NEIGHBORS, store, begun)
+    return done
 
 
 def n_samples_of(store: Path, ingested: Sequence[str]) -> int:

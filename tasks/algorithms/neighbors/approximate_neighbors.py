@@ -9,6 +9,8 @@ graph depends on the seed and on the order of the rows (the cells are learnt fro
 BLAS libraries may differ in which of two equally near cells they look into.
 """
 
+from __future__ import annotations
+
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
@@ -17,7 +19,14 @@ import numpy as np
 import numpy.typing as npt
 from threadpoolctl import ThreadpoolController
 
-from windrow.tasks.algorithms.arrays import Float32Array, Float64Array, Int64Array, check_embeddings, unit_rows
+from windrow.tasks.algorithms.arrays import (
+    Float32Array,
+    Float64Array,
+    Int64Array,
+    check_embeddings,
+    row_blocks,
+    unit_rows,
+)
 from windrow.tasks.algorithms.clustering.kmeans import kmeans
 from windrow.tasks.algorithms.neighbors.exact_neighbors import (
     MARGIN,
@@ -55,6 +64,21 @@ class ApproximateGraph:
     recall: float
 
 
+@dataclass(frozen=True)
+class Cells:
+    """A pool (n, d) in k-means cells.
+
+    index: Faiss's inverted file, in which a row's number is its position; centroids: float32 (c, d); order: int64 (n,),
+    the rows cell by cell: rows of a cell look into much the same cells, which stay in the processor's cache, and few of
+    their candidates are new; checked: int64, ascending, a sample of rows, whose true neighbours tell the recall.
+    """
+
+    index: Any
+    centroids: Float32Array
+    order: Int64Array
+    checked: Int64Array
+
+
 def approximate_neighbor_graph(
     embeddings: npt.NDArray[Any], k: int, *, n_probe: int = N_PROBE, n_checked: int = N_CHECKED, seed: int = 0
 ) -> ApproximateGraph:
@@ -65,31 +89,63 @@ def approximate_neighbor_graph(
     compared with 4 n^(1/2) centroids and n_probe n^(1/2) / 4 rows, at most 4 times that: n^(3/2) in all, with a small
     constant, and n while cells hold 64 rows. Memory: 4 n d bytes for Faiss's copy.
     """
-    check_embeddings("embeddings", embeddings)
     n = len(embeddings)
     if not 1 <= k < n:
         raise ValueError(f"k must be from 1 to {n - 1} for {n} embeddings, got {k}")
+    cells = learn_cells(embeddings, n_probe=n_probe, n_checked=n_checked, seed=seed)
+    if cells is None:
+        return ApproximateGraph(neighbor_graph(embeddings, k), 1.0)
+    graph = _graph_of(embeddings, k, cells, n_probe)
+    return ApproximateGraph(graph, recall_of(graph, embeddings, cells.checked))
+
+
+def learn_cells(
+    embeddings: npt.NDArray[Any], *, n_probe: int = N_PROBE, n_checked: int = N_CHECKED, seed: int = 0
+) -> Cells | None:
+    """The cells of embeddings (n, d); None where there are no more than n_probe, and an exact search does as well.
+
+    Memory: 4 n d bytes for Faiss's copy. Raises ValueError for embeddings that are not finite.
+    """
+    check_embeddings("embeddings", embeddings)
     for name, value in (("n_probe", n_probe), ("n_checked", n_checked)):
         if value < 1:
             raise ValueError(f"{name} must be at least 1, got {value}")
-    n_cells = min(n // CELL_SIZE, int(CELLS_PER_ROOT * np.sqrt(n)))
+    n = len(embeddings)
+    n_cells = cell_count(n)
     if n_cells <= n_probe:
-        return ApproximateGraph(neighbor_graph(embeddings, k), 1.0)
+        return None
     rng = np.random.default_rng(seed)
-    graph = _search_cells(embeddings, k, _centroids(embeddings, n_cells, rng), n_probe)
-    return ApproximateGraph(graph, _sampled_recall(graph, embeddings, n_checked, rng))
+    centroids = _centroids(embeddings, n_cells, rng)
+    return _filled_cells(embeddings, centroids, _checked(n, n_checked, rng))
+
+
+def cell_count(n: int) -> int:
+    """How many cells a pool of n rows has."""
+    return min(n // CELL_SIZE, int(CELLS_PER_ROOT * np.sqrt(n)))
+
+
+def search_cells(
+    embeddings: npt.NDArray[Any], k: int, cells: Cells, block: slice, n_probe: int = N_PROBE
+) -> NeighborGraph:
+    """About the k nearest neighbours of the rows `cells.order[block]` of embeddings (n, d), in that order.
+
+    A block starts at a multiple of QUERY_BLOCK, and ends at one or at n: so many rows meet the centroids in one product
+    of matrices, whose bits decide between cells that are nearly equally near. Then blocks change no byte. Raises
+    ValueError for another.
+    """
+    start, stop, _ = block.indices(len(embeddings))
+    if start % QUERY_BLOCK or (stop % QUERY_BLOCK and stop < len(embeddings)):
+        raise ValueError(f"block must be from and to multiples of {QUERY_BLOCK}, or to the end, got {start} and {stop}")
+    return decode_keys(_search_order(embeddings, k, cells, cells.order[start:stop], n_probe))
 
 
 def sampled_recall(graph: NeighborGraph, embeddings: npt.NDArray[Any], seed: int = 0) -> float:
     """The recall of the graph of embeddings (n, d) by N_CHECKED of its rows; see `recall_of`."""
-    return _sampled_recall(graph, embeddings, N_CHECKED, np.random.default_rng(seed))
+    return recall_of(graph, embeddings, _checked(len(embeddings), N_CHECKED, np.random.default_rng(seed)))
 
 
-def _sampled_recall(
-    graph: NeighborGraph, embeddings: npt.NDArray[Any], n_checked: int, rng: np.random.Generator
-) -> float:
-    n = len(embeddings)
-    return recall_of(graph, embeddings, np.sort(rng.choice(n, min(n_checked, n), replace=False)))
+def _checked(n: int, n_checked: int, rng: np.random.Generator) -> Int64Array:
+    return np.sort(rng.choice(n, min(n_checked, n), replace=False))
 
 
 def recall_of(graph: NeighborGraph, embeddings: npt.NDArray[Any], rows: Int64Array) -> float:
@@ -111,35 +167,40 @@ def _centroids(embeddings: npt.NDArray[Any], n_cells: int, rng: np.random.Genera
     return kmeans(units, n_cells, seed=int(rng.integers(2**31)), n_iters=N_ITERS).centroids
 
 
-def _search_cells(embeddings: npt.NDArray[Any], k: int, centroids: Float32Array, n_probe: int) -> NeighborGraph:
-    loaded_faiss()  # before the controller, which knows only libraries that are loaded
-    n_probe = min(n_probe, len(centroids))
+def _graph_of(embeddings: npt.NDArray[Any], k: int, cells: Cells, n_probe: int) -> NeighborGraph:
     keys = np.empty((len(embeddings), k), dtype=np.int64)
-    one_thread = ThreadpoolController()
-    index, cell = _filled_index(embeddings, centroids, one_thread)
-    index.nprobe, index.max_codes = n_probe, MOST_SCANNED * n_probe * -(-len(embeddings) // len(centroids))
-    # Rows of a cell look into much the same cells: these stay in the processor's cache, and few candidates are new.
-    order = np.argsort(cell, kind="stable")
-    for start in range(0, len(order), QUERY_BLOCK):
-        rows = order[start : start + QUERY_BLOCK]
-        units = unit_rows(embeddings[rows])[0]
-        distance, probed = _nearest_cells(units.astype(np.float32), centroids, n_probe, one_thread)
-        column = index.search_preassigned(units.astype(np.float32), k + 1 + MARGIN, Iq=probed, Dq=distance)[1]
-        keys[rows] = _best_keys(embeddings, rows, units, column, k)
-    short = np.flatnonzero(keys[:, -1] == NOTHING)
-    if len(short):
-        rest = search(embeddings[short], embeddings, k, exclude=short)
-        keys[short] = key_of(rest.similarity, rest.indices)
+    keys[cells.order] = _search_order(embeddings, k, cells, cells.order, n_probe)
     return decode_keys(keys)
 
 
-def _filled_index(
-    embeddings: npt.NDArray[Any], centroids: Float32Array, one_thread: ThreadpoolController
-) -> tuple[Any, Int64Array]:
-    """Faiss's inverted file, each row in its nearest cell, in order of position; and these cells (n,)."""
-    import faiss
+def _search_order(embeddings: npt.NDArray[Any], k: int, cells: Cells, order: Int64Array, n_probe: int) -> Int64Array:
+    """Keys (b, k) of the neighbours of some rows (b,), QUERY_BLOCK of them at a time."""
+    loaded_faiss()  # before the controller, which knows only libraries that are loaded
+    one_thread = ThreadpoolController()
+    n_cells = len(cells.centroids)
+    n_probe = min(n_probe, n_cells)
+    index = cells.index
+    index.nprobe, index.max_codes = n_probe, MOST_SCANNED * n_probe * -(-len(embeddings) // n_cells)
+    keys = np.empty((len(order), k), dtype=np.int64)
+    for block in row_blocks(len(order), QUERY_BLOCK):
+        rows = order[block]
+        units = unit_rows(embeddings[rows])[0]
+        distance, probed = _nearest_cells(units.astype(np.float32), cells.centroids, n_probe, one_thread)
+        column = index.search_preassigned(units.astype(np.float32), k + 1 + MARGIN, Iq=probed, Dq=distance)[1]
+        keys[block] = _best_keys(embeddings, rows, units, column, k)
+    short = np.flatnonzero(keys[:, -1] == NOTHING)
+    if len(short):
+        rest = search(embeddings[order[short]], embeddings, k, exclude=order[short])
+        keys[short] = key_of(rest.similarity, rest.indices)
+    return keys
+
+
+def _filled_cells(embeddings: npt.NDArray[Any], centroids: Float32Array, checked: Int64Array) -> Cells:
+    """Each row in its nearest cell, in order of position."""
+    faiss = loaded_faiss()
     from faiss.contrib.ivf_tools import add_preassigned
 
+    one_thread = ThreadpoolController()
     quantizer = faiss.IndexFlatL2(centroids.shape[1])
     quantizer.add(centroids)
     index = faiss.IndexIVFFlat(quantizer, centroids.shape[1], len(centroids), faiss.METRIC_INNER_PRODUCT)
@@ -148,7 +209,7 @@ def _filled_index(
     for rows, units in _unit_blocks(embeddings):
         cell[rows] = _nearest_cells(units, centroids, 1, one_thread)[1][:, 0]
         add_preassigned(index, units, cell[rows])  # Faiss numbers them as they come: by position
-    return index, cell
+    return Cells(index, centroids, np.argsort(cell, kind="stable"), checked)
 
 
 def _unit_blocks(embeddings: npt.NDArray[Any]) -> Iterator[tuple[slice, Float32Array]]:

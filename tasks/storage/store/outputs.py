@@ -148,7 +148,8 @@ def _opened(path: Path) -> Output:
         raise ValueError(f"{path / MANIFEST} is damaged: it has no {error}") from None
 
 
-def _work_path(final: Path) -> Path:
+def work_path(final: Path) -> Path:
+    """Return the directory of what should outlive a kill while an output is made (`OutputWriter.work`)."""
     return final.parent / f".work-{final.name}"
 
 
@@ -162,7 +163,7 @@ def writing_output(store: Path, stage: str, key: str, inputs: Mapping[str, Any])
     final.parent.mkdir(parents=True, exist_ok=True)
     started = time.monotonic()
     with temporary_directory(final.parent) as path:
-        work = _work_path(final)
+        work = work_path(final)
         writer = OutputWriter(path, work, final)
         yield writer
         files = {file.name: writer.digests.get(file.name) or file_digest(file) for file in sorted(path.iterdir())}
@@ -212,7 +213,7 @@ def make_output(
     output = find_output(store, stage, key)
     found = output is not None
     if output is not None:
-        shutil.rmtree(_work_path(output.path), ignore_errors=True)  # of a process killed before it came to that
+        shutil.rmtree(work_path(output.path), ignore_errors=True)  # of a process killed before it came to that
     else:
         refuse_new_work(stage)
         with writing_output(store, stage, key, provenance) as writer:
@@ -221,9 +222,14 @@ def make_output(
     return Done(str(output.path.relative_to(store)), found, output.counts)
 
 
+def place_of(store: Path, stage: str, version: int, inputs: Mapping[str, Any]) -> Path:
+    """Return where `make_output` would put the output of `stage` for these inputs."""
+    return output_path(store, stage, fingerprint({"stage": stage, "version": version, **inputs}))
+
+
 def is_done(store: Path, stage: str, version: int, inputs: Mapping[str, Any]) -> bool:
     """Say whether `make_output` would find the output of `stage` for these inputs."""
-    there = find_output(store, stage, fingerprint({"stage": stage, "version": version, **inputs})) is not None
+    there = (place_of(store, stage, version, inputs) / MANIFEST).exists()
     if not there:
         refuse_new_work(stage)
     return there

@@ -49,9 +49,8 @@ def write_pool(
     then sorted in memory, of which about `memory` bytes are used.
     """
     tables = [output.table_path(declared) for output in features if output.counts["n_samples"]]
-    dim = _dim(tables[0]) if tables else 1
+    n_most, dim = pool_shape(features, declared)
     record = np.dtype([("id", np.uint8, ID_BYTES), ("vector", np.float16, dim)])
-    n_most = sum(output.counts["n_samples"] for output in features)
     n_buckets = min(max(1, -(-n_most * record.itemsize * 4 // memory)), MOST_BUCKETS)
     buckets = [folder / f"bucket-{number}" for number in range(n_buckets)]
     _scatter(tables, buckets, record)
@@ -64,6 +63,21 @@ def write_pool(
             n += len(rows)
             bucket.unlink()
     return PoolFile(folder / "ids", VectorFile(folder / "vectors", (n, dim), np.dtype(np.float16), unit))
+
+
+def pool_shape(features: Sequence[Output], declared: Table = EMBEDDINGS) -> tuple[int, int]:
+    """Say how many vectors a pool has, those without one and of several shards counted too, and their dimension."""
+    counts = [output.counts["n_samples"] for output in features]
+    dims = (_dim(output.table_path(declared)) for output, n in zip(features, counts, strict=True) if n)
+    return sum(counts), next(dims, 1)
+
+
+def pool_file(folder: Path, *, unit: bool) -> PoolFile:
+    """Open what `write_pool` has written to a folder."""
+    n = (folder / "ids").stat().st_size // ID_BYTES
+    stored = np.dtype(np.float16)
+    dim = (folder / "vectors").stat().st_size // (max(n, 1) * stored.itemsize)
+    return PoolFile(folder / "ids", VectorFile(folder / "vectors", (n, dim), stored, unit))
 
 
 def _dim(table: Path) -> int:

@@ -6,16 +6,14 @@ read, and the first to finish removes them all: what is not there is computed, a
 
 from __future__ import annotations
 
-import os
-import tempfile
-from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import IO
 
 import numpy as np
 import numpy.typing as npt
+
+from windrow.tasks.storage.files.whole_or_absent import new_file
 
 
 @dataclass(frozen=True)
@@ -36,24 +34,10 @@ class RoundFiles:
         """Keep the centroids of a round, under their name when whole, and forget the level's earlier rounds."""
         with suppress(FileNotFoundError):  # the folder went
             self.folder.mkdir(parents=True, exist_ok=True)
-            with _new_file(self.folder, self._path(level, round_)) as file:
+            with new_file(self._path(level, round_)) as file:
                 np.save(file, centroids)
             for earlier in range(round_):
                 self._path(level, earlier).unlink(missing_ok=True)
 
     def _path(self, level: int, round_: int) -> Path:
         return self.folder / f"level-{level}-round-{round_}.npy"
-
-
-@contextmanager
-def _new_file(folder: Path, path: Path) -> Iterator[IO[bytes]]:
-    """Yield a file that gets its name when it is whole and on disk, and is removed when it does not come to that."""
-    with tempfile.NamedTemporaryFile(dir=folder, prefix=".tmp-", delete=False) as file:
-        try:
-            yield file
-            file.flush()
-            os.fsync(file.fileno())
-            Path(file.name).replace(path)
-        except BaseException:
-            Path(file.name).unlink(missing_ok=True)
-            raise

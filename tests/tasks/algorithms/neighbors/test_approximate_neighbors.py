@@ -9,9 +9,13 @@ from windrow.tasks.algorithms.arrays import unit_rows
 from windrow.tasks.algorithms.neighbors.approximate_neighbors import (
     CELL_SIZE,
     MOST_SCANNED,
-    _search_cells,
+    _filled_cells,
+    _graph_of,
     approximate_neighbor_graph,
+    cell_count,
+    learn_cells,
     recall_of,
+    search_cells,
 )
 from windrow.tasks.algorithms.neighbors.exact_neighbors import NeighborGraph, neighbor_graph
 
@@ -53,13 +57,17 @@ def brute_force(pool, k, centroids, n_probe):
     return NeighborGraph(np.array(indices), np.array(similarity))
 
 
+def search_of(pool, k, centroids, n_probe):
+    return _graph_of(pool, k, _filled_cells(pool, centroids, np.empty(0, np.int64)), n_probe)
+
+
 def test_four_points_in_two_cells_find_those_of_the_cells_they_look_into():
     pool = np.array([[1, 0], [1, 0.1], [0, 1], [0.1, 1]], dtype=np.float32)
     centroids = np.array([[1, 0.05], [0.05, 1]], dtype=np.float32)
-    assert _search_cells(pool, 1, centroids, 1).indices.tolist() == [[1], [0], [3], [2]]
+    assert search_of(pool, 1, centroids, 1).indices.tolist() == [[1], [0], [3], [2]]
     # A cell has no second neighbour, so the whole pool is searched for one.
-    assert _search_cells(pool, 2, centroids, 1).indices.tolist() == [[1, 3], [0, 3], [3, 1], [2, 1]]
-    assert same(_search_cells(pool, 3, centroids, 2), neighbor_graph(pool, 3))
+    assert search_of(pool, 2, centroids, 1).indices.tolist() == [[1, 3], [0, 3], [3, 1], [2, 1]]
+    assert same(search_of(pool, 3, centroids, 2), neighbor_graph(pool, 3))
 
 
 @settings(max_examples=20, deadline=None)
@@ -67,7 +75,7 @@ def test_four_points_in_two_cells_find_those_of_the_cells_they_look_into():
 def test_neighbours_are_the_best_of_the_nearest_cells(seed, k, n_probe):
     pool = clustered_pool(seed, n=400, d=6, n_clusters=8)
     centroids = unit_rows(pool[:8])[0].astype(np.float32)
-    assert same(_search_cells(pool, k, centroids, n_probe), brute_force(pool, k, centroids, n_probe))
+    assert same(search_of(pool, k, centroids, n_probe), brute_force(pool, k, centroids, n_probe))
 
 
 @settings(max_examples=10, deadline=None)
@@ -76,7 +84,7 @@ def test_with_every_cell_looked_into_it_is_the_exact_graph(seed, duplicates):
     pool = clustered_pool(seed, n=600)
     if duplicates:
         pool[100:108] = pool[0]
-    assert same(_search_cells(pool, 5, unit_rows(pool[:12])[0].astype(np.float32), 12), neighbor_graph(pool, 5))
+    assert same(search_of(pool, 5, unit_rows(pool[:12])[0].astype(np.float32), 12), neighbor_graph(pool, 5))
 
 
 def test_similarities_are_those_of_the_exact_search_in_its_order():
@@ -114,8 +122,8 @@ def test_threads_do_not_change_which_of_nearly_equally_near_cells_are_looked_int
     pool = rng.standard_normal((3000, 128))
     centroids = unit_rows(pool[0] + 1e-5 * rng.standard_normal((2800, 128)))[0].astype(np.float32)
     with threadpool_limits(1):
-        one = _search_cells(pool, 1, centroids, 40)
-    assert same(one, _search_cells(pool, 1, centroids, 40))
+        one = search_of(pool, 1, centroids, 40)
+    assert same(one, search_of(pool, 1, centroids, 40))
 
 
 def test_a_small_pool_gets_the_exact_graph():
@@ -138,7 +146,7 @@ def test_a_cell_of_duplicates_is_scanned_no_further_than_the_limit():
     pool = np.ones((1200, 4), dtype=np.float32)
     pool[:11, 0] = np.arange(2, 13)
     faiss.cvar.indexIVF_stats.reset()
-    graph = _search_cells(pool, 3, unit_rows(pool[:12])[0].astype(np.float32), 2)
+    graph = search_of(pool, 3, unit_rows(pool[:12])[0].astype(np.float32), 2)
     assert faiss.cvar.indexIVF_stats.ndis <= MOST_SCANNED * 2 * 100 * 1200 < 1200 * 1189
     assert graph.indices[1000].tolist() == [11, 12, 13]
 
@@ -168,3 +176,19 @@ def test_any_neighbour_as_near_as_the_last_counts_for_the_recall():
 def test_a_bad_call_names_the_argument(call, message):
     with pytest.raises(ValueError, match=message):
         call()
+
+
+def test_blocks_of_the_order_of_cells_give_the_rows_of_the_whole_graph_and_others_are_refused():
+    pool = clustered_pool(4, n=5000)
+    whole = approximate_neighbor_graph(pool, 5, n_probe=6, n_checked=50)
+    cells = learn_cells(pool, n_probe=6, n_checked=50)
+    assert len(cells.centroids) == cell_count(5000) and recall_of(whole.graph, pool, cells.checked) == whole.recall
+    for block in (slice(0, 2048), slice(2048, 4096), slice(4096, 5000)):
+        found = search_cells(pool, 5, cells, block, n_probe=6)
+        assert same(
+            found, NeighborGraph(*(part[cells.order[block]] for part in (whole.graph.indices, whole.graph.similarity)))
+        )
+    for start, stop in ((100, 2048), (0, 2047)):
+        with pytest.raises(ValueError, match=f"multiples of 1024, or to the end, got {start} and {stop}"):
+            search_cells(pool, 5, cells, slice(start, stop))
+    assert learn_cells(pool, n_probe=cell_count(5000)) is None

@@ -1,0 +1,271 @@
+"""A graph that is searched in blocks has the bytes of one that is made in one call, whoever searches which block."""
+
+import importlib.util
+import os
+import signal
+import subprocess
+import sys
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from inline_run import curate_inline
+from small_features import ids, write_features
+from small_pool import SmallPool, make_small_pool
+from taken_down import files_with, forget_again, traces_of
+
+from windrow.tasks.clusters import neighbor_graph as stage
+from windrow.tasks.clusters.graph_blocks import GraphSearch, search_blocks
+from windrow.tasks.clusters.known_graph import GraphBefore
+from windrow.tasks.clusters.neighbor_graph import begin_neighbors, end_neighbors, find_neighbors
+from windrow.tasks.clusters.neighbors_config import Method, NeighborsConfig
+from windrow.tasks.executors import InlineExecutor, LocalExecutor, RayExecutor
+from windrow.tasks.storage.published.versions import latest_version
+from windrow.tasks.storage.store.outputs import Done, NotDoneError, Output, all_outputs, only_finding, open_output
+
+N = 4500
+RAY = pytest.param(
+    RayExecutor,
+    marks=[
+        pytest.mark.ray,
+        pytest.mark.skipif(importlib.util.find_spec("ray") is None, reason="needs pip install windrow[ray]"),
+    ],
+)
+
+
+@pytest.fixture(autouse=True)
+def every_pool_is_large(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(stage, "MOST_HERE", 0)
+
+
+@pytest.fixture(scope="module")
+def whole(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, list[str], dict[Method, Output]]:
+    """A store with the features of a pool of two shards that share samples, and its graphs made in one call."""
+    store = tmp_path_factory.mktemp("whole")
+    names = np.array(ids(N))
+    vectors = np.random.default_rng(0).standard_normal((N, 24)).astype(np.float16)
+    vectors[100:140] = vectors[7]  # more of one than there are neighbours
+    features = [
+        write_features(store, names[rows].tolist(), vectors[rows], missing=[] if number else [1])
+        for number, rows in enumerate((np.arange(0, N, 2), np.union1d(np.arange(1, N, 2), np.arange(0, N, 3))[::-1]))
+    ]
+    methods: tuple[Method, ...] = ("exact", "approximate")
+    made = {how: open_output(store / find_neighbors(store, features, config(how)).path) for how in methods}
+    return store, features, made
+
+
+def config(method: Method = "exact") -> NeighborsConfig:
+    return NeighborsConfig(k=5, method=method)
+
+
+def begun(store: Path, features: list[str], method: Method) -> GraphSearch:
+    """A search that begins again, in a store where the graph is not."""
+    what = begin_neighbors(store, features, config(method))
+    assert isinstance(what, GraphSearch)
+    return what
+
+
+def linked(store: Path, to: Path) -> Path:
+    """A store with the same features."""
+    (to / "outputs").mkdir(parents=True)
+    (to / "outputs" / "features").symlink_to(store / "outputs" / "features")
+    return to
+
+
+def left(store: Path) -> list[str]:
+    """What lies beside graphs."""
+    return [path.name for path in (store / "outputs" / "neighbors").glob("*/.*")]
+
+
+@pytest.mark.parametrize("method", ["exact", "approximate"])
+@settings(max_examples=6, deadline=None)
+@given(n_at_once=st.integers(1, 6), data=st.data())
+def test_any_blocks_in_any_order_give_the_bytes_of_one_call(
+    tmp_path_factory: pytest.TempPathFactory,
+    whole: tuple[Path, list[str], dict[Method, Output]],
+    method: Method,
+    n_at_once: int,
+    data: st.DataObject,
+) -> None:
+    there, features, made = whole
+    store = linked(there, tmp_path_factory.mktemp("blocks"))
+    what = replace(begun(store, features, method), rows=1024 * n_at_once)
+    assert what.by_cells == (method == "approximate")
+    numbers = data.draw(st.permutations(range(len(what.blocks))))
+    cut = data.draw(st.integers(0, len(numbers)))
+    n_samples = [
+        done.counts["n_samples"]
+        for some in (numbers[:cut], numbers[cut:])
+        for done in search_blocks(store, what, some)
+        if not done.found
+    ]
+    assert sum(n_samples) == what.n
+    done = end_neighbors(store, what)
+    assert open_output(store / done.path).files == made[method].files
+    assert (done.path, dict(done.counts)) == (
+        str(made[method].path.relative_to(there)),
+        dict(made[method].counts),
+    )
+    assert left(store) == []
+
+
+@pytest.mark.parametrize("method", ["exact", "approximate"])
+@pytest.mark.parametrize("kind", [InlineExecutor, LocalExecutor, RAY])
+def test_blocks_that_workers_search_give_the_same_bytes_and_are_found_by_all(
+    tmp_path: Path,
+    whole: tuple[Path, list[str], dict[Method, Output]],
+    method: Method,
+    kind: type[InlineExecutor | LocalExecutor | RayExecutor],
+) -> None:
+    there, features, made = whole
+    store = linked(there, tmp_path / "store")
+    what = replace(begun(store, features, method), rows=1024)
+    with closing(InlineExecutor() if kind is InlineExecutor else kind(2)) as workers, ThreadPoolExecutor(2) as threads:
+        asked = [threads.submit(workers.run, search_blocks, store, what, [n]) for n in range(len(what.blocks))]
+        assert [done.found for each in asked for done in each.result()] == [False] * len(what.blocks)
+    with only_finding():
+        assert all(done.found for done in search_blocks(store, what, range(len(what.blocks))))
+    assert open_output(store / end_neighbors(store, what).path).files == made[method].files
+
+
+def test_a_block_that_is_not_searched_is_not_found_and_one_that_is_damaged_is_searched_again(
+    tmp_path: Path, whole: tuple[Path, list[str], dict[Method, Output]]
+) -> None:
+    there, features, made = whole
+    store = linked(there, tmp_path / "store")
+    what = replace(begun(store, features, "exact"), rows=2048)
+    with only_finding(), pytest.raises(NotDoneError):
+        search_blocks(store, what, [0])
+    first, second, _ = search_blocks(store, what, [0, 1, 2])
+    (store / first.path).write_bytes(b"PK\x03\x04 no more of it")
+    (store / second.path).unlink()
+    assert open_output(store / end_neighbors(store, what).path).files == made["exact"].files
+
+
+def test_as_few_samples_as_have_no_cells_are_searched_exactly_and_their_recall_is_told(tmp_path: Path) -> None:
+    vectors = np.random.default_rng(1).standard_normal((1500, 8))
+    features = [write_features(tmp_path, ids(1500), vectors)]
+    what = begun(tmp_path, features, "approximate")
+    assert not what.by_cells
+    assert end_neighbors(tmp_path, what).counts == {"n_samples": 1500, "recall_per_mille": 1000}
+
+
+def test_a_pool_of_which_nothing_could_be_embedded_is_told(tmp_path: Path) -> None:
+    features = [write_features(tmp_path, ids(3), np.ones((3, 4)), missing=[0, 1])]
+    with pytest.raises(ValueError, match="the pool has 1 samples with an embedding"):
+        begin_neighbors(tmp_path, features, config())
+
+
+def test_a_graph_that_little_is_new_to_is_extended_in_one_call(tmp_path: Path) -> None:
+    vectors = np.random.default_rng(2).standard_normal((300, 8))
+    names = ids(300)
+    first, second = (write_features(tmp_path, names[:n], vectors[:n]) for n in (290, 300))
+    known = GraphBefore(find_neighbors(tmp_path, [first], config()).path, (first,))
+    done = begin_neighbors(tmp_path, [second], config(), known)
+    assert isinstance(done, Done) and not done.found
+    assert begin_neighbors(tmp_path, [second], config(), known) == replace(done, found=True)
+    other = write_features(tmp_path, names, -vectors[::-1])
+    assert isinstance(begin_neighbors(tmp_path, [other], config(), known), GraphSearch)
+
+
+@pytest.mark.parametrize("method", ["exact", "approximate"])
+def test_where_another_run_was_first_its_graph_is_found(
+    tmp_path: Path, whole: tuple[Path, list[str], dict[Method, Output]], method: Method
+) -> None:
+    there, features, _ = whole
+    store = linked(there, tmp_path / "store")
+    what = begun(store, features, method)
+    first = find_neighbors(store, features, config(method))
+    assert left(store) == []
+    assert [done.counts for done in search_blocks(store, what, [0])] == [{"n_samples": what.n}]
+    assert end_neighbors(store, what) == replace(first, found=True)
+    assert begin_neighbors(store, features, config(method)) == replace(first, found=True)
+
+
+def test_a_folder_that_is_gone_while_there_is_no_graph_is_an_error(
+    tmp_path: Path, whole: tuple[Path, list[str], dict[Method, Output]]
+) -> None:
+    there, features, _ = whole
+    store = linked(there, tmp_path / "store")
+    what = begun(store, features, "approximate")
+    (what.work(store) / "cells" / "index").unlink()
+    with pytest.raises(FileNotFoundError, match="cells/index"):
+        search_blocks(store, what, [0])
+    with pytest.raises(FileNotFoundError, match="cells/index"):
+        end_neighbors(store, what)
+
+
+ALONE = """
+import sys
+from dataclasses import replace
+from pathlib import Path
+from windrow.tasks.clusters import neighbor_graph as stage
+from windrow.tasks.clusters.graph_blocks import search_blocks
+from windrow.tasks.clusters.neighbors_config import NeighborsConfig
+stage.MOST_HERE = 0
+store, method, *features = sys.argv[1:]
+what = stage.begin_neighbors(Path(store), features, NeighborsConfig(k=5, method=method))
+what = replace(what, rows=1024)
+for number in range(len(what.blocks)):
+    search_blocks(Path(store), what, [number])
+stage.end_neighbors(Path(store), what)
+"""
+
+
+@pytest.mark.parametrize("method", ["exact", "approximate"])
+def test_a_search_that_was_killed_goes_on_with_the_blocks_that_are_done(
+    tmp_path: Path, whole: tuple[Path, list[str], dict[Method, Output]], method: Method
+) -> None:
+    there, features, made = whole
+    store = linked(there, tmp_path / "store")
+    alone = subprocess.Popen([sys.executable, "-c", ALONE, str(store), method, *features])
+    graphs = store / "outputs" / "neighbors"
+    while alone.poll() is None and not any(graphs.glob("*/.work-*/block-0-*.npz")):
+        os.sched_yield()
+    alone.kill()
+    assert alone.wait() == -signal.SIGKILL  # it was at work, not done
+    assert list(all_outputs(store, "neighbors")) == []
+    inodes = {path: path.stat().st_ino for path in graphs.glob("*/.work-*/*/*")}
+    what = replace(begun(store, features, method), rows=1024)
+    assert {path: path.stat().st_ino for path in graphs.glob("*/.work-*/*/*")} == inodes, "learnt once"
+    found = [done.found for done in search_blocks(store, what, range(len(what.blocks)))]
+    assert found[0] and found == sorted(found, reverse=True)
+    assert open_output(store / end_neighbors(store, what).path).files == made[method].files
+    assert left(store) == []
+
+
+@pytest.fixture
+def pool(tmp_path: Path) -> SmallPool:
+    return make_small_pool(tmp_path)
+
+
+def test_a_whole_run_whose_graph_is_searched_in_blocks_makes_the_same_version(
+    pool: SmallPool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    digests = []
+    for most_here in (0, stage.MOST_HERE + 2**40):
+        monkeypatch.setattr(stage, "MOST_HERE", most_here)
+        again = pool.over(tmp_path / str(most_here))
+        run = curate_inline(again.config)
+        record, version = run.stage("neighbors"), latest_version(again.store, "small")
+        assert record is not None and version is not None
+        (graph,) = record.outputs
+        digests.append([open_output(again.store / graph).digest, version.path.name])
+        assert left(again.store) == []
+    assert digests[0] == digests[1]
+
+
+def test_what_a_killed_search_left_of_forgotten_samples_goes_with_them(pool: SmallPool) -> None:
+    curate_inline(pool.config)
+    traces = {"vector": traces_of(pool.store, pool.wanted)["vector 0"]}
+    features = [str(output.path.relative_to(pool.store)) for output in all_outputs(pool.store, "features")]
+    what = begun(pool.store, features, "approximate")
+    assert any("/.work-" in path for path in files_with(pool.store, traces)["vector"])
+    forget_again(pool)
+    assert not what.work(pool.store).exists()
+    assert files_with(pool.store, traces)["vector"] == set()
