@@ -3,7 +3,7 @@
 What the pieces share lies beside the output, in its work folder: the pool's embeddings in one file, and the cells of an
 approximate graph with Faiss's inverted file; pieces map both into memory. What a block finds is a file there, too, so a
 search that was killed goes on with the blocks that are done. The folder goes when the output is published; what a
-killed search left of it goes with a take-down.
+killed search left of it goes with a take-down or `windrow gc`.
 """
 
 from __future__ import annotations

@@ -19,7 +19,7 @@ def print_gc(console: Console, store: Path, n_runs: int, yes: bool) -> None:
     if not yes:
         found = find_garbage(store, n_runs)
         _print_usage(console, store, found)
-        if found.outputs:
+        if found.outputs or found.begun:
             console.print("dry run: nothing was changed; --yes takes it away")
         return
     found = take_away(store, n_runs)
@@ -30,7 +30,8 @@ def print_gc(console: Console, store: Path, n_runs: int, yes: bool) -> None:
 def gone(found: Garbage) -> str:
     """Say what goes."""
     runs = f"; withdrawn: {', '.join(run.run_id for run in found.runs)}" if found.runs else ""
-    return f"{plural(len(found.outputs), 'output')}, {size(found.n_bytes)}{runs}"
+    begun = f" and {len(found.begun):,} that killed runs had begun" if found.begun else ""
+    return f"{plural(len(found.outputs), 'output')}{begun}, {size(found.n_bytes)}{runs}"
 
 
 def _print_usage(console: Console, store: Path, found: Garbage) -> None:

@@ -2,11 +2,13 @@
 
 A run names the outputs of its stages, and a stage may have used others on its way. So every output is marked when a run
 opens it (`open_output`), and what was marked since the oldest run that is kept began is needed; so is what such outputs
-refer to by path. What is marked too much is only kept too long.
+refer to by path. What is marked too much is only kept too long. What a killed run had begun goes, too, when nobody has
+gone on with it since.
 """
 
 from __future__ import annotations
 
+import shutil
 from collections import defaultdict
 from collections.abc import Collection, Iterable, Iterator, Mapping
 from contextlib import suppress
@@ -20,7 +22,7 @@ import pyarrow.compute as pc
 from windrow.schemas import OCCURRENCES
 from windrow.schemas.stages import Part
 from windrow.tasks.storage.files.store_lock import alone
-from windrow.tasks.storage.store.outputs import MANIFEST, Output, all_outputs
+from windrow.tasks.storage.store.outputs import MANIFEST, Output, all_outputs, work_path
 from windrow.tasks.storage.store.removed_outputs import remove_output
 from windrow.tasks.storage.store.run_records import Run, runs_backwards
 from windrow.tasks.storage.store.run_rest import can_be_asked
@@ -45,7 +47,9 @@ class Usage:
 
 @dataclass(frozen=True)
 class Garbage:
-    """What would go: outputs that no kept run needs, and the runs that need them. `usage`: by stage.
+    """What would go: outputs that no kept run needs, and the runs that need them; `usage`: by stage.
+
+    `begun`: folders of work for outputs that never came to be, of `n_bytes_begun`.
 
     A file that a version has too (a hard link) counts no bytes: taking it away frees none.
     """
@@ -53,11 +57,13 @@ class Garbage:
     outputs: tuple[Path, ...]
     runs: tuple[Run, ...]
     usage: Mapping[str, Usage] = field(default_factory=dict)
+    begun: tuple[Path, ...] = ()
+    n_bytes_begun: int = 0
 
     @property
     def n_bytes(self) -> int:
         """The bytes on disk that would be free."""
-        return sum(usage.n_bytes_needless for usage in self.usage.values())
+        return self.n_bytes_begun + sum(usage.n_bytes_needless for usage in self.usage.values())
 
 
 def find_garbage(store: Path, n_runs: int) -> Garbage:
@@ -72,11 +78,14 @@ def find_garbage(store: Path, n_runs: int) -> Garbage:
     outputs = list(all_outputs(store))
     if not any(run.status == "finished" for run in kept):
         return Garbage((), (), _usage(outputs, set()))
-    needed = _needed(store, outputs, kept)
+    oldest = min(datetime.fromisoformat(run.started_at).timestamp() for run in kept) - MARGIN
+    needed = _needed(store, outputs, kept, oldest)
     needless = {output.path for output in outputs} - needed
     paths = {str(path.relative_to(store)) for path in needless}
     runs = [run for run in gone if any(paths & set(record.outputs) for record in run.stages())]
-    return Garbage(tuple(sorted(needless)), tuple(runs), _usage(outputs, needless))
+    begun = sorted(path for path in (store / "outputs").glob(str(work_path(Path("*/*/*")))) if _changed(path) < oldest)
+    n_bytes = sum(_bytes_alone(file) for folder in begun for file in folder.rglob("*") if file.is_file())
+    return Garbage(tuple(sorted(needless)), tuple(runs), _usage(outputs, needless), tuple(begun), n_bytes)
 
 
 def take_away(store: Path, n_runs: int) -> Garbage:
@@ -86,6 +95,8 @@ def take_away(store: Path, n_runs: int) -> Garbage:
     """
     with alone(store):
         found = find_garbage(store, n_runs)
+        for folder in found.begun:
+            shutil.rmtree(folder)
         for run in found.runs:
             run.withdraw(WHY)
         for path in found.outputs:
@@ -111,11 +122,12 @@ def _kept_runs(runs: Iterable[Run], n_runs: int) -> tuple[list[Run], list[Run]]:
     ]
 
 
-def _needed(store: Path, outputs: Collection[Output], kept: Collection[Run]) -> set[Path]:
-    oldest = min(datetime.fromisoformat(run.started_at).timestamp() for run in kept) - MARGIN
+def _needed(store: Path, outputs: Collection[Output], kept: Collection[Run], oldest: float) -> set[Path]:
     by_path = {output.path: output for output in outputs}
     needed = {store / path for run in kept for record in run.stages() for path in record.outputs}
-    needed |= {path for path, output in by_path.items() if output.stage in ALWAYS or _used(path) >= oldest}
+    needed |= {
+        path for path, output in by_path.items() if output.stage in ALWAYS or _changed(path / MANIFEST) >= oldest
+    }
     left = list(needed)
     while left:
         output = by_path.get(left.pop())
@@ -125,8 +137,8 @@ def _needed(store: Path, outputs: Collection[Output], kept: Collection[Run]) -> 
     return needed
 
 
-def _used(path: Path) -> float:
-    return (path / MANIFEST).stat().st_mtime
+def _changed(path: Path) -> float:
+    return path.stat().st_mtime
 
 
 def _named_by(output: Output) -> Iterator[str]:

@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 from inline_run import curate_inline
 from small_pool import SmallPool, make_small_pool, png, stripes
 
+from windrow.flows.commands.stores.gc import gone
 from windrow.tasks.executors import ExecutorConfig
 from windrow.tasks.pipeline import curate_tonight
 from windrow.tasks.runner import PlainRunner
@@ -77,6 +78,18 @@ def test_what_only_an_old_run_needed_goes_and_the_run_is_withdrawn(pool: SmallPo
     again = curate_inline(pool.config)  # finds all that it needs
     assert all(record.n_found == len(record.outputs) for record in again.stages() if record.stage != "account")
     assert before <= paths(pool.store)
+
+
+def test_what_a_killed_run_had_begun_goes_once_no_kept_run_can_have_gone_on_with_it(pool: SmallPool) -> None:
+    curate_inline(pool.config)
+    work = pool.store / "outputs" / "neighbors" / "ab" / ".work-ab12"
+    (work / "pool").mkdir(parents=True)
+    (work / "pool" / "vectors").write_bytes(bytes(1000))
+    assert find_garbage(pool.store, 1).begun == ()
+    os.utime(work, (0, work.stat().st_mtime - DAY))
+    taken = take_away(pool.store, 1)
+    assert (taken.begun, taken.n_bytes, work.exists()) == ((work,), 1000, False)
+    assert gone(taken) == "0 outputs and 1 that killed runs had begun, 1.0 kB"
 
 
 def test_copies_of_what_left_its_source_stay_though_no_run_names_their_output(pool: SmallPool) -> None:
