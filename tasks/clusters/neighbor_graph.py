@@ -68,7 +68,8 @@ def find_neighbors(
 
     before: an earlier graph, which is extended in the time of what is new. Up to MOST_EXACT samples that gives the
     bytes of a graph made anew. Beyond, an exact graph stays exact, and what an approximate one missed among the samples
-    of then stays missed, so that the answer depends on the graph that it goes back to.
+    of then stays missed, so that the answer depends on the graph that it goes back to. most_here: rows x rows x
+    dimensions beyond which a graph is not made anew here (`begin_neighbors`).
 
     The counts are n_samples and, of an approximate graph, recall_per_mille: how many of 1,000 true neighbours it has.
     """

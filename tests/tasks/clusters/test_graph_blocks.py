@@ -24,7 +24,9 @@ from windrow.tasks.clusters.graph_blocks import GraphSearch, search_blocks
 from windrow.tasks.clusters.known_graph import GraphBefore
 from windrow.tasks.clusters.neighbor_graph import begin_neighbors, end_neighbors, find_neighbors
 from windrow.tasks.clusters.neighbors_config import Method, NeighborsConfig
-from windrow.tasks.executors import InlineExecutor, LocalExecutor, RayExecutor
+from windrow.tasks.executors import ExecutorConfig, InlineExecutor, LocalExecutor, RayExecutor, close_executors
+from windrow.tasks.pipeline import curate
+from windrow.tasks.runner import PlainRunner
 from windrow.tasks.storage.published.versions import latest_version
 from windrow.tasks.storage.store.outputs import Done, NotDoneError, Output, all_outputs, only_finding, open_output
 
@@ -244,20 +246,20 @@ def pool(tmp_path: Path) -> SmallPool:
     return make_small_pool(tmp_path)
 
 
-def test_a_whole_run_whose_graph_is_searched_in_blocks_makes_the_same_version(
+def test_a_whole_run_on_workers_that_search_the_graph_in_blocks_makes_the_same_version(
     pool: SmallPool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    digests = []
-    for most_here in (0, stage.MOST_HERE + 2**40):
-        monkeypatch.setattr(stage, "MOST_HERE", most_here)
-        again = pool.over(tmp_path / str(most_here))
-        run = curate_inline(again.config)
-        record, version = run.stage("neighbors"), latest_version(again.store, "small")
-        assert record is not None and version is not None
-        (graph,) = record.outputs
-        digests.append([open_output(again.store / graph).digest, version.path.name])
-        assert left(again.store) == []
-    assert digests[0] == digests[1]
+    blocks, here = pool.over(tmp_path / "blocks"), pool.over(tmp_path / "here")
+    run = curate(replace(blocks.config, executor=ExecutorConfig("local", 2)), PlainRunner(delays=())).run
+    close_executors()
+    monkeypatch.setattr(stage, "MOST_HERE", 2**40)
+    in_blocks, in_one = run.stage("neighbors"), curate_inline(here.config).stage("neighbors")
+    assert in_blocks is not None and in_one is not None
+    assert in_blocks.outputs == in_one.outputs and in_blocks.n_samples == in_one.n_samples
+    digests = [open_output(each.store / in_one.outputs[0]).digest for each in (blocks, here)]
+    versions = [latest_version(each.store, "small") for each in (blocks, here)]
+    assert digests[0] == digests[1] and left(blocks.store) == []
+    assert versions[0] and versions[1] and versions[0].path.name == versions[1].path.name
 
 
 def test_what_a_killed_search_left_of_forgotten_samples_goes_with_them(pool: SmallPool) -> None:
