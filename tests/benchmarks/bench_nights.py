@@ -143,6 +143,8 @@ class MeasuringRunner(PlainRunner):
             self.seconds[name] = self.seconds.get(name, 0.0) + _cpu() - before
             self.memory[name] = max(self.memory.get(name, 0.0), _most_memory())
             finished(found[-1])
+        for name in dict.fromkeys(call.work.words for call in calls):
+            say(f"{name}: {_cpu():,.0f} s of CPU until now")
         return found
 
 
