@@ -139,7 +139,7 @@ def gathered(store: Path, what: GraphSearch) -> tuple[Pool, NeighborGraph, float
         found = _read_block(_block_path(store, what, number)) or _searched(embeddings, cells, what.k, block)
         rows = block if cells is None else cells.order[block]
         graph.indices[rows], graph.similarity[rows] = found.indices, found.similarity
-    ids = pool_file(what.work(store) / POOL, unit=False).sample_ids(slice(0, what.n))
+    ids = pool_file(what.work(store) / POOL, unit=False).all_ids()
     recall = recall_of(graph, embeddings, cells.checked) if cells is not None else None if what.exact else 1.0
     return Pool(ids, embeddings), graph, recall
 

@@ -39,6 +39,17 @@ class PoolFile:
         offsets = pa.array(np.arange(n + 1, dtype=np.int32) * 2 * ID_BYTES).buffers()[1]
         return pa.StringArray.from_buffers(n, offsets, pa.py_buffer(raw.tobytes().hex().encode()))
 
+    def all_ids(self) -> pa.Array:
+        """All ids, as strings whose ends have 64 bits."""
+        n = len(self.vectors)
+        letters = np.empty(2 * ID_BYTES * n, np.uint8)
+        with self.ids.open("rb") as file:
+            for start in range(0, len(letters), 2 * BATCH * ID_BYTES):
+                part = file.read(BATCH * ID_BYTES).hex().encode()
+                letters[start : start + len(part)] = np.frombuffer(part, np.uint8)
+        ends = np.arange(n + 1, dtype=np.int64) * 2 * ID_BYTES
+        return pa.LargeStringArray.from_buffers(n, pa.py_buffer(ends), pa.py_buffer(letters))
+
 
 def write_pool(
     features: Sequence[Output], folder: Path, *, unit: bool, memory: int, declared: Table = EMBEDDINGS

@@ -1,15 +1,18 @@
 """A pool that was read last is there for the next who wants it, and is never another's."""
 
+import mmap
 from pathlib import Path
 
 import numpy as np
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from small_features import ids, write_features
 
 from windrow.schemas import EMBEDDINGS
 from windrow.tasks.storage import memory_budget
 from windrow.tasks.storage.store.outputs import Output, open_output
-from windrow.tasks.storage.store.pool import read_pool
+from windrow.tasks.storage.store.pool import _mapped, _read, read_pool
 
 
 @pytest.fixture
@@ -43,6 +46,43 @@ def test_a_file_that_was_damaged_since_is_not_taken_for_whole(features: list[Out
         read_pool(features)
 
 
-def test_what_would_fill_the_memory_is_not_kept(features: list[Output], monkeypatch: pytest.MonkeyPatch) -> None:
+def test_what_would_fill_the_memory_is_the_same_in_a_file_that_is_nowhere(
+    features: list[Output], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    held = read_pool([*features, features[0]])
     monkeypatch.setattr(memory_budget, "_told", 16)
-    assert read_pool(features) is not read_pool(features)
+    mapped = read_pool(features)
+    assert is_mapped(mapped.embeddings)
+    assert not is_mapped(held.embeddings)
+    assert mapped.sample_ids.equals(held.sample_ids)
+    assert mapped.embeddings.dtype == np.float16
+    assert np.array_equal(mapped.embeddings, held.embeddings)
+    assert read_pool(features) is mapped
+    assert not list(features[0].path.parent.glob(".tmp-*"))
+    with pytest.raises(ValueError, match="read-only"):
+        mapped.embeddings[0] = 0
+
+
+def is_mapped(array: np.ndarray) -> bool:
+    while isinstance(array.base, np.ndarray):
+        array = array.base
+    return isinstance(array.base, mmap.mmap)
+
+
+@given(cuts=st.lists(st.integers(0, 30), max_size=4), failed=st.floats(0, 1), seed=st.integers(0, 99))
+@settings(deadline=None, max_examples=50)
+def test_pools_of_any_shards_are_the_same_in_memory_and_in_files(
+    tmp_path_factory: pytest.TempPathFactory, cuts: list[int], failed: float, seed: int
+) -> None:
+    """With shards of no samples, with samples that lie in several, and with some that have no embedding."""
+    store = tmp_path_factory.mktemp("store")
+    names, rng = ids(30), np.random.default_rng(seed)
+    vectors = rng.normal(size=(30, 3)).astype(np.float16)
+    rows = [np.sort(rng.choice(30, size=n, replace=False)) for n in [5, *cuts]]
+    bad = [np.flatnonzero(rng.random(len(part)) < failed).tolist() for part in rows]
+    parts = zip(rows, bad, strict=True)
+    shards = [write_features(store, [names[row] for row in part], vectors[part], no) for part, no in parts]
+    outputs = [open_output(store / path) for path in shards]
+    held, mapped = _read([output.table_path(EMBEDDINGS) for output in outputs]), _mapped(outputs)
+    assert mapped.sample_ids.equals(held.sample_ids)
+    assert np.array_equal(mapped.embeddings, held.embeddings)
