@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     from windrow.tasks.algorithms.labels.deciding.belonging import Belonging
     from windrow.tasks.algorithms.neighbors.exact_neighbors import NeighborGraph
 
-VERSION = 2
+VERSION = 3
 
 
 def refuses(config: LabelsConfig, given: Output) -> bool:

@@ -139,6 +139,27 @@ def search_cells(
     return decode_keys(_search_order(embeddings, k, cells, cells.order[start:stop], n_probe))
 
 
+def approximate_search(
+    queries: npt.NDArray[Any],
+    base: npt.NDArray[Any],
+    k: int,
+    exclude: Int64Array,
+    *,
+    n_probe: int = N_PROBE,
+    seed: int = 0,
+) -> NeighborGraph:
+    """About the k rows of base (m, d) nearest by cosine to each row of queries (n, d), 1 <= k <= m.
+
+    exclude: int64 (n,), the base row that each query may not find, or -1; a query with fewer than k rows left gets -1.
+    A query looks into n_probe of the cells of base (see `approximate_neighbor_graph`); where there are no more, the
+    answer is exact. Memory: 4 m d bytes for Faiss's copy.
+    """
+    cells = learn_cells(base, n_probe=n_probe, seed=seed)
+    if cells is None:
+        return search(queries, base, k, exclude=exclude)
+    return decode_keys(_search_rows(queries, np.arange(len(queries)), base, exclude, k, cells, n_probe))
+
+
 def sampled_recall(graph: NeighborGraph, embeddings: npt.NDArray[Any], seed: int = 0) -> float:
     """The recall of the graph of embeddings (n, d) by N_CHECKED of its rows; see `recall_of`."""
     return recall_of(graph, embeddings, _checked(len(embeddings), N_CHECKED, np.random.default_rng(seed)))
@@ -174,24 +195,38 @@ def _graph_of(embeddings: npt.NDArray[Any], k: int, cells: Cells, n_probe: int) 
 
 
 def _search_order(embeddings: npt.NDArray[Any], k: int, cells: Cells, order: Int64Array, n_probe: int) -> Int64Array:
-    """Keys (b, k) of the neighbours of some rows (b,), QUERY_BLOCK of them at a time."""
+    return _search_rows(embeddings, order, embeddings, order, k, cells, n_probe)
+
+
+def _search_rows(
+    queries: npt.NDArray[Any],
+    rows: Int64Array,
+    base: npt.NDArray[Any],
+    own: Int64Array,
+    k: int,
+    cells: Cells,
+    n_probe: int,
+) -> Int64Array:
+    """Keys (b, k) of the neighbours of some rows (b,) of queries in base, QUERY_BLOCK of them at a time.
+
+    own: int64 (b,), the row of base that each may not find, or -1.
+    """
     loaded_faiss()  # before the controller, which knows only libraries that are loaded
     one_thread = ThreadpoolController()
     n_cells = len(cells.centroids)
     n_probe = min(n_probe, n_cells)
     index = cells.index
-    index.nprobe, index.max_codes = n_probe, MOST_SCANNED * n_probe * -(-len(embeddings) // n_cells)
-    keys = np.empty((len(order), k), dtype=np.int64)
-    for block in row_blocks(len(order), QUERY_BLOCK):
-        rows = order[block]
-        units = unit_rows(embeddings[rows])[0]
+    index.nprobe, index.max_codes = n_probe, MOST_SCANNED * n_probe * -(-len(base) // n_cells)
+    keys = np.empty((len(rows), k), dtype=np.int64)
+    for block in row_blocks(len(rows), QUERY_BLOCK):
+        units = unit_rows(queries[rows[block]])[0]
         distance, probed = _nearest_cells(units.astype(np.float32), cells.centroids, n_probe, one_thread)
         column = index.search_preassigned(units.astype(np.float32), k + 1 + MARGIN, Iq=probed, Dq=distance)[1]
-        keys[block] = _best_keys(embeddings, rows, units, column, k)
+        keys[block] = _best_keys(base, own[block], units, column, k)
     short = np.flatnonzero(keys[:, -1] == NOTHING)
     if len(short):
-        rest = search(embeddings[order[short]], embeddings, k, exclude=order[short])
-        keys[short] = key_of(rest.similarity, rest.indices)
+        rest = search(queries[rows[short]], base, k, exclude=own[short])
+        keys[short] = np.where(rest.indices < 0, NOTHING, key_of(rest.similarity, rest.indices))
     return keys
 
 
@@ -233,12 +268,10 @@ def _nearest_cells(
     return distance, cell
 
 
-def _best_keys(
-    embeddings: npt.NDArray[Any], rows: Int64Array, units: Float64Array, column: Int64Array, k: int
-) -> Int64Array:
+def _best_keys(base: npt.NDArray[Any], own: Int64Array, units: Float64Array, column: Int64Array, k: int) -> Int64Array:
     """Keys (b, k) of the best of each row's candidates (b, c), -1 for none, by exact similarity, largest first."""
     candidates, place = np.unique(column, return_inverse=True)
-    similarity = exact_products(units, grid_rows(embeddings[candidates]), place.reshape(column.shape))
+    similarity = exact_products(units, grid_rows(base[candidates]), place.reshape(column.shape))
     key = key_of(similarity.astype(np.float32), column)
-    key[(column < 0) | (column == rows[:, None])] = NOTHING
+    key[(column < 0) | (column == own[:, None])] = NOTHING
     return -np.sort(-key, axis=1)[:, :k]

@@ -12,12 +12,13 @@ from windrow.tasks.algorithms.neighbors.approximate_neighbors import (
     _filled_cells,
     _graph_of,
     approximate_neighbor_graph,
+    approximate_search,
     cell_count,
     learn_cells,
     recall_of,
     search_cells,
 )
-from windrow.tasks.algorithms.neighbors.exact_neighbors import NeighborGraph, neighbor_graph
+from windrow.tasks.algorithms.neighbors.exact_neighbors import NeighborGraph, neighbor_graph, search
 
 N = 3000
 FEW_CELLS = {"n_probe": 6, "n_checked": 200}
@@ -191,3 +192,27 @@ def test_blocks_of_the_order_of_cells_give_the_rows_of_the_whole_graph_and_other
         with pytest.raises(ValueError, match=f"multiples of 1024, or to the end, got {start} and {stop}"):
             search_cells(pool, 5, cells, slice(start, stop))
     assert learn_cells(pool, n_probe=cell_count(5000)) is None
+
+
+@given(seed=st.integers(0, 1000), n_probe=st.integers(1, 40), excluded=st.booleans())
+@settings(max_examples=20, deadline=None)
+def test_other_rows_find_about_what_the_exact_search_finds(seed, n_probe, excluded):
+    rng = np.random.default_rng(seed)
+    base, queries = (rng.standard_normal((n, 6)).astype(np.float32) for n in (1200, 90))
+    own = rng.integers(-1, 1200, size=90) if excluded else np.full(90, -1)
+    queries[own >= 0] = base[own[own >= 0]]
+    exact = search(queries, base, 4, exclude=own)
+    found = approximate_search(queries, base, 4, own, n_probe=n_probe)
+    assert (found.indices != own[:, None]).all()
+    assert (found.similarity <= exact.similarity).all()
+    if n_probe >= 1200 // 64:
+        assert found.indices.tolist() == exact.indices.tolist()
+        assert found.similarity.tolist() == exact.similarity.tolist()
+
+
+def test_a_query_with_fewer_than_k_rows_left_gets_none():
+    base = np.random.default_rng(0).standard_normal((200, 4)).astype(np.float32)
+    own = np.arange(200)
+    found = approximate_search(base, base, 200, own, n_probe=1)
+    assert (found.indices[:, -1] == -1).all()
+    assert sorted(found.indices[7, :-1].tolist()) == [row for row in range(200) if row != 7]

@@ -6,6 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from label_pools import random_pool
 
+from windrow.tasks.algorithms.labels.deciding import belonging as module
 from windrow.tasks.algorithms.labels.deciding.belonging import (
     GAMMA,
     N_FOLDS,
@@ -204,3 +205,22 @@ def test_a_label_that_came_since_belongs_and_leaves_the_others_as_they_were():
     found = belonging_of_new(pool, graph, labels, new, before)
     assert found.p_values[row] == 1
     assert np.array_equal(np.delete(found.p_values, row), np.delete(before.p_values, row))
+
+
+def test_of_very_many_labels_those_of_the_nearest_cells_say_nearly_the_same(monkeypatch):
+    rng = np.random.default_rng(0)
+    centres = rng.standard_normal((8, 16))
+    kind = rng.integers(8, size=8000)
+    pool = (centres[kind] + 0.7 * rng.standard_normal((8000, 16))).astype(np.float32)
+    graph = neighbor_graph(pool, 10)
+    labels = np.where((rng.random(8000) < 0.5) & (kind < 7), kind, -1)
+    exact = judge_belonging(pool, graph, labels)
+    monkeypatch.setattr(module, "MOST_EXACT", 0)
+    monkeypatch.setattr(module, "N_PROBE", 3)
+    near = judge_belonging(pool, graph, labels)
+    assert (near.p_values != exact.p_values).any()
+    assert np.abs(near.p_values - exact.p_values).max() < 0.05
+    assert near.reached.tolist() == exact.reached.tolist()
+    of_the_classes = near.p_values[(labels < 0) & (kind < 7)]
+    assert all((of_the_classes <= alpha).mean() <= alpha + 0.02 for alpha in (0.02, 0.05, 0.1, 0.5))
+    assert (near.p_values[kind == 7] <= 0.02).mean() > 0.5
