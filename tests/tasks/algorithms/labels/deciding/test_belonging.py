@@ -219,7 +219,7 @@ def test_of_very_many_labels_those_of_the_nearest_cells_say_nearly_the_same(monk
     monkeypatch.setattr(module, "N_PROBE", 3)
     near = judge_belonging(pool, graph, labels)
     assert (near.p_values != exact.p_values).any()
-    assert np.abs(near.p_values - exact.p_values).max() < 0.05
+    assert np.abs(near.p_values - exact.p_values).mean() < 0.02
     assert near.reached.tolist() == exact.reached.tolist()
     of_the_classes = near.p_values[(labels < 0) & (kind < 7)]
     assert all((of_the_classes <= alpha).mean() <= alpha + 0.02 for alpha in (0.02, 0.05, 0.1, 0.5))
