@@ -14,6 +14,7 @@ from windrow.tasks.labels.labels_config import LabelsConfig
 from windrow.tasks.labels.rows.prediction_rows import MOST_CLASSES
 from windrow.tasks.storage.memory_budget import memory_budget
 from windrow.tasks.storage.store.outputs import open_output
+from windrow.tasks.storage.store.pool import is_mapped
 from windrow.tasks.storage.store.pool_file import pool_shape
 
 GB = 2**30
@@ -29,7 +30,7 @@ def graph_needs(store: Path, features: Sequence[str], config: NeighborsConfig) -
     """Return the bytes that the graph of these outputs of features takes, roughly."""
     n, dim = pool_shape([open_output(store / path) for path in features])
     faiss = 0 if is_exact(n, config) else 4 * n * dim
-    return PROCESS + 6 * n * dim + faiss + 36 * n * config.k
+    return PROCESS + _of_embeddings(n, dim) + faiss + 36 * n * config.k
 
 
 def label_needs(store: Path, features: Sequence[str], k: int, n_classes: int, config: LabelsConfig) -> int:
@@ -37,7 +38,13 @@ def label_needs(store: Path, features: Sequence[str], k: int, n_classes: int, co
     n, dim = pool_shape([open_output(store / path) for path in features])
     lists = n_classes > MOST_CLASSES and set(config.makers) <= LISTS
     prediction = 8 * n * (MOST_CLASSES if lists else n_classes)
-    return PROCESS + 6 * n * dim + 60 * n * k + COPIES * prediction
+    return PROCESS + _of_embeddings(n, dim) + 60 * n * k + COPIES * prediction
+
+
+def _of_embeddings(n: int, dim: int) -> int:
+    """What `read_pool` holds of them, and what is made of them once where there is room (`LabelPool.centred`)."""
+    stored = 2 * n * dim
+    return (0 if is_mapped(stored) else stored) + min(2 * stored, memory_budget() // 4)
 
 
 def shortage(what: str, needed: int, n_workers: int = 1) -> str | None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from unittest.mock import patch
 
 import numpy as np
 import pytest
@@ -18,7 +19,7 @@ from windrow.tasks.clusters.neighbors_config import NeighborsConfig
 from windrow.tasks.labels.labeling import decide_labels
 from windrow.tasks.labels.labels_config import LabelsConfig
 from windrow.tasks.labels.predictions import predict_labels
-from windrow.tasks.memory_needs import GB, graph_needs, label_needs, shortage
+from windrow.tasks.memory_needs import GB, PROCESS, graph_needs, label_needs, shortage
 from windrow.tasks.storage import memory_budget
 from windrow.tasks.storage.memory_budget import having
 from windrow.tasks.storage.store.made import Made
@@ -68,3 +69,17 @@ def test_what_is_listed_needs_less_than_samples_x_classes(tmp_path: Path) -> Non
         graph_needs(store, pool.features, NeighborsConfig(5, how)) for how in ("exact", "approximate")
     )
     assert approximate - exact == 4 * 50 * 4
+
+
+def test_embeddings_that_lie_in_a_file_are_not_counted(tmp_path: Path) -> None:
+    n, dim, k = 300, 64, 5
+    pool = write_labelled_pool(tmp_path, np.random.default_rng(0).standard_normal((n, dim)), [None] * n, 2)
+
+    def of_embeddings(budget: int) -> int:
+        with patch.object(memory_budget, "_told", budget):
+            return graph_needs(tmp_path, pool.features, NeighborsConfig(k, "exact")) - PROCESS - 36 * n * k
+
+    stored = 2 * n * dim
+    assert of_embeddings(GB) == 3 * stored
+    assert of_embeddings(8 * stored) == 3 * stored
+    assert of_embeddings(8 * stored - 8) == 2 * stored - 2

@@ -56,12 +56,17 @@ def read_pool(features: Sequence[Output]) -> Pool:
         return last[1]
     last = _last = None
     n, dim = pool_shape(features)
-    is_mapped = 2 * n * dim > memory_budget() // MAPPED
-    pool = _mapped(features) if is_mapped else _read(paths)
+    in_file = is_mapped(2 * n * dim)
+    pool = _mapped(features) if in_file else _read(paths)
     pool.embeddings.flags.writeable = False
-    if is_mapped or pool.embeddings.nbytes + pool.sample_ids.nbytes <= memory_budget() // KEPT:
+    if in_file or pool.embeddings.nbytes + pool.sample_ids.nbytes <= memory_budget() // KEPT:
         _last = files, pool
     return pool
+
+
+def is_mapped(n_bytes: int) -> bool:
+    """Whether embeddings that take so much lie in a file."""
+    return n_bytes > memory_budget() // MAPPED
 
 
 def _mapped(features: Sequence[Output]) -> Pool:
