@@ -40,7 +40,7 @@ def carried_barycentres(plain: Directions, pool: CentredRows, smoothness: float)
     their mean: what a sample is least like counts little, and alike for all such classes. Its end is that of
     `class_logs`, where conjugate gradients take the place of an elimination: no c x c exists.
     """
-    kernel, rest, shares = _kernel(plain, pool, smoothness)
+    kernel, rest, shares = listed_kernel(plain, pool, smoothness)
     with threadpool_limits(limits=1):  # a product shared among threads adds up in another order
         scale, rows = _scalings(kernel, rest, class_logs(listed_columns(kernel, rest), shares, len(rest)))
         sums = np.zeros_like(plain.directions)
@@ -87,7 +87,7 @@ def _by_gradients(
     return np.asarray(cg(whole, gap, rtol=ACCURACY, atol=0.0, maxiter=MOST_GRADIENTS, M=usual)[0])
 
 
-def _kernel(
+def listed_kernel(
     plain: Directions, pool: CentredRows, smoothness: float
 ) -> tuple[sparse.csr_array, Float64Array, Float64Array]:
     """What stands out in each row of the kernel (n, c), the rest (n,), and the classes' mean probabilities (c,).

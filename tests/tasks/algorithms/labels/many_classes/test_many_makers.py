@@ -7,13 +7,16 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+from scipy.special import softmax
 
+from windrow.tasks.algorithms.labels.cores.standardisation import CentredRows
 from windrow.tasks.algorithms.labels.folds import cross_fit
 from windrow.tasks.algorithms.labels.makers.label_propagation import LabelPropagation
 from windrow.tasks.algorithms.labels.makers.linear_probe import LinearProbe
 from windrow.tasks.algorithms.labels.makers.prototypes import Prototypes
 from windrow.tasks.algorithms.labels.makers.smoothed_probe import SmoothedProbe
 from windrow.tasks.algorithms.labels.makers.smoothed_prototypes import SmoothedPrototypes
+from windrow.tasks.algorithms.labels.many_classes.carried_prototypes import listed_kernel
 from windrow.tasks.algorithms.labels.many_classes.listed_predictions import cross_fit_listed
 from windrow.tasks.algorithms.labels.many_classes.spread_labels import propagate
 from windrow.tasks.algorithms.labels.sparse_probabilities import SparseProbabilities
@@ -78,3 +81,17 @@ def test_labels_spread_without_samples_x_classes():
     tracemalloc.stop()
     assert (said.classes[:, 0] >= 0).all()
     assert most < 2 * n * n_classes  # float16 of them would be as large
+
+
+def test_what_a_row_of_the_kernel_does_not_list_is_small_but_never_0():
+    # Two groups of 64 classes: a row lists those of its own, and has 1e-9 or so of each of the others.
+    centres = np.column_stack([np.repeat([1.5, -1.5], 64), np.tile(np.eye(64), (2, 1))])
+    pool = CentredRows(centres, 0)
+    plain = Prototypes(transport_weight=0.0).directions(centres, np.arange(128), 128)
+    kernel, rest, shares = listed_kernel(plain, pool, 0.05)
+    expected = softmax(pool[:] @ plain.directions.T / 0.05, axis=1)
+    group = np.arange(128) // 64
+    same = group[:, None] == group
+    np.testing.assert_allclose(rest, expected[~same].reshape(128, 64).mean(axis=1), rtol=1e-9)
+    np.testing.assert_allclose(kernel.toarray()[same], expected[same] - rest[0], rtol=1e-6)
+    np.testing.assert_allclose(shares.sum(), 1)
