@@ -41,7 +41,7 @@ from windrow.tasks.storage.store.outputs import (
 )
 from windrow.tasks.storage.store.pool import Pool, read_pool
 
-VERSION = 3
+VERSION = 4
 LISTED_VERSION = 1
 """Of predictions of more classes than MOST_CLASSES, which list these."""
 

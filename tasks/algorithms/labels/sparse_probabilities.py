@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from windrow.tasks.algorithms.arrays import BoolArray, Float32Array, Float64Array, Int64Array
+from windrow.tasks.algorithms.arrays import BoolArray, Float32Array, Float64Array, Int32Array, Int64Array
 
 
 @dataclass(frozen=True)
@@ -47,7 +47,7 @@ class SparseProbabilities:
         """That of the dense rows, (n, n_classes)."""
         return len(self.classes), self.n_classes
 
-    def take(self, rows: slice | Int64Array | BoolArray) -> SparseProbabilities:
+    def take(self, rows: slice | Int32Array | Int64Array | BoolArray) -> SparseProbabilities:
         """Some of the rows."""
         return replace(self, classes=self.classes[rows], probabilities=self.probabilities[rows])
 

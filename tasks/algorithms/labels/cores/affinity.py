@@ -41,10 +41,16 @@ class LocalMatrix:
         if matrix.indices.dtype != np.int32:
             return cls(matrix, np.arange(matrix.shape[0], dtype=np.int32))
         order = reverse_cuthill_mckee(matrix, symmetric_mode=True)
-        place = np.empty_like(order)
-        place[order] = np.arange(len(order), dtype=order.dtype)
-        rows = matrix[order]
-        return cls(sparse.csr_array((rows.data, place[rows.indices], rows.indptr), shape=matrix.shape), order)
+        rows = cls(matrix[order], order)
+        columns = rows.place[rows.matrix.indices]
+        return cls(sparse.csr_array((rows.matrix.data, columns, rows.matrix.indptr), shape=matrix.shape), order)
+
+    @property
+    def place(self) -> Int32Array:
+        """Where each row is, int32 (n,): the inverse of `order`."""
+        place = np.empty_like(self.order)
+        place[self.order] = np.arange(len(self.order), dtype=self.order.dtype)
+        return place
 
     def restored(self, values: Float64Array) -> Float64Array:
         """Values (n, c) that lie in this order, in the order of the samples."""

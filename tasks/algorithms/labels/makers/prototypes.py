@@ -15,19 +15,16 @@ from windrow.tasks.algorithms.arrays import (
     Int64Array,
     check_embeddings,
     row_blocks,
-    row_maxima,
     unit_rows,
 )
+from windrow.tasks.algorithms.labels.cores.semi_dual import class_logs, columns_of, plan_rows
 from windrow.tasks.algorithms.labels.cores.standardisation import CentredRows, centred_units, class_means
 from windrow.tasks.algorithms.labels.folds import Predict, check_pool, labelled_rows
 from windrow.tasks.algorithms.labels.maker import LabelPool, Maker, NotNegative, Positive
 from windrow.tasks.algorithms.labels.many_classes.listed_predictions import PredictListed, predict_listed
 from windrow.tasks.algorithms.labels.probabilities import predict_rows
 
-# Of the transport plan: its entropy's weight, what its rows may miss of a class's mass, and how long it may take.
-SMOOTHNESS = 0.05
-MARGINAL_TOLERANCE = 1e-9
-MAX_SCALINGS = 500
+SMOOTHNESS = 0.05  # the weight of the transport plan's entropy
 
 
 @dataclass(frozen=True)
@@ -79,7 +76,7 @@ class Prototypes(Maker):
         if listed:
             from windrow.tasks.algorithms.labels.many_classes.carried_prototypes import carried_barycentres
 
-            carried = carried_barycentres(plain, pool, SMOOTHNESS, MARGINAL_TOLERANCE, MAX_SCALINGS)
+            carried = carried_barycentres(plain, pool, SMOOTHNESS)
         else:
             carried = transport_barycentres(plain, pool)
         moved = unit_rows(own * plain.directions + self.transport_weight * carried)[0]
@@ -131,33 +128,17 @@ def transport_barycentres(plain: ClassDirections, pool: CentredRows) -> Float64A
     """Each class's mean (c, d), at length 1, of the pool (n, d) weighted by its row of the transport plan.
 
     The plan maximises the plan's mean cosine plus SMOOTHNESS times its entropy; every sample has the same mass, and a
-    class its mean probability. Sinkhorn's scaling; a float64 array (n, c) is held.
+    class its mean probability: see `class_logs`. A float64 array (n, c) is held.
     """
     from scipy.special import softmax
 
     blocks = row_blocks(len(pool))
-    cosines = np.concatenate([pool[block] @ plain.directions.T for block in blocks])
-    shares = softmax(cosines / plain.temperature, axis=1).mean(axis=0)
+    logits = np.concatenate([pool[block] @ plain.directions.T for block in blocks])
+    shares = softmax(logits / plain.temperature, axis=1).mean(axis=0)
+    logits /= SMOOTHNESS
+    logs = class_logs(columns_of(logits), shares, len(logits))
+    sums = np.zeros_like(plain.directions)
     with threadpool_limits(limits=1):
-        plan = transport_plan(cosines / SMOOTHNESS, shares)
-        sums = np.zeros_like(plain.directions)
         for block in blocks:
-            sums += plan[block].T @ pool[block]
+            sums += plan_rows(logits[block], logs).T @ pool[block]
     return unit_rows(sums)[0]
-
-
-def transport_plan(logits: Float64Array, shares: Float64Array) -> Float64Array:
-    """The plan (n, c), exp(logits) with rows and columns scaled: rows sum to 1 / n, columns to shares (c,), of sum 1.
-
-    Cuturi 2013, Sinkhorn distances. Rows are exact; columns are off by at most 1e-9 where 500 steps suffice, by more
-    in some small pools, where probabilities may differ by some thousandths from those of the plan's end.
-    """
-    kernel = np.exp(logits - row_maxima(logits))
-    scale = np.ones(len(shares))
-    for _ in range(MAX_SCALINGS):
-        rows = 1.0 / (len(kernel) * (kernel @ scale))
-        columns = scale * (rows @ kernel)
-        if np.abs(columns - shares).max() <= MARGINAL_TOLERANCE:
-            break
-        scale *= shares / np.maximum(columns, np.finfo(np.float64).tiny)
-    return np.asarray(kernel * scale / (len(kernel) * (kernel @ scale))[:, None])

@@ -45,7 +45,7 @@ def _stacked(said: SparseProbabilities, values: Callable[[SparseProbabilities], 
     if not len(said):
         return sparse.csr_array(said.shape, dtype=np.float32)
     parts = [said.take(block) for block in row_blocks(len(said))]
-    return sparse.vstack([_matrix(part, values(part).astype(np.float32)) for part in parts], format="csr")
+    return sparse.vstack([matrix_of(part, values(part).astype(np.float32)) for part in parts], format="csr")
 
 
 def log_rest(said: SparseProbabilities) -> Float64Array:
@@ -53,7 +53,8 @@ def log_rest(said: SparseProbabilities) -> Float64Array:
     return np.asarray(np.log(np.maximum(said.rest(), SMALLEST_PROBABILITY)))
 
 
-def _matrix(said: SparseProbabilities, values: Float32Array) -> sparse.csr_array:
+def matrix_of(said: SparseProbabilities, values: npt.NDArray[Any]) -> sparse.csr_array:
+    """The matrix (n, n_classes) that has values (n, k) where `said` lists a class, 0 elsewhere."""
     from scipy import sparse
 
     there = said.classes >= 0

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from windrow.tasks.algorithms.arrays import Float32Array, Float64Array, Int64Array, row_blocks
-from windrow.tasks.algorithms.labels.cores.affinity import normalised_affinity
+from windrow.tasks.algorithms.labels.cores.affinity import LocalMatrix, normalised_affinity
 from windrow.tasks.algorithms.labels.many_classes.listed_predictions import PredictListed
 from windrow.tasks.algorithms.labels.many_classes.listed_rows import (
     joined,
@@ -67,16 +67,17 @@ def smooth_listed(
         raise ValueError(f"predictions must have a row for each of the graph's {len(graph.indices)}, got {len(said)}")
     if not strength:
         return said
-    affinity = normalised_affinity(graph, gamma).astype(np.float32)
-    logits, k = log_excess(said), said.classes.shape[1]
+    local = LocalMatrix.of(normalised_affinity(graph, gamma).astype(np.float32))
+    logits, k = log_excess(said.take(local.order)), said.classes.shape[1]
     shares = _kept(logits)
     for _ in range(max_iters):
-        moved, gap = _step(affinity, logits, shares, strength)
+        moved, gap = _step(local.matrix, logits, shares, strength)
         shares = moved
         if gap * (1.0 + 0.5 * strength) <= tolerance:
             break
-    blocks = row_blocks(len(said), ROWS)
-    heard = (affinity[block] @ shares.excess * np.float32(strength) for block in blocks)
+    place = local.place
+    blocks = [place[block] for block in row_blocks(len(said), ROWS)]
+    heard = (local.matrix[block] @ shares.excess * np.float32(strength) for block in blocks)
     ended = [softmax_of(summed([logits[block], each]), k) for block, each in zip(blocks, heard, strict=True)]
     return joined(ended, k, said.n_classes)
 

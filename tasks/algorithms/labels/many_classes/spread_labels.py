@@ -49,10 +49,10 @@ def propagate(
     smoother = normalised_affinity(graph, gamma)
     seeds = _seeds(labels, known, n_classes, class_balanced)
     total = spread(LocalMatrix.of(smoother), seeds.sum(axis=1)[:, None], alpha, TOLERANCE)[:, 0]
-    narrow = smoother.astype(np.float32)
+    narrow = LocalMatrix.of(smoother.astype(np.float32))
     del smoother  # as large as all scores
-    scores = _spread(narrow, seeds, alpha)
-    parts = [_shares(scores[rows[block]], total[rows[block]], k) for block in row_blocks(len(rows), ROWS)]
+    scores, place = _spread(narrow.matrix, seeds[narrow.order], alpha), narrow.place
+    parts = [_shares(scores[place[rows[block]]], total[rows[block]], k) for block in row_blocks(len(rows), ROWS)]
     return joined(parts, min(k, n_classes), n_classes)
 
 

@@ -7,7 +7,7 @@ from threadpoolctl import threadpool_limits
 
 from windrow.tasks.algorithms.labels.cores.standardisation import CentredRows, centred_units
 from windrow.tasks.algorithms.labels.maker import LabelPool
-from windrow.tasks.algorithms.labels.makers.prototypes import MAX_SCALINGS, Prototypes, transport_plan
+from windrow.tasks.algorithms.labels.makers.prototypes import Prototypes
 
 FEW = settings(max_examples=15, deadline=None)
 
@@ -34,8 +34,11 @@ def by_hand(pool, labels, n_classes, temperature, weight, smoothness=0.05):
     shares = soft(rows @ means.T / temperature).mean(axis=0)
     plan = np.exp(rows @ means.T / smoothness)
     plan /= len(rows) * plan.sum(axis=1, keepdims=True)
-    for _ in range(MAX_SCALINGS):  # plans of some pools are not at their end by then
-        plan *= shares / plan.sum(axis=0)
+    for _ in range(100_000):
+        missing = shares / plan.sum(axis=0)
+        if np.abs(missing - 1).max() < 1e-12:
+            break
+        plan *= missing
         plan /= len(rows) * plan.sum(axis=1, keepdims=True)
     counts = np.bincount(labels[labels >= 0], minlength=n_classes)[:, None]
     moved = unit(counts * means + weight * unit(plan.T @ rows))
@@ -56,7 +59,7 @@ def test_the_nearer_of_two_means_has_the_larger_share_in_the_ratio_of_the_expone
 def test_prototypes_are_those_of_plain_numpy(seed, temperature, weight):
     pool, labels = random_pool(seed)
     ours = prototypes(pool, labels, 3, temperature=temperature, transport_weight=weight)
-    np.testing.assert_allclose(ours, by_hand(pool, labels, 3, temperature, weight), atol=1e-4)
+    np.testing.assert_allclose(ours, by_hand(pool, labels, 3, temperature, weight), atol=1e-6)
 
 
 @FEW
@@ -69,16 +72,6 @@ def test_rows_sum_to_one_and_permuting_the_pool_permutes_them(seed, weight):
     permuted = prototypes(pool[order], labels[order], 5, transport_weight=weight)
     np.testing.assert_allclose(permuted, plain[order], atol=1e-6)
     assert not plain[:, 3:].any()
-
-
-@FEW
-@given(st.integers(0, 10_000), st.integers(2, 6))
-def test_a_transport_plan_has_its_marginals(seed, n_classes):
-    rng = np.random.default_rng(seed)
-    shares = rng.dirichlet(np.ones(n_classes) * 5)
-    plan = transport_plan(rng.uniform(-4, 4, (200, n_classes)), shares)
-    np.testing.assert_allclose(plan.sum(axis=1), 1 / 200, rtol=1e-12)
-    np.testing.assert_allclose(plan.sum(axis=0), shares, atol=1e-8)
 
 
 @FEW

@@ -7,17 +7,22 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+from scipy.special import softmax
 
+from windrow.tasks.algorithms.labels.cores.affinity import LocalMatrix
+from windrow.tasks.algorithms.labels.cores.standardisation import CentredRows
 from windrow.tasks.algorithms.labels.folds import cross_fit
+from windrow.tasks.algorithms.labels.maker import LabelPool
 from windrow.tasks.algorithms.labels.makers.label_propagation import LabelPropagation
 from windrow.tasks.algorithms.labels.makers.linear_probe import LinearProbe
 from windrow.tasks.algorithms.labels.makers.prototypes import Prototypes
 from windrow.tasks.algorithms.labels.makers.smoothed_probe import SmoothedProbe
 from windrow.tasks.algorithms.labels.makers.smoothed_prototypes import SmoothedPrototypes
+from windrow.tasks.algorithms.labels.many_classes.carried_prototypes import listed_kernel
 from windrow.tasks.algorithms.labels.many_classes.listed_predictions import cross_fit_listed
 from windrow.tasks.algorithms.labels.many_classes.spread_labels import propagate
 from windrow.tasks.algorithms.labels.sparse_probabilities import SparseProbabilities
-from windrow.tasks.algorithms.neighbors.exact_neighbors import NeighborGraph
+from windrow.tasks.algorithms.neighbors.exact_neighbors import NeighborGraph, neighbor_graph
 
 PROBABILITY = 0.02
 """How far a probability may be off: where the first two classes are no nearer, the first is the same."""
@@ -78,3 +83,33 @@ def test_labels_spread_without_samples_x_classes():
     tracemalloc.stop()
     assert (said.classes[:, 0] >= 0).all()
     assert most < 2 * n * n_classes  # float16 of them would be as large
+
+
+def test_what_a_row_of_the_kernel_does_not_list_is_small_but_never_0():
+    # Two groups of 64 classes: a row lists those of its own, and has 1e-9 or so of each of the others.
+    centres = np.column_stack([np.repeat([1.5, -1.5], 64), np.tile(np.eye(64), (2, 1))])
+    pool = CentredRows(centres, 0)
+    plain = Prototypes(transport_weight=0.0).directions(centres, np.arange(128), 128)
+    kernel, rest, shares = listed_kernel(plain, pool, 0.05)
+    expected = softmax(pool[:] @ plain.directions.T / 0.05, axis=1)
+    group = np.arange(128) // 64
+    same = group[:, None] == group
+    np.testing.assert_allclose(rest, expected[~same].reshape(128, 64).mean(axis=1), rtol=1e-9)
+    np.testing.assert_allclose(kernel.toarray()[same], expected[same] - rest[0], rtol=1e-6)
+    np.testing.assert_allclose(shares.sum(), 1)
+
+
+@pytest.mark.parametrize("seed", range(5))
+@pytest.mark.parametrize("maker", [LabelPropagation(), SmoothedPrototypes(2.0)], ids=["propagation", "smoothed"])
+def test_the_order_in_which_neighbours_lie_near_changes_no_byte(many, maker, seed):
+    rng = np.random.default_rng(seed)
+    samples = rng.permutation(len(many.labels))[:500]
+    labels, points = many.labels[samples], many.embeddings[samples]
+    pool = LabelPool(points, many.pool.n_classes, neighbor_graph(points, 9), n_listed=many.pool.n_listed)
+    rows = rng.permutation(len(labels))[:300]
+    near = maker.fit_listed(pool)(labels, rows)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(LocalMatrix, "of", lambda matrix: LocalMatrix(matrix, np.arange(len(labels), dtype=np.int32)))
+        as_it_came = maker.fit_listed(pool)(labels, rows)
+    assert near.classes.tobytes() == as_it_came.classes.tobytes()
+    assert near.probabilities.tobytes() == as_it_came.probabilities.tobytes()
