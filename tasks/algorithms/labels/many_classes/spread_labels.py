@@ -6,6 +6,7 @@ import math
 from typing import TYPE_CHECKING
 
 import numpy as np
+import numpy.typing as npt
 
 from windrow.tasks.algorithms.arrays import BoolArray, Float64Array, Int64Array, row_blocks
 from windrow.tasks.algorithms.labels.cores.affinity import LocalMatrix, normalised_affinity, spread
@@ -67,25 +68,55 @@ def _seeds(labels: Int64Array, known: Int64Array, n_classes: int, class_balanced
 
 
 def _spread(smoother: sparse.csr_array, seeds: sparse.csr_array, alpha: float) -> sparse.csr_array:
-    """`spread`, with rows that keep KEPT entries: of Y (n, columns) its F, but for what is dropped."""
+    """`spread`, with rows that keep KEPT entries: of Y (n, columns) its F, but for what is dropped.
+
+    Memory: 32 KEPT bytes a row.
+    """
     from scipy import sparse
 
     rate = alpha / (1.0 + math.sqrt(1.0 - alpha * alpha))
     seeds = (seeds * np.float32(1.0 - alpha)).tocsr()
     own = sparse.eye_array(seeds.shape[0], dtype=np.float32, format="csr")
     previous, current = sparse.csr_array(seeds.shape, dtype=np.float32), seeds
+    spare, used = _Entries(seeds.shape[0]), _Entries(seeds.shape[0])
     omega = 2.0
     for _ in range(math.ceil(math.log(TOLERANCE / 2.0) / math.log(rate))):
         omega = 1.0 / (1.0 - alpha * alpha * omega / 4.0)
         # One product, of the parts side by side, instead of a product and two sums.
         before = sparse.vstack([current, seeds, previous], format="csr")
-        blocks = []
+        spare.clear()  # of the scores two steps ago, which `before` has
         for rows in row_blocks(seeds.shape[0], ROWS):
             weights = (np.float32(omega * alpha) * smoother[rows], np.float32(omega) * own[rows])
-            step = sparse.hstack([*weights, np.float32(1.0 - omega) * own[rows]], format="csr") @ before
-            blocks.append(_kept(step))
-        previous, current = current, sparse.vstack(blocks, format="csr")
+            spare.add(_kept(sparse.hstack([*weights, np.float32(1.0 - omega) * own[rows]], format="csr") @ before))
+        del before
+        previous, current = current, spare.matrix(seeds.shape)
+        spare, used = used, spare
     return current
+
+
+class _Entries:
+    """Rows of at most KEPT entries, one after another: what is not filled takes no memory."""
+
+    def __init__(self, n: int) -> None:
+        self._data, self._classes = np.empty(n * KEPT, np.float32), np.empty(n * KEPT, np.int32)
+        self._sizes: list[npt.NDArray[np.int32]] = []
+        self._n = 0
+
+    def clear(self) -> None:
+        self._sizes, self._n = [], 0
+
+    def add(self, rows: sparse.csr_array) -> None:
+        there = slice(self._n, self._n + rows.nnz)
+        self._data[there], self._classes[there] = rows.data, rows.indices
+        self._sizes.append(np.diff(rows.indptr).astype(np.int32))
+        self._n += rows.nnz
+
+    def matrix(self, shape: tuple[int, int]) -> sparse.csr_array:
+        """The rows that were added, until `clear`."""
+        from scipy import sparse
+
+        starts = np.concatenate([[0], np.cumsum(np.concatenate(self._sizes), dtype=np.int64)])
+        return sparse.csr_array((self._data[: self._n], self._classes[: self._n], starts), shape=shape)
 
 
 def _kept(scores: sparse.csr_array) -> sparse.csr_array:
