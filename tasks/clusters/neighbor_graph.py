@@ -60,7 +60,7 @@ def find_neighbors(
         n = len(pool.sample_ids)
         if n < 2:
             raise ValueError(f"the pool has {n} samples with an embedding; a curated set needs at least 2")
-        graph, recall = _extended(store, before, pool, config) or graph_of(pool.embeddings, config)
+        graph, recall = _extended(store, before, features, pool, config) or graph_of(pool.embeddings, config)
         neighbors = {
             "sample_id": pool.sample_ids,
             "position": np.arange(n),
@@ -86,7 +86,7 @@ def find_neighbors(
 
 
 def _extended(
-    store: Path, before: GraphBefore | None, pool: Pool, config: NeighborsConfig
+    store: Path, before: GraphBefore | None, features: Sequence[str], pool: Pool, config: NeighborsConfig
 ) -> tuple[NeighborGraph, float | None] | None:
     """The earlier graph for tonight's pool, and its recall unless it is exact; None where it cannot or need not be."""
     n, wants_exact = len(pool.sample_ids), is_exact(len(pool.sample_ids), config)
@@ -94,7 +94,7 @@ def _extended(
     if before is None or (wants_exact and not was_exact):
         return None
     most = MOST_SEARCHED * n if wants_exact else MOST_PER_ROOT * n**0.5
-    graph = extended_graph(store, before, pool, min(config.k, n - 1), int(most))
+    graph = extended_graph(store, before, features, pool, min(config.k, n - 1), int(most))
     if graph is None:
         return None
     return graph, None if was_exact else sampled_recall(graph, pool.embeddings)

@@ -12,9 +12,9 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from windrow.schemas import EMBEDDINGS
+from windrow.tasks.storage.files.kept_reading import KeptReading
 from windrow.tasks.storage.files.parquet import read_table, vectors_to_array
 from windrow.tasks.storage.files.whole_columns import whole
-from windrow.tasks.storage.memory_budget import memory_budget
 from windrow.tasks.storage.store.outputs import Output
 
 
@@ -26,11 +26,7 @@ class Pool:
     embeddings: npt.NDArray[np.float16]
 
 
-KEPT = 16
-"""The pool that was read last stays for the next who wants it, where it takes less than one part in so many of what
-this process may take: a night reads the same files eight times, each as long as two searches among them."""
-
-_last: tuple[list[tuple[Path, int, int, int]], Pool] | None = None
+_kept = KeptReading[Pool]()
 
 
 def read_pool(features: Sequence[Output]) -> Pool:
@@ -38,18 +34,8 @@ def read_pool(features: Sequence[Output]) -> Pool:
 
     The array is not to be written to: who reads the same files next may get it, too.
     """
-    global _last
     paths = [output.table_path(EMBEDDINGS) for output in features]
-    files = [(path, found.st_ino, found.st_mtime_ns, found.st_size) for path in paths for found in [path.stat()]]
-    last = _last  # read once: another thread may let go of it
-    if last is not None and last[0] == files:
-        return last[1]
-    last = _last = None
-    pool = _read(paths)
-    pool.embeddings.flags.writeable = False
-    if pool.embeddings.nbytes + pool.sample_ids.nbytes <= memory_budget() // KEPT:
-        _last = files, pool
-    return pool
+    return _kept.of(paths, lambda: _read(paths), lambda pool: pool.embeddings.nbytes + pool.sample_ids.nbytes)
 
 
 def _read(paths: Sequence[Path]) -> Pool:
@@ -61,4 +47,6 @@ def _read(paths: Sequence[Path]) -> Pool:
     first = np.ones(len(ids), bool)
     if len(ids) > 1:
         first[1:] = pc.not_equal(ids[1:], ids[:-1]).to_numpy(zero_copy_only=False)
-    return Pool(ids.filter(pa.array(first)), vectors_to_array(table["embedding"])[np.asarray(order)[first]])
+    embeddings = vectors_to_array(table["embedding"])[np.asarray(order)[first]]
+    embeddings.flags.writeable = False
+    return Pool(ids.filter(pa.array(first)), embeddings)
