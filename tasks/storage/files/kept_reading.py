@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Hashable, Sequence
 from pathlib import Path
 from typing import Generic, TypeVar
 
@@ -22,11 +22,14 @@ class KeptReading(Generic[Found]):
     """
 
     def __init__(self) -> None:
-        self._last: tuple[list[tuple[Path, int, int, int]], Found] | None = None
+        self._last: tuple[tuple[object, ...], Found] | None = None
 
-    def of(self, paths: Sequence[Path], read: Callable[[], Found], n_bytes: Callable[[Found], int]) -> Found:
-        """Return what these files hold: what `read` gives, which takes `n_bytes` of memory."""
-        files = [(path, found.st_ino, found.st_mtime_ns, found.st_size) for path in paths for found in [path.stat()]]
+    def of(
+        self, paths: Sequence[Path], read: Callable[[], Found], n_bytes: Callable[[Found], int], part: Hashable = None
+    ) -> Found:
+        """Return what these files hold, or a `part` of it: what `read` gives, which takes `n_bytes` of memory."""
+        facts = [(path, found.st_ino, found.st_mtime_ns, found.st_size) for path in paths for found in [path.stat()]]
+        files = (*facts, part)
         last = self._last  # read once: another thread may let go of it
         if last is not None and last[0] == files:
             return last[1]
