@@ -154,7 +154,7 @@ def _ascends(keys: pa.Table) -> bool:
     begins = pc.not_equal(lead.slice(1), lead.slice(0, len(lead) - 1))
     if not _all(pc.or_(begins, _above(others))):
         return False
-    heads = pa.chunked_array([lead.slice(0, 1).combine_chunks(), *lead.slice(1).filter(begins).chunks], lead.type)
+    heads = lead.filter(pa.chunked_array([pa.array([True]), *begins.chunks]))
     if _all(_above([heads])):
         return True
     return len(heads) <= MOST_RUNS and pc.count_distinct(heads).as_py() == len(heads)

@@ -222,7 +222,7 @@ def _fit(
     if _basis(output.inputs) != _basis(inputs) or not _stand(store, before, sample_ids, given):
         return None
     samples, judged = read(output)
-    place, rows = np.split(_places(pa.concat_arrays([judged, samples]), sample_ids), [len(judged)])
+    place, rows = np.split(_places(whole(pa.chunked_array([judged, samples])), sample_ids), [len(judged)])
     fit = Fit(output, place, rows)
     n_stay, n = int((fit.rows >= 0).sum()), len(sample_ids)
     near = max(n - n_stay, len(samples) - n_stay) <= MOST_CHANGED * n
