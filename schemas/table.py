@@ -13,6 +13,7 @@ import pyarrow.compute as pc
 
 SCHEMA_VERSION = 1
 MOST_ORDERED = 3  # columns of a key that are tried in every order
+MOST_RUNS = 4096  # of one value each, that need not come in the order of these
 PART = 2**16  # rows: their texts, and the names of 64 classes each, end within 32 bits
 
 
@@ -138,19 +139,39 @@ class Table:
 
 
 def _in_some_order(keys: pa.Table) -> bool:
-    """Whether keys ascend by their columns in some order: most do, and to look is cheaper than to find repeats."""
+    """Whether keys come in some order of their columns, so that none repeats: most do, and to look is cheaper than to
+    find repeats.
+    """
     orders = permutations(keys.column_names) if keys.num_columns <= MOST_ORDERED else ()
     return any(_ascends(keys.select(names)) for names in orders)
 
 
 def _ascends(keys: pa.Table) -> bool:
-    """Whether each row of keys is above the one before it, column after column."""
+    """Whether rows come in runs of one value of the first column, each value in one run, within which the others
+    ascend, column after column.
+    """
+    lead, *others = keys.itercolumns()
+    begins = pc.not_equal(lead.slice(1), lead.slice(0, len(lead) - 1))
+    if not _all(pc.or_(begins, _above(others))):
+        return False
+    heads = lead.filter(pa.chunked_array([pa.array([True]), *begins.chunks]))
+    if _all(_above([heads])):
+        return True
+    return len(heads) <= MOST_RUNS and pc.count_distinct(heads).as_py() == len(heads)
+
+
+def _above(columns: Iterable[pa.ChunkedArray]) -> Any:
+    """Which rows are above the one before them, column after column; none of no columns."""
     above, alike = pa.scalar(False), pa.scalar(True)
-    for column in keys.itercolumns():
+    for column in columns:
         before, after = column.slice(0, len(column) - 1), column.slice(1)
         above = pc.or_(above, pc.and_(alike, pc.greater(after, before)))
         alike = pc.and_(alike, pc.equal(after, before))
-    return bool(pc.all(pc.fill_null(above, False), min_count=0).as_py())
+    return above
+
+
+def _all(values: Any) -> bool:
+    return bool(pc.all(pc.fill_null(values, False), min_count=0).as_py())
 
 
 def _n_repeated(keys: pa.Table) -> int:

@@ -88,7 +88,7 @@ def find_neighbors(
             raise _LargeError(inputs)
         pool = read_pool(outputs)
         _check_size(len(pool.sample_ids))
-        extended = _extended(store, before, pool, config)
+        extended = _extended(store, before, features, pool, config)
         if is_large and extended is None:
             raise _LargeError(inputs)
         _write(writer, pool, *(extended or graph_of(pool.embeddings, config)))
@@ -181,7 +181,7 @@ def _write(writer: OutputWriter, pool: Pool, graph: NeighborGraph, recall: float
 
 
 def _extended(
-    store: Path, before: GraphBefore | None, pool: Pool, config: NeighborsConfig
+    store: Path, before: GraphBefore | None, features: Sequence[str], pool: Pool, config: NeighborsConfig
 ) -> tuple[NeighborGraph, float | None] | None:
     """The earlier graph for tonight's pool, and its recall unless it is exact; None where it cannot or need not be."""
     n, wants_exact = len(pool.sample_ids), is_exact(len(pool.sample_ids), config)
@@ -189,7 +189,7 @@ def _extended(
     if before is None or (wants_exact and not was_exact):
         return None
     most = MOST_SEARCHED * n if wants_exact else MOST_PER_ROOT * n**0.5
-    graph = extended_graph(store, before, pool, min(config.k, n - 1), int(most))
+    graph = extended_graph(store, before, features, pool, min(config.k, n - 1), int(most))
     if graph is None:
         return None
     return graph, None if was_exact else sampled_recall(graph, pool.embeddings)

@@ -18,6 +18,7 @@ from windrow.schemas.stages import Part
 from windrow.schemas.texts.soft_names import SoftLabelSet
 from windrow.tasks.export.export_config import ExportConfig
 from windrow.tasks.export.soft_arrays import Halves, SoftLabels, soft_files
+from windrow.tasks.storage.files.kept_reading import KeptReading
 from windrow.tasks.storage.files.parquet import ROWS_PER_GROUP, naming
 from windrow.tasks.storage.published.webdataset_shards import sort_classes
 from windrow.tasks.storage.store.outputs import OutputWriter, fingerprint, make_output, open_output
@@ -122,13 +123,21 @@ def _cut(splits: pa.ChunkedArray, samples_per_shard: int) -> Iterator[Cut]:
         start += part["counts"]
 
 
+_kept = KeptReading[pa.Table]()
+
+
 def read_plan_rows(store: Path, spec: ExportShard) -> pa.Table:
     """Return the rows of a shard; only the row groups that hold them are read."""
     path = open_output(store / spec.plan).table_path(EXPORT_PLAN)
     first, last = spec.first_row // ROWS_PER_GROUP, (spec.first_row + spec.n_rows - 1) // ROWS_PER_GROUP
+    groups = list(range(first, last + 1))
+    table = _kept.of([path], lambda: _read_groups(path, groups), lambda table: int(table.nbytes), (first, last))
+    return table.slice(spec.first_row - first * ROWS_PER_GROUP, spec.n_rows)
+
+
+def _read_groups(path: Path, groups: list[int]) -> pa.Table:
     with naming(path), pq.ParquetFile(path, page_checksum_verification=True) as file:
-        groups = file.read_row_groups(list(range(first, last + 1)))
-    return groups.slice(spec.first_row - first * ROWS_PER_GROUP, spec.n_rows)
+        return file.read_row_groups(groups)
 
 
 def read_classes(store: Path, plan: str) -> list[str]:

@@ -119,7 +119,7 @@ def _write_shard(
             if isinstance(found, SampleGone):
                 gone[sample_id] = found.reason
                 continue
-            whole_image = replace(found, data=mended(found.data, row["mended"]))
+            whole_image = replace(found, data=mended(found.data, row["mended"])) if row["mended"] else found
             offsets = [shard.add(row, whole_image, contents.soft_of(number)) for shard in shards]
             kept.append(number)
             tar_offsets.append(next((each for each in offsets if each is not None), None))

@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     from windrow.tasks.algorithms.labels.deciding.belonging import Belonging
     from windrow.tasks.algorithms.neighbors.exact_neighbors import NeighborGraph
 
-VERSION = 3
+VERSION = 2
 
 
 def refuses(config: LabelsConfig, given: Output) -> bool:
@@ -45,12 +45,16 @@ def find_belonging(store: Path, made: Made, before: LabelsBefore | None = None) 
     before: what the last night judged; of a night that keeps it only what is new since all were judged is judged. The
     count is n_judged.
     """
+    from windrow.tasks.algorithms.labels.deciding.belonging import searches_all
+
     features, neighbors, given = made.opened(store, Stage.FEATURES, Stage.NEIGHBORS, Part.GIVEN_LABELS).values()
     inputs: dict[str, Any] = {
         "embeddings": content_fingerprint(features),
         "neighbors": neighbors[0].digest,
         "given": given[0].digest,
     }
+    if not searches_all(neighbors[0].counts["n_samples"], given[0].counts["n_given"]):
+        inputs["searched"] = "cells"
     basis, fit = {"version": VERSION, **inputs}, None
     if (same := judged_tonight(store, before, Part.BELONGING, basis)) is not None:
         return same

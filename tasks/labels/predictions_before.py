@@ -222,7 +222,8 @@ def _fit(
     if _basis(output.inputs) != _basis(inputs) or not _stand(store, before, sample_ids, given):
         return None
     samples, judged = read(output)
-    fit = Fit(output, _places(judged, sample_ids), _places(samples, sample_ids))
+    place, rows = np.split(_places(whole(pa.chunked_array([judged, samples])), sample_ids), [len(judged)])
+    fit = Fit(output, place, rows)
     n_stay, n = int((fit.rows >= 0).sum()), len(sample_ids)
     near = max(n - n_stay, len(samples) - n_stay) <= MOST_CHANGED * n
     return fit if near and _still_judges(fit, labels) else None

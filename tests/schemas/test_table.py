@@ -105,12 +105,16 @@ def test_a_table_without_its_own_primary_key_cannot_be_declared() -> None:
         Table("t", "m", (Column("a", pa.int64(), "m"),), ("b",))
 
 
-@given(st.lists(st.tuples(st.sampled_from("abc"), st.integers(0, 3)), min_size=1, max_size=12), st.booleans())
+@given(
+    st.lists(st.tuples(st.sampled_from("abc"), st.integers(0, 3)), min_size=1, max_size=12),
+    st.sampled_from(["as they come", "in order", "in runs"]),
+)
 def test_a_key_that_repeats_is_refused_and_no_other_in_whatever_order_rows_come(
-    keys: list[tuple[str, int]], in_order: bool
+    keys: list[tuple[str, int]], how: str
 ) -> None:
     declared = Table("t", "m", (Column("a", pa.string(), "m"), Column("b", pa.int64(), "m")), ("a", "b"))
-    rows = sorted(keys) if in_order else keys
+    orders = {"in order": sorted, "in runs": lambda rows: sorted(rows, key=lambda row: ("bca".index(row[0]), row[1]))}
+    rows = orders.get(how, list)(keys)
     columns = {"a": [key[0] for key in rows], "b": [key[1] for key in rows]}
     if len(set(keys)) == len(keys):
         assert declared.build(columns).num_rows == len(keys)

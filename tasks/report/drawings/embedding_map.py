@@ -108,6 +108,6 @@ def _frame(points: Float64Array) -> Callable[[Float64Array], tuple[float, float]
     def place(point: Float64Array) -> tuple[float, float]:
         x = (left + right) / 2 + (point[0] - middle[0]) * scale
         y = (top + bottom) / 2 - (point[1] - middle[1]) * scale
-        return float(np.clip(x, left, right)), float(np.clip(y, top, bottom))
+        return float(min(max(x, left), right)), float(min(max(y, top), bottom))
 
     return place

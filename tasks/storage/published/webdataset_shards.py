@@ -100,7 +100,7 @@ class WebDatasetShard:
         Return where the original bytes begin.
         """
         image = image_extension(row["format"])
-        named = member_names(sample.members, {image, "json", "cls"}, self._is_image)
+        named = member_names(sample.members, {image, "json", "cls"}, self._is_image) if sample.members else {}
         told = describe_sample(row, named.values(), self._names, soft)
         description = _ENCODER.encode(told)
         offset = self._tar.add(f"{row['sample_id']}.{image}", sample.data)

@@ -1,3 +1,4 @@
+import shutil
 from pathlib import Path
 
 import numpy as np
@@ -6,6 +7,7 @@ from small_features import ids, write_features
 
 from windrow.schemas import NEIGHBORS, SCORES
 from windrow.tasks.algorithms.neighbors.exact_neighbors import neighbor_graph
+from windrow.tasks.clusters import known_graph
 from windrow.tasks.clusters import neighbor_graph as stage
 from windrow.tasks.clusters.known_graph import GraphBefore, read_graph
 from windrow.tasks.clusters.neighbor_graph import find_neighbors
@@ -95,6 +97,44 @@ def test_a_graph_is_extended_to_the_bytes_that_it_has_when_made_anew(tmp_path: P
         for store, args in ((before, (config, known)), (now, (config,)))
     )
     assert extended.path.name == afresh.path.name and extended.digest == afresh.digest
+
+
+def test_what_came_in_further_shards_is_added_without_the_embeddings_of_the_night_before(
+    tmp_path: Path, vectors: np.ndarray, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Shards that come behind those of then: a sample that is in both has the embedding of the first."""
+    names, config = ids(400), NeighborsConfig(k=5)
+    first = write_features(tmp_path, names[:300], vectors[:300])
+    known = GraphBefore(find_neighbors(tmp_path, [first], config).path, (first,))
+    second = write_features(tmp_path, names[290:], vectors[1000:1110])
+    afresh = find_neighbors(tmp_path / "anew", [_copied(tmp_path, path) for path in (first, second)], config)
+    monkeypatch.setattr(known_graph, "read_pool", None)
+    extended = find_neighbors(tmp_path, [first, second], config, known)
+    one, other = open_output(tmp_path / extended.path), open_output(tmp_path / "anew" / afresh.path)
+    assert one.digest == other.digest and one.counts["n_samples"] == 400
+
+
+def _copied(store: Path, path: str) -> str:
+    shutil.copytree(store / path, store / "anew" / path)
+    return path
+
+
+def test_shards_that_come_before_those_of_then_may_bring_other_embeddings(tmp_path: Path, vectors: np.ndarray) -> None:
+    names, config = ids(60), NeighborsConfig(k=5)
+    late = write_features(tmp_path, names[:50], vectors[:50])
+    known = GraphBefore(find_neighbors(tmp_path, [late], config).path, (late,))
+    early = write_features(tmp_path, names[40:], vectors[100:120])
+    found = read_graph(open_output(tmp_path / find_neighbors(tmp_path, [early, late], config, known).path))
+    whole = np.concatenate([vectors[:40], vectors[100:120]])
+    assert found.indices.tolist() == neighbor_graph(whole, 5).indices.tolist()
+
+
+def test_a_graph_is_read_once_and_nobody_writes_to_what_others_have(tmp_path: Path, vectors: np.ndarray) -> None:
+    output = open_output(tmp_path / run(tmp_path, vectors[:50]).path)
+    assert read_graph(output) is read_graph(output)
+    for array in (read_graph(output).indices, read_graph(output).similarity):
+        with pytest.raises(ValueError, match="read-only"):
+            array[0] = 0
 
 
 def test_a_graph_of_another_backbone_is_not_gone_on_with(tmp_path: Path, vectors: np.ndarray) -> None:

@@ -1,6 +1,7 @@
 """A pool that was read last is there for the next who wants it, and is never another's."""
 
-import mmap
+import os
+import tempfile
 from pathlib import Path
 
 import numpy as np
@@ -11,6 +12,7 @@ from small_features import ids, write_features
 
 from windrow.schemas import EMBEDDINGS
 from windrow.tasks.storage import memory_budget
+from windrow.tasks.storage.files.whole_or_absent import sweep
 from windrow.tasks.storage.store.outputs import Output, open_output
 from windrow.tasks.storage.store.pool import _mapped, _read, read_pool
 
@@ -46,27 +48,45 @@ def test_a_file_that_was_damaged_since_is_not_taken_for_whole(features: list[Out
         read_pool(features)
 
 
-def test_what_would_fill_the_memory_is_the_same_in_a_file_that_is_nowhere(
+def test_what_would_fill_the_memory_is_the_same_in_a_file_that_goes_with_the_array(
     features: list[Output], monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    folder = features[0].path.parent
     held = read_pool([*features, features[0]])
     monkeypatch.setattr(memory_budget, "_told", 16)
     mapped = read_pool(features)
-    assert is_mapped(mapped.embeddings)
-    assert not is_mapped(held.embeddings)
     assert mapped.sample_ids.equals(held.sample_ids)
     assert mapped.embeddings.dtype == np.float16
     assert np.array_equal(mapped.embeddings, held.embeddings)
-    assert read_pool(features) is mapped
-    assert not list(features[0].path.parent.glob(".tmp-*"))
     with pytest.raises(ValueError, match="read-only"):
         mapped.embeddings[0] = 0
+    assert [file.name for file in folder.glob(".tmp-*/*")] == ["vectors"]
+    sweep(folder)
+    other = read_pool(features)
+    assert len(list(folder.glob(".tmp-*/vectors"))) == 2
+    row = mapped.embeddings[3:4]
+    del mapped, other
+    assert len(list(folder.glob(".tmp-*/vectors"))) == 1
+    assert np.array_equal(row, held.embeddings[3:4])
+    del row
+    assert not list(folder.glob(".tmp-*"))
 
 
-def is_mapped(array: np.ndarray) -> bool:
-    while isinstance(array.base, np.ndarray):
-        array = array.base
-    return isinstance(array.base, mmap.mmap)
+def test_a_large_pool_of_a_store_that_nobody_may_write_to_is_read(
+    features: list[Output], monkeypatch: pytest.MonkeyPatch, tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    """Root may write whatever a folder's mode says, so the answer of a read-only file system is put in its place."""
+    elsewhere = tmp_path_factory.mktemp("elsewhere")
+    held = read_pool(features)
+    monkeypatch.setattr(memory_budget, "_told", 16)
+    monkeypatch.setattr(tempfile, "tempdir", str(elsewhere))
+    allowed = os.access
+    beside = features[0].path.parent
+    monkeypatch.setattr(os, "access", lambda path, mode: path != beside and allowed(path, mode))
+    mapped = read_pool(features)
+    assert np.array_equal(mapped.embeddings, held.embeddings)
+    assert not list(beside.glob(".tmp-*"))
+    assert list(elsewhere.glob(".tmp-*/vectors"))
 
 
 @given(cuts=st.lists(st.integers(0, 30), max_size=4), failed=st.floats(0, 1), seed=st.integers(0, 99))
@@ -77,11 +97,14 @@ def test_pools_of_any_shards_are_the_same_in_memory_and_in_files(
     """With shards of no samples, with samples that lie in several, and with some that have no embedding."""
     store = tmp_path_factory.mktemp("store")
     names, rng = ids(30), np.random.default_rng(seed)
-    vectors = rng.normal(size=(30, 3)).astype(np.float16)
+    vectors = rng.normal(size=(len(cuts) + 1, 30, 3)).astype(np.float16)  # of a shard each: the first counts
     rows = [np.sort(rng.choice(30, size=n, replace=False)) for n in [5, *cuts]]
     bad = [np.flatnonzero(rng.random(len(part)) < failed).tolist() for part in rows]
     parts = zip(rows, bad, strict=True)
-    shards = [write_features(store, [names[row] for row in part], vectors[part], no) for part, no in parts]
+    shards = [
+        write_features(store, [names[row] for row in part], own[part], no)
+        for own, (part, no) in zip(vectors, parts, strict=True)
+    ]
     outputs = [open_output(store / path) for path in shards]
     held, mapped = _read([output.table_path(EMBEDDINGS) for output in outputs]), _mapped(outputs)
     assert mapped.sample_ids.equals(held.sample_ids)

@@ -1,4 +1,5 @@
 from dataclasses import replace
+from functools import partial
 
 import numpy as np
 import pytest
@@ -23,6 +24,7 @@ from windrow.tasks.algorithms.labels.deciding.everything import Everything
 from windrow.tasks.algorithms.labels.deciding.fixed import Fixed
 from windrow.tasks.algorithms.labels.deciding.policy import decide
 from windrow.tasks.algorithms.labels.deciding.soft import Soft
+from windrow.tasks.algorithms.neighbors import approximate_neighbors
 from windrow.tasks.algorithms.neighbors.exact_neighbors import NeighborGraph, neighbor_graph
 
 FEW = settings(max_examples=20, deadline=None)
@@ -216,7 +218,8 @@ def test_of_very_many_labels_those_of_the_nearest_cells_say_nearly_the_same(monk
     labels = np.where((rng.random(8000) < 0.5) & (kind < 7), kind, -1)
     exact = judge_belonging(pool, graph, labels)
     monkeypatch.setattr(module, "MOST_EXACT", 0)
-    monkeypatch.setattr(module, "N_PROBE", 3)
+    few = partial(approximate_neighbors.approximate_search, n_probe=3)
+    monkeypatch.setattr(approximate_neighbors, "approximate_search", few)
     near = judge_belonging(pool, graph, labels)
     assert (near.p_values != exact.p_values).any()
     assert np.abs(near.p_values - exact.p_values).mean() < 0.02
@@ -224,3 +227,5 @@ def test_of_very_many_labels_those_of_the_nearest_cells_say_nearly_the_same(monk
     of_the_classes = near.p_values[(labels < 0) & (kind < 7)]
     assert all((of_the_classes <= alpha).mean() <= alpha + 0.02 for alpha in (0.02, 0.05, 0.1, 0.5))
     assert (near.p_values[kind == 7] <= 0.02).mean() > 0.5
+    new = np.flatnonzero(labels < 0)[:200]
+    assert belonging_of_new(pool, graph, labels, new, near).p_values[new] == pytest.approx(near.p_values[new], abs=0.01)
