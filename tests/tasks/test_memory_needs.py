@@ -16,6 +16,8 @@ from windrow.tasks.clusters.clustering import cluster_pool
 from windrow.tasks.clusters.clustering_config import ClusteringConfig
 from windrow.tasks.clusters.neighbor_graph import find_neighbors
 from windrow.tasks.clusters.neighbors_config import NeighborsConfig
+from windrow.tasks.labels.belonging_scores import find_belonging
+from windrow.tasks.labels.checks.label_checks import check_labels
 from windrow.tasks.labels.labeling import decide_labels
 from windrow.tasks.labels.labels_config import LabelsConfig
 from windrow.tasks.labels.predictions import predict_labels
@@ -24,29 +26,35 @@ from windrow.tasks.storage import memory_budget
 from windrow.tasks.storage.memory_budget import having
 from windrow.tasks.storage.store.made import Made
 from windrow.tasks.storage.store.outputs import open_output
+from windrow.tasks.storage.store.pool import is_mapped
 
 LABELS = LabelsConfig(makers=("propagation",), combine=("propagation",), n_folds=2)
+MAKERS = ("propagation", "smoothed", "smoothed_probe")
 
 
 def digests(store: Path, memory_gb: float) -> list[str]:
-    """Of the graph, the clusters, and the labels of a pool of 1,100 samples."""
+    """Of the graph, the clusters, the labels and what is said of them, of a pool of 1,100 samples."""
     embeddings, labels = random_pool(5, n=1100, labelled=40)
+    config = LabelsConfig(makers=MAKERS, combine=MAKERS, n_folds=2)
     names = ["abc"[label] if label >= 0 else None for label in labels]
     pool = write_labelled_pool(store, embeddings, names, 2)
     with having(memory_gb):
+        assert is_mapped(2 * embeddings.size) == (memory_gb < 1)
         graph = find_neighbors(store, pool.features, NeighborsConfig(k=4))
         clusters = cluster_pool(store, pool.features, ClusteringConfig((20, 4)), 0)
         made = Made(features=tuple(pool.features), neighbors=(graph.path,), given_labels=(pool.given,))
-        said = predict_labels(store, made, "propagation", LABELS, BackboneConfig(), 0)
-        made = Made(**{**vars(made), "cluster": (clusters.path,), "predictions": (said.path,)})
-        decided = decide_labels(store, made, LABELS, 0)
-    return [open_output(store / done.path).digest for done in (graph, clusters, said, decided)]
+        said = [predict_labels(store, made, maker, config, BackboneConfig(), 0) for maker in MAKERS]
+        checks, belonging = check_labels(store, made, config.checks, 2, 0), find_belonging(store, made)
+        predictions = tuple(done.path for done in said)
+        made = Made(**{**vars(made), "cluster": (clusters.path,), "predictions": predictions})
+        decided = decide_labels(store, made, config, 0)
+    return [open_output(store / done.path).digest for done in (graph, clusters, *said, checks, belonging, decided)]
 
 
 def test_a_small_budget_and_a_large_one_give_the_same_bytes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(memory_budget, "LEAST", 2**16)
     monkeypatch.setattr(exact_neighbors, "BASE_BLOCK", 256)  # else so small a pool is one tile
-    assert digests(tmp_path / "small", 1e-4) == digests(tmp_path / "large", 8.0)
+    assert digests(tmp_path / "small", 8e-5) == digests(tmp_path / "large", 8.0)
 
 
 def test_what_takes_more_than_the_run_may_is_told_in_a_line() -> None:
