@@ -25,7 +25,7 @@ from windrow.schemas import (
 )
 from windrow.schemas.selection import RANKING
 from windrow.schemas.stages import Part, Stage
-from windrow.tasks.algorithms.arrays import Float32Array, Int64Array
+from windrow.tasks.algorithms.arrays import BoolArray, Float32Array, Int64Array
 from windrow.tasks.algorithms.neighbors.deduplication import NearDuplicates
 from windrow.tasks.algorithms.neighbors.exact_neighbors import NeighborGraph
 from windrow.tasks.algorithms.neighbors.graph_duplicates import graph_duplicates
@@ -35,6 +35,7 @@ from windrow.tasks.corrections.taken import read_taken
 from windrow.tasks.selection.candidates import Evidence, check_expression, read_evidence
 from windrow.tasks.selection.curated_order import CuratedOrder, curated_order, expressions_of, predicates_of
 from windrow.tasks.selection.empty_columns import check_filled, empty_columns
+from windrow.tasks.selection.kept_before import RankedBefore, known_far
 from windrow.tasks.selection.proposed_threshold import threshold_of
 from windrow.tasks.selection.selection_config import (
     CAP,
@@ -68,11 +69,12 @@ SEEN = (
 """The stages whose tables a filter can ask."""
 
 
-def rank_pool(store: Path, made: Made, config: SelectionConfig, seed: int) -> Done:
+def rank_pool(store: Path, made: Made, config: SelectionConfig, seed: int, before: RankedBefore | None = None) -> Done:
     """Write RANKING: one row for every readable sample, in the order of `sample_id`. It is the same for every size.
 
     A filter sees what all earlier stages have made. Where the k-NN graph is not exact, near-duplicates are looked for
-    without it: n_pairs and n_compared count the pairs of samples, and those that were compared.
+    without it: n_pairs and n_compared count the pairs of samples, and those that were compared. before: the last
+    night's; what it kept is not compared again, which changes no answer.
     """
     outputs, beside = made.opened(store, *SEEN), targets_beside(store, made, config)
     corrected = made.opened(store, Part.SELECTION_CORRECTIONS)[Part.SELECTION_CORRECTIONS]
@@ -94,7 +96,11 @@ def rank_pool(store: Path, made: Made, config: SelectionConfig, seed: int) -> Do
         proposed = threshold_of(outputs[Stage.NEIGHBORS][0], config)
         threshold = proposed.threshold
         graph = exact_graph(outputs[Stage.NEIGHBORS][0])
-        them = contenders(rows, pool, broken, config, threshold, graph, steered)
+        known = None
+        if graph is None:
+            ids = whole(rows["sample_id"])
+            known = known_far(store, before, outputs[Stage.FEATURES], corrected, ids, threshold, steered.apart)
+        them = contenders(rows, pool, broken, config, threshold, graph, steered, known)
         ranking = ranked_columns(rows, pool, them, config, seed, evidence, steered)
         near = graph or read_graph(outputs[Stage.NEIGHBORS][0])
         groups = _groups(rows, pool, near, ranking["duplicate_of"], threshold)
@@ -230,10 +236,12 @@ def contenders(
     threshold: float,
     graph: NeighborGraph | None = None,
     steered: Steering | None = None,
+    far: BoolArray | None = None,
 ) -> Contenders:
     """Find what is left to rank; of `config` only what it says of near-duplicates counts.
 
-    graph: the exact one of the pool, which saves comparing all pairs.
+    graph: the exact one of the pool, which saves comparing all pairs. far: bool, of `rows`, of which no two are
+    near-duplicates, as is known.
     """
     embedded = pc.is_valid(rows["cluster_path"]).to_numpy()
     dropped_by = [UNREADABLE if not there else rule for there, rule in zip(embedded, broken, strict=True)]
@@ -244,7 +252,8 @@ def contenders(
         return Contenders(dropped_by, left, in_pool, np.full(len(left), -1), np.zeros(len(left), np.float32))
     by_hand = (steered or Steering.none(len(rows))).of_rows(left)
     by = _priority(facts, by_hand.keep), _partition(_paths(facts["cluster_path"]), config)
-    found = _near_duplicates(pool, in_pool, *by, threshold, graph, by_hand.apart)
+    known = None if far is None else far[left]
+    found = _near_duplicates(pool, in_pool, *by, threshold, graph, by_hand.apart, known)
     return Contenders(dropped_by, left, in_pool, found.duplicate_of, found.similarity, found.n_compared)
 
 
@@ -336,10 +345,11 @@ def _near_duplicates(
     threshold: float,
     graph: NeighborGraph | None,
     apart: Int64Array,
+    far: BoolArray | None,
 ) -> NearDuplicates:
     if graph is None:
         embeddings = pool.embeddings[in_pool]
-        return pruned_duplicates(embeddings, threshold, priority=priority, partition=partition, apart=apart)
+        return pruned_duplicates(embeddings, threshold, priority=priority, partition=partition, apart=apart, far=far)
     return graph_duplicates(
         pool.embeddings, threshold, graph, in_pool, priority=priority, partition=partition, apart=apart
     )

@@ -11,6 +11,7 @@ from windrow.tasks.runner import Work
 from windrow.tasks.selection.estimated_balance import estimate_balance
 from windrow.tasks.selection.frozen_splits import freeze_splits
 from windrow.tasks.selection.kept_away import leaks_of_pool
+from windrow.tasks.selection.kept_before import ranked_before
 from windrow.tasks.selection.pool_ranking import rank_pool
 from windrow.tasks.selection.reference_weights import weigh_by_reference
 from windrow.tasks.selection.selection_config import KEEP_AWAY, REFERENCE
@@ -36,7 +37,8 @@ def rank(curation: Curation) -> None:
     config = curation.config
     with curation.stage(Stage.RANK) as log, curation.progress("rank", 1):
         beside = [*_leaks(curation), *_reference(curation), *_taken(curation)]
-        ranking: Done = curation.here(RANK, curation.store, curation.made, config.selection, config.seed)
+        before = ranked_before(curation.store, config.name)
+        ranking: Done = curation.here(RANK, curation.store, curation.made, config.selection, config.seed, before)
         ranked: Done = curation.here(TAKE_SET, curation.store, ranking, config.selection, config.seed)
         ranked = curation.here(FREEZE_SPLITS, curation.store, ranked, config.name, config.selection.splits)
         log.done, log.n_samples = [ranked, *beside], ranked.counts["n_samples"]

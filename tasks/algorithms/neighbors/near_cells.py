@@ -9,6 +9,7 @@ holds in whichever cell a row is: badly found centroids cost time, and no pair.
 from __future__ import annotations
 
 from collections.abc import Iterator
+from copy import copy
 
 import numpy as np
 
@@ -43,6 +44,13 @@ class NearCells:
         self.limit = np.full(apart.shape, -np.inf, np.float32)
         """Of a cell B (row) and a cell A (column): the largest D / 2 of an x of A that has to be held against B."""
         self.rows = [np.empty(0, np.int64) for _ in squares]
+
+    def empty(self) -> NearCells:
+        """The same cells, without rows."""
+        cells = copy(self)
+        cells.limit = np.full(self.limit.shape, -np.inf, np.float32)
+        cells.rows = [np.empty(0, np.int64) for _ in self.rows]
+        return cells
 
     def add(self, rows: Int64Array) -> None:
         """Put rows (a,) in their cells; without any, nothing happens."""

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from windrow.tasks.algorithms.arrays import Int64Array, as_embeddings, row_blocks
+from windrow.tasks.algorithms.arrays import BoolArray, Int64Array, as_embeddings, row_blocks
 from windrow.tasks.algorithms.neighbors.cosine_pairs import check_threshold
 from windrow.tasks.algorithms.neighbors.deduplication import NearDuplicates, partitions_in_order
 from windrow.tasks.algorithms.neighbors.greedy_cover import cover, keys, near_duplicates_of, places
@@ -31,10 +31,13 @@ def pruned_duplicates(
     priority: npt.ArrayLike | None = None,
     partition: npt.ArrayLike | None = None,
     apart: npt.ArrayLike | None = None,
+    far: npt.ArrayLike | None = None,
 ) -> NearDuplicates:
     """What `near_duplicates` finds among embeddings (n, d), but for the similarity of what is kept: -1.
 
     The cover guarantee holds: every dropped row has a kept one that reaches the threshold, and no two kept ones do.
+    far: bool (n,), rows of which it is known that no two reach the threshold, as of those that an earlier search kept:
+    they are not held against each other, which changes no answer where it is true.
     Memory beside the embeddings is that of short rows, at most 257 float32 each, and of blocks. Arguments and errors
     are those of `near_duplicates`.
     """
@@ -42,10 +45,12 @@ def pruned_duplicates(
     check_threshold(threshold)
     n = len(embeddings)
     partitions = partitions_in_order(n, priority, partition)
-    pairs = NearPairs(embeddings, threshold, sum(len(members) ** 2 for members in partitions) // 2)
+    known = np.zeros(n, np.bool_) if far is None else np.asarray(far, np.bool_)
+    n_pairs = sum(len(members) ** 2 - int(known[members].sum()) ** 2 for members in partitions) // 2
+    pairs = NearPairs(embeddings, threshold, n_pairs)
     order = np.concatenate([np.empty(0, np.int64), *partitions])
     left, right = np.empty((2, 0), np.int64) if apart is None else np.asarray(apart).astype(np.int64).T
-    greedy = _Greedy(pairs, places(order), np.unique(keys(left, right, n)), np.full(n, n))
+    greedy = _Greedy(pairs, places(order), np.unique(keys(left, right, n)), known, np.full(n, n))
     for members in partitions:
         greedy.add(members)
     return near_duplicates_of(pairs, order, greedy.first, pairs.n_compared)
@@ -53,11 +58,14 @@ def pruned_duplicates(
 
 @dataclass(frozen=True)
 class _Greedy:
-    """place: int64 (n,) of each row in order of priority; apart: keys of pairs; first: as in `cover`."""
+    """place: int64 (n,) of each row in order of priority; apart: keys of pairs; far: as in `pruned_duplicates`; first:
+    as in `cover`.
+    """
 
     pairs: NearPairs
     place: Int64Array
     apart: Int64Array
+    far: BoolArray
     first: Int64Array
 
     def add(self, members: Int64Array) -> None:
@@ -65,15 +73,21 @@ class _Greedy:
         if len(members) < 2:
             return
         cells = NearCells(self.pairs.bounds, members, self.pairs.threshold)
+        unknown = cells.empty()
         for block in row_blocks(len(members), BLOCK):
-            self._hold(cells.sides(members[block]))
-            cells.add(self._kept_among(self._free(members[block])))
+            far, others = self._by_far(members[block])
+            self._hold(cells.sides(others))
+            self._hold(unknown.sides(far))
+            kept = self._kept_among(self._free(members[block]))
+            cells.add(kept)
+            unknown.add(self._by_far(kept)[1])
 
     def _kept_among(self, rows: Int64Array) -> Int64Array:
         """Hold rows in order of priority against each other. Returns those kept."""
         kept = np.empty(0, np.int64)
         for block in row_blocks(len(rows), QUERIES):
-            self._hold([(rows[block], kept)])
+            far, others = self._by_far(rows[block])
+            self._hold([(others, kept), (far, self._by_far(kept)[1])])
             some = self._free(rows[block])
             cover(*self._places(*self.pairs.among(some)), self.first)
             kept = np.concatenate([kept, self._free(some)])
@@ -83,6 +97,10 @@ class _Greedy:
         """Rows against kept ones."""
         for left, right in self.pairs.near(sides):
             np.minimum.at(self.first, *self._places(left, right))
+
+    def _by_far(self, rows: Int64Array) -> tuple[Int64Array, Int64Array]:
+        far = self.far[rows]
+        return rows[far], rows[~far]
 
     def _free(self, rows: Int64Array) -> Int64Array:
         free: Int64Array = rows[self.first[self.place[rows]] == len(self.first)]

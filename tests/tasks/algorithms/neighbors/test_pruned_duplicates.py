@@ -97,6 +97,38 @@ def test_they_are_those_of_all_pairs(seed, n, d, n_clumps, spread, lowest, parts
     assert found.n_compared <= n * (n - 1) // 2
 
 
+@settings(max_examples=250, deadline=None)
+@given(**pools, n_before=st.integers(1, 120), rises=st.booleans(), n_partitions=st.integers(1, 3))
+def test_what_an_earlier_search_kept_is_not_compared_again_and_changes_nothing(
+    seed, n, d, n_clumps, spread, lowest, parts, n_before, rises, n_partitions
+):
+    rng = np.random.default_rng(seed)
+    points = clumped(rng, n, d, n_clumps, spread)
+    threshold = at_a_pair(rng, points, lowest)
+    before = np.sort(rng.permutation(n)[:n_before])
+    far = np.zeros(n, bool)
+    far[before[near_duplicates(points[before], threshold, priority=rng.random(len(before))).duplicate_of < 0]] = True
+    now = max(threshold, at_a_pair(rng, points, lowest)) if rises else threshold
+    by = {"priority": rng.integers(0, 1 + n // 2, n), "partition": rng.integers(0, n_partitions, n)}
+    with small_parts(*parts):
+        found = find(points, now, **by, far=far)
+    check_same(found, near_duplicates(points, now, **by))
+
+
+def test_of_what_an_earlier_search_kept_few_pairs_are_looked_at() -> None:
+    rng = np.random.default_rng(0)
+    points = rng.standard_normal((4000, 3))
+    far = find(points, 0.9999).duplicate_of < 0
+    far[rng.permutation(4000)[:40]] = False
+    looked_at = []
+    with patch.object(near_pairs.NearPairs, "_candidates", autospec=True) as candidates:
+        candidates.side_effect = lambda _, left, right: looked_at.append(len(left) * len(right)) or (left[:0], left[:0])
+        find(points, 0.9999, far=far)
+        some, looked_at[:] = sum(looked_at), []
+        find(points, 0.9999)
+    assert some < sum(looked_at) / 2
+
+
 @settings(max_examples=80, deadline=None)
 @given(**pools, m=st.integers(1, 120))
 def test_between_sets_every_pair_is_found_once_and_none_is_invented(seed, n, d, n_clumps, spread, lowest, parts, m):
