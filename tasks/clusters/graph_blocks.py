@@ -34,6 +34,7 @@ from windrow.tasks.storage.memory_budget import memory_budget
 from windrow.tasks.storage.store.outputs import MANIFEST, Done, Output, refuse_new_work, work_path
 from windrow.tasks.storage.store.pool import Pool
 from windrow.tasks.storage.store.pool_file import PoolFile, pool_file, pool_shape, write_pool
+from windrow.tasks.tally import add
 
 ROWS = 8 * QUERY_BLOCK
 """Of a block."""
@@ -122,6 +123,7 @@ def search_blocks(store: Path, what: GraphSearch, numbers: Sequence[int]) -> lis
         missing = [number for number in numbers if not _block_path(store, what, number).exists()]
         if missing:
             refuse_new_work(Stage.NEIGHBORS)
+            add(sum(_rows(what, number) for number in numbers if number not in missing))
             _search_missing(store, what, missing)
     except OSError:
         if not (store / what.output / MANIFEST).exists():
@@ -136,6 +138,7 @@ def _search_missing(store: Path, what: GraphSearch, missing: Sequence[int]) -> N
         found = _searched(embeddings, cells, what.k, what.blocks[number])
         with new_file(_block_path(store, what, number)) as file:
             np.savez(file, indices=found.indices, similarity=found.similarity)
+        add(_rows(what, number))
 
 
 def _searched(embeddings: npt.NDArray[np.float16], cells: Cells | None, k: int, block: slice) -> NeighborGraph:
@@ -176,9 +179,12 @@ def _block_path(store: Path, what: GraphSearch, number: int) -> Path:
 
 
 def _done(store: Path, what: GraphSearch, number: int, found: bool) -> Done:
-    block = what.blocks[number]
     path = str(_block_path(store, what, number).relative_to(store))
-    return Done(path, found, {"n_samples": block.stop - block.start})
+    return Done(path, found, {"n_samples": _rows(what, number)})
+
+
+def _rows(what: GraphSearch, number: int) -> int:
+    return len(range(what.n)[what.blocks[number]])
 
 
 def _opened(store: Path, what: GraphSearch) -> tuple[npt.NDArray[np.float16], Cells | None]:

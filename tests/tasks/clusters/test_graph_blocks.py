@@ -8,7 +8,7 @@ import signal
 import subprocess
 import sys
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import closing
+from contextlib import AbstractContextManager, closing
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -23,6 +23,9 @@ from small_features import ids, write_features
 from small_pool import SmallPool, make_small_pool
 from taken_down import files_with, forget_again, traces_of
 
+from windrow.tasks import curation_under_way
+from windrow.tasks.algorithms.neighbors.exact_neighbors import NeighborGraph
+from windrow.tasks.clusters import graph_blocks
 from windrow.tasks.clusters import neighbor_graph as stage
 from windrow.tasks.clusters.graph_blocks import GraphSearch, learn_cells_once, search_blocks
 from windrow.tasks.clusters.known_graph import GraphBefore
@@ -30,9 +33,11 @@ from windrow.tasks.clusters.neighbor_graph import begin_neighbors, end_neighbors
 from windrow.tasks.clusters.neighbors_config import Method, NeighborsConfig
 from windrow.tasks.executors import ExecutorConfig, InlineExecutor, LocalExecutor, RayExecutor, close_executors
 from windrow.tasks.pipeline import curate
+from windrow.tasks.progress import StageProgress
 from windrow.tasks.runner import PlainRunner
 from windrow.tasks.storage.published.versions import latest_version
 from windrow.tasks.storage.store.outputs import Done, NotDoneError, Output, all_outputs, only_finding, open_output
+from windrow.tasks.tally import counted, tally
 
 N = 4500
 RAY = pytest.param(
@@ -151,6 +156,25 @@ def test_a_block_that_is_not_searched_is_not_found_and_one_that_is_damaged_is_se
     (store / first.path).write_bytes(b"PK\x03\x04 no more of it")
     (store / second.path).unlink()
     assert open_output(store / end_neighbors(store, what).path).files == made["exact"].files
+
+
+def test_samples_are_counted_after_each_block(
+    tmp_path: Path, whole: tuple[Path, list[str], dict[Method, Output]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    there, features, _ = whole
+    store = linked(there, tmp_path / "store")
+    what = replace(begun(store, features, "exact"), rows=1024)
+    search_blocks(store, what, [1])
+    seen, search = [], graph_blocks.unchecked_search
+    with tally(2) as counts:
+
+        def watched(*args: Any, **settings: Any) -> NeighborGraph:
+            seen.append(counts.n_done())
+            return search(*args, **settings)
+
+        monkeypatch.setattr(graph_blocks, "unchecked_search", watched)
+        counted(counts.path, 1, search_blocks, store, what, range(5))
+        assert (seen, counts.n_done()) == ([1024, 2048, 3072, 4096], what.n)
 
 
 def test_as_few_samples_as_have_no_cells_are_searched_exactly_and_their_recall_is_told(tmp_path: Path) -> None:
@@ -329,8 +353,16 @@ def test_a_whole_run_on_workers_that_search_the_graph_in_blocks_makes_the_same_v
     pool: SmallPool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     blocks, here = pool.over(tmp_path / "blocks"), pool.over(tmp_path / "here")
+    shown, progress = [], curation_under_way.stage_progress
+
+    def watched(stage: str, *args: Any) -> AbstractContextManager[StageProgress]:
+        shown.append(stage)
+        return progress(stage, *args)
+
+    monkeypatch.setattr(curation_under_way, "stage_progress", watched)
     run = curate(replace(blocks.config, executor=ExecutorConfig("local", 2)), PlainRunner(delays=())).run
     close_executors()
+    assert shown.count("neighbors") == 1, "one bar"
     monkeypatch.setattr(stage, "MOST_HERE", 2**40)
     in_blocks, in_one = run.stage("neighbors"), curate_inline(here.config).stage("neighbors")
     assert in_blocks is not None and in_one is not None
