@@ -71,6 +71,18 @@ class Curation:
         ):
             yield shown
 
+    @contextmanager
+    def _at_workers(
+        self, what: str, total: int, n_calls: int, n_samples: int | None, shown: StageProgress | None
+    ) -> Iterator[StageProgress]:
+        if shown is None:
+            with self.progress(what, total, n_calls, n_samples) as progress:
+                yield progress
+        else:
+            with self.runner.shares(what, total) as share:
+                shown.begin(total, n_samples, share)
+                yield shown
+
     def here(self, work: Work, *args: Any) -> Any:
         """Do one piece of work in this process."""
         return self.runner.map([Call(work, work.words, args)], _nowhere)[0]
@@ -81,14 +93,20 @@ class Curation:
         return self.here(elsewhere, *args)
 
     def in_workers(
-        self, what: str, total: int, calls: Sequence[Call], counts: str = "n_samples", n_samples: int | None = None
+        self,
+        what: str,
+        total: int,
+        calls: Sequence[Call],
+        counts: str = "n_samples",
+        n_samples: int | None = None,
+        shown: StageProgress | None = None,
     ) -> list[Any]:
         """Do pieces of work in the workers of the executor, where they are not found done; `total` outputs in all.
 
         `counts` names the count of an output that says how many samples it has; there are `n_samples` in all, None
-        where that is not known.
+        where that is not known. `shown`: the progress of the stage, where that has begun; for `most_groups` calls.
         """
-        with self.progress(what, total, len(calls), n_samples) as progress:
+        with self._at_workers(what, total, len(calls), n_samples, shown) as progress:
             tallied = partial(_tallied, self._elsewhere(len(calls)), progress.tally, counts)
             elsewhere = [
                 replace(call, work=replace(call.work, function=partial(tallied, number, call.work.function)))
@@ -106,12 +124,17 @@ class Curation:
         """How many workers the executor has."""
         return open_executor(self.config.executor).n_workers
 
+    @property
+    def most_groups(self) -> int:
+        """How many `groups` there are at most."""
+        return self.n_workers * GROUPS_PER_WORKER
+
     def _elsewhere(self, n_calls: int) -> _Elsewhere:
         return _Elsewhere(self.config.executor, self.config.memory_gb, n_calls)
 
     def groups(self, shards: Sequence[Shard]) -> list[tuple[str, list[Shard]]]:
         """Cut shards into groups, each a piece of work, labelled by the numbers of their shards."""
-        size = max(1, -(-len(shards) // (self.n_workers * GROUPS_PER_WORKER)))
+        size = max(1, -(-len(shards) // self.most_groups))
         starts = range(0, len(shards), size)
         return [(f"{at}-{min(at + size, len(shards)) - 1}", list(shards[at : at + size])) for at in starts]
 

@@ -115,7 +115,9 @@ def _retained(config: CurationConfig) -> str:
         found = take_away(Path(config.store), config.retention.runs or 1)
     except ValueError as error:  # another run is at work: the next night takes it away
         return str(error)
-    return f"{len(found.outputs):,} outputs of {len(found.runs):,} earlier runs taken away, {found.n_bytes:,} bytes"
+    begun = f" and {len(found.begun):,} that killed runs had begun" if found.begun else ""
+    taken = f"{len(found.outputs):,} outputs of {len(found.runs):,} earlier runs{begun} taken away"
+    return f"{taken}, {found.n_bytes:,} bytes"
 
 
 def check_places(config: CurationConfig) -> None:

@@ -46,6 +46,11 @@ class StageProgress:
             self._told = time.monotonic()
             self._share(self.n_done / max(self.total, 1))
 
+    def begin(self, total: int, n_samples: int | None, share: Callable[[float], None]) -> None:
+        """Count from now on what the stage turns out to have to do, of which `share` is told."""
+        self.total, self.n_samples, self._share, self.n_done = total, n_samples, share, 0
+        self._told = self._started = time.monotonic()
+
     def note(self, text: str) -> None:
         """Say what the stage is at."""
         self._note = text

@@ -58,6 +58,13 @@ def counted(path: str, call: int, function: Callable[..., Result], *args: Any) -
         del _here.counts
 
 
+def add(n_samples: int) -> None:
+    """Count samples of the call that this thread is at, if one is counted."""
+    counts = getattr(_here, "counts", None)
+    if counts is not None:
+        counts += n_samples
+
+
 def count(things: Iterable[Thing]) -> Iterator[Thing]:
     """Yield things, each a sample, and count each when the next one is wanted."""
     counts = getattr(_here, "counts", None)

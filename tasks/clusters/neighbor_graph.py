@@ -18,7 +18,7 @@ from windrow.tasks.algorithms.neighbors.coarse_groups import coarse_groups
 from windrow.tasks.algorithms.neighbors.exact_neighbors import NeighborGraph, neighbor_graph, tile_rows
 from windrow.tasks.algorithms.neighbors.foreign_groups import foreign_score
 from windrow.tasks.algorithms.neighbors.outliers import knn_outlier_score, off_topic_score
-from windrow.tasks.clusters.graph_blocks import GraphSearch, gathered, learn_cells_once, write_pool_once
+from windrow.tasks.clusters.graph_blocks import GraphSearch, check_size, gathered, learn_cells_once, write_pool_once
 from windrow.tasks.clusters.known_graph import GraphBefore, compared_all, extended_graph
 from windrow.tasks.clusters.neighbors_config import NeighborsConfig
 from windrow.tasks.storage.files.parquet import array_to_vectors
@@ -87,7 +87,7 @@ def find_neighbors(
         if is_large and before is None:
             raise _LargeError(inputs)
         pool = read_pool(outputs)
-        _check_size(len(pool.sample_ids))
+        check_size(len(pool.sample_ids))
         extended = _extended(store, before, features, pool, config)
         if is_large and extended is None:
             raise _LargeError(inputs)
@@ -110,11 +110,11 @@ def begin_neighbors(
         inputs = large.inputs
     path = place_of(store, Stage.NEIGHBORS, VERSION, inputs).relative_to(store)
 
-    def begin() -> GraphSearch:
-        pool = write_pool_once(store / path, [open_output(store / each) for each in features])
-        n = len(pool.vectors)
-        _check_size(n)
-        what = GraphSearch(str(path), inputs, n, min(config.k, n - 1), is_exact(n, config))
+    def begin() -> Done | GraphSearch:
+        if done := _published(store, str(path)):
+            return done
+        n, dim = write_pool_once(store / path, [open_output(store / each) for each in features]).vectors.shape
+        what = GraphSearch(str(path), inputs, n, dim, min(config.k, n - 1), is_exact(n, config))
         learn_cells_once(store, what)
         return what
 
@@ -140,21 +140,21 @@ def _unless_published(store: Path, path: str, do: Callable[[], Result]) -> Resul
     """Do what needs the work folder; where another run has published the output, and taken the folder away, find it."""
     try:
         return do()
-    except FileNotFoundError:
-        if not (store / path / MANIFEST).exists():
-            raise
-        return Done(path, True, open_output(store / path).counts)
+    except OSError:
+        if done := _published(store, path):
+            return done
+        raise
+
+
+def _published(store: Path, path: str) -> Done | None:
+    there = (store / path / MANIFEST).exists()
+    return Done(path, True, open_output(store / path).counts) if there else None
 
 
 def _compared(features: Sequence[Output]) -> int:
     """Rows x rows x dimensions of a pool."""
     n, dim = pool_shape(features)
     return n * n * dim
-
-
-def _check_size(n: int) -> None:
-    if n < 2:
-        raise ValueError(f"the pool has {n} samples with an embedding; a curated set needs at least 2")
 
 
 def _write(writer: OutputWriter, pool: Pool, graph: NeighborGraph, recall: float | None) -> None:

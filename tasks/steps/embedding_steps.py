@@ -22,6 +22,7 @@ from windrow.tasks.features.one_pass import known_backbone
 from windrow.tasks.fetching.credentials import written
 from windrow.tasks.ingest.usable_pool import check_pool
 from windrow.tasks.memory_needs import graph_needs, shortage
+from windrow.tasks.progress import StageProgress
 from windrow.tasks.runner import FEATURES_TAG, Call, Work
 from windrow.tasks.selection.proposed_threshold import threshold_of
 from windrow.tasks.storage.store.outputs import Done, open_output
@@ -107,21 +108,24 @@ def cluster(curation: Curation) -> None:
 def _neighbors(curation: Curation) -> Done:
     """Make the graph here, or search it in workers where it is large and made anew."""
     config, store, embedded = curation.config.neighbors, curation.store, curation.made.features
-    with curation.progress("neighbors", 1):
+    with curation.progress("neighbors", 1, curation.most_groups) as progress:
         known = graph_before(store, curation.config.name)
         curation.warn(shortage("the neighbours of the pool", graph_needs(store, embedded, config)))
         begun: Done | GraphSearch = curation.here(FIND_NEIGHBORS, store, embedded, config, known)
-    if isinstance(begun, Done):
-        return begun
-    n_blocks = len(begun.blocks)
-    calls = [
-        Call(SEARCH_BLOCKS, f"search {label}", (store, begun, numbers))
-        for label, numbers in curation.groups(range(n_blocks))
-    ]
-    curation.in_workers("neighbors", n_blocks, calls, n_samples=begun.n)
-    with curation.progress("neighbors", 1):
+        if isinstance(begun, Done):
+            return begun
+        _search(curation, begun, progress)
         done: Done = curation.here(END_NEIGHBORS, store, begun)
     return done
+
+
+def _search(curation: Curation, begun: GraphSearch, progress: StageProgress) -> None:
+    n_blocks = len(begun.blocks)
+    calls = [
+        Call(SEARCH_BLOCKS, f"search {label}", (curation.store, begun, numbers))
+        for label, numbers in curation.groups(range(n_blocks))
+    ]
+    curation.in_workers("neighbors", n_blocks, calls, n_samples=begun.n, shown=progress)
 
 
 def n_samples_of(store: Path, ingested: Sequence[str]) -> int:

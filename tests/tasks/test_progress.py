@@ -111,3 +111,16 @@ def test_a_line_said_outside_of_any_flow_run_does_not_take_prefect_for_lost(
         runner.say("half done")
         runner.say("all done")
     assert [record.getMessage() for record in caplog.records] == ["half done", "all done"]
+
+
+def test_a_stage_that_turns_out_to_be_long_counts_its_samples_from_then_on() -> None:
+    said: list[str] = []
+    shares: list[float] = []
+    with stage_progress("neighbors", 1, said.append, lambda _: None, n_calls=2) as shown:
+        assert shown.words() == "0 of 1"
+        shown.begin(2, 500, shares.append)
+        shown.tally.finish(1, 200)
+        assert shown.words().startswith("200 of 500 samples, ")
+        shown.advance(1)
+        shown.advance(1)
+    assert shares == [1.0]

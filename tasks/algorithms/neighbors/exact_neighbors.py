@@ -105,6 +105,19 @@ def search(
         exclude = np.full(len(queries), -1, dtype=np.int64)
     if exclude.shape != (len(queries),):
         raise ValueError(f"exclude must have shape ({len(queries)},), got {exclude.shape}")
+    return unchecked_search(queries, base, k, exclude, block, base_block, tile)
+
+
+def unchecked_search(
+    queries: npt.NDArray[Any],
+    base: npt.NDArray[Any],
+    k: int,
+    exclude: Int64Array,
+    block: int = QUERY_BLOCK,
+    base_block: int = BASE_BLOCK,
+    tile: int = FAISS_TILE,
+) -> NeighborGraph:
+    """What `search` returns, of finite embeddings: where one base is searched often, it need be read for that once."""
     if len(base) < ROWS_PER_CANDIDATE * (k + MARGIN):
         return exact_search(queries, base, k, exclude, block, base_block)
     return candidate_search(queries, base, k, exclude, block, base_block, tile)

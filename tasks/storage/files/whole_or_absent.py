@@ -72,6 +72,15 @@ def sweep(parent: Path) -> None:
                 os.close(lock)
 
 
+def is_left(path: Path) -> bool:
+    """Whether a temporary directory is there, and no live process holds it."""
+    try:
+        os.close(_lock(path, fcntl.LOCK_SH | fcntl.LOCK_NB))
+    except OSError:
+        return False
+    return True
+
+
 def publish_directory(path: Path, final: Path) -> bool:
     """Make a complete directory visible under its final name, durably; False when another process was first."""
     path.chmod(0o755)  # mkdtemp makes it private, but a store is read by others

@@ -83,12 +83,15 @@ def pool_shape(features: Sequence[Output], declared: Table = EMBEDDINGS) -> tupl
     return sum(counts), next(dims, 1)
 
 
-def pool_file(folder: Path, *, unit: bool) -> PoolFile:
-    """Open what `write_pool` has written to a folder."""
-    n = (folder / "ids").stat().st_size // ID_BYTES
+def pool_file(folder: Path, dim: int, *, unit: bool) -> PoolFile:
+    """Open what `write_pool` has written to a folder. Raises OSError, naming the file, where one is cut off."""
+    ids, vectors = folder / "ids", folder / "vectors"
     stored = np.dtype(np.float16)
-    dim = (folder / "vectors").stat().st_size // (max(n, 1) * stored.itemsize)
-    return PoolFile(folder / "ids", VectorFile(folder / "vectors", (n, dim), stored, unit))
+    n = ids.stat().st_size // ID_BYTES
+    for path, row in ((ids, ID_BYTES), (vectors, dim * stored.itemsize)):
+        if (size := path.stat().st_size) != n * row:
+            raise OSError(f"{path} is damaged: it has {size:,} bytes instead of {n:,} x {row:,}")
+    return PoolFile(ids, VectorFile(vectors, (n, dim), stored, unit))
 
 
 def _dim(table: Path) -> int:

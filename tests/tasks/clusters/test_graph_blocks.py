@@ -2,14 +2,18 @@
 
 import importlib.util
 import os
+import resource
+import shutil
 import signal
 import subprocess
 import sys
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import closing
+from contextlib import AbstractContextManager, closing
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
+import faiss
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -19,16 +23,21 @@ from small_features import ids, write_features
 from small_pool import SmallPool, make_small_pool
 from taken_down import files_with, forget_again, traces_of
 
+from windrow.tasks import curation_under_way
+from windrow.tasks.algorithms.neighbors.exact_neighbors import NeighborGraph
+from windrow.tasks.clusters import graph_blocks
 from windrow.tasks.clusters import neighbor_graph as stage
-from windrow.tasks.clusters.graph_blocks import GraphSearch, search_blocks
+from windrow.tasks.clusters.graph_blocks import GraphSearch, learn_cells_once, search_blocks
 from windrow.tasks.clusters.known_graph import GraphBefore
 from windrow.tasks.clusters.neighbor_graph import begin_neighbors, end_neighbors, find_neighbors
 from windrow.tasks.clusters.neighbors_config import Method, NeighborsConfig
 from windrow.tasks.executors import ExecutorConfig, InlineExecutor, LocalExecutor, RayExecutor, close_executors
 from windrow.tasks.pipeline import curate
+from windrow.tasks.progress import StageProgress
 from windrow.tasks.runner import PlainRunner
 from windrow.tasks.storage.published.versions import latest_version
 from windrow.tasks.storage.store.outputs import Done, NotDoneError, Output, all_outputs, only_finding, open_output
+from windrow.tasks.tally import counted, tally
 
 N = 4500
 RAY = pytest.param(
@@ -149,6 +158,25 @@ def test_a_block_that_is_not_searched_is_not_found_and_one_that_is_damaged_is_se
     assert open_output(store / end_neighbors(store, what).path).files == made["exact"].files
 
 
+def test_samples_are_counted_after_each_block(
+    tmp_path: Path, whole: tuple[Path, list[str], dict[Method, Output]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    there, features, _ = whole
+    store = linked(there, tmp_path / "store")
+    what = replace(begun(store, features, "exact"), rows=1024)
+    search_blocks(store, what, [1])
+    seen, search = [], graph_blocks.unchecked_search
+    with tally(2) as counts:
+
+        def watched(*args: Any, **settings: Any) -> NeighborGraph:
+            seen.append(counts.n_done())
+            return search(*args, **settings)
+
+        monkeypatch.setattr(graph_blocks, "unchecked_search", watched)
+        counted(counts.path, 1, search_blocks, store, what, range(5))
+        assert (seen, counts.n_done()) == ([1024, 2048, 3072, 4096], what.n)
+
+
 def test_as_few_samples_as_have_no_cells_are_searched_exactly_and_their_recall_is_told(tmp_path: Path) -> None:
     vectors = np.random.default_rng(1).standard_normal((1500, 8))
     features = [write_features(tmp_path, ids(1500), vectors)]
@@ -157,10 +185,21 @@ def test_as_few_samples_as_have_no_cells_are_searched_exactly_and_their_recall_i
     assert end_neighbors(tmp_path, what).counts == {"n_samples": 1500, "recall_per_mille": 1000}
 
 
-def test_a_pool_of_which_nothing_could_be_embedded_is_told(tmp_path: Path) -> None:
+def test_a_pool_of_which_nothing_could_be_embedded_is_told_and_leaves_nothing(tmp_path: Path) -> None:
     features = [write_features(tmp_path, ids(3), np.ones((3, 4)), missing=[0, 1])]
     with pytest.raises(ValueError, match="the pool has 1 samples with an embedding"):
         begin_neighbors(tmp_path, features, config())
+    assert left(tmp_path) == []
+
+
+@pytest.mark.parametrize("method", ["exact", "approximate"])
+def test_what_is_not_finite_is_told_at_once_by_its_row_of_the_pool(tmp_path: Path, method: Method) -> None:
+    vectors = np.random.default_rng(1).standard_normal((3000, 4))
+    vectors[2500] = np.inf
+    features = [write_features(tmp_path, ids(3000), vectors)]
+    with pytest.raises(ValueError, match="embeddings must be finite, row 2500 is not"):
+        begin_neighbors(tmp_path, features, config(method))
+    assert left(tmp_path) == []
 
 
 def test_a_graph_that_little_is_new_to_is_extended_in_one_call(tmp_path: Path) -> None:
@@ -200,6 +239,70 @@ def test_a_folder_that_is_gone_while_there_is_no_graph_is_an_error(
         search_blocks(store, what, [0])
     with pytest.raises(FileNotFoundError, match="cells/index"):
         end_neighbors(store, what)
+
+
+def test_a_pool_that_is_cut_off_is_not_searched(
+    tmp_path: Path, whole: tuple[Path, list[str], dict[Method, Output]]
+) -> None:
+    there, features, _ = whole
+    store = linked(there, tmp_path / "store")
+    what = begun(store, features, "exact")
+    vectors = what.work(store) / "pool" / "vectors"
+    vectors.chmod(0o644)
+    os.truncate(vectors, vectors.stat().st_size - 100)
+    with pytest.raises(OSError, match="pool/vectors is damaged"):
+        search_blocks(store, what, [0])
+    with pytest.raises(OSError, match="pool/vectors is damaged"):
+        begin_neighbors(store, features, config())
+
+
+def test_a_graph_that_another_run_publishes_while_cells_are_written_is_found(
+    tmp_path: Path, whole: tuple[Path, list[str], dict[Method, Output]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    there, features, _ = whole
+    store = linked(there, tmp_path / "store")
+    write, first = faiss.write_index, []
+
+    def late(*args: object) -> None:
+        first.append(find_neighbors(store, features, config("approximate")))
+        write(*args)
+
+    monkeypatch.setattr(faiss, "write_index", late)
+    assert begin_neighbors(store, features, config("approximate")) == replace(first[0], found=True)
+    assert left(store) == []
+
+
+def test_cells_for_which_the_disk_has_no_room_are_an_error_of_input_and_output(
+    tmp_path: Path, whole: tuple[Path, list[str], dict[Method, Output]]
+) -> None:
+    there, features, _ = whole
+    store = linked(there, tmp_path / "store")
+    what = begun(store, features, "approximate")
+    shutil.rmtree(what.work(store) / "cells")
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (100_000, hard))
+    try:
+        with pytest.raises(OSError, match=r"index: Error in .*faiss"):
+            learn_cells_once(store, what)
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+    assert not (what.work(store) / "cells").exists()
+
+
+def test_a_search_is_not_begun_when_another_run_has_published_meanwhile(
+    tmp_path: Path, whole: tuple[Path, list[str], dict[Method, Output]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    there, features, _ = whole
+    store = linked(there, tmp_path / "store")
+    place, first = stage.place_of, []
+
+    def late(*args: Any) -> Path:
+        first.append(find_neighbors(store, features, config()))
+        return place(*args)
+
+    monkeypatch.setattr(stage, "place_of", late)
+    assert begin_neighbors(store, features, config()) == replace(first[0], found=True)
+    assert left(store) == []
 
 
 ALONE = """
@@ -250,8 +353,16 @@ def test_a_whole_run_on_workers_that_search_the_graph_in_blocks_makes_the_same_v
     pool: SmallPool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     blocks, here = pool.over(tmp_path / "blocks"), pool.over(tmp_path / "here")
+    shown, progress = [], curation_under_way.stage_progress
+
+    def watched(stage: str, *args: Any) -> AbstractContextManager[StageProgress]:
+        shown.append(stage)
+        return progress(stage, *args)
+
+    monkeypatch.setattr(curation_under_way, "stage_progress", watched)
     run = curate(replace(blocks.config, executor=ExecutorConfig("local", 2)), PlainRunner(delays=())).run
     close_executors()
+    assert shown.count("neighbors") == 1, "one bar"
     monkeypatch.setattr(stage, "MOST_HERE", 2**40)
     in_blocks, in_one = run.stage("neighbors"), curate_inline(here.config).stage("neighbors")
     assert in_blocks is not None and in_one is not None

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+import subprocess
+import sys
 from collections.abc import Iterator
 from dataclasses import replace
 from datetime import datetime
@@ -17,9 +19,11 @@ from small_pool import SmallPool, make_small_pool, png, stripes
 from windrow.flows.commands.stores.gc import gone
 from windrow.tasks.executors import ExecutorConfig
 from windrow.tasks.pipeline import curate_tonight
+from windrow.tasks.recording import begin_run
 from windrow.tasks.runner import PlainRunner
 from windrow.tasks.storage.catalog.views import connect_run
 from windrow.tasks.storage.files.store_lock import at_work
+from windrow.tasks.storage.files.whole_or_absent import temporary_directory
 from windrow.tasks.storage.published.versions import list_versions
 from windrow.tasks.storage.store.garbage import MARGIN, find_garbage, take_away
 from windrow.tasks.storage.store.outputs import MANIFEST, all_outputs
@@ -80,16 +84,74 @@ def test_what_only_an_old_run_needed_goes_and_the_run_is_withdrawn(pool: SmallPo
     assert before <= paths(pool.store)
 
 
-def test_what_a_killed_run_had_begun_goes_once_no_kept_run_can_have_gone_on_with_it(pool: SmallPool) -> None:
+def begun(store: Path, name: str, n_bytes: int) -> Path:
+    """A folder beside outputs that a process has left with a file in it."""
+    folder = store / "outputs" / "neighbors" / "ab" / name
+    (folder / "pool").mkdir(parents=True)
+    (folder / "pool" / "vectors").write_bytes(bytes(n_bytes))
+    return folder
+
+
+def test_what_killed_processes_had_begun_goes_once_no_set_can_go_on_with_it(pool: SmallPool) -> None:
+    first = curate_inline(pool.config)
+    left, work = begun(pool.store, ".tmp-ab", 10), begun(pool.store, ".work-ab12", 1000)
+    within = begun(pool.store, ".work-ab12/.tmp-cd", 0)
+    assert find_garbage(pool.store, 1).begun == (left, work)
+    cut_short = begin_run(pool.config)
+    cut_short.finish("failed", "by hand")
+    for status in ("failed", "killed"):
+        replace(cut_short, status=status).save()
+        assert find_garbage(pool.store, 1).begun == (left, within), "a next run goes on with it"
+    taken = take_away(pool.store, 1)
+    assert (taken.begun, taken.n_bytes, left.exists(), within.exists()) == ((left, within), 10, False, False)
+    os.utime(work, (0, datetime.fromisoformat(first.started_at).timestamp() - DAY))
+    assert find_garbage(pool.store, 1).begun == (work,), "the run that finished since would have gone on with it"
+    os.utime(work)
+    a_day_later(pool.store)
+    curate_inline(replace(pool.config, name="another"))
+    assert find_garbage(pool.store, 1).begun == (), "another set's runs do not say that it is of no use"
     curate_inline(pool.config)
-    work = pool.store / "outputs" / "neighbors" / "ab" / ".work-ab12"
-    (work / "pool").mkdir(parents=True)
-    (work / "pool" / "vectors").write_bytes(bytes(1000))
-    assert find_garbage(pool.store, 1).begun == ()
-    os.utime(work, (0, work.stat().st_mtime - DAY))
     taken = take_away(pool.store, 1)
     assert (taken.begun, taken.n_bytes, work.exists()) == ((work,), 1000, False)
     assert gone(taken) == "0 outputs and 1 that killed runs had begun, 1.0 kB"
+
+
+def test_a_store_of_no_finished_run_keeps_the_work_of_one_that_was_killed(pool: SmallPool) -> None:
+    curate_inline(pool.config).finish("failed", "by hand")
+    left, work = begun(pool.store, ".tmp-ab", 10), begun(pool.store, ".work-ab12", 1000)
+    assert take_away(pool.store, 1).begun == (left,)
+    assert work.exists() and not left.exists()
+
+
+def test_a_temporary_folder_that_a_process_holds_stays(pool: SmallPool) -> None:
+    curate_inline(pool.config)
+    with temporary_directory(pool.store / "outputs" / "features") as held:
+        assert take_away(pool.store, 1).begun == ()
+        assert held.exists()
+
+
+COMES_AND_GOES = """
+import itertools, shutil, sys
+from pathlib import Path
+parent = Path(sys.argv[1])
+for number in itertools.count():
+    folder = parent / f".work-{number % 40}"
+    folder.mkdir(exist_ok=True)
+    (folder / "block").touch()
+    shutil.rmtree(parent / f".work-{(number + 20) % 40}", ignore_errors=True)
+"""
+
+
+def test_what_goes_while_it_is_looked_at_counts_as_nothing(pool: SmallPool) -> None:
+    curate_inline(pool.config)
+    folder = begun(pool.store, ".work-0", 0).parent
+    beside = subprocess.Popen([sys.executable, "-c", COMES_AND_GOES, str(folder)])
+    try:
+        for _ in range(100):
+            assert find_garbage(pool.store, 1).n_bytes == 0
+    finally:
+        beside.kill()
+        beside.wait()
 
 
 def test_copies_of_what_left_its_source_stay_though_no_run_names_their_output(pool: SmallPool) -> None:
@@ -131,8 +193,10 @@ def test_a_night_takes_away_what_its_config_says(pool: SmallPool) -> None:
     curate_tonight(config, Night())
     a_day_later(pool.store)
     (pool.folder / "pool" / "loose" / "new.png").write_bytes(png(stripes(99)))
+    begun(pool.store, ".tmp-ab", 10)
     curate_tonight(config, Night())
-    assert said[-1].startswith("retention: ") and " outputs of 1 earlier runs taken away, " in said[-1]
+    assert said[-1].startswith("retention: ")
+    assert " outputs of 1 earlier runs and 1 that killed runs had begun taken away, " in said[-1]
     assert len(list_versions(pool.store)) >= 1
 
 

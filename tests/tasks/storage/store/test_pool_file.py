@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 import numpy as np
@@ -11,6 +12,7 @@ from windrow.tasks.storage.files.vectors import VectorFile
 from windrow.tasks.storage.store import pool_file
 from windrow.tasks.storage.store.outputs import open_output
 from windrow.tasks.storage.store.pool import read_pool
+from windrow.tasks.storage.store.pool_file import pool_file as opened
 from windrow.tasks.storage.store.pool_file import write_pool
 
 
@@ -33,6 +35,20 @@ def test_a_pool_in_files_is_the_pool_in_memory_whatever_memory_it_has(tmp_path: 
     assert on_disk.sample_ids(slice(7, 9)).to_pylist() == in_memory.sample_ids.to_pylist()[7:9]
     assert np.array_equal(on_disk.vectors[0:299], in_memory.embeddings)
     assert sorted(path.name for path in folder.iterdir()) == ["ids", "vectors"]
+
+
+@pytest.mark.parametrize(
+    ("name", "n_cut"), [("vectors", 100), ("vectors", 600), ("vectors", 1), ("ids", 16), ("ids", 1)]
+)
+def test_a_pool_whose_files_are_cut_off_is_not_read(tmp_path: Path, name: str, n_cut: int):
+    features = [open_output(tmp_path / write_features(tmp_path, ids(300), np.ones((300, 5))))]
+    folder = tmp_path / "pool"
+    folder.mkdir()
+    on_disk = write_pool(features, folder, unit=False, memory=2**20)
+    assert opened(folder, 5, unit=False) == on_disk
+    os.truncate(folder / name, (folder / name).stat().st_size - n_cut)
+    with pytest.raises(OSError, match=r"pool/(vectors|ids) is damaged: it has [\d,]+ bytes instead of"):
+        opened(folder, 5, unit=False)
 
 
 def test_a_pool_of_nothing_is_empty(tmp_path: Path):
