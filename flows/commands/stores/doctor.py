@@ -11,7 +11,6 @@ from dataclasses import dataclass
 from importlib.metadata import PackageNotFoundError, version
 from importlib.util import find_spec
 from pathlib import Path
-from shlex import quote
 from typing import Literal
 
 EXTRAS = {"transformers": "hf", "timm": "timm", "open_clip": "open-clip", "ray": "ray", "s3fs": "s3", "sklearn": "demo"}
@@ -138,7 +137,8 @@ def contents(store: Path) -> Iterator[Finding]:
         yield Finding(
             "note",
             "store",
-            f"{len(left)} unfinished outputs of killed runs; when no run is running: rm -r {quote(str(left[0]))}, ...",
+            f"{plural(len(left), 'folder')} of runs at work, or left by killed ones, such as {left[0]}: `windrow gc` "
+            "says what can go",
         )
 
 
