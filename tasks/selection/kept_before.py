@@ -4,13 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from importlib.metadata import version
 from pathlib import Path
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from windrow.schemas import EMBEDDINGS, NEAR_DUPLICATE_THRESHOLD, SELECTION, TAKEN_CORRECTIONS
+from windrow.schemas import EMBEDDINGS, SELECTION, TAKEN_CORRECTIONS
+from windrow.schemas import NEAR_DUPLICATE_THRESHOLD as THRESHOLD
 from windrow.schemas.stages import Stage
 from windrow.tasks.algorithms.arrays import BoolArray, Int64Array
 from windrow.tasks.selection.selection_config import CAP, NO_PART
@@ -31,9 +33,11 @@ class RankedBefore:
 
 
 def ranked_before(store: Path, name: str) -> RankedBefore | None:
-    """What the last finished run of the curated set `name` ranked, where that says what is far from what."""
+    """What the last finished run of the curated set `name` ranked, by this version of the code, where that says what is
+    far from what.
+    """
     run = latest_run(store, name)
-    if run is None:
+    if run is None or run.code_version != version("windrow"):
         return None
     features, ranked, asked = run.stage(Stage.FEATURES), run.stage(Stage.RANK), run.config.get("selection", {})
     if features is None or ranked is None:
@@ -42,7 +46,10 @@ def ranked_before(store: Path, name: str) -> RankedBefore | None:
         return None
     if not all((store / path / MANIFEST).exists() for path in (*features.outputs, *ranked.outputs)):
         return None
-    corrections = (path for path in ranked.outputs if _has(open_output(store / path), TAKEN_CORRECTIONS.name))
+    selection, *beside = (open_output(store / path) for path in ranked.outputs)
+    if not _has(selection, THRESHOLD.name):  # runs of old did not say theirs
+        return None
+    corrections = (str(each.path.relative_to(store)) for each in beside if _has(each, TAKEN_CORRECTIONS.name))
     return RankedBefore(ranked.outputs[0], features.outputs, tuple(corrections))
 
 
@@ -67,9 +74,15 @@ def known_far(
     if tuple(path for path in now if path in before.features) != before.features or by_hand != before.corrections:
         return none
     ranked = open_output(store / before.selection)
-    if ranked.read(NEAR_DUPLICATE_THRESHOLD)["threshold"][0].as_py() > threshold:
+    known = [output for output, path in zip(features, now, strict=True) if path in before.features]
+    if any(each.finished_at > ranked.finished_at for each in known):  # made anew: it may have other last digits
         return none
-    table = ranked.read(SELECTION, ["sample_id", "dropped_by"])
+    try:
+        then, table = ranked.read(THRESHOLD), ranked.read(SELECTION, ["sample_id", "dropped_by"])
+    except (OSError, ValueError):  # it is damaged, which `windrow verify` tells; nothing of tonight depends on it
+        return none
+    if then["threshold"][0].as_py() > threshold:
+        return none
     was_kept = pc.or_(pc.is_null(table["dropped_by"]), pc.is_in(table["dropped_by"], pa.array([NO_PART, CAP])))
     far = _among(sample_ids, [table.filter(was_kept)])
     # Of a sample that lies in several outputs the first counts: in others its embedding may have other last digits.

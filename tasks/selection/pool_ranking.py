@@ -74,7 +74,7 @@ def rank_pool(store: Path, made: Made, config: SelectionConfig, seed: int, befor
 
     A filter sees what all earlier stages have made. Where the k-NN graph is not exact, near-duplicates are looked for
     without it: n_pairs and n_compared count the pairs of samples, and those that were compared. before: the last
-    night's; what it kept is not compared again, which changes no answer.
+    night's; what it kept is not compared again, which changes no answer but n_compared.
     """
     outputs, beside = made.opened(store, *SEEN), targets_beside(store, made, config)
     corrected = made.opened(store, Part.SELECTION_CORRECTIONS)[Part.SELECTION_CORRECTIONS]

@@ -48,9 +48,9 @@ def read_pool(features: Sequence[Output]) -> Pool:
     """Gather the embeddings of feature outputs; a sample that lies in several shards counts once.
 
     The array is not to be written to: who reads the same files next may get it, too. Where it would take more than
-    1 / MAPPED of `memory_budget` it is a map of a file, which takes 2 bytes a number of disk beside the features (where
-    nobody may write there, in the system's folder for such files) for as long as the array lives, and as much again
-    while it is written.
+    1 / MAPPED of `memory_budget` it is a map of a file of its own, which takes 2 bytes a number of disk beside the
+    features (where nobody may write there, in the system's folder for such files) for as long as the array lives, and
+    as much again while it is written.
     """
     paths = [output.table_path(EMBEDDINGS) for output in features]
     n, dim = pool_shape(features)
@@ -67,8 +67,7 @@ def is_mapped(n_bytes: int) -> bool:
 def _mapped(features: Sequence[Output]) -> Pool:
     beside = features[0].path.parent
     with ExitStack() as stack:
-        writable = beside if os.access(beside, os.W_OK) else Path(tempfile.gettempdir())
-        folder = stack.enter_context(temporary_directory(writable))
+        folder = stack.enter_context(temporary_directory(beside if os.access(beside, os.W_OK) else _elsewhere()))
         file = write_pool(features, folder, unit=False, memory=memory_budget() // MAPPED)
         ids, shape = file.all_ids(), file.vectors.shape
         if not len(ids):  # all have an error instead, and nothing cannot be mapped
@@ -79,6 +78,13 @@ def _mapped(features: Sequence[Output]) -> Pool:
         # Until then the folder is locked: nobody takes it for what a killed process left.
         weakref.finalize(found, stack.pop_all().close)
     return Pool(ids, np.frombuffer(found, np.float16).reshape(shape))
+
+
+def _elsewhere() -> Path:
+    """A folder of our own: what lies there and nobody holds is swept."""
+    folder = Path(tempfile.gettempdir()) / f"windrow-pools-{os.getuid()}"
+    folder.mkdir(mode=0o700, exist_ok=True)
+    return folder
 
 
 def _read(paths: Sequence[Path]) -> Pool:

@@ -4,15 +4,17 @@ import re
 import shutil
 from dataclasses import replace
 from pathlib import Path
+from unittest.mock import patch
 
 import numpy as np
+import pyarrow as pa
 import pyarrow.compute as pc
 import pytest
 from small_pool import SIDE, curate_small, make_small_pool, png, stripes
 
 from windrow.schemas import EMBEDDINGS, SELECTION
 from windrow.schemas.stages import Stage
-from windrow.tasks.selection import pool_ranking
+from windrow.tasks.selection import kept_before, pool_ranking
 from windrow.tasks.selection.kept_before import known_far
 from windrow.tasks.stage_lines import stage_line
 from windrow.tasks.steps import ranking_steps
@@ -93,4 +95,22 @@ def test_what_is_known_is_nothing_where_a_correction_came_or_embeddings_are_othe
         == far(features, features, 0.95, none)
         == []
     )
+    later = [*features[:1], replace(features[1], finished_at=features[1].finished_at + 1e6)]
+    assert far(later, [], 0.95, none) == []
     assert known_far(run.store, None, features, [], ids, 0.95, none).tolist() == [False] * len(ids)
+
+
+def test_a_night_after_a_run_of_an_older_version_or_whose_ranking_is_damaged_compares_all(tmp_path: Path) -> None:
+    pool = make_small_pool(tmp_path, neighbors={"method": "approximate"})
+    run, _ = curate_small(pool.config)
+    before, ids = ranking_steps.ranked_before(run.store, run.name), pa.array(["a"])
+    replace(run, code_version="0.0.1").save()
+    assert ranking_steps.ranked_before(run.store, run.name) is None
+    run.save()
+    assert ranking_steps.ranked_before(run.store, run.name) == before
+    selection = run.outputs(Stage.RANK)[0].table_path(SELECTION)
+    selection.write_bytes(selection.read_bytes()[:-40])
+    found = known_far(run.store, before, run.outputs(Stage.FEATURES), [], ids, 0.95, np.empty((0, 2), np.int64))
+    assert found.tolist() == [False]
+    with patch.object(kept_before.THRESHOLD, "name", "another_table"):
+        assert ranking_steps.ranked_before(run.store, run.name) is None

@@ -77,6 +77,8 @@ def test_a_large_pool_of_a_store_that_nobody_may_write_to_is_read(
 ) -> None:
     """Root may write whatever a folder's mode says, so the answer of a read-only file system is put in its place."""
     elsewhere = tmp_path_factory.mktemp("elsewhere")
+    foreign = elsewhere / ".tmp-of-another-program"
+    foreign.mkdir()
     held = read_pool(features)
     monkeypatch.setattr(memory_budget, "_told", 16)
     monkeypatch.setattr(tempfile, "tempdir", str(elsewhere))
@@ -86,7 +88,8 @@ def test_a_large_pool_of_a_store_that_nobody_may_write_to_is_read(
     mapped = read_pool(features)
     assert np.array_equal(mapped.embeddings, held.embeddings)
     assert not list(beside.glob(".tmp-*"))
-    assert list(elsewhere.glob(".tmp-*/vectors"))
+    assert list(elsewhere.glob("windrow-pools-*/.tmp-*/vectors"))
+    assert foreign.exists()
 
 
 @given(cuts=st.lists(st.integers(0, 30), max_size=4), failed=st.floats(0, 1), seed=st.integers(0, 99))
