@@ -112,5 +112,5 @@ def test_a_night_after_a_run_of_an_older_version_or_whose_ranking_is_damaged_com
     selection.write_bytes(selection.read_bytes()[:-40])
     found = known_far(run.store, before, run.outputs(Stage.FEATURES), [], ids, 0.95, np.empty((0, 2), np.int64))
     assert found.tolist() == [False]
-    with patch.object(kept_before.THRESHOLD, "name", "another_table"):
+    with patch.object(kept_before, "THRESHOLD", EMBEDDINGS):
         assert ranking_steps.ranked_before(run.store, run.name) is None
