@@ -101,7 +101,7 @@ def _record(run: Run, stage: str, tables: dict[Table, pa.Table], seconds: float)
     def write(writer: OutputWriter) -> None:
         for declared, table in tables.items():
             writer.write(declared, table)
-        writer.counts.update(n_occurrences=69, n_unreadable=5)
+        writer.counts.update(n_samples=60, n_occurrences=69, n_unreadable=5)
 
     inputs = {"source_uri": "photos", "shard": SCRIPT, "stage": stage, "tables": sorted(each.name for each in tables)}
     done = make_output(run.store, stage, 1, inputs, write)
