@@ -23,8 +23,9 @@ from windrow.tasks.algorithms.worth.set_quality import qualities
 from windrow.tasks.algorithms.worth.version_worth import Judging, random_set
 from windrow.tasks.clusters.known_graph import exact_graph
 from windrow.tasks.selection.candidates import Evidence, read_evidence
+from windrow.tasks.selection.contenders import Contenders, contenders
 from windrow.tasks.selection.curated_order import expressions_of
-from windrow.tasks.selection.pool_ranking import Contenders, contenders, curated_ranks, pool_rows
+from windrow.tasks.selection.pool_ranking import curated_ranks, pool_rows
 from windrow.tasks.selection.proposed_threshold import threshold_of
 from windrow.tasks.selection.selection_config import CAP, HELD_OUT, NEAR_DUPLICATE, NO_PART, SelectionConfig
 from windrow.tasks.storage.catalog.connections import USER_SQL
