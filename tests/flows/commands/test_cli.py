@@ -119,6 +119,16 @@ def test_the_doctor_says_when_a_file_or_another_folder_is_taken_for_the_store(wo
         assert words in " ".join(ended.stdout.split())
 
 
+def test_the_doctor_names_what_killed_runs_left_and_who_takes_it_away(workshop: Workshop) -> None:
+    left = workshop.store / "outputs" / ".tmp-of-a-killed-run"
+    left.mkdir()
+    ended = workshop.here("doctor", "--store", str(workshop.store))
+    assert "1 folder of runs at work, or left by killed ones" in " ".join(ended.stdout.split())
+    told = workshop.here("gc", "--store", str(workshop.store))
+    left.rmdir()
+    assert "1 that killed runs had begun" in " ".join(told.stdout.split())
+
+
 def test_a_store_is_verified_and_its_damage_is_told_a_line_each(workshop: Workshop, tmp_path: Path) -> None:
     sound = workshop.here("verify", str(workshop.store))
     assert (sound.returncode, sound.stderr) == (0, "")
