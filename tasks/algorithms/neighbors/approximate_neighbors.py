@@ -140,21 +140,16 @@ def search_cells(
 
 
 def approximate_search(
-    queries: npt.NDArray[Any],
-    base: npt.NDArray[Any],
-    k: int,
-    exclude: Int64Array,
-    *,
-    n_probe: int = N_PROBE,
-    seed: int = 0,
+    queries: npt.NDArray[Any], base: npt.NDArray[Any], k: int, exclude: Int64Array, *, n_probe: int = N_PROBE
 ) -> NeighborGraph:
     """About the k rows of base (m, d) nearest by cosine to each row of queries (n, d), 1 <= k <= m.
 
     exclude: int64 (n,), the base row that each query may not find, or -1; a query with fewer than k rows left gets -1.
     A query looks into n_probe of the cells of base (see `approximate_neighbor_graph`); where there are no more, the
-    answer is exact. Memory: 4 m d bytes for Faiss's copy.
+    answer is exact. Memory: 4 m d bytes for Faiss's copy. Raises ValueError for rows that are not finite.
     """
-    cells = learn_cells(base, n_probe=n_probe, seed=seed)
+    check_embeddings("queries", queries)
+    cells = learn_cells(base, n_probe=n_probe)
     if cells is None:
         return search(queries, base, k, exclude=exclude)
     return decode_keys(_search_rows(queries, np.arange(len(queries)), base, exclude, k, cells, n_probe))
