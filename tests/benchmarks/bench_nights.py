@@ -155,7 +155,7 @@ def _cpu() -> float:
 
 def _most_memory() -> float:
     found = re.search(r"VmHWM:\s*(\d+) kB", Path("/proc/self/status").read_text())
-    return int(found[1]) / 1e6 if found else np.nan
+    return int(found[1]) * 1024 / 1e9 if found else np.nan
 
 
 def config_of(folder: Path, n: int, memory_gb: float | None, drawn: bool) -> dict[str, Any]:
@@ -196,7 +196,7 @@ def cost_of(folder: Path, n: int, memory_gb: float | None, pictures: Path | None
         raise RuntimeError(f"the run ended with {os.waitstatus_to_exitcode(status)}")
     found: dict[str, Any] = json.loads(told.read_text().splitlines()[-1])
     wall = time.monotonic() - started
-    return {**found, "total": used.ru_utime + used.ru_stime, "wall": wall, "peak": used.ru_maxrss / 1e6}
+    return {**found, "total": used.ru_utime + used.ru_stime, "wall": wall, "peak": used.ru_maxrss * 1024 / 1e9}
 
 
 def _environment() -> dict[str, str]:
